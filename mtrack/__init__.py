@@ -1,0 +1,1 @@
+"""mtrack: train humanoid robots to track whole-body motion."""

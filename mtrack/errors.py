@@ -1,0 +1,71 @@
+"""Every error the user is meant to read: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import attrs
+
+
+@attrs.frozen
+class Problem:
+    """One thing wrong with an input, with its place and its remedy."""
+
+    path: str
+    """Where in the input: a dotted recipe path, a column, a tensor name."""
+    message: str
+    """What is wrong there."""
+    hint: str = ""
+    """What to do about it; may be empty."""
+    source: str = ""
+    """File (or `--set`) the value came from."""
+    line: int | None = None
+    """Line in that file, counted from 1, where it is known."""
+
+
+class MtrackError(Exception):
+    """A mistake the user can mend: shown without a traceback, exit status 2."""
+
+
+class ComponentError(Exception):
+    """A component that broke its contract or raised: names plugin and component, exit status 1."""
+
+
+class RecipeError(MtrackError):
+    """All problems of one recipe, reported together."""
+
+    def __init__(self, name: str, problems: Iterable[Problem]) -> None:
+        """Keep the problems, in order of source and line, under the recipe's `name`."""
+        self.problems = sorted(problems, key=lambda p: (p.source, p.line or 0))
+        count = len(self.problems)
+        lines = [f"{name}: {count} problem{'s' if count != 1 else ''}"]
+        for problem in self.problems:
+            lines += _render(problem, name)
+        super().__init__("\n".join(lines))
+
+
+class MotionError(MtrackError):
+    """A motion file or clip that cannot be used."""
+
+
+class CheckpointError(MtrackError):
+    """A checkpoint or run directory that cannot be read, written or continued."""
+
+
+class NameProblem(MtrackError):  # noqa: N818  it is a Problem of a name, raised where no recipe path is known yet
+    """A name (joint, body, sensor, field) that does not exist; the assembly adds the recipe path."""
+
+
+def _render(problem: Problem, name: str) -> list[str]:
+    place = problem.source if problem.source and problem.source != name else ""
+    line = "" if problem.line is None else str(problem.line)
+    head = f"  {line:>4}  {problem.path}" + (f"   [{place}]" if place else "")
+    body = [problem.message, *([problem.hint] if problem.hint else [])]
+    return [head, *(f"        {text}" for part in body for text in part.splitlines())]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'x'?` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,255 @@
+"""What components see: robot, reference, contacts and counters of N environments, read-only.
+
+float32, SI units, world axes, link origins. Every tensor keeps its storage for the life of an environment except those
+of `reference`, which a command publishes anew each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.math import quat_conjugate, quat_multiply, quat_to_matrix
+from mtrack.robot import RobotModel
+
+if TYPE_CHECKING:
+    from mtrack.protocols import Backend
+
+T = TypeVar("T")
+
+
+class derived(Generic[T]):  # noqa: N801  used as a decorator
+    """A quantity computed on first use and kept until `invalidate`."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        """Wrap the method that computes the quantity."""
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Remember the name under which the value is kept."""
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Self | T:
+        """Return the kept value, computing it first if needed."""
+        if instance is None:
+            return self
+        known: dict[str, Any] = instance.known  # type: ignore[attr-defined]
+        if self.name not in known:
+            known[self.name] = self.compute(instance)
+        return known[self.name]  # type: ignore[no-any-return]
+
+
+@attrs.define(eq=False, slots=False, kw_only=True)
+class _Quantities:
+    """Tensors that share their leading dimensions, and what is derived from them."""
+
+    known: dict[str, Any] = attrs.field(factory=dict, repr=False)
+
+    def invalidate(self) -> None:
+        """Forget derived quantities: the tensors have changed."""
+        self.known.clear()
+
+    def rows(self, ids: Tensor) -> Self:
+        """Return a copy restricted to some environments, int64 [n]."""
+        kept: dict[str, Any] = {}
+        for field in attrs.fields(type(self)):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                kept[field.name] = value.index_select(0, ids)
+            elif isinstance(value, _Quantities):
+                kept[field.name] = value.rows(ids)
+            elif field.name != "known":
+                kept[field.name] = value
+        return type(self)(**kept)
+
+
+@attrs.define(eq=False, slots=False, kw_only=True)
+class Kinematics(_Quantities):
+    """Pose and velocity of a robot: J joints, B bodies (`RobotModel.body_names`). Leading dimensions [N] or [N, S]."""
+
+    root_pos: Tensor
+    """[..., 3] m."""
+    root_quat_wxyz: Tensor
+    """[..., 4]."""
+    root_lin_vel: Tensor
+    """[..., 3] m/s, world axes, of the root link's origin."""
+    root_ang_vel: Tensor
+    """[..., 3] rad/s, world axes."""
+    joint_pos: Tensor
+    """[..., J] rad."""
+    joint_vel: Tensor
+    """[..., J] rad/s."""
+    body_pos: Tensor
+    """[..., B, 3] m."""
+    body_quat_wxyz: Tensor
+    """[..., B, 4]."""
+    body_lin_vel: Tensor
+    """[..., B, 3] m/s, world axes, of link origins."""
+    body_ang_vel: Tensor
+    """[..., B, 3] rad/s, world axes."""
+
+    @derived
+    def root_rot(self) -> Tensor:
+        """Rotation matrix of the root, [..., 3, 3]."""
+        return quat_to_matrix(self.root_quat_wxyz)
+
+    @derived
+    def body_rot(self) -> Tensor:
+        """Rotation matrices of the bodies, [..., B, 3, 3]."""
+        return quat_to_matrix(self.body_quat_wxyz)
+
+    @derived
+    def projected_gravity(self) -> Tensor:
+        """Direction of gravity in the root frame, [..., 3]."""
+        return -self.root_rot[..., 2, :]
+
+    @derived
+    def root_lin_vel_root(self) -> Tensor:
+        """Linear velocity of the root in its own frame, [..., 3] m/s."""
+        return _into_root(self.root_rot, self.root_lin_vel)
+
+    @derived
+    def root_ang_vel_root(self) -> Tensor:
+        """Angular velocity of the root in its own frame, [..., 3] rad/s."""
+        return _into_root(self.root_rot, self.root_ang_vel)
+
+    @derived
+    def body_pos_root(self) -> Tensor:
+        """Positions of the bodies in the root frame, [..., B, 3] m."""
+        return (self.body_pos - self.root_pos.unsqueeze(-2)) @ self.root_rot
+
+    @derived
+    def body_rot_root(self) -> Tensor:
+        """Rotation matrices of the bodies relative to the root, [..., B, 3, 3]."""
+        # R_root^T [R_1 R_2 ...] as one product a row: far cheaper than B products of 3 x 3
+        side_by_side = self.body_rot.transpose(-3, -2).flatten(-2)
+        return (self.root_rot.mT @ side_by_side).unflatten(-1, (-1, 3)).transpose(-3, -2)
+
+    @derived
+    def body_quat_root_wxyz(self) -> Tensor:
+        """Orientations of the bodies relative to the root, [..., B, 4]."""
+        return quat_multiply(quat_conjugate(self.root_quat_wxyz).unsqueeze(-2), self.body_quat_wxyz)
+
+    @derived
+    def body_lin_vel_root(self) -> Tensor:
+        """(v_body - v_root) rotated into the root frame, without an omega x r term, [..., B, 3] m/s."""
+        return (self.body_lin_vel - self.root_lin_vel.unsqueeze(-2)) @ self.root_rot
+
+    @derived
+    def body_ang_vel_root(self) -> Tensor:
+        """(omega_body - omega_root) rotated into the root frame, [..., B, 3] rad/s."""
+        return (self.body_ang_vel - self.root_ang_vel.unsqueeze(-2)) @ self.root_rot
+
+
+def _into_root(root_rot: Tensor, vector: Tensor) -> Tensor:
+    return (vector.unsqueeze(-2) @ root_rot).squeeze(-2)
+
+
+@attrs.define(eq=False, slots=False, kw_only=True)
+class RobotState(Kinematics):
+    """The simulated robot: its kinematics, and what drives it."""
+
+    joint_acc: Tensor
+    """[N, J] rad/s^2, of the last substep."""
+    joint_torque: Tensor
+    """[N, J] N m, of the last substep, after the effort limits."""
+    joint_target: Tensor
+    """[N, J] rad, the position target applied in the last substep."""
+    joint_offset: Tensor
+    """[N, J] rad, calibration error: an encoder reads joint_pos - joint_offset; targets are shifted by it too."""
+
+
+@attrs.define(eq=False, slots=False, kw_only=True)
+class Reference(Kinematics):
+    """The motion to follow, at the present frame; published by the command."""
+
+    contact: Tensor
+    """[N, F] 1 where a foot of the reference stands, 0 where not, float."""
+    future: Kinematics
+    """The same quantities at S frames from now on, [N, S, ...]; slot 0 is the present frame."""
+    root_target: Tensor
+    """[N, 3] m, where the root should be: root_pos, or that moved to tolerate drift."""
+    flags: Tensor
+    """[N, 3] what a command tells the policy besides the motion (compliance: flag, force / 20 N, stiffness / 400)."""
+
+
+@attrs.define(eq=False, slots=False, kw_only=True)
+class Contacts(_Quantities):
+    """Contacts of the C sensors the components asked for, in the order of `names`."""
+
+    names: tuple[str, ...] = ()
+    force: Tensor
+    """[N, C, 3] N, world axes, mean over the last 3 substeps."""
+    in_contact: Tensor
+    """bool [N, C], found in at least 2 of the last 4 substeps."""
+    count: Tensor
+    """[N, C] number of contact points in the last substep."""
+    contact_time: Tensor
+    """[N, C] s since contact began, 0 in the air."""
+    air_time: Tensor
+    """[N, C] s since contact ended, 0 in contact."""
+    last_air_time: Tensor
+    """[N, C] s the contact just begun was preceded by; kept until the next landing."""
+    first_contact: Tensor
+    """bool [N, C], contact began in this step."""
+
+    def index(self, names: Sequence[str]) -> Tensor:
+        """Return the columns of sensors, int64 [len(names)]; for `bind`."""
+        return torch.tensor([self.names.index(name) for name in names], device=self.force.device)
+
+
+@attrs.define(eq=False, slots=False, kw_only=True)
+class Scene(_Quantities):
+    """Everything a component may look at, N environments."""
+
+    model: RobotModel
+    """Names, default pose, limits and mirror of the robot."""
+    backend: Backend
+    """The physics; randomizations write its model fields, forces and velocities."""
+    robot: RobotState
+    reference: Reference
+    contacts: Contacts
+    action: Tensor
+    """[N, A] the newest raw action."""
+    previous_actions: Tensor
+    """[N, 2, A] the two before it, newest first."""
+    episode_step: Tensor
+    """int64 [N] steps since the row's reset."""
+    dt: float
+    """Control step [s]."""
+    physics_dt: float
+    """Physics substep [s]."""
+    progress: float = 0.0
+    """Share of the present phase's frames done, in [0, 1)."""
+    phase: str = ""
+    """Slot name of the present phase."""
+
+    @property
+    def num_envs(self) -> int:
+        """Number of environments, N."""
+        return self.episode_step.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.episode_step.device
+
+    @property
+    def decimation(self) -> int:
+        """Physics substeps in a control step."""
+        return round(self.dt / self.physics_dt)
+
+    def invalidate(self) -> None:
+        """Forget what was derived from the robot and the contacts."""
+        super().invalidate()
+        self.robot.invalidate()
+        self.contacts.invalidate()
