@@ -41,6 +41,11 @@ class ContactSensor:
     against: str = ""
     """`floor`, `self`, or empty for anything."""
 
+    @property
+    def name(self) -> str:
+        """Name of the sensor: the body, and what it touches where that is restricted."""
+        return f"{self.body}:{self.against}" if self.against else self.body
+
 
 @attrs.frozen
 class Requirements:

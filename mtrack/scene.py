@@ -202,9 +202,10 @@ class Contacts(_Quantities):
     first_contact: Tensor
     """bool [N, C], contact began in this step."""
 
-    def index(self, names: Sequence[str]) -> Tensor:
-        """Return the columns of sensors, int64 [len(names)]; for `bind`."""
-        return torch.tensor([self.names.index(name) for name in names], device=self.force.device)
+    def columns(self, bodies: Sequence[str], against: str = "") -> Tensor:
+        """Return the columns of the sensors of bodies, int64 [len(bodies)]; for `bind`."""
+        suffix = f":{against}" if against else ""
+        return torch.tensor([self.names.index(body + suffix) for body in bodies], device=self.force.device)
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)

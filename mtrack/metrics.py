@@ -1,0 +1,28 @@
+"""The figures of one iteration, as loggers get them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+
+@attrs.frozen
+class Metrics:
+    """Where the run stands after one iteration, and its figures."""
+
+    phase: str
+    iteration: int
+    """Iterations done in this phase."""
+    iterations: int
+    """Iterations this phase will have."""
+    frames: int
+    """Frames done in the whole run, all processes."""
+    frames_per_s: float
+    """Over the last iterations."""
+    eta_s: float
+    """Time this phase still needs at that rate [s]."""
+    values: Mapping[str, float]
+    """Name to value: `reward/tracking/root_pos`, `episode/length`, `loss/policy`, ..."""
+    timings: Mapping[str, float]
+    """Seconds of the iteration by part; the only figures that differ between equal runs."""

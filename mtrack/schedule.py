@@ -1,0 +1,32 @@
+"""Numbers that change with the progress of a phase."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+
+@attrs.frozen
+class Schedule:
+    """A number, or one that goes from `start` to `end`; in TOML `0.01` or `{from = 0.01, to = 0.0025, shape = "exp"}`."""
+
+    start: float
+    end: float
+    shape: Literal["linear", "exp"] = "linear"
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an exponential that touches zero."""
+        if self.shape == "exp" and self.start * self.end <= 0:
+            raise ValueError("an 'exp' schedule needs two numbers of the same sign, neither of them 0")
+
+    @staticmethod
+    def constant(value: float) -> Schedule:
+        """Return the schedule of a number that does not change."""
+        return Schedule(value, value)
+
+    def at(self, progress: float) -> float:
+        """Return the value at a progress in [0, 1]."""
+        if self.shape == "exp":
+            return float(self.start * (self.end / self.start) ** progress)
+        return self.start + (self.end - self.start) * progress
