@@ -1,0 +1,243 @@
+"""Random scenes of N environments without any physics, and their left-right mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.math import quat_from_rotation_vector, quat_multiply
+from mtrack.mirror import Mirror
+from mtrack.robot import RobotModel
+from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
+
+QUAT = Mirror.of((1.0, -1.0, 1.0, -1.0))  # w, x, y, z of a rotation seen in the x-z mirror: its axis is a pseudovector
+_EACH = {
+    "pos": Mirror.vector(),
+    "quat_wxyz": QUAT,
+    "lin_vel": Mirror.vector(),
+    "ang_vel": Mirror.pseudovector(),
+}
+DT, PHYSICS_DT = 0.02, 0.005
+
+
+def g1_model() -> RobotModel:
+    """Return the model of the built-in G1."""
+    try:
+        from mtrack_g1.robot import G1
+    except ImportError:
+        return named_model()
+    return G1().model()
+
+
+def named_model() -> RobotModel:
+    """Return a model with the G1's names and made-up numbers."""
+    legs = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
+    arms = ("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow", "wrist_roll", "wrist_pitch", "wrist_yaw")
+    joints = [f"{side}_{name}_joint" for side in ("left", "right") for name in legs]
+    joints += [f"waist_{axis}_joint" for axis in ("yaw", "roll", "pitch")]
+    joints += [f"{side}_{name}_joint" for side in ("left", "right") for name in arms]
+    bodies = ["pelvis", *(name.replace("_joint", "_link").replace("waist_pitch", "torso") for name in joints)]
+    bodies += ["head_mimic"]
+    bodies += [f"{side}_{name}" for side in ("left", "right") for name in ("ankle_roll_link_toe", "hand_mimic")]
+
+    def sides(*names: str) -> tuple[str, ...]:
+        return tuple(f"{side}_{name}" for name in names for side in ("left", "right"))
+
+    lower = sides("knee_link", "ankle_roll_link")
+    upper = ("head_mimic", *sides("shoulder_yaw_link", "wrist_roll_link", "hand_mimic"))
+    sets = {
+        "feet": sides("ankle_roll_link"),
+        "toes": sides("ankle_roll_link_toe"),
+        "lower_keypoints": lower,
+        "upper_keypoints": upper,
+        "keypoints": (*lower, *upper),
+    }
+    other = {"left": "right", "right": "left"}
+    swapped = {name: other[side] + rest for name in [*joints, *bodies] for side, rest in [_side(name)] if side}
+    sign = [-1.0 if name.endswith(("roll_joint", "yaw_joint")) else 1.0 for name in joints]
+    perm = torch.tensor([joints.index(swapped.get(name, name)) for name in joints])
+    ones = torch.ones(len(joints))
+    return RobotModel(
+        name="named",
+        joint_names=tuple(joints),
+        body_names=tuple(bodies),
+        sets=sets,
+        default_root_pos=torch.tensor([0.0, 0.0, 0.772]),
+        default_joint_pos=0.0 * ones,
+        joint_range=torch.stack((-2.0 * ones, 2.0 * ones), dim=1),
+        velocity_limit=20.0 * ones,
+        effort_limit=50.0 * ones,
+        stiffness=40.0 * ones,
+        damping=2.0 * ones,
+        mass=33.3,
+        joint_mirror=Mirror(perm, torch.tensor(sign)),
+        mirrored_name={name: partner for name, partner in swapped.items() if name in bodies},
+    )
+
+
+def random_scene(
+    num_envs: int = 8,
+    *,
+    seed: int = 0,
+    model: RobotModel | None = None,
+    sensors: Sequence[str] | None = None,
+    num_future: int = 5,
+    error: float = 0.1,
+    backend: object = None,
+) -> Scene:
+    """Return a scene with a random reference, and a robot that is off it by about `error` (m, rad, a fifth of m/s).
+
+    `sensors` are names of contact sensors; by default one for each foot. `backend` is whatever the test needs there.
+    """
+    model = model or g1_model()
+    draw = torch.Generator().manual_seed(seed)
+    future = random_kinematics(model, (num_envs, num_future), draw)
+    present = {name: value[:, 0] for name, value in tensors(future).items()}
+    num_joints, num_feet = len(model.joint_names), len(model.bodies("feet"))
+    reference = Reference(
+        **present,
+        contact=torch.randint(2, (num_envs, num_feet), generator=draw).float(),
+        future=future,
+        root_target=present["root_pos"] + error * torch.randn(num_envs, 3, generator=draw),
+        flags=torch.rand(num_envs, 3, generator=draw),
+    )
+    joints = [torch.randn(num_envs, num_joints, generator=draw) for _ in range(4)]
+    robot = RobotState(
+        **disturbed(present, error, draw),
+        joint_acc=100.0 * joints[0],
+        joint_torque=20.0 * joints[1],
+        joint_target=0.5 * joints[2],
+        joint_offset=0.01 * joints[3],
+    )
+    names = tuple(model.body_names[i] for i in model.bodies("feet")) if sensors is None else tuple(sensors)
+    return Scene(
+        model=model,
+        backend=backend,  # type: ignore[arg-type]
+        robot=robot,
+        reference=reference,
+        contacts=random_contacts(names, num_envs, draw),
+        action=torch.randn(num_envs, num_joints, generator=draw),
+        previous_actions=torch.randn(num_envs, 2, num_joints, generator=draw),
+        episode_step=torch.randint(0, 200, (num_envs,), generator=draw),
+        dt=DT,
+        physics_dt=PHYSICS_DT,
+    )
+
+
+def random_kinematics(model: RobotModel, shape: tuple[int, ...], draw: torch.Generator) -> Kinematics:
+    """Return poses and velocities with the given leading dimensions; the first body is the root."""
+    num_joints, num_bodies = len(model.joint_names), len(model.body_names)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*shape, *size, generator=draw)
+
+    root_pos = torch.tensor([0.0, 0.0, 0.8]) + 0.1 * normal(3)
+    values = {
+        "body_pos": root_pos.unsqueeze(-2) + 0.4 * normal(num_bodies, 3),
+        "body_quat_wxyz": torch.nn.functional.normalize(normal(num_bodies, 4), dim=-1),
+        "body_lin_vel": normal(num_bodies, 3),
+        "body_ang_vel": normal(num_bodies, 3),
+    }
+    values["body_pos"][..., 0, :] = root_pos
+    root = {name.replace("body", "root"): value[..., 0, :].clone() for name, value in values.items()}
+    return Kinematics(**root, joint_pos=0.5 * normal(num_joints), joint_vel=normal(num_joints), **values)
+
+
+def random_contacts(names: tuple[str, ...], num_envs: int, draw: torch.Generator) -> Contacts:
+    """Return contacts of some sensors, about half of them touching."""
+    shape = (num_envs, len(names))
+    touching = torch.rand(shape, generator=draw) < 0.5
+    times = torch.rand((3, *shape), generator=draw)
+    return Contacts(
+        names=names,
+        force=100.0 * torch.randn(*shape, 3, generator=draw) * touching.unsqueeze(-1),
+        in_contact=touching,
+        count=4.0 * touching,
+        contact_time=times[0] * touching,
+        air_time=times[1] * ~touching,
+        last_air_time=times[2],
+        first_contact=touching & (times[0] < 0.5),
+    )
+
+
+def mirror_scene(scene: Scene) -> Scene:
+    """Return the scene as its left-right mirror image in the x-z plane."""
+    model = scene.model
+    reference, robot = scene.reference, scene.robot
+    feet = [model.body_names[i] for i in model.bodies("feet")]
+    joints = {
+        name: model.joint_mirror(getattr(robot, name))
+        for name in ("joint_acc", "joint_torque", "joint_target", "joint_offset")
+    }
+    return attrs.evolve(
+        scene,
+        known={},
+        robot=RobotState(**tensors(mirror_kinematics(model, robot)), **joints),
+        reference=Reference(
+            **tensors(mirror_kinematics(model, reference)),
+            contact=reference.contact[:, model.partners(feet)],
+            future=mirror_kinematics(model, reference.future),
+            root_target=Mirror.vector()(reference.root_target),
+            flags=reference.flags.clone(),
+        ),
+        contacts=mirror_contacts(model, scene.contacts),
+        action=model.joint_mirror(scene.action),
+        previous_actions=model.joint_mirror(scene.previous_actions),
+    )
+
+
+def mirror_kinematics(model: RobotModel, motion: Kinematics) -> Kinematics:
+    """Return mirrored poses and velocities: left and right change places, y is reflected."""
+    partners = model.partners(model.body_names)
+    values = {}
+    for name, value in tensors(motion).items():
+        part, _, quantity = name.partition("_")
+        if part == "joint":
+            values[name] = model.joint_mirror(value)
+        else:
+            mirrored = _EACH[quantity](value)
+            values[name] = mirrored[..., partners, :] if part == "body" else mirrored
+    return Kinematics(**values)
+
+
+def mirror_contacts(model: RobotModel, contacts: Contacts) -> Contacts:
+    """Return mirrored contacts, the sensors in the same order; each sensor's partner must be there too."""
+    columns = []
+    for name in contacts.names:
+        body, colon, against = name.partition(":")
+        columns.append(contacts.names.index(model.mirrored_name.get(body, body) + colon + against))
+    values = {name: value[:, columns] for name, value in tensors(contacts).items()}
+    values["force"] = Mirror.vector()(values["force"])
+    return Contacts(names=contacts.names, **values)
+
+
+def disturbed(values: dict[str, Tensor], error: float, draw: torch.Generator) -> dict[str, Tensor]:
+    """Return poses and velocities somewhat off; velocities by five times as much."""
+    result = {}
+    for name, value in values.items():
+        if name.endswith("quat_wxyz"):
+            turn = quat_from_rotation_vector(error * torch.randn(*value.shape[:-1], 3, generator=draw))
+            result[name] = quat_multiply(value, turn)
+        else:
+            size = 5.0 * error if name.endswith("vel") else error
+            result[name] = value + size * torch.randn(value.shape, generator=draw)
+    for name in ("pos", "quat_wxyz", "lin_vel", "ang_vel"):
+        result[f"root_{name}"] = result[f"body_{name}"][..., 0, :].clone()
+    return result
+
+
+def tensors(quantities: Kinematics | Contacts) -> dict[str, Tensor]:
+    """Return the tensors of a motion (those of `Kinematics` only) or of contacts, by name."""
+    kind = Kinematics if isinstance(quantities, Kinematics) else type(quantities)
+    values = {field.name: getattr(quantities, field.name) for field in attrs.fields(kind)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _side(name: str) -> tuple[str, str]:
+    for side in ("left", "right"):
+        if name.startswith(side + "_"):
+            return side, name[len(side) :]
+    return "", name
