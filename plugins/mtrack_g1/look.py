@@ -1,0 +1,111 @@
+"""How the robot is drawn: capsules, cylinders, ellipsoids and boxes that weigh nothing and touch nothing."""
+
+from __future__ import annotations
+
+import attrs
+import mujoco
+
+from mtrack_g1.figures import Vector, mirrored_name, reflect
+
+_GROUP = 2  # drawn by default
+
+_COLOURS = {
+    "shell": (0.78, 0.79, 0.81, 1.0),
+    "metal": (0.52, 0.54, 0.57, 1.0),
+    "dark": (0.17, 0.18, 0.20, 1.0),
+    "rubber": (0.08, 0.08, 0.09, 1.0),
+    "visor": (0.03, 0.035, 0.05, 1.0),
+}
+_SHINE = {"visor": 0.9, "shell": 0.5, "metal": 0.6}
+
+
+@attrs.frozen
+class Part:
+    """One drawn shape, in the frame of its link."""
+
+    colour: str
+    size: Vector
+    """Radius of a capsule or cylinder, half axes of an ellipsoid, half sides of a box [m]."""
+    points: Vector
+    """Two end points of a capsule or cylinder, centre of the others [m]."""
+    kind: str = "capsule"
+    turn: Vector = (0.0, 0.0, 0.0)
+    """Turn about x, y, z [degrees]."""
+
+
+def _rod(colour: str, radius: float, *points: float) -> Part:
+    return Part(colour, (radius,), points)
+
+
+def _disc(colour: str, radius: float, *points: float) -> Part:
+    return Part(colour, (radius,), points, "cylinder")
+
+
+def _egg(colour: str, size: Vector, centre: Vector, turn: Vector = (0.0, 0.0, 0.0)) -> Part:
+    return Part(colour, size, centre, "ellipsoid", turn)
+
+
+def _block(colour: str, size: Vector, centre: Vector, turn: Vector = (0.0, 0.0, 0.0)) -> Part:
+    return Part(colour, size, centre, "box", turn)
+
+
+# links of the left side stand for both
+PARTS: dict[str, tuple[Part, ...]] = {
+    "pelvis": (
+        _egg("dark", (0.062, 0.085, 0.062), (0.0, 0.0, -0.055)),
+        _disc("metal", 0.056, 0.0, -0.062, -0.1027, 0.0, 0.062, -0.1027),
+        _disc("dark", 0.05, 0.0, 0.0, -0.03, 0.0, 0.0, 0.02),
+    ),
+    "left_hip_pitch_link": (
+        _disc("shell", 0.054, 0.0, 0.004, 0.0, 0.0, 0.066, 0.0),
+        _disc("dark", 0.046, -0.03, 0.052, -0.0305, 0.045, 0.052, -0.0305),
+    ),
+    "left_hip_roll_link": (
+        _rod("shell", 0.056, 0.02, 0.0, -0.01, 0.022, 0.0, -0.085),
+        _disc("dark", 0.052, 0.025, 0.0, -0.10, 0.025, 0.0, -0.125),
+    ),
+    "left_hip_yaw_link": (
+        _egg("shell", (0.058, 0.056, 0.115), (-0.036, 0.0, -0.075), (0.0, 24.0, 0.0)),
+        _rod("metal", 0.044, -0.06, 0.0, -0.12, -0.078, 0.002, -0.165),
+        _disc("dark", 0.05, -0.078, -0.045, -0.177, -0.078, 0.05, -0.177),
+    ),
+    "left_knee_link": (
+        _disc("metal", 0.038, 0.0, -0.052, 0.0, 0.0, 0.056, 0.0),
+        _egg("shell", (0.045, 0.042, 0.125), (0.012, 0.0, -0.105)),
+        _rod("dark", 0.026, 0.008, 0.0, -0.17, 0.002, 0.0, -0.28),
+        _rod("metal", 0.011, -0.03, 0.022, -0.05, -0.03, 0.022, -0.27),
+        _rod("metal", 0.011, -0.03, -0.022, -0.05, -0.03, -0.022, -0.27),
+    ),
+    "left_ankle_pitch_link": (_disc("metal", 0.022, 0.0, -0.032, 0.0, 0.0, 0.032, 0.0),),
+    "left_ankle_roll_link": (
+        _egg("dark", (0.05, 0.03, 0.03), (0.0, 0.0, -0.005)),
+        _block("rubber", (0.09, 0.03, 0.008), (0.035, 0.0, -0.026)),
+        _egg("dark", (0.075, 0.029, 0.016), (0.058, 0.0, -0.016)),
+    ),
+    "torso_link": (_egg("shell", (0.085, 0.115, 0.12), (0.005, 0.0, 0.20)),),
+}
+
+
+def draw(spec: mujoco.MjSpec) -> None:
+    """Add the drawn shapes to the links of a description."""
+    for colour, rgba in _COLOURS.items():
+        shine = _SHINE.get(colour, 0.2)
+        spec.add_material(name=f"g1_{colour}", rgba=rgba, specular=shine, shininess=shine, reflectance=0.0)
+    for name, parts in PARTS.items():
+        for part in parts:
+            _add(spec.body(name), part, 1.0)
+            if mirrored_name(name) != name:
+                _add(spec.body(mirrored_name(name)), part, -1.0)
+
+
+def _add(body: mujoco.MjsBody, part: Part, side: float) -> None:
+    geom = body.add_geom(group=_GROUP, contype=0, conaffinity=0, density=0.0, material=f"g1_{part.colour}")
+    geom.type = getattr(mujoco.mjtGeom, f"mjGEOM_{part.kind.upper()}")
+    points = part.points if side > 0 else reflect(part.points)
+    if part.kind in ("capsule", "cylinder"):
+        geom.size[0], geom.fromto = part.size[0], points
+        return
+    x, y, z = part.turn
+    geom.size, geom.pos = part.size, points
+    geom.alt.type = mujoco.mjtOrientation.mjORIENTATION_EULER
+    geom.alt.euler = (x * side, y, z * side)
