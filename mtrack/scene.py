@@ -225,6 +225,8 @@ class Scene(_Quantities):
     """[N, 2, A] the two before it, newest first."""
     episode_step: Tensor
     """int64 [N] steps since the row's reset."""
+    env_ids: Tensor = attrs.Factory(lambda self: torch.arange(self.num_envs, device=self.device), takes_self=True)
+    """int64 [N] which environments of the backend these rows are: all of them, unless `rows` restricted the scene."""
     dt: float
     """Control step [s]."""
     physics_dt: float
