@@ -247,6 +247,10 @@ class Command(Protocol):
         """Go on by one frame and publish the reference of the new time."""
         ...
 
+    def publish(self) -> None:
+        """Publish the reference of the present clips and frames; called after a checkpoint has been loaded."""
+        ...
+
     def finished(self) -> Tensor:
         """Return bool [N]: rows at the end of their clip (a truncation)."""
         ...
@@ -257,6 +261,8 @@ class Action(Protocol):
 
     num_actions: int
     names: tuple[str, ...]
+    held: Tensor
+    """[N, J] rad, the target each row holds at present."""
 
     def mirror(self) -> Mirror:
         """Return the mirror of a raw action."""
@@ -267,7 +273,7 @@ class Action(Protocol):
         ...
 
     def reset(self, ids: Tensor) -> None:
-        """Start rows anew; their first target is that of their present pose."""
+        """Start rows anew; `scene.robot.joint_pos` has their start pose, which `held` then keeps."""
         ...
 
     def apply(self, action: Tensor) -> Tensor:
@@ -463,6 +469,15 @@ class AfterSubstep(Protocol):
 
     def after_substep(self, substep: int) -> None:
         """Look at `Backend.contacts` and the like."""
+        ...
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """Has figures worth showing while training."""
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Return present means by name, scalars, e.g. `tracking/joint_error_rad`; called once an iteration."""
         ...
 
 

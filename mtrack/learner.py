@@ -1,0 +1,130 @@
+"""The learner loop: roll out, update, report, save; until the phase has its frames or somebody asks to stop."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from mtrack.env import Env, Step
+from mtrack.metrics import Metrics
+from mtrack.protocols import Phase
+from mtrack.rollout import Rollout
+
+_RATE_WINDOW = 20  # iterations over which frames/s are averaged
+
+
+@attrs.define(eq=False)
+class Learner:
+    """One phase of a run."""
+
+    env: Env
+    phase: Phase
+    name: str
+    train_every: int
+    """Control steps in a rollout, T."""
+    total_frames: int
+    """Frames of this phase, all processes."""
+    report: Callable[[Metrics], None]
+    save: Callable[[Learner], None]
+    """Called where a checkpoint is due; the caller decides by `iteration`."""
+    should_stop: Callable[[], bool]
+    iteration: int = 0
+    frames_before: int = 0
+    """Frames of the phases before this one."""
+    ranks: int = 1
+    _buffer: TensorDict | None = None
+    _durations: deque[float] = attrs.field(factory=lambda: deque(maxlen=_RATE_WINDOW))
+
+    @property
+    def frames_per_iteration(self) -> int:
+        """Frames of one iteration, all processes."""
+        return self.env.scene.num_envs * self.train_every * self.ranks
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of the whole phase."""
+        return max(1, -(-self.total_frames // self.frames_per_iteration))
+
+    @property
+    def frames(self) -> int:
+        """Frames of the run so far."""
+        return self.frames_before + self.iteration * self.frames_per_iteration
+
+    def learn(self) -> bool:
+        """Run the phase to its end. Returns False where it was asked to stop before."""
+        while self.iteration < self.iterations:
+            if self.should_stop():
+                return False
+            started = time.perf_counter()
+            progress = self.iteration / self.iterations
+            self.env.set_progress(progress)
+            rollout = self.collect()
+            collected = time.perf_counter()
+            losses = self.phase.update(rollout, progress)
+            self.iteration += 1
+            values = {**self.env.statistics.read(), **_numbers(losses), **_numbers(self.env.figures())}
+            ended = time.perf_counter()
+            self._durations.append(ended - started)
+            self.report(self._metrics(values, {"rollout": collected - started, "update": ended - collected}))
+            self.save(self)
+        return True
+
+    def collect(self) -> Rollout:
+        """Act and step for T control steps. The rollout is valid until the next call."""
+        env, steps, finals = self.env, self.train_every, []
+        for t in range(steps):
+            observations = env.observations
+            with torch.no_grad():
+                decision = self.phase.act(observations)
+                step = env.step(decision["action"])
+            row = _row(observations, decision, step)
+            if self._buffer is None:  # time-major, so that writing a step is one copy of adjacent memory
+                self._buffer = row.expand(steps, *row.batch_size).clone()
+            self._buffer[t] = row
+            finals.append((step.final_ids, step.final))
+        assert self._buffer is not None
+        index = [torch.stack((ids, torch.full_like(ids, t)), dim=-1) for t, (ids, _) in enumerate(finals)]
+        return Rollout(
+            data=self._buffer.transpose(0, 1),
+            reward_groups=tuple(env.group_scales),
+            following=env.observations,
+            final_index=torch.cat(index),
+            final=torch.cat([final for _, final in finals]),
+        )
+
+    def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:
+        mean = sum(self._durations) / len(self._durations)
+        return Metrics(
+            phase=self.name,
+            iteration=self.iteration,
+            iterations=self.iterations,
+            frames=self.frames,
+            frames_per_s=self.frames_per_iteration / mean,
+            eta_s=(self.iterations - self.iteration) * mean,
+            values=values,
+            timings=timings,
+        )
+
+
+def _row(observations: TensorDict, decision: TensorDict, step: Step) -> TensorDict:
+    """Join what one step adds to a rollout, [N]."""
+    row = TensorDict({**dict(observations.items()), **dict(decision.items()), "_weight": step.weight},
+                     batch_size=observations.batch_size)
+    row["next"] = TensorDict({"reward": step.reward, "terminated": step.terminated, "truncated": step.truncated},
+                             batch_size=observations.batch_size)
+    return row
+
+
+def _numbers(values: Mapping[str, Tensor | float]) -> dict[str, float]:
+    """Bring figures to the host in one go."""
+    names = list(values)
+    stacked = torch.stack([torch.as_tensor(values[name], dtype=torch.float32).mean().cpu() for name in names]) \
+        if names else torch.zeros(0)
+    return dict(zip(names, stacked.tolist(), strict=True))

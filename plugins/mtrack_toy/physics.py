@@ -1,0 +1,120 @@
+"""A backend without physics: each joint goes a fixed share of the way to its target in a substep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mtrack.errors import CheckpointError, NameProblem
+from mtrack.fields import between, component, param, scratch, state
+from mtrack.protocols import PhysicsPlan, Robot, StartState
+from mtrack.scene import RobotState
+
+
+@component
+class ToyPhysics:
+    """q += response (target - q), once a substep; the root never moves."""
+
+    response: float = param(default=0.5, validator=between(0.0, 1.0))
+    """Share of the way to its target a joint goes in one substep."""
+
+    joint_pos: Tensor = state()
+    joint_vel: Tensor = state()
+    state: RobotState = scratch()
+    contacts: Tensor = scratch()
+    contact_names: tuple[str, ...] = scratch()
+    wrench: Tensor = scratch()
+    substep_dt: float = scratch()
+
+    def build(self, robot: Robot, plan: PhysicsPlan) -> None:
+        """Allocate the rows. Raises NameProblem where contacts or model fields are asked for."""
+        for sensor in plan.contacts:
+            raise NameProblem(f"toy_physics has no contacts (sensor '{sensor.name}')")
+        for name in plan.model_fields:
+            raise NameProblem(f"toy_physics has no model field '{name}'")
+        model, rows = robot.model(), plan.num_envs
+        bodies = len(model.body_names)
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(rows, *shape, device=plan.device)
+
+        self.joint_pos, self.joint_vel = zeros(len(model.joint_names)), zeros(len(model.joint_names))
+        upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=plan.device)
+        joints = {name: torch.zeros_like(self.joint_pos) for name in
+                  ("joint_pos", "joint_vel", "joint_acc", "joint_torque", "joint_target", "joint_offset")}
+        self.state = RobotState(
+            **joints,
+            root_pos=zeros(3),
+            root_quat_wxyz=upright.repeat(rows, 1),
+            root_lin_vel=zeros(3),
+            root_ang_vel=zeros(3),
+            body_pos=zeros(bodies, 3),
+            body_quat_wxyz=upright.repeat(rows, bodies, 1),
+            body_lin_vel=zeros(bodies, 3),
+            body_ang_vel=zeros(bodies, 3),
+        )
+        self.contacts, self.contact_names, self.wrench = zeros(0, 4), (), zeros(bodies, 6)
+        self.substep_dt = plan.physics_dt
+
+    def set_state(self, ids: Tensor, start: StartState) -> None:
+        """Put rows into a state."""
+        self.joint_pos.index_copy_(0, ids, start.joint_pos)
+        self.joint_vel.index_copy_(0, ids, start.joint_vel)
+
+    def step(self, target: Tensor, last: bool) -> None:
+        """Move every joint towards its target, [N, J] rad."""
+        move = self.response * (target - self.joint_pos)
+        self.joint_vel.copy_(move / self.substep_dt)
+        self.joint_pos.add_(move)
+        self.state.joint_target.copy_(target)
+
+    def forward(self, ids: Tensor, target: Tensor) -> None:
+        """Take the targets of rows; nothing else follows from them here."""
+        self.state.joint_target.index_copy_(0, ids, target)
+
+    def refresh(self, ids: Tensor | None = None) -> None:
+        """Copy the joints into `state`."""
+        self.state.joint_pos.copy_(self.joint_pos)
+        self.state.joint_vel.copy_(self.joint_vel)
+        self.state.invalidate()
+
+    def field(self, name: str) -> Tensor:
+        """Refuse: there is no model. Raises NameProblem."""
+        raise NameProblem(f"toy_physics has no model field '{name}'")
+
+    def nominal(self, name: str) -> Tensor:
+        """Refuse: there is no model. Raises NameProblem."""
+        raise NameProblem(f"toy_physics has no model field '{name}'")
+
+    def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
+        """Refuse: there is no model. Raises NameProblem."""
+        raise NameProblem(f"toy_physics has no {kind} '{names}'")
+
+    def update_constants(self, ids: Tensor) -> None:
+        """Do nothing: nothing depends on a model."""
+
+    def kick(self, velocity: Tensor) -> None:
+        """Do nothing: the root is fixed."""
+
+    def broken(self) -> Tensor:
+        """Return bool [N]: rows with a joint that is not finite."""
+        return ~torch.isfinite(self.joint_pos).all(-1)
+
+    def row(self, row: int) -> dict[str, Tensor]:
+        """Return the state of one row."""
+        return {name: value[row].clone() for name, value in self.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return positions and velocities of the joints."""
+        return {"joint_pos": self.joint_pos, "joint_vel": self.joint_vel}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Put them back. Raises CheckpointError where the number of rows differs."""
+        for name, value in self.state_dict().items():
+            if value.shape != state[name].shape:
+                shapes = f"{tuple(state[name].shape)}, not {tuple(value.shape)}"
+                raise CheckpointError(f"backend {name}: the checkpoint has shape {shapes}; was num_envs changed?")
+            value.copy_(state[name])
+        self.refresh()

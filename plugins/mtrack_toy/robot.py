@@ -1,0 +1,46 @@
+"""A robot of two joints and one body, without a physical description."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from mtrack.errors import MtrackError
+from mtrack.fields import component
+from mtrack.mirror import Mirror
+from mtrack.robot import RobotModel
+
+if TYPE_CHECKING:
+    import mujoco
+
+_LIMIT = 1.5  # rad
+_ONES = torch.ones(2)
+
+
+@component
+class ToyRobot:
+    """Two joints, left and right, that mirror each other."""
+
+    def model(self) -> RobotModel:
+        """Return names and constants."""
+        return RobotModel(
+            name="toy",
+            joint_names=("left_joint", "right_joint"),
+            body_names=("base",),
+            sets={},
+            default_root_pos=torch.zeros(3),
+            default_joint_pos=torch.zeros(2),
+            joint_range=torch.tensor([[-_LIMIT, _LIMIT]] * 2),
+            velocity_limit=100 * _ONES,
+            effort_limit=_ONES,
+            stiffness=_ONES,
+            damping=_ONES,
+            mass=1.0,
+            joint_mirror=Mirror.swap([1, 0]),
+            mirrored_name={},
+        )
+
+    def spec(self) -> mujoco.MjSpec:
+        """Refuse: this robot exists for `toy_physics` alone. Raises MtrackError."""
+        raise MtrackError('the toy robot has no MuJoCo description: use [backend] use = "toy_physics"')

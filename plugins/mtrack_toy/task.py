@@ -1,0 +1,100 @@
+"""The toy task: bring both joints to a target that is drawn anew each episode. The best possible reward is 1 a step.
+
+One control step can reach any target (raw actions are position targets; a joint goes a known share of the way), so an
+optimal policy has error 0, and reward 1, from the first step on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor
+
+from mtrack.fields import component, param, positive, scratch, state
+from mtrack.mirror import Mirror
+from mtrack.protocols import Motion, Robot, StartState
+from mtrack.scene import Reference, Scene
+
+OPTIMUM = 1.0
+"""Mean of `toy_closeness` a step under the best policy."""
+
+
+@component
+class ToyTarget:
+    """Targets uniform in a range, held for a fixed number of steps."""
+
+    span: float = param(default=1.0, validator=positive)
+    """Targets are drawn from -span to span [rad]."""
+    steps: int = param(default=20, validator=positive)
+    """Length of an episode [control steps]."""
+
+    rng: Generator = state()
+    target: Tensor = state()
+    scene: Scene = scratch()
+
+    def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
+        """Allocate the targets; motions are not used."""
+        self.scene = scene
+        self.target = torch.zeros_like(scene.robot.joint_pos)
+        self.publish()
+
+    def reset(self, ids: Tensor, failed: Tensor) -> StartState:
+        """Draw targets for rows; they start at rest at zero."""
+        shape = (len(ids), self.target.shape[-1])
+        drawn = torch.rand(shape, generator=self.rng, device=self.target.device)
+        self.target.index_copy_(0, ids, (2 * drawn - 1) * self.span)
+        self.publish()
+        zero, root = torch.zeros_like(drawn), drawn.new_zeros(len(ids), 3)
+        upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=drawn.device).repeat(len(ids), 1)
+        return StartState(root, upright, root, root, zero, zero)
+
+    def advance(self) -> None:
+        """Do nothing: a target does not move."""
+
+    def publish(self) -> None:
+        """Publish the targets as the reference's joint positions."""
+        robot = self.scene.robot
+        still = {"joint_pos": self.target, "joint_vel": torch.zeros_like(self.target)}
+        for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "body_pos", "body_quat_wxyz",
+                     "body_lin_vel", "body_ang_vel"):
+            still[name] = getattr(robot, name)
+        none = self.target.new_zeros(len(self.target), 0)
+        flags = self.target.new_zeros(len(self.target), 3)
+        self.scene.reference = Reference(**still, contact=none, future=robot, root_target=robot.root_pos, flags=flags)
+
+    def finished(self) -> Tensor:
+        """Return bool [N]: rows that have had their steps."""
+        return self.scene.episode_step >= self.steps
+
+
+@component
+class ToyError:
+    """Target minus joint position."""
+
+    width: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Remember the number of joints."""
+        self.width = scene.robot.joint_pos.shape[-1]
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, J] rad."""
+        return scene.reference.joint_pos - scene.robot.joint_pos
+
+    def mirror(self) -> Mirror:
+        """Swap the sides."""
+        return Mirror.swap(list(reversed(range(self.width))))
+
+
+@component
+class ToyCloseness:
+    """exp(-mean |error| / sigma); 1 is perfect."""
+
+    sigma: float = param(default=0.5, validator=positive)
+    """Error at which the reward has fallen to 1/e [rad]."""
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return the reward, [N], in (0, 1]."""
+        error = scene.reference.joint_pos - scene.robot.joint_pos
+        return (-error.abs().mean(-1) / self.sigma).exp()
