@@ -6,7 +6,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
@@ -14,6 +14,11 @@ import mujoco
 import numpy as np
 
 Vector = tuple[float, ...]
+
+
+def _vector(values: Iterable[float]) -> Vector:
+    return tuple(values)
+
 
 _REFLECT = (1.0, -1.0, 1.0)  # of positions in the x-z plane
 _REFLECT_QUAT = (1.0, -1.0, 1.0, -1.0)  # of orientations
@@ -25,7 +30,7 @@ class Shape:
 
     name: str
     radius: float
-    points: Vector = attrs.field(converter=tuple)
+    points: Vector = attrs.field(converter=_vector)
 
 
 @attrs.frozen
@@ -34,16 +39,16 @@ class Link:
 
     name: str
     parent: str
-    pos: Vector = attrs.field(converter=tuple)
-    quat_wxyz: Vector = attrs.field(converter=tuple)
+    pos: Vector = attrs.field(converter=_vector)
+    quat_wxyz: Vector = attrs.field(converter=_vector)
     mass: float = 0.0
-    com: Vector = attrs.field(default=(0.0, 0.0, 0.0), converter=tuple)
-    inertia: Vector = attrs.field(default=(), converter=tuple)
+    com: Vector = attrs.field(default=(0.0, 0.0, 0.0), converter=_vector)
+    inertia: Vector = attrs.field(default=(), converter=_vector)
     """Three principal moments, or six entries xx, yy, zz, xy, xz, yz along the link's axes [kg m^2]."""
-    inertia_quat_wxyz: Vector = attrs.field(default=(1.0, 0.0, 0.0, 0.0), converter=tuple)
+    inertia_quat_wxyz: Vector = attrs.field(default=(1.0, 0.0, 0.0, 0.0), converter=_vector)
     joint: str = ""
-    axis: Vector = attrs.field(default=(0.0, 0.0, 1.0), converter=tuple)
-    range: Vector = attrs.field(default=(0.0, 0.0), converter=tuple)
+    axis: Vector = attrs.field(default=(0.0, 0.0, 1.0), converter=_vector)
+    range: Vector = attrs.field(default=(0.0, 0.0), converter=_vector)
     collision: tuple[Shape, ...] = ()
     sites: Mapping[str, Vector] = attrs.field(factory=dict)
 

@@ -1,0 +1,108 @@
+"""What a batch of simulations computes, read out as float32 poses and velocities of link origins."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from mujoco.batch import Batch
+from torch import Tensor
+
+from mtrack_mujoco.addresses import Addresses
+
+FIELDS = ("xpos", "xquat", "xmat", "cvel", "subtree_com")
+"""What `Reader` reads, besides qpos and qvel."""
+
+
+def bind(batch: Batch, name: str) -> Tensor:
+    """Return a live float64 tensor over a data field, [N, ...]."""
+    array = batch.bind(name)
+    array.flags.writeable = True  # torch warns of read-only memory; only loading a checkpoint writes here
+    return torch.from_numpy(array)
+
+
+@attrs.frozen(eq=False)
+class Poses:
+    """Poses and velocities of B bodies and J joints, [N, ...] float32."""
+
+    pos: Tensor
+    """[N, B, 3] m."""
+    quat_wxyz: Tensor
+    """[N, B, 4]."""
+    rot: Tensor
+    """[N, B, 9]: rotation matrices, row after row."""
+    twist: Tensor
+    """[N, B, 6]: angular velocity [rad/s], then what the engine gives as linear velocity."""
+    lin_vel: Tensor
+    """[N, B, 3] m/s, of link origins."""
+    joint_pos: Tensor
+    """[N, J] rad."""
+    joint_vel: Tensor
+    """[N, J] rad/s."""
+
+    @staticmethod
+    def empty(num: int, num_bodies: int, num_joints: int) -> Poses:
+        """Allocate for `num` rows."""
+        widths = (3, 4, 9, 6, 3)
+        bodies = [torch.zeros(num, num_bodies, width) for width in widths]
+        return Poses(*bodies, torch.zeros(num, num_joints), torch.zeros(num, num_joints))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the tensors, in order."""
+        return (self.pos, self.quat_wxyz, self.rot, self.twist, self.lin_vel, self.joint_pos, self.joint_vel)
+
+    def narrow(self, start: int, num: int) -> Poses:
+        """Return a view of some consecutive rows."""
+        return Poses(*(tensor.narrow(0, start, num) for tensor in self.tensors()))
+
+    def put(self, ids: Tensor, rows: Poses) -> None:
+        """Overwrite rows, int64 [n]."""
+        for own, new in zip(self.tensors(), rows.tensors(), strict=True):
+            own.index_copy_(0, ids, new)
+
+    def kinematics(self) -> dict[str, Tensor]:
+        """Return the fields of a `Kinematics` as views; the root is the first body."""
+        ang_vel = self.twist[..., :3]
+        return {
+            "root_pos": self.pos[:, 0],
+            "root_quat_wxyz": self.quat_wxyz[:, 0],
+            "root_lin_vel": self.lin_vel[:, 0],
+            "root_ang_vel": ang_vel[:, 0],
+            "joint_pos": self.joint_pos,
+            "joint_vel": self.joint_vel,
+            "body_pos": self.pos,
+            "body_quat_wxyz": self.quat_wxyz,
+            "body_lin_vel": self.lin_vel,
+            "body_ang_vel": ang_vel,
+        }
+
+    def rotations(self) -> Tensor:
+        """Return the rotation matrices as a view, [N, B, 3, 3]."""
+        return self.rot.unflatten(-1, (3, 3))
+
+
+class Reader:
+    """Converts the live outputs of a batch into `Poses`."""
+
+    def __init__(self, batch: Batch, at: Addresses) -> None:
+        """Bind the fields it reads."""
+        self._at = at
+        self._qpos, self._qvel = bind(batch, "qpos"), bind(batch, "qvel")
+        self.outputs = {name: bind(batch, name) for name in FIELDS}
+
+    def read(self, out: Poses, ids: Tensor | None = None) -> None:
+        """Fill `out` from all rows, or from rows `ids`, int64 [n]."""
+        at = self._at
+        fields = {"qpos": self._qpos, "qvel": self._qvel, **self.outputs}
+        if ids is not None:
+            fields = {name: field.index_select(0, ids) for name, field in fields.items()}
+        pos = fields["xpos"].index_select(1, at.bodies)
+        out.pos.copy_(pos)
+        out.quat_wxyz.copy_(fields["xquat"].index_select(1, at.bodies))
+        out.rot.copy_(fields["xmat"].index_select(1, at.bodies))
+        out.twist.copy_(fields["cvel"].index_select(1, at.bodies))
+        # cvel is the velocity of the body-fixed point that is at the robot's centre of mass: v = v_c + omega x (x - c)
+        lever = (pos - fields["subtree_com"][:, at.root, None]).float()
+        torch.linalg.cross(out.twist[..., :3], lever, out=out.lin_vel)
+        out.lin_vel.add_(out.twist[..., 3:])
+        out.joint_pos.copy_(fields["qpos"][:, at.qpos])
+        out.joint_vel.copy_(fields["qvel"][:, at.dofs])
