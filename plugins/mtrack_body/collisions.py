@@ -1,0 +1,53 @@
+"""Rewards that cost contacts which should not be."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from mtrack.fields import component, param, scratch
+from mtrack.protocols import Requirements
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+from mtrack_body.names import contact_columns, touches
+
+
+@component
+class SelfCollision:
+    """-number of bodies that touch another part of the robot (the robot must collide with itself)."""
+
+    bodies: tuple[str, ...] = param(default=("feet", "non_feet"))
+    """Bodies that count: names or sets."""
+    columns: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for the bodies' contacts with the robot itself."""
+        return touches(robot, self.bodies, against="self")
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the bodies."""
+        self.columns = contact_columns(scene, self.bodies, against="self")
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [N], 0, -1, -2, ..."""
+        return -scene.contacts.in_contact[:, self.columns].sum(-1).float()
+
+
+@component
+class UndesiredContactCount:
+    """-number of bodies that touch anything though they should not."""
+
+    bodies: tuple[str, ...] = param(default=("non_feet",))
+    """Bodies that should touch nothing: names or sets."""
+    columns: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for the bodies' contacts."""
+        return touches(robot, self.bodies)
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the bodies."""
+        self.columns = contact_columns(scene, self.bodies)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [N], 0, -1, -2, ..."""
+        return -scene.contacts.in_contact[:, self.columns].sum(-1).float()

@@ -1,0 +1,135 @@
+"""Rewards of how the feet meet the ground: air time, slip, stumbling, impact, tilt."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from mtrack.fields import component, non_negative, param, positive, scratch
+from mtrack.protocols import Requirements
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+from mtrack_body.names import body_columns, contact_columns, touches
+
+_GRAVITY = 9.81  # m/s^2
+
+
+def weight(robot: RobotModel) -> float:
+    """Return the weight of a robot [N]."""
+    return robot.mass * _GRAVITY
+
+
+@component
+class FeetAirTime:
+    """sum over feet of (air time - threshold) when a foot lands: long steps pay, short ones cost."""
+
+    feet: tuple[str, ...] = param(default=("feet",))
+    """Bodies that count: names or sets."""
+    threshold: float = param(default=0.4, validator=non_negative)
+    """Air time that is worth nothing [s]."""
+    columns: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for the feet's contacts."""
+        return touches(robot, self.feet)
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the feet. Raises NameProblem."""
+        self.columns = contact_columns(scene, self.feet)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [N] s."""
+        contacts = scene.contacts
+        paid = (contacts.last_air_time - self.threshold) * contacts.first_contact
+        return paid[:, self.columns].sum(-1)
+
+
+@component
+class FeetSlip:
+    """-sum of the horizontal speed of feet in contact."""
+
+    feet: tuple[str, ...] = param(default=("feet",))
+    """Bodies that count: names or sets."""
+    bodies: Tensor = scratch()
+    columns: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for the feet's contacts."""
+        return touches(robot, self.feet)
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the feet. Raises NameProblem."""
+        self.bodies = body_columns(scene, self.feet)
+        self.columns = contact_columns(scene, self.feet)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [N] m/s, at most 0."""
+        speed = vector_norm(scene.robot.body_lin_vel[:, self.bodies, :2], dim=-1)
+        return -(speed * scene.contacts.in_contact[:, self.columns]).sum(-1)
+
+
+@component
+class Stumble:
+    """-1 while a foot is pushed sideways much harder than upwards: it has hit something."""
+
+    feet: tuple[str, ...] = param(default=("feet",))
+    """Bodies that count: names or sets."""
+    ratio: float = param(default=4.0, validator=positive)
+    """Horizontal force in vertical ones above which a foot stumbles."""
+    columns: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for the feet's contacts."""
+        return touches(robot, self.feet)
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the feet. Raises NameProblem."""
+        self.columns = contact_columns(scene, self.feet)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [N], 0 or -1."""
+        force = scene.contacts.force[:, self.columns]
+        stumbles = vector_norm(force[..., :2], dim=-1) > self.ratio * force[..., 2].abs()
+        return -stumbles.any(-1).float()
+
+
+@component
+class ImpactForce:
+    """-sum over feet of relu(contact force / weight of the robot - threshold)."""
+
+    feet: tuple[str, ...] = param(default=("feet",))
+    """Bodies that count: names or sets."""
+    threshold: float = param(default=1.5, validator=non_negative)
+    """Force that costs nothing [weights of the robot]."""
+    columns: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for the feet's contacts."""
+        return touches(robot, self.feet)
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the feet. Raises NameProblem."""
+        self.columns = contact_columns(scene, self.feet)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [N], at most 0."""
+        force = vector_norm(scene.contacts.force[:, self.columns], dim=-1)
+        return -(force / weight(scene.model) - self.threshold).relu().sum(-1)
+
+
+@component
+class FeetUpright:
+    """-sum over feet of |horizontal part of gravity's direction in the foot frame|^2; 0 where soles are level."""
+
+    feet: tuple[str, ...] = param(default=("feet",))
+    """Bodies that count: names or sets."""
+    bodies: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the feet. Raises NameProblem."""
+        self.bodies = body_columns(scene, self.feet)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [N], at most 0."""
+        # the third row of a rotation matrix is the world's vertical in the body frame
+        return -scene.robot.body_rot[:, self.bodies, 2, :2].square().sum((-2, -1))

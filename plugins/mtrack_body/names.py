@@ -1,0 +1,71 @@
+"""From the names in a recipe to what a term works with: columns, mirrors, contact sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.errors import NameProblem
+from mtrack.mirror import Mirror
+from mtrack.protocols import ContactSensor, Requirements
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+
+Columns: TypeAlias = Tensor | slice
+"""Index of a joint axis: int64 [k], or everything in its order (a slice, which costs nothing to apply)."""
+
+
+@attrs.frozen(eq=False)
+class Joints:
+    """Joints of an observation."""
+
+    columns: Columns
+    mirror: Mirror
+
+
+def select_joints(scene: Scene, names: Sequence[str]) -> Joints:
+    """Return columns and mirror of joints, in the order of the names. Raises NameProblem."""
+    return Joints(joint_columns(scene, names), joint_mirror(scene.model, names))
+
+
+def joint_columns(scene: Scene, names: Sequence[str]) -> Columns:
+    """Return where joints are on a joint axis, in the order of the names. Raises NameProblem."""
+    indices = scene.model.joints(names)
+    everything = indices.tolist() == list(range(len(scene.model.joint_names)))
+    return slice(None) if everything else indices.to(scene.device)
+
+
+def joint_mirror(model: RobotModel, names: Sequence[str]) -> Mirror:
+    """Return the mirror of values of joints, which must hold both sides. Raises NameProblem."""
+    indices = model.joints(names).tolist()
+    places = {joint: place for place, joint in enumerate(indices)}
+    partners = model.joint_mirror.perm[indices].tolist()
+    for joint, partner in zip(indices, partners, strict=True):
+        if partner not in places:
+            lone, missing = model.joint_names[joint], model.joint_names[partner]
+            raise NameProblem(f"'{lone}' has no mirror image among the joints: add '{missing}'")
+    return Mirror(torch.tensor([places[p] for p in partners]), model.joint_mirror.sign[indices])
+
+
+def body_columns(scene: Scene, names: Sequence[str]) -> Tensor:
+    """Return where bodies are on a body axis, int64, in the order of the names. Raises NameProblem."""
+    return scene.model.bodies(names).to(scene.device)
+
+
+def expand(model: RobotModel, names: Sequence[str]) -> tuple[str, ...]:
+    """Return body names with the named sets among them taken apart, each body once."""
+    return tuple(dict.fromkeys(body for name in names for body in model.sets.get(name, (name,))))
+
+
+def touches(model: RobotModel, names: Sequence[str], against: str = "") -> Requirements:
+    """Return the request for a contact sensor on each body."""
+    return Requirements(contacts=tuple(ContactSensor(body, against) for body in expand(model, names)))
+
+
+def contact_columns(scene: Scene, names: Sequence[str], against: str = "") -> Tensor:
+    """Return the columns of the sensors asked for with `touches`, int64, in the order of the names."""
+    return scene.contacts.columns(expand(scene.model, names), against)

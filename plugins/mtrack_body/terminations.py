@@ -1,0 +1,53 @@
+"""Reasons to end an episode that need no reference: the robot has fallen, or lies on what is not a foot."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from mtrack.fields import between, component, non_negative, param, scratch
+from mtrack.protocols import Requirements
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+from mtrack_body.names import contact_columns, touches
+
+
+@component
+class FallOver:
+    """The root tilts too far from the vertical."""
+
+    max_tilt: float = param(default=1.2, validator=between(0.0, math.pi))
+    """Angle between the root's vertical axis and the world's [rad]."""
+    timeout: bool = param(default=False)
+    """Whether it truncates the episode rather than terminates it."""
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return bool [N]."""
+        return scene.robot.projected_gravity[:, 2] > -math.cos(self.max_tilt)
+
+
+@component
+class UndesiredContact:
+    """A body touches something though it should not."""
+
+    bodies: tuple[str, ...] = param(default=("non_feet",))
+    """Bodies that should touch nothing: names or sets."""
+    min_force: float = param(default=1.0, validator=non_negative)
+    """Contact force that is ignored, mean over 3 substeps [N]."""
+    timeout: bool = param(default=False)
+    """Whether it truncates the episode rather than terminates it."""
+    columns: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for the bodies' contacts."""
+        return touches(robot, self.bodies)
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the bodies."""
+        self.columns = contact_columns(scene, self.bodies)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return bool [N]."""
+        return (vector_norm(scene.contacts.force[:, self.columns], dim=-1) > self.min_force).any(-1)

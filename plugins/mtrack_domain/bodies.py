@@ -1,0 +1,143 @@
+"""Bodies that differ from environment to environment: mass, centre of mass, soles. Drawn once, at startup."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrack.fields import component, param, scratch, state
+from mtrack.protocols import Requirements
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+from mtrack_domain.draws import Range, assign, expand, log_uniform, ordered, ordered_positive, uniform
+
+
+@component
+class BodyCom:
+    """Shifts the centres of mass of bodies, each axis for itself; at startup."""
+
+    bodies: tuple[str, ...] = param(default=("root", "torso"))
+    """Bodies: names or sets."""
+    shift: Range = param(default=(-0.02, 0.02), validator=ordered)
+    """Range of the shift along each axis [m]."""
+    rng: torch.Generator = state()
+    scene: Scene = scratch()
+    elements: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for centres of mass of its own in each environment."""
+        return Requirements(model_fields=("body_ipos",))
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the bodies. Raises NameProblem."""
+        self.scene = scene
+        self.elements = scene.backend.element("body", expand(scene.model, self.bodies))
+
+    def startup(self) -> None:
+        """Draw for every environment."""
+        backend, everything = self.scene.backend, self.scene.env_ids
+        nominal = backend.nominal("body_ipos")[self.elements]
+        shift = uniform(self.rng, (len(everything), *nominal.shape), self.shift).to(nominal)
+        assign(backend.field("body_ipos"), everything, self.elements, nominal + shift)
+        backend.update_constants(everything)
+
+
+@component
+class BodyMass:
+    """Scales the masses of bodies, and their inertia with them; at startup."""
+
+    bodies: tuple[str, ...] = param(default=("root", "torso"))
+    """Bodies: names or sets."""
+    factor: Range = param(default=(0.9, 1.1), validator=ordered_positive)
+    """Range of the factor, one draw a body."""
+    rng: torch.Generator = state()
+    scene: Scene = scratch()
+    elements: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for masses and inertias of its own in each environment."""
+        return Requirements(model_fields=("body_mass", "body_inertia"))
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the bodies. Raises NameProblem."""
+        self.scene = scene
+        self.elements = scene.backend.element("body", expand(scene.model, self.bodies))
+
+    def startup(self) -> None:
+        """Draw for every environment."""
+        factor = uniform(self.rng, (self.scene.num_envs, len(self.elements)), self.factor)
+        _scale_mass(self.scene, self.elements, factor)
+
+
+@component
+class BaseMass:
+    """Adds a load to a body as if it were spread like the body's own mass; at startup."""
+
+    bodies: tuple[str, ...] = param(default=("root",))
+    """Bodies: names or sets."""
+    load: Range = param(default=(-1.0, 3.0), validator=ordered)
+    """Range of the load, one draw a body [kg]; must leave every body some mass."""
+    rng: torch.Generator = state()
+    scene: Scene = scratch()
+    elements: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for masses and inertias of its own in each environment."""
+        return Requirements(model_fields=("body_mass", "body_inertia"))
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the bodies. Raises NameProblem where one would weigh nothing."""
+        self.scene = scene
+        self.elements = scene.backend.element("body", expand(scene.model, self.bodies))
+
+    def startup(self) -> None:
+        """Draw for every environment."""
+        mass = self.scene.backend.field("body_mass")[:, self.elements]
+        load = uniform(self.rng, mass.shape, self.load).to(mass)
+        _scale_mass(self.scene, self.elements, 1.0 + load / mass)
+
+
+@component
+class FootMaterial:
+    """Friction and softness of the soles, one material for all feet of an environment; at startup."""
+
+    feet: tuple[str, ...] = param(default=("feet",))
+    """Bodies: names or sets; all their colliding geoms."""
+    friction: Range = param(default=(0.5, 1.5), validator=ordered_positive)
+    """Range of the sliding friction coefficient."""
+    time_constant: Range = param(default=(0.015, 0.03), validator=ordered_positive)
+    """Range of the time constant of contacts [s]."""
+    damping_ratio: Range = param(default=(0.5, 2.0), validator=ordered_positive)
+    """Range of the damping ratio of contacts, uniform in its logarithm."""
+    rng: torch.Generator = state()
+    scene: Scene = scratch()
+    elements: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for contact parameters of its own in each environment."""
+        return Requirements(model_fields=("geom_friction", "geom_solref"))
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve the feet's geoms. Raises NameProblem."""
+        self.scene = scene
+        self.elements = scene.backend.element("geom", expand(scene.model, self.feet))
+
+    def startup(self) -> None:
+        """Draw for every environment."""
+        backend, everything, shape = self.scene.backend, self.scene.env_ids, (self.scene.num_envs, 1)
+        friction = uniform(self.rng, shape, self.friction)
+        time_constant = uniform(self.rng, shape, self.time_constant)
+        damping_ratio = log_uniform(self.rng, shape, self.damping_ratio)
+        assign(backend.field("geom_friction"), everything, self.elements, friction, entry=0)
+        assign(backend.field("geom_solref"), everything, self.elements, time_constant, entry=0)
+        assign(backend.field("geom_solref"), everything, self.elements, damping_ratio, entry=1)
+
+
+def _scale_mass(scene: Scene, elements: Tensor, factor: Tensor) -> None:
+    """Multiply present masses by [N, k], so that several randomizations of one body add up."""
+    backend = scene.backend
+    mass, inertia = backend.field("body_mass"), backend.field("body_inertia")
+    factor = factor.to(mass)
+    mass[:, elements] *= factor
+    inertia[:, elements] *= factor.unsqueeze(-1).to(inertia)
+    backend.update_constants(scene.env_ids)

@@ -1,0 +1,84 @@
+"""What the world does to the robot: pushes, and gravity that is not quite the textbook's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrack.fields import component, param, scratch, state
+from mtrack.protocols import Requirements
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+from mtrack_domain.draws import Range, ordered, ordered_positive, uniform
+
+
+def _three_sizes(_: object, __: object, value: tuple[float, ...]) -> None:
+    if min(value) < 0.0:
+        raise ValueError(f"sizes must not be negative, as {min(value)} is")
+
+
+@component
+class Push:
+    """Kicks the root's velocity now and then, each environment at its own times."""
+
+    interval: Range = param(default=(1.0, 3.0), validator=ordered_positive)
+    """Range of the time between two pushes [s]."""
+    lin_vel: tuple[float, float, float] = param(default=(0.5, 0.5, 0.2), validator=_three_sizes)
+    """Largest change of the linear velocity along x, y and z, either way [m/s]."""
+    ang_vel: tuple[float, float, float] = param(default=(0.5, 0.5, 0.78), validator=_three_sizes)
+    """Largest change of the angular velocity about x, y and z, either way [rad/s]."""
+    rng: torch.Generator = state()
+    countdown: Tensor = state()
+    """[N] steps until the next push."""
+    scene: Scene = scratch()
+    size: Tensor = scratch()
+    """[6] m/s and rad/s."""
+
+    def bind(self, scene: Scene) -> None:
+        """Allocate."""
+        self.scene = scene
+        self.size = torch.tensor([*self.lin_vel, *self.ang_vel], device=scene.device)
+        self.countdown = torch.full((scene.num_envs,), torch.inf, device=scene.device)
+
+    def reset(self, ids: Tensor) -> None:
+        """Draw the time of the first push of rows."""
+        self.countdown.index_copy_(0, ids, self._steps(torch.rand(len(ids), generator=self.rng, device=ids.device)))
+
+    def before_step(self) -> None:
+        """Push the rows whose time has come, and draw their next one."""
+        # drawn for every row in every step: cheaper than asking whether any is due, and no row shifts another's stream
+        draw = torch.rand(len(self.countdown), 7, generator=self.rng, device=self.countdown.device)
+        self.countdown -= 1.0
+        due = self.countdown <= 0.0
+        kick = (draw[:, :6] * 2.0 - 1.0) * self.size
+        self.scene.backend.kick(kick * due.unsqueeze(-1))
+        self.countdown.copy_(torch.where(due, self._steps(draw[:, 6]), self.countdown))
+
+    def _steps(self, share: Tensor) -> Tensor:
+        low, high = self.interval
+        return ((low + (high - low) * share) / self.scene.dt).round().clamp_(min=1.0)
+
+
+@component
+class Gravity:
+    """Changes gravity a little along each axis; at each reset."""
+
+    change: Range = param(default=(-0.1, 0.1), validator=ordered)
+    """Range of the change along each axis [m/s^2]."""
+    rng: torch.Generator = state()
+    scene: Scene = scratch()
+    nominal: Tensor = scratch()
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Ask for gravity of its own in each environment."""
+        return Requirements(model_fields=("opt.gravity",))
+
+    def bind(self, scene: Scene) -> None:
+        """Keep the compiled value."""
+        self.scene = scene
+        self.nominal = scene.backend.nominal("opt.gravity")
+
+    def reset(self, ids: Tensor) -> None:
+        """Draw for rows."""
+        change = uniform(self.rng, (len(ids), 3), self.change).to(self.nominal)
+        self.scene.backend.field("opt.gravity")[ids] = self.nominal + change
