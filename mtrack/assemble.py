@@ -28,6 +28,8 @@ class Assembly:
     env: Env
     components: dict[str, Any]
     """By dotted recipe path."""
+    slots: dict[str, Slot]
+    """The recipe's slots of the same paths."""
     layout: Layout
 
 
@@ -110,7 +112,7 @@ def assemble(
             device,
         ),
     )
-    return Assembly(env, components, _layout(recipe, env, device, rank))
+    return Assembly(env, components, slots, _layout(recipe, env, device, rank))
 
 
 def check(recipe: Recipe) -> Layout:

@@ -1,0 +1,134 @@
+"""`mtrack run`: from the command line to a run directory, a run and an exit status."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mtrack.errors import CheckpointError, MtrackError
+
+if TYPE_CHECKING:
+    from mtrack.checkpoint import Checkpoint
+    from mtrack.structure import Recipe
+
+_log = logging.getLogger("mtrack")
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")] = "",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Where the run is kept; default runs/NAME-TIME.")] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="Begin with the agent of another run.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a run that stopped, exactly where it was.")] = None,
+    allow_change: Annotated[bool, typer.Option(help="Go on though recipe or versions have changed.")] = False,
+    plugin: Annotated[list[str] | None, typer.Option("-p", metavar="no:HOOK", help="Switch a hook off.")] = None,
+) -> None:
+    """Carry out a recipe: every phase in order, with checkpoints."""
+    if bool(recipe) == bool(resume):
+        raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to go on with (--resume runs/...)")
+    if from_ and resume:
+        raise MtrackError("--from begins a new run with another run's agent, --resume goes on with a run: give one")
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle torch threads must not spin beside the physics'
+
+    from mtrack.recipe import load_recipe
+    from mtrack.registry import Registry
+    from mtrack.structure import check_recipe
+
+    overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
+    checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), Registry.scan())
+    if resume:
+        directory = resume
+    else:
+        directory = run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+        if (directory / "recipe.toml").exists():
+            raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
+    raise typer.Exit(_carry_out(checked, directory, from_ or resume, bool(resume), allow_change, plugin or []))
+
+
+def _carry_out(recipe: Recipe, directory: Path, begin: Path | None, resume: bool, allow_change: bool,
+               plugin: list[str]) -> int:
+    """Prepare the run directory and run. Returns the exit status."""
+    import torch
+
+    from mtrack.hooks import Hooks
+    from mtrack.provenance import manifest
+    from mtrack.reporting import Reporter
+    from mtrack.run import Run
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    facts = manifest(recipe)
+    checkpoint = _checkpoint(begin) if begin else None
+    if resume:
+        _refuse_changes(directory, facts, allow_change)
+    _prepare(directory, recipe, facts, resume)
+    reporter = Reporter(recipe, Hooks.load(_switched_off(plugin)))
+    device = "cpu" if recipe.device == "auto" else recipe.device
+    _log.info("run directory: %s", directory)
+    return Run(recipe, directory, facts, reporter, device, checkpoint, resume).execute()
+
+
+def _checkpoint(run: Path) -> Checkpoint:
+    """Return the newest whole checkpoint of a run directory (or that of a checkpoint directory). Raises CheckpointError."""
+    from mtrack.checkpoint import load, newest
+
+    if (run / "manifest.json").exists() and not (run / "checkpoints").exists():
+        return load(run)
+    checkpoint, complaints = newest(run / "checkpoints")
+    for complaint in complaints:
+        _log.warning("%s", complaint)
+    _log.info("starting from %s", checkpoint.path)
+    return checkpoint
+
+
+def _prepare(directory: Path, recipe: Recipe, facts: dict[str, Any], resume: bool) -> None:
+    """Make the run directory, prove that it can be written, and put recipe and manifest there. Raises MtrackError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            (directory / "recipe.toml").write_text(recipe.resolved_toml())
+        (directory / "manifest.json").write_text(json.dumps(facts, indent=1))
+    except OSError as error:
+        raise MtrackError(f"cannot write to {directory}: {error.strerror}; give another --run-dir") from error
+
+
+def _refuse_changes(directory: Path, facts: dict[str, Any], allow_change: bool) -> None:
+    """Compare what is installed, and the recipe, with the run's manifest. Raises CheckpointError unless allowed."""
+    try:
+        before = json.loads((directory / "manifest.json").read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{directory} is no run directory: {error}") from error
+    changes = list(_changes(before, facts))
+    if changes and not allow_change:
+        listed = "\n".join(f"  {change}" for change in changes)
+        raise CheckpointError(f"{directory} was run with something else:\n{listed}\n--allow-change goes on all the same")
+    for change in changes:
+        _log.warning("changed since the run began: %s", change)
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Yield in words what two manifests differ in, of that which can change a run's numbers."""
+    for key in ("recipe_sha256", "components", "versions"):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            for name in sorted(old.keys() | new.keys()):
+                if old.get(name) != new.get(name):
+                    yield f"{name}: {old.get(name, 'absent')} then, {new.get(name, 'absent')} now"
+        elif old != new:
+            yield f"{key}: {old} then, {new} now"
+
+
+def _switched_off(options: list[str]) -> list[str]:
+    """Return the names in `-p no:NAME` options. Raises MtrackError."""
+    for option in options:
+        if not option.startswith("no:"):
+            raise MtrackError(f"-p {option}: only 'no:NAME' is understood, it switches the hook NAME off")
+    return [option.removeprefix("no:") for option in options]

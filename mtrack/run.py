@@ -1,0 +1,135 @@
+"""One run: its directory, its phases in order, and what happens at the borders (start, resume, stop, end)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+from filelock import FileLock, Timeout
+
+from mtrack.checkpoint import Checkpoint
+from mtrack.errors import MtrackError
+from mtrack.learner import Learner
+from mtrack.reporting import Reporter
+from mtrack.signals import StopRequest
+from mtrack.stage import Stage
+from mtrack.structure import Recipe
+from mtrack.wiring import explained
+
+_log = logging.getLogger("mtrack")
+
+
+@attrs.define(eq=False)
+class Run:
+    """A recipe being carried out in a directory."""
+
+    recipe: Recipe
+    directory: Path
+    manifest: Mapping[str, Any]
+    reporter: Reporter
+    device: str
+    begin: Checkpoint | None = None
+    """Where to go on (`--resume`), or whose agent to begin with (`--from`)."""
+    resume: bool = False
+    _stop: StopRequest = attrs.field(factory=StopRequest)
+
+    def execute(self) -> int:
+        """Carry out every phase that is left. Returns the exit status: 0, or 130 / 143 after a signal."""
+        status = "failed"
+        with locked(self.directory), self._stop:
+            self.reporter.start(self.directory, self.manifest)
+            try:
+                finished = self._phases()
+                status = "finished" if finished else "interrupted"
+            finally:
+                self.reporter.finish(status)
+        return 0 if finished else self._stop.exit_status
+
+    def _phases(self) -> bool:
+        """Carry out the phases in order; return False where a signal stopped one."""
+        names, begin, inside = list(self.recipe.phases), self.begin, None
+        previous, frames = (begin.trained_by if begin else None), 0
+        if begin and self.resume:
+            names = names[names.index(begin.phase) + begin.ended :]
+            frames = begin.frames
+            if not begin.ended:
+                inside, previous, frames = begin, begin.manifest["previous"], begin.manifest["frames_before"]
+        with explained(self.recipe.agent):
+            agent = self.recipe.agent.build()
+        for name in names:
+            recipe = self.recipe.for_phase(name)
+            stage = Stage.open(recipe, name, self.directory, agent, self.device, begin, previous, frames)
+            learner = self._learner(stage, name)
+            if inside:
+                stage.restore(learner, inside)
+            self.reporter.hooks.call("phase_started", phase=name, iterations=learner.iterations)
+            finished = self._learn(stage, learner)
+            self.reporter.hooks.call("phase_ended", phase=name)
+            if not finished:
+                return False
+            begin = inside = None
+            previous, frames = stage.slot.use, learner.frames
+        return True
+
+    def _learner(self, stage: Stage, name: str) -> Learner:
+        return Learner(
+            env=stage.assembly.env,
+            phase=stage.phase,
+            name=name,
+            train_every=stage.slot.train_every,
+            total_frames=stage.slot.frames,
+            frames_before=stage.frames_before,
+            report=self.reporter.log,
+            save=lambda learner: self._save(stage, learner, due=self.recipe.run.checkpoint_every),
+            should_stop=lambda: self._stop.signal is not None,
+        )
+
+    def _learn(self, stage: Stage, learner: Learner) -> bool:
+        """Learn, and save at the end, whatever the end is."""
+        try:
+            finished = learner.learn()
+        except MtrackError:
+            raise
+        except Exception as error:
+            self._save(stage, learner)
+            blamed = stage.blame(error)
+            if blamed is None:
+                raise
+            raise blamed from error
+        self._save(stage, learner)
+        return finished
+
+    def _save(self, stage: Stage, learner: Learner, due: int = 1) -> None:
+        """Write a checkpoint where one is due and not there yet; a full disk is reported, and tried again next time."""
+        if learner.iteration % due or learner.iteration == stage.saved:
+            return
+        try:
+            path = stage.save(learner, learner.name)
+        except OSError as error:
+            _log.error("no checkpoint at iteration %d: %s; older ones are whole", learner.iteration, error)
+            return
+        self.reporter.checkpoint_saved(path)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a run directory for this process. Raises MtrackError naming the process that has it."""
+    lock, holder = FileLock(directory / ".lock"), directory / ".lock.json"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = json.loads(holder.read_text()) if holder.exists() else {}
+        since = f"process {who.get('pid', '?')}, since {who.get('started', '?')}"
+        raise MtrackError(f"{directory} is in use by another run ({since}); give another --run-dir") from None
+    try:
+        holder.write_text(json.dumps({"pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}))
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,129 @@
+"""One phase of a run: its environment and learner, and how they are saved, put back and accounted for when they fail."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import attrs
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mtrack import checkpoint as checkpoints
+from mtrack.assemble import Assembly, assemble
+from mtrack.checkpoint import Checkpoint
+from mtrack.errors import ComponentError
+from mtrack.learner import Learner
+from mtrack.protocols import Phase
+from mtrack.snapshot import env_state, load_env_state
+from mtrack.state import component_state, load_component_state
+from mtrack.structure import PhaseSlot, Recipe, Slot
+from mtrack.wiring import explained, give_generators
+
+_log = logging.getLogger("mtrack")
+_KEPT_FAULTS = 20  # reproductions of broken rows kept in a run
+
+
+@attrs.define(eq=False)
+class Stage:
+    """A phase being carried out."""
+
+    recipe: Recipe
+    """As it is in this phase."""
+    slot: PhaseSlot
+    directory: Path
+    """Of the run."""
+    agent: Any
+    previous: str | None
+    """Component name of the phase that last trained the agent."""
+    frames_before: int
+    assembly: Assembly
+    phase: Phase
+    saved: int = 0
+    """Iteration of the newest checkpoint."""
+
+    @staticmethod
+    def open(recipe: Recipe, name: str, directory: Path, agent: Any, device: str,
+             begin: Checkpoint | None, previous: str | None, frames_before: int) -> Stage:
+        """Assemble a phase and hand the agent over to it; the agent's networks are built, or taken from `begin`."""
+        slot = recipe.phases[name]
+        faults = _Faults(directory / "broken", name)
+        assembly = assemble(recipe, name, device=device, report_broken=faults.keep)
+        faults.assembly = assembly
+        if begin or previous is None:
+            with explained(recipe.agent):
+                agent.build(assembly.layout)
+        if begin:
+            load_component_state(agent, begin.part("agent"), "agent")
+        with explained(slot):
+            phase = slot.build()
+            give_generators(phase, slot.path, recipe.seed, 0, device)
+            phase.enter(agent, assembly.layout, previous)
+        assembly.env.start()
+        return Stage(recipe, slot, directory, agent, previous, frames_before, assembly, phase)
+
+    def restore(self, learner: Learner, inside: Checkpoint) -> None:
+        """Go on where a checkpoint of this phase was made, bit for bit."""
+        load_component_state(self.agent, inside.part("agent"), "agent")
+        load_component_state(self.phase, inside.part("phase"), self.slot.path)
+        load_env_state(self.assembly, inside.part("env"))
+        learner.iteration = self.saved = inside.iteration
+
+    def save(self, learner: Learner, name: str) -> Path:
+        """Write a checkpoint and delete old ones. Returns its path."""
+        folder = self.directory / "checkpoints"
+        facts = {
+            "phase": name,
+            "trained_by": self.slot.use,
+            "previous": self.previous,
+            "iteration": learner.iteration,
+            "frames": learner.frames,
+            "frames_before": self.frames_before,
+            "ended": learner.iteration >= learner.iterations,
+        }
+        parts = {
+            "agent": component_state(self.agent),
+            "phase": component_state(self.phase),
+            "env": env_state(self.assembly),
+        }
+        path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, parts)
+        checkpoints.prune(folder, self.recipe.run.keep)
+        self.saved = learner.iteration
+        return path
+
+    def blame(self, error: Exception) -> ComponentError | None:
+        """Return an error that names the component whose code raised, or None where it was none."""
+        owners: dict[int, Slot] = {id(self.phase): self.slot, id(self.agent): self.recipe.agent}
+        owners |= {id(component): self.assembly.slots[path] for path, component in self.assembly.components.items()}
+        culprit: Slot | None = None
+        trace: TracebackType | None = error.__traceback__
+        while trace is not None:  # the innermost component on the way to the error
+            culprit = owners.get(id(trace.tb_frame.f_locals.get("self")), culprit)
+            trace = trace.tb_next
+        if culprit is None:
+            return None
+        who = f"{culprit.kind} '{culprit.use}' ({culprit.entry.distribution} {culprit.entry.version})"
+        return ComponentError(f"{who} at {culprit.path} raised {type(error).__name__}: {error}")
+
+
+@attrs.define(eq=False)
+class _Faults:
+    """Keeps reproductions of rows whose simulation broke."""
+
+    directory: Path
+    phase: str
+    assembly: Assembly | None = None
+    count: int = 0
+
+    def keep(self, ids: Tensor) -> None:
+        """Write the state of broken rows, int64 [n], the first few of a run."""
+        if self.assembly is None:
+            return
+        for row in ids.tolist()[: max(0, _KEPT_FAULTS - self.count)]:
+            self.directory.mkdir(exist_ok=True)
+            path = self.directory / f"{self.phase}-{self.count:03d}.safetensors"
+            save_file(self.assembly.env.backend.row(row), path)
+            _log.warning("the simulation of environment %d broke and was reset; its state is in %s", row, path)
+            self.count += 1
