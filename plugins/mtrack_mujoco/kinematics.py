@@ -8,7 +8,7 @@ from mujoco.batch import Batch
 from torch import Tensor
 
 from mtrack.math import quat_rotate_inverse
-from mtrack.protocols import Robot
+from mtrack.protocols import Robot, StartState
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.outputs import Poses, Reader
@@ -17,7 +17,7 @@ from mtrack_mujoco.threads import count_threads
 _CHUNK = 2048  # frames at a time: bounds the memory
 
 
-def forward_kinematics(
+def forward_kinematics(  # noqa: PLR0917  the fields of a `StartState`
     robot: Robot,
     root_pos: Tensor,
     root_quat_wxyz: Tensor,
@@ -31,7 +31,8 @@ def forward_kinematics(
 
     Root velocities are those of the root link's origin, in world axes.
     """
-    return ForwardKinematics(robot, threads)(root_pos, root_quat_wxyz, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
+    frames = StartState(root_pos, root_quat_wxyz, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
+    return ForwardKinematics(robot, threads)(frames)
 
 
 class ForwardKinematics:
@@ -49,36 +50,32 @@ class ForwardKinematics:
         self._robot = robot.model()
         self._at = Addresses.of(model, self._robot)
 
-    def __call__(
-        self,
-        root_pos: Tensor,
-        root_quat_wxyz: Tensor,
-        root_lin_vel: Tensor,
-        root_ang_vel: Tensor,
-        joint_pos: Tensor,
-        joint_vel: Tensor,
-    ) -> Kinematics:
+    def __call__(self, frames: StartState) -> Kinematics:
         """Return the kinematics of T frames; see `forward_kinematics`."""
-        at, frames = self._at, root_pos.shape[0]
-        poses = Poses.empty(frames, len(at.bodies), len(at.joints))
-        size = max(1, min(frames, _CHUNK))
+        at, num_frames = self._at, frames.root_pos.shape[0]
+        poses = Poses.empty(num_frames, len(at.bodies), len(at.joints))
+        size = max(1, min(num_frames, _CHUNK))
         batch = Batch(self._model, size, self._threads)
         reader = Reader(batch, at)
         qpos, qvel = torch.from_numpy(batch.bind("qpos")), torch.from_numpy(batch.bind("qvel"))
-        quat = torch.nn.functional.normalize(root_quat_wxyz.double(), dim=-1)
-        root_qpos = torch.cat((root_pos.double(), quat), dim=-1)
-        # a free joint's angular velocity is in the body's own frame
-        root_qvel = torch.cat((root_lin_vel.double(), quat_rotate_inverse(quat, root_ang_vel.double())), dim=-1)
-        for start in range(0, frames, size):
-            num = min(size, frames - start)
+        root_qpos, root_qvel = free_joint(frames)
+        for start in range(0, num_frames, size):
+            num = min(size, num_frames - start)
             chunk = slice(start, start + num)
             qpos[:num, at.root_qpos : at.root_qpos + 7] = root_qpos[chunk]
             qvel[:num, at.root_dof : at.root_dof + 6] = root_qvel[chunk]
-            qpos[:num, at.qpos] = joint_pos[chunk].double()
-            qvel[:num, at.dofs] = joint_vel[chunk].double()
+            qpos[:num, at.qpos] = frames.joint_pos[chunk].double()
+            qvel[:num, at.dofs] = frames.joint_vel[chunk].double()
             rows = torch.arange(num)
             batch.forward(rows.numpy(), stage=mujoco.mjtStage.mjSTAGE_VEL)
             reader.read(poses.narrow(start, num), rows)
-        # the roots as tensors of their own: motions are kept for long and indexed by frame
-        fields = {name: tensor.contiguous() for name, tensor in poses.kinematics().items()}
-        return Kinematics(**fields)
+        # tensors of their own, not views: motions are kept for long and read by frame
+        return Kinematics(**{name: tensor.contiguous() for name, tensor in poses.kinematics().items()})
+
+
+def free_joint(state: StartState) -> tuple[Tensor, Tensor]:
+    """Return position [n, 7] and velocity [n, 6] of the root's free joint, float64."""
+    quat = torch.nn.functional.normalize(state.root_quat_wxyz.double(), dim=-1)
+    # a free joint's angular velocity is in the body's own frame, its linear one in the world's
+    ang_vel = quat_rotate_inverse(quat, state.root_ang_vel.double())
+    return torch.cat((state.root_pos.double(), quat), -1), torch.cat((state.root_lin_vel.double(), ang_vel), -1)

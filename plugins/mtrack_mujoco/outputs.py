@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import torch
 from mujoco.batch import Batch
@@ -42,9 +44,8 @@ class Poses:
     @staticmethod
     def empty(num: int, num_bodies: int, num_joints: int) -> Poses:
         """Allocate for `num` rows."""
-        widths = (3, 4, 9, 6, 3)
-        bodies = [torch.zeros(num, num_bodies, width) for width in widths]
-        return Poses(*bodies, torch.zeros(num, num_joints), torch.zeros(num, num_joints))
+        pos, quat, rot, twist, lin_vel = (torch.zeros(num, num_bodies, width) for width in (3, 4, 9, 6, 3))
+        return Poses(pos, quat, rot, twist, lin_vel, torch.zeros(num, num_joints), torch.zeros(num, num_joints))
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the tensors, in order."""
@@ -59,8 +60,8 @@ class Poses:
         for own, new in zip(self.tensors(), rows.tensors(), strict=True):
             own.index_copy_(0, ids, new)
 
-    def kinematics(self) -> dict[str, Tensor]:
-        """Return the fields of a `Kinematics` as views; the root is the first body."""
+    def kinematics(self) -> dict[str, Any]:
+        """Return the fields of a `Kinematics`, all of them views; the root is the first body."""
         ang_vel = self.twist[..., :3]
         return {
             "root_pos": self.pos[:, 0],
@@ -77,7 +78,7 @@ class Poses:
 
     def rotations(self) -> Tensor:
         """Return the rotation matrices as a view, [N, B, 3, 3]."""
-        return self.rot.unflatten(-1, (3, 3))
+        return self.rot.view(*self.rot.shape[:-1], 3, 3)
 
 
 class Reader:
