@@ -12,6 +12,7 @@ from mtrack.math import quat_from_rotation_vector, quat_multiply
 from mtrack.mirror import Mirror
 from mtrack.robot import RobotModel
 from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
+from mtrack_g1.robot import G1
 
 QUAT = Mirror.of((1.0, -1.0, 1.0, -1.0))  # w, x, y, z of a rotation seen in the x-z mirror: its axis is a pseudovector
 _EACH = {
@@ -25,57 +26,7 @@ DT, PHYSICS_DT = 0.02, 0.005
 
 def g1_model() -> RobotModel:
     """Return the model of the built-in G1."""
-    try:
-        from mtrack_g1.robot import G1
-    except ImportError:
-        return named_model()
     return G1().model()
-
-
-def named_model() -> RobotModel:
-    """Return a model with the G1's names and made-up numbers."""
-    legs = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
-    arms = ("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow", "wrist_roll", "wrist_pitch", "wrist_yaw")
-    joints = [f"{side}_{name}_joint" for side in ("left", "right") for name in legs]
-    joints += [f"waist_{axis}_joint" for axis in ("yaw", "roll", "pitch")]
-    joints += [f"{side}_{name}_joint" for side in ("left", "right") for name in arms]
-    bodies = ["pelvis", *(name.replace("_joint", "_link").replace("waist_pitch", "torso") for name in joints)]
-    bodies += ["head_mimic"]
-    bodies += [f"{side}_{name}" for side in ("left", "right") for name in ("ankle_roll_link_toe", "hand_mimic")]
-
-    def sides(*names: str) -> tuple[str, ...]:
-        return tuple(f"{side}_{name}" for name in names for side in ("left", "right"))
-
-    lower = sides("knee_link", "ankle_roll_link")
-    upper = ("head_mimic", *sides("shoulder_yaw_link", "wrist_roll_link", "hand_mimic"))
-    sets = {
-        "feet": sides("ankle_roll_link"),
-        "toes": sides("ankle_roll_link_toe"),
-        "lower_keypoints": lower,
-        "upper_keypoints": upper,
-        "keypoints": (*lower, *upper),
-    }
-    other = {"left": "right", "right": "left"}
-    swapped = {name: other[side] + rest for name in [*joints, *bodies] for side, rest in [_side(name)] if side}
-    sign = [-1.0 if name.endswith(("roll_joint", "yaw_joint")) else 1.0 for name in joints]
-    perm = torch.tensor([joints.index(swapped.get(name, name)) for name in joints])
-    ones = torch.ones(len(joints))
-    return RobotModel(
-        name="named",
-        joint_names=tuple(joints),
-        body_names=tuple(bodies),
-        sets=sets,
-        default_root_pos=torch.tensor([0.0, 0.0, 0.772]),
-        default_joint_pos=0.0 * ones,
-        joint_range=torch.stack((-2.0 * ones, 2.0 * ones), dim=1),
-        velocity_limit=20.0 * ones,
-        effort_limit=50.0 * ones,
-        stiffness=40.0 * ones,
-        damping=2.0 * ones,
-        mass=33.3,
-        joint_mirror=Mirror(perm, torch.tensor(sign)),
-        mirrored_name={name: partner for name, partner in swapped.items() if name in bodies},
-    )
 
 
 def random_scene(
@@ -234,10 +185,3 @@ def tensors(quantities: Kinematics | Contacts) -> dict[str, Tensor]:
     kind = Kinematics if isinstance(quantities, Kinematics) else type(quantities)
     values = {field.name: getattr(quantities, field.name) for field in attrs.fields(kind)}
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}
-
-
-def _side(name: str) -> tuple[str, str]:
-    for side in ("left", "right"):
-        if name.startswith(side + "_"):
-            return side, name[len(side) :]
-    return "", name

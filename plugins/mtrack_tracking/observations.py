@@ -1,0 +1,243 @@
+"""What the policy is told of the motion to follow: root, joints, gravity, contacts and flags at the future frames.
+
+A quantity of the S future frames is [n, S * width], frame after frame; slot 0 is the present frame. "In the robot
+frame" means relative to position and orientation of the robot's root; velocities are rotated into it, not differenced.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrack.fields import component, scratch
+from mtrack.math import quat_from_rotation_vector, quat_to_matrix
+from mtrack.mirror import Mirror
+from mtrack.protocols import Noise
+from mtrack.scene import Scene
+
+
+def num_future(scene: Scene) -> int:
+    """Return the number of future frames the command publishes, S."""
+    return scene.reference.future.root_pos.shape[1]
+
+
+@component
+class ReferenceRootDisplacement:
+    """Way of the reference root from now to each later frame, in its present frame [m]."""
+
+    frames: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Count the later frames."""
+        self.frames = num_future(scene) - 1
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, (S - 1) * 3]."""
+        reference = scene.reference
+        way = reference.future.root_pos[:, 1:] - reference.root_pos.unsqueeze(1)
+        return (way @ reference.root_rot).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of positions."""
+        return Mirror.vector().repeat(self.frames)
+
+
+@component
+class ReferenceRootRot:
+    """Orientation of the reference root in the robot frame, as the first two columns of its matrix."""
+
+    frames: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Count the frames."""
+        self.frames = num_future(scene)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * 6]."""
+        columns = scene.reference.future.root_rot[..., :2].mT.flatten(1, 2)  # [n, S * 2, 3], columns as rows
+        return (columns @ scene.robot.root_rot).flatten(1)
+
+    def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
+        """Return the value as a robot sees it whose own orientation is wrong, by the noise [rad] about a random axis.
+
+        One error a row: all frames are seen from the same wrong orientation.
+        """
+        direction = torch.nn.functional.normalize(noise((len(value), 3)), dim=-1)
+        error = quat_to_matrix(quat_from_rotation_vector(direction * noise((len(value), 1))))
+        return (value.unflatten(1, (-1, 3)) @ error).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of rotations."""
+        return Mirror.rot6d().repeat(self.frames)
+
+
+@component
+class ComplianceFlag:
+    """What the command tells besides the motion: flag, force / 20 N, stiffness / 400 N/m of compliant arms."""
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, 3]."""
+        return scene.reference.flags
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of plain numbers."""
+        return Mirror.scalar(3)
+
+
+@component
+class ReferenceJointPos:
+    """Joint positions of the reference [rad]."""
+
+    joints: Mirror = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Take the joints' mirror."""
+        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * J]."""
+        return scene.reference.future.joint_pos.flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of joints."""
+        return self.joints
+
+
+@component
+class ReferenceJointDifference:
+    """Joint positions of the reference minus the encoders' present readings [rad]."""
+
+    joints: Mirror = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Take the joints' mirror."""
+        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * J]."""
+        reading = scene.robot.joint_pos - scene.robot.joint_offset
+        return (scene.reference.future.joint_pos - reading.unsqueeze(1)).flatten(1)
+
+    def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
+        """Return the value with one noisy reading of each encoder, the same against all frames."""
+        num_joints = len(scene.model.joint_names)
+        return (value.unflatten(1, (-1, num_joints)) - noise((len(value), 1, num_joints))).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of joints."""
+        return self.joints
+
+
+@component
+class ReferenceRootHeight:
+    """Height of the reference root [m]."""
+
+    frames: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Count the frames."""
+        self.frames = num_future(scene)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S]."""
+        return scene.reference.future.root_pos[..., 2]
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of heights."""
+        return Mirror.scalar(self.frames)
+
+
+@component
+class ReferenceGravity:
+    """Direction of gravity in the frame of the reference root."""
+
+    frames: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Count the frames."""
+        self.frames = num_future(scene)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * 3]."""
+        return scene.reference.future.projected_gravity.flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of directions."""
+        return Mirror.vector().repeat(self.frames)
+
+
+@component
+class ReferenceRootPos:
+    """Position of the reference root in the robot frame [m]."""
+
+    frames: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Count the frames."""
+        self.frames = num_future(scene)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * 3]."""
+        robot = scene.robot
+        return ((scene.reference.future.root_pos - robot.root_pos.unsqueeze(1)) @ robot.root_rot).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of positions."""
+        return Mirror.vector().repeat(self.frames)
+
+
+@component
+class ReferenceRootLinVel:
+    """Linear velocity of the reference root in the robot frame [m/s]."""
+
+    frames: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Count the frames."""
+        self.frames = num_future(scene)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * 3]."""
+        return (scene.reference.future.root_lin_vel @ scene.robot.root_rot).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of velocities."""
+        return Mirror.vector().repeat(self.frames)
+
+
+@component
+class ReferenceRootAngVel:
+    """Angular velocity of the reference root in the robot frame [rad/s]."""
+
+    frames: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Count the frames."""
+        self.frames = num_future(scene)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * 3]."""
+        return (scene.reference.future.root_ang_vel @ scene.robot.root_rot).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of angular velocities."""
+        return Mirror.pseudovector().repeat(self.frames)
+
+
+@component
+class ReferenceContact:
+    """Whether each foot of the reference stands: 1 or 0."""
+
+    feet: Mirror = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Take the feet's mirror."""
+        self.feet = scene.model.body_mirror(scene.model.bodies("feet"), Mirror.scalar())
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, F]."""
+        return scene.reference.contact
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of the feet."""
+        return self.feet

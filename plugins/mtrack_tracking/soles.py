@@ -1,0 +1,119 @@
+"""Height of the soles over the floor in a pose not yet simulated: kinematics of the legs alone, in torch."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtrack.errors import NameProblem
+from mtrack.math import quat_to_matrix
+from mtrack.robot import RobotModel
+
+Array = NDArray[np.float64]
+
+
+class Soles:
+    """The colliding geometry of F feet at the ends of chains of hinges, at most D links below the root.
+
+    A link's pose in its parent is fixed + sin(angle) * swing + (1 - cos(angle)) * bend, 3 x 4 matrices (rotation and
+    position side by side): Rodrigues' formula with the model's constants multiplied in.
+    """
+
+    def __init__(self, model: RobotModel, compiled: mujoco.MjModel, device: torch.device) -> None:
+        """Take the chains from the compiled description. Raises NameProblem where a foot hangs on other than hinges."""
+        feet = [model.body_names[i] for i in model.bodies("feet").tolist()]
+        root = compiled.body(model.body_names[0]).id
+        chains = [_chain(compiled, compiled.body(foot).id, root) for foot in feet]
+        depth = max(len(chain) for chain in chains)
+        links = np.zeros((3, depth, len(feet), 3, 4))
+        links[0, :, :, :, :3] = np.eye(3)  # shorter chains begin with links that do nothing
+        joints = torch.zeros(depth, len(feet), dtype=torch.int64)
+        for foot, chain in enumerate(chains):
+            for place, body in enumerate(chain, start=depth - len(chain)):
+                links[:, place, foot] = _link(compiled, body)
+                if compiled.body_jntnum[body]:
+                    name = compiled.joint(compiled.body_jntadr[body]).name
+                    joints[place, foot] = model.joint_names.index(name)
+        points = [_sole_points(compiled, compiled.body(foot).id) for foot in feet]
+        most = max(len(p) for p in points)
+        padded = np.stack([np.concatenate((p, np.repeat(p[:1], most - len(p), axis=0))) for p in points])
+        self.fixed, self.swing, self.bend = torch.tensor(links, dtype=torch.float32, device=device)
+        self.joints = joints.to(device)
+        self.points = torch.tensor(padded, dtype=torch.float32, device=device)
+        """[F, P, 4]: centre of a point in the foot's frame and its radius, m."""
+
+    def lowest(self, root_pos: Tensor, root_quat_wxyz: Tensor, joint_pos: Tensor) -> Tensor:
+        """Return the height of the soles' lowest point, [n] m, at root poses [n, 3], [n, 4] and joints [n, J]."""
+        angle = joint_pos[:, self.joints][..., None, None]  # [n, D, F, 1, 1]
+        poses = self.fixed + angle.sin() * self.swing + (1.0 - angle.cos()) * self.bend
+        # only heights matter: carry the vertical down the chain, seen from each link, instead of the links' full poses
+        upright = quat_to_matrix(root_quat_wxyz)[:, None, 2:3].expand(-1, poses.shape[2], -1, -1)
+        height = root_pos[:, 2, None]
+        for pose in poses.unbind(1):
+            row = upright @ pose  # [n, F, 1, 4]
+            upright, height = row[..., :3], height + row[..., 0, 3]
+        centres = (upright * self.points[..., :3]).sum(-1)  # [n, F, P]
+        return (height.unsqueeze(-1) + centres - self.points[..., 3]).flatten(1).amin(1)
+
+
+def _chain(model: mujoco.MjModel, body: int, root: int) -> list[int]:
+    """Return the bodies from below the root down to `body`."""
+    chain: list[int] = []
+    while body != root:
+        if body == 0:
+            raise NameProblem(f"a body of the set 'feet' does not hang on the root, '{model.body(root).name}'")
+        chain.append(body)
+        body = int(model.body_parentid[body])
+    return chain[::-1]
+
+
+def _link(model: mujoco.MjModel, body: int) -> Array:
+    """Return the constants of a link, [3, 3, 4]: fixed, swing, bend."""
+    turn = np.zeros(9)
+    mujoco.mju_quat2Mat(turn, model.body_quat[body])
+    rotation = turn.reshape(3, 3)
+    fixed = np.column_stack((rotation, model.body_pos[body]))
+    if model.body_jntnum[body] == 0:
+        return np.stack((fixed, np.zeros((3, 4)), np.zeros((3, 4))))
+    joint = int(model.body_jntadr[body])
+    if model.body_jntnum[body] != 1 or model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_HINGE:
+        raise NameProblem(f"'{model.body(body).name}': a leg's links must have one hinge each")
+    x, y, z = model.jnt_axis[joint]
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    anchor = model.jnt_pos[joint]
+    moving = [rotation @ cross, rotation @ cross @ cross]
+    return np.stack((fixed, *(np.column_stack((part, -part @ anchor)) for part in moving)))
+
+
+def _sole_points(model: mujoco.MjModel, foot: int) -> Array:
+    """Return centre and radius of the points that bound the colliding geometry of a foot, [P, 4], in its frame."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    turn = data.xmat[foot].reshape(3, 3)
+    points: list[Array] = []
+    for geom in range(model.ngeom):
+        collides = model.geom_contype[geom] or model.geom_conaffinity[geom]
+        if not collides or model.body_weldid[model.geom_bodyid[geom]] != model.body_weldid[foot]:
+            continue
+        local, radius = _bounds(model, geom)
+        world = data.geom_xpos[geom] + local @ data.geom_xmat[geom].reshape(3, 3).T
+        centres = (world - data.xpos[foot]) @ turn
+        points.append(np.column_stack((centres, np.full(len(centres), radius))))
+    if not points:
+        raise NameProblem(f"'{model.body(foot).name}' of the set 'feet' has no colliding geometry")
+    return np.concatenate(points)
+
+
+def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
+    """Return points in the geom's frame and a radius, which bound it; exact but for meshes and round ends."""
+    kind, size = model.geom_type[geom], model.geom_size[geom]
+    if kind == mujoco.mjtGeom.mjGEOM_SPHERE:
+        return np.zeros((1, 3)), float(size[0])
+    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
+        return np.array([[0, 0, -size[1]], [0, 0, size[1]]]), float(size[0])
+    centre, half = model.geom_aabb[geom, :3], model.geom_aabb[geom, 3:]
+    corners = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)])
+    return centre + corners * half, 0.0

@@ -1,0 +1,89 @@
+"""When an episode has failed to follow its reference."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrack.fields import component, non_negative, param, positive, scratch, state
+from mtrack.scene import Scene
+from mtrack_tracking.errors import keypoint_distance
+
+
+@component
+class BodyHeight:
+    """A body is too far above or below its reference; below, more is allowed while the reference jumps."""
+
+    timeout: bool = param(default=False)
+    """Whether this truncates the episode instead of ending it as failed."""
+    above: float = param(default=0.25, validator=positive)
+    """Height over the reference that is still allowed [m]."""
+    below: float = param(default=0.25, validator=positive)
+    """Depth under the reference that is still allowed [m]."""
+    jump_below: float = param(default=0.2, validator=non_negative)
+    """How much more depth is allowed when the whole reference is in the air [m]."""
+    jump_start: float = param(default=0.1)
+    """Height of the reference's lowest body at which the allowance begins to grow [m]."""
+    jump_rise: float = param(default=0.2, validator=positive)
+    """How much higher that body must be for the full allowance [m]."""
+    bodies: list[str] = param(factory=lambda: ["height_checked"])
+    """Bodies or named sets of bodies that are watched."""
+    indices: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the bodies."""
+        self.indices = scene.model.bodies(self.bodies).to(scene.device)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return bool [n]."""
+        wanted = scene.reference.body_pos[..., 2].index_select(1, self.indices)
+        rise = scene.robot.body_pos[..., 2].index_select(1, self.indices) - wanted
+        airborne = ((wanted.amin(1) - self.jump_start) / self.jump_rise).clamp(0.0, 1.0)
+        return (rise.amax(1) > self.above) | (rise.amin(1) < -self.below - self.jump_below * airborne)
+
+
+@component
+class GravityDirection:
+    """The root is tilted otherwise than its reference: z components of projected gravity differ."""
+
+    timeout: bool = param(default=False)
+    """Whether this truncates the episode instead of ending it as failed."""
+    threshold: float = param(default=0.5, validator=positive)
+    """Difference that is still allowed, of numbers from -1 (upright) to 1 (head down)."""
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return bool [n]."""
+        # the z component of projected gravity is -R_zz
+        return (scene.robot.root_rot[:, 2, 2] - scene.reference.root_rot[:, 2, 2]).abs() > self.threshold
+
+
+@component
+class TrackingError:
+    """The mean keypoint error (re-anchored on the root) stays above a threshold for many steps on end."""
+
+    timeout: bool = param(default=False)
+    """Whether this truncates the episode instead of ending it as failed."""
+    threshold: float = param(default=0.25, validator=positive)
+    """Mean distance that is still allowed [m]."""
+    steps: int = param(default=50, validator=positive)
+    """Control steps on end after which it is enough."""
+    bodies: list[str] = param(factory=lambda: ["keypoints"])
+    """Bodies or named sets of bodies that are compared."""
+    lasting: Tensor = state()
+    """int64 [N] steps the error has been above the threshold."""
+    indices: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the bodies."""
+        self.indices = scene.model.bodies(self.bodies).to(scene.device)
+        self.lasting = torch.zeros(scene.num_envs, dtype=torch.int64, device=scene.device)
+
+    def reset(self, ids: Tensor) -> None:
+        """Start rows anew."""
+        self.lasting.index_fill_(0, ids, 0)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Count one more step and return bool [N]."""
+        above = keypoint_distance(scene, self.indices) > self.threshold
+        self.lasting.add_(1).mul_(above)
+        return self.lasting >= self.steps
