@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.linalg import vector_norm
 
 from mtrack.fields import component, non_negative, param, positive, scratch
 from mtrack.protocols import Requirements
@@ -64,7 +63,7 @@ class FeetSlip:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N] m/s, at most 0."""
-        speed = vector_norm(scene.robot.body_lin_vel[:, self.bodies, :2], dim=-1)
+        speed: Tensor = scene.robot.body_lin_vel[:, self.bodies, :2].norm(dim=-1)
         return -(speed * scene.contacts.in_contact[:, self.columns]).sum(-1)
 
 
@@ -89,7 +88,7 @@ class Stumble:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], 0 or -1."""
         force = scene.contacts.force[:, self.columns]
-        stumbles = vector_norm(force[..., :2], dim=-1) > self.ratio * force[..., 2].abs()
+        stumbles: Tensor = force[..., :2].norm(dim=-1) > self.ratio * force[..., 2].abs()
         return -stumbles.any(-1).float()
 
 
@@ -113,7 +112,7 @@ class ImpactForce:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], at most 0."""
-        force = vector_norm(scene.contacts.force[:, self.columns], dim=-1)
+        force: Tensor = scene.contacts.force[:, self.columns].norm(dim=-1)
         return -(force / weight(scene.model) - self.threshold).relu().sum(-1)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from torch import Tensor
-from torch.linalg import vector_norm
 
 from mtrack.fields import between, component, non_negative, param, scratch
 from mtrack.protocols import Requirements
@@ -50,4 +49,5 @@ class UndesiredContact:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return bool [N]."""
-        return (vector_norm(scene.contacts.force[:, self.columns], dim=-1) > self.min_force).any(-1)
+        force: Tensor = scene.contacts.force[:, self.columns].norm(dim=-1)
+        return (force > self.min_force).any(-1)

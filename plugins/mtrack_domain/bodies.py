@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrack.errors import MtrackError
 from mtrack.fields import component, param, scratch, state
 from mtrack.protocols import Requirements
 from mtrack.robot import RobotModel
@@ -86,9 +87,16 @@ class BaseMass:
         return Requirements(model_fields=("body_mass", "body_inertia"))
 
     def bind(self, scene: Scene) -> None:
-        """Resolve the bodies. Raises NameProblem where one would weigh nothing."""
+        """Resolve the bodies. Raises NameProblem; MtrackError where a body would weigh nothing."""
         self.scene = scene
-        self.elements = scene.backend.element("body", expand(scene.model, self.bodies))
+        names = expand(scene.model, self.bodies)
+        self.elements = scene.backend.element("body", names)
+        masses = scene.backend.nominal("body_mass")[self.elements].tolist()
+        for name, mass in zip(names, masses, strict=True):
+            if mass + self.load[0] <= 0.0:
+                raise MtrackError(
+                    f"base_mass: '{name}' weighs {mass:.3g} kg, a load of {self.load[0]} kg leaves nothing"
+                )
 
     def startup(self) -> None:
         """Draw for every environment."""
@@ -134,7 +142,7 @@ class FootMaterial:
 
 
 def _scale_mass(scene: Scene, elements: Tensor, factor: Tensor) -> None:
-    """Multiply present masses by [N, k], so that several randomizations of one body add up."""
+    """Multiply the masses by [N, k] as they are at present, so that several randomizations of one body add up."""
     backend = scene.backend
     mass, inertia = backend.field("body_mass"), backend.field("body_inertia")
     factor = factor.to(mass)
