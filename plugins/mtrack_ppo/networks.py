@@ -1,0 +1,164 @@
+"""Perceptrons that look at observations and at their mirror images in one pass, and the Gaussian actor."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mtrack.mirror import Mirror
+
+Activation = Literal["elu", "relu", "silu", "mish", "gelu", "tanh"]
+Norm = Literal["none", "layer"]
+
+# ELU and ReLU overwrite their input, which nothing else needs: their derivatives follow from their results
+_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "elu": lambda x: functional.elu(x, inplace=True),
+    "relu": lambda x: functional.relu(x, inplace=True),
+    "silu": functional.silu,
+    "mish": functional.mish,
+    "gelu": functional.gelu,
+    "tanh": torch.tanh,
+    "none": lambda x: x,
+}
+
+HIDDEN_GAIN = 2.0**0.5
+HEAD_GAIN = 0.01
+FEATURE_GAIN = 1.0  # a feature feeds further layers: at a head's gain these would not see it at first
+
+
+@attrs.frozen
+class Style:
+    """What all networks of an agent share."""
+
+    activation: Activation | Literal["none"]
+    norm: Norm
+    seed: int
+
+    def generator(self, name: str) -> torch.Generator:
+        """Return the generator that initialises one network: no network's start depends on the size of another."""
+        return torch.Generator().manual_seed(zlib.crc32(f"{self.seed}/{name}".encode()))
+
+
+class _MirrorColumns(torch.autograd.Function):
+    """Mirrored columns of a weight; being its own transpose, the mirror is also its own gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, perm: Tensor, sign: Tensor) -> Tensor:
+        ctx.save_for_backward(perm, sign)
+        return weight.index_select(1, perm).mul_(sign)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        perm, sign = ctx.saved_tensors
+        return gradient.index_select(1, perm).mul_(sign), None, None
+
+
+def _mirror_columns(weight: Tensor, mirror: Mirror) -> Tensor:
+    return torch.as_tensor(_MirrorColumns.apply(weight, mirror.perm, mirror.sign))  # type: ignore[no-untyped-call]
+
+
+class Layer(nn.Module):
+    """A linear map, then LayerNorm if wanted, then the activation if there is one; in the dtype of its input."""
+
+    def __init__(self, inputs: int, outputs: int, gain: float, style: Style, generator: torch.Generator) -> None:
+        """Draw an orthogonal weight; the bias is 0."""
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(outputs, inputs), gain, generator=generator))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.norm = nn.LayerNorm(outputs) if style.norm == "layer" else None
+        self.activation = style.activation
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return the output, [n, outputs]."""
+        return self.activate(functional.linear(value, self.weight.to(value.dtype), self.bias.to(value.dtype)))
+
+    def activate(self, value: Tensor) -> Tensor:
+        """Return what norm and activation make of the linear map's output."""
+        if self.norm is not None:
+            weight, bias = self.norm.weight.to(value.dtype), self.norm.bias.to(value.dtype)
+            value = functional.layer_norm(value, list(self.norm.normalized_shape), weight, bias, self.norm.eps)
+        return _ACTIVATIONS[self.activation](value)
+
+
+class Mlp(nn.Module):
+    """Hidden layers and a linear head. It computes in the dtype of its input; weights stay float32."""
+
+    def __init__(
+        self,
+        name: str,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        *,
+        style: Style,
+        gain: float,
+        feature: int = 0,
+    ) -> None:
+        """Draw orthogonal weights, the head's with `gain`. `feature` is the width of a second input beside the first.
+
+        A policy's or value's head computes in float32: what matters there are small differences between its outputs.
+        """
+        super().__init__()
+        generator = style.generator(name)
+        plain = Style("none", "none", style.seed)
+        self.inputs, self.exact = inputs, gain == HEAD_GAIN
+        self.first = Layer(inputs + feature, hidden[0], HIDDEN_GAIN, style, generator)
+        self.rest = nn.Sequential(*(Layer(k, n, HIDDEN_GAIN, style, generator) for k, n in pairwise(hidden)))
+        self.head = Layer(hidden[-1], outputs, gain, plain, generator)
+
+    def forward(self, rows: Tensor, feature: Tensor | None = None, mirror: Mirror | None = None) -> Tensor:
+        """Return the output for rows [n, inputs] and, with a mirror, for their mirror images.
+
+        Then outputs are [2 n, outputs], a row and its mirror image side by side, and `feature` is [2 n, .] likewise.
+        W (M x) = (W M) x: the first weight is mirrored instead of the rows, so that these are kept and gathered once.
+        """
+        weight: Tensor = self.first.weight[:, : self.inputs]
+        bias: Tensor = self.first.bias
+        if mirror is not None:
+            weight = torch.cat((weight, _mirror_columns(weight, mirror)))
+            bias = bias.repeat(2)
+        hidden = functional.linear(rows, weight.to(rows.dtype), bias.to(rows.dtype)).view(-1, len(self.first.bias))
+        if feature is not None:
+            hidden = torch.addmm(hidden, feature, self.first.weight[:, self.inputs :].to(rows.dtype).t())
+        hidden = torch.as_tensor(self.rest(self.first.activate(hidden)))
+        return torch.as_tensor(self.head(hidden.float() if self.exact else hidden))
+
+    def products(self, rows: int) -> list[tuple[int, int, int]]:
+        """Return (m, k, n) of the matrix products [m, k] x [k, n] of one pass over rows, forward and backward.
+
+        Per layer the output, the gradient of the weight and, where something below learns, that of the input: the
+        feature does, the observations do not.
+        """
+        found = []
+        for layer in (self.first, *self.rest, self.head):
+            n, k = (int(size) for size in layer.weight.shape)
+            learning = k - self.inputs if layer is self.first else k
+            found += [(rows, k, n), (n, rows, k)]
+            found += [(rows, n, learning)] if learning else []
+        return found
+
+
+class Actor(nn.Module):
+    """A diagonal normal distribution: mean from a network, one free standard deviation an action."""
+
+    std_limit: Tensor
+
+    def __init__(self, mean: Mlp, initial_std: Tensor) -> None:
+        """Start at, and never exceed, `initial_std` [A]."""
+        super().__init__()
+        self.mean = mean
+        self.std = nn.Parameter(initial_std.clone())
+        self.register_buffer("std_limit", initial_std.clone())
+
+    @torch.no_grad()
+    def clamp_std(self) -> None:
+        """Bring the standard deviations back into [1e-6, initial]."""
+        self.std.clamp_(min=1e-6)
+        torch.minimum(self.std, self.std_limit, out=self.std)

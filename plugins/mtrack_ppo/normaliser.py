@@ -1,0 +1,110 @@
+"""Running means and variances: of an observation group and of its mirror image, and of returns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mtrack.mirror import Mirror
+from mtrack_ppo.ranks import sum_over_ranks
+
+_STILL = 1e-4  # a column that hardly ever moved is only centred: its first movement is no outlier
+_CHUNK = 1024  # samples whose squares are summed at once: they stay in the cache
+
+
+class Normaliser(nn.Module):
+    """(x - mean) / std of each column, clipped.
+
+    With a mirror, mean and variance are those of the data and of its mirror images together: exactly symmetric, so
+    that normalising and mirroring may be done in either order. `Mlp.forward` relies on that.
+    """
+
+    count: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, mirror: Mirror | None, *, decay: float, clip: float) -> None:
+        """Start as the identity. `decay` is the share of the earlier count kept at each `learn`; 1 forgets nothing."""
+        super().__init__()
+        self.mirror = mirror
+        self.decay = decay
+        self.clip = clip
+        self.frozen = False
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("variance", torch.ones(width))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return the normalised value, [..., W]."""
+        std = self.variance.sqrt()
+        scale = torch.where(std > _STILL, std, 1.0).reciprocal_()
+        return torch.addcmul(-self.mean * scale, value, scale).clamp_(-self.clip, self.clip)
+
+    @torch.no_grad()
+    def learn(self, value: Tensor) -> None:
+        """Take in data [n, ..., W] and its mirror image; of all ranks. Data that is not finite is left out as a whole.
+
+        The update of two sets' moments into one: Chan, Golub and LeVeque, 1979.
+        """
+        if self.frozen:
+            return
+        number = sum_over_ranks(torch.tensor(value.numel() / value.shape[-1], dtype=torch.float64, device=value.device))
+        # squares are summed around the mean: around zero, float32 would lose the variance of a distant column
+        centre = self.mean if self.count > 0 else self._symmetric(sum_over_ranks(value.flatten(0, -2).sum(0)) / number)
+        total, squares = self._sums(value, centre.float())
+        shift, spread = self._symmetric(total / number), self._symmetric(squares / number, signed=False)
+        kept = self.count * self.decay
+        count = kept + number
+        batch_variance = spread - shift.square()
+        mean = centre + shift * (number / count)
+        variance = (kept * self.variance + number * batch_variance + shift.square() * (kept * number / count)) / count
+        sound = (mean + variance).isfinite().all()
+        self.count.copy_(torch.where(sound, count, self.count))
+        self.mean.copy_(torch.where(sound, mean, self.mean))
+        self.variance.copy_(torch.where(sound, variance.clamp_min(0.0), self.variance))
+
+    def _sums(self, value: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sums of deviations and of their squares over all samples of all ranks, [2, W] float64."""
+        sums = torch.zeros(2, value.shape[-1], dtype=torch.float64, device=value.device)
+        leading = tuple(range(value.dim() - 1))
+        for chunk in value.tensor_split(-(-value.numel() // (_CHUNK * value.shape[-1]))):
+            deviation = chunk - centre
+            sums[0] += deviation.sum(leading)
+            sums[1] += deviation.square_().sum(leading)
+        total, squares = sum_over_ranks(sums)
+        return total, squares
+
+    def _symmetric(self, value: Tensor, signed: bool = True) -> Tensor:
+        """Return the mean of a column statistic and its mirror image."""
+        if self.mirror is None:
+            return value
+        image = value.index_select(0, self.mirror.perm)
+        return 0.5 * (value + (image * self.mirror.sign if signed else image))
+
+
+class ReturnNormaliser(nn.Module):
+    """Exponential averages of the mean and the square of returns, free of the bias of their start at zero."""
+
+    averages: Tensor
+
+    def __init__(self, decay: float) -> None:
+        """Start as the identity; `decay` is the share of the past kept at each `learn`."""
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("averages", torch.zeros(3, dtype=torch.float64))  # of the return, its square, and 1
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation, float32 scalars; 0 and 1 before the first `learn`."""
+        mean, square, weight = self.averages
+        known = weight > 0
+        mean, square = mean / weight.where(known, 1.0), square / weight.where(known, 1.0)
+        std = (square - mean.square()).clamp_min(1e-8).sqrt()
+        return mean.float(), std.where(known, 1.0).float()
+
+    @torch.no_grad()
+    def learn(self, returns: Tensor) -> None:
+        """Take in the returns of a rollout, of all ranks; left out as a whole where not finite."""
+        flat = returns.double().flatten()
+        sums = sum_over_ranks(torch.stack((flat.sum(), flat.square().sum(), torch.full_like(flat[0], len(flat)))))
+        averages = self.decay * self.averages + (1.0 - self.decay) * sums / sums[2]
+        self.averages.copy_(torch.where(averages.isfinite().all(), averages, self.averages))
