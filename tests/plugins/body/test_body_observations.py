@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from support.scenes import mirror_scene, random_scene
+
+from mtrack.errors import NameProblem
+from mtrack.math import quat_rotate_inverse, quat_to_matrix
+from mtrack.protocols import Binds, NoisyObservation
 from mtrack_body.feet import weight
 from mtrack_body.keypoints import KeypointAngVel, KeypointLinVel, KeypointPos, KeypointRot
 from mtrack_body.observations import (
@@ -19,11 +24,6 @@ from mtrack_body.observations import (
     RootAngVel,
     RootLinVel,
 )
-from support.scenes import mirror_scene, random_scene
-
-from mtrack.errors import NameProblem
-from mtrack.math import quat_rotate_inverse, quat_to_matrix
-from mtrack.protocols import Binds, NoisyObservation
 
 WIDTHS = [
     (AppliedTarget(), 29),

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from support.scenes import g1_model, mirror_scene, random_scene
+
+from mtrack.math import quat_from_rotation_vector
+from mtrack.protocols import Binds, Requires
+from mtrack.scene import Scene
 from mtrack_body.collisions import SelfCollision, UndesiredContactCount
 from mtrack_body.feet import FeetAirTime, FeetSlip, FeetUpright, ImpactForce, Stumble
 from mtrack_body.rewards import (
@@ -16,11 +21,6 @@ from mtrack_body.rewards import (
     TorquesL2,
 )
 from mtrack_body.terminations import FallOver, UndesiredContact
-from support.scenes import g1_model, mirror_scene, random_scene
-
-from mtrack.math import quat_from_rotation_vector
-from mtrack.protocols import Binds, Requires
-from mtrack.scene import Scene
 
 ARMS = ("left_hand_mimic", "right_hand_mimic", "torso_link")
 EVERY = [

@@ -1,0 +1,90 @@
+"""The observation of drawn dynamics."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from support.model_fields import FieldBackend
+from support.scenes import random_scene
+
+from mtrack.errors import NameProblem
+from mtrack.scene import Scene
+from mtrack_domain.bodies import BodyCom, BodyMass, FootMaterial
+from mtrack_domain.joints import MotorGains
+from mtrack_domain.observations import Dynamics
+
+N = 6
+
+
+def random_world() -> tuple[Dynamics, Scene]:
+    scene = random_scene(N, backend=FieldBackend(N))
+    for number, cls in enumerate((BodyCom, BodyMass, FootMaterial, MotorGains)):
+        term = cls()
+        term.rng = torch.Generator().manual_seed(number)
+        term.bind(scene)
+        term.reset(torch.arange(N)) if cls is MotorGains else term.startup()
+    dynamics = Dynamics()
+    dynamics.bind(scene)
+    return dynamics, scene
+
+
+def test_it_asks_for_every_field_it_reads() -> None:
+    dynamics = Dynamics()
+    scene = random_scene(N)
+    scene.backend = FieldBackend(N, dynamics.requires(scene.model).model_fields)
+    dynamics.bind(scene)
+    assert dynamics(scene).shape == (N, dynamics.mirror().width) == (N, 1 + 2 + 6 + 29 + 29)
+
+
+def test_nominal_dynamics_are_ones_and_no_shift() -> None:
+    scene = random_scene(N, backend=FieldBackend(N))
+    dynamics = Dynamics()
+    dynamics.bind(scene)
+    friction, mass, com, gains = dynamics(scene).split([1, 2, 6, 58], dim=-1)
+    torch.testing.assert_close(friction, torch.full((N, 1), 0.6))
+    assert (mass == 1.0).all() and (com == 0.0).all() and (gains == 1.0).all()
+
+
+def test_drawn_values_are_reported() -> None:
+    dynamics, scene = random_world()
+    friction, mass, com, stiffness, damping = dynamics(scene).split([1, 2, 6, 29, 29], dim=-1)
+    backend = scene.backend
+    pelvis, torso = backend.element("body", ["pelvis", "torso_link"]).tolist()
+    sole = backend.element("geom", ["left_ankle_roll_link"])[0]
+    knee = scene.model.joint_names.index("left_knee_joint")
+    motor = backend.element("actuator", ["left_knee_joint"])[0]
+    nominal_bias = backend.nominal("actuator_biasprm")[motor]
+    expected = {
+        "friction": (friction[:, 0], backend.field("geom_friction")[:, sole, 0]),
+        "mass": (mass[:, 1], backend.field("body_mass")[:, torso] / backend.nominal("body_mass")[torso]),
+        "com": (com[:, :3], backend.field("body_ipos")[:, pelvis] - backend.nominal("body_ipos")[pelvis]),
+        "stiffness": (stiffness[:, knee], backend.field("actuator_gainprm")[:, motor, 0] / -nominal_bias[1]),
+        "damping": (damping[:, knee], backend.field("actuator_biasprm")[:, motor, 2] / nominal_bias[2]),
+    }
+    for seen, true in expected.values():
+        torch.testing.assert_close(seen, true.float())
+
+
+@pytest.mark.parametrize("rows", [[4, 1], []])
+def test_a_part_of_the_scene_gives_the_dynamics_of_those_rows(rows: list[int]) -> None:
+    dynamics, scene = random_world()
+    ids = torch.tensor(rows, dtype=torch.int64)
+    assert torch.equal(dynamics(scene.rows(ids)), dynamics(scene)[ids])
+
+
+def test_mirrored_dynamics_swap_sides_and_turn_the_shift_round() -> None:
+    dynamics, scene = random_world()
+    backend, model = scene.backend, scene.model
+    value = dynamics(scene)
+    links = backend.element("body", ["pelvis", "torso_link"])
+    shift = backend.field("body_ipos")[:, links] - backend.nominal("body_ipos")[links]
+    backend.field("body_ipos")[:, links] = backend.nominal("body_ipos")[links] + shift * torch.tensor([1.0, -1.0, 1.0])
+    bias, nominal = backend.field("actuator_biasprm"), backend.nominal("actuator_biasprm")
+    share = bias[..., 1:3] / nominal[:, 1:3]
+    bias[..., 1:3] = share[:, model.joint_mirror.perm] * nominal[:, 1:3]
+    torch.testing.assert_close(dynamics.mirror()(value), dynamics(scene), atol=1e-4, rtol=0.0)
+
+
+def test_one_sided_joints_have_no_mirror() -> None:
+    with pytest.raises(NameProblem, match="right_knee_joint"):
+        Dynamics(joints=("left_knee_joint",)).bind(random_scene(2, backend=FieldBackend(2)))

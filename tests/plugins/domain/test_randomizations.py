@@ -1,0 +1,259 @@
+"""Randomizations: ranges, independence of rows, composition; on model fields without physics."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from support.model_fields import FieldBackend
+from support.scenes import g1_model, random_scene
+
+from mtrack.errors import MtrackError
+from mtrack.protocols import Requires, Resets, Startup
+from mtrack.scene import Scene
+from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
+from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
+from mtrack_domain.world import Gravity, Push
+
+N = 400
+AT_STARTUP = [BodyCom, BodyMass, BaseMass, FootMaterial]
+AT_RESET = [MotorGains, MotorStrength, JointFriction, JointDamping, Gravity]
+
+
+def bound(cls: type, num_envs: int = N, seed: int = 0, **params: Any) -> tuple[Any, Scene]:
+    """Return a bound component, and a scene whose backend has the fields it declared and no others."""
+    term = cls(**params)
+    fields = term.requires(g1_model()).model_fields if isinstance(term, Requires) else ()
+    scene = random_scene(num_envs, backend=FieldBackend(num_envs, fields))
+    term.rng = torch.Generator().manual_seed(seed)
+    term.bind(scene)
+    return term, scene
+
+
+def drawn(cls: type, num_envs: int = N, **params: Any) -> FieldBackend:
+    term, scene = bound(cls, num_envs, **params)
+    if isinstance(term, Startup):
+        term.startup()
+    else:
+        term.reset(torch.arange(num_envs))
+    return scene.backend  # type: ignore[return-value]
+
+
+def spans(values: torch.Tensor, low: float, high: float) -> bool:
+    """Return whether values lie in a range and nearly fill it."""
+    reach = 0.05 * (high - low)
+    within = low - 1e-6 <= values.min() and values.max() <= high + 1e-6
+    return bool(within and values.min() < low + reach and values.max() > high - reach)
+
+
+@pytest.mark.parametrize("cls", AT_STARTUP)
+def test_startup_gives_each_environment_its_own_values(cls: type) -> None:
+    for field in drawn(cls, 8).fields.values():
+        assert not torch.equal(field[0], field[1])
+
+
+@pytest.mark.parametrize("cls", AT_RESET)
+def test_reset_of_one_row_changes_that_row_and_no_other(cls: type) -> None:
+    term, scene = bound(cls, 8)
+    term.reset(torch.arange(8))
+    before = {name: value.clone() for name, value in scene.backend.fields.items()}
+    term.reset(torch.tensor([5]))
+    others = [0, 1, 2, 3, 4, 6, 7]
+    for name, value in scene.backend.fields.items():
+        assert torch.equal(value[others], before[name][others])
+        assert not torch.equal(value[5], before[name][5])
+
+
+@pytest.mark.parametrize("cls", AT_RESET)
+def test_a_reset_forgets_the_resets_before_it(cls: type) -> None:
+    term, scene = bound(cls, 2)
+    everything, generator = torch.arange(2), term.rng.get_state()
+    term.reset(everything)
+    first = {name: value.clone() for name, value in scene.backend.fields.items()}
+    term.reset(everything)
+    term.rng.set_state(generator)
+    term.reset(everything)
+    assert all(torch.equal(value, first[name]) for name, value in scene.backend.fields.items())
+
+
+def test_centres_of_mass_move_by_two_centimetres_an_axis_at_most() -> None:
+    backend = drawn(BodyCom)
+    nominal = backend.nominal("body_ipos")
+    elements = backend.element("body", ["pelvis", "torso_link"])
+    shift = (backend.fields["body_ipos"] - nominal)[:, elements].flatten(1)
+    assert all(spans(column, -0.02, 0.02) for column in shift.T)
+    assert torch.corrcoef(shift.T).fill_diagonal_(0.0).abs().max() < 0.2  # each axis of each body on its own
+    rest = [i for i in range(len(nominal)) if i not in elements]
+    assert torch.equal(backend.fields["body_ipos"][:, rest], nominal[rest].expand(N, -1, -1))
+
+
+def test_inertia_follows_the_mass() -> None:
+    backend = drawn(BodyMass)
+    elements = backend.element("body", ["pelvis", "torso_link"])
+    mass = backend.fields["body_mass"][:, elements] / backend.nominal("body_mass")[elements]
+    inertia = backend.fields["body_inertia"][:, elements] / backend.nominal("body_inertia")[elements]
+    assert all(spans(column, 0.9, 1.1) for column in mass.T)
+    torch.testing.assert_close(inertia, mass.unsqueeze(-1).expand_as(inertia))
+
+
+@pytest.mark.parametrize("cls", [BodyCom, BodyMass, BaseMass])
+def test_derived_constants_follow_a_change_of_mass_once(cls: type) -> None:
+    assert drawn(cls, 8).constants_updated.eq(1).all()
+
+
+def test_derived_constants_follow_a_change_of_rotor_inertia_in_reset_rows_only() -> None:
+    term, scene = bound(MotorGains, 4)
+    term.reset(torch.tensor([2, 3]))
+    assert scene.backend.constants_updated.tolist() == [0, 0, 1, 1]
+
+
+def test_load_adds_to_a_mass_that_was_scaled_before() -> None:
+    scene = random_scene(N, backend=FieldBackend(N))
+    scaling, load = BodyMass(factor=(1.1, 1.1)), BaseMass()
+    for number, term in enumerate((scaling, load)):
+        term.rng = torch.Generator().manual_seed(number)
+        term.bind(scene)
+        term.startup()
+    pelvis = scene.backend.element("body", ["pelvis"])
+    mass, nominal = scene.backend.field("body_mass")[:, pelvis], scene.backend.nominal("body_mass")[pelvis]
+    assert spans(mass - 1.1 * nominal, -1.0, 3.0)
+    inertia = scene.backend.field("body_inertia")[:, pelvis] / scene.backend.nominal("body_inertia")[pelvis]
+    torch.testing.assert_close(inertia, (mass / nominal).unsqueeze(-1).expand_as(inertia))
+
+
+def test_a_load_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(MtrackError, match="'pelvis' weighs"):
+        bound(BaseMass, load=(-4.0, 0.0))
+
+
+def test_all_soles_of_an_environment_are_of_one_material() -> None:
+    backend = drawn(FootMaterial)
+    soles = backend.element("geom", ["left_ankle_roll_link", "right_ankle_roll_link"])
+    friction = backend.fields["geom_friction"][:, soles]
+    solref = backend.fields["geom_solref"][:, soles]
+    assert len(soles) == 8
+    assert (friction[:, :, 0] == friction[:, :1, 0]).all()
+    assert (solref == solref[:, :1]).all()
+    assert spans(friction[:, 0, 0], 0.5, 1.5)
+    assert spans(solref[:, 0, 0], 0.015, 0.03)
+    assert spans(solref[:, 0, 1].log(), -math.log(2.0), math.log(2.0))
+    assert torch.equal(friction[:, :, 1:], backend.nominal("geom_friction")[soles, 1:].expand(N, -1, -1))
+
+
+def test_gains_of_each_joint_are_drawn_for_themselves() -> None:
+    backend = drawn(MotorGains)
+    motors = backend.element("actuator", g1_model().joint_names)
+    dofs = backend.element("dof", g1_model().joint_names)
+    gain = backend.fields["actuator_gainprm"][:, motors, 0] / backend.nominal("actuator_gainprm")[motors, 0]
+    bias = backend.fields["actuator_biasprm"][:, motors, 1:3] / backend.nominal("actuator_biasprm")[motors, 1:3]
+    armature = backend.fields["dof_armature"][:, dofs] / backend.nominal("dof_armature")[dofs]
+    torch.testing.assert_close(gain, bias[..., 0])  # torque = stiffness (target - angle): one stiffness
+    for factor, low, high in ((gain, 0.8, 1.2), (bias[..., 1], 0.8, 1.2), (armature, 0.75, 1.25)):
+        assert all(spans(column, low, high) for column in factor.T)
+    every = torch.cat((gain, bias[..., 1], armature), dim=1)
+    assert torch.corrcoef(every.T).fill_diagonal_(0.0).abs().max() < 0.25
+
+
+def test_effort_limits_keep_their_symmetry() -> None:
+    backend = drawn(MotorStrength)
+    limits, nominal = backend.fields["actuator_forcerange"], backend.nominal("actuator_forcerange")
+    assert torch.equal(limits[..., 0], -limits[..., 1])
+    assert spans(limits[..., 1] / nominal[..., 1], 0.9, 1.1)
+
+
+def test_friction_is_a_share_of_the_effort_limit_and_damping_is_absolute() -> None:
+    model = g1_model()
+    friction = drawn(JointFriction)
+    dofs = friction.element("dof", model.joint_names)
+    assert spans(friction.fields["dof_frictionloss"][:, dofs] / model.effort_limit, 0.0, 0.02)
+    damping = drawn(JointDamping)
+    assert spans(damping.fields["dof_damping"][:, dofs] - damping.nominal("dof_damping")[dofs], 0.0, 0.05)
+    assert torch.equal(damping.fields["dof_damping"][:, :6], damping.nominal("dof_damping")[:6].expand(N, -1))
+
+
+def test_gravity_changes_by_a_tenth_an_axis_at_most() -> None:
+    backend = drawn(Gravity)
+    assert all(
+        spans(column, -0.1, 0.1) for column in (backend.fields["opt.gravity"] - backend.nominal("opt.gravity")).T
+    )
+
+
+def test_offsets_are_written_to_the_rows_of_the_scene() -> None:
+    term, scene = bound(JointOffset)
+    before = scene.robot.joint_offset.clone()
+    term.reset(torch.tensor([3, 7]))
+    rest = [i for i in range(N) if i not in (3, 7)]
+    assert torch.equal(scene.robot.joint_offset[rest], before[rest])
+    term.reset(torch.arange(N))
+    assert all(spans(column, -0.01, 0.01) for column in scene.robot.joint_offset.T)
+
+
+def test_offsets_come_back_with_a_checkpoint() -> None:
+    from mtrack.state import component_state, load_component_state
+
+    term, scene = bound(JointOffset, 4)
+    term.reset(torch.arange(4))
+    saved = {name: value.clone() for name, value in component_state(term).items()}
+    other, scene_after = bound(JointOffset, 4, seed=9)
+    other.reset(torch.arange(4))
+    load_component_state(other, saved, "randomizations.joint_offset")
+    assert torch.equal(scene_after.robot.joint_offset, scene.robot.joint_offset)
+
+
+def test_pushes_come_every_one_to_three_seconds_to_each_row_in_its_own_time() -> None:
+    term, scene = bound(Push, 32)
+    term.reset(torch.arange(32))
+    pushed = torch.zeros(1000, 32, dtype=torch.bool)
+    kicks = []
+    for step in range(1000):
+        term.before_step()
+        pushed[step] = scene.backend.kicked.ne(0.0).any(-1)
+        kicks.append(scene.backend.kicked[pushed[step]])
+    for row in pushed.T:
+        times = row.nonzero().squeeze(-1) * scene.dt
+        gaps = times.diff()
+        assert gaps.min() >= 1.0 - 1e-6 and gaps.max() <= 3.0 + 1e-6
+    assert not torch.equal(pushed[:, 0], pushed[:, 1])
+    sizes = torch.tensor([0.5, 0.5, 0.2, 0.5, 0.5, 0.78])
+    assert all(spans(column, -s, s) for column, s in zip(torch.cat(kicks).T, sizes.tolist(), strict=True))
+
+
+def test_a_reset_starts_the_countdown_of_that_row_only() -> None:
+    term, _ = bound(Push, 8)
+    term.reset(torch.arange(8))
+    before = term.countdown.clone()
+    term.reset(torch.tensor([1]))
+    others = [0, 2, 3, 4, 5, 6, 7]
+    assert torch.equal(term.countdown[others], before[others])
+    assert term.countdown[1] != before[1]
+
+
+@pytest.mark.parametrize(
+    ("cls", "params"),
+    [
+        (BodyCom, {"shift": (0.1, -0.1)}),
+        (BodyMass, {"factor": (0.0, 1.0)}),
+        (FootMaterial, {"friction": (1.0, 0.5)}),
+        (JointFriction, {"share": (-0.1, 0.1)}),
+        (Push, {"interval": (0.0, 1.0)}),
+        (Push, {"lin_vel": (0.1, 0.1, -0.1)}),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused(cls: type, params: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        cls(**params)
+
+
+@pytest.mark.parametrize("cls", [*AT_STARTUP, *AT_RESET, JointOffset])
+def test_equal_generators_draw_equal_worlds(cls: type) -> None:
+    def world() -> list[torch.Tensor]:
+        term, scene = bound(cls, 4)
+        if isinstance(term, Startup):
+            term.startup()
+        if isinstance(term, Resets):
+            term.reset(torch.arange(4))
+        return [*scene.backend.fields.values(), scene.robot.joint_offset]
+
+    assert all(torch.equal(a, b) for a, b in zip(world(), world(), strict=True))
