@@ -1,1 +1,1 @@
-"""mtrack plugin: log."""
+"""Loggers: the console, a file of JSON lines, TensorBoard, Weights & Biases."""

@@ -1,0 +1,130 @@
+"""The console logger: a live display on a terminal, a plain line now and then elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import rich.console
+from rich.live import Live
+
+from mtrack.fields import component, non_negative, param, scratch
+from mtrack.metrics import Metrics
+from mtrack_log.display import Display
+from mtrack_log.text import count, duration, plain_line
+
+_REFRESH_S = 0.25
+
+
+@component
+class Console:
+    """Phase, progress, frames/s, time left, reward terms, episode length and tracking errors on stderr."""
+
+    every_s: float = param(default=10.0, validator=non_negative)
+    """Time between two lines where stderr is not a terminal [s]; 0 writes one for each iteration."""
+
+    directory: Path = scratch()
+    screen: Screen | None = scratch()
+    last: Metrics | None = scratch()
+    started: float = scratch()
+    shown: float = scratch()
+
+    def start(self, directory: Path, run: Mapping[str, object]) -> None:
+        """Say where the run's files are; the display opens with the first iteration."""
+        self.directory = directory
+        self.started = time.monotonic()
+        self.last = None
+        _write(f"run directory {directory}")
+
+    def log(self, metrics: Metrics) -> None:
+        """Show an iteration, unless the last one was shown a moment ago."""
+        previous, self.last = self.last, metrics
+        now = time.monotonic()
+        is_border = previous is None or previous.phase != metrics.phase or metrics.iteration >= metrics.iterations
+        if previous is None:
+            self.screen = self._open(metrics)
+        elif is_border or now - self.shown >= (_REFRESH_S if self.screen else self.every_s):
+            self._show(metrics)
+        else:
+            return
+        self.shown = now
+
+    def finish(self, status: str) -> None:
+        """Leave the last figures standing and say how it ended."""
+        if self.screen and self.last:
+            self.screen.show(self.last)
+            self.screen.close()
+            self.screen = None
+        frames = f" and {count(self.last.frames)} frames" if self.last else ""
+        _write(f"{status} after {duration(time.monotonic() - self.started)}{frames}")
+
+    def _open(self, metrics: Metrics) -> Screen | None:
+        console = rich.console.Console(stderr=True)
+        # not console.is_terminal: FORCE_COLOR makes that true of a pipe, which a live display would garble
+        if sys.stderr.isatty() and not console.is_dumb_terminal:
+            return Screen(console, Display(self.directory, metrics))
+        _write(plain_line(metrics))
+        return None
+
+    def _show(self, metrics: Metrics) -> None:
+        if self.screen:
+            self.screen.show(metrics)
+        else:
+            _write(plain_line(metrics))
+
+
+class Screen:
+    """A live display that other output to stderr (and stdout, on a terminal) scrolls past."""
+
+    def __init__(self, console: rich.console.Console, display: Display) -> None:
+        """Draw the display and send log records through it."""
+        self._console = console
+        self._display = display
+        self._open()
+
+    def show(self, metrics: Metrics) -> None:
+        """Draw the figures of an iteration."""
+        self._display.metrics = metrics
+        if self._console.size != self._size:  # the terminal has re-wrapped the old lines: count them no more
+            self.close()
+            self._console.clear()
+            self._open()
+        self._live.refresh()
+
+    def close(self) -> None:
+        """Leave the last lines where they are and give the terminal back."""
+        drawn = sys.stderr
+        self._live.stop()
+        _move_log_handlers(drawn, sys.stderr)
+
+    def _open(self) -> None:
+        self._size = self._console.size
+        # refreshed by `show` only: no thread takes time from the training
+        self._live = Live(
+            self._display,
+            console=self._console,
+            auto_refresh=False,
+            vertical_overflow="crop",
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        plain = sys.stderr
+        self._live.start(refresh=True)
+        _move_log_handlers(plain, sys.stderr)
+
+
+def _move_log_handlers(old: TextIO, new: TextIO) -> None:
+    """Let handlers that hold on to stderr write above the display; below it they would garble it."""
+    loggers = [logging.getLogger(), *(item for item in logging.Logger.manager.loggerDict.values())]
+    for logger in loggers:
+        for handler in getattr(logger, "handlers", ()):
+            if isinstance(handler, logging.StreamHandler) and handler.stream is old:
+                handler.setStream(new)
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

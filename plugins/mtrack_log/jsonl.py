@@ -1,0 +1,115 @@
+"""Metrics as lines of JSON, one an iteration, and the reader of such a file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mtrack.errors import MtrackError
+from mtrack.fields import component, param, scratch
+from mtrack.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+
+@component
+class Jsonl:
+    """One line of JSON an iteration in the run directory; what depends on the clock stands under `timings`."""
+
+    file: str = param(default="metrics.jsonl")
+    """Name of the file in the run directory."""
+
+    descriptor: int | None = scratch()
+    waiting: bytes = scratch()
+    is_failing: bool = scratch()
+
+    def start(self, directory: Path, run: Mapping[str, object]) -> None:
+        """Open the file to append; a last line torn by a crash is cut off."""
+        path = directory / self.file
+        self.waiting = b""
+        self.is_failing = False
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        text = path.read_bytes()
+        if not text.endswith(b"\n"):
+            os.ftruncate(self.descriptor, text.rfind(b"\n") + 1)
+
+    def log(self, metrics: Metrics) -> None:
+        """Append a line. On a full disk lines wait in memory until there is room again."""
+        self.waiting += to_line(metrics)
+        self._write()
+
+    def finish(self, status: str) -> None:
+        """Write what waits and close."""
+        if self.descriptor is None:
+            return
+        self._write()
+        os.close(self.descriptor)
+        self.descriptor = None
+        if self.waiting:
+            lines = self.waiting.count(b"\n")
+            raise OSError(f"the last {lines} iterations could not be written to {self.file}")
+
+    def _write(self) -> None:
+        if self.descriptor is None:
+            raise RuntimeError("metrics were logged before start or after finish")
+        try:
+            while self.waiting:
+                self.waiting = self.waiting[os.write(self.descriptor, self.waiting) :]
+        except OSError as error:
+            if not self.is_failing:
+                _log.warning("%s: %s; metrics are kept in memory until it can be written again", self.file, error)
+            self.is_failing = True
+        else:
+            self.is_failing = False
+
+
+def to_line(metrics: Metrics) -> bytes:
+    """Return the line of an iteration; equal runs differ in `timings` only, and null is a value that is not finite."""
+    timings = {**metrics.timings, "frames_per_s": metrics.frames_per_s, "eta_s": metrics.eta_s}
+    place = {key: getattr(metrics, key) for key in ("phase", "iteration", "iterations", "frames")}
+    record = {**place, "values": _finite(metrics.values), "timings": _finite(timings)}
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def read_jsonl(path: Path) -> list[Metrics]:
+    """Return the iterations of a run in order; of one done twice (after a resume) the last, and no torn last line.
+
+    Raises MtrackError naming the line of what is not a record.
+    """
+    iterations: dict[tuple[str, int], Metrics] = {}
+    *lines, _torn = path.read_bytes().split(b"\n")  # what follows the last newline is empty, or torn
+    for index, line in enumerate(lines, start=1):
+        try:
+            metrics = _from_record(json.loads(line))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            remedy = "remove the line to read the others"
+            raise MtrackError(f"{path}:{index}: not a line of metrics ({error!r}); {remedy}") from error
+        iterations[metrics.phase, metrics.iteration] = metrics
+    return list(iterations.values())
+
+
+def _from_record(record: dict[str, Any]) -> Metrics:
+    timings = _numbers(record["timings"])
+    return Metrics(
+        phase=record["phase"],
+        iteration=record["iteration"],
+        iterations=record["iterations"],
+        frames=record["frames"],
+        frames_per_s=timings.pop("frames_per_s"),
+        eta_s=timings.pop("eta_s"),
+        values=_numbers(record["values"]),
+        timings=timings,
+    )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else float(value) for name, value in values.items()}

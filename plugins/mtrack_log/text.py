@@ -1,0 +1,69 @@
+"""Figures as people read them: numbers, shares, durations."""
+
+from __future__ import annotations
+
+import math
+
+from mtrack.metrics import Metrics
+
+_SHARES = ("episode/completed", "termination/")
+
+
+def number(value: float) -> str:
+    """Return a value with three significant digits, without an exponent where that is readable."""
+    size = abs(value)
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size < 0.0005:
+        return f"{value:.1e}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(size)))}f}"
+
+
+def figure(name: str, value: float) -> str:
+    """Return the value of a metric: per cent where it is a share."""
+    return per_cent(value) if name.startswith(_SHARES) and math.isfinite(value) else number(value)
+
+
+def per_cent(share: float) -> str:
+    """Return a share in [0, 1] as whole per cent."""
+    return f"{100 * share:.0f} %"
+
+
+def count(value: int) -> str:
+    """Return a large count: 812, 45.2 k, 1.23 M, 2.10 G."""
+    if value < 10_000:
+        return f"{value:,}"
+    factor, unit = next(pair for pair in ((10**9, "G"), (10**6, "M"), (10**3, "k")) if value >= pair[0])
+    return f"{number(value / factor)} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the two units that matter: 3 d 4 h, 2 h 14 min, 3 min 20 s, 12 s."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    whole = max(0, round(seconds))
+    for size, unit, smaller, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {name}"
+    return f"{whole} s"
+
+
+def plain_line(metrics: Metrics) -> str:
+    """Return the one line for logs: where the run stands and the figures that say whether it learns."""
+    values = metrics.values
+    groups = [name for name in values if name.startswith("reward/") and name.count("/") == 1]
+    shown = {
+        "return": "episode/return",
+        "length": "episode/length",
+        "completed": "episode/completed",
+        **{f"reward {name.partition('/')[2]}": name for name in groups},
+        **{name.partition("/")[2]: name for name in values if name.startswith("tracking/")},
+    }
+    figures = [f"{label} {figure(name, values[name])}" for label, name in shown.items() if name in values]
+    if values.get("rows/broken"):
+        figures.append(f"broken rows {number(values['rows/broken'])}")
+    head = f"{metrics.phase} {metrics.iteration}/{metrics.iterations}"
+    rate = f"{metrics.frames_per_s:,.0f} frames/s  ETA {duration(metrics.eta_s)}"
+    return f"{head}  {rate}" + ("  | " + "  ".join(figures) if figures else "")

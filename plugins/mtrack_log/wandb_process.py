@@ -1,0 +1,110 @@
+"""The process that talks to wandb: reads messages as lines of JSON, says on stdout what the user should know.
+
+Here no command line, console output, source or machine of the run is within wandb's reach, and a blocked server or a
+crash of wandb's service cannot touch the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    import wandb
+
+
+def main(messages: TextIO, reports: TextIO) -> None:
+    """Serve messages until the last one; the first holds the settings, and the end of the input means a crash."""
+    line = messages.readline()
+    if not line:
+        return
+    run = _open(json.loads(line), reports)
+    status = "failed"
+    for line in messages:
+        try:
+            message = json.loads(line)
+        except ValueError:  # torn: the run was killed while it wrote
+            break
+        if "finish" in message:
+            status = message["finish"]
+            break
+        _serve(run, message, reports)
+    run.finish(exit_code=0 if status == "finished" else 1)
+
+
+def _open(settings: Mapping[str, Any], reports: TextIO) -> wandb.Run:
+    """Open the run; offline where the server cannot be reached, so that nothing is lost."""
+    folder = str(Path(settings["directory"], "wandb"))  # artifacts are staged there, not in the user's home
+    os.environ |= {"WANDB_DATA_DIR": folder, "WANDB_CACHE_DIR": folder}
+    os.environ["WANDB_ERROR_REPORTING"] = "false"  # it phones home, and without a network hangs at exit for 20 s
+
+    import wandb  # noqa: PLC0415  reads the environment now
+
+    common = {key: settings[key] for key in ("id", "name", "project", "config")}
+    common |= {"entity": settings["entity"] or None, "resume": "allow", "dir": settings["directory"]}
+    private = _private(settings["timeout_s"])
+    try:
+        return wandb.init(mode=settings["mode"], settings=private, **common)
+    except (wandb.Error, OSError, TimeoutError) as error:
+        if settings["mode"] == "offline":
+            raise
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        _report(reports, f"no connection ({reason[0]}); keeping the run offline, `wandb sync` uploads it later")
+    wandb.teardown()  # its service still holds the identity of the run
+    return wandb.init(mode="offline", settings=private, **common)
+
+
+def _private(timeout_s: float) -> wandb.Settings:
+    """Return settings that keep the machine, the code and the user out, and every wait bounded."""
+    import wandb  # noqa: PLC0415
+
+    return wandb.Settings(
+        console="off",
+        silent=True,
+        disable_code=True,
+        disable_git=True,
+        save_code=False,
+        host="",
+        username="",
+        email="",
+        program="",
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+        init_timeout=timeout_s,
+        login_timeout=timeout_s,
+        finish_timeout=timeout_s,
+    )
+
+
+def _serve(run: wandb.Run, message: Mapping[str, Any], reports: TextIO) -> None:
+    if "log" in message:
+        run.log(message["log"], step=message["step"])
+    elif "checkpoint" in message:
+        try:
+            upload(run, message["checkpoint"])
+        except (OSError, ValueError) as error:  # it may have been thinned out while the server was slow
+            _report(reports, f"checkpoint not uploaded: {error}")
+
+
+def upload(run: wandb.Run, directory: str) -> None:
+    """Upload a checkpoint directory as the next version of the run's artifact."""
+    import wandb  # noqa: PLC0415
+
+    artifact = wandb.Artifact(f"checkpoint-{run.id}", type="checkpoint")
+    artifact.add_dir(directory, policy="mutable", skip_cache=True)  # a copy: the run may remove the original
+    run.log_artifact(artifact)
+
+
+def _report(reports: TextIO, text: str) -> None:
+    reports.write(text + "\n")
+    reports.flush()
+
+
+if __name__ == "__main__":
+    main(sys.stdin, sys.stdout)

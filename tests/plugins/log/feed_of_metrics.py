@@ -1,0 +1,36 @@
+"""A made-up feed of metrics, shaped like that of a tracking run."""
+
+from __future__ import annotations
+
+from mtrack.metrics import Metrics
+
+RUN = {"run_id": "20261122-101500-quick", "recipe": {"robot": {"use": "g1"}}}
+
+
+def iteration(number: int, *, phase: str = "train", iterations: int = 100, **values: float) -> Metrics:
+    """Return the metrics of one iteration."""
+    figures = {
+        "reward/tracking/root_pos": 0.0123,
+        "reward/tracking/joint_pos": 0.0456,
+        "reward/tracking": 0.0579,
+        "reward/loco/survival": 0.06,
+        "reward/loco": 0.06,
+        "episode/length": 412.0,
+        "episode/return": 13.2,
+        "episode/completed": 0.63,
+        "termination/body_height": 0.21,
+        "tracking/root_pos": 0.31,
+        "loss/policy": -0.0021,
+        "policy/std": 0.81,
+        "rows/broken": 0.0,
+    }
+    return Metrics(
+        phase=phase,
+        iteration=number,
+        iterations=iterations,
+        frames=number * 8192,
+        frames_per_s=3120.0,
+        eta_s=8040.0,
+        values={**figures, **values},
+        timings={"collect": 1.7, "update": 0.84},
+    )

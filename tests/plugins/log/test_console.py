@@ -1,0 +1,131 @@
+"""The console shows a live display on a terminal and plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from feed_of_metrics import RUN, iteration
+
+from mtrack_log.console import Console
+from mtrack_log.display import Display
+from mtrack_log.text import count, duration, number, plain_line
+
+
+def shown(width: int, height: int, **values: float) -> list[str]:
+    return [line.plain for line in Display(Path("runs/a"), iteration(12, **values)).lines(width, height)]
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 60), (100, 30), (80, 24), (40, 24), (20, 8)])
+def test_the_display_never_leaves_the_window(width: int, height: int) -> None:
+    lines = shown(width, height)
+    assert max(len(line) for line in lines) <= width
+    assert len(lines) <= height - 2
+
+
+def test_a_window_of_24_lines_by_80_shows_every_figure() -> None:
+    text = "\n".join(shown(80, 24))
+    for expected in ("train", "12 of 100", "3,120 frames/s", "2 h 14 min", "root_pos", "412", "13.2", "63 %", "21 %"):
+        assert expected in text
+    assert "too small" not in text
+
+
+def test_a_small_window_says_that_something_is_left_out() -> None:
+    assert "too small" in shown(60, 9)[-1]
+
+
+def test_a_family_nobody_announced_is_shown() -> None:
+    assert any("my_plugin" in line and "thing 7.00" in line for line in shown(80, 40, **{"my_plugin/thing": 7.0}))
+
+
+def test_broken_rows_show_only_when_there_are_some() -> None:
+    assert not any("broken" in line for line in shown(80, 40))
+    assert any("broken 2" in line for line in shown(80, 40, **{"rows/broken": 2.0}))
+
+
+def test_without_a_terminal_there_are_plain_lines_on_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(every_s=0)
+    console.start(Path("runs/a"), RUN)
+    for k in (1, 2):
+        console.log(iteration(k))
+    console.finish("finished")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\x1b" not in err
+    assert [line.split("  ")[0] for line in err.splitlines()] == [
+        "run directory runs/a",
+        "train 1/100",
+        "train 2/100",
+        "finished after 0 s and 16.4 k frames",
+    ]
+
+
+def test_lines_are_thinned_out_but_first_and_last_of_a_phase_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(every_s=3600)
+    console.start(Path("runs/a"), RUN)
+    for phase in ("train", "adapt"):
+        for k in range(1, 6):
+            console.log(iteration(k, phase=phase, iterations=5))
+    heads = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()[1:]]
+    assert heads == ["train 1/5", "train 5/5", "adapt 1/5", "adapt 5/5"]
+
+
+def test_a_forced_colour_does_not_draw_the_display_into_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console = Console()
+    console.start(Path("runs/a"), RUN)
+    console.log(iteration(1))
+    console.finish("finished")
+    assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+def test_log_records_go_above_the_display_and_the_stream_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(slave, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        handler = logging.StreamHandler(terminal)
+        logger = logging.getLogger("mtrack.test_console")
+        logger.addHandler(handler)
+        try:
+            console = Console()
+            console.start(Path("runs/a"), RUN)
+            console.log(iteration(1))
+            assert handler.stream is not terminal
+            logger.warning("something happened")
+            console.finish("interrupted")
+        finally:
+            logger.removeHandler(handler)
+        assert handler.stream is terminal
+        assert sys.stderr is terminal
+        drawn = os.read(master, 100_000).decode()
+    os.close(master)
+    before, _, after = drawn.partition("something happened")
+    assert "iteration 1 of 100" in before
+    assert "iteration 1 of 100" in after, "the display is drawn again below the message"
+    assert "interrupted after" in after
+    assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h"), "the cursor is given back"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.31, "0.310"), (12.34, "12.3"), (12345.6, "12,346"), (-2e-7, "-2.0e-07"), (float("nan"), "nan")],
+)
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_times_and_counts_read_as_people_write_them() -> None:
+    assert [duration(s) for s in (12, 200, 8040, 273600)] == ["12 s", "3 min 20 s", "2 h 14 min", "3 d 4 h"]
+    assert duration(float("inf")) == "unknown"
+    assert [count(n) for n in (812, 45_200, 1_230_000, 2_100_000_000)] == ["812", "45.2 k", "1.23 M", "2.10 G"]
+
+
+def test_a_plain_line_names_broken_rows() -> None:
+    assert "broken rows 3.00" in plain_line(iteration(1, **{"rows/broken": 3.0}))

@@ -1,0 +1,114 @@
+"""metrics.jsonl keeps every iteration, whatever happens to the run."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+from pathlib import Path
+
+import attrs
+import pytest
+from feed_of_metrics import RUN, iteration
+
+from mtrack.errors import MtrackError
+from mtrack_log.jsonl import Jsonl, read_jsonl
+
+
+def logged(directory: Path, *numbers: int, **values: float) -> Path:
+    logger = Jsonl()
+    logger.start(directory, RUN)
+    for k in numbers:
+        logger.log(iteration(k, **values))
+    logger.finish("finished")
+    return directory / "metrics.jsonl"
+
+
+def test_what_was_logged_is_read_back(tmp_path: Path) -> None:
+    assert read_jsonl(logged(tmp_path, 1, 2)) == [iteration(1), iteration(2)]
+
+
+def test_a_line_is_on_disk_as_soon_as_it_is_logged(tmp_path: Path) -> None:
+    logger = Jsonl()
+    logger.start(tmp_path, RUN)
+    logger.log(iteration(1))
+    assert read_jsonl(tmp_path / "metrics.jsonl") == [iteration(1)]
+    logger.finish("failed")
+
+
+def test_equal_runs_differ_in_timings_only(tmp_path: Path) -> None:
+    for name, rate in (("a", 3120.0), ("b", 2900.0)):
+        (tmp_path / name).mkdir()
+        logger = Jsonl()
+        logger.start(tmp_path / name, RUN)
+        logger.log(attrs.evolve(iteration(1), frames_per_s=rate, eta_s=rate, timings={"collect": rate}))
+        logger.finish("finished")
+    first, second = (json.loads((tmp_path / name / "metrics.jsonl").read_text()) for name in ("a", "b"))
+    assert first.pop("timings") != second.pop("timings")
+    assert first == second
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40, 300])
+def test_a_torn_last_line_is_left_out_and_the_next_run_goes_on_after_it(tmp_path: Path, cut: int) -> None:
+    path = logged(tmp_path, 1, 2)
+    os.truncate(path, path.stat().st_size - cut)
+    assert read_jsonl(path) == [iteration(1)]
+    logged(tmp_path, 2, 3)
+    assert read_jsonl(path) == [iteration(1), iteration(2), iteration(3)]
+
+
+def test_an_iteration_done_again_after_a_resume_replaces_the_first_try(tmp_path: Path) -> None:
+    path = logged(tmp_path, 1, 2, 3)
+    logged(tmp_path, 2, 3, **{"loss/policy": 9.0})
+    assert [m.iteration for m in read_jsonl(path)] == [1, 2, 3]
+    assert [m.values["loss/policy"] for m in read_jsonl(path)] == [-0.0021, 9.0, 9.0]
+
+
+def test_values_that_are_not_finite_are_still_json(tmp_path: Path) -> None:
+    path = logged(tmp_path, 1, **{"loss/policy": math.inf})
+    assert json.loads(path.read_text(), parse_constant=pytest.fail)["values"]["loss/policy"] is None
+    assert math.isnan(read_jsonl(path)[0].values["loss/policy"])
+
+
+def test_a_line_in_the_middle_that_is_no_record_is_named(tmp_path: Path) -> None:
+    path = logged(tmp_path, 1, 2)
+    path.write_bytes(path.read_bytes().replace(b'"phase"', b'"phrase"', 1))
+    with pytest.raises(MtrackError, match=r"metrics.jsonl:1: not a line of metrics"):
+        read_jsonl(path)
+
+
+def test_lines_wait_for_a_full_disk_to_have_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = Jsonl()
+    logger.start(tmp_path, RUN)
+    real_write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if len(data) <= 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real_write(descriptor, data[:-100])  # the disk takes a part of the line
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        logger.log(iteration(1))
+        logger.log(iteration(2))
+    logger.log(iteration(3))
+    logger.finish("finished")
+    assert [m.iteration for m in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    assert len(caplog.records) == 1, "reported once"
+
+
+def test_lines_that_never_reached_the_disk_are_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = Jsonl()
+    logger.start(tmp_path, RUN)
+    with monkeypatch.context() as disk:
+
+        def refuse(descriptor: int, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        disk.setattr(os, "write", refuse)
+        logger.log(iteration(1))
+        with pytest.raises(OSError, match="last 1 iterations"):
+            logger.finish("finished")

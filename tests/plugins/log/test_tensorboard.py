@@ -1,0 +1,54 @@
+"""TensorBoard gets every figure, and no point twice after a resume."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from feed_of_metrics import RUN, iteration
+
+from mtrack.errors import MtrackError
+from mtrack_log.tensorboard import TensorBoard
+
+pytest.importorskip("tensorboard", reason="needs the extra mtrack[tensorboard]")
+
+
+def logged(directory: Path, *numbers: int) -> None:
+    logger = TensorBoard()
+    logger.start(directory, RUN)
+    for k in numbers:
+        logger.log(iteration(k))
+    logger.finish("finished")
+
+
+def points(directory: Path, name: str) -> list[tuple[int, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(directory / "tensorboard")).Reload()
+    return [(event.step, pytest.approx(event.value)) for event in events.Scalars(name)]
+
+
+def test_values_and_timings_become_charts_over_frames(tmp_path: Path) -> None:
+    logged(tmp_path, 1, 2)
+    assert points(tmp_path, "episode/length") == [(8192, 412.0), (16384, 412.0)]
+    assert points(tmp_path, "time/collect") == [(8192, 1.7), (16384, 1.7)]
+
+
+def test_iterations_done_again_after_a_resume_appear_once(tmp_path: Path) -> None:
+    logged(tmp_path, 1, 2, 3)
+    logged(tmp_path, 2, 3, 4)
+    assert [step for step, _ in points(tmp_path, "loss/policy")] == [8192, 16384, 24576, 32768]
+
+
+def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MtrackError, match=r'pip install "mtrack\[tensorboard\]"'):
+        TensorBoard().start(tmp_path, RUN)
+
+
+def test_the_plugin_is_listed_and_checked_without_importing_tensorboard() -> None:
+    code = "import sys, mtrack_log.tensorboard, mtrack_log.wandb; print({'tensorboard', 'wandb'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

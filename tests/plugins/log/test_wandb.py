@@ -1,0 +1,199 @@
+"""Weights & Biases works offline, and never holds a run up or learns more than it is told."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.util
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from feed_of_metrics import RUN, iteration
+
+from mtrack.errors import MtrackError
+from mtrack_log.wandb import WandB
+
+pytest.importorskip("wandb", reason="needs the extra mtrack[wandb]")
+
+SECRET = "s3cret-in-the-environment"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SOME_TOKEN", SECRET)
+
+
+@pytest.fixture
+def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+        yield
+
+
+def run_directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "runs" / "quick"
+    directory.mkdir(parents=True)
+    return directory
+
+
+def test_an_offline_run_is_written_below_the_run_directory(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    logger = WandB()
+    logger.start(directory, RUN)
+    logger.log(iteration(1))
+    logger.finish("finished")
+    (record,) = directory.glob("wandb/offline-run-*/run-20261122-101500-quick.wandb")
+    content = record.read_bytes()
+    for expected in (b"reward/tracking/root_pos", b"time/collect", b"mtrack", b"g1"):
+        assert expected in content
+    assert not (tmp_path / "home").exists(), "nothing is left in the user's home"
+
+
+def test_no_secret_machine_user_or_command_line_is_recorded(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    logger = WandB()
+    logger.start(directory, {**RUN, "machine": "a machine", "command": ["--token", SECRET]})
+    logger.log(iteration(1))
+    logger.finish("finished")
+    content = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+    private = [SECRET, "a machine", f"{getpass.getuser()}@"]
+    if len(socket.gethostname()) > 4:  # a shorter one may stand in it by chance
+        private.append(socket.gethostname())
+    assert [text for text in private if text.encode() in content] == []
+    (record,) = directory.glob("wandb/offline-run-*/*.wandb")  # what `wandb sync` sends
+    assert b"pytest" not in record.read_bytes()
+
+
+def test_an_unreachable_server_costs_the_run_nothing_and_loses_nothing(
+    tmp_path: Path, silent_server: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = run_directory(tmp_path)
+    logger = WandB(mode="online", timeout_s=12.0, upload_checkpoints=True)
+    began = time.monotonic()
+    logger.start(directory, RUN)
+    for k in range(50):
+        logger.log(iteration(k + 1))
+    logger.checkpoint_saved(directory)
+    assert time.monotonic() - began < 1.0
+    logger.finish("finished")
+    assert time.monotonic() - began < 14.0
+    assert "no connection" in caplog.text
+    (record,) = directory.glob("wandb/offline-run-*/*.wandb")
+    assert b"reward/tracking/root_pos" in record.read_bytes()
+
+
+def test_a_run_without_connection_goes_on_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # closed
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    directory = run_directory(tmp_path)
+    messages = [settings(directory, mode="online"), {"log": {"loss/policy": 1.0}, "step": 1}, {"finish": "finished"}]
+    reports = serve(messages)
+    (record,) = directory.glob("wandb/offline-run-*/*.wandb")
+    assert b"loss/policy" in record.read_bytes()
+    assert "no connection" in reports
+    assert "wandb sync" in reports
+
+
+def test_a_missing_account_is_reported_and_never_asked_for(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    reports = serve([settings(directory, mode="online"), {"finish": "finished"}])
+    assert "API key" in reports
+    assert list(directory.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_a_full_queue_drops_and_counts(tmp_path: Path, silent_server: None, caplog: pytest.LogCaptureFixture) -> None:
+    directory = run_directory(tmp_path)
+    logger = WandB(mode="online", timeout_s=1.0, capacity=2)
+    logger.start(directory, RUN)
+    for k in range(2000):
+        logger.log(iteration(k + 1))
+    assert logger.sender is not None
+    assert logger.sender.dropped > 1000
+    dropped = logger.sender.dropped
+    logger.finish("interrupted")
+    assert str(dropped) in caplog.text
+
+
+def test_a_process_that_dies_is_only_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    directory = run_directory(tmp_path)
+    (directory / "wandb").mkdir()
+    logger = WandB(project="not/a project" * 50)  # refused by wandb when the run is opened
+    with caplog.at_level(logging.WARNING):
+        logger.start(directory, RUN)
+        logger.log(iteration(1))
+        logger.finish("finished")
+    assert "process.log" in caplog.text
+
+
+def test_a_checkpoint_becomes_an_artifact(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    checkpoint = directory / "checkpoints" / "000100"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "agent.safetensors").write_bytes(b"weights")
+    reports = serve([settings(directory), {"checkpoint": str(checkpoint)}, {"finish": "finished"}])
+    assert reports == ""
+    (record,) = directory.glob("wandb/offline-run-*/*.wandb")
+    assert b"agent.safetensors" in record.read_bytes()
+
+
+def test_a_checkpoint_that_is_gone_is_reported_and_passed_over(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    gone = {"checkpoint": str(directory / "checkpoints" / "000100")}
+    reports = serve([settings(directory), gone, {"log": {"a": 1.0}, "step": 1}, {"finish": "finished"}])
+    assert "checkpoint not uploaded" in reports
+
+
+def test_a_killed_run_closes_its_record(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    serve([settings(directory), {"log": {"loss/policy": 1.0}, "step": 1}], torn='{"log": {"lo')
+    (record,) = directory.glob("wandb/offline-run-*/*.wandb")
+    assert b"loss/policy" in record.read_bytes()
+
+
+def test_disabled_does_nothing(tmp_path: Path) -> None:
+    logger = WandB(mode="disabled")
+    logger.start(tmp_path, RUN)
+    logger.log(iteration(1))
+    logger.checkpoint_saved(tmp_path)
+    logger.finish("finished")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MtrackError, match=r'pip install "mtrack\[wandb\]"'):
+        WandB().start(tmp_path, RUN)
+
+
+def settings(directory: Path, mode: str = "offline") -> dict[str, object]:
+    return {
+        "mode": mode,
+        "directory": str(directory),
+        "project": "mtrack",
+        "entity": "",
+        "id": "quick",
+        "name": "quick",
+        "timeout_s": 2.0,
+        "config": {},
+    }
+
+
+def serve(messages: list[dict[str, object]], torn: str = "") -> str:
+    """Run the process on these messages and return what it reports."""
+    lines = "".join(json.dumps(message) + "\n" for message in messages) + torn
+    command = [sys.executable, "-P", "-m", "mtrack_log.wandb_process"]
+    done = subprocess.run(command, check=False, input=lines, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
