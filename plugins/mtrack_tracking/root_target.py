@@ -7,8 +7,10 @@ from torch import Tensor
 
 from mtrack.math import quat_conjugate, quat_multiply, quat_rotate, quat_yaw
 
+RECORD_WIDTH = 10
 
-def root_pose_record(robot_pos: Tensor, robot_quat_wxyz: Tensor, pos: Tensor, quat_wxyz: Tensor) -> Tensor:
+
+def root_record(robot_pos: Tensor, robot_quat_wxyz: Tensor, pos: Tensor, quat_wxyz: Tensor) -> Tensor:
     """Return what to keep of a moment, [n, 10]: both root positions, the turn from reference to robot heading."""
     turn = quat_multiply(quat_yaw(robot_quat_wxyz), quat_conjugate(quat_yaw(quat_wxyz)))
     return torch.cat((robot_pos, pos, turn), dim=-1)

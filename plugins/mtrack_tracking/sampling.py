@@ -47,14 +47,22 @@ class FailureBins:
     """All clips cut into bins; a bin is drawn more often the more often rows have failed in it or shortly after it."""
 
     def __init__(
-        self, length: Tensor, slot: Tensor, slot_weight: Tensor, *, frames: int, kernel: int, decay: float, floor: float
+        self,
+        length: Tensor,
+        slot: Tensor,
+        slot_weight: Tensor,
+        *,
+        frames: int,
+        kernel: int,
+        decay: float,
+        uniform: float,
     ) -> None:
         """Cut clips (frames int64 [C], slot int64 [C]) into bins of `frames`.
 
         A bin counts the failures of itself and the `kernel - 1` bins after it in its clip, each by `decay` less;
-        `floor` is the share of starts that ignores failures.
+        `uniform` is the share of starts that ignores failures.
         """
-        self.frames, self.floor = frames, floor
+        self.frames, self.uniform_share = frames, uniform
         self.last = last_start(length)
         count = torch.div(length + frames - 1, frames, rounding_mode="floor")
         self.first = count.cumsum(0) - count
@@ -66,7 +74,8 @@ class FailureBins:
         self.ahead = ahead.clamp_max(len(place) - 1)
         inside = (self.clip[self.ahead] == self.clip.unsqueeze(1)) & (ahead < len(place))
         self.kernel = inside * decay ** torch.arange(kernel, device=length.device)
-        self.size = torch.minimum(length[self.clip] - self.start, torch.tensor(frames, device=length.device))
+        self.size = (length[self.clip] - self.start).clamp_max(frames)
+        self.uniform = shared_out(self.size, self.slot, slot_weight)
 
     def of(self, clip: Tensor, frame: Tensor) -> Tensor:
         """Return the bin of each clip and frame, int64 [n]."""
@@ -75,13 +84,12 @@ class FailureBins:
     def probability(self, failures: Tensor) -> Tensor:
         """Return the probability of each bin, float64, given the failure rate of each."""
         difficulty = (failures[self.ahead] * self.kernel).sum(1)
-        uniform = shared_out(self.size, self.slot, self.slot_weight)
         # where nothing in a slot has failed yet, all of its frames are equally difficult
         none = torch.zeros_like(self.slot_weight).index_add_(0, self.slot, difficulty)[self.slot] == 0
         by_failure = shared_out(
             torch.where(none, self.size.to(difficulty.dtype), difficulty), self.slot, self.slot_weight
         )
-        return self.floor * uniform + (1.0 - self.floor) * by_failure
+        return self.uniform_share * self.uniform + (1.0 - self.uniform_share) * by_failure
 
     def draw(self, failures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame, int64 [n], for failure rates of the bins and uniform numbers [n, 2]."""

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from mtrack.math import quat_from_rotation_vector, quat_multiply
 from mtrack.protocols import StartState
-from mtrack.scene import Kinematics
 from mtrack_tracking.soles import Soles
+
+START_QUANTITIES = tuple(field.name for field in attrs.fields(StartState))
 
 
 @attrs.frozen(eq=False)
@@ -45,7 +46,7 @@ class StartNoise:
         )
 
 
-def start_state(motion: Kinematics, offset: StartState, joint_range: Tensor, soles: Soles) -> StartState:
+def start_state(motion: StartState, offset: StartState, joint_range: Tensor, soles: Soles) -> StartState:
     """Return reference rows plus offsets: joints within their range, lifted so that no sole is in the floor."""
     joint_pos = (motion.joint_pos + offset.joint_pos).clamp(joint_range[:, 0], joint_range[:, 1])
     root_quat = quat_multiply(offset.root_quat_wxyz, motion.root_quat_wxyz)

@@ -1,0 +1,219 @@
+"""The command `motion_tracking`: each row follows a clip, from a drawn frame to its end or its failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
+from mtrack.protocols import Motion, Robot, StartState
+from mtrack.scene import Scene
+from mtrack_motion.derive import ContactRule
+from mtrack_motion.library import MotionLibrary
+from mtrack_tracking.published import PublishedReference
+from mtrack_tracking.root_target import RECORD_WIDTH, root_record, sliding_target
+from mtrack_tracking.sampling import FailureBins, UniformStarts
+from mtrack_tracking.soles import Soles
+from mtrack_tracking.start import START_QUANTITIES, StartNoise, start_state
+
+
+def _from_now_on(instance: object, attribute: attrs.Attribute[list[int]], frames: list[int]) -> None:
+    if not frames or frames[0] != 0 or sorted(set(frames)) != frames:
+        raise ValueError(f"'{attribute.name}' must begin with 0, the present frame, and rise; it is {frames}")
+
+
+def _range(instance: object, attribute: attrs.Attribute[tuple[int, int]], value: tuple[int, int]) -> None:
+    if not 0 <= value[0] <= value[1]:
+        raise ValueError(f"'{attribute.name}' must be [least, most], not negative; it is {list(value)}")
+
+
+@component
+class MotionTracking:
+    """Follow recorded motions: a new clip and start frame each episode, with what lies ahead at some future frames."""
+
+    future_frames: list[int] = param(factory=lambda: [0, 2, 4, 8, 16], validator=_from_now_on)
+    """What the reference shows [frames from now]; the first is 0. Past its end a clip's last frame holds."""
+    sampling: str = param(default="uniform", validator=one_of("uniform", "failure_aware"))
+    """Where episodes start: anywhere alike, or more often where rows fail."""
+    bin_frames: int = param(default=50, validator=positive)
+    """Length of the bins failures are counted in [frames]."""
+    failure_rate: float = param(default=0.001, validator=between(0.0, 1.0))
+    """Weight of the newest step in the moving average of failures."""
+    failure_decay: float = param(default=0.8, validator=between(0.0, 1.0))
+    """How much less a failure counts for each bin further back."""
+    failure_bins: int = param(default=5, validator=positive)
+    """Bins a failure counts for: its own and those before it."""
+    uniform_share: float = param(default=0.1, validator=between(0.0, 1.0))
+    """Share of failure-aware starts that are drawn alike all the same."""
+    restart_probability: float = param(default=0.8, validator=between(0.0, 1.0))
+    """Probability that a failed row tries the same place again."""
+    restart_frames: tuple[int, int] = param(default=(25, 75), validator=_range)
+    """Least and most it then goes back [frames]."""
+    start_noise: float = param(default=1.0, validator=non_negative)
+    """Factor on all of the following; 0 starts exactly on the reference."""
+    start_root_pos: float = param(default=0.03, validator=non_negative)
+    """Noise of the root's position at the start; never lower than the reference [m]."""
+    start_root_rot: float = param(default=0.1, validator=non_negative)
+    """Noise of its orientation, about a random axis [rad]."""
+    start_root_vel: float = param(default=0.1, validator=non_negative)
+    """Noise of its velocities [m/s, rad/s]."""
+    start_joint_pos: float = param(default=0.1, validator=non_negative)
+    """Noise of the joint positions [rad]."""
+    start_joint_vel: float = param(default=0.1, validator=non_negative)
+    """Noise of the joint velocities [rad/s]."""
+    root_target: str = param(default="absolute", validator=one_of("absolute", "sliding"))
+    """Where the root should be: on the reference, or the reference's latest way on from where the robot was (drift)."""
+    window: int = param(default=50, validator=positive)
+    """Length of that way [control steps]; an episode's first steps have the absolute target."""
+
+    contact_enter_height: float = param(default=0.18, validator=positive)
+    """Height of a reference foot's origin below which it may begin to stand [m]."""
+    contact_enter_horizontal: float = param(default=0.2, validator=positive)
+    """Share of v_n = max(horizontal speed of the root, 1 m/s) its horizontal speed must stay below for that."""
+    contact_enter_vertical: float = param(default=0.15, validator=positive)
+    """Share of v_n its vertical speed must stay below for that."""
+    contact_leave_height: float = param(default=0.25, validator=positive)
+    """Height above which it stops standing [m]."""
+    contact_leave_horizontal: float = param(default=0.3, validator=positive)
+    """Share of v_n of the horizontal speed above which it stops."""
+    contact_leave_vertical: float = param(default=0.25, validator=positive)
+    """Share of v_n of the vertical speed above which it stops."""
+
+    rng: Generator = state()
+    clip: Tensor = state()
+    """int64 [N]."""
+    frame: Tensor = state()
+    """int64 [N], within the clip."""
+    failures: Tensor = state()
+    """[bins] moving average of failures a step; None where starts are uniform."""
+    records: Tensor | None = state()
+    """[window + 1, N, 10] root poses of the latest steps, a ring."""
+    newest: int = state()
+    """Place of the newest in the ring."""
+    library: MotionLibrary = scratch()
+    flags: Tensor = scratch()
+    """[N, 3], published as they are; zero unless something else writes them."""
+    scene: Scene = scratch()
+    starts: UniformStarts = scratch()
+    bins: FailureBins | None = scratch()
+    soles: Soles = scratch()
+    noise: StartNoise = scratch()
+    ahead: Tensor = scratch()
+    last: Tensor = scratch()
+    """int64 [C], last frame of each clip."""
+    joint_range: Tensor = scratch()
+    pinned: Tensor | None = scratch()
+
+    def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
+        """Load the motions (slot to weight and source), publish their first frames. Raises MotionError, NameProblem."""
+        self.scene = scene
+        self._load(robot, motions)
+        self.soles = Soles(scene.model, robot.spec().compile(), scene.device)
+        self.joint_range = scene.model.joint_range.to(scene.device)
+        self.noise = StartNoise(
+            root_pos=self.start_noise * self.start_root_pos,
+            root_rot=self.start_noise * self.start_root_rot,
+            root_vel=self.start_noise * self.start_root_vel,
+            joint_pos=self.start_noise * self.start_joint_pos,
+            joint_vel=self.start_noise * self.start_joint_vel,
+        )
+        self.ahead = torch.tensor(self.future_frames, device=scene.device)
+        self.clip = torch.zeros(scene.num_envs, dtype=torch.int64, device=scene.device)
+        self.frame = torch.zeros_like(self.clip)
+        self.flags = torch.zeros(scene.num_envs, 3, device=scene.device)
+        self.newest = 0
+        if self.root_target == "sliding":
+            self.records = torch.zeros(self.window + 1, scene.num_envs, RECORD_WIDTH, device=scene.device)
+        self.publish()
+
+    def pin(self, clips: Tensor) -> None:
+        """From now on start row i at frame 0 of `clips[i]`, int64 [N], at every reset: for evaluation."""
+        self.pinned = clips.to(self.clip)
+
+    def reset(self, ids: Tensor, failed: Tensor) -> StartState:
+        """Draw a new clip and frame for rows, publish their reference and return the disturbed state to start in."""
+        if self.bins is not None:
+            where = self.bins.of(self.clip[ids], self.frame[ids])
+            self.failures.index_add_(0, where, failed * self.failure_rate)
+        clip, frame = self._draw(ids, failed)
+        self.clip.index_copy_(0, ids, clip)
+        self.frame.index_copy_(0, ids, frame)
+        self.publish()
+        motion = {name: getattr(self.scene.reference, name).index_select(0, ids) for name in START_QUANTITIES}
+        offset = self.noise.draw(len(ids), len(self.joint_range), self.rng)
+        start = start_state(StartState(**motion), offset, self.joint_range, self.soles)
+        if self.records is not None:
+            record = root_record(start.root_pos, start.root_quat_wxyz, motion["root_pos"], motion["root_quat_wxyz"])
+            self.records[self.newest].index_copy_(0, ids, record)
+        return start
+
+    def advance(self) -> None:
+        """Go on by one frame and publish the reference of the new time."""
+        torch.minimum(self.frame + 1, self.last[self.clip], out=self.frame)
+        if self.bins is not None:
+            self.failures.mul_(1.0 - self.failure_rate)
+        if self.records is not None:
+            self.newest = (self.newest + 1) % len(self.records)
+        self.publish()
+        if self.records is not None:
+            robot, reference = self.scene.robot, self.scene.reference
+            self.records[self.newest] = root_record(
+                robot.root_pos, robot.root_quat_wxyz, reference.root_pos, reference.root_quat_wxyz
+            )
+
+    def publish(self) -> None:
+        """Publish the reference of the present clips and frames."""
+        ahead = torch.minimum(self.frame.unsqueeze(1) + self.ahead, self.last[self.clip].unsqueeze(1))
+        frames = self.library.start[self.clip].unsqueeze(1) + ahead
+        reference = PublishedReference(self.library, frames, self.flags)
+        if self.records is not None:
+            oldest = self.records[(self.newest + 1) % len(self.records)]
+            had = (self.scene.episode_step >= self.window).unsqueeze(1)
+            reference.root_target = torch.where(had, sliding_target(oldest, reference.root_pos), reference.root_pos)
+        self.scene.reference = reference
+
+    def finished(self) -> Tensor:
+        """Return bool [N]: rows at the last frame of their clip."""
+        return self.frame >= self.last[self.clip]
+
+    def _load(self, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
+        """Build the library, and what draws from it."""
+        model, device = self.scene.model, self.scene.device
+        rule = ContactRule(**{f.name: getattr(self, f"contact_{f.name}") for f in attrs.fields(ContactRule)})
+        sources = [(weight, source.clips(model)) for weight, source in motions.values()]
+        clips = [(weight, clip) for weight, members in sources for clip in members]
+        self.library = MotionLibrary.build(robot, clips, self.scene.dt, rule).to(device)
+        self.last = self.library.length - 1
+        slot = torch.cat([torch.full((len(members),), i) for i, (_, members) in enumerate(sources)]).to(device)
+        weights = torch.tensor([weight for weight, _ in sources], device=device)
+        self.starts = UniformStarts(self.library.length, slot, weights)
+        if self.sampling == "failure_aware":
+            self.bins = FailureBins(
+                self.library.length,
+                slot,
+                weights,
+                frames=self.bin_frames,
+                kernel=self.failure_bins,
+                decay=self.failure_decay,
+                uniform=self.uniform_share,
+            )
+            self.failures = torch.zeros(len(self.bins.clip), device=device)
+
+    def _draw(self, ids: Tensor, failed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return clip and frame for rows, int64 [n]."""
+        if self.pinned is not None:
+            clip = self.pinned[ids]
+            return clip, torch.zeros_like(clip)
+        uniform = torch.rand(len(ids), 4, generator=self.rng, device=self.rng.device)
+        if self.bins is None:
+            clip, frame = self.starts.draw(uniform[:, :2])
+        else:
+            clip, frame = self.bins.draw(self.failures, uniform[:, :2])
+        again = failed & (uniform[:, 2] < self.restart_probability)
+        least, most = self.restart_frames
+        back = least + (uniform[:, 3] * (most - least + 1)).long()
+        earlier = (self.frame[ids] - back).clamp_min(0)
+        return torch.where(again, self.clip[ids], clip), torch.where(again, earlier, frame)

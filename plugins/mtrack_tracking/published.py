@@ -1,0 +1,64 @@
+"""The reference as the command publishes it: rows of the motion library, fetched when they are first used."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from mtrack.scene import Kinematics, Reference, derived
+from mtrack_motion.library import MotionLibrary
+
+_ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
+
+
+def _of_present(name: str) -> derived[Tensor]:
+    return derived(lambda reference: getattr(reference.present, name))
+
+
+class PublishedReference(Reference):
+    """The motion to follow of some rows. Root and joints are there at once, bodies and the future on first use.
+
+    So a reset that follows on the rewards of a step costs no second gather of what only observations look at.
+    """
+
+    body_pos = _of_present("body_pos")
+    body_quat_wxyz = _of_present("body_quat_wxyz")
+    body_lin_vel = _of_present("body_lin_vel")
+    body_ang_vel = _of_present("body_ang_vel")
+    body_rot = _of_present("body_rot")
+    body_pos_root = _of_present("body_pos_root")
+    body_rot_root = _of_present("body_rot_root")
+    body_quat_root_wxyz = _of_present("body_quat_root_wxyz")
+    body_lin_vel_root = _of_present("body_lin_vel_root")
+    body_ang_vel_root = _of_present("body_ang_vel_root")
+    root_rot = _of_present("root_rot")
+    projected_gravity = _of_present("projected_gravity")
+    root_lin_vel_root = _of_present("root_lin_vel_root")
+    root_ang_vel_root = _of_present("root_ang_vel_root")
+
+    def __init__(
+        self, library: MotionLibrary, frames: Tensor, flags: Tensor, root_target: Tensor | None = None
+    ) -> None:
+        """Show frames int64 [n, S] of the library, the present one first.
+
+        Without a `root_target` [n, 3] the target is the reference root itself.
+        """
+        self.known = {}
+        self.library, self.frames = library, frames
+        self.present: Kinematics
+        self.present, self.contact = library.gather(frames[:, 0])
+        for name in _ALWAYS:
+            setattr(self, name, getattr(self.present, name))
+        self.root_target = self.root_pos if root_target is None else root_target
+        self.flags = flags
+
+    @derived
+    def future(self) -> Kinematics:
+        """Fetch the same quantities at S frames from now on, [n, S, ...]."""
+        return self.library.gather(self.frames)[0]
+
+    def rows(self, ids: Tensor) -> PublishedReference:
+        """Return the reference of some rows, int64 [m]."""
+        target = self.root_target.index_select(0, ids)
+        return PublishedReference(
+            self.library, self.frames.index_select(0, ids), self.flags.index_select(0, ids), target
+        )

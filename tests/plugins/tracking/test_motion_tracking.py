@@ -1,0 +1,302 @@
+"""The command: which clip and frame, what it publishes, how an episode starts, and what resuming keeps."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+from support.scenes import random_scene
+
+from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_to_rotation_vector
+from mtrack.protocols import Clip
+from mtrack.state import component_state, load_component_state
+from mtrack_g1.robot import G1
+from mtrack_tracking.command import MotionTracking
+from mtrack_tracking.soles import Soles
+
+ROWS = torch.arange(8)
+LENGTHS = (120, 400)
+
+
+class Walks:
+    """Clips in which the root goes ahead by 1 cm a frame, turning slowly, and the joints swing a little."""
+
+    def __init__(self, *lengths):
+        self.lengths = lengths
+
+    def clips(self, robot):
+        return [self.clip(robot, f"walk{length}", length) for length in self.lengths]
+
+    def clip(self, robot, name, length):
+        frame = np.arange(length, dtype=np.float32)[:, None]
+        turn = torch.tensor(frame * 0.001) * torch.tensor([0.0, 0.0, 1.0])
+        return Clip(
+            name=name,
+            fps=50.0,
+            joint_names=robot.joint_names,
+            root_pos=np.array([0, 0, 0.8], np.float32) + frame * np.array([0.01, 0, 0], np.float32),
+            root_quat_wxyz=quat_from_rotation_vector(turn).numpy(),
+            joint_pos=0.001 * np.sin(0.05 * frame) * np.arange(1, 30, dtype=np.float32),
+        )
+
+
+def following(lengths=LENGTHS, num_envs=8, seed=0, motions=None, **params):
+    scene = random_scene(num_envs, seed=1)
+    scene.episode_step.zero_()
+    command = MotionTracking(**params)
+    command.rng = torch.Generator().manual_seed(seed)
+    command.bind(scene, G1(), motions or {"walks": (1.0, Walks(*lengths))})
+    return command, scene
+
+
+def start(command, ids=ROWS, failed=False):
+    return command.reset(ids, torch.full((len(ids),), failed))
+
+
+def step(command, scene):
+    scene.episode_step += 1
+    command.advance()
+
+
+def test_a_reference_is_there_from_the_start():
+    _, scene = following()
+    assert scene.reference.joint_pos.shape == (8, 29)
+    assert scene.reference.future.body_pos.shape == (8, 5, len(scene.model.body_names), 3)
+    assert torch.equal(scene.reference.root_target, scene.reference.root_pos)
+    assert torch.equal(scene.reference.flags, torch.zeros(8, 3))
+
+
+def test_the_future_is_so_many_frames_ahead_and_holds_the_last_one_past_the_end():
+    command, scene = following((120,))
+    command.pin(torch.zeros(8))
+    start(command)
+    for _ in range(110):
+        step(command, scene)
+    x = scene.reference.future.root_pos[0, :, 0]
+    torch.testing.assert_close(x, 0.01 * torch.tensor([110.0, 112, 114, 118, 119]))
+
+
+def test_slot_0_of_the_future_is_the_present_frame():
+    command, scene = following()
+    start(command)
+    step(command, scene)
+    reference, future = scene.reference, scene.reference.future
+    for name in ("root_pos", "joint_vel", "body_pos", "body_lin_vel", "root_rot", "body_rot_root", "body_ang_vel_root"):
+        torch.testing.assert_close(getattr(reference, name), getattr(future, name)[:, 0])
+
+
+def test_a_restricted_reference_has_the_rows_of_the_whole_one_and_may_be_empty():
+    command, scene = following()
+    start(command)
+    some = scene.rows(torch.tensor([5, 2])).reference
+    assert torch.equal(some.future.body_pos_root, scene.reference.future.body_pos_root[[5, 2]])
+    assert torch.equal(some.root_target, scene.reference.root_target[[5, 2]])
+    nobody = scene.rows(torch.tensor([], dtype=torch.int64)).reference
+    assert nobody.future.body_rot_root.shape[:2] == (0, 5)
+    assert nobody.body_pos.shape[0] == 0
+
+
+def test_a_reset_changes_the_reference_of_its_rows_only():
+    command, scene = following((400,), start_noise=0.0)
+    start(command)
+    step(command, scene)
+    before, before_ahead = scene.reference.body_pos_root.clone(), scene.reference.future.root_pos.clone()
+    start(command, torch.tensor([1, 4]))
+    same = torch.tensor([0, 2, 3, 5, 6, 7])
+    assert torch.equal(scene.reference.body_pos_root[same], before[same])
+    assert torch.equal(scene.reference.future.root_pos[same], before_ahead[same])
+    assert not torch.equal(scene.reference.future.root_pos[[1, 4]], before_ahead[[1, 4]])
+
+
+def test_without_noise_a_row_starts_on_its_reference():
+    command, scene = following(start_noise=0.0)
+    state = start(command)
+    reference = scene.reference
+    for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel"):
+        torch.testing.assert_close(getattr(state, name), getattr(reference, name))
+
+
+def test_start_noise_stays_within_its_sizes_and_uses_them():
+    command, scene = following(num_envs=400)
+    state = start(command, torch.arange(400))
+    reference = scene.reference
+    low, high = command.joint_range.unbind(1)
+    inside = reference.joint_pos.clamp(low, high)
+    offsets = {
+        0.03: (state.root_pos - reference.root_pos)[:, :2],
+        0.1: torch.cat((state.joint_pos - inside, state.root_lin_vel - reference.root_lin_vel), dim=1),
+    }
+    for size, offset in offsets.items():
+        assert 0.95 * size < offset.abs().max() <= size + 1e-5
+    turn = quat_multiply(state.root_quat_wxyz, reference.root_quat_wxyz * torch.tensor([1.0, -1, -1, -1]))
+    angle = quat_to_rotation_vector(turn).norm(dim=1)
+    assert 0.09 < angle.max() <= 0.1 + 1e-4
+    assert (state.root_pos[:, 2] >= reference.root_pos[:, 2] - 1e-6).all()
+    assert (state.joint_pos >= low).all()
+    assert (state.joint_pos <= high).all()
+
+
+def test_a_start_that_would_sink_into_the_floor_is_lifted_onto_it():
+    class Sunk(Walks):
+        def clip(self, robot, name, length):
+            clip = super().clip(robot, name, length)
+            clip.root_pos[:, 2] = 0.7
+            return clip
+
+    command, _ = following(motions={"sunk": (1.0, Sunk(200))})
+    state = start(command)
+    lowest = command.soles.lowest(state.root_pos, state.root_quat_wxyz, state.joint_pos)
+    torch.testing.assert_close(lowest, torch.zeros(8), rtol=0, atol=1e-5)
+    assert (state.root_pos[:, 2] > 0.7).all()
+
+
+@pytest.mark.parametrize("feet", ["spheres", "box", "capsules"])
+def test_the_height_of_the_soles_is_that_of_mujocos_kinematics(feet):
+    robot = G1(feet=feet)
+    model, names = robot.spec().compile(), robot.model()
+    data = mujoco.MjData(model)
+    draw = np.random.default_rng(0)
+    soles = Soles(names, model, torch.device("cpu"))
+    colliding = [
+        i
+        for i in range(model.ngeom)
+        if "ankle_roll" in model.body(model.geom_bodyid[i]).name and model.geom_conaffinity[i]
+    ]
+    for _ in range(20):
+        data.qpos[:] = draw.normal(size=model.nq)
+        data.qpos[3:7] /= np.linalg.norm(data.qpos[3:7])
+        mujoco.mj_kinematics(model, data)
+        lowest = min(data.geom_xpos[i, 2] - reach_down(model, data, i) for i in colliding)
+        joints = [data.qpos[model.joint(name).qposadr[0]] for name in names.joint_names]
+        pose = torch.tensor(np.concatenate((data.qpos[:7], joints)), dtype=torch.float32)[None]
+        height = soles.lowest(pose[:, :3], pose[:, 3:7], pose[:, 7:])
+        assert height.item() == pytest.approx(lowest, abs=1e-5)
+
+
+def reach_down(model, data, geom):
+    upright, size = np.abs(data.geom_xmat[geom].reshape(3, 3)[2]), model.geom_size[geom]
+    kinds = {
+        mujoco.mjtGeom.mjGEOM_SPHERE: size[0],
+        mujoco.mjtGeom.mjGEOM_CAPSULE: size[0] + upright[2] * size[1],
+        mujoco.mjtGeom.mjGEOM_BOX: upright @ size,
+    }
+    return kinds[mujoco.mjtGeom(model.geom_type[geom])]
+
+
+def test_a_row_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
+    command, scene = following((120, 130))
+    command.pin(torch.tensor([0, 1] * 4))
+    start(command)
+    for _ in range(119):
+        assert not command.finished().any()
+        step(command, scene)
+    assert command.finished().tolist() == [True, False] * 4
+    for _ in range(20):
+        step(command, scene)
+    assert command.frame.tolist() == [119, 129] * 4
+
+
+def test_a_failed_row_tries_the_same_place_again_four_times_in_five():
+    command, _ = following(num_envs=2000)
+    ids = torch.arange(2000)
+    start(command, ids)
+    command.clip.fill_(1)
+    command.frame.fill_(350)
+    start(command, ids, failed=True)
+    again = (command.clip == 1) & (command.frame >= 275) & (command.frame <= 325)
+    back = 350 - command.frame[again]
+    assert back.min() == 25
+    assert back.max() == 75
+    # by chance a fresh draw may fall in that range too: (0.2 of rows) * (400 / 520) * (26 / 301)
+    assert again.float().mean() == pytest.approx(0.813, abs=0.03)
+
+
+def test_a_row_that_did_not_fail_draws_anew_even_its_clip():
+    command, _ = following(num_envs=2000)
+    start(command, torch.arange(2000))
+    clips, frames = command.clip.clone(), command.frame.clone()
+    start(command, torch.arange(2000))
+    assert (command.clip != clips).float().mean() == pytest.approx(2 * (120 / 520) * (400 / 520), abs=0.04)
+    assert (command.frame != frames).float().mean() > 0.9
+    assert command.frame[command.clip == 0].max() == 20
+    assert 290 < command.frame[command.clip == 1].max() <= 300
+
+
+def test_a_failure_early_in_a_clip_restarts_at_its_beginning():
+    command, _ = following(restart_probability=1.0)
+    start(command)
+    command.frame.fill_(10)
+    start(command, failed=True)
+    assert torch.equal(command.frame, torch.zeros(8, dtype=torch.int64))
+
+
+def test_pinned_rows_start_their_clip_at_frame_0_whatever_happened():
+    command, scene = following()
+    clips = torch.tensor([0, 1, 1, 0, 1, 0, 0, 1])
+    command.pin(clips)
+    for failed in (False, True):
+        start(command, failed=failed)
+        assert torch.equal(command.clip, clips)
+        assert not command.frame.any()
+        step(command, scene)
+
+
+def drifting(drift, steps, **params):
+    """Follow the reference exactly, but `drift` beside it, and return the distances to the root target."""
+    command, scene = following((400,), root_target="sliding", **params)
+    command.pin(torch.zeros(8))
+    start(command)
+    errors = []
+    for frame in range(1, steps + 1):
+        motion, _ = command.library.gather(torch.full((8,), frame))
+        scene.robot.root_pos.copy_(motion.root_pos + drift)
+        scene.robot.root_quat_wxyz.copy_(motion.root_quat_wxyz)
+        step(command, scene)
+        errors.append((scene.reference.root_target - scene.robot.root_pos).norm(dim=1).max().item())
+    return errors
+
+
+def test_the_sliding_target_forgives_drift_after_its_window_and_not_before():
+    errors = drifting(torch.tensor([0.5, -0.2, 0.0]), 60, window=20)
+    assert errors[:19] == pytest.approx([0.29**0.5] * 19, abs=1e-4)
+    assert errors[20:] == pytest.approx([0.0] * 40, abs=1e-4)
+
+
+def test_the_sliding_target_is_turned_with_the_robots_heading():
+    command, scene = following((400,), root_target="sliding", start_noise=0.0, window=10)
+    command.pin(torch.zeros(8))
+    state = start(command)
+    quarter = quat_from_rotation_vector(torch.tensor([0.0, 0.0, torch.pi / 2]))
+    scene.robot.root_pos.copy_(state.root_pos)
+    scene.robot.root_quat_wxyz.copy_(quat_multiply(quarter, state.root_quat_wxyz))
+    for _ in range(11):
+        step(command, scene)
+    way = scene.reference.root_target - scene.robot.root_pos
+    torch.testing.assert_close(way[0], torch.tensor([0.0, 0.1, 0.0]), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("params", [{"root_target": "sliding", "window": 5}, {"sampling": "failure_aware"}])
+def test_a_restored_command_goes_on_as_the_saved_one(params):
+    command, scene = following(**params)
+    start(command)
+    for _ in range(7):
+        step(command, scene)
+    start(command, torch.tensor([2, 3]), failed=True)
+    other, its_scene = following(seed=9, **params)
+    load_component_state(other, component_state(command), "command")
+    its_scene.episode_step.copy_(scene.episode_step)
+    other.publish()
+    for _ in range(3):
+        assert torch.equal(its_scene.reference.root_target, scene.reference.root_target)
+        assert torch.equal(its_scene.reference.future.joint_pos, scene.reference.future.joint_pos)
+        ids = torch.tensor([0, 5])
+        assert torch.equal(start(other, ids, True).joint_pos, start(command, ids, True).joint_pos)
+        step(command, scene)
+        step(other, its_scene)
+
+
+@pytest.mark.parametrize("frames", [[1, 2], [0, 4, 2], []])
+def test_future_frames_must_begin_with_the_present_one_and_rise(frames):
+    with pytest.raises(ValueError, match="must begin with 0"):
+        MotionTracking(future_frames=frames)

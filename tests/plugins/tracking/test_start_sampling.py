@@ -1,0 +1,80 @@
+"""Where episodes start: by slot weight, by length, and more often where rows fail."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mtrack_tracking.sampling import FailureBins, UniformStarts, draw_index, last_start
+
+LENGTH = torch.tensor([100, 300, 600])
+SLOT = torch.tensor([0, 0, 1])
+EVEN = torch.tensor([1.0, 1.0])
+
+
+def bins(weights=EVEN, kernel=3, uniform=0.1):
+    return FailureBins(LENGTH, SLOT, weights, frames=50, kernel=kernel, decay=0.5, uniform=uniform)
+
+
+def numbers(count):
+    return torch.rand(count, 2, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_last_start_leaves_a_quarter_and_100_frames():
+    assert last_start(torch.tensor([20, 100, 101, 300, 400, 1000])).tolist() == [0, 0, 1, 200, 300, 750]
+
+
+def test_slots_go_by_weight_and_their_clips_by_frames():
+    starts = UniformStarts(LENGTH, SLOT, torch.tensor([3.0, 1.0]))
+    clip, frame = starts.draw(numbers(20_000))
+    share = torch.bincount(clip) / 20_000
+    assert share.tolist() == pytest.approx([0.75 / 4, 0.75 * 3 / 4, 0.25], abs=0.01)
+    assert (frame <= last_start(LENGTH)[clip]).all()
+    assert frame[clip == 2].float().mean() == pytest.approx(225, abs=5)
+
+
+def test_the_largest_uniform_number_still_draws_an_index():
+    probability = torch.full((7,), 1 / 7, dtype=torch.float64)
+    assert draw_index(probability, torch.tensor([0.0, 1.0])).tolist() == [0, 6]
+
+
+def test_bins_cover_every_frame_of_every_clip():
+    them = bins()
+    assert torch.bincount(them.clip, them.size.double()).tolist() == LENGTH.tolist()
+    clip = torch.tensor([0, 1, 1, 2])
+    place = them.of(clip, torch.tensor([99, 0, 299, 50]))
+    assert them.clip[place].tolist() == clip.tolist()
+    assert them.start[place].tolist() == [50, 0, 250, 50]
+
+
+def test_without_failures_starts_are_uniform():
+    torch.testing.assert_close(bins().probability(torch.zeros(20)), bins(uniform=1.0).probability(torch.zeros(20)))
+
+
+def test_a_failure_makes_its_bin_and_those_before_it_likelier_but_no_other_clip():
+    failures = torch.zeros(20)
+    failures[2] = 0.01  # first bin of clip 1
+    failures[7] = 0.01  # last bin of clip 1
+    probability = bins(uniform=0.0).probability(failures)
+    assert probability[:2].tolist() == [0.0, 0.0]  # clip 0 ends just before the first failure
+    assert probability[2:8].tolist() == pytest.approx(
+        [0.5 / p for p in (2.75 / 1, 1e9, 1e9, 2.75 / 0.25, 2.75 / 0.5, 2.75)], abs=1e-6
+    )
+    assert probability[8:].sum() == pytest.approx(0.5)  # the other slot keeps its weight
+
+
+def test_the_uniform_share_stays_however_much_fails_elsewhere():
+    failures = torch.zeros(20)
+    failures[0] = 1.0
+    probability = bins(uniform=0.1).probability(failures)
+    assert probability[2:8].sum() == pytest.approx(0.1 * 0.5 * 0.75)
+    assert probability.sum() == pytest.approx(1.0)
+
+
+def test_drawn_frames_lie_in_the_drawn_bin_unless_that_is_too_late_to_start():
+    failures = torch.zeros(20)
+    failures[[4, 19]] = 1.0  # frames 100..149 of clip 1; 550..599 of clip 2, where no episode starts
+    clip, frame = bins(kernel=1, uniform=0.0).draw(failures, numbers(1000))
+    middle = frame[clip == 1]
+    assert (middle.min(), middle.max()) == (100, 149)
+    assert frame[clip == 2].unique().tolist() == [450]
