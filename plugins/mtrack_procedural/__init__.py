@@ -1,1 +1,1 @@
-"""mtrack plugin: procedural."""
+"""mtrack plugin: clips of the Unitree G1 made by calculation, so that training needs no dataset."""
