@@ -1,1 +1,1 @@
-"""mtrack plugin: formats."""
+"""Importers of foreign motion formats: ASAP pickles and Unitree csv files, read strictly, nothing of them run."""

@@ -1,1 +1,1 @@
-"""mtrack plugin: motion."""
+"""Motions: the motion file, the library a command draws from, the source `motion_files`, and `mtrack motions`."""

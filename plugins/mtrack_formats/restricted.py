@@ -1,0 +1,250 @@
+"""A reader of pickles that knows data only: it follows the instructions itself and imports nothing."""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from mtrack.errors import MotionError
+from mtrack_formats.pickled import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, Refused
+
+MAX_FILE_BYTES = 1024 * 1024 * 1024
+MAX_INFLATED_BYTES = 64 * 1024 * 1024
+"""Of a compressed file: a few kilobytes can inflate to anything, and a ratio cannot tell a still motion from a bomb."""
+MAX_OPCODES = 1_000_000
+MAX_DEPTH = 32
+
+_INTEGERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
+_FLOATS = {"FLOAT", "BINFLOAT"}
+_TEXTS = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+_BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+_LITERALS = _INTEGERS | _FLOATS | _TEXTS | _BYTES
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_EMPTY: dict[str, Callable[[], object]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+def read_pickle(path: Path) -> object:
+    """Return the plain values and numpy arrays of a pickle or joblib file. Raises MotionError; runs nothing."""
+    reader: _Reader | None = None
+    try:
+        with path.open("rb") as file:
+            reader = _Reader(_opened(file))
+            return _plain(reader.read(), {}, 0)
+    except Refused as refusal:
+        place = f" at byte {reader.position:,}" if reader else ""
+        raise MotionError(
+            f"{path}: refused{place}: {refusal}; nothing of it was run. Save the motion as plain arrays instead"
+        ) from None
+    except OSError as error:
+        raise MotionError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, LookupError, OverflowError, MemoryError, zlib.error) as error:
+        detail = " ".join(str(error).split())[:120] or type(error).__name__
+        raise MotionError(f"{path}: damaged or not a pickle ({detail}); copy or export the file again") from None
+
+
+def is_pickle(path: Path) -> bool:
+    """Say whether a file begins like a pickle (protocol 2 or later), inflated if need be."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+            if _is_compressed(head):
+                head = zlib.decompressobj(wbits=47).decompress(head, 16)
+    except (OSError, zlib.error):
+        return False
+    return len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5
+
+
+def _is_compressed(head: bytes) -> bool:
+    return head[:2] in (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b")
+
+
+def _opened(file: BinaryIO) -> BinaryIO:
+    """Return the file, or its inflated content."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size > MAX_FILE_BYTES:
+        raise Refused(f"a file of {size:,} bytes, above {MAX_FILE_BYTES:,}; split it")
+    if not _is_compressed(file.read(2)):
+        file.seek(0)
+        return file
+    file.seek(0)
+    inflater, content = zlib.decompressobj(wbits=47), bytearray()  # 47: zlib or gzip, found by its header
+    while not inflater.eof and (chunk := inflater.unconsumed_tail or file.read(1 << 16)):
+        content += inflater.decompress(chunk, 1 << 20)
+        if len(content) > MAX_INFLATED_BYTES:
+            raise Refused(f"a compressed file that inflates to more than {MAX_INFLATED_BYTES:,} bytes")
+    return io.BytesIO(bytes(content))
+
+
+class _Reader:
+    """The stack machine of the pickle format, less everything that could call or import."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.position = 0
+        self.stack: list[object] = []
+        self.below: list[list[object]] = []
+        self.memo: dict[int, object] = {}
+
+    def read(self) -> object:
+        """Return the value the pickle describes."""
+        for count, (opcode, argument, position) in enumerate(pickletools.genops(self.file)):
+            self.position = position or 0
+            if count >= MAX_OPCODES:
+                raise Refused(f"more than {MAX_OPCODES:,} values; split it")
+            if opcode.name == "STOP":
+                break
+            self._follow(opcode.name, argument)
+        return self.stack.pop()
+
+    def _follow(self, name: str, argument: object) -> None:
+        if name in _LITERALS:
+            self.stack.append(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name])
+        elif name in _EMPTY:
+            self.stack.append(_EMPTY[name]())
+        elif name in _TUPLES:
+            self.stack[-_TUPLES[name] :] = [tuple(self._last(_TUPLES[name]))]
+        elif name in ("PROTO", "FRAME"):
+            pass  # a frame is only a hint for reading ahead, which would run over joblib's arrays
+        else:
+            action = getattr(self, f"_{name.lower()}", None)
+            if action is None:
+                raise Refused(f"it uses the pickle instruction {name}")
+            action(argument)
+
+    def _last(self, count: int) -> list[object]:
+        if len(self.stack) < count:
+            raise IndexError("a value is missing")
+        return self.stack[-count:]
+
+    def _since_mark(self) -> list[object]:
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def _top(self, kind: type) -> object:
+        if not isinstance(self.stack[-1], kind):
+            raise Refused(f"it adds to a {type(self.stack[-1]).__name__} as if it were a {kind.__name__}")
+        return self.stack[-1]
+
+    # ---- containers
+
+    def _mark(self, _: object) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def _pop(self, _: object) -> None:
+        self.stack.pop()
+
+    def _tuple(self, _: object) -> None:
+        items = self._since_mark()
+        self.stack.append(tuple(items))
+
+    def _list(self, _: object) -> None:
+        items = self._since_mark()
+        self.stack.append(items)
+
+    def _dict(self, _: object) -> None:
+        items = self._since_mark()
+        self.stack.append({})
+        self._set(items)
+
+    def _append(self, _: object) -> None:
+        self._extend([self.stack.pop()])
+
+    def _appends(self, _: object) -> None:
+        items = self._since_mark()
+        self._extend(items)
+
+    def _setitem(self, _: object) -> None:
+        items = self._last(2)
+        del self.stack[-2:]
+        self._set(items)
+
+    def _setitems(self, _: object) -> None:
+        items = self._since_mark()
+        self._set(items)
+
+    def _extend(self, items: list[object]) -> None:
+        self._top(list).extend(items)  # type: ignore[attr-defined]
+
+    def _set(self, items: list[object]) -> None:
+        keys = items[::2]
+        # hashing nested tuples can take for ever
+        if not all(isinstance(key, (str, bytes, int, float)) for key in keys):
+            raise Refused("a dictionary whose keys are not text or numbers")
+        self._top(dict).update(zip(keys, items[1::2], strict=True))  # type: ignore[attr-defined]
+
+    # ---- the memo
+
+    def _memoize(self, _: object) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def _put(self, index: object) -> None:
+        self.memo[int(index)] = self.stack[-1]  # type: ignore[call-overload]
+
+    def _get(self, index: object) -> None:
+        self.stack.append(self.memo[int(index)])  # type: ignore[call-overload]
+
+    _binput = _long_binput = _put
+    _binget = _long_binget = _get
+
+    # ---- what stands for objects
+
+    def _global(self, name: object) -> None:
+        full = str(name).replace(" ", ".", 1)
+        if full not in MAKERS:
+            raise Refused(f"it names {full[:80]!r}, which is not data")
+        self.stack.append(MAKERS[full])
+
+    _inst = _global  # refused by name unless data; and data is never written this way
+
+    def _stack_global(self, _: object) -> None:
+        module, name = self._last(2)
+        del self.stack[-2:]
+        self._global(f"{module} {name}")
+
+    def _reduce(self, _: object) -> None:
+        maker, arguments = self._last(2)
+        del self.stack[-2:]
+        if not isinstance(arguments, tuple) or not any(maker is known for known in MAKERS.values()):
+            raise Refused("it calls something that is not a function known to make data")
+        self.stack.append(maker(*arguments))  # type: ignore[operator]
+
+    _newobj = _reduce
+
+    def _build(self, _: object) -> None:
+        target, state = self._last(2)
+        self.stack.pop()
+        if isinstance(target, Pending):
+            target.build(state, self.file)
+        elif state:
+            raise Refused(f"it sets attributes of a {type(target).__name__}")
+
+
+def _plain(value: object, seen: dict[int, object], depth: int) -> object:
+    """Return the value with arrays in the place of their descriptions; shared and cyclic containers stay shared."""
+    if isinstance(value, (PickledArray, JoblibArray)):
+        return value.array
+    if isinstance(value, PickledDtype):
+        return value.dtype
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if depth > MAX_DEPTH:
+        raise Refused(f"containers nested more than {MAX_DEPTH} deep")
+    if id(value) not in seen:
+        if isinstance(value, dict):
+            made: dict[object, object] = {}
+            seen[id(value)] = made
+            made.update((key, _plain(item, seen, depth + 1)) for key, item in value.items())
+        else:
+            items: list[object] = []
+            seen[id(value)] = items
+            items.extend(_plain(item, seen, depth + 1) for item in value)
+    return seen[id(value)]

@@ -1,0 +1,115 @@
+"""`mtrack motions`: import foreign motions, and look at motion files. Imports what is heavy only inside commands."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+motions = typer.Typer(name="motions", help="Import motions and look at them.", no_args_is_help=True)
+
+_EXIT_PROBLEM = 2
+
+
+@motions.command("import")
+def import_(  # noqa: PLR0917  one for each argument and option
+    path: Annotated[Path, typer.Argument(help="Motion file of another project, or a directory of such files.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the motion files.")],
+    format_: Annotated[str, typer.Option("--format", help="Importer, or auto to look at the content.")] = "auto",
+    robot: Annotated[str, typer.Option(help="Robot the motions are of; they are checked against it.")] = "g1",
+    fps: Annotated[float | None, typer.Option(help="Frame rate, where the file does not hold the right one.")] = None,
+    fill_missing: Annotated[
+        bool, typer.Option("--fill-missing", help="Hold joints the file lacks at their default.")
+    ] = False,
+    licence: Annotated[str, typer.Option(help="Licence to note in the motion files.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace motion files that differ.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each file as JSON.")] = False,
+) -> None:
+    """Turn motions of other formats into motion files; says what it found, assumed and filled in."""
+    import attrs  # noqa: PLC0415
+
+    from mtrack.registry import Registry  # noqa: PLC0415
+    from mtrack_motion.importing import Choices, import_motions  # noqa: PLC0415
+
+    choices = Choices(out, format_, robot, fps, fill_missing, overwrite, licence)
+    results = []
+    with _talk_on_stderr():
+        for result in import_motions(Registry.scan(), path, choices):
+            results.append(result)
+            if result.file and not as_json:
+                typer.echo(result.file)
+            for line in result.oddities:
+                _say(f"odd: {line}")
+            _say(f"error: {result.problem}" if result.problem else f"{result.source}: {result.found}")
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=2))
+    problems = sum(bool(result.problem) for result in results)
+    _say(f"{len(results) - problems} clips written to {out}" + (f", {problems} problems" if problems else ""))
+    if problems:
+        raise typer.Exit(_EXIT_PROBLEM)
+
+
+@motions.command("info")
+def info(
+    path: Annotated[Path, typer.Argument(help="Motion file (.npz), or a directory of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List motion files: rate, length, joints, root height, joint speed, origin, hash."""
+    import attrs  # noqa: PLC0415
+
+    from mtrack.errors import MotionError  # noqa: PLC0415
+    from mtrack_motion.file import read_clip  # noqa: PLC0415
+    from mtrack_motion.source import motion_files  # noqa: PLC0415
+    from mtrack_motion.summary import Summary, table  # noqa: PLC0415
+
+    summaries, problems = [], 0
+    for file in motion_files(path):
+        try:
+            summaries.append(Summary.of(read_clip(file), str(file)))
+        except MotionError as error:
+            problems += 1
+            _say(f"error: {error}")
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(summary) for summary in summaries], indent=2))
+    elif summaries:
+        typer.echo("\n".join(table(summaries)))
+    if problems:
+        raise typer.Exit(_EXIT_PROBLEM)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+class _OnceHandler(logging.Handler):
+    """Says each message once: a hundred files of one format rest on the same assumptions."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say the message of a record if it is new."""
+        text = record.getMessage()
+        if text not in self.said:
+            self.said.add(text)
+            _say(text)
+
+
+@contextmanager
+def _talk_on_stderr() -> Iterator[None]:
+    """Let what importers log appear on stderr, each message once."""
+    root, handler = logging.getLogger(), _OnceHandler()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)

@@ -1,0 +1,135 @@
+"""What every clip must fulfil, whoever made it: sizes, names, finite numbers, unit quaternions; its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrack.errors import MotionError, did_you_mean
+from mtrack.protocols import Clip
+from mtrack.robot import RobotModel
+
+QUATERNION_TOLERANCE = 0.01
+"""Of the norm; files written with few decimals stay below it."""
+_UPSIDE_DOWN = -0.3
+_MAX_FPS = 1000.0
+_MAX_ROOT = 1e4  # m; beyond it float32 is too coarse, and the unit is not metres
+_MAX_JOINT = 50.0  # rad; several turns, beyond it the unit is degrees
+
+
+def check_clip(clip: Clip, place: str) -> None:
+    """Raise MotionError for the first thing wrong with a clip, in one line that begins with `place`."""
+    for problem in _problems(clip):
+        raise MotionError(f"{place}: {problem}")
+
+
+def check_upright(clip: Clip, place: str) -> None:
+    """Raise MotionError for a clip that is upside down on the whole: its quaternion order is another one."""
+    mean = float(uprightness(clip).mean())
+    if mean < _UPSIDE_DOWN:
+        raise MotionError(
+            f"{place}: the root is upside down (mean height of its up axis {mean:.2f}); the quaternion is probably in "
+            "another order, reorder its columns"
+        )
+
+
+def uprightness(clip: Clip) -> NDArray[np.float32]:
+    """Return the height of the root's unit up axis in each frame, [T]; 1 is upright, -1 upside down."""
+    x, y = clip.root_quat_wxyz[:, 1], clip.root_quat_wxyz[:, 2]
+    return (1.0 - 2.0 * (x * x + y * y)).astype(np.float32)
+
+
+def content_hash(clip: Clip) -> str:
+    """Return the sha256 of what moves (rate, joint names, trajectories), whatever the clip is called."""
+    digest = hashlib.sha256(json.dumps([float(clip.fps), *clip.joint_names]).encode())
+    for values in (clip.root_pos, clip.root_quat_wxyz, clip.joint_pos):
+        digest.update(np.ascontiguousarray(values, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def joint_columns(clip: Clip, robot: RobotModel) -> list[int]:
+    """Return the clip's column of each joint of the robot. Raises MotionError for joints the clip lacks."""
+    columns = {name: column for column, name in enumerate(clip.joint_names)}
+    missing = [name for name in robot.joint_names if name not in columns]
+    if missing:
+        suggestion = did_you_mean(missing[0], columns)
+        raise MotionError(
+            f"clip '{clip.name}': has no joint {_listed(missing)} of robot '{robot.name}'"
+            f"{', ' + suggestion if suggestion else ''}; import it with --fill-missing, or choose another robot"
+        )
+    return [columns[name] for name in robot.joint_names]
+
+
+def foreign_joints(clip: Clip, robot: RobotModel) -> tuple[str, ...]:
+    """Return the joints of a clip that the robot does not have."""
+    return tuple(name for name in clip.joint_names if name not in robot.joint_names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:6])
+    return f"{shown} and {len(names) - 6} more" if len(names) > 6 else shown
+
+
+def _problems(clip: Clip) -> Iterator[str]:
+    if not clip.name or not clip.name.isprintable():
+        yield f"the name {clip.name[:40]!r} is not one line of text; give the clip a name"
+    if not (math.isfinite(clip.fps) and 1.0 <= clip.fps <= _MAX_FPS):
+        yield f"fps is {clip.fps:g}; give the frame rate, 1 to {_MAX_FPS:g} frames a second"
+    yield from _name_problems(clip.joint_names)
+    yield from _shape_problems(clip)
+    yield from _number_problems("root_pos", clip.root_pos, ("x", "y", "z"), _MAX_ROOT, "metres")
+    yield from _number_problems("root_quat_wxyz", clip.root_quat_wxyz, tuple("wxyz"), 2.0, "a unit quaternion")
+    yield from _number_problems("joint_pos", clip.joint_pos, clip.joint_names, _MAX_JOINT, "radians")
+    error = np.abs(np.linalg.norm(clip.root_quat_wxyz.astype(np.float64), axis=1) - 1.0)
+    if error.max() > QUATERNION_TOLERANCE:
+        frame = int(error.argmax())
+        norm = np.linalg.norm(clip.root_quat_wxyz[frame])
+        yield (
+            f"root_quat_wxyz, frame {frame}: the norm is {norm:.4g}, not 1; normalise it, or check that "
+            "these columns are a quaternion"
+        )
+
+
+def _name_problems(names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        yield "joint_names is empty; name the joints"
+    for name in names:
+        if not name or not name.isprintable():
+            yield f"joint_names: {name[:40]!r} is not a name; name every joint"
+        if names.count(name) > 1:
+            yield f"joint_names: '{name}' is there {names.count(name)} times; name every joint once"
+
+
+def _shape_problems(clip: Clip) -> Iterator[str]:
+    frames = len(clip.root_pos)
+    expected = {"root_pos": 3, "root_quat_wxyz": 4, "joint_pos": len(clip.joint_names)}
+    for name, width in expected.items():
+        shape = np.shape(getattr(clip, name))
+        if shape != (frames, width):
+            yield f"{name}: the shape is {shape}, expected ({frames}, {width}); one row a frame, see joint_names"
+    if frames < 2:
+        yield f"it has {frames} frame{'s' if frames != 1 else ''}; a motion needs at least 2"
+
+
+def _number_problems(
+    name: str, values: NDArray[np.float32], columns: Sequence[str], limit: float, unit: str
+) -> Iterator[str]:
+    bad = ~(np.abs(values) <= limit)  # true for NaN too
+    if bad.any():
+        frame, column = (int(i) for i in np.argwhere(bad)[0])
+        value = values[frame, column]
+        remedy = f"is it in {unit}?" if np.isfinite(value) else "repair or cut out that frame"
+        yield f"{name}, frame {frame}, {columns[column]}: the value is {value:g}; {remedy}"
+
+
+def unit_quaternions(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return quaternions [T, 4] with norm 1 where they nearly have it; others are kept for `check_clip` to name."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = np.linalg.norm(values, axis=1, keepdims=True)
+        nearly = np.abs(norm - 1.0) <= QUATERNION_TOLERANCE
+        return np.where(nearly, values / np.where(nearly, norm, 1.0), values).astype(np.float32)

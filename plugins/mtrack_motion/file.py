@@ -1,0 +1,115 @@
+"""The motion file: one clip in an .npz that says what it holds; no pickle, written all or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrack.errors import MotionError
+from mtrack.protocols import Clip
+from mtrack_motion.archive import read_archive
+from mtrack_motion.clip import check_clip, content_hash
+
+SCHEMA_VERSION = 1
+_REQUIRED = ("name", "fps", "joint_names", "root_pos", "root_quat_wxyz", "joint_pos")
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+def read_clip(path: Path) -> Clip:
+    """Return the clip of a motion file. Raises MotionError naming file, place and remedy, in one line."""
+    arrays = read_archive(path)
+    if "schema_version" not in arrays:
+        raise MotionError(f"{path}: is not a motion file of mtrack; convert it with 'mtrack motions import {path}'")
+    if (version := _number(arrays, "schema_version", path)) != SCHEMA_VERSION:
+        raise MotionError(
+            f"{path}: has schema version {version:g}, this mtrack reads {SCHEMA_VERSION}; update mtrack or import again"
+        )
+    for member in _REQUIRED:
+        if member not in arrays:
+            raise MotionError(f"{path}: has no member '{member}'; import the motion again")
+    clip = Clip(
+        name=_text(arrays, "name", path),
+        fps=_number(arrays, "fps", path),
+        joint_names=_names(arrays, path),
+        root_pos=_table(arrays, "root_pos", path),
+        root_quat_wxyz=_table(arrays, "root_quat_wxyz", path),
+        joint_pos=_table(arrays, "joint_pos", path),
+        source=_text(arrays, "source", path),
+        licence=_text(arrays, "licence", path),
+    )
+    check_clip(clip, str(path))
+    stored = _text(arrays, "sha256", path)
+    if stored and stored != content_hash(clip):
+        raise MotionError(f"{path}: its content is not what its hash says; import the motion again")
+    return clip
+
+
+def write_clip(path: Path, clip: Clip) -> None:
+    """Write a clip to a motion file, all or not at all. Raises MotionError if the clip or the place is no good."""
+    check_clip(clip, f"clip '{clip.name}'")
+    members = {
+        "schema_version": np.array(SCHEMA_VERSION),
+        "name": np.array(clip.name),
+        "fps": np.array(clip.fps, np.float64),
+        "joint_names": np.array(clip.joint_names),
+        "root_pos": np.asarray(clip.root_pos, np.float32),
+        "root_quat_wxyz": np.asarray(clip.root_quat_wxyz, np.float32),
+        "joint_pos": np.asarray(clip.joint_pos, np.float32),
+        "source": np.array(clip.source),
+        "licence": np.array(clip.licence),
+        "sha256": np.array(content_hash(clip)),
+    }
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            np.savez(file, **members)  # type: ignore[arg-type]  # numpy's own keyword is no member of ours
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise MotionError(f"{path}: cannot be written: {error.strerror or error}; choose another directory") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # without it the new name can be lost with the power
+    finally:
+        os.close(descriptor)
+
+
+def _text(arrays: Arrays, member: str, path: Path) -> str:
+    value = arrays.get(member, np.array(""))
+    if value.dtype.kind != "U" or value.shape != ():
+        raise MotionError(f"{path}: '{member}' is not text; import the motion again")
+    return str(value)
+
+
+def _number(arrays: Arrays, member: str, path: Path) -> float:
+    value = arrays[member]
+    if value.dtype.kind not in "iuf" or value.shape != ():
+        raise MotionError(f"{path}: '{member}' is not one number; import the motion again")
+    return float(value)
+
+
+def _names(arrays: Arrays, path: Path) -> tuple[str, ...]:
+    value = arrays["joint_names"]
+    if value.dtype.kind != "U" or value.ndim != 1:
+        raise MotionError(f"{path}: 'joint_names' is not a list of names; import the motion again")
+    return tuple(str(name) for name in value)
+
+
+def _table(arrays: Arrays, member: str, path: Path) -> NDArray[np.float32]:
+    value = arrays[member]
+    if value.dtype.kind != "f" or value.ndim != 2:
+        raise MotionError(f"{path}: '{member}' is not a table of floating-point numbers; import the motion again")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is named as such
+        return np.array(value, np.float32)
