@@ -124,9 +124,10 @@ class JointPosition:
         newest = torch.zeros_like(self.held).index_copy_(1, self.columns, action)
         self.recent = torch.cat((newest.unsqueeze(0), self.recent[:-1]))
         decimation = len(self.substeps)
-        # an action issued `ago` steps back acts once `delay` substeps have passed since
+        # in each substep that action is in force which was given `delay` substeps before
         ago = (self.delay + (decimation - 1) - self.substeps) // decimation
-        self.commanded = self.recent[ago, self.rows]
+        places = (ago * len(self.rows) + self.rows).flatten()
+        self.commanded = self.recent.flatten(0, 1).index_select(0, places).view(decimation, *self.held.shape)
         self.moving = (self.age + self.substeps >= self.boot_hold).unsqueeze(-1)
         self.pose = self._pose()
         return action

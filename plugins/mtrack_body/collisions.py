@@ -29,7 +29,7 @@ class SelfCollision:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], 0, -1, -2, ..."""
-        return -scene.contacts.in_contact[:, self.columns].sum(-1).float()
+        return -scene.contacts.in_contact.index_select(1, self.columns).sum(-1).float()
 
 
 @component
@@ -50,4 +50,4 @@ class UndesiredContactCount:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], 0, -1, -2, ..."""
-        return -scene.contacts.in_contact[:, self.columns].sum(-1).float()
+        return -scene.contacts.in_contact.index_select(1, self.columns).sum(-1).float()

@@ -40,7 +40,7 @@ class FeetAirTime:
         """Return [N] s."""
         contacts = scene.contacts
         paid = (contacts.last_air_time - self.threshold) * contacts.first_contact
-        return paid[:, self.columns].sum(-1)
+        return paid.index_select(1, self.columns).sum(-1)
 
 
 @component
@@ -49,7 +49,7 @@ class FeetSlip:
 
     feet: tuple[str, ...] = param(default=("feet",))
     """Bodies that count: names or sets."""
-    bodies: Tensor = scratch()
+    velocities: Tensor = scratch()
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
@@ -58,13 +58,14 @@ class FeetSlip:
 
     def bind(self, scene: Scene) -> None:
         """Resolve the feet. Raises NameProblem."""
-        self.bodies = body_columns(scene, self.feet)
+        self.velocities = body_columns(scene, self.feet, entries=(0, 1))
         self.columns = contact_columns(scene, self.feet)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N] m/s, at most 0."""
-        speed: Tensor = scene.robot.body_lin_vel[:, self.bodies, :2].norm(dim=-1)
-        return -(speed * scene.contacts.in_contact[:, self.columns]).sum(-1)
+        velocity = scene.robot.body_lin_vel.flatten(1).index_select(1, self.velocities)
+        speed = velocity.square().view(-1, len(self.columns), 2).sum(-1).sqrt()
+        return -(speed * scene.contacts.in_contact.index_select(1, self.columns)).sum(-1)
 
 
 @component
@@ -87,7 +88,7 @@ class Stumble:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], 0 or -1."""
-        force = scene.contacts.force[:, self.columns]
+        force = scene.contacts.force.index_select(1, self.columns)
         stumbles: Tensor = force[..., :2].norm(dim=-1) > self.ratio * force[..., 2].abs()
         return -stumbles.any(-1).float()
 
@@ -112,7 +113,7 @@ class ImpactForce:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], at most 0."""
-        force: Tensor = scene.contacts.force[:, self.columns].norm(dim=-1)
+        force: Tensor = scene.contacts.force.index_select(1, self.columns).norm(dim=-1)
         return -(force / weight(scene.model) - self.threshold).relu().sum(-1)
 
 
@@ -126,7 +127,7 @@ class FeetUpright:
 
     def bind(self, scene: Scene) -> None:
         """Resolve the feet. Raises NameProblem."""
-        self.bodies = body_columns(scene, self.feet)
+        self.bodies = scene.model.bodies(self.feet).to(scene.device)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], at most 0."""

@@ -199,12 +199,12 @@ class BodyHeight:
 
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem."""
-        self.columns = body_columns(scene, self.bodies)
-        self.reflection = scene.model.body_mirror(self.columns, Mirror.scalar())
+        self.columns = body_columns(scene, self.bodies, entries=(2,))
+        self.reflection = scene.model.body_mirror(scene.model.bodies(self.bodies), Mirror.scalar())
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, bodies] m."""
-        return scene.robot.body_pos[:, self.columns, 2]
+        return scene.robot.body_pos.flatten(1).index_select(1, self.columns)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the bodies: they change sides."""
@@ -228,17 +228,19 @@ class FootContact:
 
     def bind(self, scene: Scene) -> None:
         """Resolve the feet. Raises NameProblem."""
-        self.columns = contact_columns(scene, self.feet)
+        self.columns = (
+            6 * contact_columns(scene, self.feet).unsqueeze(-1) + torch.arange(6, device=scene.device)
+        ).flatten()
         partners = scene.model.partners(expand(scene.model, self.feet))
         self.reflection = Mirror.swap(partners, Mirror.cat([Mirror.vector(), Mirror.scalar(3)]))
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 6 feet]: force (3), in contact, contact time [s], air time [s]."""
-        contacts, columns = scene.contacts, self.columns
-        force = contacts.force[:, columns] @ scene.robot.root_rot
-        force = (force / weight(scene.model)).clamp_(-self.max_force, self.max_force)
-        state = (contacts.in_contact, contacts.contact_time, contacts.air_time)
-        return torch.cat((force, torch.stack(state, dim=-1)[:, columns]), dim=-1).flatten(1)
+        contacts = scene.contacts
+        force = (contacts.force @ scene.robot.root_rot).mul_(1.0 / weight(scene.model))
+        state = torch.stack((contacts.in_contact, contacts.contact_time, contacts.air_time), dim=-1)
+        every = torch.cat((force.clamp_(-self.max_force, self.max_force), state), dim=-1)
+        return every.flatten(1).index_select(1, self.columns)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the feet: they change sides."""

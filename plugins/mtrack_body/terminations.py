@@ -49,5 +49,5 @@ class UndesiredContact:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return bool [N]."""
-        force: Tensor = scene.contacts.force[:, self.columns].norm(dim=-1)
+        force: Tensor = scene.contacts.force.index_select(1, self.columns).norm(dim=-1)
         return (force > self.min_force).any(-1)

@@ -103,12 +103,6 @@ def test_derived_constants_follow_a_change_of_mass_once(cls: type) -> None:
     assert drawn(cls, 8).constants_updated.eq(1).all()
 
 
-def test_derived_constants_follow_a_change_of_rotor_inertia_in_reset_rows_only() -> None:
-    term, scene = bound(MotorGains, 4)
-    term.reset(torch.tensor([2, 3]))
-    assert scene.backend.constants_updated.tolist() == [0, 0, 1, 1]
-
-
 def test_load_adds_to_a_mass_that_was_scaled_before() -> None:
     scene = random_scene(N, backend=FieldBackend(N))
     scaling, load = BodyMass(factor=(1.1, 1.1)), BaseMass()

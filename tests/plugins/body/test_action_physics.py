@@ -1,0 +1,34 @@
+"""The action on real physics: the start pose is held, also by a robot whose encoders are off."""
+
+from __future__ import annotations
+
+import torch
+from support.scenes import random_scene
+
+from mtrack.protocols import PhysicsPlan
+from mtrack_body.action import JointPosition
+from mtrack_g1.robot import G1
+from mtrack_mujoco.backend import MujocoBackend
+
+N = 3
+
+
+def test_held_target_asks_no_torque_of_a_robot_at_its_start_pose() -> None:
+    robot = G1()
+    backend = MujocoBackend()
+    backend.build(robot, PhysicsPlan(N, 0.005, "cpu"))
+    scene = random_scene(N, model=robot.model(), backend=backend)
+    scene.robot = backend.state
+    scene.robot.joint_offset.fill_(0.05)
+    action = JointPosition()
+    action.rng = torch.Generator().manual_seed(0)
+    action.bind(scene)
+    everything = torch.arange(N)
+    action.reset(everything)
+    backend.forward(everything, action.held[everything])
+    backend.refresh()
+    assert scene.robot.joint_torque.abs().max() < 1e-4
+    action.apply(torch.full((N, action.num_actions), 0.1))
+    backend.step(action.target(0), last=True)
+    backend.refresh()
+    torch.testing.assert_close(scene.robot.joint_target, scene.model.default_joint_pos.expand(N, -1))
