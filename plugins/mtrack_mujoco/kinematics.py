@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import mujoco
 import torch
-from mujoco.batch import Batch
 from torch import Tensor
 
 from mtrack.math import quat_rotate_inverse
 from mtrack.protocols import Robot, StartState
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
-from mtrack_mujoco.outputs import Poses, Reader
+from mtrack_mujoco.outputs import FIELDS, Poses, Reader
+from mtrack_mujoco.simulation import Simulation
 from mtrack_mujoco.threads import count_threads
 
 _CHUNK = 2048  # frames at a time: bounds the memory
@@ -55,9 +55,9 @@ class ForwardKinematics:
         at, num_frames = self._at, frames.root_pos.shape[0]
         poses = Poses.empty(num_frames, len(at.bodies), len(at.joints))
         size = max(1, min(num_frames, _CHUNK))
-        batch = Batch(self._model, size, self._threads)
-        reader = Reader(batch, at)
-        qpos, qvel = torch.from_numpy(batch.bind("qpos")), torch.from_numpy(batch.bind("qvel"))
+        simulation = Simulation(self._model, size, self._threads, FIELDS)
+        reader = Reader(simulation, at)
+        qpos, qvel = simulation.qpos, simulation.qvel
         root_qpos, root_qvel = free_joint(frames)
         for start in range(0, num_frames, size):
             num = min(size, num_frames - start)
@@ -67,7 +67,7 @@ class ForwardKinematics:
             qpos[:num, at.qpos] = frames.joint_pos[chunk].double()
             qvel[:num, at.dofs] = frames.joint_vel[chunk].double()
             rows = torch.arange(num)
-            batch.forward(rows.numpy(), stage=mujoco.mjtStage.mjSTAGE_VEL)
+            simulation.forward(rows, mujoco.mjtStage.mjSTAGE_VEL)
             reader.read(poses.narrow(start, num), rows)
         # tensors of their own, not views: motions are kept for long and read by frame
         return Kinematics(**{name: tensor.contiguous() for name, tensor in poses.kinematics().items()})

@@ -1,4 +1,4 @@
-"""What a batch of simulations computes, read out as float32 poses and velocities of link origins."""
+"""What the simulations compute, read out as float32 poses and velocities of link origins."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ from typing import Any
 
 import attrs
 import torch
-from mujoco.batch import Batch
 from torch import Tensor
 
 from mtrack_mujoco.addresses import Addresses
+from mtrack_mujoco.simulation import Simulation
 
 FIELDS = ("xpos", "xquat", "xmat", "cvel", "subtree_com")
 """What `Reader` reads, besides qpos and qvel."""
-
-
-def bind(batch: Batch, name: str) -> Tensor:
-    """Return a live float64 tensor over a data field, [N, ...]."""
-    array = batch.bind(name)
-    array.flags.writeable = True  # torch warns of read-only memory; only loading a checkpoint writes here
-    return torch.from_numpy(array)
 
 
 @attrs.frozen(eq=False)
@@ -82,28 +75,28 @@ class Poses:
 
 
 class Reader:
-    """Converts the live outputs of a batch into `Poses`."""
+    """Converts the live arrays of simulations into `Poses`."""
 
-    def __init__(self, batch: Batch, at: Addresses) -> None:
-        """Bind the fields it reads."""
+    def __init__(self, simulation: Simulation, at: Addresses) -> None:
+        """Take the arrays; `FIELDS` must be among the outputs."""
         self._at = at
-        self._qpos, self._qvel = bind(batch, "qpos"), bind(batch, "qvel")
-        self.outputs = {name: bind(batch, name) for name in FIELDS}
+        self._arrays = {name: simulation.outputs[name] for name in FIELDS}
+        self._arrays |= {"qpos": simulation.qpos, "qvel": simulation.qvel}
 
     def read(self, out: Poses, ids: Tensor | None = None) -> None:
         """Fill `out` from all rows, or from rows `ids`, int64 [n]."""
         at = self._at
-        fields = {"qpos": self._qpos, "qvel": self._qvel, **self.outputs}
+        arrays = self._arrays
         if ids is not None:
-            fields = {name: field.index_select(0, ids) for name, field in fields.items()}
-        pos = fields["xpos"].index_select(1, at.bodies)
+            arrays = {name: array.index_select(0, ids) for name, array in arrays.items()}
+        pos = arrays["xpos"].index_select(1, at.bodies)
         out.pos.copy_(pos)
-        out.quat_wxyz.copy_(fields["xquat"].index_select(1, at.bodies))
-        out.rot.copy_(fields["xmat"].index_select(1, at.bodies))
-        out.twist.copy_(fields["cvel"].index_select(1, at.bodies))
+        out.quat_wxyz.copy_(arrays["xquat"].index_select(1, at.bodies))
+        out.rot.copy_(arrays["xmat"].index_select(1, at.bodies))
+        out.twist.copy_(arrays["cvel"].index_select(1, at.bodies))
         # cvel is the velocity of the body-fixed point that is at the robot's centre of mass: v = v_c + omega x (x - c)
-        lever = (pos - fields["subtree_com"][:, at.root, None]).float()
+        lever = (pos - arrays["subtree_com"][:, at.root, None]).float()
         torch.linalg.cross(out.twist[..., :3], lever, out=out.lin_vel)
         out.lin_vel.add_(out.twist[..., 3:])
-        out.joint_pos.copy_(fields["qpos"][:, at.qpos])
-        out.joint_vel.copy_(fields["qvel"][:, at.dofs])
+        out.joint_pos.copy_(arrays["qpos"][:, at.qpos])
+        out.joint_vel.copy_(arrays["qvel"][:, at.dofs])

@@ -1,0 +1,210 @@
+"""Physics on the processor: many MuJoCo simulations on a pool of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import mujoco
+import torch
+from torch import Tensor
+
+from mtrack.errors import MtrackError
+from mtrack.fields import component, non_negative, param, scratch
+from mtrack.math import quat_rotate_inverse
+from mtrack.protocols import PhysicsPlan, Robot, StartState
+from mtrack.robot import RobotModel
+from mtrack.scene import RobotState
+from mtrack_mujoco import forces, outputs
+from mtrack_mujoco.addresses import Addresses, elements
+from mtrack_mujoco.kinematics import free_joint
+from mtrack_mujoco.model_fields import ModelFields
+from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
+from mtrack_mujoco.simulation import Simulation, restore
+from mtrack_mujoco.threads import count_threads
+
+_DRIVES = ("qacc", "qfrc_actuator", "sensordata")
+
+
+@component
+class MujocoBackend:
+    """MuJoCo on the CPU, bit-identical at any number of threads."""
+
+    threads: int = param(default=0, validator=non_negative)
+    """Threads that step the simulations; 0 takes every processor this process may use."""
+
+    state: RobotState = scratch()
+    """See `Backend.state`; the root's tensors are views of its bodies'."""
+    contact_names: tuple[str, ...] = scratch()
+    """See `Backend.contact_names`."""
+    contacts: Tensor = scratch()
+    """See `Backend.contacts`."""
+    wrench: Tensor = scratch()
+    """See `Backend.wrench`; it cannot be written unless a component has asked for forces."""
+
+    _robot: RobotModel = scratch()
+    _model: mujoco.MjModel = scratch()
+    _at: Addresses = scratch()
+    _sim: Simulation = scratch()
+    _fields: ModelFields = scratch()
+    _reader: outputs.Reader = scratch()
+    _poses: outputs.Poses = scratch()
+    _sensed: Tensor = scratch()
+    _applies_forces: bool = scratch()
+
+    def build(self, robot: Robot, plan: PhysicsPlan) -> None:
+        """Compile the model and allocate `plan.num_envs` copies at the default pose. Raises MtrackError."""
+        if torch.device(plan.device).type != "cpu":
+            raise MtrackError(f"the backend 'mujoco' runs on the CPU: set device to 'cpu' instead of '{plan.device}'")
+        self._robot = robot.model()
+        spec = robot.spec()
+        spec.option.timestep = plan.physics_dt
+        # a state that is not finite must stay visible, see `broken`
+        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        spec.compiler.discardvisual = True
+        add_contact_sensors(spec, plan.contacts, self._robot.body_names[0])
+        self._model = spec.compile()
+        self._at = Addresses.of(self._model, self._robot)
+        self._applies_forces = plan.forces
+        names = dict.fromkeys((*outputs.FIELDS, *_DRIVES, *(forces.FIELDS if plan.forces else ())))
+        self._sim = Simulation(self._model, plan.num_envs, count_threads(self.threads), tuple(names))
+        self._fields = ModelFields(self._sim.batch, plan.model_fields)
+        self._reader = outputs.Reader(self._sim, self._at)
+        self._allocate(plan)
+        everyone = torch.arange(plan.num_envs)
+        self.set_state(everyone, _default_start(self._robot, plan.num_envs))
+        self.forward(everyone, self._robot.default_joint_pos.expand(plan.num_envs, -1))
+        self.refresh()
+
+    def set_state(self, ids: Tensor, start: StartState) -> None:
+        """Put rows into a state without history: warm starts, forces and warnings are cleared."""
+        at, num = self._at, len(ids)
+        qpos, qvel = self._sim.start_positions(num), torch.zeros(num, self._model.nv, dtype=torch.float64)
+        root_qpos, root_qvel = free_joint(start)
+        qpos[:, at.root_qpos : at.root_qpos + 7] = root_qpos
+        qvel[:, at.root_dof : at.root_dof + 6] = root_qvel
+        qpos[:, at.qpos] = start.joint_pos.double()
+        qvel[:, at.dofs] = start.joint_vel.double()
+        self._sim.restart(ids, qpos, qvel)
+        if self._applies_forces:
+            self.wrench.index_fill_(0, ids, 0.0)
+
+    def step(self, target: Tensor, last: bool) -> None:
+        """Advance every row by one substep under position targets [N, J] rad; then `contacts` is current.
+
+        After the last substep positions and velocities are those of the new state, while accelerations, torques and
+        contacts are those of that substep.
+        """
+        self._sim.ctrl[:, self._at.actuators] = target.double()
+        if self._applies_forces:
+            out = self._sim.outputs
+            forces.apply_wrench(self.wrench, out["xpos"], out["xipos"], self._at.bodies, self._sim.xfrc)
+        self._sim.step(mujoco.mjtStage.mjSTAGE_VEL if last else mujoco.mjtStage.mjSTAGE_NONE)
+        read_contacts(self._sensed, self.contacts)
+
+    def forward(self, ids: Tensor, target: Tensor) -> None:
+        """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
+        ctrl = torch.zeros(len(ids), self._model.nu, dtype=torch.float64)
+        ctrl[:, self._at.actuators] = target.double()
+        self._sim.ctrl.index_copy_(0, ids, ctrl)
+        # all stages: what a stage does not compute would be another simulation's
+        self._sim.forward(ids)
+        contacts = self.contacts.new_empty(len(ids), *self.contacts.shape[1:])
+        read_contacts(self._sensed.index_select(0, ids), contacts)
+        self.contacts.index_copy_(0, ids, contacts)
+
+    def refresh(self, ids: Tensor | None = None) -> None:
+        """Copy the simulation's state into `state` (of all rows, or of some)."""
+        at, out, state = self._at, self._sim.outputs, self.state
+        drives = (
+            (state.joint_acc, out["qacc"], at.dofs),
+            (state.joint_torque, out["qfrc_actuator"], at.dofs),
+            (state.joint_target, self._sim.ctrl, at.actuators),
+        )
+        if ids is None:
+            self._reader.read(self._poses)
+            for own, source, columns in drives:
+                own.copy_(source[:, columns])
+        else:
+            rows = outputs.Poses.empty(len(ids), len(at.bodies), len(at.joints))
+            self._reader.read(rows, ids)
+            self._poses.put(ids, rows)
+            for own, source, columns in drives:
+                own.index_copy_(0, ids, source.index_select(0, ids)[:, columns].float())
+        state.invalidate()
+        # the engine has the matrices: nobody need compute them from quaternions
+        rotations = self._poses.rotations()
+        state.known.update(body_rot=rotations, root_rot=rotations[:, 0])
+
+    def field(self, name: str) -> Tensor:
+        """Return a declared model field, live, [N, ...], in the engine's precision. Raises NameProblem."""
+        return self._fields.field(name)
+
+    def nominal(self, name: str) -> Tensor:
+        """Return a model field as compiled, [...], in the engine's precision. Raises NameProblem."""
+        return self._fields.nominal(name)
+
+    def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
+        """Return model indices of elements, int64; see `Backend.element`. Raises NameProblem."""
+        return torch.tensor(elements(self._model, self._robot, self._at, kind, names), dtype=torch.int64)
+
+    def update_constants(self, ids: Tensor) -> None:
+        """Recompute what the model derives from masses and geometry, for rows whose fields have changed."""
+        self._fields.update_constants(ids)
+
+    def kick(self, velocity: Tensor) -> None:
+        """Add [N, 6] linear [m/s] and angular [rad/s] velocity, world axes, to the roots."""
+        velocity = velocity.double()
+        quat = self._sim.qpos[:, self._at.root_qpos + 3 : self._at.root_qpos + 7]
+        linear = self._sim.qvel[:, self._at.root_dof : self._at.root_dof + 3]
+        angular = self._sim.qvel[:, self._at.root_dof + 3 : self._at.root_dof + 6]
+        linear += velocity[:, :3]
+        angular += quat_rotate_inverse(quat, velocity[:, 3:])
+
+    def broken(self) -> Tensor:
+        """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
+        return self._sim.broken()
+
+    def row(self, row: int) -> dict[str, Tensor]:
+        """Return the full state and model fields of one row, for a reproduction of a fault."""
+        return {name: tensor[row].clone() for name, tensor in self._tensors().items()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""
+        return {name: tensor.clone() for name, tensor in self._tensors().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what `state_dict` returned. Raises CheckpointError where shapes differ."""
+        self._fields.prepare(state)
+        restore(self._tensors(), state)
+        self.refresh()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        own = {"contacts": self.contacts, "joint_offset": self.state.joint_offset}
+        if self._applies_forces:
+            own["wrench"] = self.wrench
+        return own | self._sim.tensors() | self._fields.tensors()
+
+    def _allocate(self, plan: PhysicsPlan) -> None:
+        num, at = plan.num_envs, self._at
+        self.contact_names = tuple(sensor.name for sensor in plan.contacts)
+        self.contacts = torch.zeros(num, len(plan.contacts), 4)
+        self._sensed = self._sim.outputs["sensordata"][:, contact_columns(self._model, plan.contacts)]
+        # one zero for all: torch refuses to write into it, so forces nobody asked for cannot be lost silently
+        unwritable = torch.zeros(1, 1, 1).expand(num, len(at.bodies), 6)
+        self.wrench = torch.zeros(num, len(at.bodies), 6) if plan.forces else unwritable
+        self._poses = outputs.Poses.empty(num, len(at.bodies), len(at.joints))
+        acc, torque, target, offset = (torch.zeros(num, len(at.joints)) for _ in range(4))
+        drives = {"joint_acc": acc, "joint_torque": torque, "joint_target": target, "joint_offset": offset}
+        self.state = RobotState(**(self._poses.kinematics() | drives))
+
+
+def _default_start(robot: RobotModel, num: int) -> StartState:
+    still = torch.zeros(num, 3)
+    return StartState(
+        root_pos=robot.default_root_pos.expand(num, -1),
+        root_quat_wxyz=torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(num, -1),
+        root_lin_vel=still,
+        root_ang_vel=still,
+        joint_pos=robot.default_joint_pos.expand(num, -1),
+        joint_vel=torch.zeros(num, len(robot.joint_names)),
+    )

@@ -1,0 +1,53 @@
+"""Contact sensors of MuJoCo for the contacts that components asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mujoco
+import torch
+from torch import Tensor
+
+from mtrack.errors import NameProblem, did_you_mean
+from mtrack.protocols import ContactSensor
+
+
+_DATA = mujoco.mjtConDataField
+_FOUND_AND_FORCE = 1 << int(_DATA.mjCONDATA_FOUND) | 1 << int(_DATA.mjCONDATA_FORCE)
+_NET_FORCE = 3  # reduction of all contacts to their sum
+_WIDTH = 4
+
+# the sensor gives the force of the first body on the second, in world axes
+_SIGN = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)
+
+
+def add_contact_sensors(spec: mujoco.MjSpec, sensors: Sequence[ContactSensor], root: str) -> None:
+    """Add one MuJoCo sensor for each request, in order. Raises NameProblem for an unknown body."""
+    known = [body.name for body in spec.bodies]
+    for wanted in sensors:
+        if wanted.body not in known:
+            hint = did_you_mean(wanted.body, known)
+            raise NameProblem(f"there is no body '{wanted.body}' to sense contacts of. {hint}".rstrip())
+        sensor = spec.add_sensor(name=wanted.name, type=mujoco.mjtSensor.mjSENS_CONTACT)
+        sensor.objtype, sensor.objname = mujoco.mjtObj.mjOBJ_BODY, wanted.body
+        match wanted.against:
+            case "":
+                pass
+            case "floor":
+                sensor.reftype, sensor.refname = mujoco.mjtObj.mjOBJ_BODY, "world"
+            case "self":  # XBODY: the root and everything attached to it
+                sensor.reftype, sensor.refname = mujoco.mjtObj.mjOBJ_XBODY, root
+            case other:
+                raise NameProblem(f"contacts of '{wanted.body}' against '{other}': choose 'floor', 'self' or nothing")
+        sensor.intprm[:3] = _FOUND_AND_FORCE, _NET_FORCE, 1
+
+
+def contact_columns(model: mujoco.MjModel, sensors: Sequence[ContactSensor]) -> slice:
+    """Return where the values of the sensors are among those of all."""
+    start = int(model.sensor(sensors[0].name).adr[0]) if sensors else 0
+    return slice(start, start + _WIDTH * len(sensors))
+
+
+def read_contacts(values: Tensor, out: Tensor) -> None:
+    """Convert sensor values, float64 [N, C * 4], to contact count and force on the body, float32 [N, C, 4]."""
+    torch.mul(values.view(out.shape), _SIGN, out=out)
