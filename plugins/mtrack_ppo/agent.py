@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from attrs.validators import min_len
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 
 from mtrack.errors import MtrackError, did_you_mean
 from mtrack.fields import between, component, param, positive, scratch, state
-from mtrack.mirror import Mirror
 from mtrack.protocols import Layout
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp, Norm, Style
 from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser
+from mtrack_ppo.parity import Parity
 
 _DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
 
@@ -24,8 +25,8 @@ _DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
 class TeacherStudent:
     """A teacher that sees privileged observations, and a student that estimates what it cannot see.
 
-    Phases work on rows [n, W]: the three normalised groups side by side, made by `rows` in the dtype to compute in.
-    Where `mirrored`, outputs are [2 n, ...]: those of a row and of its mirror image, side by side.
+    Phases work on rows [n, W], made by `rows` in the dtype to compute in: the even coordinates of the three normalised
+    groups, then the odd ones. Where `mirrored`, outputs are [2 n, ...]: a row's, then its mirror image's.
     """
 
     policy_group: str = param(default="policy")
@@ -69,40 +70,40 @@ class TeacherStudent:
     return_normaliser: ReturnNormaliser = state()
 
     groups: tuple[str, str, str] = scratch()
-    widths: tuple[int, int, int] = scratch()
-    mirrors: tuple[Mirror | None, Mirror | None, Mirror | None] = scratch()
-    row_mirror: Mirror | None = scratch()
+    parities: dict[str, Parity] = scratch()
+    columns: dict[str, tuple[slice, slice]] = scratch()
 
     def build(self, layout: Layout) -> None:
         """Create networks and normalisers. Raises MtrackError where the layout lacks a group or a name is unknown."""
         self.groups = (self.policy_group, self.priv_group, self.critic_group)
         _require(self.groups, layout.observations)
-        policy, priv, extra = (layout.observations[group] for group in self.groups)
-        self.widths = (policy, priv, extra)
-        mirrors = [layout.mirrors.get(group) for group in self.groups]
-        found = [mirror.to(layout.device) for mirror in mirrors if mirror is not None]
-        self.row_mirror = Mirror.cat(found).to(layout.device) if len(found) == len(mirrors) else None
-        policy_mirror, priv_mirror, extra_mirror = (mirror and mirror.to(layout.device) for mirror in mirrors)
-        self.mirrors = (policy_mirror, priv_mirror, extra_mirror)
-
+        widths = {group: layout.observations[group] for group in self.groups}
+        mirrors = {group: layout.mirrors.get(group) for group in self.groups}
+        self.parities = {group: Parity(widths[group], mirrors[group], layout.device) for group in self.groups}
+        self.columns = _columns(self.parities)
         style, feature, actions = Style(self.activation, self.norm, layout.seed), self.feature_width, layout.num_actions
         std = initial_std(self.init_std, layout.action_names)
 
-        def encoder(name: str, inputs: int, hidden: Sequence[int]) -> Mlp:
-            return Mlp(name, inputs, hidden, feature, style=style, gain=FEATURE_GAIN).to(layout.device)
+        def inputs(*groups: str) -> tuple[int, int]:
+            parities = [self.parities[group] for group in groups]
+            return sum(parity.even for parity in parities), sum(parity.odd for parity in parities)
+
+        def encoder(name: str, group: str, hidden: Sequence[int]) -> Mlp:
+            return Mlp(name, inputs(group), hidden, feature, style=style, gain=FEATURE_GAIN).to(layout.device)
 
         def actor(name: str) -> Actor:
-            mean = Mlp(name, policy, self.actor_hidden, actions, style=style, gain=HEAD_GAIN, feature=feature)
+            sensed = inputs(self.policy_group)
+            mean = Mlp(name, sensed, self.actor_hidden, actions, style=style, gain=HEAD_GAIN, feature=feature)
             return Actor(mean, std).to(layout.device)
 
-        self.encoder_priv = encoder("encoder_priv", priv, self.encoder_hidden)
-        self.adapt_module = encoder("adapt_module", policy, self.adapt_hidden)
+        self.encoder_priv = encoder("encoder_priv", self.priv_group, self.encoder_hidden)
+        self.adapt_module = encoder("adapt_module", self.policy_group, self.adapt_hidden)
         self.actor_teacher, self.actor_student = actor("actor_teacher"), actor("actor_student")
-        critic = Mlp("critic", sum(self.widths), self.critic_hidden, 1, style=style, gain=HEAD_GAIN)
+        critic = Mlp("critic", inputs(*self.groups), self.critic_hidden, 1, style=style, gain=HEAD_GAIN)
         self.critic = critic.to(layout.device)
         normalisers = {
-            group: Normaliser(width, mirror, decay=self.normaliser_decay, clip=self.obs_clip)
-            for group, width, mirror in zip(self.groups, self.widths, self.mirrors, strict=True)
+            group: Normaliser(widths[group], mirror and mirror.to(layout.device), self.normaliser_decay, self.obs_clip)
+            for group, mirror in mirrors.items()
         }
         self.normalisers = nn.ModuleDict(normalisers).to(layout.device)
         self.return_normaliser = ReturnNormaliser(self.value_decay).to(layout.device)
@@ -110,12 +111,12 @@ class TeacherStudent:
     @torch.no_grad()
     def policy(self, observations: TensorDict, actor: str) -> Tensor:
         """Return the mean action [n, A] of `teacher` or `student`; the student's needs the policy group only."""
-        sensed = self._normalised(observations, self.policy_group)
+        sensed = self._coordinates(observations, self.policy_group)
         if actor == "teacher":
-            feature = self.encoder_priv(self._normalised(observations, self.priv_group))
+            feature = self.encoder_priv(*self._coordinates(observations, self.priv_group))
         else:
-            feature = self.adapt_module(sensed)
-        return torch.as_tensor(self.actor(actor).mean(sensed, feature))
+            feature = self.adapt_module(*sensed)
+        return torch.as_tensor(self.actor(actor).mean(*sensed, feature))
 
     def actor(self, name: str) -> Actor:
         """Return the actor `teacher` or `student`. Raises MtrackError for another name."""
@@ -125,25 +126,29 @@ class TeacherStudent:
         return actors[name]
 
     def rows(self, observations: TensorDict, dtype: torch.dtype) -> Tensor:
-        """Return the normalised groups side by side, [n, W]."""
-        return torch.cat([self._normalised(observations, group).to(dtype) for group in self.groups], dim=-1)
+        """Return the coordinates of all groups side by side, [n, W]."""
+        evens, odds = zip(*(self._coordinates(observations, group) for group in self.groups), strict=True)
+        return torch.cat((*evens, *odds), dim=-1).to(dtype)
 
     def priv_feature(self, rows: Tensor, mirrored: bool = False) -> Tensor:
         """Return what the encoder makes of the privileged observations, [n, feature_width]."""
-        start = self.widths[0]
-        return self._run(self.encoder_priv, rows[:, start : start + self.widths[1]], self.mirrors[1], mirrored)
+        even, odd = self.columns[self.priv_group]
+        return torch.as_tensor(self.encoder_priv(rows[:, even], rows[:, odd], mirrored=mirrored))
 
     def priv_pred(self, rows: Tensor, mirrored: bool = False) -> Tensor:
         """Return what the adaptation module takes it to be, [n, feature_width]."""
-        return self._run(self.adapt_module, rows[:, : self.widths[0]], self.mirrors[0], mirrored)
+        even, odd = self.columns[self.policy_group]
+        return torch.as_tensor(self.adapt_module(rows[:, even], rows[:, odd], mirrored=mirrored))
 
     def mean_action(self, actor: str, rows: Tensor, feature: Tensor, mirrored: bool = False) -> Tensor:
         """Return the mean action of an actor that is given a feature, [n, A] float32."""
-        return self._run(self.actor(actor).mean, rows[:, : self.widths[0]], self.mirrors[0], mirrored, feature)
+        even, odd = self.columns[self.policy_group]
+        return torch.as_tensor(self.actor(actor).mean(rows[:, even], rows[:, odd], feature, mirrored))
 
     def raw_value(self, rows: Tensor, mirrored: bool = False) -> Tensor:
         """Return the critic's output, [n] float32: the value, normalised where `value_normalisation`."""
-        return self._run(self.critic, rows, self.row_mirror, mirrored).squeeze(-1)
+        even = self.critic.even
+        return torch.as_tensor(self.critic(rows[:, :even], rows[:, even:], mirrored=mirrored)).squeeze(-1)
 
     def value(self, rows: Tensor) -> Tensor:
         """Return the value in units of reward, [n] float32."""
@@ -165,14 +170,8 @@ class TeacherStudent:
         for group in self.groups:
             self.normalisers[group].learn(torch.as_tensor(observations[group]))  # type: ignore[operator]
 
-    def _normalised(self, observations: TensorDict, group: str) -> Tensor:
-        return torch.as_tensor(self.normalisers[group](observations[group]))
-
-    @staticmethod
-    def _run(
-        network: Mlp, rows: Tensor, mirror: Mirror | None, mirrored: bool, feature: Tensor | None = None
-    ) -> Tensor:
-        return torch.as_tensor(network(rows, feature, mirror if mirrored else None))
+    def _coordinates(self, observations: TensorDict, group: str) -> tuple[Tensor, Tensor]:
+        return self.parities[group](self.normalisers[group](observations[group]))
 
 
 def initial_std(setting: float | Mapping[str, float], names: Sequence[str]) -> Tensor:
@@ -201,3 +200,11 @@ def _require(groups: Sequence[str], known: Mapping[str, int]) -> None:
                 f"agent 'teacher_student' needs an observation group '{group}': {hint}\n"
                 f"add [observations.{group}.*], or name another with agent.policy_group, priv_group or critic_group"
             )
+
+
+def _columns(parities: Mapping[str, Parity]) -> dict[str, tuple[slice, slice]]:
+    """Return where the even and the odd coordinates of each group lie in a row."""
+    evens, odds = [parity.even for parity in parities.values()], [parity.odd for parity in parities.values()]
+    ends = list(accumulate(evens + odds))
+    slices = [slice(end - width, end) for end, width in zip(ends, evens + odds, strict=True)]
+    return dict(zip(parities, zip(slices, slices[len(evens) :], strict=False), strict=True))

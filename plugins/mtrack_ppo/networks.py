@@ -5,14 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from mtrack.mirror import Mirror
 
 Activation = Literal["elu", "relu", "silu", "mish", "gelu", "tanh"]
 Norm = Literal["none", "layer"]
@@ -46,24 +44,6 @@ class Style:
         return torch.Generator().manual_seed(zlib.crc32(f"{self.seed}/{name}".encode()))
 
 
-class _MirrorColumns(torch.autograd.Function):
-    """Mirrored columns of a weight; being its own transpose, the mirror is also its own gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, perm: Tensor, sign: Tensor) -> Tensor:
-        ctx.save_for_backward(perm, sign)
-        return weight.index_select(1, perm).mul_(sign)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        perm, sign = ctx.saved_tensors
-        return gradient.index_select(1, perm).mul_(sign), None, None
-
-
-def _mirror_columns(weight: Tensor, mirror: Mirror) -> Tensor:
-    return torch.as_tensor(_MirrorColumns.apply(weight, mirror.perm, mirror.sign))  # type: ignore[no-untyped-call]
-
-
 class Layer(nn.Module):
     """A linear map, then LayerNorm if wanted, then the activation if there is one; in the dtype of its input."""
 
@@ -88,12 +68,14 @@ class Layer(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Hidden layers and a linear head. It computes in the dtype of its input; weights stay float32."""
+    """Hidden layers and a linear head on even and odd inputs. It computes in their dtype; weights stay float32."""
+
+    signs: Tensor
 
     def __init__(
         self,
         name: str,
-        inputs: int,
+        inputs: tuple[int, int],
         hidden: Sequence[int],
         outputs: int,
         *,
@@ -101,37 +83,39 @@ class Mlp(nn.Module):
         gain: float,
         feature: int = 0,
     ) -> None:
-        """Draw orthogonal weights, the head's with `gain`. `feature` is the width of a second input beside the first.
+        """Draw orthogonal weights, the head's with `gain`; widths of even, odd and, if any, feature inputs.
 
         A policy's or value's head computes in float32: what matters there are small differences between its outputs.
         """
         super().__init__()
         generator = style.generator(name)
         plain = Style("none", "none", style.seed)
-        self.inputs, self.exact = inputs, gain == HEAD_GAIN
-        self.first = Layer(inputs + feature, hidden[0], HIDDEN_GAIN, style, generator)
+        self.even, self.observed, self.exact = inputs[0], sum(inputs), gain == HEAD_GAIN
+        self.first = Layer(self.observed + feature, hidden[0], HIDDEN_GAIN, style, generator)
         self.rest = nn.Sequential(*(Layer(k, n, HIDDEN_GAIN, style, generator) for k, n in pairwise(hidden)))
         self.head = Layer(hidden[-1], outputs, gain, plain, generator)
+        self.register_buffer("signs", torch.tensor([[1.0], [-1.0]]), persistent=False)
 
-    def forward(self, rows: Tensor, feature: Tensor | None = None, mirror: Mirror | None = None) -> Tensor:
-        """Return the output for rows [n, inputs] and, with a mirror, for their mirror images.
+    def forward(self, even: Tensor, odd: Tensor, feature: Tensor | None = None, mirrored: bool = False) -> Tensor:
+        """Return the output for inputs [n, even], [n, odd] and, if `mirrored`, for their mirror images.
 
-        Then outputs are [2 n, outputs], a row and its mirror image side by side, and `feature` is [2 n, .] likewise.
-        W (M x) = (W M) x: the first weight is mirrored instead of the rows, so that these are kept and gathered once.
+        Then outputs are [2 n, outputs], each followed by that of its mirror image, and `feature` is [2 n, .] likewise.
         """
-        weight: Tensor = self.first.weight[:, : self.inputs]
-        bias: Tensor = self.first.bias
-        if mirror is not None:
-            weight = torch.cat((weight, _mirror_columns(weight, mirror)))
-            bias = bias.repeat(2)
-        hidden = functional.linear(rows, weight.to(rows.dtype), bias.to(rows.dtype)).view(-1, len(self.first.bias))
+        weight, dtype = self.first.weight, even.dtype
+        unchanged = functional.linear(even, weight[:, : self.even].to(dtype), self.first.bias.to(dtype))
+        changed = functional.linear(odd, weight[:, self.even : self.observed].to(dtype))
+        if mirrored:
+            sides = torch.addcmul(unchanged.unsqueeze(1), changed.unsqueeze(1), self.signs.to(dtype))
+            hidden = sides.view(-1, sides.shape[-1])
+        else:
+            hidden = unchanged + changed
         if feature is not None:
-            hidden = torch.addmm(hidden, feature, self.first.weight[:, self.inputs :].to(rows.dtype).t())
+            hidden = torch.addmm(hidden, feature, weight[:, self.observed :].to(dtype).t())
         hidden = torch.as_tensor(self.rest(self.first.activate(hidden)))
         return torch.as_tensor(self.head(hidden.float() if self.exact else hidden))
 
     def products(self, rows: int) -> list[tuple[int, int, int]]:
-        """Return (m, k, n) of the matrix products [m, k] x [k, n] of one pass over rows, forward and backward.
+        """Return (m, k, n) of the matrix products [m, k] x [k, n] of one plain pass over rows, forward and backward.
 
         Per layer the output, the gradient of the weight and, where something below learns, that of the input: the
         feature does, the observations do not.
@@ -139,7 +123,7 @@ class Mlp(nn.Module):
         found = []
         for layer in (self.first, *self.rest, self.head):
             n, k = (int(size) for size in layer.weight.shape)
-            learning = k - self.inputs if layer is self.first else k
+            learning = k - self.observed if layer is self.first else k
             found += [(rows, k, n), (n, rows, k)]
             found += [(rows, n, learning)] if learning else []
         return found

@@ -16,14 +16,14 @@ class Normaliser(nn.Module):
     """(x - mean) / std of each column, clipped.
 
     With a mirror, mean and variance are those of the data and of its mirror images together: exactly symmetric, so
-    that normalising and mirroring may be done in either order. `Mlp.forward` relies on that.
+    that normalising and mirroring may be done in either order. `Mlp.forward` relies on that, whatever a phase mirrors.
     """
 
     count: Tensor
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, width: int, mirror: Mirror | None, *, decay: float, clip: float) -> None:
+    def __init__(self, width: int, mirror: Mirror | None, decay: float = 1.0, clip: float = 10.0) -> None:
         """Start as the identity. `decay` is the share of the earlier count kept at each `learn`; 1 forgets nothing."""
         super().__init__()
         self.mirror = mirror

@@ -167,7 +167,7 @@ class Train:
 
 
 def _require_mirrors(agent: TeacherStudent, layout: Layout) -> None:
-    without = [group for group, mirror in zip(agent.groups, agent.mirrors, strict=True) if mirror is None]
+    without = [group for group in agent.groups if layout.mirrors.get(group) is None]
     if without or layout.action_mirror is None:
         what = f"observation group '{without[0]}'" if without else "the action"
         raise MtrackError(f"phase 'train' uses mirror images, but {what} has no mirror; set mirror = false, or add it")
