@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -22,6 +22,8 @@ class Problem:
     """File (or `--set`) the value came from."""
     line: int | None = None
     """Line in that file, counted from 1, where it is known."""
+    value: str = ""
+    """The value that is wrong, as the file has it; empty where the key itself is."""
 
 
 class MtrackError(Exception):
@@ -36,13 +38,24 @@ class RecipeError(MtrackError):
     """All problems of one recipe, reported together."""
 
     def __init__(self, name: str, problems: Iterable[Problem]) -> None:
-        """Keep the problems, in order of source and line, under the recipe's `name`."""
-        self.problems = sorted(problems, key=lambda p: (p.source, p.line or 0))
+        """Keep the problems, those of the file `name` first, then by source and line."""
+        self.name = name
+        self.problems = sorted(problems, key=lambda p: (p.source not in ("", name), p.source, p.line or 0))
+        super().__init__(self.render())
+
+    def render(self, dim: Callable[[str], str] = str) -> str:
+        """Return the report; `dim` marks what matters less (places) where the output can show it."""
         count = len(self.problems)
-        lines = [f"{name}: {count} problem{'s' if count != 1 else ''}"]
+        width = max([2, *(len(str(problem.line)) for problem in self.problems if problem.line)])
+        lines = [f"{self.name}: {count} problem{'s' if count != 1 else ''}"]
         for problem in self.problems:
-            lines += _render(problem, name)
-        super().__init__("\n".join(lines))
+            number = dim(f"{problem.line or '':>{width}}")
+            value = f" = {problem.value}" if problem.value else ""
+            place = dim(f"   [{problem.source}]") if problem.source not in ("", self.name) else ""
+            lines.append(f"  {number}  {problem.path}{value}{place}")
+            body = f"{problem.message}\n{problem.hint}".strip()
+            lines += [" " * (width + 4) + text for text in body.splitlines()]
+        return "\n".join(lines)
 
 
 class MotionError(MtrackError):
@@ -55,14 +68,6 @@ class CheckpointError(MtrackError):
 
 class NameProblem(MtrackError):  # noqa: N818  it is a Problem of a name, raised where no recipe path is known yet
     """A name (joint, body, sensor, field) that does not exist; the assembly adds the recipe path."""
-
-
-def _render(problem: Problem, name: str) -> list[str]:
-    place = problem.source if problem.source and problem.source != name else ""
-    line = "" if problem.line is None else str(problem.line)
-    head = f"  {line:>4}  {problem.path}" + (f"   [{place}]" if place else "")
-    body = [problem.message, *([problem.hint] if problem.hint else [])]
-    return [head, *(f"        {text}" for part in body for text in part.splitlines())]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,107 @@
+"""The command `mtrack`: its own commands and those of plugins, listed from metadata, imported when called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from importlib import metadata
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
+
+from mtrack.errors import MtrackError, RecipeError, did_you_mean
+from mtrack.registry import OWN, Entry, Registry
+from mtrack.source_help import ModuleSource
+
+_OWN_COMMANDS = {
+    "run": "mtrack.cli.run:run",
+    "list-plugins": "mtrack.cli.inspect:list_plugins",
+    "describe": "mtrack.cli.inspect:describe",
+    "check": "mtrack.cli.inspect:check",
+    "show": "mtrack.cli.show:show",
+}
+# Said outright, or typer imports pydantic to convert "--help was not given", which takes longer than a listing.
+_NO_HELP = {"help": False} | {name: {"help": False} for name in _OWN_COMMANDS}
+
+
+class Commands(TyperGroup):
+    """Commands known by name and help until one of them is called."""
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """Every command by name, those of the kernel first."""
+        own = {name: _own_entry(name, place) for name, place in _OWN_COMMANDS.items()}
+        return own | {entry.name: entry for entry in Registry.scan().commands if entry.name not in own}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(self.entries)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return something that has the name and the help of a command."""
+        entry = self.entries.get(cmd_name)
+        return None if entry is None else TyperCommand(cmd_name, help=entry.help or f"({entry.error or 'no help'})")
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Import the command that is called. Raises MtrackError where there is none of that name."""
+        name, *rest = args
+        own = _OWN_COMMANDS.get(name)
+        if own is not None:
+            return name, _loaded(Registry([], [], [], []), _own_entry(name, own)), rest
+        registry = Registry.scan()
+        if not any(name in (entry.name, entry.full_name) for entry in registry.commands):
+            remedy = did_you_mean(name, self.entries)
+            raise MtrackError(f"no command '{name}'. {remedy}   'mtrack --help' lists them")
+        return name, _loaded(registry, registry.find("cli", name)), rest
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def mtrack(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Train humanoid robots to track whole-body motion."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits 2 with a message for what the user can mend, with a traceback for what is a bug."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:
+        typer.echo(f"mtrack {metadata.version(OWN)}")
+        sys.exit(0)
+    try:
+        get_group(app).main(args=arguments, prog_name=OWN, default_map=_NO_HELP)
+    except RecipeError as error:
+        typer.echo(error.render(_dim), err=True)
+        sys.exit(2)
+    except MtrackError as error:
+        typer.echo(f"mtrack: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _dim(text: str) -> str:
+    is_plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
+    return text if is_plain else typer.style(text, dim=True)
+
+
+def _own_entry(name: str, place: str) -> Entry:
+    module, _, attribute = place.partition(":")
+    return Entry("cli", name, OWN, "", module, attribute, source=ModuleSource(module))
+
+
+def _loaded(registry: Registry, entry: Entry) -> Any:
+    """Return the command of a function, or the group of a typer app."""
+    target = registry.load(entry)
+    if isinstance(target, typer.Typer):
+        return get_group(target)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(entry.name, **getattr(target, "command_settings", {}))(target)
+    return get_command(single)

@@ -1,0 +1,66 @@
+"""Whether a class keeps the contract of its kind: made by @component, with the members of the kind's Protocol."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from mtrack import protocols
+from mtrack.fields import fields_of, params_of
+from mtrack.kinds import Kind
+
+_ROLES = ("param", "state", "scratch")
+
+
+def breaches(kind: Kind, target: object) -> list[str]:
+    """Return everything in which `target` breaks the contract of its kind, one phrase each."""
+    if not isinstance(target, type):
+        return [f"it is a {type(target).__name__}, not a class"]
+    if "__attrs_attrs__" not in vars(target):
+        return ["it is not made with @component"]
+    return [*_bad_fields(kind, target), *_bad_members(target, getattr(protocols, kind.protocol))]
+
+
+def _bad_fields(kind: Kind, cls: type) -> Iterator[str]:
+    with_role = {field.name for role in _ROLES for field in fields_of(cls, role)}
+    for field in attrs.fields(cls):
+        if field.name not in with_role:
+            yield f"field '{field.name}' is none of param(), state(), scratch()"
+    try:
+        params = params_of(cls)
+    except Exception as error:  # an annotation may evaluate to anything
+        yield f"annotations must be importable at run time: {error}"
+        return
+    for name in sorted(kind.keys & params.keys()):
+        yield f"parameter '{name}' bears the name of a key of the kernel"
+
+
+def _bad_members(cls: type, protocol: type) -> Iterator[str]:
+    for name in inspect.get_annotations(protocol):
+        if _member(cls, name) is None:
+            yield f"no attribute '{name}'"
+    for name, wanted in vars(protocol).items():
+        if not inspect.isfunction(wanted) or (name.startswith("_") and name != "__call__"):
+            continue
+        arguments = list(inspect.signature(wanted).parameters)
+        found = _member(cls, name)
+        if found is None:
+            yield f"no method {name}({', '.join(arguments[1:])})"
+        elif inspect.isfunction(found) and not _takes(found, len(arguments)):
+            yield f"{name} cannot be called with ({', '.join(arguments[1:])})"
+
+
+def _member(cls: type, name: str) -> Any:
+    """Return a member of a class or its bases, not of its metaclass: that would give `__call__` to every class."""
+    return next((vars(base)[name] for base in cls.__mro__[:-1] if name in vars(base)), None)
+
+
+def _takes(function: Any, count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError:
+        return False
+    return True

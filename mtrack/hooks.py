@@ -1,0 +1,95 @@
+"""Hooks: what an operator may watch of a run. They are told, they change no numbers, and they cannot stop it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from mtrack.errors import ComponentError, did_you_mean
+from mtrack.registry import Registry
+
+if TYPE_CHECKING:
+    from mtrack.metrics import Metrics
+
+PROJECT = "mtrack"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+_log = logging.getLogger(__name__)
+
+
+class Specifications:
+    """What can be watched. An implementation may leave out arguments it does not need."""
+
+    @hookspec
+    def run_started(self, directory: Path, manifest: Mapping[str, object]) -> None:
+        """Tell that a run begins, or goes on, in its directory."""
+
+    @hookspec
+    def phase_started(self, phase: str) -> None:
+        """Tell that a phase begins, or goes on."""
+
+    @hookspec
+    def iteration_ended(self, metrics: Metrics) -> None:
+        """Tell the figures of one iteration."""
+
+    @hookspec
+    def checkpoint_saved(self, path: Path) -> None:
+        """Tell that a checkpoint is safely on disk."""
+
+    @hookspec
+    def phase_ended(self, phase: str) -> None:
+        """Tell that a phase has all its frames."""
+
+    @hookspec
+    def run_ended(self, status: str) -> None:
+        """Tell how the run ended: `finished`, `interrupted` or `failed`."""
+
+
+class Hooks:
+    """The installed hooks of one run."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(Specifications)
+
+    @classmethod
+    def load(cls, registry: Registry, switches: Iterable[str] = ()) -> Hooks:
+        """Load every installed hook but those switched off by `no:NAME`; one that cannot be loaded is reported."""
+        hooks = cls()
+        known = {entry.name for entry in registry.hooks}
+        off = {switch.removeprefix("no:") for switch in switches}
+        for name in sorted(off - known):
+            _log.warning("no hook '%s' is installed, so none is switched off. %s", name, did_you_mean(name, known))
+        for entry in registry.hooks:
+            if entry.name not in off:
+                try:
+                    hooks.add(registry.load(entry), entry.full_name)
+                except ComponentError as error:
+                    _log.warning("%s; the run goes on without it", error)
+        return hooks
+
+    def add(self, plugin: Any, name: str) -> None:
+        """Add a hook: a module, an object, or a class to make one of. One that does not fit is reported and left out."""
+        try:
+            self._manager.register(plugin() if isinstance(plugin, type) else plugin, name)
+            self._manager.check_pending()
+        except Exception as error:
+            self._drop(name, "does not fit", error)
+
+    def call(self, event: str, **arguments: object) -> None:
+        """Tell every hook of an event. One that raises is reported once and not called again."""
+        for implementation in reversed(getattr(self._manager.hook, event).get_hookimpls()):
+            try:
+                implementation.function(*(arguments[name] for name in implementation.argnames))
+            except (Exception, SystemExit) as error:
+                self._drop(implementation.plugin_name, f"failed in {event}", error)
+
+    def _drop(self, name: str, what: str, error: BaseException) -> None:
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+        _log.warning("hook '%s' %s and is switched off: %s: %s", name, what, type(error).__name__, error)

@@ -1,0 +1,64 @@
+"""Where a result comes from: versions, machine, seed and hashes, for run directories, checkpoints and policies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mtrack.structure import Recipe
+
+_NUMERIC = ("torch", "mujoco", "numpy")
+
+
+def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
+    """Return what a result of this recipe depends on, JSON-able, with `more` added. No environment variable is read."""
+    slots = list(recipe.slots())
+    versions = {slot.entry.distribution: slot.entry.version for slot in slots}
+    return {
+        "mtrack": version_of("mtrack"),
+        "recipe": recipe.name,
+        "recipe_sha256": recipe_sha256(recipe),
+        "seed": recipe.seed,
+        "components": {slot.path: f"{slot.entry.full_name}=={slot.entry.version}" for slot in slots},
+        "distributions": dict(sorted((versions | {name: version_of(name) for name in _NUMERIC}).items())),
+        "machine": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cpu_count": os.cpu_count(),
+        },
+        **more,
+    }
+
+
+def recipe_sha256(recipe: Recipe) -> str:
+    """Return a hash of every value of a recipe, wherever it came from; the order of slots counts."""
+    return hashlib.sha256(json.dumps(recipe.table()).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of an installed distribution, or an empty string."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    """Return the model of the processor; only Linux keeps it in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,161 @@
+"""Reads the tables of a recipe into slots and settings, and collects everything that is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from mtrack.errors import ComponentError, NameProblem, Problem, did_you_mean
+from mtrack.fields import params_of
+from mtrack.kinds import Kind
+from mtrack.locate import KeyPath
+from mtrack.recipe import RecipeSource, dotted, value_at
+from mtrack.registry import Entry, Registry
+from mtrack.slots import SLOT_CLASSES, Slot
+from mtrack.toml_text import Table, inline
+from mtrack.values import Fields, describe_fields, structure_fields
+
+_SLOT_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_LONGEST_VALUE = 60  # characters of a wrong value that a report shows
+AUTO = "auto"
+
+
+class Reader:
+    """Reads one recipe."""
+
+    def __init__(self, source: RecipeSource, registry: Registry, waking: Collection[KeyPath] = ()) -> None:
+        """Read `source`; slots at the paths `waking` are read even where they are not enabled."""
+        self.source = source
+        self.registry = registry
+        self.problems: list[Problem] = []
+        self.dormant: dict[str, Slot] = {}
+        """Slots that are not enabled, but that a phase may enable."""
+        self._waking = waking
+
+    def problem(self, path: KeyPath, message: str, hint: str = "", *, with_value: bool = True) -> None:
+        """Note a problem at a path; where nothing is there, its place is that of the table around it."""
+        present = path
+        while present and self.source.layer(present) is None:
+            present = present[:-1]
+        place, line = self.source.origin(present)
+        value = value_at(self.source.data, path) if with_value else None
+        text = "" if value is None else inline(value)
+        shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+        self.problems.append(Problem(dotted(path), message, hint, place, line, shown))
+
+    def table(self, path: KeyPath) -> Table:
+        """Return the table at a path, an empty one where there is none."""
+        value = value_at(self.source.data, path)
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self.problem(path, "expected a table")
+        return {}
+
+    def fields(self, path: KeyPath, fields: Fields, table: Table, owner: str = "") -> dict[str, Any]:
+        """Return the values of fields from a table; unless `owner` is empty, the table may hold nothing else."""
+        values, flaws = structure_fields(fields, table, lambda name: self._directory((*path, name)))
+        for flaw in flaws:
+            self.problem((*path, *flaw.path), flaw.message, flaw.hint)
+        for key in table.keys() - fields.keys() if owner else ():
+            hint = f"{did_you_mean(key, fields)}   keys: {describe_fields(fields)}".strip()
+            self.problem((*path, key), f"unknown key '{key}' for {owner}", hint, with_value=False)
+        return values
+
+    def single(self, kind: Kind, default_use: str = "") -> Slot | None:
+        """Return the slot of a kind of which a recipe has one."""
+        path = (kind.table,)
+        if kind.table not in self.source.data and not default_use:
+            names = ", ".join(dict.fromkeys(entry.name for entry in self.registry.entries if entry.kind == kind.name))
+            self.problem(path, f"missing table [{kind.table}] with `use = ...`", f"installed: {names}")
+            return None
+        return self._slot(kind, path, self.table(path), default_use)
+
+    def slots(self, kind: Kind) -> dict[str, Any]:
+        """Return the enabled slots of a kind by name, or by group and name."""
+        return self._level(kind, (kind.table,), self.table((kind.table,)), kind.depth)
+
+    def _level(self, kind: Kind, path: KeyPath, table: Table, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, inner in table.items():
+            below = (*path, name)
+            if not isinstance(inner, dict):
+                levels = ".".join([kind.table, *("<group>", "<slot>")[-kind.depth :]])
+                self.problem(below, "expected a table", f"a {kind.name} is a table [{levels}]")
+            elif not _SLOT_NAME.fullmatch(name):
+                self.problem(below, "a name here may have letters, digits, _ and - only", with_value=False)
+            else:
+                read = self._level(kind, below, inner, depth - 1) if depth > 1 else self._enabled(kind, below, inner)
+                if read:
+                    found[name] = read
+        return found
+
+    def _enabled(self, kind: Kind, path: KeyPath, table: Table) -> Slot | None:
+        """Return a slot unless it is not enabled; then keep it apart if a phase may enable it."""
+        enabled = table.get("enabled", True)
+        if not isinstance(enabled, bool):
+            self.problem((*path, "enabled"), "expected true or false")
+        if enabled is not False:
+            return self._slot(kind, path, table, path[-1])
+        if path in self._waking:
+            problems, self.problems = self.problems, []
+            slot = self._slot(kind, path, table, path[-1])
+            if slot is not None and not self.problems:
+                self.dormant[slot.path] = slot
+            self.problems = problems  # those of the phase that enables it are reported when that is read
+        return None
+
+    def _slot(self, kind: Kind, path: KeyPath, table: Table, default_use: str) -> Slot | None:
+        before = len(self.problems)
+        slot_class = SLOT_CLASSES.get(kind.name, Slot)
+        kernel = params_of(slot_class)
+        own = self.fields(path, kernel, {key: value for key, value in table.items() if key in kernel})
+        entry, cls = self._component(kind, path, table, default_use)
+        if entry is None or cls is None:
+            return None
+        fields = params_of(cls)
+        given = {key: value for key, value in table.items() if key not in kind.keys}
+        for key in given.keys() - fields.keys():
+            remedy = did_you_mean(key, [*fields, *kind.keys])
+            hint = f"{remedy}   parameters: {describe_fields(fields) or 'none'}".strip()
+            self.problem((*path, key), f"unknown parameter '{key}' for {entry}", hint, with_value=False)
+        params = self.fields(path, fields, {key: value for key, value in given.items() if key in fields})
+        if len(self.problems) > before:
+            return None
+        use = table.get("use", default_use)
+        slot = slot_class(path=dotted(path), kind=kind.name, use=use, entry=entry, cls=cls, params=params, **own)
+        try:
+            slot.build()  # for checks across fields, which need them all
+        except Exception as error:  # a constructor of somebody else's
+            self.problem(path, f"{entry} does not accept these parameters: {error}", with_value=False)
+        return slot
+
+    def _component(self, kind: Kind, path: KeyPath, table: Table, default_use: str) -> tuple[Entry | None, type | None]:
+        use = table.get("use", default_use)
+        place = (*path, "use") if "use" in table else path
+        if not isinstance(use, str) or not use:
+            self.problem((*path, "use"), f"expected the name of a {kind.name}, in quotes")
+            return None, None
+        try:
+            entry = self.registry.find(kind.name, self._automatic() if (kind.name, use) == ("backend", AUTO) else use)
+            cls: type = self.registry.load(entry)
+        except (NameProblem, ComponentError) as error:
+            self.problem(place, str(error), with_value="use" in table)
+            return None, None
+        return entry, cls
+
+    def _automatic(self) -> str:
+        """Return the backend that `auto` means here: the one for the GPU where it is installed and there is one."""
+        gpu = "mujoco_warp"
+        is_installed = any((entry.kind, entry.name) == ("backend", gpu) for entry in self.registry.entries)
+        if is_installed and self.source.data.get("device", AUTO) != "cpu":
+            import torch  # noqa: PLC0415  slow, and rarely needed here
+
+            if torch.cuda.is_available():
+                return gpu
+        return "mujoco"
+
+    def _directory(self, path: KeyPath) -> Path:
+        layer = self.source.layer(path)
+        return self.source.directory if layer is None else layer.directory

@@ -1,0 +1,266 @@
+"""Recipes as text: find the file, follow `extends`, lay `--set` over it, merge, and remember what came from where."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import attrs
+import tomli
+
+from mtrack.errors import MtrackError, Problem, RecipeError, did_you_mean
+from mtrack.locate import KeyPath, key_lines
+
+_MAX_BYTES = 256 * 1024
+_MAX_CHAIN = 32
+_PART = r"""(?:"[^"\n]*"|'[^'\n]*'|(?<![\w-])[\w-]++)"""
+_DEEP_KEY = re.compile(rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{31}}")  # the parser needs minutes for very deep keys
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+COMMAND_LINE = "--set"
+
+
+@attrs.frozen(slots=False, eq=False)
+class Layer:
+    """One file, or the command line, or the `set` of a phase."""
+
+    name: str
+    """As messages call it."""
+    data: dict[str, Any]
+    directory: Path
+    """What paths in it are relative to."""
+    text: str = ""
+    at: int | None = None
+    """Line of everything in it, where it is a part of one statement."""
+
+    @cached_property
+    def _lines(self) -> dict[KeyPath, int]:
+        return key_lines(self.text)
+
+    def line(self, path: KeyPath) -> int | None:
+        """Return the line of a key, where it is known."""
+        return self.at or self._lines.get(path)
+
+
+@attrs.frozen(slots=False, eq=False)
+class RecipeSource:
+    """A recipe before it is checked: its layers, the most basic first."""
+
+    name: str
+    """As the user called it."""
+    directory: Path
+    layers: tuple[Layer, ...]
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """All layers merged: tables merge, anything else replaces; keys keep the place of their first appearance."""
+        merged: dict[str, Any] = {}
+        for layer in self.layers:
+            merged = merge(merged, layer.data)
+        return {key: value for key, value in merged.items() if key != "extends"}
+
+    def origin(self, path: str | KeyPath) -> tuple[str, int | None]:
+        """Return where a value was set: source, and line where it is known."""
+        keys = split_path(path)
+        layer = self.layer(keys)
+        return (self.name, None) if layer is None else (layer.name, layer.line(keys))
+
+    def layer(self, path: KeyPath) -> Layer | None:
+        """Return the layer that set a value: the last that has it."""
+        return next((layer for layer in reversed(self.layers) if has(layer.data, path)), None)
+
+    def with_layers(self, layers: Sequence[Layer]) -> RecipeSource:
+        """Return this source with further layers over it."""
+        return attrs.evolve(self, layers=(*self.layers, *layers))
+
+
+def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RecipeSource:
+    """Read a recipe by path, or by name where no such file exists, with `key=value` overrides over it.
+
+    Raises MtrackError or RecipeError; never anything else, whatever the file holds.
+    """
+    path = main = _find(str(name_or_path))
+    layers: list[Layer] = []
+    chain = [path.resolve()]
+    while True:
+        layers.insert(0, _read(path))
+        base = layers[0].data.get("extends")
+        if base is None:
+            break
+        path = _base(base, layers[0])
+        if path.resolve() in chain or len(chain) >= _MAX_CHAIN:
+            names = " -> ".join(_display(link) for link in [*chain, path.resolve()])
+            raise _problem(layers[0], "extends", f"the chain of recipes comes back to itself: {names}")
+        chain.append(path.resolve())
+    layers += [_override(text) for text in overrides]
+    return RecipeSource(_display(main), chain[0].parent, tuple(layers))
+
+
+def recipe_folders() -> list[Path]:
+    """Return the folders of recipes that come with mtrack: of the checkout, else of the installed distribution."""
+    checkout = Path(__file__).parents[1]
+    if (checkout / "pyproject.toml").is_file() and (checkout / "recipes").is_dir():
+        return [checkout / "recipes"]
+    try:
+        files = metadata.files("mtrack") or []
+    except metadata.PackageNotFoundError:
+        return []
+    parts = ("share", "mtrack", "recipes")
+    installed = [Path(str(file.locate())).resolve().parent for file in files if file.parts[-4:-1] == parts]
+    return installed[:1]
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` laid over it; tables merge, anything else replaces."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
+    return merged
+
+
+def has(data: Any, path: KeyPath) -> bool:
+    """Return whether nested tables have a value at a path."""
+    for key in path:
+        if not isinstance(data, dict) or key not in data:
+            return False
+        data = data[key]
+    return True
+
+
+def value_at(data: Any, path: KeyPath) -> Any:
+    """Return the value at a path in tables and arrays, or None."""
+    for key in path:
+        if isinstance(data, dict):
+            data = data.get(key)
+        elif isinstance(data, list) and key.isdigit() and int(key) < len(data):
+            data = data[int(key)]
+        else:
+            return None
+    return data
+
+
+def nested(path: KeyPath, value: Any) -> dict[str, Any]:
+    """Return tables in tables with one value at a path, which has at least one key."""
+    for key in reversed(path):
+        value = {key: value}
+    return dict(value)
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a path as recipes write it."""
+    return ".".join(key if _BARE_KEY.fullmatch(key) else f'"{key}"' for key in path)
+
+
+def split_path(path: str | KeyPath) -> KeyPath:
+    """Return the keys of a dotted path, quoted ones included. Raises MtrackError where it is none."""
+    if not isinstance(path, str):
+        return path
+    try:
+        data: Any = _parse(f"{path} = 0")
+    except ValueError:
+        data = {}
+    keys: list[str] = []
+    while isinstance(data, dict) and len(data) == 1:
+        ((key, data),) = data.items()
+        keys.append(key)
+    if data != 0:
+        raise MtrackError(f"'{path}' is not a dotted key")
+    return tuple(keys)
+
+
+def _find(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    known = {
+        file.relative_to(folder).with_suffix("").as_posix(): file
+        for folder in recipe_folders()
+        for file in folder.rglob("*.toml")
+    }
+    wanted = name.removesuffix(".toml")
+    if wanted in known:
+        return known[wanted]
+    names = sorted(name for name in known if "/" not in name)
+    raise MtrackError(f"no recipe '{name}'. {did_you_mean(wanted, names)}\n  recipes: {', '.join(names)}")
+
+
+def _base(base: object, layer: Layer) -> Path:
+    """Return the file a layer extends: beside its own file, or among the recipes that come with mtrack."""
+    if not isinstance(base, str):
+        raise _problem(layer, "extends", "expected the path of one recipe, in quotes")
+    places = [layer.directory / Path(base).expanduser(), *(folder / base for folder in recipe_folders())]
+    for path in places:
+        if path.is_file():
+            return path
+    raise _problem(layer, "extends", f"no such file: {places[0]}")
+
+
+def _read(path: Path) -> Layer:
+    layer = Layer(_display(path), {}, path.resolve().parent)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
+        if len(raw) > _MAX_BYTES:
+            raise ValueError(f"larger than {_MAX_BYTES // 1024} KiB: this is no recipe")
+        text = raw.decode("utf-8-sig")
+        return attrs.evolve(layer, data=_parse(text), text=text)
+    except OSError as error:
+        raise MtrackError(f"{layer.name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise _problem(layer, "", "not UTF-8 text", line) from error
+    except ValueError as error:
+        message = getattr(error, "msg", str(error))
+        raise _problem(layer, "", message, getattr(error, "lineno", None)) from error
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises ValueError for everything that is wrong with it, soon."""
+    deep = _DEEP_KEY.search(text)
+    if deep is not None:
+        raise ValueError(f"a key of more than 31 parts in line {text[: deep.start()].count(chr(10)) + 1}")
+    try:
+        return tomli.loads(text)
+    except RecursionError:
+        raise ValueError("tables or arrays are nested too deeply") from None
+
+
+def _override(text: str) -> Layer:
+    """Return the layer of one `key=value`; a value that is no TOML is taken as a string: `device=cpu`."""
+    key, equals, written = text.partition("=")
+    try:
+        path = split_path(key.strip())
+        value = _value(written.strip())
+    except (MtrackError, ValueError) as error:
+        raise MtrackError(f"{COMMAND_LINE} {text}: {error}") from None
+    if not equals:
+        raise MtrackError(f"{COMMAND_LINE} {text}: expected KEY=VALUE, e.g. {COMMAND_LINE} num_envs=64")
+    return Layer(COMMAND_LINE, nested(path, value), Path.cwd())
+
+
+def _value(written: str) -> Any:
+    try:
+        parsed = _parse(f"value = {written}")
+    except ValueError:
+        if not written or written[0] in "[{\"'" or "\n" in written:
+            raise
+        return written
+    if list(parsed) != ["value"]:
+        raise ValueError("one value is wanted")
+    return parsed["value"]
+
+
+def _problem(layer: Layer, path: str, message: str, line: int | None = None) -> RecipeError:
+    line = line or (layer.line(split_path(path)) if path else None)
+    return RecipeError(layer.name, [Problem(path or "syntax", message, source=layer.name, line=line)])
+
+
+def _display(path: Path) -> str:
+    """Return a path as short as it can be said from the working directory."""
+    full, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100  links keep the name the user gave them
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

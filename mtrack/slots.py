@@ -1,0 +1,108 @@
+"""What a checked recipe is made of: a slot for each component, with the keys the kernel owns there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from mtrack.fields import non_negative, param, positive
+from mtrack.registry import Entry
+from mtrack.schedule import Schedule
+
+
+def _history(instance: object, attribute: attrs.Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
+    if any(steps < 0 for steps in value) or len(set(value)) != len(value):
+        raise ValueError("expected different numbers of steps back, 0 being the present")
+
+
+@attrs.frozen(kw_only=True)
+class Slot:
+    """A component as a recipe uses it."""
+
+    path: str
+    """Dotted path of its table: `rewards.tracking.root_pos`."""
+    kind: str
+    use: str
+    """As the recipe names it."""
+    entry: Entry
+    cls: type
+    params: dict[str, Any]
+    """Every parameter, defaults included, of its annotated type."""
+
+    def build(self) -> Any:
+        """Return a new component with these parameters."""
+        return self.cls(**self.params)
+
+
+@attrs.frozen(kw_only=True)
+class ObservationSlot(Slot):
+    """One term of an observation group."""
+
+    noise: float = param(default=0.0, validator=non_negative)
+    """Standard deviation of the noise on each column [the observation's unit]."""
+    history: tuple[int, ...] = param(default=(), validator=_history)
+    """Steps back of the values given, 0 being the present; empty for the present value alone."""
+
+
+@attrs.frozen(kw_only=True)
+class RewardSlot(Slot):
+    """One term of a reward group."""
+
+    weight: float = param(default=1.0)
+    """Factor of the term."""
+
+
+@attrs.frozen(kw_only=True)
+class TerminationSlot(Slot):
+    """One reason to end an episode."""
+
+    grace_steps: int = param(default=0, validator=non_negative)
+    """Control steps at the start of an episode in which the reason does not count."""
+
+
+@attrs.frozen(kw_only=True)
+class MotionSlot(Slot):
+    """One source of clips."""
+
+    weight: float = param(default=1.0, validator=positive)
+    """Share in the drawing of clips, relative to the other sources."""
+
+
+@attrs.frozen(kw_only=True)
+class PhaseSlot(Slot):
+    """One phase of a run."""
+
+    frames: int = param(validator=positive)
+    """Environment steps of the phase, all environments and processes together."""
+    train_every: int = param(default=32, validator=positive)
+    """Control steps of each environment between updates."""
+    set: dict[str, Any] = param(factory=dict)  # noqa: RUF009  an attrs field
+    """Recipe keys that are different in this phase."""
+
+
+@attrs.frozen(kw_only=True)
+class RewardGroup:
+    """Settings of one group of rewards."""
+
+    scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
+    """Factor of the whole group, a number or a schedule."""
+
+
+@attrs.frozen(kw_only=True)
+class RunSettings:
+    """What a run keeps."""
+
+    checkpoint_every: int = param(default=50, validator=positive)
+    """Iterations between checkpoints."""
+    keep: int = param(default=3, validator=positive)
+    """Checkpoints kept, besides those at the end of each phase."""
+
+
+SLOT_CLASSES: dict[str, type[Slot]] = {
+    "observation": ObservationSlot,
+    "reward": RewardSlot,
+    "termination": TerminationSlot,
+    "motion": MotionSlot,
+    "phase": PhaseSlot,
+}

@@ -1,0 +1,217 @@
+"""A recipe with every key checked: names found, components imported, parameters of the right type and within bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from mtrack.errors import Problem, RecipeError, did_you_mean
+from mtrack.fields import non_negative, param, params_of, positive
+from mtrack.kinds import KINDS
+from mtrack.locate import KeyPath
+from mtrack.phase_set import in_phase, touched_slots, wrong_keys
+from mtrack.reader import AUTO, Reader
+from mtrack.recipe import RecipeSource, split_path, value_at
+from mtrack.registry import Registry
+from mtrack.schedule import Schedule
+from mtrack.slots import (
+    MotionSlot,
+    ObservationSlot,
+    PhaseSlot,
+    RewardGroup,
+    RewardSlot,
+    RunSettings,
+    Slot,
+    TerminationSlot,
+)
+from mtrack.toml_text import Table, plain, to_toml
+
+__all__ = [
+    "MotionSlot",
+    "ObservationSlot",
+    "PhaseSlot",
+    "Recipe",
+    "RewardGroup",
+    "RewardSlot",
+    "RunSettings",
+    "Slot",
+    "TerminationSlot",
+    "check_recipe",
+]
+
+_TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
+_DEPTHS = {"run": 0, "reward_groups": 1} | {table: kind.depth for table, kind in _TABLES.items()}
+
+
+def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise ValueError('expected "auto", "cpu", "cuda" or e.g. "cuda:1"')
+
+
+@attrs.frozen(kw_only=True)
+class Recipe:
+    """A checked recipe, as it is outside of any phase or (from `for_phase`) in one."""
+
+    source: RecipeSource = attrs.field(eq=False, repr=False)
+    registry: Registry = attrs.field(eq=False, repr=False)
+    seed: int = param(default=0, validator=non_negative)
+    """Seed of everything that is drawn at random."""
+    num_envs: int = param(default=256, validator=positive)
+    """Environments of each process."""
+    device: str = param(default=AUTO, validator=_device)
+    """Where tensors live: `auto`, `cpu`, `cuda`, `cuda:1`."""
+    control_dt: float = param(default=0.02, validator=positive)
+    """Time between actions [s]."""
+    physics_dt: float = param(default=0.005, validator=positive)
+    """Time step of the simulation [s]; `control_dt` is a multiple of it."""
+    max_episode_steps: int = param(default=1000, validator=positive)
+    """Control steps after which an episode is truncated."""
+    run: RunSettings
+    robot: Slot
+    backend: Slot
+    command: Slot
+    action: Slot
+    agent: Slot
+    observations: dict[str, dict[str, ObservationSlot]]
+    rewards: dict[str, dict[str, RewardSlot]]
+    reward_groups: dict[str, RewardGroup]
+    terminations: dict[str, TerminationSlot]
+    randomizations: dict[str, Slot]
+    motions: dict[str, MotionSlot]
+    loggers: dict[str, Slot]
+    metrics: dict[str, Slot]
+    phases: dict[str, PhaseSlot]
+    dormant: dict[str, Slot] = attrs.field(factory=dict)
+    """Slots that are not enabled, but that a phase may enable, by path."""
+
+    @property
+    def name(self) -> str:
+        """The recipe as the user called it."""
+        return self.source.name
+
+    def slots(self) -> Iterator[Slot]:
+        """Yield every enabled slot."""
+        for table, kind in _TABLES.items():
+            value: Any = getattr(self, table)
+            groups = [{"": value}] if kind.depth == 0 else [value] if kind.depth == 1 else list(value.values())
+            for group in groups:
+                yield from group.values()
+
+    def reward_scale(self, group: str) -> Schedule:
+        """Return the factor of a reward group."""
+        return self.reward_groups.get(group, RewardGroup()).scale
+
+    def for_phase(self, name: str) -> Recipe:
+        """Return the recipe as it is in a phase, its `set` applied."""
+        recipe, problems = _read(in_phase(self.source, name), self.registry)
+        if recipe is None:
+            raise RecipeError(self.name, problems)
+        return recipe
+
+    def table(self) -> Table:
+        """Return the whole recipe as TOML would give it, defaults included, paths absolute."""
+        table = self._table()
+        for name, phase in self.phases.items():
+            if phase.set:
+                absolute = self.for_phase(name)._table()
+                changed = {key: value_at(absolute, split_path(key)) for key in phase.set}
+                table["phases"][name]["set"] = {
+                    key: phase.set[key] if value is None else value for key, value in changed.items()
+                }
+        return table
+
+    def resolved_toml(self) -> str:
+        """Return one TOML text that gives an equal recipe by itself; comments say where values are from."""
+        return to_toml(self.table(), _DEPTHS, self._origin)
+
+    def _origin(self, path: KeyPath) -> str:
+        layer = self.source.layer(path)
+        if layer is None:
+            return "" if path[-1] == "use" else "default"
+        line = layer.line(path)
+        return f"{layer.name}:{line}" if line else layer.name
+
+    def _table(self) -> Table:
+        by_path = {slot.path: slot for slot in self.slots()} | self.dormant
+        table: Table = {name: plain(getattr(self, name)) for name in params_of(Recipe)}
+        table["run"] = plain(self.run)
+        for name, kind in _TABLES.items():
+            table[name] = self._slot_tables(by_path, (name,), self.source.data.get(name, {}), kind.depth)
+            if name == "rewards":
+                table["reward_groups"] = plain(self.reward_groups)
+        return {name: value for name, value in table.items() if value != {}}
+
+    def _slot_tables(self, by_path: dict[str, Slot], path: KeyPath, data: Table, depth: int) -> Table:
+        """Return the tables of slots in the order in which the source has them."""
+        if depth > 0:
+            below = {name: self._slot_tables(by_path, (*path, name), inner, depth - 1) for name, inner in data.items()}
+            return {name: table for name, table in below.items() if table}
+        slot = by_path.get(".".join(path))
+        if slot is None:
+            return {}
+        asleep = {"enabled": False} if slot.path in self.dormant else {}
+        kernel = {name: plain(getattr(slot, name)) for name in params_of(type(slot))}
+        values = {name: plain(value) for name, value in slot.params.items()}
+        return {"use": slot.use, **asleep, **{k: v for k, v in (kernel | values).items() if v is not None}}
+
+
+def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
+    """Check every key of a recipe, in each of its phases. Raises RecipeError with all problems."""
+    recipe, problems = _read(source, registry)
+    known = {(problem.path, problem.message) for problem in problems}
+    phases = source.data.get("phases")
+    for name in phases if isinstance(phases, dict) else ():
+        _, in_this = _read(in_phase(source, name), registry)
+        new = [problem for problem in in_this if (problem.path, problem.message) not in known]
+        problems += [attrs.evolve(problem, path=f"phases.{name}.set.{problem.path}") for problem in new]
+    if recipe is None or problems:
+        raise RecipeError(source.name, problems)
+    return recipe
+
+
+def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list[Problem]]:
+    """Return the recipe of a source, or None and its problems."""
+    reader = Reader(source, registry, touched_slots(source))
+    data = source.data
+    settings = params_of(Recipe)
+    known = [*settings, *_DEPTHS, "extends"]
+    for key in data.keys() - set(known):
+        reader.problem((key,), f"unknown key '{key}'", did_you_mean(key, known), with_value=False)
+    values = reader.fields((), settings, {key: value for key, value in data.items() if key in settings})
+    if "control_dt" in values and "physics_dt" in values:
+        substeps = values["control_dt"] / values["physics_dt"]
+        if substeps < 0.5 or abs(substeps - round(substeps)) > 1e-6:
+            reader.problem(("control_dt",), f"expected a multiple of physics_dt ({values['physics_dt']})")
+    run = reader.fields(("run",), params_of(RunSettings), reader.table(("run",)), "[run]")
+    groups = _reward_groups(reader)
+    for name in reader.table(("phases",)):
+        for key, message in wrong_keys(source, name):
+            reader.problem(("phases", name, "set", key), message)
+    slots: dict[str, Any] = {
+        table: reader.single(kind, AUTO if table == "backend" else "") if kind.depth == 0 else reader.slots(kind)
+        for table, kind in _TABLES.items()
+    }
+    for table in ("observations", "phases"):
+        if not slots[table] and not reader.table((table,)):
+            reader.problem((table,), f"a recipe needs at least one of its {table}")
+    if reader.problems:
+        return None, reader.problems
+    groups |= {name: RewardGroup() for name in slots["rewards"] if name not in groups}
+    values |= slots | {"run": RunSettings(**run), "reward_groups": groups}
+    return Recipe(source=source, registry=registry, dormant=reader.dormant, **values), []
+
+
+def _reward_groups(reader: Reader) -> dict[str, RewardGroup]:
+    groups: dict[str, RewardGroup] = {}
+    rewards = reader.table(("rewards",))
+    for name in reader.table(("reward_groups",)):
+        path = ("reward_groups", name)
+        values = reader.fields(path, params_of(RewardGroup), reader.table(path), "a reward group")
+        if name not in rewards:
+            reader.problem(path, f"no rewards in a group '{name}'", did_you_mean(name, rewards), with_value=False)
+        if values:
+            groups[name] = RewardGroup(**values)
+    return groups
