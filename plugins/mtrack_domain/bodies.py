@@ -89,14 +89,10 @@ class BaseMass:
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem; MtrackError where a body would weigh nothing."""
         self.scene = scene
-        names = expand(scene.model, self.bodies)
-        self.elements = scene.backend.element("body", names)
-        masses = scene.backend.nominal("body_mass")[self.elements].tolist()
-        for name, mass in zip(names, masses, strict=True):
-            if mass + self.load[0] <= 0.0:
-                raise MtrackError(
-                    f"base_mass: '{name}' weighs {mass:.3g} kg, a load of {self.load[0]} kg leaves nothing"
-                )
+        self.elements = scene.backend.element("body", expand(scene.model, self.bodies))
+        lightest = float(scene.backend.nominal("body_mass")[self.elements].min())
+        if lightest + self.load[0] <= 0.0:
+            raise MtrackError(f"base_mass: a load of {self.load[0]} kg leaves nothing of a body of {lightest:.3g} kg")
 
     def startup(self) -> None:
         """Draw for every environment."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from support.scenes import random_scene
 
+from mtrack.errors import NameProblem
 from mtrack.protocols import ContactSensor, PhysicsPlan, Requires, Resets, StartState, Startup
 from mtrack.scene import Scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
@@ -161,3 +162,15 @@ def test_dynamics_tell_what_was_drawn() -> None:
     assert ((mass - 1.0).abs() < 0.1).all() and mass.unique().numel() == 2 * N
     assert (com == 0.0).all()
     assert ((gains - 1.0).abs() <= 0.2).all() and gains.std() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        (BodyMass(bodies=("torsoo",)), "torso"),
+        (MotorGains(joints=("left_nee_joint",)), "did you mean 'left_knee_joint'"),
+    ],
+)
+def test_names_the_robot_does_not_have_are_refused(term: Any, message: str) -> None:
+    with pytest.raises(NameProblem, match=message):
+        world(term)
