@@ -1,1 +1,1 @@
-"""mtrack plugin: dev."""
+"""Developers' tools: doctor and bench."""

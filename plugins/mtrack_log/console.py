@@ -34,11 +34,10 @@ class Console:
     shown: float = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """Say where the run's files are; the display opens with the first iteration."""
+        """Note the time; the display opens with the first iteration."""
         self.directory = directory
         self.started = time.monotonic()
         self.last = None
-        _write(f"run directory {directory}")
 
     def log(self, metrics: Metrics) -> None:
         """Show an iteration, unless the last one was shown a moment ago."""

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mtrack.errors import MtrackError
 from mtrack.fields import component, param, positive, scratch
 from mtrack.metrics import Metrics
 from mtrack_log.flat import flat
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+
+class Writer(Protocol):
+    """What is used of torch's SummaryWriter, which is imported only when it is needed."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Add a point."""
+        ...
+
+    def close(self) -> None:
+        """Write everything and close."""
+        ...
 
 
 @component
@@ -23,7 +32,7 @@ class TensorBoard:
     """Longest time a figure waits in memory [s]."""
 
     directory: Path | None = scratch()
-    writer: SummaryWriter | None = scratch()
+    writer: Writer | None = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
         """See that TensorBoard is there. Raises MtrackError."""
@@ -48,7 +57,7 @@ class TensorBoard:
             self.writer.close()
             self.writer = None
 
-    def _open(self, frames: int) -> SummaryWriter:
+    def _open(self, frames: int) -> Writer:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  as in start
 
         # purge_step hides what an earlier process wrote from here on: iterations that a resume does again

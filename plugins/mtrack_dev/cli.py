@@ -1,0 +1,42 @@
+"""`mtrack doctor` and `mtrack bench`. Imports what is heavy only inside commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_EXIT_BROKEN = 1
+
+
+def doctor(
+    run_dir: Annotated[Path, typer.Option(help="Where runs will be kept: is there room, may it be written?")] = Path(
+        "runs"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check installation, plugins and machine; each finding comes with its remedy."""
+    import attrs  # noqa: PLC0415
+
+    from mtrack_dev.doctor import examine, report  # noqa: PLC0415
+
+    findings = examine(run_dir)
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(finding) for finding in findings], indent=2))
+    else:
+        typer.echo("\n".join(report(findings)))
+    if any(finding.status == "broken" for finding in findings):
+        raise typer.Exit(_EXIT_BROKEN)
+
+
+def bench(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure how fast a recipe runs here, part by part, against what the hardware allows."""
+    from mtrack_dev.bench import run_bench  # noqa: PLC0415
+
+    run_bench(recipe, overrides=set_ or [], as_json=as_json)

@@ -1,0 +1,176 @@
+"""The doctor's look at Python, packages, entry points and plugins."""
+
+from __future__ import annotations
+
+import configparser
+import operator
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+import mtrack
+from mtrack.errors import ComponentError
+from mtrack.registry import Registry
+from mtrack_dev.finding import Finding
+
+_REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]"'
+_KNOWN_BAD = {("mujoco", "4.0.0"): "its sparse Cholesky factor is wrong: simulations diverge"}
+_OLDEST_PYTHON = (3, 11)
+_OPERATORS = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def find_checkout() -> Path | None:
+    """Return the folder of the source checkout mtrack is imported from; None if it is installed from a wheel."""
+    root = Path(mtrack.__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").exists() else None
+
+
+def python() -> Iterator[Finding]:
+    """Check the version of Python."""
+    is_old = sys.version_info < _OLDEST_PYTHON
+    remedy = "make a virtual environment with Python 3.11 or later" if is_old else ""
+    yield Finding("broken" if is_old else "ok", "python", f"{platform.python_version()} ({sys.executable})", remedy)
+
+
+def packages(checkout: Path | None) -> Iterator[Finding]:
+    """Check each dependency against what mtrack requires, what is known to be bad, and what was tested."""
+    tested = _constraints(checkout)
+    for name, conditions in _requirements():
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield Finding("broken", name, "not installed", f'python -m pip install "{name}{conditions}"')
+            continue
+        reason = _KNOWN_BAD.get((name, version), "" if _fits(version, conditions) else f"mtrack needs {conditions}")
+        pinned = tested.get(name, version)
+        public = version.partition("+")[0]  # 2.13.0+cpu is a build of 2.13.0
+        if reason:
+            yield Finding("broken", name, f"{version}: {reason}", f'python -m pip install "{name}{conditions}"')
+        elif pinned != public:
+            remedy = f"python -m pip install {name}=={pinned}   (for results that can be repeated)"
+            yield Finding("note", name, f"{version}, tested with {pinned}", remedy)
+        else:
+            yield Finding("ok", name, version)
+
+
+def entry_points(checkout: Path | None) -> Iterator[Finding]:
+    """Check that what is installed announces what the checkout's pyproject.toml says, and that nothing shadows it."""
+    if checkout is None:
+        yield Finding("ok", "entry points", "installed from a wheel")
+        return
+    declared = _declared(checkout / "pyproject.toml")
+    installed = {
+        (point.group, point.name, point.value)
+        for distribution in metadata.distributions(name="mtrack")
+        if distribution.read_text("METADATA") is not None  # a dist-info; an egg-info has PKG-INFO
+        for point in distribution.entry_points
+    }
+    if not installed:
+        yield Finding("broken", "entry points", "mtrack is imported from a checkout but not installed", _REINSTALL)
+    elif lacking := declared - installed:
+        names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in lacking)
+        yield Finding("broken", "entry points", f"in pyproject.toml, not installed: {names}", _REINSTALL)
+    elif surplus := {point for point in installed if point[0].startswith("mtrack.")} - declared:
+        names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in surplus)
+        yield Finding("broken", "entry points", f"installed, no longer in pyproject.toml: {names}", _REINSTALL)
+    else:
+        yield Finding("ok", "entry points", f"{len(declared)}, all installed")
+    for folder in sorted(checkout.glob("*.egg-info")):
+        if _points_of(folder / "entry_points.txt") != declared:
+            message = f"{folder} is stale, and shadows what is installed when Python runs in that folder"
+            yield Finding("broken", "entry points", message, f"rm -r '{folder}' and then {_REINSTALL}")
+
+
+def plugins() -> Iterator[Finding]:
+    """Import every component, hook and command, and check its contract."""
+    registry = Registry.scan()
+    for problem in registry.problems:
+        yield Finding("broken", "plugins", problem, "repair or uninstall that package")
+    entries = [*registry.entries, *registry.hooks, *registry.commands]
+    sound = 0
+    for entry in entries:
+        if entry.refusal:
+            remedy = f"allow it in MTRACK_PLUGINS, or repair {entry.distribution}"
+            yield Finding("note", "plugins", f"{entry}: {entry.refusal}", remedy)
+            continue
+        try:
+            registry.load(entry)
+            sound += 1
+        except ComponentError as error:
+            yield Finding("broken", "plugins", str(error), f"repair, upgrade or uninstall {entry.distribution}")
+    homes = sorted({entry.distribution for entry in entries})
+    yield Finding("ok", "plugins", f"{sound} of {len(entries)} usable, from {', '.join(homes)}")
+
+
+def extras() -> Iterator[Finding]:
+    """See which optional packages are there."""
+    for name in ("tensorboard", "wandb"):
+        if util.find_spec(name):
+            yield Finding("ok", name, metadata.version(name))
+        else:
+            remedy = f"python -m pip install \"mtrack[{name}]\", if you want the logger '{name}'"
+            yield Finding("note", name, "not installed", remedy)
+
+
+def _requirements() -> Iterator[tuple[str, str]]:
+    """Yield name and conditions (`>=3.17,!=4.0.0`) of every dependency that is no extra."""
+    for line in metadata.requires("mtrack") or ():
+        requirement, _, marker = line.partition(";")
+        match = re.match(r"\s*([\w.-]+)\s*(.*)", requirement)
+        if match and "extra" not in marker:
+            yield match[1], match[2].strip().replace(" ", "")
+
+
+def _fits(version: str, conditions: str) -> bool:
+    have = _numbers(version)
+    pairs = re.findall(r"(>=|<=|==|!=|>|<)([\w.]+)", conditions)
+    return all(_OPERATORS[sign](have, _numbers(wanted)) for sign, wanted in pairs)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the release numbers, without trailing zeros: 2.13.0+cpu and 2.13 are the same."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    numbers = [int(part) for part in match[0].split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _constraints(checkout: Path | None) -> dict[str, str]:
+    file = checkout / "constraints.txt" if checkout else None
+    if file is None or not file.exists():
+        return {}
+    return dict(re.findall(r"^([\w.-]+)==([^\s#]+)", file.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _declared(pyproject: Path) -> set[tuple[str, str, str]]:
+    project: dict[str, Any] = tomli.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    groups: dict[str, dict[str, str]] = project.get("entry-points", {})
+    return {(group, name, value) for group, points in groups.items() for name, value in points.items()}
+
+
+def _points_of(file: Path) -> set[tuple[str, str, str]]:
+    """Return the entry points of an egg-info, the console scripts left out."""
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
+    parser.read(file, encoding="utf-8")
+    groups = [group for group in parser.sections() if group.startswith("mtrack.")]
+    return {(group, name, value) for group in groups for name, value in parser.items(group)}
+
+
+def _some(names: Iterator[str], most: int = 5) -> str:
+    known = sorted(names)
+    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

@@ -1,0 +1,146 @@
+"""The doctor finds what is broken, says what to do, and never fails itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from importlib import metadata, util
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mtrack_dev import cli, installation, machine
+from mtrack_dev.doctor import examine, report
+from mtrack_dev.finding import Finding
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def found(findings: object, status: str) -> str:
+    return "\n".join(f"{f.subject}: {f.message} -> {f.remedy}" for f in findings if f.status == status)  # type: ignore[attr-defined]
+
+
+def test_a_sound_installation_has_nothing_broken(tmp_path: Path) -> None:
+    assert found(examine(tmp_path), "broken") == ""
+
+
+def test_the_version_of_mujoco_that_diverges_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "4.0.0" if name == "mujoco" else real(name))
+    assert "mujoco: 4.0.0: its sparse Cholesky factor is wrong" in found(installation.packages(ROOT), "broken")
+
+
+@pytest.mark.parametrize(("version", "status"), [("2.9.1", "broken"), ("2.14.0", "note"), ("2.13.0+cpu", "ok")])
+def test_versions_are_compared_with_what_is_needed_and_what_was_tested(
+    monkeypatch: pytest.MonkeyPatch, version: str, status: str
+) -> None:
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: version if name == "torch" else real(name))
+    assert "torch: " in found(installation.packages(ROOT), status)
+
+
+def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert 'python -m pip install "torch>=2.11"' in found(installation.packages(None), "broken")
+
+
+def checkout(tmp_path: Path, more: str = "", less: str = "") -> Path:
+    """Return a copy of this checkout's metadata with an entry point added or taken away."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert less in text
+    text = text.replace(less, "") + more
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_an_entry_point_that_is_not_installed_asks_for_a_reinstall(tmp_path: Path) -> None:
+    root = checkout(tmp_path, more='\n[project.entry-points."mtrack.hooks"]\nnews = "mtrack_log.news:News"\n')
+    broken = found(installation.entry_points(root), "broken")
+    assert "not installed: hooks news" in broken
+    assert "pip install -c constraints.txt -e" in broken
+
+
+def test_an_entry_point_that_was_removed_asks_for_a_reinstall(tmp_path: Path) -> None:
+    root = checkout(tmp_path, less='jsonl = "mtrack_log.jsonl:Jsonl"\n')
+    assert "no longer in pyproject.toml: loggers jsonl" in found(installation.entry_points(root), "broken")
+
+
+def test_a_stale_egg_info_is_found_and_a_fresh_one_is_not(tmp_path: Path) -> None:
+    root = checkout(tmp_path)
+    assert found(installation.entry_points(root), "broken") == ""
+    stale = root / "mtrack.egg-info"
+    stale.mkdir()
+    (stale / "entry_points.txt").write_text("[mtrack.loggers]\njsonl = mtrack_log.jsonl:Jsonl\n")
+    assert "mtrack.egg-info is stale" in found(installation.entry_points(root), "broken")
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_with_its_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "acme_rewards-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rewards\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[mtrack.rewards]\nacme = acme_rewards:Acme\n")
+    (tmp_path / "acme_rewards.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    broken = found(installation.plugins(), "broken")
+    assert "reward 'acme' (acme-rewards 1.2)" in broken
+    assert "a_package_nobody_has" in broken
+
+
+def test_a_missing_extra_is_a_note_not_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(util, "find_spec", lambda name: None)
+    assert 'pip install "mtrack[wandb]"' in found(installation.extras(), "note")
+
+
+def test_a_container_with_less_time_than_processors_is_noted(tmp_path: Path) -> None:
+    file = tmp_path / "cpu.max"
+    assert machine.cpu_quota(file) is None
+    file.write_text("max 100000\n")
+    assert machine.cpu_quota(file) is None
+    file.write_text("150000 100000\n")
+    assert machine.cpu_quota(file) == 1.5
+
+
+def test_more_threads_than_processors_and_spinning_ones_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4096")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    notes = found(machine.processors(), "note")
+    assert "OMP_NUM_THREADS=4096" in notes
+    assert "spin" in notes
+
+
+def test_a_full_disk_and_a_folder_that_is_a_file_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot write" in found(machine.run_directory(tmp_path / "file"), "broken")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1))
+    assert "make room" in found(machine.run_directory(tmp_path), "broken")
+
+
+def test_a_check_that_fails_is_itself_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "gpu: could not be checked" in found(examine(tmp_path), "broken")
+
+
+@pytest.mark.parametrize(("status", "exit_status"), [("ok", 0), ("note", 0), ("broken", 1)])
+def test_the_exit_status_says_whether_something_is_broken(
+    monkeypatch: pytest.MonkeyPatch, status: str, exit_status: int
+) -> None:
+    findings = [Finding(status, "a", "b", "c")]  # type: ignore[arg-type]
+    monkeypatch.setattr("mtrack_dev.doctor.examine", lambda run_dir: findings)
+    app = typer.Typer()
+    app.command()(cli.doctor)
+    result = CliRunner().invoke(app, ["--json"])
+    assert result.exit_code == exit_status
+    assert json.loads(result.stdout) == [{"status": status, "subject": "a", "message": "b", "remedy": "c"}]
+
+
+def test_every_remedy_stands_under_its_finding() -> None:
+    assert report([Finding("broken", "a", "b", "do this")])[1].strip() == "-> do this"
