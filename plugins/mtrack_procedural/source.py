@@ -31,7 +31,8 @@ def _known_motions(_: object, attribute: attrs.Attribute[tuple[str, ...]], names
     for name in names:
         if name not in MOTIONS:
             hint = did_you_mean(name, MOTIONS)
-            raise ValueError(f"no built-in clip is named '{name}'{'; ' if hint else ''}{hint} There are: {known}")
+            advice = f"; {hint}" if hint else "."
+            raise ValueError(f"no built-in clip is named '{name}'{advice} There are: {known}")
 
 
 @component
@@ -46,29 +47,29 @@ class Procedural:
     """Chooses sizes and times within `spread`, sides and the order of reaches."""
     spread: float = param(default=0.1, validator=between(0.0, 0.3))
     """Sizes and periods are drawn within this share of the values below."""
-    stand_duration: float = param(default=5.0, validator=between(2.0, 120.0))
+    stand_duration: float = param(default=5.0, validator=between(2.0, 60.0))
     """Length of quiet standing between the rests at both ends [s]."""
     stand_sway: float = param(default=0.01, validator=between(0.0, 0.03))
     """Drift of the weight in quiet standing [m]."""
     squat_depth: float = param(default=0.2, validator=between(0.0, 0.25))
     """How far the pelvis goes down [m]."""
-    squat_period: float = param(default=3.0, validator=between(1.5, 20.0))
+    squat_period: float = param(default=3.0, validator=between(1.5, 6.0))
     """Time of one squat [s]."""
-    squat_count: int = param(default=2, validator=between(1, 100))
+    squat_count: int = param(default=2, validator=between(1, 10))
     """Squats in a clip."""
     reach_extent: float = param(default=1.0, validator=between(0.0, 1.0))
     """Share of the way from rest to the stretched arm."""
-    reach_period: float = param(default=2.4, validator=between(1.5, 20.0))
+    reach_period: float = param(default=2.4, validator=between(1.5, 6.0))
     """Time of one reach, out and back [s]."""
-    reach_count: int = param(default=3, validator=between(1, 100))
+    reach_count: int = param(default=3, validator=between(1, 10))
     """Reaches in a clip: forward, up and to the side in turn."""
     sway_amplitude: float = param(default=0.055, validator=between(0.0, 0.07))
     """How far the centre of mass swings to each side [m]."""
     sway_yaw: float = param(default=0.1, validator=between(0.0, 0.25))
     """Turn of the pelvis, and of the waist on it, with the swing [rad]."""
-    sway_period: float = param(default=2.8, validator=between(2.0, 20.0))
+    sway_period: float = param(default=2.8, validator=between(2.0, 6.0))
     """Time of one swing to both sides [s]."""
-    sway_count: int = param(default=2, validator=between(1, 100))
+    sway_count: int = param(default=2, validator=between(1, 10))
     """Swings in a clip."""
     step_height: float = param(default=0.04, validator=between(0.01, 0.1))
     """How high a foot is lifted [m]."""
@@ -76,7 +77,7 @@ class Procedural:
     """Time of one step: shift of weight, then swing [s]."""
     step_swing: float = param(default=0.55, validator=between(0.3, 0.65))
     """Share of the step the foot is in the air."""
-    step_count: int = param(default=4, validator=between(1, 100))
+    step_count: int = param(default=4, validator=between(1, 10))
     """Steps in a clip, left and right in turn."""
 
     def clips(self, robot: RobotModel) -> list[Clip]:
