@@ -11,7 +11,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_ARRAY_BYTES = 512 * 1024 * 1024
 _DTYPE = re.compile(r"[<>=|]?(\?|[biuf][1248]?|[SU]\d{1,4})")
 _MULTIARRAY = ("numpy._core.multiarray", "numpy.core.multiarray")
 _NUMERIC = ("numpy._core.numeric", "numpy.core.numeric")
@@ -63,9 +62,10 @@ class JoblibArray:
         if state.get("numpy_array_alignment_bytes") is not None:
             file.read(int.from_bytes(file.read(1), "little"))
         size = math.prod(shape) * dtype.itemsize
-        if size > MAX_ARRAY_BYTES:
-            raise Refused(f"an array of {size:,} bytes")
-        self.array = _array(file.read(size), dtype, shape, str(state.get("order")))
+        content = file.read(size)
+        if len(content) < size:
+            raise ValueError(f"it ends inside an array of {size:,} bytes")
+        self.array = _array(content, dtype, shape, str(state.get("order")))
 
 
 Pending = (PickledDtype, PickledArray, JoblibArray)
@@ -123,6 +123,10 @@ def _make_from_buffer(raw: object, dtype: object, shape: object, order: object =
     return PickledArray(_array(raw, dtype, shape, str(order)))
 
 
+def _make_empty_bytes() -> bytes:
+    return b""
+
+
 def _make_bytes(text: object, encoding: object) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise Refused("text in an unknown encoding")
@@ -146,6 +150,7 @@ MAKERS: dict[str, Callable[..., object]] = {
     **{f"{module}.scalar": _make_scalar for module in _MULTIARRAY},
     **{f"{module}._frombuffer": _make_from_buffer for module in _NUMERIC},
     "_codecs.encode": _make_bytes,
+    "__builtin__.bytes": _make_empty_bytes,
     "collections.OrderedDict": _make_dict,
     "joblib.numpy_pickle.NumpyArrayWrapper": _make_joblib_array,
 }

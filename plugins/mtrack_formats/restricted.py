@@ -12,7 +12,7 @@ from typing import BinaryIO
 from mtrack.errors import MotionError
 from mtrack_formats.pickled import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, Refused
 
-MAX_FILE_BYTES = 1024 * 1024 * 1024
+MAX_FILE_BYTES = 256 * 1024 * 1024
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Of a compressed file: a few kilobytes can inflate to anything, and a ratio cannot tell a still motion from a bomb."""
 MAX_OPCODES = 1_000_000
@@ -33,7 +33,7 @@ def read_pickle(path: Path) -> object:
     reader: _Reader | None = None
     try:
         with path.open("rb") as file:
-            reader = _Reader(_opened(file))
+            reader = _Reader(_content(file))
             return _plain(reader.read(), {}, 0)
     except Refused as refusal:
         place = f" at byte {reader.position:,}" if reader else ""
@@ -63,22 +63,21 @@ def _is_compressed(head: bytes) -> bool:
     return head[:2] in (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b")
 
 
-def _opened(file: BinaryIO) -> BinaryIO:
-    """Return the file, or its inflated content."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    if size > MAX_FILE_BYTES:
+def _content(file: BinaryIO) -> BinaryIO:
+    """Return the content of a file in memory, inflated: there no claim of size can take more than there is."""
+    if (size := file.seek(0, io.SEEK_END)) > MAX_FILE_BYTES:
         raise Refused(f"a file of {size:,} bytes, above {MAX_FILE_BYTES:,}; split it")
+    file.seek(0)
     if not _is_compressed(file.read(2)):
         file.seek(0)
-        return file
+        return io.BytesIO(file.read())
     file.seek(0)
     inflater, content = zlib.decompressobj(wbits=47), bytearray()  # 47: zlib or gzip, found by its header
     while not inflater.eof and (chunk := inflater.unconsumed_tail or file.read(1 << 16)):
         content += inflater.decompress(chunk, 1 << 20)
         if len(content) > MAX_INFLATED_BYTES:
             raise Refused(f"a compressed file that inflates to more than {MAX_INFLATED_BYTES:,} bytes")
-    return io.BytesIO(bytes(content))
+    return io.BytesIO(content)
 
 
 class _Reader:

@@ -34,8 +34,6 @@ class UnitreeCsv:
 
     fps: float | None = param(default=None)
     """Frame rate [1/s]; the file does not hold it, and 30 is assumed aloud where it is not given."""
-    fill_missing: bool = param(default=False)
-    """Has no effect: this format holds all joints."""
 
     def recognises(self, path: Path) -> str:
         """Return what was found, in words, or an empty string if the file is of another format."""

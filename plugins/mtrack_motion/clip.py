@@ -19,6 +19,7 @@ QUATERNION_TOLERANCE = 0.01
 _UPSIDE_DOWN = -0.3
 _MAX_FPS = 1000.0
 _MAX_ROOT = 1e4  # m; beyond it float32 is too coarse, and the unit is not metres
+_LARGEST = float(np.finfo(np.float32).max)
 _MAX_JOINT = 50.0  # rad; several turns, beyond it the unit is degrees
 
 
@@ -83,7 +84,7 @@ def _problems(clip: Clip) -> Iterator[str]:
     yield from _name_problems(clip.joint_names)
     yield from _shape_problems(clip)
     yield from _number_problems("root_pos", clip.root_pos, ("x", "y", "z"), _MAX_ROOT, "metres")
-    yield from _number_problems("root_quat_wxyz", clip.root_quat_wxyz, tuple("wxyz"), 2.0, "a unit quaternion")
+    yield from _number_problems("root_quat_wxyz", clip.root_quat_wxyz, tuple("wxyz"), _LARGEST, "range")
     yield from _number_problems("joint_pos", clip.joint_pos, clip.joint_names, _MAX_JOINT, "radians")
     error = np.abs(np.linalg.norm(clip.root_quat_wxyz.astype(np.float64), axis=1) - 1.0)
     if error.max() > QUATERNION_TOLERANCE:

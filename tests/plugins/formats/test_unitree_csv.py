@@ -1,0 +1,177 @@
+"""The importer `unitree_csv`: strict about every cell, aloud about what the file does not say."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.clips import swaying_clip
+
+from mtrack.errors import MotionError
+from mtrack_formats.joints import G1_29
+from mtrack_formats.unitree import UnitreeCsv
+
+
+def rows(frames: int = 5) -> list[list[str]]:
+    clip = swaying_clip(frames)
+    table = np.concatenate((clip.root_pos, clip.root_quat_wxyz[:, [1, 2, 3, 0]], clip.joint_pos), axis=1)
+    return [[f"{value:.9g}" for value in row] for row in table]
+
+
+def text(cells: list[list[str]]) -> str:
+    return "".join(",".join(row) + "\n" for row in cells)
+
+
+@pytest.fixture
+def clip_of(tmp_path):
+    def read(content: str | bytes, **params):
+        path = tmp_path / "walk1.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        (clip,) = UnitreeCsv(**params).clips(path)
+        return clip
+
+    return read
+
+
+@pytest.fixture
+def error_of(clip_of):
+    def message(content: str | bytes) -> str:
+        with pytest.raises(MotionError) as caught:
+            clip_of(content)
+        assert "walk1.csv" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return message
+
+
+def test_columns_are_root_quaternion_and_joints(clip_of):
+    clip, expected = clip_of(text(rows())), swaying_clip(5)
+    assert (clip.name, clip.joint_names) == ("walk1", G1_29)
+    for name in ("root_pos", "root_quat_wxyz", "joint_pos"):
+        assert np.allclose(getattr(clip, name), getattr(expected, name), atol=1e-7), name
+
+
+def test_the_rate_is_assumed_aloud(clip_of, caplog):
+    assert clip_of(text(rows())).fps == 30.0
+    assert "assumed: 30 frames a second" in caplog.text
+
+
+def test_a_given_rate_is_used_without_a_word(clip_of, caplog):
+    assert clip_of(text(rows()), fps=120.0).fps == 120.0
+    assert "frames a second" not in caplog.text
+
+
+def test_the_column_order_is_said(clip_of, caplog):
+    with caplog.at_level(logging.INFO):
+        clip_of(text(rows()))
+    assert "quaternion x y z w, then left_hip_pitch_joint" in caplog.text
+
+
+def with_cell(row: int, column: int, value: str) -> str:
+    cells = rows()
+    cells[row][column] = value
+    return text(cells)
+
+
+def test_a_bad_cell_is_named_by_row_and_column(error_of):
+    message = error_of(with_cell(2, 9, "abc"))
+    assert "row 3, column 10" in message
+    assert "'abc'" in message
+
+
+@pytest.mark.parametrize("value", ["", "1.2.3", "0x10", "1e", "NA"])
+def test_a_cell_that_is_no_number_is_never_guessed(error_of, value):
+    assert "row 2" in error_of(with_cell(1, 4, value))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400", "1e39"])
+def test_a_cell_that_is_not_finite_is_named(error_of, value):
+    assert "frame 3, left_hip_roll_joint: the value is" in error_of(with_cell(3, 8, value))
+
+
+def test_a_short_row_is_named(error_of):
+    cells = rows()
+    cells[3] = cells[3][:-1]
+    assert "row 4" in error_of(text(cells))
+
+
+def test_a_header_is_named_with_its_remedy(error_of):
+    header = ",".join(f"c{i}" for i in range(36)) + "\n"
+    assert "row 1, column 1" in (message := error_of(header + text(rows())))
+    assert "remove the header line" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        (text(rows(1)), "it has 1 frame"),
+        (text([row[:30] for row in rows()]), "has 30 columns, expected 36"),
+        (b"\xff\xfe\x00", "not a text file"),
+        ("# a comment\n" + text(rows()), "row 1"),
+    ],
+    ids=["empty", "blank", "one row", "30 columns", "bytes", "comment"],
+)
+def test_a_bad_file_is_named_with_its_remedy(error_of, content, says):
+    assert says in error_of(content)
+
+
+def test_a_quaternion_that_is_none_is_named(error_of):
+    assert "root_quat_wxyz, frame 1: the norm is" in error_of(with_cell(1, 6, "3.0"))
+
+
+def test_a_quaternion_written_w_first_is_refused(error_of):
+    cells = [[*row[:3], row[6], *row[3:6], *row[7:]] for row in rows()]
+    assert "upside down" in error_of(text(cells))
+
+
+def test_a_compressed_file_is_not_inflated_by_its_name(tmp_path):
+    path = tmp_path / "walk.csv.gz"
+    path.write_bytes(gzip.compress(text(rows()).encode()))
+    with pytest.raises(MotionError, match="not a text file"):
+        list(UnitreeCsv().clips(path))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(MotionError, match=r"absent\.csv: cannot be read"):
+        list(UnitreeCsv().clips(tmp_path / "absent.csv"))
+
+
+def test_only_such_files_are_recognised(tmp_path):
+    path = tmp_path / "file"
+    for content, is_one in (
+        (text(rows()), True),
+        (text([row[:30] for row in rows()]), False),
+        (with_cell(0, 6, "3.0"), False),
+        ("time,x,y\n1,2,3\n", False),
+        ("\x80\x04", False),
+        ("", False),
+        ("1," * 9000, False),
+    ):
+        path.write_text(content)
+        assert bool(UnitreeCsv().recognises(path)) == is_one
+    assert UnitreeCsv().recognises(tmp_path) == ""
+
+
+CELLS = st.one_of(st.sampled_from(["", "nan", "1e999", "-1", "0", "x", " ", "\n", ",", "\u00e9"]), st.text(max_size=3))
+
+
+@settings(max_examples=80, deadline=None, database=None)
+@given(changes=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 35), CELLS), max_size=4), cut=st.integers(0, 9999))
+def test_any_text_is_a_clip_or_a_motion_error(tmp_path_factory, changes, cut):
+    cells = rows()
+    for row, column, value in changes:
+        cells[row][column] = value
+    path = tmp_path_factory.getbasetemp() / "fuzzed.csv"
+    path.write_text(text(cells)[: max(0, cut - 1000) or None], encoding="utf-8")
+    try:
+        (clip,) = UnitreeCsv().clips(path)
+        assert np.isfinite(clip.joint_pos).all()
+    except MotionError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,72 @@
+"""The source `motion_files`: which clips it finds, and what it refuses before a run starts."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from support.clips import swaying_clip
+from support.scenes import g1_model
+
+from mtrack.errors import MotionError
+from mtrack_motion.file import write_clip
+from mtrack_motion.source import MotionFiles
+
+MODEL = g1_model()
+
+
+@pytest.fixture
+def directory(tmp_path):
+    (tmp_path / "deep").mkdir()
+    write_clip(tmp_path / "1.npz", swaying_clip(name="walk_b"))
+    write_clip(tmp_path / "2.npz", swaying_clip(name="squat"))
+    write_clip(tmp_path / "deep" / "3.npz", swaying_clip(name="walk_a"))
+    return tmp_path
+
+
+def names_of(**params):
+    return [clip.name for clip in MotionFiles(**params).clips(MODEL)]
+
+
+def test_clips_of_a_directory_are_sorted_by_name(directory):
+    assert names_of(path=directory) == ["squat", "walk_a", "walk_b"]
+
+
+def test_one_file_is_one_clip(directory):
+    assert names_of(path=directory / "2.npz") == ["squat"]
+
+
+def test_names_select_by_pattern(directory):
+    assert names_of(path=directory, names=("walk_*",)) == ["walk_a", "walk_b"]
+
+
+def test_a_pattern_that_matches_nothing_is_an_error(directory):
+    with pytest.raises(MotionError, match=r"no clip is called 'squad'.*did you mean 'squat'"):
+        names_of(path=directory, names=("squad",))
+
+
+def test_an_empty_directory_says_how_to_fill_it(tmp_path):
+    with pytest.raises(MotionError, match=r"no motion file.*motions import"):
+        names_of(path=tmp_path)
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(MotionError, match="absent: there is no such file"):
+        names_of(path=tmp_path / "absent")
+
+
+def test_every_bad_file_is_reported_at_once(directory):
+    (directory / "bad.npz").write_bytes(b"nothing")
+    short = swaying_clip()
+    short = attrs.evolve(short, name="short", joint_names=short.joint_names[1:], joint_pos=short.joint_pos[:, 1:])
+    write_clip(directory / "short.npz", short)
+    with pytest.raises(MotionError) as caught:
+        names_of(path=directory)
+    first, second = str(caught.value).splitlines()
+    assert "bad.npz" in first
+    assert "left_hip_pitch_joint" in second
+
+
+def test_two_clips_of_one_name_are_refused(directory):
+    write_clip(directory / "9.npz", swaying_clip(name="squat"))
+    with pytest.raises(MotionError, match=r"'squat' is in .*2\.npz too"):
+        names_of(path=directory)

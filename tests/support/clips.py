@@ -1,0 +1,43 @@
+"""Clips to test with: short, smooth motions of the G1, and where the sample motions lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtrack.protocols import Clip
+from support.scenes import g1_model
+
+SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
+
+needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"the sample motions are not at {SAMPLES}")
+
+
+def swaying_clip(frames: int = 40, fps: float = 50.0, name: str = "sway", **changes: object) -> Clip:
+    """Return a clip in which root and joints swing slowly about the default pose, soles near the floor."""
+    model = g1_model()
+    time = np.arange(frames) / fps
+    angle = 0.2 * np.sin(2.0 * time)
+    swing = 0.05 * np.sin(3.0 * time[:, None] + np.arange(len(model.joint_names)))
+    values: dict[str, object] = {
+        "name": name,
+        "fps": fps,
+        "joint_names": model.joint_names,
+        "root_pos": (model.default_root_pos.numpy() + 0.02 * np.sin(time)[:, None]).astype(np.float32),
+        "root_quat_wxyz": np.stack(
+            (np.cos(angle / 2), 0 * angle, 0.6 * np.sin(angle / 2), 0.8 * np.sin(angle / 2)), axis=1
+        ).astype(np.float32),
+        "joint_pos": (model.default_joint_pos.numpy() + swing).astype(np.float32),
+    }
+    return Clip(**(values | changes))  # type: ignore[arg-type]
+
+
+def same_motion(a: Clip, b: Clip) -> bool:
+    """Say whether two clips are equal bit for bit, names and origin included."""
+    words = ("name", "fps", "joint_names", "source", "licence")
+    tables = ("root_pos", "root_quat_wxyz", "joint_pos")
+    return all(getattr(a, word) == getattr(b, word) for word in words) and all(
+        np.array_equal(getattr(a, table), getattr(b, table)) for table in tables
+    )
