@@ -54,7 +54,7 @@ def packages(checkout: Path | None) -> Iterator[Finding]:
         except metadata.PackageNotFoundError:
             yield Finding("broken", name, "not installed", f'python -m pip install "{name}{conditions}"')
             continue
-        reason = _KNOWN_BAD.get((name, version), "" if _fits(version, conditions) else f"mtrack needs {conditions}")
+        reason = _KNOWN_BAD.get((name, version), "" if fits(version, conditions) else f"mtrack needs {conditions}")
         pinned = tested.get(name, version)
         public = version.partition("+")[0]  # 2.13.0+cpu is a build of 2.13.0
         if reason:
@@ -134,7 +134,8 @@ def _requirements() -> Iterator[tuple[str, str]]:
             yield match[1], match[2].strip().replace(" ", "")
 
 
-def _fits(version: str, conditions: str) -> bool:
+def fits(version: str, conditions: str) -> bool:
+    """Return whether a version meets conditions like `>=3.17,!=4.0.0`."""
     have = _numbers(version)
     pairs = re.findall(r"(>=|<=|==|!=|>|<)([\w.]+)", conditions)
     return all(_OPERATORS[sign](have, _numbers(wanted)) for sign, wanted in pairs)

@@ -16,6 +16,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import tomli
+
 from mtrack.errors import MtrackError
 from mtrack.fields import component, one_of, param, positive, scratch
 from mtrack.metrics import Metrics
@@ -59,7 +61,7 @@ class WandB:
             "id": self.id or str(run.get("run_id") or directory.resolve().name),
             "name": directory.resolve().name,
             "timeout_s": self.timeout_s / 3,
-            "config": run.get("recipe", {}),
+            "config": {"recipe": _recipe(directory), "versions": run.get("distributions", {})},
         }
         self.sender = Sender(settings, directory / "wandb", self.capacity)
 
@@ -78,6 +80,12 @@ class WandB:
         if self.sender is not None:
             self.sender.close({"finish": status}, self.timeout_s)
             self.sender = None
+
+
+def _recipe(directory: Path) -> dict[str, object]:
+    """Return the resolved recipe, as the run directory keeps it."""
+    file = directory / "recipe.toml"
+    return tomli.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 class Sender:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtrack.metrics import Metrics
 
-RUN = {"run_id": "20261122-101500-quick", "recipe": {"robot": {"use": "g1"}}}
+RUN = {"run_id": "20261122-101500-quick", "recipe": "quick", "distributions": {"mtrack": "0.1.0"}}
 
 
 def iteration(number: int, *, phase: str = "train", iterations: int = 100, **values: float) -> Metrics:
