@@ -15,8 +15,8 @@ def keypoint_distance(scene: Scene, indices: Tensor) -> Tensor:
 
     Both are taken in their own root frame: pose counts, drift of the root does not.
     """
-    difference = scene.robot.body_pos_root - scene.reference.body_pos_root
-    return difference.index_select(1, indices).norm(dim=-1).mean(-1)
+    distance: Tensor = (scene.robot.body_pos_root - scene.reference.body_pos_root).norm(dim=-1)
+    return distance.index_select(1, indices).mean(-1)
 
 
 @component
@@ -28,7 +28,8 @@ class RootPosError:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1]."""
-        return (scene.reference.root_target - scene.robot.root_pos).norm(dim=-1, keepdim=True) / self.scale
+        distance: Tensor = (scene.reference.root_target - scene.robot.root_pos).norm(dim=-1, keepdim=True)
+        return distance / self.scale
 
     def mirror(self) -> Mirror:
         """Return the mirror of a plain number."""

@@ -88,7 +88,7 @@ class FeetContactRef:
         """Return [N], in [-1, 0]."""
         touching = scene.contacts.in_contact.index_select(1, self.columns)
         standing = scene.reference.contact.bool()
-        height = scene.robot.body_pos[..., 2].index_select(1, self.pairs).unflatten(1, (2, -1)) - self.sole
+        height = torch.unflatten(scene.robot.body_pos[..., 2].index_select(1, self.pairs), 1, (2, -1)) - self.sole
         low, high = height.aminmax(dim=1)
         air_cost = 1.0 - (low / self.clearance).clamp(0.0, 1.0)
         contact_cost = (high / self.lift).clamp(0.0, 1.0)

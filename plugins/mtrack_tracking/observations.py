@@ -64,7 +64,7 @@ class ReferenceRootRot:
         """
         direction = torch.nn.functional.normalize(noise((len(value), 3)), dim=-1)
         error = quat_to_matrix(quat_from_rotation_vector(direction * noise((len(value), 1))))
-        return (value.unflatten(1, (-1, 3)) @ error).flatten(1)
+        return (torch.unflatten(value, 1, (-1, 3)) @ error).flatten(1)
 
     def mirror(self) -> Mirror:
         """Return the mirror of rotations."""
@@ -121,7 +121,7 @@ class ReferenceJointDifference:
     def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
         """Return the value with one noisy reading of each encoder, the same against all frames."""
         num_joints = len(scene.model.joint_names)
-        return (value.unflatten(1, (-1, num_joints)) - noise((len(value), 1, num_joints))).flatten(1)
+        return (torch.unflatten(value, 1, (-1, num_joints)) - noise((len(value), 1, num_joints))).flatten(1)
 
     def mirror(self) -> Mirror:
         """Return the mirror of joints."""

@@ -124,9 +124,8 @@ class KeypointRot:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
-        robot = scene.robot.body_rot_root.index_select(1, self.indices)
-        reference = scene.reference.body_rot_root.index_select(1, self.indices)
-        return _closeness(rotation_angle(robot, reference).mean(-1), self.sigma)
+        angle = rotation_angle(scene.robot.body_rot_root, scene.reference.body_rot_root)
+        return _closeness(angle.index_select(1, self.indices).mean(-1), self.sigma)
 
 
 @component
@@ -146,7 +145,7 @@ class KeypointVel:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
         error = scene.robot.body_lin_vel_root - scene.reference.body_lin_vel_root
-        return _closeness(error.index_select(1, self.indices).norm(dim=-1).mean(-1), self.sigma)
+        return _closeness(error.norm(dim=-1).index_select(1, self.indices).mean(-1), self.sigma)
 
 
 @component
@@ -166,7 +165,7 @@ class KeypointAngVel:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
         error = scene.robot.body_ang_vel_root - scene.reference.body_ang_vel_root
-        return _closeness(error.index_select(1, self.indices).norm(dim=-1).mean(-1), self.sigma)
+        return _closeness(error.norm(dim=-1).index_select(1, self.indices).mean(-1), self.sigma)
 
 
 @component

@@ -21,5 +21,5 @@ def sliding_target(record: Tensor, pos: Tensor) -> Tensor:
 
     The displacement is turned by the heading alone: with the full orientation a tilted robot would be sent up or down.
     """
-    robot_pos, past_pos, turn = record.split((3, 3, 4), dim=-1)
+    robot_pos, past_pos, turn = torch.split_with_sizes(record, (3, 3, 4), dim=-1)
     return robot_pos + quat_rotate(turn, pos - past_pos)

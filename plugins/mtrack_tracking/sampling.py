@@ -22,11 +22,10 @@ def shared_out(amount: Tensor, slot: Tensor, slot_weight: Tensor) -> Tensor:
     return share / share.sum()
 
 
-def draw_index(probability: Tensor, uniform: Tensor) -> Tensor:
-    """Return an index for each uniform number in [0, 1), int64 [n]."""
+def draw_index(cumulative: Tensor, uniform: Tensor) -> Tensor:
+    """Return an index for each uniform number in [0, 1), int64 [n], given cumulative probabilities, float64."""
     # scaled to the sum as it was rounded, so that no number lies beyond the last index
-    cumulative = probability.cumsum(0)
-    return torch.searchsorted(cumulative, uniform.double() * cumulative[-1], right=True).clamp_max(len(probability) - 1)
+    return torch.searchsorted(cumulative, uniform.double() * cumulative[-1], right=True).clamp_max(len(cumulative) - 1)
 
 
 class UniformStarts:
@@ -35,11 +34,11 @@ class UniformStarts:
     def __init__(self, length: Tensor, slot: Tensor, slot_weight: Tensor) -> None:
         """Take the clips: frames int64 [C], slot int64 [C]; and the weights of the slots."""
         self.last = last_start(length)
-        self.probability = shared_out(length, slot, slot_weight)
+        self.cumulative = shared_out(length, slot, slot_weight).cumsum(0)
 
     def draw(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame, int64 [n], for uniform numbers [n, 2]."""
-        clip = draw_index(self.probability, uniform[:, 0])
+        clip = draw_index(self.cumulative, uniform[:, 0])
         return clip, (uniform[:, 1] * (self.last[clip] + 1)).long()
 
 
@@ -93,7 +92,7 @@ class FailureBins:
 
     def draw(self, failures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame, int64 [n], for failure rates of the bins and uniform numbers [n, 2]."""
-        chosen = draw_index(self.probability(failures), uniform[:, 0])
+        chosen = draw_index(self.probability(failures).cumsum(0), uniform[:, 0])
         clip = self.clip[chosen]
         frame = self.start[chosen] + (uniform[:, 1] * self.size[chosen]).long()
         return clip, torch.minimum(frame, self.last[clip])

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtrack.errors import NameProblem
-from mtrack.math import quat_to_matrix
 from mtrack.robot import RobotModel
 
 Array = NDArray[np.float64]
@@ -18,8 +17,8 @@ Array = NDArray[np.float64]
 class Soles:
     """The colliding geometry of F feet at the ends of chains of hinges, at most D links below the root.
 
-    A link's pose in its parent is fixed + sin(angle) * swing + (1 - cos(angle)) * bend, 3 x 4 matrices (rotation and
-    position side by side): Rodrigues' formula with the model's constants multiplied in.
+    A link's pose in its parent is fixed + sin(angle) * swing + (1 - cos(angle)) * bend, homogeneous 4 x 4 matrices:
+    Rodrigues' formula with the model's constants multiplied in.
     """
 
     def __init__(self, model: RobotModel, compiled: mujoco.MjModel, device: torch.device) -> None:
@@ -28,35 +27,36 @@ class Soles:
         root = compiled.body(model.body_names[0]).id
         chains = [_chain(compiled, compiled.body(foot).id, root) for foot in feet]
         depth = max(len(chain) for chain in chains)
-        links = np.zeros((3, depth, len(feet), 3, 4))
-        links[0, :, :, :, :3] = np.eye(3)  # shorter chains begin with links that do nothing
+        links = np.zeros((3, depth, len(feet), 4, 4))
+        links[0] = np.eye(4)  # shorter chains begin with links that do nothing
         joints = torch.zeros(depth, len(feet), dtype=torch.int64)
         for foot, chain in enumerate(chains):
             for place, body in enumerate(chain, start=depth - len(chain)):
-                links[:, place, foot] = _link(compiled, body)
+                links[:, place, foot, :3] = _link(compiled, body)
                 if compiled.body_jntnum[body]:
                     name = compiled.joint(compiled.body_jntadr[body]).name
                     joints[place, foot] = model.joint_names.index(name)
-        points = [_sole_points(compiled, compiled.body(foot).id) for foot in feet]
-        most = max(len(p) for p in points)
-        padded = np.stack([np.concatenate((p, np.repeat(p[:1], most - len(p), axis=0))) for p in points])
+        found = [_sole_points(compiled, compiled.body(foot).id) for foot in feet]
+        most = max(len(p) for p in found)
+        padded = np.stack([np.concatenate((p, np.repeat(p[:1], most - len(p), axis=0))) for p in found])
         self.fixed, self.swing, self.bend = torch.tensor(links, dtype=torch.float32, device=device)
-        self.joints = joints.to(device)
-        self.points = torch.tensor(padded, dtype=torch.float32, device=device)
-        """[F, P, 4]: centre of a point in the foot's frame and its radius, m."""
+        self.joints, self.shape = joints.flatten().to(device), (depth, len(feet), 1, 1)
+        points = torch.tensor(padded, dtype=torch.float32, device=device)
+        self.radius = points[..., 3]
+        self.centres = torch.cat((points[..., :3], torch.ones_like(points[..., :1])), dim=-1).mT
+        """[F, 4, P]: a point of the foot's geometry, homogeneous, m in the foot's frame."""
 
     def lowest(self, root_pos: Tensor, root_quat_wxyz: Tensor, joint_pos: Tensor) -> Tensor:
         """Return the height of the soles' lowest point, [n] m, at root poses [n, 3], [n, 4] and joints [n, J]."""
-        angle = joint_pos[:, self.joints][..., None, None]  # [n, D, F, 1, 1]
-        poses = self.fixed + angle.sin() * self.swing + (1.0 - angle.cos()) * self.bend
-        # only heights matter: carry the vertical down the chain, seen from each link, instead of the links' full poses
-        upright = quat_to_matrix(root_quat_wxyz)[:, None, 2:3].expand(-1, poses.shape[2], -1, -1)
-        height = root_pos[:, 2, None]
+        angle = torch.unflatten(joint_pos.index_select(1, self.joints), 1, self.shape)
+        poses = self.fixed + angle.sin() * self.swing + (1.0 - angle.cos()) * self.bend  # [n, D, F, 4, 4]
+        # only heights matter: of the root's pose the row of z, carried down the chains
+        w, x, y, z = root_quat_wxyz.unbind(-1)
+        up = (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), root_pos[:, 2])
+        row = torch.stack(up, dim=-1)[:, None, None].expand(-1, len(self.radius), -1, -1)  # [n, F, 1, 4]
         for pose in poses.unbind(1):
-            row = upright @ pose  # [n, F, 1, 4]
-            upright, height = row[..., :3], height + row[..., 0, 3]
-        centres = (upright * self.points[..., :3]).sum(-1)  # [n, F, P]
-        return (height.unsqueeze(-1) + centres - self.points[..., 3]).flatten(1).amin(1)
+            row = row @ pose
+        return ((row @ self.centres).squeeze(2) - self.radius).flatten(1).amin(1)
 
 
 def _chain(model: mujoco.MjModel, body: int, root: int) -> list[int]:

@@ -31,10 +31,9 @@ class StartNoise:
     def draw(self, num_rows: int, num_joints: int, rng: torch.Generator) -> StartState:
         """Return offsets for each quantity of n rows; the orientation's is a rotation."""
         normal = torch.randn(num_rows, 13 + 2 * num_joints, generator=rng, device=rng.device)
-        axis, rest = normal.split((3, 10 + 2 * num_joints), dim=1)
-        pos, angle, lin, ang, joint_pos, joint_vel = rest.clamp(-1, 1).split(
-            (3, 1, 3, 3, num_joints, num_joints), dim=1
-        )
+        axis, rest = normal[:, :3], normal[:, 3:].clamp(-1, 1)
+        widths = (3, 1, 3, 3, num_joints, num_joints)
+        pos, angle, lin, ang, joint_pos, joint_vel = torch.split_with_sizes(rest, widths, dim=1)
         turn = torch.nn.functional.normalize(axis, dim=1) * (self.root_rot * angle)
         return StartState(
             root_pos=self.root_pos * torch.cat((pos[:, :2], pos[:, 2:].clamp_min(0.0)), dim=1),

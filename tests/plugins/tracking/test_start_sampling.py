@@ -34,8 +34,8 @@ def test_slots_go_by_weight_and_their_clips_by_frames():
 
 
 def test_the_largest_uniform_number_still_draws_an_index():
-    probability = torch.full((7,), 1 / 7, dtype=torch.float64)
-    assert draw_index(probability, torch.tensor([0.0, 1.0])).tolist() == [0, 6]
+    cumulative = torch.full((7,), 1 / 7, dtype=torch.float64).cumsum(0)
+    assert draw_index(cumulative, torch.tensor([0.0, 1.0])).tolist() == [0, 6]
 
 
 def test_bins_cover_every_frame_of_every_clip():
