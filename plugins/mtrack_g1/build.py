@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import mujoco
@@ -73,7 +74,8 @@ def _add_link(parent: mujoco.MjsBody, link: Link) -> mujoco.MjsBody:
         else:
             body.fullinertia = link.inertia
     if link.joint:
-        body.add_joint(name=link.joint, type=mujoco.mjtJoint.mjJNT_HINGE, axis=link.axis, range=link.range)
+        limits = [math.degrees(angle) for angle in link.range]  # a description counts in degrees until it is compiled
+        body.add_joint(name=link.joint, type=mujoco.mjtJoint.mjJNT_HINGE, axis=link.axis, range=limits)
     elif link.parent == "world":
         body.add_freejoint(name="floating_base_joint")
     for name, pos in link.sites.items():

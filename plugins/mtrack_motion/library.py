@@ -78,7 +78,7 @@ class GatheredKinematics(Kinematics):
         """Fetch root and joints of frames, int64 [n] or [n, S]."""
         self.known = {}
         self.tables, self.frames, self.flat_frames = tables, frames, frames.reshape(-1)
-        row = tables.root.index_select(0, self.flat_frames).view(*frames.shape, -1)
+        row = tables.root.index_select(0, self.flat_frames).view(*frames.shape, sum(tables.widths))
         parts = dict(zip(tables.names, torch.split(row, tables.widths, dim=-1), strict=True))
         for name in _ROOT:
             setattr(self, name, parts[name])
