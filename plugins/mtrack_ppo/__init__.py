@@ -1,1 +1,1 @@
-"""mtrack plugin: ppo."""
+"""PPO with a privileged teacher, an estimator and a student: the agent `teacher_student` and its phases."""

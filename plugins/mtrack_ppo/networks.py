@@ -44,6 +44,22 @@ class Style:
         return torch.Generator().manual_seed(zlib.crc32(f"{self.seed}/{name}".encode()))
 
 
+class _Sides(torch.autograd.Function):
+    """E + O and E - O side by side, [n, F] and [n, F] to [n, 2, F]; by hand: sums over a dimension of 2 are slow."""
+
+    @staticmethod
+    def forward(ctx: object, even: Tensor, odd: Tensor) -> Tensor:
+        sides = even.new_empty(len(even), 2, even.shape[1])
+        torch.add(even, odd, out=sides[:, 0])
+        torch.sub(even, odd, out=sides[:, 1])
+        return sides
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        original, mirrored = gradient[:, 0], gradient[:, 1]
+        return original + mirrored, original - mirrored
+
+
 class Layer(nn.Module):
     """A linear map, then LayerNorm if wanted, then the activation if there is one; in the dtype of its input."""
 
@@ -70,8 +86,6 @@ class Layer(nn.Module):
 class Mlp(nn.Module):
     """Hidden layers and a linear head on even and odd inputs. It computes in their dtype; weights stay float32."""
 
-    signs: Tensor
-
     def __init__(
         self,
         name: str,
@@ -94,7 +108,6 @@ class Mlp(nn.Module):
         self.first = Layer(self.observed + feature, hidden[0], HIDDEN_GAIN, style, generator)
         self.rest = nn.Sequential(*(Layer(k, n, HIDDEN_GAIN, style, generator) for k, n in pairwise(hidden)))
         self.head = Layer(hidden[-1], outputs, gain, plain, generator)
-        self.register_buffer("signs", torch.tensor([[1.0], [-1.0]]), persistent=False)
 
     def forward(self, even: Tensor, odd: Tensor, feature: Tensor | None = None, mirrored: bool = False) -> Tensor:
         """Return the output for inputs [n, even], [n, odd] and, if `mirrored`, for their mirror images.
@@ -105,7 +118,7 @@ class Mlp(nn.Module):
         unchanged = functional.linear(even, weight[:, : self.even].to(dtype), self.first.bias.to(dtype))
         changed = functional.linear(odd, weight[:, self.even : self.observed].to(dtype))
         if mirrored:
-            sides = torch.addcmul(unchanged.unsqueeze(1), changed.unsqueeze(1), self.signs.to(dtype))
+            sides = _Sides.apply(unchanged, changed)  # type: ignore[no-untyped-call]
             hidden = sides.view(-1, sides.shape[-1])
         else:
             hidden = unchanged + changed

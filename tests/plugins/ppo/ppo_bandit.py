@@ -1,0 +1,95 @@
+"""A task a policy learns in seconds: the best action is shown to the teacher, and hinted at to the student."""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from mtrack.mirror import Mirror
+from mtrack.protocols import Layout
+from mtrack.rollout import Rollout
+from mtrack_ppo.agent import TeacherStudent
+from mtrack_ppo.train import Train
+
+NAMES = ("left_hip", "right_hip", "waist", "neck")
+ACTION_MIRROR = Mirror(torch.tensor([1, 0, 2, 3]), torch.tensor([-1.0, -1.0, 1.0, -1.0]))
+SENSED_MIRROR = Mirror.cat([ACTION_MIRROR, Mirror.vector()])
+SMALL = {"actor_hidden": (32, 32), "critic_hidden": (32, 32), "encoder_hidden": (32,), "adapt_hidden": (32,)}
+
+
+def layout(seed: int = 3, **changes: object) -> Layout:
+    """Return the shapes of the task."""
+    whole = Layout(
+        observations={"policy": 7, "priv": 4, "critic_priv": 1},
+        mirrors={"policy": SENSED_MIRROR, "priv": ACTION_MIRROR, "critic_priv": Mirror.scalar()},
+        num_actions=4,
+        action_names=NAMES,
+        action_mirror=ACTION_MIRROR,
+        device="cpu",
+        seed=seed,
+    )
+    return attrs.evolve(whole, **changes)
+
+
+@attrs.define(eq=False)
+class Bandit:
+    """Every step shows a new target; the reward is largest where the action meets it."""
+
+    generator: torch.Generator = attrs.field(factory=lambda: torch.Generator().manual_seed(1))
+    now: TensorDict | None = None
+
+    def observe(self, number: int) -> TensorDict:
+        """Return observations [n, ...] far from zero mean and unit variance."""
+        target = torch.randn(number, 4, generator=self.generator)
+        other = torch.randn(number, 4, generator=self.generator)
+        sensed = torch.cat((100.0 + 30.0 * target, other[:, :3]), dim=-1)
+        return TensorDict({"policy": sensed, "priv": target, "critic_priv": other[:, 3:]}, batch_size=[number])
+
+    def reward(self, observations: TensorDict, action: Tensor) -> Tensor:
+        """Return [n] in (0, 1]."""
+        return (-(action - 0.5 * observations["priv"]).square().mean(-1)).exp()
+
+    def roll(self, phase: Train, num_envs: int = 64, steps: int = 8) -> Rollout:
+        """Let a phase act and return what the kernel would."""
+        rows, final_index, finals = [], [], []
+        for t in range(steps):
+            now = self.now if self.now is not None else self.observe(num_envs)
+            decision = phase.act(now)
+            row = TensorDict({**dict(now.items()), **dict(decision.items())}, batch_size=[num_envs])
+            row["_weight"] = torch.ones(num_envs)
+            draw = torch.rand(num_envs, generator=self.generator)
+            terminated, truncated = draw < 0.05, draw > 0.95
+            reward = self.reward(now, decision["action"]).unsqueeze(-1)
+            row["next"] = TensorDict(
+                {"reward": reward, "terminated": terminated, "truncated": truncated}, batch_size=[num_envs]
+            )
+            rows.append(row)
+            ids = truncated.nonzero().squeeze(-1)
+            final_index.append(torch.stack((ids, torch.full_like(ids, t)), dim=-1))
+            finals.append(self.observe(len(ids)))
+            self.now = self.observe(num_envs)
+        data = torch.stack(rows).transpose(0, 1)  # time-major in memory, as the kernel's is
+        return Rollout(data, ("all",), self.now, torch.cat(final_index), torch.cat(finals))
+
+    def score(self, agent: TeacherStudent, actor: str = "teacher") -> float:
+        """Return the mean reward of an actor's deterministic actions."""
+        observations = Bandit(torch.Generator().manual_seed(9)).observe(2000)
+        return float(self.reward(observations, agent.policy(observations, actor)).mean())
+
+
+def make(agent: dict[str, object] | None = None, **settings: object) -> tuple[TeacherStudent, Train]:
+    """Return a small agent and a phase that has entered."""
+    made = TeacherStudent(**(SMALL | (agent or {})))
+    made.build(layout())
+    phase = Train(**({"epochs": 2, "minibatches": 4, "estimator_minibatches": 4, "autocast": "none"} | settings))
+    phase.enter(made, layout(), None)
+    return made, phase
+
+
+def parameters(agent: TeacherStudent) -> Tensor:
+    """Return every number of an agent's networks and normalisers, flat float64."""
+    networks = (agent.encoder_priv, agent.adapt_module, agent.actor_teacher, agent.actor_student, agent.critic)
+    tensors = [value for network in (*networks, agent.normalisers) for value in network.state_dict().values()]
+    return torch.cat([value.double().flatten() for value in tensors])
