@@ -67,8 +67,8 @@ class Step:
     """[N] 0 where the simulation broke: such a sample teaches nothing."""
     final_ids: Tensor
     """int64 [n] the truncated rows."""
-    final: TensorDict
-    """Their true final observations, [n, ...]."""
+    final: TensorDict | None
+    """Their true final observations, [n, ...]; None where there are no such rows."""
 
 
 @attrs.define(eq=False)
@@ -128,7 +128,7 @@ class Env:
         self.statistics.add(values, reward, reasons, terminated, truncated, scene.episode_step)
 
         final_ids = truncated.nonzero().squeeze(-1)
-        final = self.observer.preview(scene.rows(final_ids), final_ids)
+        final = self.observer.preview(scene.rows(final_ids), final_ids) if len(final_ids) else None
         done = (terminated | truncated).nonzero().squeeze(-1)
         if len(done):
             if broken.any():

@@ -30,6 +30,8 @@ class Term:
     """[N, depth, width], a ring of values as they were observed (with their noise)."""
     newest: int = 0
     """Place in the ring of the newest value."""
+    _places: list[Tensor] = attrs.field(factory=list)
+    """For each place of the newest value, the places of the history, int64."""
 
     def measure(self, scene: Scene) -> Tensor:
         """Return the present value with noise, [n, width]."""
@@ -46,19 +48,20 @@ class Term:
         if not self.history:
             return value
         if self.past is None:
-            self.past = value.unsqueeze(1).repeat(1, max(self.history) + 1, 1)
+            self._allocate(value)
+        assert self.past is not None
         self.newest = (self.newest + 1) % self.past.shape[1]
         self.past[:, self.newest] = value
         if len(fresh):
             self.past.index_copy_(0, fresh, value[fresh].unsqueeze(1).expand(-1, self.past.shape[1], -1))
-        return self.past.index_select(1, self._places(self.newest)).flatten(1)
+        return self.past.index_select(1, self._places[self.newest]).flatten(1)
 
     def preview(self, scene: Scene, ids: Tensor) -> Tensor:
         """Measure rows of a restricted scene as if pushed, without pushing: their true final observation, [n, W]."""
         value = self.measure(scene)
         if self.past is None or not self.history:
             return value
-        places = self._places((self.newest + 1) % self.past.shape[1])
+        places = self._places[(self.newest + 1) % self.past.shape[1]]
         past = self.past.index_select(0, ids).index_select(1, places)
         if 0 in self.history:
             past[:, self.history.index(0)] = value
@@ -68,10 +71,13 @@ class Term:
         """Return the mirror of the term with its history."""
         return self.component.mirror().repeat(max(1, len(self.history)))
 
-    def _places(self, newest: int) -> Tensor:
-        assert self.past is not None
-        depth = self.past.shape[1]
-        return torch.tensor([(newest - ago) % depth for ago in self.history], device=self.past.device)
+    def _allocate(self, value: Tensor) -> None:
+        depth = max(self.history) + 1
+        self.past = value.unsqueeze(1).repeat(1, depth, 1)
+        self._places = [
+            torch.tensor([(newest - ago) % depth for ago in self.history], device=value.device)
+            for newest in range(depth)
+        ]
 
     def _draw(self, shape: Sequence[int]) -> Tensor:
         normal = torch.randn(tuple(shape), generator=self.rng, device=self.rng.device)

@@ -28,6 +28,14 @@ class Reporter:
             logger.start(directory, manifest)
         self.hooks.call("run_started", directory=directory, manifest=manifest)
 
+    def phase_started(self, phase: str) -> None:
+        """Tell that a phase begins or goes on."""
+        self.hooks.call("phase_started", phase=phase)
+
+    def phase_ended(self, phase: str) -> None:
+        """Tell that a phase has all its frames."""
+        self.hooks.call("phase_ended", phase=phase)
+
     def log(self, metrics: Metrics) -> None:
         """Pass on the metrics of one iteration."""
         self._each(lambda logger: logger.log(metrics))
@@ -47,6 +55,6 @@ class Reporter:
         for name, logger in list(self.loggers.items()):
             try:
                 call(logger)
-            except Exception as error:  # noqa: BLE001  whatever a logger does wrong must not stop training
+            except Exception as error:  # whatever a logger does wrong must not stop training
                 del self.loggers[name]
                 _log.warning("loggers.%s raised %s: %s; it is left out from here on", name, type(error).__name__, error)

@@ -69,11 +69,10 @@ class Run:
             learner = self._learner(stage, name)
             if inside:
                 stage.restore(learner, inside)
-            self.reporter.hooks.call("phase_started", phase=name, iterations=learner.iterations)
-            finished = self._learn(stage, learner)
-            self.reporter.hooks.call("phase_ended", phase=name)
-            if not finished:
+            self.reporter.phase_started(name)
+            if not self._learn(stage, learner):
                 return False
+            self.reporter.phase_ended(name)
             begin = inside = None
             previous, frames = stage.slot.use, learner.frames
         return True

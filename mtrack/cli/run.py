@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from mtrack.errors import CheckpointError, MtrackError
 
 if TYPE_CHECKING:
     from mtrack.checkpoint import Checkpoint
+    from mtrack.hooks import Hooks
     from mtrack.structure import Recipe
 
 _log = logging.getLogger("mtrack")
@@ -39,41 +41,42 @@ def run(
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle torch threads must not spin beside the physics'
 
+    from mtrack.hooks import Hooks
     from mtrack.recipe import load_recipe
     from mtrack.registry import Registry
     from mtrack.structure import check_recipe
 
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
-    checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), Registry.scan())
+    registry = Registry.scan()
+    checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
     if resume:
         directory = resume
     else:
         directory = run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
         if (directory / "recipe.toml").exists():
             raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
-    raise typer.Exit(_carry_out(checked, directory, from_ or resume, bool(resume), allow_change, plugin or []))
+    hooks = Hooks.load(registry, _switched_off(plugin or []))
+    raise typer.Exit(_carry_out(checked, directory, hooks, from_ or resume, bool(resume), allow_change))
 
 
-def _carry_out(recipe: Recipe, directory: Path, begin: Path | None, resume: bool, allow_change: bool,
-               plugin: list[str]) -> int:
+def _carry_out(recipe: Recipe, directory: Path, hooks: Hooks, begin: Path | None, resume: bool,
+               allow_change: bool) -> int:
     """Prepare the run directory and run. Returns the exit status."""
     import torch
 
-    from mtrack.hooks import Hooks
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
     from mtrack.run import Run
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    facts = manifest(recipe)
+    facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     checkpoint = _checkpoint(begin) if begin else None
     if resume:
-        _refuse_changes(directory, facts, allow_change)
+        facts |= _unchanged(directory, facts, allow_change)
     _prepare(directory, recipe, facts, resume)
-    reporter = Reporter(recipe, Hooks.load(_switched_off(plugin)))
     device = "cpu" if recipe.device == "auto" else recipe.device
     _log.info("run directory: %s", directory)
-    return Run(recipe, directory, facts, reporter, device, checkpoint, resume).execute()
+    return Run(recipe, directory, facts, Reporter(recipe, hooks), device, checkpoint, resume).execute()
 
 
 def _checkpoint(run: Path) -> Checkpoint:
@@ -100,8 +103,11 @@ def _prepare(directory: Path, recipe: Recipe, facts: dict[str, Any], resume: boo
         raise MtrackError(f"cannot write to {directory}: {error.strerror}; give another --run-dir") from error
 
 
-def _refuse_changes(directory: Path, facts: dict[str, Any], allow_change: bool) -> None:
-    """Compare what is installed, and the recipe, with the run's manifest. Raises CheckpointError unless allowed."""
+def _unchanged(directory: Path, facts: dict[str, Any], allow_change: bool) -> dict[str, Any]:
+    """Compare what is installed, and the recipe, with the run's manifest, and return what stays of that.
+
+    Raises CheckpointError where something has changed and that is not allowed.
+    """
     try:
         before = json.loads((directory / "manifest.json").read_text())
     except (OSError, ValueError) as error:
@@ -112,11 +118,12 @@ def _refuse_changes(directory: Path, facts: dict[str, Any], allow_change: bool) 
         raise CheckpointError(f"{directory} was run with something else:\n{listed}\n--allow-change goes on all the same")
     for change in changes:
         _log.warning("changed since the run began: %s", change)
+    return {key: before[key] for key in ("run_id", "started") if key in before}
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     """Yield in words what two manifests differ in, of that which can change a run's numbers."""
-    for key in ("recipe_sha256", "components", "versions"):
+    for key in ("recipe_sha256", "components", "distributions"):
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             for name in sorted(old.keys() | new.keys()):
