@@ -16,7 +16,7 @@ from mtrack.math import quat_conjugate, quat_from_rotation_vector, quat_multiply
 from mtrack.protocols import Clip
 from mtrack_formats.joints import G1_23, G1_29, WRISTS, axis_of
 from mtrack_formats.restricted import is_pickle, read_pickle
-from mtrack_motion.clip import check_clip, check_upright, unit_quaternions
+from mtrack_motion.clip import check_clip, check_upright, single, unit_quaternions
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +74,9 @@ class AsapPickle:
             name=name,
             fps=self._rate(motion, place),
             joint_names=G1_29,
-            root_pos=_table(motion, "root_trans_offset", (3,), place).astype(np.float32),
+            root_pos=single(_table(motion, "root_trans_offset", (3,), place)),
             root_quat_wxyz=unit_quaternions(quat),
-            joint_pos=joint_pos.astype(np.float32),
+            joint_pos=single(joint_pos),
             source=source,
         )
         check_clip(clip, place)

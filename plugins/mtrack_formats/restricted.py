@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,8 @@ def read_pickle(path: Path) -> object:
     """Return the plain values and numpy arrays of a pickle or joblib file. Raises MotionError; runs nothing."""
     reader: _Reader | None = None
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("error")
             reader = _Reader(_content(file))
             return _plain(reader.read(), {}, 0)
     except Refused as refusal:
@@ -42,7 +44,7 @@ def read_pickle(path: Path) -> object:
         ) from None
     except OSError as error:
         raise MotionError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, LookupError, OverflowError, MemoryError, zlib.error) as error:
+    except Exception as error:  # whatever the standard library and numpy raise on arbitrary bytes is the file's fault
         detail = " ".join(str(error).split())[:120] or type(error).__name__
         raise MotionError(f"{path}: damaged or not a pickle ({detail}); copy or export the file again") from None
 

@@ -16,7 +16,7 @@ from mtrack.errors import MotionError
 from mtrack.fields import component, param
 from mtrack.protocols import Clip
 from mtrack_formats.joints import G1_29
-from mtrack_motion.clip import QUATERNION_TOLERANCE, check_clip, check_upright, unit_quaternions
+from mtrack_motion.clip import QUATERNION_TOLERANCE, check_clip, check_upright, single, unit_quaternions
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +52,13 @@ class UnitreeCsv:
         if self.fps is None:
             log.warning("assumed: %g frames a second (the file does not say; give --fps if it is another)", DEFAULT_FPS)
         log.info("assumed: columns are root x y z, quaternion x y z w, then %s", ", ".join(G1_29))
-        with np.errstate(over="ignore"):
-            single = rows.astype(np.float32)
         clip = Clip(
             name=path.stem,
             fps=DEFAULT_FPS if self.fps is None else self.fps,
             joint_names=G1_29,
-            root_pos=single[:, :3],
+            root_pos=single(rows[:, :3]),
             root_quat_wxyz=unit_quaternions(rows[:, _XYZW_TO_WXYZ]),
-            joint_pos=single[:, 7:],
+            joint_pos=single(rows[:, 7:]),
             source=path.name,
         )
         check_clip(clip, f"{path} (row = frame + 1)")

@@ -128,9 +128,15 @@ def _number_problems(
         yield f"{name}, frame {frame}, {columns[column]}: the value is {value:g}; {remedy}"
 
 
+def single(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return values as float32; what overflows becomes infinite, for `check_clip` to name."""
+    with np.errstate(over="ignore"):
+        return np.array(values, np.float32)
+
+
 def unit_quaternions(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return quaternions [T, 4] with norm 1 where they nearly have it; others are kept for `check_clip` to name."""
     with np.errstate(over="ignore", invalid="ignore"):
         norm = np.linalg.norm(values, axis=1, keepdims=True)
-        nearly = np.abs(norm - 1.0) <= QUATERNION_TOLERANCE
-        return np.where(nearly, values / np.where(nearly, norm, 1.0), values).astype(np.float32)
+    nearly = np.abs(norm - 1.0) <= QUATERNION_TOLERANCE
+    return single(values / np.where(nearly, norm, 1.0))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtrack.errors import MotionError
 from mtrack.protocols import Clip
 from mtrack_motion.archive import read_archive
-from mtrack_motion.clip import check_clip, content_hash
+from mtrack_motion.clip import check_clip, content_hash, single
 
 SCHEMA_VERSION = 1
 _REQUIRED = ("name", "fps", "joint_names", "root_pos", "root_quat_wxyz", "joint_pos")
@@ -111,5 +111,4 @@ def _table(arrays: Arrays, member: str, path: Path) -> NDArray[np.float32]:
     value = arrays[member]
     if value.dtype.kind != "f" or value.ndim != 2:
         raise MotionError(f"{path}: '{member}' is not a table of floating-point numbers; import the motion again")
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is named as such
-        return np.array(value, np.float32)
+    return single(value)
