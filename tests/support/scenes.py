@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import attrs
 import torch
@@ -24,6 +25,7 @@ _EACH = {
 DT, PHYSICS_DT = 0.02, 0.005
 
 
+@cache
 def g1_model() -> RobotModel:
     """Return the model of the built-in G1."""
     return G1().model()
