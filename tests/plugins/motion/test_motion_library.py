@@ -143,7 +143,7 @@ def test_clips_lie_one_after_the_other(library):
     assert all(len(digest) == 64 for digest in library.sha256)
 
 
-@pytest.mark.parametrize("shape", [(7,), (4, 5)])
+@pytest.mark.parametrize("shape", [(7,), (4, 5), (0,), (0, 5)])
 def test_a_gather_equals_the_frames_themselves(library, shape):
     frames = torch.randint(library.num_frames, shape, generator=torch.Generator().manual_seed(1))
     motion, contact = library.gather(frames)
