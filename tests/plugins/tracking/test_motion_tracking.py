@@ -1,62 +1,14 @@
-"""The command: which clip and frame, what it publishes, how an episode starts, and what resuming keeps."""
+"""The command: which clip and frame, what it publishes, and what resuming keeps."""
 
 from __future__ import annotations
 
-import mujoco
-import numpy as np
 import pytest
 import torch
-from support.scenes import random_scene
+from support.following import following, start, step
 
-from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_to_rotation_vector
-from mtrack.protocols import Clip
+from mtrack.math import quat_from_rotation_vector, quat_multiply
 from mtrack.state import component_state, load_component_state
-from mtrack_g1.robot import G1
 from mtrack_tracking.command import MotionTracking
-from mtrack_tracking.soles import Soles
-
-ROWS = torch.arange(8)
-LENGTHS = (120, 400)
-
-
-class Walks:
-    """Clips in which the root goes ahead by 1 cm a frame, turning slowly, and the joints swing a little."""
-
-    def __init__(self, *lengths):
-        self.lengths = lengths
-
-    def clips(self, robot):
-        return [self.clip(robot, f"walk{length}", length) for length in self.lengths]
-
-    def clip(self, robot, name, length):
-        frame = np.arange(length, dtype=np.float32)[:, None]
-        turn = torch.tensor(frame * 0.001) * torch.tensor([0.0, 0.0, 1.0])
-        return Clip(
-            name=name,
-            fps=50.0,
-            joint_names=robot.joint_names,
-            root_pos=np.array([0, 0, 0.8], np.float32) + frame * np.array([0.01, 0, 0], np.float32),
-            root_quat_wxyz=quat_from_rotation_vector(turn).numpy(),
-            joint_pos=0.001 * np.sin(0.05 * frame) * np.arange(1, 30, dtype=np.float32),
-        )
-
-
-def following(lengths=LENGTHS, num_envs=8, seed=0, motions=None, **params):
-    scene = random_scene(num_envs, seed=1)
-    scene.episode_step.zero_()
-    command = MotionTracking(**params)
-    command.rng = torch.Generator().manual_seed(seed)
-    command.bind(scene, G1(), motions or {"walks": (1.0, Walks(*lengths))})
-    return command, scene
-
-
-def start(command, ids=ROWS, failed=False):
-    return command.reset(ids, torch.full((len(ids),), failed))
-
-
-def step(command, scene):
-    scene.episode_step += 1
-    command.advance()
 
 
 def test_a_reference_is_there_from_the_start():
@@ -107,81 +59,6 @@ def test_a_reset_changes_the_reference_of_its_rows_only():
     assert torch.equal(scene.reference.body_pos_root[same], before[same])
     assert torch.equal(scene.reference.future.root_pos[same], before_ahead[same])
     assert not torch.equal(scene.reference.future.root_pos[[1, 4]], before_ahead[[1, 4]])
-
-
-def test_without_noise_a_row_starts_on_its_reference():
-    command, scene = following(start_noise=0.0)
-    state = start(command)
-    reference = scene.reference
-    for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel"):
-        torch.testing.assert_close(getattr(state, name), getattr(reference, name))
-
-
-def test_start_noise_stays_within_its_sizes_and_uses_them():
-    command, scene = following(num_envs=400)
-    state = start(command, torch.arange(400))
-    reference = scene.reference
-    low, high = command.joint_range.unbind(1)
-    inside = reference.joint_pos.clamp(low, high)
-    offsets = {
-        0.03: (state.root_pos - reference.root_pos)[:, :2],
-        0.1: torch.cat((state.joint_pos - inside, state.root_lin_vel - reference.root_lin_vel), dim=1),
-    }
-    for size, offset in offsets.items():
-        assert 0.95 * size < offset.abs().max() <= size + 1e-5
-    turn = quat_multiply(state.root_quat_wxyz, reference.root_quat_wxyz * torch.tensor([1.0, -1, -1, -1]))
-    angle = quat_to_rotation_vector(turn).norm(dim=1)
-    assert 0.09 < angle.max() <= 0.1 + 1e-4
-    assert (state.root_pos[:, 2] >= reference.root_pos[:, 2] - 1e-6).all()
-    assert (state.joint_pos >= low).all()
-    assert (state.joint_pos <= high).all()
-
-
-def test_a_start_that_would_sink_into_the_floor_is_lifted_onto_it():
-    class Sunk(Walks):
-        def clip(self, robot, name, length):
-            clip = super().clip(robot, name, length)
-            clip.root_pos[:, 2] = 0.7
-            return clip
-
-    command, _ = following(motions={"sunk": (1.0, Sunk(200))})
-    state = start(command)
-    lowest = command.soles.lowest(state.root_pos, state.root_quat_wxyz, state.joint_pos)
-    torch.testing.assert_close(lowest, torch.zeros(8), rtol=0, atol=1e-5)
-    assert (state.root_pos[:, 2] > 0.7).all()
-
-
-@pytest.mark.parametrize("feet", ["spheres", "box", "capsules"])
-def test_the_height_of_the_soles_is_that_of_mujocos_kinematics(feet):
-    robot = G1(feet=feet)
-    model, names = robot.spec().compile(), robot.model()
-    data = mujoco.MjData(model)
-    draw = np.random.default_rng(0)
-    soles = Soles(names, model, torch.device("cpu"))
-    colliding = [
-        i
-        for i in range(model.ngeom)
-        if "ankle_roll" in model.body(model.geom_bodyid[i]).name and model.geom_conaffinity[i]
-    ]
-    for _ in range(20):
-        data.qpos[:] = draw.normal(size=model.nq)
-        data.qpos[3:7] /= np.linalg.norm(data.qpos[3:7])
-        mujoco.mj_kinematics(model, data)
-        lowest = min(data.geom_xpos[i, 2] - reach_down(model, data, i) for i in colliding)
-        joints = [data.qpos[model.joint(name).qposadr[0]] for name in names.joint_names]
-        pose = torch.tensor(np.concatenate((data.qpos[:7], joints)), dtype=torch.float32)[None]
-        height = soles.lowest(pose[:, :3], pose[:, 3:7], pose[:, 7:])
-        assert height.item() == pytest.approx(lowest, abs=1e-5)
-
-
-def reach_down(model, data, geom):
-    upright, size = np.abs(data.geom_xmat[geom].reshape(3, 3)[2]), model.geom_size[geom]
-    kinds = {
-        mujoco.mjtGeom.mjGEOM_SPHERE: size[0],
-        mujoco.mjtGeom.mjGEOM_CAPSULE: size[0] + upright[2] * size[1],
-        mujoco.mjtGeom.mjGEOM_BOX: upright @ size,
-    }
-    return kinds[mujoco.mjtGeom(model.geom_type[geom])]
 
 
 def test_a_row_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
