@@ -19,7 +19,7 @@ from mtrack_mujoco.addresses import Addresses, elements
 from mtrack_mujoco.kinematics import free_joint
 from mtrack_mujoco.model_fields import ModelFields
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
-from mtrack_mujoco.simulation import Simulation, restore
+from mtrack_mujoco.simulation import Simulation, compile_physics, restore
 from mtrack_mujoco.threads import count_threads
 
 _DRIVES = ("qacc", "qfrc_actuator", "sensordata")
@@ -39,7 +39,7 @@ class MujocoBackend:
     contacts: Tensor = scratch()
     """See `Backend.contacts`."""
     wrench: Tensor = scratch()
-    """See `Backend.wrench`; it cannot be written unless a component has asked for forces."""
+    """See `Backend.wrench`; it has no rows unless a component has asked for forces."""
 
     _robot: RobotModel = scratch()
     _model: mujoco.MjModel = scratch()
@@ -60,9 +60,8 @@ class MujocoBackend:
         spec.option.timestep = plan.physics_dt
         # a state that is not finite must stay visible, see `broken`
         spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
-        spec.compiler.discardvisual = True
         add_contact_sensors(spec, plan.contacts, self._robot.body_names[0])
-        self._model = spec.compile()
+        self._model = compile_physics(spec)
         self._at = Addresses.of(self._model, self._robot)
         self._applies_forces = plan.forces
         names = dict.fromkeys((*outputs.FIELDS, *_DRIVES, *(forces.FIELDS if plan.forces else ())))
@@ -189,9 +188,8 @@ class MujocoBackend:
         self.contact_names = tuple(sensor.name for sensor in plan.contacts)
         self.contacts = torch.zeros(num, len(plan.contacts), 4)
         self._sensed = self._sim.outputs["sensordata"][:, contact_columns(self._model, plan.contacts)]
-        # one zero for all: torch refuses to write into it, so forces nobody asked for cannot be lost silently
-        unwritable = torch.zeros(1, 1, 1).expand(num, len(at.bodies), 6)
-        self.wrench = torch.zeros(num, len(at.bodies), 6) if plan.forces else unwritable
+        # no rows where nobody asked for forces: a write then fails instead of being lost without a word
+        self.wrench = torch.zeros(num if plan.forces else 0, len(at.bodies), 6)
         self._poses = outputs.Poses.empty(num, len(at.bodies), len(at.joints))
         acc, torque, target, offset = (torch.zeros(num, len(at.joints)) for _ in range(4))
         drives = {"joint_acc": acc, "joint_torque": torque, "joint_target": target, "joint_offset": offset}

@@ -11,7 +11,7 @@ from mtrack.protocols import Robot, StartState
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.outputs import FIELDS, Poses, Reader
-from mtrack_mujoco.simulation import Simulation
+from mtrack_mujoco.simulation import Simulation, compile_physics
 from mtrack_mujoco.threads import count_threads
 
 _CHUNK = 2048  # frames at a time: bounds the memory
@@ -40,9 +40,7 @@ class ForwardKinematics:
 
     def __init__(self, robot: Robot, threads: int = 0) -> None:
         """Compile the robot; `threads` 0 takes all processors."""
-        spec = robot.spec()
-        spec.compiler.discardvisual = True
-        model = spec.compile()
+        model = compile_physics(robot.spec())
         # positions and velocities need neither contacts nor constraints
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
         self._threads = count_threads(threads)

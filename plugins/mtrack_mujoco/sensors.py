@@ -11,7 +11,6 @@ from torch import Tensor
 from mtrack.errors import NameProblem, did_you_mean
 from mtrack.protocols import ContactSensor
 
-
 _DATA = mujoco.mjtConDataField
 _FOUND_AND_FORCE = 1 << int(_DATA.mjCONDATA_FOUND) | 1 << int(_DATA.mjCONDATA_FORCE)
 _NET_FORCE = 3  # reduction of all contacts to their sum
