@@ -74,7 +74,7 @@ class Hooks:
         return hooks
 
     def add(self, plugin: Any, name: str) -> None:
-        """Add a hook: a module, an object, or a class to make one of. One that does not fit is reported and left out."""
+        """Add a hook: a module, an object, or a class to make one of; one that does not fit is reported."""
         try:
             self._manager.register(plugin() if isinstance(plugin, type) else plugin, name)
             self._manager.check_pending()

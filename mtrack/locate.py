@@ -7,7 +7,8 @@ from typing import Any
 
 import tomli
 
-KeyPath = tuple[str, ...]
+from mtrack.keypath import KeyPath
+
 _LONGEST_STATEMENT = 200  # lines; a recipe with a longer one gets no line numbers from there on
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from mtrack.errors import MtrackError, did_you_mean
+from mtrack.keypath import KeyPath, has, nested, split_path, value_at
 from mtrack.kinds import KINDS
-from mtrack.locate import KeyPath
-from mtrack.recipe import Layer, RecipeSource, has, nested, split_path, value_at
+from mtrack.recipe import Layer, RecipeSource
 
 _DEPTHS = {kind.table: kind.depth for kind in KINDS.values()}
 _SAME_IN_ALL_PHASES = frozenset({"seed", "device", "run", "agent", "phases", "loggers"})

@@ -9,9 +9,9 @@ from typing import Any
 
 from mtrack.errors import ComponentError, NameProblem, Problem, did_you_mean
 from mtrack.fields import params_of
+from mtrack.keypath import KeyPath, dotted, value_at
 from mtrack.kinds import Kind
-from mtrack.locate import KeyPath
-from mtrack.recipe import RecipeSource, dotted, value_at
+from mtrack.recipe import RecipeSource
 from mtrack.registry import Entry, Registry
 from mtrack.slots import SLOT_CLASSES, Slot
 from mtrack.toml_text import Table, inline

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import attrs
-import tomli
 
 from mtrack.errors import MtrackError, Problem, RecipeError, did_you_mean
-from mtrack.locate import KeyPath, key_lines
+from mtrack.keypath import KeyPath, has, merge, nested, parse, split_path, value_at
+from mtrack.locate import key_lines
 
 _MAX_BYTES = 256 * 1024
 _MAX_CHAIN = 32
-_PART = r"""(?:"[^"\n]*"|'[^'\n]*'|(?<![\w-])[\w-]++)"""
-_DEEP_KEY = re.compile(rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{31}}")  # the parser needs minutes for very deep keys
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 COMMAND_LINE = "--set"
 
 
@@ -64,9 +60,11 @@ class RecipeSource:
         return {key: value for key, value in merged.items() if key != "extends"}
 
     def origin(self, path: str | KeyPath) -> tuple[str, int | None]:
-        """Return where a value was set: source, and line where it is known."""
+        """Return where a value was set: source, and line where known; of a table, the last file that has it."""
         keys = split_path(path)
         layer = self.layer(keys)
+        if isinstance(value_at(self.data, keys), dict):
+            layer = next((file for file in reversed(self.layers) if file.text and has(file.data, keys)), layer)
         return (self.name, None) if layer is None else (layer.name, layer.line(keys))
 
     def layer(self, path: KeyPath) -> Layer | None:
@@ -114,65 +112,6 @@ def recipe_folders() -> list[Path]:
     return installed[:1]
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid over it; tables merge, anything else replaces."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = merge(below if isinstance(below, dict) else {}, value) if isinstance(value, dict) else value
-    return merged
-
-
-def has(data: Any, path: KeyPath) -> bool:
-    """Return whether nested tables have a value at a path."""
-    for key in path:
-        if not isinstance(data, dict) or key not in data:
-            return False
-        data = data[key]
-    return True
-
-
-def value_at(data: Any, path: KeyPath) -> Any:
-    """Return the value at a path in tables and arrays, or None."""
-    for key in path:
-        if isinstance(data, dict):
-            data = data.get(key)
-        elif isinstance(data, list) and key.isdigit() and int(key) < len(data):
-            data = data[int(key)]
-        else:
-            return None
-    return data
-
-
-def nested(path: KeyPath, value: Any) -> dict[str, Any]:
-    """Return tables in tables with one value at a path, which has at least one key."""
-    for key in reversed(path):
-        value = {key: value}
-    return dict(value)
-
-
-def dotted(path: KeyPath) -> str:
-    """Return a path as recipes write it."""
-    return ".".join(key if _BARE_KEY.fullmatch(key) else f'"{key}"' for key in path)
-
-
-def split_path(path: str | KeyPath) -> KeyPath:
-    """Return the keys of a dotted path, quoted ones included. Raises MtrackError where it is none."""
-    if not isinstance(path, str):
-        return path
-    try:
-        data: Any = _parse(f"{path} = 0")
-    except ValueError:
-        data = {}
-    keys: list[str] = []
-    while isinstance(data, dict) and len(data) == 1:
-        ((key, data),) = data.items()
-        keys.append(key)
-    if data != 0:
-        raise MtrackError(f"'{path}' is not a dotted key")
-    return tuple(keys)
-
-
 def _find(name: str) -> Path:
     path = Path(name).expanduser()
     if path.exists():
@@ -208,7 +147,7 @@ def _read(path: Path) -> Layer:
         if len(raw) > _MAX_BYTES:
             raise ValueError(f"larger than {_MAX_BYTES // 1024} KiB: this is no recipe")
         text = raw.decode("utf-8-sig")
-        return attrs.evolve(layer, data=_parse(text), text=text)
+        return attrs.evolve(layer, data=parse(text), text=text)
     except OSError as error:
         raise MtrackError(f"{layer.name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -217,17 +156,6 @@ def _read(path: Path) -> Layer:
     except ValueError as error:
         message = getattr(error, "msg", str(error))
         raise _problem(layer, "", message, getattr(error, "lineno", None)) from error
-
-
-def _parse(text: str) -> dict[str, Any]:
-    """Parse TOML. Raises ValueError for everything that is wrong with it, soon."""
-    deep = _DEEP_KEY.search(text)
-    if deep is not None:
-        raise ValueError(f"a key of more than 31 parts in line {text[: deep.start()].count(chr(10)) + 1}")
-    try:
-        return tomli.loads(text)
-    except RecursionError:
-        raise ValueError("tables or arrays are nested too deeply") from None
 
 
 def _override(text: str) -> Layer:
@@ -245,7 +173,7 @@ def _override(text: str) -> Layer:
 
 def _value(written: str) -> Any:
     try:
-        parsed = _parse(f"value = {written}")
+        parsed = parse(f"value = {written}")
     except ValueError:
         if not written or written[0] in "[{\"'" or "\n" in written:
             raise

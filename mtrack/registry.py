@@ -183,7 +183,10 @@ def _entries(
     for point in points:
         if point.group in _GROUPS:
             module, _, attribute = point.value.partition("[")[0].replace(" ", "").partition(":")
-            refusal = "" if module and attribute else f"its entry point '{point.value}' is not 'module:name'"
+            is_whole = bool(module and attribute) or (
+                bool(module) and point.group == HOOK_GROUP
+            )  # a hook may be a module
+            refusal = "" if is_whole else f"its entry point '{point.value}' is not 'module:name'"
             if is_refused:
                 refusal = f"{name} is not in the allow list MTRACK_PLUGINS"
             source = sources.setdefault(module, ModuleSource(module))
@@ -209,7 +212,7 @@ def _load(entry: Entry) -> Any:
         if entry.refusal:
             raise ImportError(entry.refusal)
         target: Any = importlib.import_module(entry.module)
-        for part in entry.attribute.split("."):
+        for part in filter(None, entry.attribute.split(".")):
             target = getattr(target, part)
     except KeyboardInterrupt:
         raise

@@ -69,10 +69,11 @@ class ModuleSource:
         return found
 
     def help(self, attribute: str) -> str:
-        """Return the first line of the docstring of a class or function; of an assigned call, its `help=`."""
-        node = self._definitions.get(attribute)
+        """Return the first line of a docstring, or of the `help=` of an assigned call; of the module's for no name."""
+        tree, _ = self._parsed
+        node = self._definitions.get(attribute) if attribute else tree
         text: str | None = None
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Module):
             text = ast.get_docstring(node)
         elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
             values = [word.value for word in node.value.keywords if word.arg == "help"]
@@ -82,7 +83,7 @@ class ModuleSource:
     def error(self, attribute: str) -> str:
         """Return why the name cannot be had from this module, as far as its source shows, or an empty string."""
         tree, error = self._parsed
-        if error or tree is None or attribute in self._definitions:
+        if error or tree is None or not attribute or attribute in self._definitions:
             return error
         for node in ast.walk(tree):  # imported, or defined under a condition
             names = (getattr(node, "asname", None), getattr(node, "name", None), getattr(node, "id", None))

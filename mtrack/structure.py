@@ -10,11 +10,11 @@ import attrs
 
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.fields import non_negative, param, params_of, positive
+from mtrack.keypath import KeyPath, split_path, value_at
 from mtrack.kinds import KINDS
-from mtrack.locate import KeyPath
 from mtrack.phase_set import in_phase, touched_slots, wrong_keys
 from mtrack.reader import AUTO, Reader
-from mtrack.recipe import RecipeSource, split_path, value_at
+from mtrack.recipe import RecipeSource
 from mtrack.registry import Registry
 from mtrack.schedule import Schedule
 from mtrack.slots import (

@@ -11,8 +11,7 @@ from typing import Any
 
 import attrs
 
-from mtrack.locate import KeyPath
-from mtrack.recipe import dotted
+from mtrack.keypath import KeyPath, dotted
 from mtrack.schedule import Schedule
 
 Table = dict[str, Any]

@@ -14,7 +14,7 @@ import attrs
 import cattrs
 
 from mtrack.errors import did_you_mean
-from mtrack.locate import KeyPath
+from mtrack.keypath import KeyPath
 from mtrack.schedule import Schedule
 
 Fields = Mapping[str, "attrs.Attribute[Any]"]
@@ -161,28 +161,31 @@ def _each(items: Iterable[tuple[str, object, Any]], converter: cattrs.Converter)
     return values
 
 
-def _known_keys(table: object, required: Iterable[str], optional: Iterable[str]) -> dict[str, Any]:
-    """Return a table that has all required keys and no unknown ones. Raises Flaws."""
-    known = [*required, *optional]
-    if not isinstance(table, dict):
-        _refuse(f"a table ({', '.join(known)})", table)
-    unknown = [Flaw((key,), f"unknown key '{key}'", did_you_mean(key, known)) for key in table if key not in known]
-    missing = [Flaw((), f"missing: {key}") for key in required if key not in table]
-    if unknown or missing:
-        raise Flaws(*unknown, *missing)
-    return table
+def _made(cls: type, fields: Fields, value: object, directory: Path) -> Any:
+    """Return an attrs class made from a table that may have the keys of `fields` and no others. Raises Flaws."""
+    if not isinstance(value, dict):
+        _refuse(f"a table ({', '.join(fields)})", value)
+    values, flaws = structure_fields(fields, value, lambda _: directory)
+    flaws += [Flaw((key,), f"unknown key '{key}'", did_you_mean(key, fields)) for key in value if key not in fields]
+    if flaws:
+        raise Flaws(*flaws)
+    try:
+        return cls(**{fields[key].alias or key: value for key, value in values.items()})
+    except (ValueError, TypeError) as error:
+        raise Flaws(Flaw((), str(error))) from None
 
 
-def _schedule(value: Any, converter: cattrs.Converter) -> Schedule:
+def _nested(value: object, cls: Any, directory: Path) -> Any:
+    fields = attrs.fields(attrs.resolve_types(cls))
+    return _made(cls, {field.name: field for field in fields if field.init}, value, directory)
+
+
+def _schedule(value: object, directory: Path) -> Schedule:
     if not isinstance(value, dict):
         return Schedule.constant(_number(value, float))
-    table = {"shape": "linear", **_known_keys(value, ("from", "to"), ("shape",))}
-    annotations = {"from": float, "to": float, "shape": Literal["linear", "exp"]}
-    values = _each([(key, table[key], annotation) for key, annotation in annotations.items()], converter)
-    try:
-        return Schedule(*values)
-    except ValueError as error:
-        raise Flaws(Flaw((), str(error))) from None
+    start, end, shape = attrs.fields(attrs.resolve_types(Schedule))
+    made: Schedule = _made(Schedule, {"from": start, "to": end, "shape": shape}, value, directory)
+    return made
 
 
 def _array(value: Any, annotation: Any, converter: cattrs.Converter) -> Any:
@@ -220,20 +223,6 @@ def _union(value: Any, annotation: Any, converter: cattrs.Converter) -> Any:
     return _refuse(type_name(annotation), value)
 
 
-def _nested(value: Any, cls: Any, converter: cattrs.Converter, directory: Path) -> Any:
-    attrs.resolve_types(cls)
-    fields = {field.name: field for field in attrs.fields(cls) if field.init}
-    required = [name for name, field in fields.items() if field.default is attrs.NOTHING]
-    table = _known_keys(value, required, fields.keys() - set(required))
-    values, flaws = structure_fields(fields, table, lambda _: directory)
-    if flaws:
-        raise Flaws(*flaws)
-    try:
-        return cls(**{fields[name].alias: value for name, value in values.items()})
-    except (ValueError, TypeError) as error:
-        raise Flaws(Flaw((), str(error))) from None
-
-
 @cache
 def _converter(directory: Path) -> cattrs.Converter:
     """Return a converter with a strict hook for each type a recipe can hold."""
@@ -251,8 +240,8 @@ def _converter(directory: Path) -> cattrs.Converter:
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(Path, path)
     hooks: list[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]]] = [  # a later one goes first
-        (attrs.has, lambda value, cls: _nested(value, cls, converter, directory)),
-        (lambda a: a is Schedule, lambda value, _: _schedule(value, converter)),
+        (attrs.has, lambda value, cls: _nested(value, cls, directory)),
+        (lambda a: a is Schedule, lambda value, _: _schedule(value, directory)),
         (lambda a: get_origin(a) in (Union, types.UnionType), lambda value, a: _union(value, a, converter)),
         (lambda a: get_origin(a) is Literal, _literal),
         (lambda a: (get_origin(a) or a) in (dict, Mapping), lambda value, a: _table(value, a, converter)),

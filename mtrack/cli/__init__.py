@@ -59,7 +59,9 @@ class Commands(TyperGroup):
         return name, _loaded(registry, registry.find("cli", name)), rest
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, invoke_without_command=True, add_completion=False, rich_markup_mode=None
+)
 
 
 @app.callback()
@@ -67,14 +69,13 @@ def mtrack(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Train humanoid robots to track whole-body motion."""
+    if version:
+        typer.echo(f"mtrack {metadata.version(OWN)}")
+        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits 2 with a message for what the user can mend, with a traceback for what is a bug."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments == ["--version"]:
-        typer.echo(f"mtrack {metadata.version(OWN)}")
-        sys.exit(0)
     try:
         get_group(app).main(args=arguments, prog_name=OWN, default_map=_NO_HELP)
     except RecipeError as error:

@@ -1,0 +1,173 @@
+"""The command line as a whole: commands of plugins, exit statuses, and what a mistake looks like."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.fakes import RECIPE, install, install_parts
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PLUGIN = '''
+"""Commands of a plugin."""
+import typer
+from mtrack.errors import MtrackError
+
+group = typer.Typer(help="Does things with acme.")
+
+
+@group.command()
+def greet(name: str) -> None:
+    """Greet."""
+    typer.echo(f"hello {name}")
+
+
+def single(times: int = 1) -> None:
+    """Do one thing."""
+    typer.echo("one " * times)
+
+
+def mistaken() -> None:
+    raise MtrackError("a mistake of yours")
+
+
+def buggy() -> None:
+    raise RuntimeError("a bug of ours")
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+'''
+
+
+@pytest.fixture
+def acme(site: Path) -> None:
+    names = {name: f"acme_cli:{name}" for name in ("group", "single", "mistaken", "buggy", "interrupted")}
+    install(site, "acme", {"mtrack.cli": names | {"run": "acme_cli:single"}}, {"acme_cli.py": PLUGIN})
+
+
+def test_help_lists_commands_of_kernel_and_plugins_without_importing_them(mtrack: Command, site: Path) -> None:
+    install(site, "acme", {"mtrack.cli": {"acme": "acme_cli:single"}}, {"acme_cli.py": "raise SystemExit\n" + PLUGIN})
+    done = mtrack("--help")
+    assert done.returncode == 0
+    commands = {line.split()[0]: line for line in done.stdout.split("Commands:")[1].splitlines() if line.strip()}
+    assert {"run", "list-plugins", "describe", "check", "show", "motions", "acme"} <= commands.keys()
+    assert commands["acme"].endswith("Do one thing.")
+
+
+def test_a_group_and_a_function_of_a_plugin_are_commands(mtrack: Command, acme: None) -> None:
+    assert mtrack("group", "greet", "you").stdout == "hello you\n"
+    assert mtrack("single", "--times", "2").stdout == "one one \n"
+    assert mtrack("acme:single").stdout == "one \n"
+
+
+def test_a_plugin_cannot_take_the_place_of_a_command_of_the_kernel(mtrack: Command, acme: None) -> None:
+    assert "Carry out a recipe" in mtrack("run", "--help").stdout
+
+
+def test_a_mistake_is_explained_without_a_traceback_and_exits_2(mtrack: Command, acme: None) -> None:
+    done = mtrack("mistaken")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "mtrack: a mistake of yours\n")
+
+
+def test_a_bug_shows_its_traceback_and_exits_1(mtrack: Command, acme: None) -> None:
+    done = mtrack("buggy")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "RuntimeError: a bug of ours" in done.stderr
+
+
+def test_an_interrupt_exits_130(mtrack: Command, acme: None) -> None:
+    assert mtrack("interrupted").returncode == 130
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(mtrack: Command) -> None:
+    done = mtrack("list-plugin")
+    assert done.returncode == 2
+    assert done.stderr.startswith("mtrack: no command 'list-plugin'. did you mean 'list-plugins'?")
+
+
+def test_a_command_whose_import_fails_is_named(mtrack: Command, site: Path) -> None:
+    install(site, "acme", {"mtrack.cli": {"acme": "acme_cli:app"}}, {"acme_cli.py": "import a_module_nobody_has"})
+    done = mtrack("acme")
+    assert done.returncode == 1
+    assert "cli 'acme' (acme 1.0) cannot be imported: ModuleNotFoundError" in done.stderr.splitlines()[-1]
+
+
+def test_describe_tells_parameters_with_type_default_and_help(mtrack: Command, site: Path) -> None:
+    install_parts(site)
+    text = mtrack("describe", "reward", "fake_reward").stdout
+    assert "The second is not." in text
+    assert "sigma (float, 0.3)\n      Error at which the reward has fallen to 1/e [m]." in text
+    assert 'mode ("near" | "far", near)' in text
+    described = json.loads(mtrack("describe", "reward", "fake_reward", "--json").stdout)
+    assert described["parameters"][0]["help"] == "Error at which the reward has fallen to 1/e [m]."
+    assert described["contract"] == "mtrack.protocols.Reward"
+
+
+def test_ten_mistakes_in_a_recipe_give_one_report_exit_2_and_no_traceback(
+    mtrack: Command, site: Path, tmp_path: Path
+) -> None:
+    install_parts(site)
+    mistakes = """\
+colour = "red"
+num_envs = "8"
+[command]
+use = "fake_comand"
+[rewards.task]
+a = { use = "fake_reward", wieght = 2 }
+b = { use = "fake_reward", sigma = -1 }
+c = { use = "fake_reward", on = "no" }
+d = { use = "fake_slip" }
+[observations.policy.one]
+history = [1, 1]
+[phases.train]
+frames = 1.5
+[run]
+kep = 1
+"""
+    (tmp_path / "base.toml").write_text(RECIPE, "utf-8")
+    (tmp_path / "my.toml").write_text('extends = "base.toml"\n' + mistakes, "utf-8")
+    done = mtrack("check", "my.toml")
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert lines[0] == "my.toml: 10 problems"
+    placed = [line.split()[:2] for line in lines if line[:4].strip().isdigit()]
+    assert placed == [
+        ["2", "colour"],
+        ["3", "num_envs"],
+        ["5", "command.use"],
+        ["7", "rewards.task.a.wieght"],
+        ["8", "rewards.task.b.sigma"],
+        ["9", "rewards.task.c.on"],
+        ["10", "rewards.task.d.bodies"],
+        ["12", "observations.policy.one.history"],
+        ["14", "phases.train.frames"],
+        ["16", "run.kep"],
+    ]
+
+
+def test_check_builds_the_recipe_and_says_what_it_is_made_of(mtrack: Command) -> None:
+    done = mtrack("check", "toy", "--set", "num_envs=8")
+    assert done.returncode == 0, done.stderr
+    assert "toy.toml: OK" in done.stdout
+    assert "8 environments" in done.stdout
+
+
+def test_show_prints_a_recipe_with_origins_rewards_and_columns(mtrack: Command) -> None:
+    text = mtrack("show", "toy", "--set", "rewards.toy.closeness.weight=2").stdout
+    assert "weight = 2.0  # --set" in text
+    assert "toy    closeness  toy_closeness  2.0     1.0" in text
+    assert "policy       joint_pos  joint_pos  2      4     0.0    []" in text
+
+
+def test_show_as_json_is_the_same(mtrack: Command) -> None:
+    shown = json.loads(mtrack("show", "toy", "--json").stdout)
+    assert shown["recipe"]["rewards"]["toy"]["closeness"]["sigma"] == 0.5
+    assert shown["rewards"][0]["component"] == "toy_closeness"
+    assert shown["layout"][0]["stop"] == 2

@@ -1,0 +1,124 @@
+"""Hooks are told what happens; one that fails is reported once, switched off, and stops nothing."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from support.fakes import install
+
+from mtrack.hooks import Hooks, Specifications, hookimpl
+from mtrack.registry import Registry
+
+WATCH = """
+from mtrack.hooks import hookimpl
+
+seen = []
+
+@hookimpl
+def phase_started(phase):
+    seen.append(phase)
+"""
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    @hookimpl
+    def run_started(self, directory: Path) -> None:
+        self.seen.append(directory)
+
+    @hookimpl
+    def run_ended(self, status: str) -> None:
+        self.seen.append(status)
+
+
+class Raising:
+    @hookimpl
+    def run_started(self) -> None:
+        raise RuntimeError("no network")
+
+    @hookimpl
+    def run_ended(self) -> None:
+        raise AssertionError("called although it had failed")
+
+
+def test_there_are_six_hooks() -> None:
+    names = [name for name in vars(Specifications) if not name.startswith("_")]
+    assert names == ["run_started", "phase_started", "iteration_ended", "checkpoint_saved", "phase_ended", "run_ended"]
+
+
+def test_a_hook_is_told_what_it_asks_for() -> None:
+    hooks, recorder = Hooks(), Recorder()
+    hooks.add(recorder, "recorder")
+    hooks.call("run_started", directory=Path("runs/a"), manifest={})
+    hooks.call("phase_started", phase="train")
+    hooks.call("run_ended", status="finished")
+    assert recorder.seen == [Path("runs/a"), "finished"]
+
+
+def test_a_hook_that_raises_is_reported_once_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    hooks, first, last = Hooks(), Recorder(), Recorder()
+    hooks.add(first, "first")
+    hooks.add(Raising(), "acme:raising")
+    hooks.add(last, "last")
+    hooks.call("run_started", directory=Path("a"), manifest={})
+    hooks.call("run_started", directory=Path("b"), manifest={})
+    hooks.call("run_ended", status="failed")
+    assert first.seen == last.seen == [Path("a"), Path("b"), "failed"]
+    (record,) = caplog.records
+    assert "'acme:raising' failed in run_started and is switched off: RuntimeError: no network" in record.message
+
+
+def test_a_hook_that_wants_to_exit_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    class Exiting:
+        @hookimpl
+        def run_ended(self) -> None:
+            raise SystemExit(1)
+
+    hooks = Hooks()
+    hooks.add(Exiting(), "exiting")
+    hooks.call("run_ended", status="finished")
+    assert "SystemExit" in caplog.text
+
+
+def test_a_hook_of_unknown_arguments_is_reported_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    class Odd:
+        @hookimpl
+        def run_ended(self, colour: str) -> None: ...
+
+    hooks = Hooks()
+    hooks.add(Odd(), "odd")
+    hooks.call("run_ended", status="finished")
+    assert "'odd' does not fit" in caplog.text
+    assert "colour" in caplog.text
+
+
+def test_installed_hooks_are_loaded_and_can_be_switched_off(site: Path) -> None:
+    install(site, "acme", {"mtrack.hooks": {"watch": "acme_watch"}}, {"acme_watch.py": WATCH})
+    install(
+        site, "other", {"mtrack.hooks": {"class_watch": "other_watch:Watch"}}, {"other_watch.py": "class Watch: ..."}
+    )
+    registry = Registry.scan()
+    hooks = Hooks.load(registry)
+    hooks.call("phase_started", phase="train")
+    off = Hooks.load(registry, ["no:watch"])
+    off.call("phase_started", phase="adapt")
+    import acme_watch  # type: ignore[import-not-found]
+
+    assert acme_watch.seen == ["train"]
+
+
+def test_a_hook_that_cannot_be_imported_is_reported_and_left_out(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+    install(site, "acme", {"mtrack.hooks": {"watch": "acme_watch"}}, {"acme_watch.py": "raise SystemExit"})
+    Hooks.load(Registry.scan()).call("run_ended", status="finished")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "hook 'watch' (acme 1.0) cannot be imported" in record.message
+
+
+def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    Hooks.load(Registry([], [], [], []), ["no:wach"])
+    assert "no hook 'wach' is installed" in caplog.text

@@ -1,0 +1,217 @@
+"""Distributions that exist for one test: metadata and modules in a folder, as pip would leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+PARTS = '''
+"""Components that keep the contract of their kind and do nothing."""
+
+import inspect
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from mtrack import protocols
+from mtrack.fields import between, component, one_of, param, positive
+from mtrack.schedule import Schedule
+
+
+def fulfil(protocol):
+    """Give a class every member of a protocol that it lacks."""
+
+    def fill(cls):
+        for name, member in vars(protocol).items():
+            wanted = name == "__call__" or not name.startswith("_")
+            if inspect.isfunction(member) and wanted and name not in vars(cls):
+                setattr(cls, name, lambda self, *arguments: None)
+        for name in inspect.get_annotations(protocol):
+            if name not in vars(cls) and name not in inspect.get_annotations(cls):
+                setattr(cls, name, False)
+        return cls
+
+    return fill
+
+
+@attrs.frozen
+class Point:
+    x: float
+    y: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+
+
+@component
+@fulfil(protocols.Robot)
+class FakeRobot:
+    """A robot."""
+
+
+@component
+@fulfil(protocols.Backend)
+class FakeBackend:
+    """A backend."""
+
+
+@component
+@fulfil(protocols.Command)
+class FakeCommand:
+    """A command."""
+
+    target: str = param(default="fixed", validator=one_of("fixed", "sliding"))
+
+
+@component
+@fulfil(protocols.Action)
+class FakeAction:
+    """An action."""
+
+
+@component
+@fulfil(protocols.Agent)
+class FakeAgent:
+    """An agent."""
+
+
+@component
+@fulfil(protocols.Phase)
+class FakePhase:
+    """A phase."""
+
+    lr: Schedule = param(default=Schedule.constant(1e-3))
+
+
+@component
+@fulfil(protocols.Motion)
+class FakeMotion:
+    """Clips of a file."""
+
+    path: Path = param()
+    """Where they are."""
+
+
+@component
+@fulfil(protocols.Observation)
+class FakeObservation:
+    """An observation."""
+
+
+@component
+@fulfil(protocols.Reward)
+class FakeReward:
+    """A reward; the first line is its help.
+
+    The second is not.
+    """
+
+    sigma: float = param(default=0.3, validator=positive)
+    """Error at which the reward has fallen to 1/e [m]."""
+    low: float = param(default=0.0)
+    high: float = param(default=1.0)
+    count: int = param(default=8)
+    on: bool = param(default=True)
+    name: str = param(default="")
+    file: Path | None = param(default=None)
+    mode: Literal["near", "far"] = param(default="near")
+    names: tuple[str, ...] = param(default=())
+    pair: tuple[int, float] = param(default=(1, 2.0))
+    gains: dict[str, float] = param(factory=dict)
+    scale: float | Literal["effort"] | dict[str, float] = param(default=1.0)
+    share: Schedule = param(default=Schedule.constant(1.0))
+    point: Point = param(default=Point(0.0))
+    weights: list[float] = param(factory=list, validator=attrs.validators.max_len(2))
+
+    def __attrs_post_init__(self):
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+
+
+@component
+@fulfil(protocols.Reward)
+class FakeSlip:
+    """A reward with a parameter that must be given."""
+
+    bodies: tuple[str, ...] = param()
+
+
+@component
+@fulfil(protocols.Termination)
+class FakeFall:
+    """A termination."""
+
+
+@component
+@fulfil(protocols.Randomization)
+class FakePush:
+    """A randomization."""
+'''
+
+ENTRY_POINTS = {
+    "mtrack.robots": {"fake_robot": "fake_parts:FakeRobot"},
+    "mtrack.backends": {"fake_backend": "fake_parts:FakeBackend"},
+    "mtrack.commands": {"fake_command": "fake_parts:FakeCommand"},
+    "mtrack.actions": {"fake_action": "fake_parts:FakeAction"},
+    "mtrack.agents": {"fake_agent": "fake_parts:FakeAgent"},
+    "mtrack.phases": {"fake_phase": "fake_parts:FakePhase"},
+    "mtrack.motions": {"fake_motion": "fake_parts:FakeMotion"},
+    "mtrack.observations": {"fake_observation": "fake_parts:FakeObservation"},
+    "mtrack.rewards": {"fake_reward": "fake_parts:FakeReward", "fake_slip": "fake_parts:FakeSlip"},
+    "mtrack.terminations": {"fake_fall": "fake_parts:FakeFall"},
+    "mtrack.randomizations": {"fake_push": "fake_parts:FakePush"},
+}
+
+RECIPE = """\
+seed = 3
+[robot]
+use = "fake_robot"
+[backend]
+use = "fake_backend"
+[command]
+use = "fake_command"
+[action]
+use = "fake_action"
+[agent]
+use = "fake_agent"
+[motions.clips]
+use = "fake_motion"
+path = "clips"
+[observations.policy.one]
+use = "fake_observation"
+[rewards.task.near]
+use = "fake_reward"
+weight = 0.5
+sigma = 0.2
+[terminations.fall]
+use = "fake_fall"
+[phases.train]
+use = "fake_phase"
+frames = 1000
+"""
+
+
+def install(
+    site: Path,
+    name: str,
+    entry_points: Mapping[str, Mapping[str, str]] | bytes,
+    modules: Mapping[str, str] | None = None,
+    version: str = "1.0",
+) -> None:
+    """Leave a distribution in `site`; `entry_points` as tables by group, or as the bytes of the file."""
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
+    if not isinstance(entry_points, bytes):
+        lines = []
+        for group, points in entry_points.items():
+            lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
+        entry_points = "\n".join(lines).encode()
+    (info / "entry_points.txt").write_bytes(entry_points)
+    for file, text in (modules or {}).items():
+        path = site / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def install_parts(site: Path) -> None:
+    """Leave a distribution with one or two components of every kind a recipe needs."""
+    install(site, "fake-parts", ENTRY_POINTS, {"fake_parts.py": PARTS})
