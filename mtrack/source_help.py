@@ -1,10 +1,11 @@
-"""What the source of a module says about a name in it, read without importing anything."""
+"""What the source of a module says about the names in it, read without importing anything."""
 
 from __future__ import annotations
 
 import ast
 import gc
 import importlib.util
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +17,18 @@ class ModuleSource:
     """The source of one module; looked for and parsed once, when first asked."""
 
     module: str
+
+    def help(self, attribute: str) -> str:
+        """Return the first line of a docstring, or of the `help=` of an assigned call; of the module's for no name."""
+        return self._names.get(attribute, "")
+
+    def error(self, attribute: str) -> str:
+        """Return why the name cannot be had from this module, as far as its source shows, or an empty string."""
+        if self.path is None:
+            return f"module '{self.module}' not found"
+        if self._error or self._names.keys() & {attribute, "*", "__getattr__"}:
+            return self._error
+        return f"module '{self.module}' has no '{attribute}'" if self.path.suffix == ".py" else ""
 
     @cached_property
     def path(self) -> Path | None:
@@ -37,56 +50,55 @@ class ModuleSource:
                     return file
         return None
 
+    @property
+    def _names(self) -> dict[str, str]:
+        return self._read[0]
+
+    @property
+    def _error(self) -> str:
+        return self._read[1]
+
     @cached_property
-    def _parsed(self) -> tuple[ast.Module | None, str]:
-        """Syntax tree of the module, and what is wrong with it."""
-        if self.path is None:
-            return None, f"module '{self.module}' not found"
-        if self.path.suffix != ".py":
-            return None, ""
+    def _read(self) -> tuple[dict[str, str], str]:
+        """Every name the module binds with its help, and what is wrong with the source."""
+        if self.path is None or self.path.suffix != ".py":
+            return {}, ""
         enabled = gc.isenabled()
         gc.disable()  # a syntax tree has no cycles; looking for some would double the time of a listing
         try:
-            return ast.parse(self.path.read_bytes()), ""
+            tree = ast.parse(self.path.read_bytes())
+            return {"": _first_line(ast.get_docstring(tree)), **dict(_bound(tree.body))}, ""
         except SyntaxError as error:
-            return None, f"syntax error in {self.path}, line {error.lineno}: {error.msg}"
+            return {}, f"syntax error in {self.path}, line {error.lineno}: {error.msg}"
         except (OSError, ValueError, RecursionError) as error:
-            return None, f"cannot read {self.path}: {error}"
+            return {}, f"cannot read {self.path}: {error}"
         finally:
             if enabled:
                 gc.enable()
 
-    @cached_property
-    def _definitions(self) -> dict[str, ast.stmt]:
-        tree, _ = self._parsed
-        found: dict[str, ast.stmt] = {}
-        for node in tree.body if tree else []:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                found[node.name] = node
-            elif isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                found |= {target.id: node for target in targets if isinstance(target, ast.Name)}
-        return found
 
-    def help(self, attribute: str) -> str:
-        """Return the first line of a docstring, or of the `help=` of an assigned call; of the module's for no name."""
-        tree, _ = self._parsed
-        node = self._definitions.get(attribute) if attribute else tree
-        text: str | None = None
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Module):
-            text = ast.get_docstring(node)
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-            values = [word.value for word in node.value.keywords if word.arg == "help"]
-            text = next((str(value.value) for value in values if isinstance(value, ast.Constant)), None)
-        return text.strip().splitlines()[0] if text and text.strip() else ""
+def _bound(body: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
+    """Yield the names that statements bind, also those under a condition, with their help."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name, _first_line(ast.get_docstring(node))
+        elif isinstance(node, ast.Assign):
+            yield from (
+                (target.id, _help_argument(node.value)) for target in node.targets if isinstance(target, ast.Name)
+            )
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, _help_argument(node.value)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
+            yield from _bound(ast.iter_child_nodes(node))
 
-    def error(self, attribute: str) -> str:
-        """Return why the name cannot be had from this module, as far as its source shows, or an empty string."""
-        tree, error = self._parsed
-        if error or tree is None or not attribute or attribute in self._definitions:
-            return error
-        for node in ast.walk(tree):  # imported, or defined under a condition
-            names = (getattr(node, "asname", None), getattr(node, "name", None), getattr(node, "id", None))
-            if not {attribute, "*", "__getattr__"}.isdisjoint(names):
-                return ""
-        return f"module '{self.module}' has no '{attribute}'"
+
+def _help_argument(value: ast.expr | None) -> str:
+    words = value.keywords if isinstance(value, ast.Call) else []
+    texts = [word.value.value for word in words if word.arg == "help" and isinstance(word.value, ast.Constant)]
+    return _first_line(str(texts[0])) if texts else ""
+
+
+def _first_line(text: str | None) -> str:
+    return next(iter((text or "").strip().splitlines()), "")
