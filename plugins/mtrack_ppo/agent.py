@@ -147,7 +147,7 @@ class TeacherStudent:
 
     def raw_value(self, rows: Tensor, mirrored: bool = False) -> Tensor:
         """Return the critic's output, [n] float32: the value, normalised where `value_normalisation`."""
-        even = self.critic.even
+        even = self.critic.widths[0]
         return torch.as_tensor(self.critic(rows[:, :even], rows[:, even:], mirrored=mirrored)).squeeze(-1)
 
     def value(self, rows: Tensor) -> Tensor:

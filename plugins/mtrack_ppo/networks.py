@@ -104,8 +104,8 @@ class Mlp(nn.Module):
         super().__init__()
         generator = style.generator(name)
         plain = Style("none", "none", style.seed)
-        self.even, self.observed, self.exact = inputs[0], sum(inputs), gain == HEAD_GAIN
-        self.first = Layer(self.observed + feature, hidden[0], HIDDEN_GAIN, style, generator)
+        self.widths, self.exact = [*inputs, feature], gain == HEAD_GAIN
+        self.first = Layer(sum(self.widths), hidden[0], HIDDEN_GAIN, style, generator)
         self.rest = nn.Sequential(*(Layer(k, n, HIDDEN_GAIN, style, generator) for k, n in pairwise(hidden)))
         self.head = Layer(hidden[-1], outputs, gain, plain, generator)
 
@@ -114,16 +114,18 @@ class Mlp(nn.Module):
 
         Then outputs are [2 n, outputs], each followed by that of its mirror image, and `feature` is [2 n, .] likewise.
         """
-        weight, dtype = self.first.weight, even.dtype
-        unchanged = functional.linear(even, weight[:, : self.even].to(dtype), self.first.bias.to(dtype))
-        changed = functional.linear(odd, weight[:, self.even : self.observed].to(dtype))
+        # split, unlike slices, sends one gradient back, not one of full size for each part
+        weight = self.first.weight.to(even.dtype)
+        even_weight, odd_weight, feature_weight = weight.split_with_sizes(self.widths, dim=1)
+        unchanged = functional.linear(even, even_weight, self.first.bias.to(even.dtype))
+        changed = functional.linear(odd, odd_weight)
         if mirrored:
             sides = _Sides.apply(unchanged, changed)  # type: ignore[no-untyped-call]
             hidden = sides.view(-1, sides.shape[-1])
         else:
             hidden = unchanged + changed
         if feature is not None:
-            hidden = torch.addmm(hidden, feature, weight[:, self.observed :].to(dtype).t())
+            hidden = torch.addmm(hidden, feature, feature_weight.t())
         hidden = torch.as_tensor(self.rest(self.first.activate(hidden)))
         return torch.as_tensor(self.head(hidden.float() if self.exact else hidden))
 
@@ -136,7 +138,7 @@ class Mlp(nn.Module):
         found = []
         for layer in (self.first, *self.rest, self.head):
             n, k = (int(size) for size in layer.weight.shape)
-            learning = k - self.observed if layer is self.first else k
+            learning = self.widths[2] if layer is self.first else k
             found += [(rows, k, n), (n, rows, k)]
             found += [(rows, n, learning)] if learning else []
         return found

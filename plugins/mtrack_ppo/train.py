@@ -144,7 +144,6 @@ class Train:
         )
         for adam in (self.actor_adam, self.encoder_adam):
             set_learning_rate(adam, self.learning_rate)
-        report["policy/learning_rate"] = torch.tensor(self.learning_rate)
         adams = [self.actor_adam, self.encoder_adam, self.critic_adam]
         report |= optimise(objective, batch, places, adams, self.rng)
         estimated = train_estimator(
@@ -161,7 +160,8 @@ class Train:
         report["update/skipped"] = report["update/skipped"] + estimated.pop("skipped")
         agent.learn_normalisers(rollout.data)
         figures = dict(zip(report | estimated, torch.stack(list((report | estimated).values())).tolist(), strict=True))
-        if self.kl_adaptive and progress >= self.kl_start:
+        figures["policy/learning_rate"] = self.learning_rate
+        if self.kl_adaptive and progress >= self.kl_start and figures["update/skipped"] == 0.0:
             self.learning_rate = adapted_rate(self, self.learning_rate, figures["policy/kl"])
         return figures
 

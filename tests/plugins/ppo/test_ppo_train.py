@@ -84,8 +84,9 @@ def test_a_reward_that_is_not_finite_skips_the_steps_and_is_counted():
     rollout.data["next", "reward"][5, 3] = torch.nan
     agent.normalisers["policy"].frozen = agent.normalisers["priv"].frozen = True
     agent.normalisers["critic_priv"].frozen = True
-    assert phase.update(rollout, 0.0)["update/skipped"] == 2 * 4
+    assert phase.update(rollout, 0.5)["update/skipped"] == 2 * 4
     assert torch.equal(parameters(agent), before)
+    assert phase.learning_rate == phase.lr
     assert phase.update(bandit.roll(phase), 0.0)["update/skipped"] == 0.0
     assert parameters(agent).isfinite().all()
 
@@ -152,6 +153,13 @@ def test_negative_rewards_are_clamped_and_reported():
         assert figures["reward/clamped_fraction"] == 1.0
         returns.append(figures["loss/value"])
     assert returns[0] < 0.5 * returns[1]
+
+
+def test_with_value_normalisation_the_critic_learns_targets_of_unit_scale():
+    _, phase = make({"value_normalisation": True})
+    rollout = Bandit().roll(phase)
+    rollout.data["next", "reward"][:] *= 1000.0
+    assert phase.update(rollout, 0.0)["loss/value"] < 2.0
 
 
 def test_the_student_is_not_touched():
