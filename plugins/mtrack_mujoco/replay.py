@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Self
 
 import mujoco
@@ -23,11 +23,13 @@ class Recording:
 
     def __init__(self, backend: MujocoBackend) -> None:
         """Record a built backend, from its present state on."""
-        self._sim, self._fields = backend._sim, backend._fields  # same plugin
+        self._sim, self._fields = backend._sim, backend._fields  # friends within the plugin
         self._forces = backend._applies_forces
         self._begin = backend.state_dict()
         self._backend = backend
         self._calls: list[Call] = []
+        self._velocity: Tensor | None = None
+        """As the last call left it."""
 
     def __enter__(self) -> Self:
         """Put a listener before each engine call."""
@@ -48,6 +50,10 @@ class Recording:
         for call in self._calls:
             call()
 
+    def state(self) -> Tensor:
+        """Return a copy of all that the simulations depend on, [N, .]: to see that a replay leads to the same."""
+        return self._sim.rows.clone()
+
     def _heard_step(self, stage: mujoco.mjtStage) -> None:
         sim, ctrl, velocity = self._sim, self._sim.ctrl.clone(), self._sim.qvel.clone()
         forces = self._sim.xfrc.clone() if self._forces else None
@@ -62,7 +68,7 @@ class Recording:
             sim.qvel.copy_(velocity)
 
         # a push writes velocities between the calls; without one they are what the last call left
-        if self._pushed(velocity):
+        if self._velocity is not None and not torch.equal(velocity, self._velocity):
             self._calls.append(kicked)
         self._calls.append(again)
         self._step(stage)
@@ -72,7 +78,7 @@ class Recording:
         sim = self._sim
         rows = torch.arange(len(sim.rows)) if ids is None else ids
         state = sim.rows[rows]
-        fields = {name: (tensor, tensor[rows]) for name, tensor in self._fields.own().items()}
+        fields = {name: (tensor, tensor[rows]) for name, tensor in self._fields.tensors().items()}
 
         def again() -> None:
             sim.rows.index_copy_(0, rows, state)
@@ -83,11 +89,3 @@ class Recording:
         self._calls.append(again)
         self._forward(ids, stage)
         self._velocity = sim.qvel.clone()
-
-    def _pushed(self, velocity: Tensor) -> bool:
-        return not torch.equal(velocity, getattr(self, "_velocity", velocity))
-
-
-def same_state(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
-    """Return whether two backend states are equal to the bit."""
-    return all(torch.equal(a[name], b[name]) for name in a)
