@@ -78,8 +78,8 @@ class G1:
         )
 
     def _figures(self) -> Figures:
-        if self.mjcf is not None and self.symmetrise:
-            raise MtrackError("'symmetrise' has no effect on a robot from 'mjcf': leave one of them out")
+        if self.mjcf is not None and (self.symmetrise or self.self_collision or self.feet != "spheres"):
+            raise MtrackError("robot.mjcf: 'feet', 'self_collision' and 'symmetrise' shape the built-in robot only")
         return figures.symmetric(figures.load()) if self.symmetrise else figures.load()
 
     def _visible(self, names: list[str]) -> tuple[str, ...]:

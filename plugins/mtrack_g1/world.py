@@ -10,13 +10,14 @@ from mtrack.errors import MtrackError
 
 _FLOOR = "floor"
 _FLOOR_MATERIAL = "mtrack_floor"
+_FLOORS = (mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD)
 
 
 def add_world(spec: mujoco.MjSpec, terrain: Path | None, root: str) -> None:
     """Put a floor (or a terrain) under the robot where there is none, and light it. Raises MtrackError."""
     if terrain is not None:
         _add_terrain(spec, terrain)
-    elif not any(geom.type == mujoco.mjtGeom.mjGEOM_PLANE for geom in spec.worldbody.geoms):
+    elif not any(geom.type in _FLOORS for geom in spec.worldbody.geoms):
         _add_floor(spec)
     if not spec.worldbody.lights:
         _add_lights(spec)

@@ -84,11 +84,6 @@ def elements(
     raise NameProblem(f"no kind of element is named '{kind}': there are body, geom, joint, dof and actuator")
 
 
-def body_id(model: mujoco.MjModel, name: str) -> int:
-    """Return the index of a body. Raises NameProblem."""
-    return _id(model, mujoco.mjtObj.mjOBJ_BODY, name)
-
-
 def _geoms(model: mujoco.MjModel, robot: RobotModel, names: str | Sequence[str]) -> list[int]:
     colliding = [i for i in range(model.ngeom) if model.geom_contype[i] or model.geom_conaffinity[i]]
     body_names = [model.body(i).name for i in range(model.nbody)]

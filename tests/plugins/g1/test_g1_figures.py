@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtrack.errors import MtrackError, NameProblem
+from mtrack.errors import NameProblem
 from mtrack_g1.robot import G1
 
 FACTS = Path(__file__).parents[4] / "shared" / "g1" / "g1_facts.json"
@@ -171,52 +171,3 @@ def test_no_link_touches_another_in_the_default_pose():
     data.qpos[2], data.qpos[7:] = 2.0, known.default_joint_pos
     mujoco.mj_forward(model, data)
     assert data.ncon == 0
-
-
-# ---------------------------------------------------------------- descriptions from files
-
-
-def test_a_description_from_a_file_gets_motors_frames_and_a_floor(tmp_path):
-    source = G1().spec()
-    for name in ("head_mimic", "left_ankle_roll_link_toe"):
-        source.delete(source.body(name))
-    for geom in list(source.worldbody.geoms):
-        source.delete(geom)
-    for actuator in list(source.actuators):
-        source.delete(actuator)
-    source.compile()
-    path = tmp_path / "g1.xml"
-    path.write_text(source.to_xml())
-    model = G1(mjcf=path).spec().compile()
-    plain = G1().spec().compile()
-    assert [model.actuator(i).name for i in range(model.nu)] == [plain.actuator(i).name for i in range(plain.nu)]
-    np.testing.assert_allclose(bent(model).body("head_mimic").xpos, bent(plain).body("head_mimic").xpos, atol=1e-6)
-    assert model.geom("floor").type[0] == mujoco.mjtGeom.mjGEOM_PLANE
-    assert G1(mjcf=path).model().mass == pytest.approx(G1().model().mass, rel=1e-6)
-
-
-def test_a_file_that_lacks_a_joint_or_cannot_be_read_is_named(tmp_path):
-    path = tmp_path / "robot.xml"
-    path.write_text("<mujoco><worldbody><body><freejoint/><geom size='1'/></body></worldbody></mujoco>")
-    with pytest.raises(MtrackError, match=r"robot\.xml lacks 29 joints, first 'left_hip_pitch_joint'"):
-        G1(mjcf=path).spec()
-    with pytest.raises(MtrackError, match=r"absent\.xml cannot be read"):
-        G1(mjcf=tmp_path / "absent.xml").spec()
-    with pytest.raises(MtrackError, match=r"absent\.xml cannot be read"):
-        G1(terrain=tmp_path / "absent.xml").spec()
-
-
-def test_a_terrain_replaces_the_floor(tmp_path):
-    path = tmp_path / "step.xml"
-    path.write_text(
-        "<mujoco><worldbody><geom name='low' type='plane' size='5 5 1'/>"
-        "<geom name='step' type='box' size='1 1 .1' pos='2 0 .1'/></worldbody></mujoco>"
-    )
-    model = G1(terrain=path).spec().compile()
-    names = [model.geom(i).name for i in range(model.ngeom)]
-    assert "terrain/step" in names
-    assert "floor" not in names
-    data = mujoco.MjData(model)
-    data.qpos[:3] = 2.0, 0.0, 0.9
-    mujoco.mj_forward(model, data)
-    assert data.ncon > 0  # it stands in the step
