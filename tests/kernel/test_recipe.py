@@ -176,6 +176,12 @@ def test_a_hostile_file_is_refused_within_a_second(text: str) -> None:
     assert time.process_time() - start < 1.0
 
 
+def test_a_key_has_at_most_31_parts() -> None:
+    assert load("a." * 30 + "a = 1").data
+    with pytest.raises(RecipeError, match="more than 31 parts in line 2"):
+        load("\n" + "a." * 31 + "a = 1")
+
+
 def test_a_directory_is_no_recipe() -> None:
     Path("folder").mkdir()
     with pytest.raises(MtrackError, match=r"folder: Is a directory"):

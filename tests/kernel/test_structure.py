@@ -107,6 +107,7 @@ BAD = {
     ],
     "name": [("8", "expected a string"), ("2020-01-01", "expected a string, got a date")],
     "file": [("3", "expected a path")],
+    "level": [("true", "expected one of 1, 2"), ("1.0", "expected one of 1, 2")],
     "mode": [('"fa"', "did you mean 'far'"), ("1", 'expected one of "near", "far"')],
     "names": [('"a"', "expected an array, got a string"), ("[1, 'b']", "expected a string, got an integer")],
     "pair": [("[1]", "expected 2 values, got 1"), ("[1.5, 2]", "expected an integer")],

@@ -113,6 +113,7 @@ class FakeReward:
     name: str = param(default="")
     file: Path | None = param(default=None)
     mode: Literal["near", "far"] = param(default="near")
+    level: Literal[1, 2] = param(default=1)
     names: tuple[str, ...] = param(default=())
     pair: tuple[int, float] = param(default=(1, 2.0))
     gains: dict[str, float] = param(factory=dict)
