@@ -1,4 +1,4 @@
-"""From a checked recipe to a running environment: build components, compile the robot, resolve names, wire the calls."""
+"""From a checked recipe to an environment: build components, compile the robot, resolve names, wire the calls."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from mtrack.contacts import ContactTracker
 from mtrack.env import Env, RewardTerm, TerminationTerm
 from mtrack.errors import ComponentError
+from mtrack.exchange import Layout
+from mtrack.lifecycle import Binds
 from mtrack.mirror import Mirror
 from mtrack.observe import Observer, Term
-from mtrack.protocols import Binds, Layout
 from mtrack.rng import generator
 from mtrack.statistics import EpisodeStatistics
 from mtrack.structure import Recipe, Slot
@@ -78,8 +79,13 @@ def assemble(
 
     groups = {
         group: [
-            Term(slot.path, components[slot.path], slot.noise, slot.history,
-                 generator(recipe.seed, rank, f"{slot.path}.noise", device))
+            Term(
+                slot.path,
+                components[slot.path],
+                slot.noise,
+                slot.history,
+                generator(recipe.seed, rank, f"{slot.path}.noise", device),
+            )
             for slot in members.values()
         ]
         for group, members in recipe.observations.items()
@@ -97,8 +103,7 @@ def assemble(
         ],
         group_scales={group: recipe.reward_scale(group) for group in recipe.rewards},
         terminations=[
-            TerminationTerm(name, components[slot.path], slot.grace_steps)
-            for name, slot in recipe.terminations.items()
+            TerminationTerm(name, components[slot.path], slot.grace_steps) for name, slot in recipe.terminations.items()
         ],
         calls=wire(components, slots),
         tracker=tracker,
@@ -132,8 +137,17 @@ def describe_layout(recipe: Recipe) -> list[dict[str, object]]:
         stop = 0
         for term, (name, slot) in zip(env.observer.groups[group], members.items(), strict=True):
             start, stop = stop, stop + term.mirror().width
-            rows.append({"group": group, "slot": name, "component": slot.use, "start": start, "stop": stop,
-                         "noise": slot.noise, "history": list(slot.history)})
+            rows.append(
+                {
+                    "group": group,
+                    "slot": name,
+                    "component": slot.use,
+                    "start": start,
+                    "stop": stop,
+                    "noise": slot.noise,
+                    "history": list(slot.history),
+                }
+            )
     return rows
 
 

@@ -79,7 +79,7 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
     final = directory / name
     making = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=directory))
     try:
-        files = {}
+        files: dict[str, dict[str, Any]] = {}
         for part, tree in parts.items():
             tensors: dict[str, Tensor] = {}
             plain = flatten(tree, tensors, part)

@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Literal, TypeVar, dataclass_transform
 
 import attrs
@@ -27,9 +28,7 @@ def one_of(*options: object) -> Any:
     return attrs.validators.in_(options)
 
 
-def param(
-    *, default: Any = attrs.NOTHING, factory: Callable[[], Any] | None = None, validator: Any = None
-) -> Any:
+def param(*, default: Any = attrs.NOTHING, factory: Callable[[], Any] | None = None, validator: Any = None) -> Any:
     """Declare a recipe parameter; without a default the recipe must give it."""
     if factory is not None:
         return attrs.field(factory=factory, validator=validator, metadata={_ROLE: "param"})
@@ -78,7 +77,7 @@ def help_of(cls: type) -> dict[str, str]:
         return {}
     body = getattr(tree.body[0], "body", [])
     texts: dict[str, str] = {}
-    for field, following in zip(body, body[1:], strict=False):
+    for field, following in pairwise(body):
         is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
             texts[field.target.id] = inspect.cleandoc(str(following.value.value))

@@ -14,7 +14,7 @@ class Kind:
     table: str
     """Recipe table its slots live in, e.g. `rewards`; for a single component the table is the slot."""
     depth: int
-    """Table levels below `table` that name a slot: 0 `[robot]`, 1 `[terminations.fall]`, 2 `[rewards.tracking.root_pos]`."""
+    """Table levels below `table` that name a slot: 0 `[robot]`, 1 `[motions.mine]`, 2 `[rewards.tracking.root_pos]`."""
     keys: frozenset[str] = frozenset()
     """Keys of a slot that belong to the kernel; no component parameter may bear one."""
     protocol: str = ""

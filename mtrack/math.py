@@ -16,8 +16,7 @@ def quat_multiply(a_wxyz: Tensor, b_wxyz: Tensor) -> Tensor:
     aw, av = a_wxyz[..., :1], a_wxyz[..., 1:]
     bw, bv = b_wxyz[..., :1], b_wxyz[..., 1:]
     w = aw * bw - (av * bv).sum(-1, keepdim=True)
-    av, bv_ = torch.broadcast_tensors(av, bv)
-    return torch.cat((w, aw * bv + bw * av + torch.linalg.cross(av, bv_)), dim=-1)
+    return torch.cat((w, aw * bv + bw * av + torch.linalg.cross(av, bv)), dim=-1)
 
 
 def quat_to_matrix(quat_wxyz: Tensor) -> Tensor:
@@ -32,15 +31,15 @@ def skew(vector: Tensor) -> Tensor:
     """Return the cross-product matrices of vectors, [..., 3] to [..., 3, 3]."""
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
-    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))
+    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).reshape(*x.shape, 3, 3)
 
 
 def quat_rotate(quat_wxyz: Tensor, vector: Tensor) -> Tensor:
     """Rotate vectors [..., 3] from the quaternion's frame to the outer one."""
     w, v = quat_wxyz[..., :1], quat_wxyz[..., 1:]
-    v, vector = torch.broadcast_tensors(v, vector)
-    twice = 2.0 * torch.linalg.cross(v, vector)
-    return vector + w * twice + torch.linalg.cross(v, twice)
+    once: Tensor = 2.0 * torch.linalg.cross(v, vector)
+    twice: Tensor = torch.linalg.cross(v, once)
+    return vector + w * once + twice
 
 
 def quat_rotate_inverse(quat_wxyz: Tensor, vector: Tensor) -> Tensor:
@@ -74,13 +73,13 @@ def quat_yaw(quat_wxyz: Tensor) -> Tensor:
     """Return the heading (rotation about the vertical) of quaternions as quaternions, [..., 4]."""
     zero = torch.zeros_like(quat_wxyz[..., :1])
     heading = torch.cat((quat_wxyz[..., :1], zero, zero, quat_wxyz[..., 3:]), dim=-1)
-    return heading / heading.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+    return torch.nn.functional.normalize(heading, dim=-1, eps=1e-9)
 
 
 def rotation_angle(a: Tensor, b: Tensor) -> Tensor:
     """Return the geodesic angle in [0, pi] between rotation matrices [..., 3, 3], rad.
 
-    From ||A - B||_F = 2 sqrt(2) sin(angle / 2), which stays exact at small angles where the arccosine of the trace does not.
+    From ||A - B||_F = 2 sqrt(2) sin(angle / 2), exact at small angles, where the arccosine of the trace is not.
     """
     chord = (a - b).flatten(-2).norm(dim=-1)
     return 2.0 * torch.asin((chord * (0.5 / 2**0.5)).clamp_max(1.0))

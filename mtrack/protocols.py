@@ -1,119 +1,29 @@
 """The contracts a plugin author reads: one small Protocol for each kind of component.
 
-A component is a class made with `@component`; its `param()` fields are its recipe parameters. Besides the calls of its
-kind it may have any of the optional ones at the end of this file. The kernel calls, in order: `requires` (before the
-model is compiled), `bind` (once), then `reset`, `before_step`, `before_substep`, `after_substep`, `set_progress` as the
-loop goes. All tensors are float32 on `scene.device` unless said otherwise; N environments, J joints, B bodies, F feet.
+A component is a class made with `@component` (mtrack.fields); its `param()` fields are its recipe parameters. Besides
+the calls of its kind it may have those of mtrack.lifecycle: ask for sensors, bind, reset, watch substeps. All tensors
+are float32 on `scene.device` unless said otherwise; N environments, J joints, B bodies, F feet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
-import attrs
 from torch import Tensor
 
+from mtrack.exchange import Clip, Layout, PhysicsPlan, StartState
 from mtrack.mirror import Mirror
 from mtrack.robot import RobotModel
 
 if TYPE_CHECKING:
     import mujoco
-    import numpy as np
-    from numpy.typing import NDArray
     from tensordict import TensorDict
 
     from mtrack.metrics import Metrics
     from mtrack.rollout import Rollout
     from mtrack.scene import RobotState, Scene
-
-
-# ---------------------------------------------------------------- what is passed around
-
-
-@attrs.frozen
-class ContactSensor:
-    """A request for the contacts of one body (or of a named set, one sensor each)."""
-
-    body: str
-    """Body or named set of bodies whose contacts are wanted."""
-    against: str = ""
-    """`floor`, `self`, or empty for anything."""
-
-    @property
-    def name(self) -> str:
-        """Name of the sensor: the body, and what it touches where that is restricted."""
-        return f"{self.body}:{self.against}" if self.against else self.body
-
-
-@attrs.frozen
-class Requirements:
-    """What a component needs built into the simulation."""
-
-    contacts: tuple[ContactSensor, ...] = ()
-    model_fields: tuple[str, ...] = ()
-    """Fields of `mujoco.MjModel` this component gives a value of its own in each environment."""
-    forces: bool = False
-    """Whether it applies external forces (`Backend.wrench`)."""
-
-
-@attrs.frozen
-class PhysicsPlan:
-    """All requirements together, as the backend gets them."""
-
-    num_envs: int
-    physics_dt: float
-    device: str
-    contacts: tuple[ContactSensor, ...] = ()
-    """One concrete body each (named sets already taken apart), without duplicates."""
-    model_fields: tuple[str, ...] = ()
-    forces: bool = False
-
-
-@attrs.frozen(eq=False)
-class StartState:
-    """State of n rows at their reset; world axes, velocities of the root link's origin."""
-
-    root_pos: Tensor
-    root_quat_wxyz: Tensor
-    root_lin_vel: Tensor
-    root_ang_vel: Tensor
-    joint_pos: Tensor
-    joint_vel: Tensor
-
-
-@attrs.frozen(eq=False)
-class Clip:
-    """One motion of one robot, without velocities: those are derived with the robot's kinematics."""
-
-    name: str
-    fps: float
-    joint_names: tuple[str, ...]
-    root_pos: NDArray[np.float32]
-    """[T, 3] m."""
-    root_quat_wxyz: NDArray[np.float32]
-    """[T, 4]."""
-    joint_pos: NDArray[np.float32]
-    """[T, len(joint_names)] rad."""
-    source: str = ""
-    licence: str = ""
-
-
-@attrs.frozen(eq=False)
-class Layout:
-    """Shapes an agent is built for."""
-
-    observations: Mapping[str, int]
-    """Width of each observation group."""
-    mirrors: Mapping[str, Mirror | None]
-    """Mirror of each observation group; None where a term of it has none."""
-    num_actions: int
-    action_names: tuple[str, ...]
-    action_mirror: Mirror | None
-    device: str
-    seed: int
-    """Seed of the network initialisation."""
 
 
 # ---------------------------------------------------------------- the robot and its physics
@@ -124,11 +34,9 @@ class Robot(Protocol):
 
     def model(self) -> RobotModel:
         """Return names, default pose, limits and mirror."""
-        ...
 
     def spec(self) -> mujoco.MjSpec:
         """Return a new description with floor, joints and position actuators, ready for sensors."""
-        ...
 
 
 class Backend(Protocol):
@@ -144,66 +52,52 @@ class Backend(Protocol):
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Compile the model and allocate `plan.num_envs` copies at the default pose."""
-        ...
 
     def set_state(self, ids: Tensor, start: StartState) -> None:
         """Put rows into a state at rest with respect to history: warm starts, forces and warnings are cleared."""
-        ...
 
     def step(self, target: Tensor, last: bool) -> None:
         """Advance every row by one substep under position targets [N, J] rad; then `contacts` is current.
 
         `last` marks the last substep of a control step: positions and velocities of the new state are computed too.
         """
-        ...
 
     def forward(self, ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
-        ...
 
     def refresh(self, ids: Tensor | None = None) -> None:
         """Copy the simulation's state into `state` (of all rows, or of some)."""
-        ...
 
     def field(self, name: str) -> Tensor:
         """Return a declared model field, live, one value a row: [N, ...]. Raises NameProblem if undeclared."""
-        ...
 
     def nominal(self, name: str) -> Tensor:
         """Return a model field as compiled, [...]."""
-        ...
 
     def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
-        """Return model indices of elements, int64: kind `body`, `geom`, `joint`, `dof` or `actuator`. Raises NameProblem.
+        """Return indices in the model, int64; `kind` is body, geom, joint, dof or actuator. Raises NameProblem.
 
         Joints, dofs and actuators follow `RobotModel.joint_names`; bodies are any of the model; the geoms of a body
         set are its colliding ones.
         """
-        ...
 
     def update_constants(self, ids: Tensor) -> None:
         """Recompute what the model derives from masses and geometry, for rows whose fields have changed."""
-        ...
 
     def kick(self, velocity: Tensor) -> None:
         """Add [N, 6] linear [m/s] and angular [rad/s] velocity, world axes, to the roots."""
-        ...
 
     def broken(self) -> Tensor:
         """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
-        ...
 
     def row(self, row: int) -> dict[str, Tensor]:
         """Return the full state and model fields of one row, for a reproduction of a fault."""
-        ...
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""
-        ...
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Put back what `state_dict` returned. Raises CheckpointError where shapes differ."""
-        ...
 
 
 # ---------------------------------------------------------------- the task
@@ -214,7 +108,6 @@ class Motion(Protocol):
 
     def clips(self, robot: RobotModel) -> Sequence[Clip]:
         """Return the clips for a robot, at least one. Raises MotionError."""
-        ...
 
 
 class Importer(Protocol):
@@ -222,11 +115,9 @@ class Importer(Protocol):
 
     def recognises(self, path: Path) -> str:
         """Return what was found, in words, or an empty string if the file's content is of another format."""
-        ...
 
     def clips(self, path: Path) -> Iterator[Clip]:
         """Yield the clips of a file; what is assumed is logged. Raises MotionError naming file, place and remedy."""
-        ...
 
 
 class Command(Protocol):
@@ -234,26 +125,21 @@ class Command(Protocol):
 
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Load the motions (slot to weight and source), resolve names, publish a first reference."""
-        ...
 
     def reset(self, ids: Tensor, failed: Tensor) -> StartState:
         """Draw a new clip and frame for rows; `failed` bool [n] says which of them ended in a termination.
 
         The reference of these rows is published before it returns.
         """
-        ...
 
     def advance(self) -> None:
         """Go on by one frame and publish the reference of the new time."""
-        ...
 
     def publish(self) -> None:
         """Publish the reference of the present clips and frames; called after a checkpoint has been loaded."""
-        ...
 
     def finished(self) -> Tensor:
         """Return bool [N]: rows at the end of their clip (a truncation)."""
-        ...
 
 
 class Action(Protocol):
@@ -266,23 +152,18 @@ class Action(Protocol):
 
     def mirror(self) -> Mirror:
         """Return the mirror of a raw action."""
-        ...
 
     def bind(self, scene: Scene) -> None:
         """Resolve names, allocate."""
-        ...
 
     def reset(self, ids: Tensor) -> None:
         """Start rows anew; `scene.robot.joint_pos` has their start pose, which `held` then keeps."""
-        ...
 
     def apply(self, action: Tensor) -> Tensor:
         """Take the raw action [N, A] of this step and return it as it will be used (clipped)."""
-        ...
 
     def target(self, substep: int) -> Tensor:
         """Return the joint position targets of a substep, [N, J] rad."""
-        ...
 
 
 class Observation(Protocol):
@@ -290,24 +171,9 @@ class Observation(Protocol):
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, width] for the n rows of `scene` (which may be a part of all)."""
-        ...
 
     def mirror(self) -> Mirror:
         """Return the mirror of the value; called after `bind`."""
-        ...
-
-
-@runtime_checkable
-class NoisyObservation(Protocol):
-    """An observation that is disturbed other than by adding noise to each column (optional)."""
-
-    def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
-        """Return the value with noise, [n, width]."""
-        ...
-
-
-Noise = Callable[[Sequence[int]], Tensor]
-"""Draws noise of a shape: the slot's `noise` times a standard normal clipped to +-3."""
 
 
 class Reward(Protocol):
@@ -315,26 +181,23 @@ class Reward(Protocol):
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N]."""
-        ...
 
 
 class Termination(Protocol):
     """A reason to end an episode."""
 
     timeout: bool
-    """Whether it truncates (the value of the last observation is bootstrapped) rather than terminates. A param or scratch."""
+    """Whether it truncates (the last observation's value is bootstrapped), not terminates; a param or scratch."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return bool [N]."""
-        ...
 
 
 class Randomization(Protocol):
-    """Gives each environment its own world; acts in `startup`, `reset(ids)` or `before_step`, and writes only declared fields."""
+    """Gives each environment its own world, in `startup`, `reset` or `before_step`; writes only declared fields."""
 
     def bind(self, scene: Scene) -> None:
         """Resolve names, keep nominal values."""
-        ...
 
 
 class Metric(Protocol):
@@ -342,15 +205,12 @@ class Metric(Protocol):
 
     def begin(self, scene: Scene) -> None:
         """Forget everything: a new rollout begins."""
-        ...
 
     def add(self, scene: Scene, active: Tensor) -> None:
         """Take in one step of the rows still running, bool [N]."""
-        ...
 
     def value(self) -> Tensor:
         """Return one value a row, [N]."""
-        ...
 
 
 # ---------------------------------------------------------------- learning
@@ -361,11 +221,9 @@ class Agent(Protocol):
 
     def build(self, layout: Layout) -> None:
         """Create the networks."""
-        ...
 
     def policy(self, observations: TensorDict, actor: str) -> Tensor:
         """Return the deterministic action [n, A] of an actor (`teacher`, `student`)."""
-        ...
 
 
 class Phase(Protocol):
@@ -379,15 +237,12 @@ class Phase(Protocol):
 
         Raises MtrackError where the phase cannot follow `previous`.
         """
-        ...
 
     def act(self, observations: TensorDict) -> TensorDict:
         """Return what to do and what to remember: `action` [n, A] and, for the update, what it needs, [n, ...]."""
-        ...
 
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
         """Learn from a rollout and return metrics: means over the update."""
-        ...
 
 
 class Logger(Protocol):
@@ -395,96 +250,9 @@ class Logger(Protocol):
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
         """Open; `run` is the manifest."""
-        ...
 
     def log(self, metrics: Metrics) -> None:
         """Take the metrics of one iteration."""
-        ...
 
     def finish(self, status: str) -> None:
         """Close; status is `finished`, `interrupted` or `failed`."""
-        ...
-
-
-# ---------------------------------------------------------------- optional calls of any component
-
-
-@runtime_checkable
-class Requires(Protocol):
-    """Asks for something in the simulation."""
-
-    def requires(self, robot: RobotModel) -> Requirements:
-        """Return what must be built in."""
-        ...
-
-
-@runtime_checkable
-class Binds(Protocol):
-    """Prepares itself once."""
-
-    def bind(self, scene: Scene) -> None:
-        """Resolve names, allocate state."""
-        ...
-
-
-@runtime_checkable
-class Startup(Protocol):
-    """A randomization that acts once, when the environments are made (and not on resume)."""
-
-    def startup(self) -> None:
-        """Draw for every row."""
-        ...
-
-
-@runtime_checkable
-class Resets(Protocol):
-    """Has state that starts anew with an episode."""
-
-    def reset(self, ids: Tensor) -> None:
-        """Start rows anew, int64 [n]."""
-        ...
-
-
-@runtime_checkable
-class BeforeStep(Protocol):
-    """Acts before the first substep."""
-
-    def before_step(self) -> None:
-        """Act once a control step."""
-        ...
-
-
-@runtime_checkable
-class BeforeSubstep(Protocol):
-    """Acts before each substep."""
-
-    def before_substep(self, substep: int) -> None:
-        """Act, e.g. write `Backend.wrench`."""
-        ...
-
-
-@runtime_checkable
-class AfterSubstep(Protocol):
-    """Watches each substep."""
-
-    def after_substep(self, substep: int) -> None:
-        """Look at `Backend.contacts` and the like."""
-        ...
-
-
-@runtime_checkable
-class Reports(Protocol):
-    """Has figures worth showing while training."""
-
-    def figures(self) -> Mapping[str, Tensor]:
-        """Return present means by name, scalars, e.g. `tracking/joint_error_rad`; called once an iteration."""
-        ...
-
-
-@runtime_checkable
-class Progresses(Protocol):
-    """Changes with the progress of the phase."""
-
-    def set_progress(self, progress: float) -> None:
-        """Take the share of the phase's frames done, in [0, 1)."""
-        ...

@@ -78,6 +78,6 @@ class RobotModel:
                 matches = [i for i, other in enumerate(known) if re.fullmatch(member, other)]
                 if not matches:
                     suggestion = did_you_mean(member, [*known, *self.sets])
-                    raise NameProblem(f"{self.name} has no {kind} '{member}'. {suggestion}".rstrip(". ") )
+                    raise NameProblem(f"{self.name} has no {kind} '{member}'. {suggestion}".rstrip(". "))
                 found += [i for i in matches if i not in found]
         return found

@@ -1,4 +1,4 @@
-"""What one iteration gathers: a TensorDict [N, T], what follows it, and the true last observations of truncated rows."""
+"""What one iteration gathers: data [N, T], what follows it, and the true last observations of truncated rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Rollout:
     """N environments over T steps.
 
     `data` holds the observation groups at the time of acting, all that `Phase.act` returned, and `next`: `reward` of
-    each group [N, T, G], `terminated` and `truncated` bool [N, T]; `_weight` [N, T] is 0 for samples left out of losses.
+    each group [N, T, G], `terminated` and `truncated` bool [N, T]; `_weight` [N, T], 0 for samples left out of losses.
     """
 
     data: TensorDict

@@ -9,7 +9,7 @@ import attrs
 
 @attrs.frozen
 class Schedule:
-    """A number, or one that goes from `start` to `end`; in TOML `0.01` or `{from = 0.01, to = 0.0025, shape = "exp"}`."""
+    """A number, or one that goes from `start` to `end`: in TOML `0.01` or `{from = 1.0, to = 0.1, shape = "exp"}`."""
 
     start: float
     end: float

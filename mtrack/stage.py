@@ -1,4 +1,4 @@
-"""One phase of a run: its environment and learner, and how they are saved, put back and accounted for when they fail."""
+"""One phase of a run: its environment and learner, saved, put back, and accounted for when they fail."""
 
 from __future__ import annotations
 
@@ -45,8 +45,16 @@ class Stage:
     """Iteration of the newest checkpoint."""
 
     @staticmethod
-    def open(recipe: Recipe, name: str, directory: Path, agent: Any, device: str,
-             begin: Checkpoint | None, previous: str | None, frames_before: int) -> Stage:
+    def open(
+        recipe: Recipe,
+        name: str,
+        directory: Path,
+        agent: Any,
+        device: str,
+        begin: Checkpoint | None,
+        previous: str | None,
+        frames_before: int,
+    ) -> Stage:
         """Assemble a phase and hand the agent over to it; the agent's networks are built, or taken from `begin`."""
         slot = recipe.phases[name]
         faults = _Faults(directory / "broken", name)

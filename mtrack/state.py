@@ -11,7 +11,7 @@ from torch import Tensor
 from mtrack.errors import CheckpointError
 from mtrack.fields import fields_of
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 _TENSOR, _ITEMS, _TUPLE = "__tensor__", "__items__", "__tuple__"
 
 
@@ -83,8 +83,8 @@ def unflatten(tree: Json, tensors: Mapping[str, Tensor]) -> Any:
         if _TENSOR in tree:
             return tensors[str(tree[_TENSOR])]
         if _ITEMS in tree:
-            return {key: unflatten(value, tensors) for key, value in tree[_ITEMS]}  # type: ignore[union-attr,misc]
+            return dict(unflatten(tree[_ITEMS], tensors))
         if _TUPLE in tree:
-            return tuple(unflatten(value, tensors) for value in tree[_TUPLE])  # type: ignore[union-attr]
+            return tuple(unflatten(tree[_TUPLE], tensors))
         return {key: unflatten(value, tensors) for key, value in tree.items()}
     return tree

@@ -11,8 +11,9 @@ from torch import Tensor
 class EpisodeStatistics:
     """Mean rewards by term, and length, return and end of the episodes that ended."""
 
-    def __init__(self, num_envs: int, reward_paths: Sequence[str], groups: Sequence[str], reasons: Sequence[str],
-                 device: str) -> None:
+    def __init__(
+        self, num_envs: int, reward_paths: Sequence[str], groups: Sequence[str], reasons: Sequence[str], device: str
+    ) -> None:
         """Allocate; `reward_paths` and `reasons` name the columns of what `add` gets."""
         self.names = (*(f"reward/{path}" for path in reward_paths), *(f"reward/{group}" for group in groups))
         self.reasons = tuple(f"termination/{reason}" for reason in reasons)
@@ -21,8 +22,15 @@ class EpisodeStatistics:
         self.ended = torch.zeros(4 + len(self.reasons), device=device)
         self.steps = 0
 
-    def add(self, values: Tensor, reward: Tensor, reasons: Sequence[Tensor], terminated: Tensor, truncated: Tensor,
-            episode_step: Tensor) -> None:
+    def add(
+        self,
+        values: Tensor,
+        reward: Tensor,
+        reasons: Sequence[Tensor],
+        terminated: Tensor,
+        truncated: Tensor,
+        episode_step: Tensor,
+    ) -> None:
         """Take in one step: terms [N, R], groups [N, G], reasons and ends bool [N], steps since reset [N]."""
         self.steps += 1
         self.sums += torch.cat((values, reward), dim=-1).mean(0)

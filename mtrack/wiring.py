@@ -12,23 +12,13 @@ from torch import Tensor
 
 from mtrack.env import Calls
 from mtrack.errors import ComponentError, MtrackError, NameProblem, Problem, RecipeError
+from mtrack.exchange import ContactSensor, PhysicsPlan
 from mtrack.fields import fields_of
-from mtrack.protocols import (
-    AfterSubstep,
-    Backend,
-    BeforeStep,
-    BeforeSubstep,
-    ContactSensor,
-    PhysicsPlan,
-    Progresses,
-    Reports,
-    Requires,
-    Resets,
-    Startup,
-)
+from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
+from mtrack.protocols import Backend
 from mtrack.rng import generator
 from mtrack.robot import RobotModel
-from mtrack.scene import Contacts, Reference, RobotState, Scene
+from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
 from mtrack.structure import Recipe, Slot
 
 
@@ -75,8 +65,14 @@ def give_generators(component: object, path: str, seed: int, rank: int, device: 
             setattr(component, field.name, generator(seed, rank, f"{path}.{field.name}", device))
 
 
-def physics_plan(recipe: Recipe, model: RobotModel, components: Iterable[tuple[Slot, Any]], num_envs: int,
-                 device: str, problems: Problems) -> PhysicsPlan:
+def physics_plan(
+    recipe: Recipe,
+    model: RobotModel,
+    components: Iterable[tuple[Slot, Any]],
+    num_envs: int,
+    device: str,
+    problems: Problems,
+) -> PhysicsPlan:
     """Join what all components require, named sets of bodies taken apart."""
     contacts: dict[str, ContactSensor] = {}
     fields: dict[str, None] = {}
@@ -99,9 +95,13 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
     """Make the scene of a built backend; the action's width and the reference come with `bind`."""
     state: RobotState = backend.state
     num_envs, like = state.root_pos.shape[0], state.root_pos
-    shared = {field.name: getattr(state, field.name, None) for field in attrs.fields(Reference)}
+    shared: dict[str, Any] = {
+        field.name: value
+        for field in attrs.fields(Kinematics)
+        if isinstance(value := getattr(state, field.name), Tensor)
+    }
     standing_in = Reference(  # until the command publishes the real one
-        **{name: value for name, value in shared.items() if isinstance(value, Tensor)},
+        **shared,
         contact=like.new_zeros(num_envs, len(model.sets.get("feet", ()))),
         flags=like.new_zeros(num_envs, 3),
         root_target=state.root_pos,

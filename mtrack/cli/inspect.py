@@ -56,9 +56,9 @@ list_plugins.command_settings = {  # type: ignore[attr-defined]
 
 def describe(kind: str, name: str, as_json: AsJson = False) -> None:
     """Describe one component: what it does, its parameters, its contract."""
-    from mtrack.fields import help_of, params_of  # noqa: PLC0415
-    from mtrack.kinds import KINDS  # noqa: PLC0415
-    from mtrack.values import default_text, type_name  # noqa: PLC0415
+    from mtrack.fields import help_of, params_of
+    from mtrack.kinds import KINDS
+    from mtrack.values import default_text, type_name
 
     if kind not in KINDS:
         raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, KINDS)}   kinds: {', '.join(KINDS)}")
@@ -88,11 +88,11 @@ def describe(kind: str, name: str, as_json: AsJson = False) -> None:
 
 def check(recipe: RecipeName, set_: Overrides = []) -> None:  # noqa: B006  typer makes a new list
     """Check a recipe down to the names of joints and bodies, by building it with two environments."""
-    from mtrack.recipe import load_recipe  # noqa: PLC0415
-    from mtrack.structure import check_recipe  # noqa: PLC0415
+    from mtrack.recipe import load_recipe
+    from mtrack.structure import check_recipe
 
     checked = check_recipe(load_recipe(recipe, set_), Registry.scan())
-    from mtrack import assemble  # noqa: PLC0415  imports torch
+    from mtrack import assemble  # imports torch
 
     assemble.check(checked)
     slots = list(checked.slots())

@@ -59,8 +59,9 @@ def run(
     raise typer.Exit(_carry_out(checked, directory, hooks, from_ or resume, bool(resume), allow_change))
 
 
-def _carry_out(recipe: Recipe, directory: Path, hooks: Hooks, begin: Path | None, resume: bool,
-               allow_change: bool) -> int:
+def _carry_out(
+    recipe: Recipe, directory: Path, hooks: Hooks, begin: Path | None, resume: bool, allow_change: bool
+) -> int:
     """Prepare the run directory and run. Returns the exit status."""
     import torch
 
@@ -80,7 +81,7 @@ def _carry_out(recipe: Recipe, directory: Path, hooks: Hooks, begin: Path | None
 
 
 def _checkpoint(run: Path) -> Checkpoint:
-    """Return the newest whole checkpoint of a run directory (or that of a checkpoint directory). Raises CheckpointError."""
+    """Return the newest whole checkpoint of a run, or that of a checkpoint directory. Raises CheckpointError."""
     from mtrack.checkpoint import load, newest
 
     if (run / "manifest.json").exists() and not (run / "checkpoints").exists():
@@ -115,7 +116,9 @@ def _unchanged(directory: Path, facts: dict[str, Any], allow_change: bool) -> di
     changes = list(_changes(before, facts))
     if changes and not allow_change:
         listed = "\n".join(f"  {change}" for change in changes)
-        raise CheckpointError(f"{directory} was run with something else:\n{listed}\n--allow-change goes on all the same")
+        raise CheckpointError(
+            f"{directory} was run with something else:\n{listed}\n--allow-change goes on all the same"
+        )
     for change in changes:
         _log.warning("changed since the run began: %s", change)
     return {key: before[key] for key in ("run_id", "started") if key in before}

@@ -17,7 +17,7 @@ from mtrack.structure import Recipe, check_recipe
 def show(recipe: RecipeName, set_: Overrides = [], as_json: AsJson = False) -> None:  # noqa: B006
     """Show a recipe resolved, with the origin of each value, its rewards and the layout of its observations."""
     checked = check_recipe(load_recipe(recipe, set_), Registry.scan())
-    from mtrack import assemble  # noqa: PLC0415  imports torch
+    from mtrack import assemble  # imports torch
 
     layout = assemble.describe_layout(checked)
     rewards = _rewards(checked)
@@ -33,7 +33,7 @@ def show(recipe: RecipeName, set_: Overrides = [], as_json: AsJson = False) -> N
 
 
 def _rewards(recipe: Recipe) -> list[dict[str, object]]:
-    from mtrack.toml_text import inline, plain  # noqa: PLC0415
+    from mtrack.toml_text import inline, plain
 
     return [
         {
@@ -52,8 +52,8 @@ def _print_toml(text: str) -> None:
     if not sys.stdout.isatty():
         typer.echo(text)
         return
-    from rich.console import Console  # noqa: PLC0415  slow to import, and for terminals only
-    from rich.syntax import Syntax  # noqa: PLC0415
+    from rich.console import Console  # slow to import, and for terminals only
+    from rich.syntax import Syntax
 
     Console().print(Syntax(text, "toml", background_color="default"))
 
@@ -63,8 +63,8 @@ def _print_table(title: str, rows: Sequence[dict[str, object]]) -> None:
     cells = [[str(value) for value in row.values()] for row in rows]
     header = list(rows[0]) if rows else []
     if sys.stdout.isatty():
-        from rich.console import Console  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
+        from rich.console import Console
+        from rich.table import Table
 
         table = Table(*header, title=title, title_justify="left")
         for row in cells:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mtrack.exchange import Requirements
 from mtrack.fields import component, non_negative, param, positive, scratch
-from mtrack.protocols import Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack_body.names import body_columns, contact_columns, touches

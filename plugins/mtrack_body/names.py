@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import NameProblem
+from mtrack.exchange import ContactSensor, Requirements
 from mtrack.mirror import Mirror
-from mtrack.protocols import ContactSensor, Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import NameProblem
+from mtrack.exchange import Noise, Requirements
 from mtrack.fields import component, param, positive, scratch
 from mtrack.mirror import Mirror
-from mtrack.protocols import Noise, Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack_body.feet import weight

@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
+from mtrack.exchange import Requirements
 from mtrack.fields import between, component, non_negative, param, scratch
-from mtrack.protocols import Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack_body.names import contact_columns, touches

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def measure(recipe: Recipe, rounds: int) -> Figures:
         stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, "cpu", None, None, 0)
         phase, backend = stage.phase, stage.assembly.env.backend
         if not (isinstance(phase, Train) and isinstance(backend, MujocoBackend) and isinstance(agent, TeacherStudent)):
-            raise MtrackError("bench knows the backend 'mujoco', the agent 'teacher_student' and the phase 'train' only")
+            raise MtrackError("bench knows only backend 'mujoco', agent 'teacher_student' and phase 'train'")
         train = _Training(stage, name)
         for _ in range(_WARM_UP):
             train.iteration()
@@ -176,11 +177,9 @@ def _products(products: Sequence[tuple[int, int, int, int]]) -> float:
         a, b = torch.randn(m, k), torch.randn(k, n)
         out = torch.empty(m, n)
         torch.mm(a, b, out=out)
-        once = _seconds(lambda a=a, b=b, out=out: torch.mm(a, b, out=out))  # type: ignore[misc]
-        times = max(3, int(_PRODUCT_SECONDS / once))
-        total += count * statistics.median(
-            _seconds(lambda a=a, b=b, out=out: torch.mm(a, b, out=out)) for _ in range(times)  # type: ignore[misc]
-        )
+        product = partial(torch.mm, a, b, out=out)
+        times = max(3, int(_PRODUCT_SECONDS / _seconds(product)))
+        total += count * statistics.median(_seconds(product) for _ in range(times))
     return total
 
 

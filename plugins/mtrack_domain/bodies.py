@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import MtrackError
+from mtrack.exchange import Requirements
 from mtrack.fields import component, param, scratch, state
-from mtrack.protocols import Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack_domain.draws import Range, assign, expand, log_uniform, ordered, ordered_positive, uniform

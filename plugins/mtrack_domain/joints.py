@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrack.exchange import Requirements
 from mtrack.fields import component, param, scratch, state
-from mtrack.protocols import Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack_domain.draws import Range, assign, ordered, ordered_non_negative, ordered_positive, uniform

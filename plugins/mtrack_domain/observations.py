@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import NameProblem
+from mtrack.exchange import Requirements
 from mtrack.fields import component, param, scratch
 from mtrack.mirror import Mirror
-from mtrack.protocols import Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack_domain.draws import expand

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
+from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.math import quat_conjugate, quat_from_rotation_vector, quat_multiply, quat_to_rotation_vector
-from mtrack.protocols import Clip
 from mtrack_formats.joints import G1_23, G1_29, WRISTS, axis_of
 from mtrack_formats.restricted import is_pickle, read_pickle
 from mtrack_motion.clip import check_clip, check_upright, single, unit_quaternions

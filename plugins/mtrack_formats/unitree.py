@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
+from mtrack.exchange import Clip
 from mtrack.fields import component, param
-from mtrack.protocols import Clip
 from mtrack_formats.joints import G1_29
 from mtrack_motion.clip import QUATERNION_TOLERANCE, check_clip, check_upright, single, unit_quaternions
 

@@ -17,7 +17,7 @@ _EXIT_PROBLEM = 2
 
 
 @motions.command("import")
-def import_(  # noqa: PLR0917  one for each argument and option
+def import_(
     path: Annotated[Path, typer.Argument(help="Motion file of another project, or a directory of such files.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the motion files.")],
     format_: Annotated[str, typer.Option("--format", help="Importer, or auto to look at the content.")] = "auto",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack.errors import MotionError, did_you_mean
-from mtrack.protocols import Clip
+from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
 
 QUATERNION_TOLERANCE = 0.01

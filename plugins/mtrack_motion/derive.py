@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import MotionError
+from mtrack.exchange import Clip
 from mtrack.math import quat_conjugate, quat_multiply, quat_slerp, quat_to_rotation_vector
-from mtrack.protocols import Clip
 from mtrack.scene import Kinematics
 
 _SAME_RATE = 1e-6

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
-from mtrack.protocols import Clip
+from mtrack.exchange import Clip
 from mtrack_motion.archive import read_archive
 from mtrack_motion.clip import check_clip, content_hash, single
 

@@ -10,8 +10,9 @@ from typing import cast
 import attrs
 
 from mtrack.errors import MotionError, MtrackError
+from mtrack.exchange import Clip
 from mtrack.fields import params_of
-from mtrack.protocols import Clip, Importer, Robot
+from mtrack.protocols import Importer, Robot
 from mtrack.registry import Registry
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
@@ -99,7 +100,7 @@ def _choose(importers: Mapping[str, Importer], file: Path, wanted: str) -> tuple
     return next(iter(found.items()), ("", ""))
 
 
-def _import_file(  # noqa: PLR0917
+def _import_file(
     importer: Importer, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Iterator[Imported]:
     try:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import MotionError
-from mtrack.protocols import Clip, Robot
+from mtrack.exchange import Clip
+from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, derived
 from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.protocols import Clip, Robot
+from mtrack.exchange import Clip
+from mtrack.protocols import Robot
 from mtrack_motion.clip import check_upright, joint_columns, uprightness
 from mtrack_motion.derive import angular_velocity, difference
 from mtrack_mujoco.kinematics import forward_kinematics

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtrack.errors import MotionError, did_you_mean
+from mtrack.exchange import Clip
 from mtrack.fields import component, param
-from mtrack.protocols import Clip
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import read_clip

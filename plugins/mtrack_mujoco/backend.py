@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import MtrackError
+from mtrack.exchange import PhysicsPlan, StartState
 from mtrack.fields import component, non_negative, param, scratch
 from mtrack.math import quat_rotate_inverse
-from mtrack.protocols import PhysicsPlan, Robot, StartState
+from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
 from mtrack.scene import RobotState
 from mtrack_mujoco import forces, outputs
@@ -119,20 +120,22 @@ class MujocoBackend:
             (state.joint_torque, out["qfrc_actuator"], at.dofs),
             (state.joint_target, self._sim.ctrl, at.actuators),
         )
+        # the engine has the matrices: nobody need compute them from quaternions
         if ids is None:
             self._reader.read(self._poses)
             for own, source, columns in drives:
                 own.copy_(source[:, columns])
+            state.invalidate()
+            rotations = self._poses.rotations()
+            state.known.update(body_rot=rotations, root_rot=rotations[:, 0])
         else:
             rows = outputs.Poses.empty(len(ids), len(at.bodies), len(at.joints))
             self._reader.read(rows, ids)
             self._poses.put(ids, rows)
             for own, source, columns in drives:
                 own.index_copy_(0, ids, source.index_select(0, ids)[:, columns].float())
-        state.invalidate()
-        # the engine has the matrices: nobody need compute them from quaternions
-        rotations = self._poses.rotations()
-        state.known.update(body_rot=rotations, root_rot=rotations[:, 0])
+            rotations = rows.rotations()
+            state.renew(ids, {"body_rot": rotations, "root_rot": rotations[:, 0]})
 
     def field(self, name: str) -> Tensor:
         """Return a declared model field, live, [N, ...], in the engine's precision. Raises NameProblem."""

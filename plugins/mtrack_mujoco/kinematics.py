@@ -6,8 +6,9 @@ import mujoco
 import torch
 from torch import Tensor
 
+from mtrack.exchange import StartState
 from mtrack.math import quat_rotate_inverse
-from mtrack.protocols import Robot, StartState
+from mtrack.protocols import Robot
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.outputs import FIELDS, Poses, Reader
@@ -17,7 +18,7 @@ from mtrack_mujoco.threads import count_threads
 _CHUNK = 2048  # frames at a time: bounds the memory
 
 
-def forward_kinematics(  # noqa: PLR0917  the fields of a `StartState`
+def forward_kinematics(  # the fields of a `StartState`
     robot: Robot,
     root_pos: Tensor,
     root_quat_wxyz: Tensor,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import NameProblem, did_you_mean
-from mtrack.protocols import ContactSensor
+from mtrack.exchange import ContactSensor
 
 _DATA = mujoco.mjtConDataField
 _FOUND_AND_FORCE = 1 << int(_DATA.mjCONDATA_FOUND) | 1 << int(_DATA.mjCONDATA_FORCE)

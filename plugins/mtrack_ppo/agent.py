@@ -12,8 +12,8 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from mtrack.errors import MtrackError, did_you_mean
+from mtrack.exchange import Layout
 from mtrack.fields import between, component, param, positive, scratch, state
-from mtrack.protocols import Layout
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp, Norm, Style
 from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser
 from mtrack_ppo.parity import Parity

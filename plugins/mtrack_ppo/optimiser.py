@@ -29,7 +29,7 @@ def descend(loss: Tensor, optimisers: Sequence[torch.optim.Adam], max_grad_norm:
     """
     for optimiser in optimisers:
         optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     norms = []
     for optimiser in optimisers:
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]

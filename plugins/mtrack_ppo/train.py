@@ -9,8 +9,8 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack.errors import MtrackError
+from mtrack.exchange import Layout
 from mtrack.fields import between, component, non_negative, param, positive, scratch, state
-from mtrack.protocols import Layout
 from mtrack.rollout import Rollout
 from mtrack.schedule import Schedule
 from mtrack_ppo import losses

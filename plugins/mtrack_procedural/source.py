@@ -6,8 +6,8 @@ import attrs
 import numpy as np
 
 from mtrack.errors import MotionError, did_you_mean
+from mtrack.exchange import Clip
 from mtrack.fields import between, component, param
-from mtrack.protocols import Clip
 from mtrack.robot import RobotModel
 from mtrack_g1.robot import G1
 from mtrack_procedural import plans

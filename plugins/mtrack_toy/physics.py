@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mtrack.errors import CheckpointError, NameProblem
+from mtrack.exchange import PhysicsPlan, StartState
 from mtrack.fields import between, component, param, scratch, state
-from mtrack.protocols import PhysicsPlan, Robot, StartState
+from mtrack.protocols import Robot
 from mtrack.scene import RobotState
 
 
@@ -42,8 +44,10 @@ class ToyPhysics:
 
         self.joint_pos, self.joint_vel = zeros(len(model.joint_names)), zeros(len(model.joint_names))
         upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=plan.device)
-        joints = {name: torch.zeros_like(self.joint_pos) for name in
-                  ("joint_pos", "joint_vel", "joint_acc", "joint_torque", "joint_target", "joint_offset")}
+        joints: dict[str, Any] = {
+            name: torch.zeros_like(self.joint_pos)
+            for name in ("joint_pos", "joint_vel", "joint_acc", "joint_torque", "joint_target", "joint_offset")
+        }
         self.state = RobotState(
             **joints,
             root_pos=zeros(3),

@@ -7,13 +7,15 @@ optimal policy has error 0, and reward 1, from the first step on.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
+from mtrack.exchange import StartState
 from mtrack.fields import component, param, positive, scratch, state
 from mtrack.mirror import Mirror
-from mtrack.protocols import Motion, Robot, StartState
+from mtrack.protocols import Motion, Robot
 from mtrack.scene import Reference, Scene
 
 OPTIMUM = 1.0
@@ -55,9 +57,17 @@ class ToyTarget:
     def publish(self) -> None:
         """Publish the targets as the reference's joint positions."""
         robot = self.scene.robot
-        still = {"joint_pos": self.target, "joint_vel": torch.zeros_like(self.target)}
-        for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "body_pos", "body_quat_wxyz",
-                     "body_lin_vel", "body_ang_vel"):
+        still: dict[str, Any] = {"joint_pos": self.target, "joint_vel": torch.zeros_like(self.target)}
+        for name in (
+            "root_pos",
+            "root_quat_wxyz",
+            "root_lin_vel",
+            "root_ang_vel",
+            "body_pos",
+            "body_quat_wxyz",
+            "body_lin_vel",
+            "body_ang_vel",
+        ):
             still[name] = getattr(robot, name)
         none = self.target.new_zeros(len(self.target), 0)
         flags = self.target.new_zeros(len(self.target), 3)

@@ -8,8 +8,9 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from mtrack.exchange import StartState
 from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
-from mtrack.protocols import Motion, Robot, StartState
+from mtrack.protocols import Motion, Robot
 from mtrack.scene import Scene
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrack.exchange import ContactSensor, Requirements
 from mtrack.fields import component, param, positive, scratch, state
-from mtrack.protocols import ContactSensor, Requirements
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 

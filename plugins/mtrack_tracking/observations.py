@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrack.exchange import Noise
 from mtrack.fields import component, scratch
 from mtrack.math import quat_from_rotation_vector, quat_to_matrix
 from mtrack.mirror import Mirror
-from mtrack.protocols import Noise
 from mtrack.scene import Scene
 
 

@@ -6,8 +6,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.exchange import StartState
 from mtrack.math import quat_from_rotation_vector, quat_multiply
-from mtrack.protocols import StartState
 from mtrack_tracking.soles import Soles
 
 START_QUANTITIES = tuple(field.name for field in attrs.fields(StartState))

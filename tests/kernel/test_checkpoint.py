@@ -26,7 +26,7 @@ def test_parts_come_back_as_they_were_saved(tmp_path):
 
 def test_equal_states_give_equal_bytes(tmp_path):
     one, two = (checkpoint.save(tmp_path / name, "c", facts(1), PARTS) for name in "ab")
-    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in os.listdir(one))
+    assert all(file.read_bytes() == (two / file.name).read_bytes() for file in one.iterdir())
 
 
 @pytest.mark.parametrize("name", ["agent.safetensors", "agent.json"])

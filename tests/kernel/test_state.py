@@ -65,7 +65,11 @@ def test_scratch_is_not_saved():
 
 
 def test_keys_that_are_numbers_and_tuples_survive_json():
-    tree = {"state": {0: {"step": torch.ones(1)}, 7: {"step": torch.zeros(1)}}, "betas": (0.9, 0.999), "x": [None, 1e-8]}
+    tree = {
+        "state": {0: {"step": torch.ones(1)}, 7: {"step": torch.zeros(1)}},
+        "betas": (0.9, 0.999),
+        "x": [None, 1e-8],
+    }
     back = through_json(tree)
     assert list(back["state"]) == [0, 7]
     assert back["betas"] == (0.9, 0.999)

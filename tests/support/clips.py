@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtrack.protocols import Clip
+from mtrack.exchange import Clip
 from support.scenes import g1_model
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from mtrack.exchange import Clip
 from mtrack.math import quat_from_rotation_vector
-from mtrack.protocols import Clip
 from mtrack_g1.robot import G1
 from mtrack_tracking.command import MotionTracking
 from support.scenes import random_scene

@@ -7,8 +7,8 @@ import torch
 from support.scenes import mirror_scene, random_scene
 
 from mtrack.errors import NameProblem
+from mtrack.lifecycle import Binds, NoisyObservation
 from mtrack.math import quat_rotate_inverse, quat_to_matrix
-from mtrack.protocols import Binds, NoisyObservation
 from mtrack_body.feet import weight
 from mtrack_body.keypoints import KeypointAngVel, KeypointLinVel, KeypointPos, KeypointRot
 from mtrack_body.observations import (

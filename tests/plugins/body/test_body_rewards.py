@@ -6,8 +6,8 @@ import pytest
 import torch
 from support.scenes import g1_model, mirror_scene, random_scene
 
+from mtrack.lifecycle import Binds, Requires
 from mtrack.math import quat_from_rotation_vector
-from mtrack.protocols import Binds, Requires
 from mtrack.scene import Scene
 from mtrack_body.collisions import SelfCollision, UndesiredContactCount
 from mtrack_body.feet import FeetAirTime, FeetSlip, FeetUpright, ImpactForce, Stumble

@@ -11,7 +11,7 @@ from support.model_fields import FieldBackend
 from support.scenes import g1_model, random_scene
 
 from mtrack.errors import MtrackError
-from mtrack.protocols import Requires, Resets, Startup
+from mtrack.lifecycle import Requires, Resets, Startup
 from mtrack.scene import Scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength

@@ -9,7 +9,8 @@ import torch
 from support.scenes import random_scene
 
 from mtrack.errors import NameProblem
-from mtrack.protocols import ContactSensor, PhysicsPlan, Requires, Resets, StartState, Startup
+from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
+from mtrack.lifecycle import Requires, Resets, Startup
 from mtrack.scene import Scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength

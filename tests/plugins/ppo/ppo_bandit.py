@@ -7,8 +7,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from mtrack.exchange import Layout
 from mtrack.mirror import Mirror
-from mtrack.protocols import Layout
 from mtrack.rollout import Rollout
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.train import Train

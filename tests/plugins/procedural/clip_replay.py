@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from mtrack.protocols import Clip
+from mtrack.exchange import Clip
 from mtrack_g1.robot import G1
 
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")

@@ -1,0 +1,98 @@
+"""Calls any component may offer besides those of its kind; the kernel resolves them once, at assembly.
+
+In order: `requires` before the model is compiled, `bind` once, `startup`, then `reset`, `before_step`,
+`before_substep`, `after_substep` and `set_progress` as the loop goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from mtrack.exchange import Noise, Requirements
+from mtrack.robot import RobotModel
+
+if TYPE_CHECKING:
+    from mtrack.scene import Scene
+
+
+@runtime_checkable
+class Requires(Protocol):
+    """Asks for something in the simulation."""
+
+    def requires(self, robot: RobotModel) -> Requirements:
+        """Return what must be built in."""
+
+
+@runtime_checkable
+class Binds(Protocol):
+    """Prepares itself once."""
+
+    def bind(self, scene: Scene) -> None:
+        """Resolve names, allocate state."""
+
+
+@runtime_checkable
+class Startup(Protocol):
+    """A randomization that acts once, when the environments are made (and not on resume)."""
+
+    def startup(self) -> None:
+        """Draw for every row."""
+
+
+@runtime_checkable
+class Resets(Protocol):
+    """Has state that starts anew with an episode."""
+
+    def reset(self, ids: Tensor) -> None:
+        """Start rows anew, int64 [n]."""
+
+
+@runtime_checkable
+class BeforeStep(Protocol):
+    """Acts before the first substep."""
+
+    def before_step(self) -> None:
+        """Act once a control step."""
+
+
+@runtime_checkable
+class BeforeSubstep(Protocol):
+    """Acts before each substep."""
+
+    def before_substep(self, substep: int) -> None:
+        """Act, e.g. write `Backend.wrench`."""
+
+
+@runtime_checkable
+class AfterSubstep(Protocol):
+    """Watches each substep."""
+
+    def after_substep(self, substep: int) -> None:
+        """Look at `Backend.contacts` and the like."""
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """Has figures worth showing while training."""
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Return present means by name, scalars, e.g. `tracking/joint_error_rad`; called once an iteration."""
+
+
+@runtime_checkable
+class Progresses(Protocol):
+    """Changes with the progress of the phase."""
+
+    def set_progress(self, progress: float) -> None:
+        """Take the share of the phase's frames done, in [0, 1)."""
+
+
+@runtime_checkable
+class NoisyObservation(Protocol):
+    """An observation that is disturbed other than by adding noise to each column (optional)."""
+
+    def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
+        """Return the value with noise, [n, width]."""
