@@ -119,7 +119,6 @@ class Env:
         self.backend.refresh()  # positions and velocities of the NEW state
         self.tracker.update()
         scene.episode_step += 1
-        scene.invalidate()
         self.command.advance()  # so that robot and reference are compared at the same time
 
         broken = self.backend.broken()
@@ -194,6 +193,5 @@ class Env:
         self.backend.forward(ids, self.action.held[ids])
         self.backend.refresh(ids)
         self.tracker.reset(ids)
-        scene.invalidate()
         for call in self.calls.reset:
             call(ids)

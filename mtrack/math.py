@@ -16,29 +16,43 @@ def quat_multiply(a_wxyz: Tensor, b_wxyz: Tensor) -> Tensor:
     aw, av = a_wxyz[..., :1], a_wxyz[..., 1:]
     bw, bv = b_wxyz[..., :1], b_wxyz[..., 1:]
     w = aw * bw - (av * bv).sum(-1, keepdim=True)
-    return torch.cat((w, aw * bv + bw * av + torch.linalg.cross(av, bv)), dim=-1)
+    return torch.cat((w, aw * bv + bw * av + _cross(av, bv)), dim=-1)
 
 
 def quat_to_matrix(quat_wxyz: Tensor) -> Tensor:
     """Return the rotation matrices of unit quaternions, [..., 3, 3]."""
-    w, v = quat_wxyz[..., :1, None], quat_wxyz[..., 1:]
-    outer = v.unsqueeze(-1) * v.unsqueeze(-2)
-    diagonal = (w * w - (v * v).sum(-1)[..., None, None]).expand(*v.shape[:-1], 1, 1)
-    return 2.0 * (outer + w * skew(v)) + diagonal * torch.eye(3, dtype=v.dtype, device=v.device)
+    # every entry is a sum of products of two components: one outer product, and one matrix product to add them up
+    products = (quat_wxyz.unsqueeze(-1) * quat_wxyz.unsqueeze(-2)).flatten(-2)
+    return (products @ _ENTRIES.to(products)).unflatten(-1, (3, 3))
 
 
-def skew(vector: Tensor) -> Tensor:
-    """Return the cross-product matrices of vectors, [..., 3] to [..., 3, 3]."""
-    x, y, z = vector.unbind(-1)
-    zero = torch.zeros_like(x)
-    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).reshape(*x.shape, 3, 3)
+def _matrix_entries() -> Tensor:
+    """Return [16, 9]: how products w w, w x, ..., z z (rows) add up to matrix entries, row after row (columns)."""
+    entries = torch.zeros(4, 4, 3, 3)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        entries[0, 0, i, i] = entries[1 + i, 1 + i, i, i] = 1.0
+        entries[1 + j, 1 + j, i, i] = entries[1 + k, 1 + k, i, i] = -1.0
+        entries[1 + i, 1 + j, i, j] = entries[1 + i, 1 + j, j, i] = 2.0
+        entries[0, 1 + k, i, j], entries[0, 1 + k, j, i] = -2.0, 2.0
+    return entries.view(16, 9)
+
+
+_ENTRIES = _matrix_entries()
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    """Return the cross product; leading dimensions broadcast even where their number differs."""
+    a, b = torch.broadcast_tensors(a, b)
+    product: Tensor = torch.linalg.cross(a, b)
+    return product
 
 
 def quat_rotate(quat_wxyz: Tensor, vector: Tensor) -> Tensor:
     """Rotate vectors [..., 3] from the quaternion's frame to the outer one."""
     w, v = quat_wxyz[..., :1], quat_wxyz[..., 1:]
-    once: Tensor = 2.0 * torch.linalg.cross(v, vector)
-    twice: Tensor = torch.linalg.cross(v, once)
+    once = 2.0 * _cross(v, vector)
+    twice = _cross(v, once)
     return vector + w * once + twice
 
 
@@ -77,11 +91,15 @@ def quat_yaw(quat_wxyz: Tensor) -> Tensor:
 
 
 def rotation_angle(a: Tensor, b: Tensor) -> Tensor:
-    """Return the geodesic angle in [0, pi] between rotation matrices [..., 3, 3], rad.
+    """Return the geodesic angle in [0, pi] between rotation matrices [..., 3, 3], rad."""
+    return angle_of_chord((a - b).flatten(-2).norm(dim=-1))
 
-    From ||A - B||_F = 2 sqrt(2) sin(angle / 2), exact at small angles, where the arccosine of the trace is not.
+
+def angle_of_chord(chord: Tensor) -> Tensor:
+    """Return the angle between rotations A and B from ||A - B||_F = 2 sqrt(2) sin(angle / 2), rad.
+
+    It stays exact at small angles, where the arccosine of the trace does not.
     """
-    chord = (a - b).flatten(-2).norm(dim=-1)
     return 2.0 * torch.asin((chord * (0.5 / 2**0.5)).clamp_max(1.0))
 
 

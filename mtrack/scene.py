@@ -6,7 +6,7 @@ of `reference`, which a command publishes anew each step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 import attrs
@@ -57,6 +57,21 @@ class _Quantities:
     def invalidate(self) -> None:
         """Forget derived quantities: the tensors have changed."""
         self.known.clear()
+
+    def renew(self, ids: Tensor, given: Mapping[str, Tensor]) -> None:
+        """Bring derived quantities up to date where only rows `ids` of the tensors have changed, int64 [n].
+
+        A reset of few rows so costs little. Those in `given` are known for these rows, [n, ...], and views of tensors
+        that have changed already.
+        """
+        some = self.rows(ids)
+        some.known.update(given)
+        renewed = {self.known[name].untyped_storage().data_ptr() for name in given}
+        for name, value in self.known.items():
+            storage = value.untyped_storage().data_ptr()
+            if storage not in renewed:  # a view comes after what it is a view of, and follows that
+                value.index_copy_(0, ids, getattr(some, name))
+                renewed.add(storage)
 
     def rows(self, ids: Tensor) -> Self:
         """Return a copy restricted to some environments, int64 [n]."""
@@ -123,32 +138,49 @@ class Kinematics(_Quantities):
         return _into_root(self.root_rot, self.root_ang_vel)
 
     @derived
+    def body_root(self) -> Tensor:
+        """All bodies seen from the root in one product, [..., axis 3, quantity 6, B], all in the root frame.
+
+        Quantities: position less the root's [m], linear velocity less the root's, without an omega x r term [m/s],
+        angular velocity less the root's [rad/s], and the three columns of the rotation matrix. Bodies come last, and
+        quantities together, because that is far cheaper than a small product for each.
+        """
+        vectors = torch.stack(
+            (
+                self.body_pos - self.root_pos.unsqueeze(-2),
+                self.body_lin_vel - self.root_lin_vel.unsqueeze(-2),
+                self.body_ang_vel - self.root_ang_vel.unsqueeze(-2),
+            ),
+            dim=-3,
+        )  # [..., 3, B, axis]
+        columns = self.body_rot.movedim(-1, -3)  # [..., column, B, axis]
+        world = torch.cat((vectors, columns), dim=-3).movedim(-1, -3)
+        return (self.root_rot.mT @ world.flatten(-2)).unflatten(-1, world.shape[-2:])
+
+    @derived
     def body_pos_root(self) -> Tensor:
         """Positions of the bodies in the root frame, [..., B, 3] m."""
-        return (self.body_pos - self.root_pos.unsqueeze(-2)) @ self.root_rot
+        return self.body_root[..., 0, :].mT
+
+    @derived
+    def body_lin_vel_root(self) -> Tensor:
+        """(v_body - v_root) rotated into the root frame, without an omega x r term, [..., B, 3] m/s."""
+        return self.body_root[..., 1, :].mT
+
+    @derived
+    def body_ang_vel_root(self) -> Tensor:
+        """(omega_body - omega_root) rotated into the root frame, [..., B, 3] rad/s."""
+        return self.body_root[..., 2, :].mT
 
     @derived
     def body_rot_root(self) -> Tensor:
         """Rotation matrices of the bodies relative to the root, [..., B, 3, 3]."""
-        # R_root^T [R_1 R_2 ...] as one product a row: far cheaper than B products of 3 x 3
-        side_by_side = self.body_rot.transpose(-3, -2).flatten(-2)
-        return (self.root_rot.mT @ side_by_side).unflatten(-1, (-1, 3)).transpose(-3, -2)
+        return self.body_root[..., 3:, :].movedim(-1, -3)
 
     @derived
     def body_quat_root_wxyz(self) -> Tensor:
         """Orientations of the bodies relative to the root, [..., B, 4]."""
         return quat_multiply(quat_conjugate(self.root_quat_wxyz).unsqueeze(-2), self.body_quat_wxyz)
-
-    @derived
-    def body_lin_vel_root(self) -> Tensor:
-        """(v_body - v_root) rotated into the root frame, without an omega x r term, [..., B, 3] m/s."""
-        return (self.body_lin_vel - self.root_lin_vel.unsqueeze(-2)) @ self.root_rot
-
-    @derived
-    def body_ang_vel_root(self) -> Tensor:
-        """(omega_body - omega_root) rotated into the root frame, [..., B, 3] rad/s."""
-        return (self.body_ang_vel - self.root_ang_vel.unsqueeze(-2)) @ self.root_rot
-
 
 def _into_root(root_rot: Tensor, vector: Tensor) -> Tensor:
     return (vector.unsqueeze(-2) @ root_rot).squeeze(-2)
@@ -250,9 +282,3 @@ class Scene(_Quantities):
     def decimation(self) -> int:
         """Physics substeps in a control step."""
         return round(self.dt / self.physics_dt)
-
-    def invalidate(self) -> None:
-        """Forget what was derived from the robot and the contacts."""
-        super().invalidate()
-        self.robot.invalidate()
-        self.contacts.invalidate()

@@ -52,7 +52,6 @@ def load_env_state(assembly: Assembly, state: Mapping[str, Any]) -> None:
         saved = state["terms"][term.path]
         term.past, term.newest = saved["past"], saved["newest"]
         term.rng.set_state(saved["rng"].cpu())
-    env.scene.invalidate()
     env.command.publish()
     env.observations = TensorDict(state["observations"], batch_size=env.observations.batch_size)
 

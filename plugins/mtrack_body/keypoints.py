@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from mtrack.fields import component, param, scratch
 from mtrack.mirror import Mirror
 from mtrack.scene import Scene
-from mtrack_body.names import body_columns
+from mtrack_body.names import ANG_VEL, FIRST_COLUMNS, LIN_VEL, POS, seen_from_root
 
 
 @component
@@ -22,12 +21,12 @@ class KeypointPos:
 
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem."""
-        self.columns = body_columns(scene, self.bodies)
+        self.columns = seen_from_root(scene, self.bodies, [POS])
         self.reflection = scene.model.body_mirror(scene.model.bodies(self.bodies), Mirror.vector())
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3 bodies] m."""
-        return scene.robot.body_pos_root.flatten(1).index_select(1, self.columns)
+        return scene.robot.body_root.flatten(1).index_select(1, self.columns)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the bodies' vectors."""
@@ -41,21 +40,17 @@ class KeypointRot:
     bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies to observe: names or sets."""
     columns: Tensor = scratch()
-    """int64 [6 bodies] places of the first two matrix columns in a flattened [3, B, 3]: row, body, column."""
     reflection: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem."""
         bodies = scene.model.bodies(self.bodies)
-        row, column = torch.arange(3), torch.arange(2).unsqueeze(-1)
-        places = 3 * (len(scene.model.body_names) * row + bodies[:, None, None]) + column
-        self.columns = places.flatten().to(scene.device)
+        self.columns = seen_from_root(scene, self.bodies, FIRST_COLUMNS)
         self.reflection = scene.model.body_mirror(bodies, Mirror.rot6d())
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 6 bodies]."""
-        # matrix row before body is how the scene keeps the matrices: nothing is copied but what is selected
-        return scene.robot.body_rot_root.transpose(1, 2).flatten(1).index_select(1, self.columns)
+        return scene.robot.body_root.flatten(1).index_select(1, self.columns)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the bodies' rotations."""
@@ -73,12 +68,12 @@ class KeypointLinVel:
 
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem."""
-        self.columns = body_columns(scene, self.bodies)
+        self.columns = seen_from_root(scene, self.bodies, [LIN_VEL])
         self.reflection = scene.model.body_mirror(scene.model.bodies(self.bodies), Mirror.vector())
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3 bodies] m/s."""
-        return scene.robot.body_lin_vel_root.flatten(1).index_select(1, self.columns)
+        return scene.robot.body_root.flatten(1).index_select(1, self.columns)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the bodies' vectors."""
@@ -96,12 +91,12 @@ class KeypointAngVel:
 
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem."""
-        self.columns = body_columns(scene, self.bodies)
+        self.columns = seen_from_root(scene, self.bodies, [ANG_VEL])
         self.reflection = scene.model.body_mirror(scene.model.bodies(self.bodies), Mirror.pseudovector())
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3 bodies] rad/s."""
-        return scene.robot.body_ang_vel_root.flatten(1).index_select(1, self.columns)
+        return scene.robot.body_root.flatten(1).index_select(1, self.columns)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the bodies' axial vectors."""

@@ -60,6 +60,21 @@ def body_columns(scene: Scene, names: Sequence[str], entries: Sequence[int] = (0
     return (3 * bodies.unsqueeze(-1) + torch.tensor(entries, device=scene.device)).flatten()
 
 
+POS, LIN_VEL, ANG_VEL = 0, 1, 2
+FIRST_COLUMNS = (3, 4)
+"""Quantities of `Kinematics.body_root`, the last two the first columns of the rotation matrices."""
+
+
+def seen_from_root(scene: Scene, names: Sequence[str], quantities: Sequence[int]) -> Tensor:
+    """Return where quantities of bodies are in a flattened `Kinematics.body_root`: by body, quantity, axis.
+
+    Raises NameProblem.
+    """
+    bodies = scene.model.bodies(names)[:, None, None]
+    axis, quantity = torch.arange(3), torch.tensor(list(quantities)).unsqueeze(-1)
+    return ((axis * 6 + quantity) * len(scene.model.body_names) + bodies).flatten().to(scene.device)
+
+
 def expand(model: RobotModel, names: Sequence[str]) -> tuple[str, ...]:
     """Return body names with the named sets among them taken apart, each body once."""
     return tuple(dict.fromkeys(body for name in names for body in model.sets.get(name, (name,))))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 
 import attrs
 import torch
@@ -25,9 +26,9 @@ _ROOT_DERIVED = ("root_rot", "projected_gravity", "root_lin_vel_root", "root_ang
 
 
 class FrameTables:
-    """Float32 tables with a row for each frame: one of root, joints and contact, and one for each quantity of bodies.
+    """Float32 tables with a row for each frame: one of root, joints and contact, and others for quantities of bodies.
 
-    A body table is made when its quantity is first asked for, so a run keeps and fetches only what its terms use.
+    Such a table is made when its quantity is first asked for, so a run keeps and fetches only what its terms use.
     """
 
     def __init__(self, kinematics: Kinematics, contact: Tensor) -> None:
@@ -39,14 +40,14 @@ class FrameTables:
         """[F, W] what a gather always fetches, at once."""
         self.widths = [part[0].numel() for part in parts.values()]
         self.kinematics = kinematics
-        self.bodies: dict[str, Tensor] = {}
+        self.made: dict[str, Tensor] = {}
 
-    def body(self, name: str) -> Tensor:
-        """Return the table of a quantity of all bodies, [F, B, ...]."""
-        if name not in self.bodies:
-            self.bodies[name] = getattr(self.kinematics, name).float().contiguous()
+    def table(self, name: str, compute: Callable[[Kinematics], Tensor]) -> Tensor:
+        """Return the table of a quantity, [F, ...], `compute`d of all frames when first asked for."""
+        if name not in self.made:
+            self.made[name] = compute(self.kinematics).float().contiguous()
             self.kinematics.invalidate()  # the steps on the way are not kept
-        return self.bodies[name]
+        return self.made[name]
 
     def to(self, device: torch.device | str) -> FrameTables:
         """Return these tables on a device."""
@@ -58,7 +59,7 @@ class FrameTables:
 
 
 def _fetched(name: str) -> derived[Tensor]:
-    return derived(lambda frames: frames.fetch(name))
+    return derived(lambda frames: frames.fetch(name, operator.attrgetter(name)))
 
 
 class GatheredKinematics(Kinematics):
@@ -69,11 +70,7 @@ class GatheredKinematics(Kinematics):
     body_lin_vel = _fetched("body_lin_vel")
     body_ang_vel = _fetched("body_ang_vel")
     body_rot = _fetched("body_rot")
-    body_pos_root = _fetched("body_pos_root")
-    body_rot_root = _fetched("body_rot_root")
-    body_quat_root_wxyz = _fetched("body_quat_root_wxyz")
-    body_lin_vel_root = _fetched("body_lin_vel_root")
-    body_ang_vel_root = _fetched("body_ang_vel_root")
+    body_root = _fetched("body_root")
 
     def __init__(self, tables: FrameTables, frames: Tensor) -> None:
         """Fetch root and joints of frames, int64 [n] or [n, S]."""
@@ -88,10 +85,12 @@ class GatheredKinematics(Kinematics):
         self.known = {name: parts[name] for name in _ROOT_DERIVED}
         self.known["root_rot"] = parts["root_rot"].view(*frames.shape, 3, 3)
 
-    def fetch(self, name: str) -> Tensor:
-        """Return a quantity of the bodies, [..., B, ...]."""
-        table = self.tables.body(name)
-        return table.index_select(0, self.flat_frames).view(*self.frames.shape, *table.shape[1:])
+    def fetch(self, name: str, compute: Callable[[Kinematics], Tensor]) -> Tensor:
+        """Return a quantity of these frames, [..., ...], that is computed once of every frame of the library."""
+        if name not in self.known:
+            table = self.tables.table(name, compute)
+            self.known[name] = table.index_select(0, self.flat_frames).view(*self.frames.shape, *table.shape[1:])
+        return self.known[name]
 
     def rows(self, ids: Tensor) -> GatheredKinematics:
         """Return the kinematics of some rows, int64 [m]."""

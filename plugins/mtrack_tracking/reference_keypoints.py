@@ -1,8 +1,4 @@
-"""Keypoints of the reference at the future frames, by themselves and against the robot's own.
-
-The values are sorted by component first (x of all frames and keypoints, then y, ...): the products then run over long
-rows of numbers, many times faster than over thousands of 3 x 3 matrices.
-"""
+"""Where the reference's keypoints will be: seen from its own root, and against the robot's keypoints of now."""
 
 from __future__ import annotations
 
@@ -11,43 +7,42 @@ from torch import Tensor
 
 from mtrack.fields import component, param, scratch
 from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack.robot import RobotModel
+from mtrack.scene import Kinematics, Scene
+from mtrack_motion.library import GatheredKinematics
 from mtrack_tracking.observations import num_future
+
+_POS_AND_COLUMNS = (0, 3, 4)
+"""Quantities of `Kinematics.body_root`: position and two columns of the rotation matrix."""
 
 
 @component
 class ReferenceKeypointPos:
-    """Reference keypoints in their own root frame; then in that of the present frame, minus the robot's own [m].
+    """Reference keypoints from their own root; then from the reference root of now, less the robot's from its root [m].
 
-    Each half is sorted by axis, frame, keypoint.
+    Sorted by half, frame, axis, keypoint.
     """
 
     bodies: list[str] = param(factory=lambda: ["keypoints"])
     """Bodies or named sets of bodies, K together."""
-    picked: Tensor = scratch()
-    """Where the numbers of a half are among the positions of all frames and bodies, int64 [3 * S * K]."""
-    present: Tensor = scratch()
-    """Where the robot's own are among its bodies, int64 [3 * S * K]: the same ones for each frame."""
+    indices: Tensor = scratch()
+    """int64 [K]."""
     halves: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Find the keypoints."""
-        indices, frames, num_bodies = scene.model.bodies(self.bodies), num_future(scene), len(scene.model.body_names)
-        frame = torch.arange(frames).view(1, -1, 1)
-        axis = torch.arange(3).view(-1, 1, 1)
-        self.picked = ((frame * num_bodies + indices) * 3 + axis).flatten().to(scene.device)
-        self.present = (0 * frame + indices * 3 + axis).flatten().to(scene.device)
-        self.halves = _by_component(Mirror.vector(), frames, scene.model.body_mirror(indices, Mirror.scalar()))
+        indices = scene.model.bodies(self.bodies)
+        self.indices = indices.to(scene.device)
+        self.halves = _mirror(scene.model, indices, (1.0, -1.0, 1.0)).repeat(2 * num_future(scene))
 
     def __call__(self, scene: Scene) -> Tensor:
-        """Return [n, 2 * 3 * S * K]."""
+        """Return [n, 2 * S * 3 * K]."""
+        own, ahead = _keypoints(scene, self.indices)
         reference = scene.reference
-        future = reference.future
-        own = future.body_pos_root.flatten(1).index_select(1, self.picked)
-        ahead = torch.unflatten(future.body_pos.flatten(1).index_select(1, self.picked), 1, (3, -1))
-        ahead = reference.root_rot.mT @ (ahead - reference.root_pos.unsqueeze(2))
-        present = scene.robot.body_pos_root.flatten(1).index_select(1, self.present)
-        return torch.cat((own, ahead.flatten(1) - present), dim=1)
+        shift = (reference.future.root_pos - reference.root_pos.unsqueeze(1)) @ reference.root_rot  # [n, S, 3]
+        present = scene.robot.body_root[:, :, 0].index_select(-1, self.indices).unsqueeze(1)  # [n, 1, 3, K]
+        difference = ahead[..., 0, :] + (shift.unsqueeze(-1) - present)
+        return torch.cat((own[..., 0, :].flatten(1), difference.flatten(1)), dim=1)
 
     def mirror(self) -> Mirror:
         """Return the mirror of positions."""
@@ -59,49 +54,55 @@ class ReferenceKeypointRot:
     """Reference keypoints relative to their own root; then relative to the robot's keypoints, root frames aligned.
 
     The second half is (R^T R_k)^T (Q_0^T Q_k): R and R_k of the robot's root and keypoint, Q_0 of the reference root at
-    the present frame, Q_k of its keypoint. Of each matrix two columns, sorted by column, axis, frame, keypoint.
+    the present frame, Q_k of its keypoint. Of each matrix two columns, sorted by half, frame, axis, column, keypoint.
     """
 
     bodies: list[str] = param(factory=lambda: ["keypoints"])
     """Bodies or named sets of bodies, K together."""
     indices: Tensor = scratch()
     """int64 [K]."""
-    columns: Tensor = scratch()
-    """Where the numbers of a half are among the matrices of all frames and bodies, int64 [2 * 3 * S * K]."""
-    turns: Tensor = scratch()
-    """Order that sorts matrices [S, row, K, column] by row, column, frame, keypoint, int64 [3 * 3 * S * K]."""
     halves: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Find the keypoints."""
-        indices, frames, num_bodies = scene.model.bodies(self.bodies), num_future(scene), len(scene.model.body_names)
-        frame = torch.arange(frames).view(1, 1, -1, 1)
-        axis = torch.arange(3).view(1, -1, 1, 1)
-        column = torch.arange(2).view(-1, 1, 1, 1)
-        self.columns = ((frame * num_bodies + indices) * 9 + axis * 3 + column).flatten().to(scene.device)
-        place = torch.arange(frames * 9 * len(indices)).view(frames, 3, len(indices), 3)
-        self.turns = place.permute(1, 3, 0, 2).flatten().to(scene.device)
+        indices = scene.model.bodies(self.bodies)
         self.indices = indices.to(scene.device)
-        self.halves = _by_component(Mirror.rot6d(), frames, scene.model.body_mirror(indices, Mirror.scalar()))
+        signs = (1.0, -1.0, -1.0, 1.0, 1.0, -1.0)  # of M Q M, M = diag(1, -1, 1), row after row
+        self.halves = _mirror(scene.model, indices, signs).repeat(2 * num_future(scene))
 
     def __call__(self, scene: Scene) -> Tensor:
-        """Return [n, 2 * 6 * S * K]."""
-        future = scene.reference.future
-        own = future.body_rot_root.flatten(1).index_select(1, self.columns)
-        # with Q_s the root at frame s: (R^T R_k)^T (Q_0^T Q_s) (Q_s^T Q_k), the last of which is `own`
-        rows = future.root_rot.mT.flatten(1, 2) @ scene.reference.root_rot  # [n, S * 3, 3]
-        robot = scene.robot.body_rot_root.index_select(1, self.indices).transpose(1, 2).flatten(2)  # [n, 3, K * 3]
-        turn = torch.unflatten((rows @ robot).flatten(1).index_select(1, self.turns), 1, (3, 1, 3, -1))
-        x, y, z = torch.unflatten(own, 1, (2, 3, 1, -1)).unbind(2)  # [n, 2, 1, S * K]
-        relative = (x * turn[:, 0]).addcmul_(y, turn[:, 1]).addcmul_(z, turn[:, 2])  # [n, 2, 3, S * K]
-        return torch.cat((own, relative.flatten(1)), dim=1)
+        """Return [n, 2 * S * 3 * 2 * K]."""
+        own, ahead = _keypoints(scene, self.indices)
+        robot = scene.robot.body_root[:, :, 3:].index_select(-1, self.indices)  # [n, axis, column, K]
+        x, y, z = robot.unsqueeze(3).unsqueeze(1).unbind(2)  # rows of the robot's matrices, [n, 1, column, 1, K]
+        ahead = ahead[..., 1:, :].unsqueeze(3)  # [n, S, axis, 1, column, K]
+        relative = (x * ahead[:, :, 0]).addcmul_(y, ahead[:, :, 1]).addcmul_(z, ahead[:, :, 2])
+        return torch.cat((own[..., 1:, :].flatten(1), relative.flatten(1)), dim=1)
 
     def mirror(self) -> Mirror:
         """Return the mirror of rotations."""
         return self.halves
 
 
-def _by_component(component: Mirror, frames: int, keypoints: Mirror) -> Mirror:
-    """Return the mirror of two halves, each with the components of S frames of K keypoints, sorted in that order."""
-    each = keypoints.repeat(frames)
-    return Mirror.cat([Mirror(each.perm, each.sign * sign) for sign in component.sign]).repeat(2)
+def _keypoints(scene: Scene, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return position and two matrix columns of the reference's keypoints at S frames, [n, S, axis, 3, K], twice.
+
+    In the root frame of each frame; and turned into that of the present frame, where its origin stays. Both terms of
+    this file need them, so they are kept with the frames they are of.
+    """
+    future, name = scene.reference.future, f"keypoints {indices.tolist()}"
+
+    def seen_from_root(frames: Kinematics) -> Tensor:
+        return frames.body_root[..., _POS_AND_COLUMNS, :].index_select(-1, indices)
+
+    own = future.fetch(name, seen_from_root) if isinstance(future, GatheredKinematics) else seen_from_root(future)
+    if f"{name} ahead" not in future.known:
+        turn = scene.reference.root_rot.mT.unsqueeze(1) @ future.root_rot  # [n, S, 3, 3]
+        future.known[f"{name} ahead"] = (turn @ own.flatten(-2)).view_as(own)
+    return own, future.known[f"{name} ahead"]
+
+
+def _mirror(model: RobotModel, indices: Tensor, signs: tuple[float, ...]) -> Mirror:
+    """Return the mirror of K keypoints' numbers sorted by component, each component with its sign."""
+    keypoints = model.body_mirror(indices, Mirror.scalar())
+    return Mirror.cat([Mirror(keypoints.perm, keypoints.sign * sign) for sign in signs])

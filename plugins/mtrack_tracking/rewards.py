@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mtrack.fields import component, param, positive, scratch
-from mtrack.math import rotation_angle
+from mtrack.math import rotation_angle, angle_of_chord
 from mtrack.scene import Scene
 from mtrack_tracking.errors import keypoint_distance
 
@@ -124,7 +124,8 @@ class KeypointRot:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
-        angle = rotation_angle(scene.robot.body_rot_root, scene.reference.body_rot_root)
+        chord = (scene.robot.body_root[:, :, 3:] - scene.reference.body_root[:, :, 3:]).square().sum((1, 2)).sqrt()
+        angle = angle_of_chord(chord)
         return _closeness(angle.index_select(1, self.indices).mean(-1), self.sigma)
 
 
