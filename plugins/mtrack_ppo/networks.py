@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mtrack_ppo.linear import Linear, MirroredLinear, Rounded
+
 Activation = Literal["elu", "relu", "silu", "mish", "gelu", "tanh"]
 Norm = Literal["none", "layer"]
 
@@ -44,22 +46,6 @@ class Style:
         return torch.Generator().manual_seed(zlib.crc32(f"{self.seed}/{name}".encode()))
 
 
-class _Sides(torch.autograd.Function):
-    """E + O and E - O side by side, [n, F] and [n, F] to [n, 2, F]; by hand: sums over a dimension of 2 are slow."""
-
-    @staticmethod
-    def forward(ctx: object, even: Tensor, odd: Tensor) -> Tensor:
-        sides = even.new_empty(len(even), 2, even.shape[1])
-        torch.add(even, odd, out=sides[:, 0])
-        torch.sub(even, odd, out=sides[:, 1])
-        return sides
-
-    @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        original, mirrored = gradient[:, 0], gradient[:, 1]
-        return original + mirrored, original - mirrored
-
-
 class Layer(nn.Module):
     """A linear map, then LayerNorm if wanted, then the activation if there is one; in the dtype of its input."""
 
@@ -70,10 +56,16 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.norm = nn.LayerNorm(outputs) if style.norm == "layer" else None
         self.activation = style.activation
+        self._rounded = Rounded()
+
+    def rounded(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return weight and bias in a dtype, without a gradient."""
+        return self._rounded(self.weight, self.bias, dtype)
 
     def forward(self, value: Tensor) -> Tensor:
         """Return the output, [n, outputs]."""
-        return self.activate(functional.linear(value, self.weight.to(value.dtype), self.bias.to(value.dtype)))
+        rounded = self.rounded(value.dtype)
+        return self.activate(Linear.apply(value, self.weight, self.bias, rounded))  # type: ignore[no-untyped-call]
 
     def activate(self, value: Tensor) -> Tensor:
         """Return what norm and activation make of the linear map's output."""
@@ -114,18 +106,9 @@ class Mlp(nn.Module):
 
         Then outputs are [2 n, outputs], each followed by that of its mirror image, and `feature` is [2 n, .] likewise.
         """
-        # split, unlike slices, sends one gradient back, not one of full size for each part
-        weight = self.first.weight.to(even.dtype)
-        even_weight, odd_weight, feature_weight = weight.split_with_sizes(self.widths, dim=1)
-        unchanged = functional.linear(even, even_weight, self.first.bias.to(even.dtype))
-        changed = functional.linear(odd, odd_weight)
-        if mirrored:
-            sides = _Sides.apply(unchanged, changed)  # type: ignore[no-untyped-call]
-            hidden = sides.view(-1, sides.shape[-1])
-        else:
-            hidden = unchanged + changed
-        if feature is not None:
-            hidden = torch.addmm(hidden, feature, feature_weight.t())
+        weight, bias, rounded = self.first.weight, self.first.bias, self.first.rounded(even.dtype)
+        inputs = (even, odd)
+        hidden = MirroredLinear.apply(weight, bias, feature, inputs, rounded, mirrored)  # type: ignore[no-untyped-call]
         hidden = torch.as_tensor(self.rest(self.first.activate(hidden)))
         return torch.as_tensor(self.head(hidden.float() if self.exact else hidden))
 

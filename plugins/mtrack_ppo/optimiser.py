@@ -42,4 +42,6 @@ def descend(loss: Tensor, optimisers: Sequence[torch.optim.Adam], max_grad_norm:
         optimiser.grad_scale = (norm / max_grad_norm).clamp_min(1.0)  # type: ignore[attr-defined]
         optimiser.found_inf = skipped  # type: ignore[attr-defined]
         optimiser.step()
+        for group in optimiser.param_groups:  # fused steps do not count as changes in place by themselves
+            torch.autograd.graph.increment_version(group["params"])
     return skipped
