@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -16,10 +16,16 @@ from mtrack.exchange import Layout
 from mtrack.lifecycle import Binds
 from mtrack.mirror import Mirror
 from mtrack.observe import Observer, Term
+from mtrack.protocols import Robot
 from mtrack.rng import generator
+from mtrack.scene import Scene
+from mtrack.slots import Slot
 from mtrack.statistics import EpisodeStatistics
-from mtrack.structure import Recipe, Slot
-from mtrack.wiring import Problems, explained, give_generators, make_scene, physics_plan, wire
+from mtrack.structure import Recipe
+from mtrack.wiring import Problems, built, explained, make_scene, physics_plan, wire
+
+# an action has a width before others look at it
+_BINDING_ORDER = ("action", "command", "randomization", "observation", "reward", "termination")
 
 
 @attrs.frozen(eq=False)
@@ -48,122 +54,69 @@ def assemble(
     Raises RecipeError with every name that does not exist, ComponentError where a component breaks its contract.
     """
     problems = Problems(recipe)
-    slots = {slot.path: slot for slot in _task_slots(recipe)}
-    components: dict[str, Any] = {}
-    for path, slot in slots.items():
-        with explained(slot):
-            components[path] = slot.build()
-        give_generators(components[path], path, recipe.seed, rank, device)
+    slots = {slot.path: slot for slot in recipe.slots(*_BINDING_ORDER)}
+    components = {path: built(slot, recipe.seed, rank, device) for path, slot in slots.items()}
+    parts = [(slots[path], component) for path, component in components.items()]
+    robot, backend = (built(slot, recipe.seed, rank, device) for slot in (recipe.robot, recipe.backend))
     with explained(recipe.robot):
-        robot = recipe.robot.build()
         model = robot.model()
-    used = [(slots[path], component) for path, component in components.items()]
-    plan = physics_plan(recipe, model, used, num_envs or recipe.num_envs, device, problems)
+    plan = physics_plan(recipe, model, parts, num_envs or recipe.num_envs, device, problems)
     problems.raise_if_any()
     with explained(recipe.backend):
-        backend = recipe.backend.build()
         backend.build(robot, plan)
-
     tracker = ContactTracker(backend, plan.num_envs, recipe.control_dt)
     scene = make_scene(recipe, model, backend, tracker.contacts, phase)
-    for slot, component in used:
+    for slot, component in parts:
         with problems.of(slot):
-            if slot.kind == "command":
-                component.bind(scene, robot, {m: (s.weight, s.build()) for m, s in recipe.motions.items()})
-            elif isinstance(component, Binds):
-                component.bind(scene)
-            if slot.kind == "action":
-                scene.action = scene.action.new_zeros(plan.num_envs, component.num_actions)
-                scene.previous_actions = scene.action.new_zeros(plan.num_envs, 2, component.num_actions)
+            _bind(slot, component, recipe, scene, robot)
     problems.raise_if_any()
-
-    groups = {
-        group: [
-            Term(
-                slot.path,
-                components[slot.path],
-                slot.noise,
-                slot.history,
-                generator(recipe.seed, rank, f"{slot.path}.noise", device),
-            )
-            for slot in members.values()
-        ]
-        for group, members in recipe.observations.items()
-    }
+    rewards = [RewardTerm(slot.path, slot.group, components[slot.path], slot.weight) for slot in recipe.slots("reward")]
     env = Env(
         scene=scene,
         backend=backend,
         action=components["action"],
         command=components["command"],
-        observer=Observer(groups),
-        rewards=[
-            RewardTerm(slot.path, group, components[slot.path], slot.weight)
-            for group, members in recipe.rewards.items()
-            for slot in members.values()
-        ],
+        observer=_observer(recipe, components, rank, device),
+        rewards=rewards,
         group_scales={group: recipe.reward_scale(group) for group in recipe.rewards},
         terminations=[
             TerminationTerm(name, components[slot.path], slot.grace_steps) for name, slot in recipe.terminations.items()
         ],
-        calls=wire(components, slots),
+        calls=wire(parts),
         tracker=tracker,
         max_episode_steps=recipe.max_episode_steps,
         report_broken=report_broken,
         statistics=EpisodeStatistics(
             plan.num_envs,
-            [f"{group}/{name}" for group, members in recipe.rewards.items() for name in members],
+            [term.path.partition(".")[2].replace(".", "/") for term in rewards],
             list(recipe.rewards),
             [*recipe.terminations, "broken"],
             device,
         ),
     )
-    return Assembly(env, components, slots, _layout(recipe, env, device, rank))
+    return Assembly(env, components, slots, _layout(recipe, env, device))
 
 
-def check(recipe: Recipe) -> Layout:
-    """Assemble every phase with two environments, step once, and return the layout. Raises as `assemble` does."""
-    for name in recipe.phases:
-        assembly = assemble(recipe.for_phase(name), name, num_envs=2)
-        assembly.env.start()
-        assembly.env.step(torch.zeros(2, assembly.layout.num_actions))
-    return assembly.layout
+def _bind(slot: Slot, component: Any, recipe: Recipe, scene: Scene, robot: Robot) -> None:
+    if slot.kind == "command":
+        component.bind(scene, robot, {name: (motion.weight, motion.build()) for name, motion in recipe.motions.items()})
+    elif isinstance(component, Binds):
+        component.bind(scene)
+    if slot.kind == "action":
+        scene.action = scene.action.new_zeros(scene.num_envs, component.num_actions)
+        scene.previous_actions = scene.action.new_zeros(scene.num_envs, 2, component.num_actions)
 
 
-def describe_layout(recipe: Recipe) -> list[dict[str, object]]:
-    """Return one row per observation slot: group, slot, component, first and last column, noise, history."""
-    env = assemble(recipe, num_envs=2).env
-    rows: list[dict[str, object]] = []
-    for group, members in recipe.observations.items():
-        stop = 0
-        for term, (name, slot) in zip(env.observer.groups[group], members.items(), strict=True):
-            start, stop = stop, stop + term.mirror().width
-            rows.append(
-                {
-                    "group": group,
-                    "slot": name,
-                    "component": slot.use,
-                    "start": start,
-                    "stop": stop,
-                    "noise": slot.noise,
-                    "history": list(slot.history),
-                }
-            )
-    return rows
+def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: str) -> Observer:
+    groups: dict[str, list[Term]] = {}
+    for slot in recipe.slots("observation"):
+        rng = generator(recipe.seed, rank, f"{slot.path}.noise", device)
+        term = Term(slot.path, components[slot.path], slot.noise, slot.history, rng)
+        groups.setdefault(slot.group, []).append(term)
+    return Observer(groups)
 
 
-def _task_slots(recipe: Recipe) -> Iterator[Slot]:
-    """Yield the slots of the environment loop in order of binding: actions have a width before others look at them."""
-    yield recipe.action
-    yield recipe.command
-    yield from recipe.randomizations.values()
-    for members in recipe.observations.values():
-        yield from members.values()
-    for group in recipe.rewards.values():
-        yield from group.values()
-    yield from recipe.terminations.values()
-
-
-def _layout(recipe: Recipe, env: Env, device: str, rank: int) -> Layout:
+def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
     mirrors: dict[str, Mirror] = {}
     for group, terms in env.observer.groups.items():
         for term in terms:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, Literal, TypeVar, dataclass_transform
 
 import attrs
@@ -67,18 +63,3 @@ def params_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
         return {}
     attrs.resolve_types(cls)
     return {field.name: field for field in fields_of(cls, "param")}
-
-
-def help_of(cls: type) -> dict[str, str]:
-    """Return the help text of each field: the string literal under it in the class body."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    except (OSError, TypeError, SyntaxError):
-        return {}
-    body = getattr(tree.body[0], "body", [])
-    texts: dict[str, str] = {}
-    for field, following in pairwise(body):
-        is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
-            texts[field.target.id] = inspect.cleandoc(str(following.value.value))
-    return texts

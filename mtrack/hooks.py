@@ -61,11 +61,11 @@ class Hooks:
     def load(cls, registry: Registry, switches: Iterable[str] = ()) -> Hooks:
         """Load every installed hook but those switched off by `no:NAME`; one that cannot be loaded is reported."""
         hooks = cls()
-        known = {entry.name for entry in registry.hooks}
+        known = {entry.name for entry in registry.of("hook")}
         off = {switch.removeprefix("no:") for switch in switches}
         for name in sorted(off - known):
             _log.warning("no hook '%s' is installed, so none is switched off. %s", name, did_you_mean(name, known))
-        for entry in registry.hooks:
+        for entry in registry.of("hook"):
             if entry.name not in off:
                 try:
                     hooks.add(registry.load(entry), entry.full_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tomli
@@ -75,6 +75,15 @@ def nested(path: KeyPath, value: Any) -> dict[str, Any]:
     for key in reversed(path):
         value = {key: value}
     return dict(value)
+
+
+def leaves(data: Any, depth: int, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield path and value of everything `depth` levels down in nested tables; `path` is that of `data`."""
+    if depth == 0:
+        yield path, data
+    else:
+        for key, inner in data.items():
+            yield from leaves(inner, depth - 1, (*path, key))
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

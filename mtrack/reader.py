@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mtrack.errors import ComponentError, NameProblem, Problem, did_you_mean
 from mtrack.fields import params_of
-from mtrack.keypath import KeyPath, dotted, value_at
+from mtrack.keypath import KeyPath, dotted, merge, nested, value_at
 from mtrack.kinds import Kind
 from mtrack.recipe import RecipeSource
 from mtrack.registry import Entry, Registry
@@ -19,7 +19,9 @@ from mtrack.values import Fields, describe_fields, structure_fields
 
 _SLOT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_VALUE = 60  # characters of a wrong value that a report shows
+_GPU_BACKEND = "mujoco_warp"
 AUTO = "auto"
+T = TypeVar("T")
 
 
 class Reader:
@@ -53,43 +55,58 @@ class Reader:
         self.problem(path, "expected a table")
         return {}
 
-    def fields(self, path: KeyPath, fields: Fields, table: Table, owner: str = "") -> dict[str, Any]:
-        """Return the values of fields from a table; unless `owner` is empty, the table may hold nothing else."""
+    def fields(self, path: KeyPath, fields: Fields, table: Table) -> dict[str, Any]:
+        """Return the values of fields from a table, whatever else it holds."""
         values, flaws = structure_fields(fields, table, lambda name: self._directory((*path, name)))
         for flaw in flaws:
             self.problem((*path, *flaw.path), flaw.message, flaw.hint)
-        for key in table.keys() - fields.keys() if owner else ():
-            hint = f"{did_you_mean(key, fields)}   keys: {describe_fields(fields)}".strip()
-            self.problem((*path, key), f"unknown key '{key}' for {owner}", hint, with_value=False)
         return values
+
+    def unknown(
+        self, path: KeyPath, table: Table, known: Collection[str], what: str = "key '{}'", hint: str = ""
+    ) -> None:
+        """Note the keys of a table that are not among those known."""
+        for key in table.keys() - set(known):
+            remedy = f"{did_you_mean(key, known)}   {hint}".strip()
+            self.problem((*path, key), f"unknown {what.format(key)}", remedy, with_value=False)
+
+    def settings(self, path: KeyPath, cls: type[T], owner: str) -> T:
+        """Return the settings that a table of the kernel gives, the defaults where something is wrong with it."""
+        before, fields, table = len(self.problems), params_of(cls), self.table(path)
+        self.unknown(path, table, fields, f"key '{{}}' for {owner}", f"keys: {describe_fields(fields)}")
+        values = self.fields(path, fields, table)
+        return cls() if len(self.problems) > before else cls(**values)
 
     def single(self, kind: Kind, default_use: str = "") -> Slot | None:
         """Return the slot of a kind of which a recipe has one."""
         path = (kind.table,)
         if kind.table not in self.source.data and not default_use:
-            names = ", ".join(dict.fromkeys(entry.name for entry in self.registry.entries if entry.kind == kind.name))
+            names = ", ".join(dict.fromkeys(entry.name for entry in self.registry.of(kind.name)))
             self.problem(path, f"missing table [{kind.table}] with `use = ...`", f"installed: {names}")
             return None
         return self._slot(kind, path, self.table(path), default_use)
 
     def slots(self, kind: Kind) -> dict[str, Any]:
         """Return the enabled slots of a kind by name, or by group and name."""
-        return self._level(kind, (kind.table,), self.table((kind.table,)), kind.depth)
-
-    def _level(self, kind: Kind, path: KeyPath, table: Table, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, inner in table.items():
+        for path, table in self._tables(kind, (kind.table,), kind.depth):
+            slot = self._enabled(kind, path, table)
+            found = found if slot is None else merge(found, nested(path[1:], slot))
+        return found
+
+    def _tables(self, kind: Kind, path: KeyPath, depth: int) -> Iterator[tuple[KeyPath, Table]]:
+        """Yield path and table of each slot."""
+        for name, inner in self.table(path).items():
             below = (*path, name)
             if not isinstance(inner, dict):
                 levels = ".".join([kind.table, *("<group>", "<slot>")[-kind.depth :]])
                 self.problem(below, "expected a table", f"a {kind.name} is a table [{levels}]")
             elif not _SLOT_NAME.fullmatch(name):
                 self.problem(below, "a name here may have letters, digits, _ and - only", with_value=False)
+            elif depth > 1:
+                yield from self._tables(kind, below, depth - 1)
             else:
-                read = self._level(kind, below, inner, depth - 1) if depth > 1 else self._enabled(kind, below, inner)
-                if read:
-                    found[name] = read
-        return found
+                yield below, inner
 
     def _enabled(self, kind: Kind, path: KeyPath, table: Table) -> Slot | None:
         """Return a slot unless it is not enabled; then keep it apart if a phase may enable it."""
@@ -107,20 +124,15 @@ class Reader:
         return None
 
     def _slot(self, kind: Kind, path: KeyPath, table: Table, default_use: str) -> Slot | None:
-        before = len(self.problems)
-        slot_class = SLOT_CLASSES.get(kind.name, Slot)
-        kernel = params_of(slot_class)
-        own = self.fields(path, kernel, {key: value for key, value in table.items() if key in kernel})
+        before, slot_class = len(self.problems), SLOT_CLASSES.get(kind.name, Slot)
+        own = self.fields(path, params_of(slot_class), table)
         entry, cls = self._component(kind, path, table, default_use)
         if entry is None or cls is None:
             return None
         fields = params_of(cls)
-        given = {key: value for key, value in table.items() if key not in kind.keys}
-        for key in given.keys() - fields.keys():
-            remedy = did_you_mean(key, [*fields, *kind.keys])
-            hint = f"{remedy}   parameters: {describe_fields(fields) or 'none'}".strip()
-            self.problem((*path, key), f"unknown parameter '{key}' for {entry}", hint, with_value=False)
-        params = self.fields(path, fields, {key: value for key, value in given.items() if key in fields})
+        hint = f"parameters: {describe_fields(fields) or 'none'}"
+        self.unknown(path, table, [*fields, *kind.keys], f"parameter '{{}}' for {entry}", hint)
+        params = self.fields(path, fields, table)
         if len(self.problems) > before:
             return None
         use = table.get("use", default_use)
@@ -133,27 +145,25 @@ class Reader:
 
     def _component(self, kind: Kind, path: KeyPath, table: Table, default_use: str) -> tuple[Entry | None, type | None]:
         use = table.get("use", default_use)
-        place = (*path, "use") if "use" in table else path
         if not isinstance(use, str) or not use:
             self.problem((*path, "use"), f"expected the name of a {kind.name}, in quotes")
             return None, None
         try:
             entry = self.registry.find(kind.name, self._automatic() if (kind.name, use) == ("backend", AUTO) else use)
-            cls: type = self.registry.load(entry)
+            return entry, self.registry.load(entry)
         except (NameProblem, ComponentError) as error:
-            self.problem(place, str(error), with_value="use" in table)
+            is_written = "use" in table
+            self.problem((*path, "use") if is_written else path, str(error), with_value=is_written)
             return None, None
-        return entry, cls
 
     def _automatic(self) -> str:
-        """Return the backend that `auto` means here: the one for the GPU where it is installed and there is one."""
-        gpu = "mujoco_warp"
-        is_installed = any((entry.kind, entry.name) == ("backend", gpu) for entry in self.registry.entries)
-        if is_installed and self.source.data.get("device", AUTO) != "cpu":
+        """Return the backend that `auto` means here: that for the GPU where it is installed and there is one."""
+        is_wanted = self.source.data.get("device", AUTO) != "cpu"
+        if is_wanted and any(entry.name == _GPU_BACKEND for entry in self.registry.of("backend")):
             import torch  # noqa: PLC0415  slow, and rarely needed here
 
             if torch.cuda.is_available():
-                return gpu
+                return _GPU_BACKEND
         return "mujoco"
 
     def _directory(self, path: KeyPath) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -23,12 +23,6 @@ KIND_NAMES = tuple(_GROUPS.values())
 def canonical(distribution: str) -> str:
     """Return the name of a distribution as package indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def allowed_plugins() -> frozenset[str] | None:
-    """Return the distributions that `MTRACK_PLUGINS` allows to load; None (unset) is all of them."""
-    names = os.environ.get("MTRACK_PLUGINS")
-    return None if names is None else frozenset(canonical(name.strip()) for name in names.split(",") if name.strip())
 
 
 @attrs.frozen
@@ -69,20 +63,28 @@ class Entry:
         """A name that no other distribution can bear: `acme-rewards:root_position`."""
         return f"{self.distribution}:{self.name}"
 
+    @property
+    def home(self) -> str:
+        """Distribution and version: `mtrack 0.1.0`."""
+        return f"{self.distribution} {self.version}"
+
+    def facts(self) -> dict[str, str]:
+        """Return what the metadata say, by name."""
+        names = ("kind", "name", "distribution", "version", "module", "attribute")
+        return {name: getattr(self, name) for name in names}
+
     def __str__(self) -> str:
         """Return e.g. `reward 'root_pos' (mtrack 0.1.0)`."""
-        return f"{self.kind} '{self.name}' ({self.distribution} {self.version})"
+        return f"{self.kind} '{self.name}' ({self.home})"
 
 
 @attrs.frozen(eq=False)
 class Registry:
     """What is installed; `Registry.scan()` finds it."""
 
-    entries: list[Entry]
-    """Components, by kind, name, distribution."""
-    hooks: list[Entry]
-    commands: list[Entry]
-    problems: list[str]
+    entries: Sequence[Entry] = ()
+    """Components, hooks and commands, by kind, name, distribution."""
+    problems: Sequence[str] = ()
     """Distributions and groups that could not be read, one line each."""
     _loaded: dict[Entry, Any] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -90,32 +92,29 @@ class Registry:
     def scan(cls, allow: Iterable[str] | None = None) -> Registry:
         """Read the entry points of all distributions; a broken one is noted and hides no other.
 
-        `allow` restricts which distributions may be used, besides mtrack itself; by default `MTRACK_PLUGINS` does.
+        `allow` restricts which distributions may be used, besides mtrack itself; by default those that the variable
+        `MTRACK_PLUGINS` names (unset: all).
         """
-        allowed = allowed_plugins() if allow is None else frozenset(map(canonical, allow))
+        names = os.environ.get("MTRACK_PLUGINS")
+        if allow is None and names is not None:
+            allow = filter(None, map(str.strip, names.split(",")))
+        allowed = None if allow is None else {OWN, *map(canonical, allow)}
         problems: list[str] = []
-        sources: dict[str, ModuleSource] = {}
-        found: list[Entry] = []
-        for distribution in _distributions(problems):
-            found += _entries(distribution, allowed, sources, problems)
+        found = list(_entries(allowed, problems))
         found.sort(key=lambda entry: (KIND_NAMES.index(entry.kind), entry.name, entry.distribution))
-        found = _mark_rivals(found)
-        hooks = [entry for entry in found if entry.kind == "hook"]
-        commands = [entry for entry in found if entry.kind == "cli"]
-        return cls([entry for entry in found if entry.kind in KINDS], hooks, commands, problems)
+        return cls(_mark_rivals(found), problems)
 
-    def all(self) -> list[Entry]:
-        """Return components, hooks and commands."""
-        return [*self.entries, *self.hooks, *self.commands]
+    def of(self, *kinds: str) -> list[Entry]:
+        """Return what there is of some kinds."""
+        return [entry for entry in self.entries if entry.kind in kinds]
 
     def find(self, kind: str, use: str) -> Entry:
         """Return what a recipe means by `use`: a name, or `distribution:name`. Raises NameProblem."""
         distribution, _, name = use.rpartition(":")
         fitting = [
             entry
-            for entry in self.all()
-            if (entry.kind, entry.name) == (kind, name)
-            and (not distribution or canonical(entry.distribution) == canonical(distribution))
+            for entry in self.of(kind)
+            if entry.name == name and canonical(distribution or entry.distribution) == canonical(entry.distribution)
         ]
         usable = [entry for entry in fitting if not entry.refusal]
         if not fitting:
@@ -133,11 +132,10 @@ class Registry:
         return self._loaded[entry]
 
     def _unknown(self, kind: str, distribution: str, name: str) -> str:
-        known = self.all()
-        if distribution and canonical(distribution) not in {canonical(entry.distribution) for entry in known}:
+        if distribution and canonical(distribution) not in {canonical(entry.distribution) for entry in self.entries}:
             return f"no distribution '{distribution}' with components is installed; 'pip install {distribution}'?"
-        remedy = did_you_mean(name, [entry.name for entry in known if entry.kind == kind])
-        elsewhere = sorted({entry.kind for entry in known if entry.name == name})
+        remedy = did_you_mean(name, [entry.name for entry in self.of(kind)])
+        elsewhere = sorted({entry.kind for entry in self.entries if entry.name == name})
         if elsewhere and not remedy:
             remedy = f"of that name there is: {', '.join(elsewhere)}"
         place = f" in {distribution}" if distribution else ""
@@ -145,56 +143,45 @@ class Registry:
         return f"no {kind} named '{name}'{place}; {hints}"
 
 
-def _distributions(problems: list[str]) -> Iterator[metadata.Distribution]:
-    """Yield the distributions that announce something for mtrack, each name once, the first on the path as in Python.
+def _entries(allowed: Collection[str] | None, problems: list[str]) -> Iterator[Entry]:
+    """Yield what all distributions announce for mtrack; those that are not allowed are refused."""
+    sources: dict[str, ModuleSource] = {}
+    for name, version, points in _announcements(problems):
+        is_allowed = allowed is None or canonical(name) in allowed
+        for point in points:
+            if point.group in _GROUPS:
+                module, _, attribute = point.value.partition("[")[0].replace(" ", "").partition(":")
+                refusal = "" if is_allowed else f"{name} is not in the allow list MTRACK_PLUGINS"
+                if not module or not (attribute or point.group == HOOK_GROUP):  # a hook may be a module
+                    refusal = refusal or f"its entry point '{point.value}' is not 'module:name'"
+                source = sources.setdefault(module, ModuleSource(module))
+                yield Entry(_GROUPS[point.group], point.name, name, version, module, attribute, refusal, source=source)
+            elif point.group.startswith(f"{OWN}."):
+                remedy = did_you_mean(point.group, _GROUPS)
+                problems.append(f"{name} {version}: unknown entry-point group '{point.group}'; {remedy}".rstrip("; "))
 
-    But a dist-info goes before an egg-info: a stale build folder in the working directory must not win.
+
+def _announcements(problems: list[str]) -> Iterator[tuple[str, str, list[metadata.EntryPoint]]]:
+    """Yield name, version and entry points of each distribution with any for mtrack.
+
+    Of two with one name the first on the path counts, as in Python, but a dist-info goes before an egg-info: a stale
+    build folder in the working directory must not win.
     """
-    named: dict[str, metadata.Distribution] = {}
+    found: dict[str, tuple[str, str, list[metadata.EntryPoint]]] = {}
+    installed: set[str] = set()
     for distribution in metadata.distributions():
         try:
             if OWN not in (distribution.read_text("entry_points.txt") or ""):
                 continue
             name = canonical(distribution.metadata["Name"])
-            if name not in named or named[name].read_text("METADATA") is None:
-                named[name] = distribution
+            if name not in installed:
+                found[name] = distribution.name, distribution.version, list(distribution.entry_points)
+            if distribution.read_text("METADATA") is not None:
+                installed.add(name)
         except Exception as error:  # whatever a foreign package did to its metadata
-            problems.append(_unreadable(distribution, error))
-    yield from named.values()
-
-
-def _unreadable(distribution: metadata.Distribution, error: Exception) -> str:
-    place = getattr(distribution, "_path", "a distribution")  # its name may be what is broken
-    return f"cannot read the entry points of {place}: {type(error).__name__}: {error}"
-
-
-def _entries(
-    distribution: metadata.Distribution,
-    allowed: frozenset[str] | None,
-    sources: dict[str, ModuleSource],
-    problems: list[str],
-) -> Iterator[Entry]:
-    try:
-        name, version, points = distribution.name, distribution.version, list(distribution.entry_points)
-    except Exception as error:
-        problems.append(_unreadable(distribution, error))
-        return
-    is_refused = allowed is not None and canonical(name) not in {OWN, *allowed}
-    for point in points:
-        if point.group in _GROUPS:
-            module, _, attribute = point.value.partition("[")[0].replace(" ", "").partition(":")
-            is_whole = bool(module and attribute) or (
-                bool(module) and point.group == HOOK_GROUP
-            )  # a hook may be a module
-            refusal = "" if is_whole else f"its entry point '{point.value}' is not 'module:name'"
-            if is_refused:
-                refusal = f"{name} is not in the allow list MTRACK_PLUGINS"
-            source = sources.setdefault(module, ModuleSource(module))
-            kind = _GROUPS[point.group]
-            yield Entry(kind, point.name, name, version, module, attribute, refusal, source=source)
-        elif point.group.startswith(f"{OWN}."):
-            remedy = did_you_mean(point.group, _GROUPS)
-            problems.append(f"{name} {version}: unknown entry-point group '{point.group}'; {remedy}".rstrip("; "))
+            place = getattr(distribution, "_path", "a distribution")  # its name may be what is broken
+            problems.append(f"cannot read the entry points of {place}: {type(error).__name__}: {error}")
+    yield from found.values()
 
 
 def _mark_rivals(entries: list[Entry]) -> list[Entry]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import attrs
 
-from mtrack.fields import non_negative, param, positive
+from mtrack.fields import non_negative, param, params_of, positive
 from mtrack.registry import Entry
-from mtrack.schedule import Schedule
+from mtrack.toml_text import Table, plain
 
 
 def _history(instance: object, attribute: attrs.Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
@@ -30,9 +30,24 @@ class Slot:
     params: dict[str, Any]
     """Every parameter, defaults included, of its annotated type."""
 
+    @property
+    def group(self) -> str:
+        """Group of an observation or reward."""
+        return self.path.split(".")[1]
+
     def build(self) -> Any:
         """Return a new component with these parameters."""
         return self.cls(**self.params)
+
+    def __str__(self) -> str:
+        """Return e.g. `reward 'root_pos' (mtrack 0.1.0) at rewards.tracking.root_pos`."""
+        return f"{self.kind} '{self.use}' ({self.entry.home}) at {self.path}"
+
+    def table(self) -> Table:
+        """Return the table that gives this slot."""
+        own = {name: getattr(self, name) for name in params_of(type(self))}
+        values = {name: plain(value) for name, value in (own | self.params).items()}
+        return {"use": self.use, **{name: value for name, value in values.items() if value is not None}}
 
 
 @attrs.frozen(kw_only=True)
@@ -79,24 +94,6 @@ class PhaseSlot(Slot):
     """Control steps of each environment between updates."""
     set: dict[str, Any] = param(factory=dict)  # noqa: RUF009  an attrs field
     """Recipe keys that are different in this phase."""
-
-
-@attrs.frozen(kw_only=True)
-class RewardGroup:
-    """Settings of one group of rewards."""
-
-    scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
-    """Factor of the whole group, a number or a schedule."""
-
-
-@attrs.frozen(kw_only=True)
-class RunSettings:
-    """What a run keeps."""
-
-    checkpoint_every: int = param(default=50, validator=positive)
-    """Iterations between checkpoints."""
-    keep: int = param(default=3, validator=positive)
-    """Checkpoints kept, besides those at the end of each phase."""
 
 
 SLOT_CLASSES: dict[str, type[Slot]] = {

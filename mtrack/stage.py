@@ -17,9 +17,10 @@ from mtrack.checkpoint import Checkpoint
 from mtrack.errors import ComponentError
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
+from mtrack.slots import PhaseSlot, Slot
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.state import component_state, load_component_state
-from mtrack.structure import PhaseSlot, Recipe, Slot
+from mtrack.structure import Recipe
 from mtrack.wiring import explained, give_generators
 
 _log = logging.getLogger("mtrack")

@@ -10,37 +10,15 @@ import attrs
 
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.fields import non_negative, param, params_of, positive
-from mtrack.keypath import KeyPath, split_path, value_at
+from mtrack.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
 from mtrack.kinds import KINDS
 from mtrack.phase_set import in_phase, touched_slots, wrong_keys
 from mtrack.reader import AUTO, Reader
 from mtrack.recipe import RecipeSource
 from mtrack.registry import Registry
 from mtrack.schedule import Schedule
-from mtrack.slots import (
-    MotionSlot,
-    ObservationSlot,
-    PhaseSlot,
-    RewardGroup,
-    RewardSlot,
-    RunSettings,
-    Slot,
-    TerminationSlot,
-)
+from mtrack.slots import MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
 from mtrack.toml_text import Table, plain, to_toml
-
-__all__ = [
-    "MotionSlot",
-    "ObservationSlot",
-    "PhaseSlot",
-    "Recipe",
-    "RewardGroup",
-    "RewardSlot",
-    "RunSettings",
-    "Slot",
-    "TerminationSlot",
-    "check_recipe",
-]
 
 _TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
 _DEPTHS = {"run": 0, "reward_groups": 1} | {table: kind.depth for table, kind in _TABLES.items()}
@@ -49,6 +27,24 @@ _DEPTHS = {"run": 0, "reward_groups": 1} | {table: kind.depth for table, kind in
 def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
         raise ValueError('expected "auto", "cpu", "cuda" or e.g. "cuda:1"')
+
+
+@attrs.frozen(kw_only=True)
+class RewardGroup:
+    """Settings of one group of rewards."""
+
+    scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
+    """Factor of the whole group, a number or a schedule."""
+
+
+@attrs.frozen(kw_only=True)
+class RunSettings:
+    """What a run keeps."""
+
+    checkpoint_every: int = param(default=50, validator=positive)
+    """Iterations between checkpoints."""
+    keep: int = param(default=3, validator=positive)
+    """Checkpoints kept, besides those at the end of each phase."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,13 +88,10 @@ class Recipe:
         """The recipe as the user called it."""
         return self.source.name
 
-    def slots(self) -> Iterator[Slot]:
-        """Yield every enabled slot."""
-        for table, kind in _TABLES.items():
-            value: Any = getattr(self, table)
-            groups = [{"": value}] if kind.depth == 0 else [value] if kind.depth == 1 else list(value.values())
-            for group in groups:
-                yield from group.values()
+    def slots(self, *kinds: str) -> Iterator[Any]:
+        """Yield every enabled slot of some kinds, kind by kind; of all where none is given."""
+        for kind in map(KINDS.__getitem__, kinds) if kinds else _TABLES.values():
+            yield from (slot for _, slot in leaves(getattr(self, kind.table), kind.depth))
 
     def reward_scale(self, group: str) -> Schedule:
         """Return the factor of a reward group."""
@@ -118,9 +111,7 @@ class Recipe:
             if phase.set:
                 absolute = self.for_phase(name)._table()
                 changed = {key: value_at(absolute, split_path(key)) for key in phase.set}
-                table["phases"][name]["set"] = {
-                    key: phase.set[key] if value is None else value for key, value in changed.items()
-                }
+                table["phases"][name]["set"] |= {key: value for key, value in changed.items() if value is not None}
         return table
 
     def resolved_toml(self) -> str:
@@ -135,27 +126,15 @@ class Recipe:
         return f"{layer.name}:{line}" if line else layer.name
 
     def _table(self) -> Table:
-        by_path = {slot.path: slot for slot in self.slots()} | self.dormant
-        table: Table = {name: plain(getattr(self, name)) for name in params_of(Recipe)}
-        table["run"] = plain(self.run)
+        slots = {slot.path: slot.table() for slot in self.slots()}
+        slots |= {path: slot.table() | {"enabled": False} for path, slot in self.dormant.items()}
+        table = {name: plain(getattr(self, name)) for name in (*params_of(Recipe), "run")}
         for name, kind in _TABLES.items():
-            table[name] = self._slot_tables(by_path, (name,), self.source.data.get(name, {}), kind.depth)
-            if name == "rewards":
-                table["reward_groups"] = plain(self.reward_groups)
-        return {name: value for name, value in table.items() if value != {}}
-
-    def _slot_tables(self, by_path: dict[str, Slot], path: KeyPath, data: Table, depth: int) -> Table:
-        """Return the tables of slots in the order in which the source has them."""
-        if depth > 0:
-            below = {name: self._slot_tables(by_path, (*path, name), inner, depth - 1) for name, inner in data.items()}
-            return {name: table for name, table in below.items() if table}
-        slot = by_path.get(".".join(path))
-        if slot is None:
-            return {}
-        asleep = {"enabled": False} if slot.path in self.dormant else {}
-        kernel = {name: plain(getattr(slot, name)) for name in params_of(type(slot))}
-        values = {name: plain(value) for name, value in slot.params.items()}
-        return {"use": slot.use, **asleep, **{k: v for k, v in (kernel | values).items() if v is not None}}
+            for path, _ in leaves(self.source.data.get(name, {}), kind.depth, (name,)):  # in the order of the source
+                if dotted(path) in slots:
+                    table = merge(table, nested(path, slots[dotted(path)]))
+        groups = {name: plain(group) for name, group in self.reward_groups.items() if name in table.get("rewards", {})}
+        return table | ({"reward_groups": groups} if groups else {})
 
 
 def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
@@ -175,43 +154,33 @@ def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
 def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list[Problem]]:
     """Return the recipe of a source, or None and its problems."""
     reader = Reader(source, registry, touched_slots(source))
-    data = source.data
     settings = params_of(Recipe)
-    known = [*settings, *_DEPTHS, "extends"]
-    for key in data.keys() - set(known):
-        reader.problem((key,), f"unknown key '{key}'", did_you_mean(key, known), with_value=False)
-    values = reader.fields((), settings, {key: value for key, value in data.items() if key in settings})
+    reader.unknown((), source.data, [*settings, *_DEPTHS, "extends"])
+    values = reader.fields((), settings, source.data)
     if "control_dt" in values and "physics_dt" in values:
         substeps = values["control_dt"] / values["physics_dt"]
         if substeps < 0.5 or abs(substeps - round(substeps)) > 1e-6:
             reader.problem(("control_dt",), f"expected a multiple of physics_dt ({values['physics_dt']})")
-    run = reader.fields(("run",), params_of(RunSettings), reader.table(("run",)), "[run]")
+    run = reader.settings(("run",), RunSettings, "[run]")
     groups = _reward_groups(reader)
     for name in reader.table(("phases",)):
         for key, message in wrong_keys(source, name):
             reader.problem(("phases", name, "set", key), message)
-    slots: dict[str, Any] = {
-        table: reader.single(kind, AUTO if table == "backend" else "") if kind.depth == 0 else reader.slots(kind)
-        for table, kind in _TABLES.items()
-    }
+    for table, kind in _TABLES.items():
+        values[table] = reader.slots(kind) if kind.depth else reader.single(kind, AUTO if table == "backend" else "")
     for table in ("observations", "phases"):
-        if not slots[table] and not reader.table((table,)):
+        if not values[table] and not reader.table((table,)):
             reader.problem((table,), f"a recipe needs at least one of its {table}")
     if reader.problems:
         return None, reader.problems
-    groups |= {name: RewardGroup() for name in slots["rewards"] if name not in groups}
-    values |= slots | {"run": RunSettings(**run), "reward_groups": groups}
-    return Recipe(source=source, registry=registry, dormant=reader.dormant, **values), []
+    groups = {name: RewardGroup() for name in values["rewards"]} | groups
+    return Recipe(source=source, registry=registry, dormant=reader.dormant, run=run, reward_groups=groups, **values), []
 
 
 def _reward_groups(reader: Reader) -> dict[str, RewardGroup]:
-    groups: dict[str, RewardGroup] = {}
-    rewards = reader.table(("rewards",))
-    for name in reader.table(("reward_groups",)):
-        path = ("reward_groups", name)
-        values = reader.fields(path, params_of(RewardGroup), reader.table(path), "a reward group")
+    rewards, groups = reader.table(("rewards",)), reader.table(("reward_groups",))
+    for name in groups:
         if name not in rewards:
-            reader.problem(path, f"no rewards in a group '{name}'", did_you_mean(name, rewards), with_value=False)
-        if values:
-            groups[name] = RewardGroup(**values)
-    return groups
+            remedy = did_you_mean(name, rewards)
+            reader.problem(("reward_groups", name), f"no rewards in a group '{name}'", remedy, with_value=False)
+    return {name: reader.settings(("reward_groups", name), RewardGroup, "a reward group") for name in groups}

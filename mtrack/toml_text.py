@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from mtrack.keypath import KeyPath, dotted
+from mtrack.keypath import KeyPath, dotted, leaves
 from mtrack.schedule import Schedule
 
 Table = dict[str, Any]
@@ -56,18 +56,10 @@ def to_toml(table: Table, depths: Mapping[str, int], origin: Callable[[KeyPath],
     lines = [_line((key,), value, origin) for key, value in table.items() if key not in depths]
     for key, depth in depths.items():
         if key in table:
-            for path, slot in _slots((key,), table[key], depth):
+            for path, slot in leaves(table[key], depth, (key,)):
                 lines += ["", f"[{dotted(path)}]"]
                 lines += [_line((*path, name), value, origin) for name, value in slot.items()]
     return "\n".join(lines) + "\n"
-
-
-def _slots(path: KeyPath, table: Table, depth: int) -> Iterator[tuple[KeyPath, Table]]:
-    if depth == 0:
-        yield path, table
-    else:
-        for key, inner in table.items():
-            yield from _slots((*path, key), inner, depth - 1)
 
 
 def _line(path: KeyPath, value: object, origin: Callable[[KeyPath], str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,14 +12,18 @@ from torch import Tensor
 
 from mtrack.env import Calls
 from mtrack.errors import ComponentError, MtrackError, NameProblem, Problem, RecipeError
-from mtrack.exchange import ContactSensor, PhysicsPlan
+from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
 from mtrack.protocols import Backend
 from mtrack.rng import generator
 from mtrack.robot import RobotModel
-from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
-from mtrack.structure import Recipe, Slot
+from mtrack.scene import Contacts, Kinematics, Reference, Scene
+from mtrack.slots import Slot
+from mtrack.structure import Recipe
+
+Part = tuple[Slot, Any]
+"""A slot and its component."""
 
 
 class Problems:
@@ -54,8 +58,7 @@ def explained(slot: Slot) -> Iterator[None]:
     except (MtrackError, ComponentError):
         raise
     except Exception as error:
-        who = f"{slot.kind} '{slot.use}' ({slot.entry.distribution} {slot.entry.version}) at {slot.path}"
-        raise ComponentError(f"{who}: {type(error).__name__}: {error}") from error
+        raise ComponentError(f"{slot}: {type(error).__name__}: {error}") from error
 
 
 def give_generators(component: object, path: str, seed: int, rank: int, device: str) -> None:
@@ -65,36 +68,34 @@ def give_generators(component: object, path: str, seed: int, rank: int, device: 
             setattr(component, field.name, generator(seed, rank, f"{path}.{field.name}", device))
 
 
+def built(slot: Slot, seed: int, rank: int, device: str) -> Any:
+    """Return the component of a slot, its generators seeded. Raises ComponentError."""
+    with explained(slot):
+        component = slot.build()
+    give_generators(component, slot.path, seed, rank, device)
+    return component
+
+
 def physics_plan(
-    recipe: Recipe,
-    model: RobotModel,
-    components: Iterable[tuple[Slot, Any]],
-    num_envs: int,
-    device: str,
-    problems: Problems,
+    recipe: Recipe, model: RobotModel, parts: Iterable[Part], num_envs: int, device: str, problems: Problems
 ) -> PhysicsPlan:
     """Join what all components require, named sets of bodies taken apart."""
-    contacts: dict[str, ContactSensor] = {}
-    fields: dict[str, None] = {}
-    forces = False
-    for slot, component in components:
-        if not isinstance(component, Requires):
-            continue
-        with problems.of(slot):
-            needs = component.requires(model)
-            for sensor in needs.contacts:
-                for body in model.sets.get(sensor.body, (sensor.body,)):
-                    one = ContactSensor(body, sensor.against)
-                    contacts[one.name] = one
-            fields |= dict.fromkeys(needs.model_fields)
-            forces = forces or needs.forces
-    return PhysicsPlan(num_envs, recipe.physics_dt, device, tuple(contacts.values()), tuple(fields), forces)
+    needs: list[Requirements] = []
+    for slot, component in parts:
+        if isinstance(component, Requires):
+            with problems.of(slot):
+                needs.append(component.requires(model))
+    sensors = [sensor for need in needs for sensor in need.contacts]
+    each = [ContactSensor(body, one.against) for one in sensors for body in model.sets.get(one.body, (one.body,))]
+    fields = dict.fromkeys(field for need in needs for field in need.model_fields)
+    forces = any(need.forces for need in needs)
+    return PhysicsPlan(num_envs, recipe.physics_dt, device, tuple(dict.fromkeys(each)), tuple(fields), forces)
 
 
 def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Contacts, phase: str) -> Scene:
     """Make the scene of a built backend; the action's width and the reference come with `bind`."""
-    state: RobotState = backend.state
-    num_envs, like = state.root_pos.shape[0], state.root_pos
+    state, like = backend.state, backend.state.root_pos
+    num_envs = len(like)
     shared: dict[str, Any] = {
         field.name: value
         for field in attrs.fields(Kinematics)
@@ -122,15 +123,14 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
     )
 
 
-def wire(components: Mapping[str, Any], slots: Mapping[str, Slot]) -> Calls:
+def wire(parts: Iterable[Part]) -> Calls:
     """Resolve the optional calls of all components, in recipe order."""
     calls = Calls()
-    for path, component in components.items():
+    for slot, component in parts:
         if isinstance(component, Startup):
             calls.startup.append(component.startup)
-        if isinstance(component, Resets) and slots[path].kind not in ("action", "command"):  # the loop calls those two
-            resets = calls.randomize if slots[path].kind == "randomization" else calls.reset
-            resets.append(component.reset)
+        if isinstance(component, Resets) and slot.kind not in ("action", "command"):  # the loop calls those two
+            (calls.randomize if slot.kind == "randomization" else calls.reset).append(component.reset)
         if isinstance(component, BeforeStep):
             calls.before_step.append(component.before_step)
         if isinstance(component, BeforeSubstep):

@@ -17,15 +17,10 @@ from mtrack.errors import MtrackError, RecipeError, did_you_mean
 from mtrack.registry import OWN, Entry, Registry
 from mtrack.source_help import ModuleSource
 
-_OWN_COMMANDS = {
-    "run": "mtrack.cli.run:run",
-    "list-plugins": "mtrack.cli.inspect:list_plugins",
-    "describe": "mtrack.cli.inspect:describe",
-    "check": "mtrack.cli.inspect:check",
-    "show": "mtrack.cli.show:show",
-}
+# Those that must work whatever is wrong with the metadata; all others are plugins, also those that come with mtrack.
+_OWN_COMMANDS = {"run": ("mtrack.cli.run", "run"), "list-plugins": ("mtrack.cli.list_plugins", "list_plugins")}
 # Said outright, or typer imports pydantic to convert "--help was not given", which takes longer than a listing.
-_NO_HELP = {"help": False} | {name: {"help": False} for name in _OWN_COMMANDS}
+_NO_HELP = {"default_map": {"help": False}}
 
 
 class Commands(TyperGroup):
@@ -34,8 +29,8 @@ class Commands(TyperGroup):
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """Every command by name, those of the kernel first."""
-        own = {name: _own_entry(name, place) for name, place in _OWN_COMMANDS.items()}
-        return own | {entry.name: entry for entry in Registry.scan().commands if entry.name not in own}
+        own = {name: _own_entry(name) for name in _OWN_COMMANDS}
+        return own | {entry.name: entry for entry in Registry.scan().of("cli") if entry.name not in own}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
@@ -49,25 +44,27 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Import the command that is called. Raises MtrackError where there is none of that name."""
         name, *rest = args
-        own = _OWN_COMMANDS.get(name)
-        if own is not None:
-            return name, _loaded(Registry([], [], [], []), _own_entry(name, own)), rest
+        if name in _OWN_COMMANDS:
+            return name, _loaded(Registry(), _own_entry(name)), rest
         registry = Registry.scan()
-        if not any(name in (entry.name, entry.full_name) for entry in registry.commands):
+        if not any(name in (entry.name, entry.full_name) for entry in registry.of("cli")):
             remedy = did_you_mean(name, self.entries)
             raise MtrackError(f"no command '{name}'. {remedy}   'mtrack --help' lists them")
         return name, _loaded(registry, registry.find("cli", name)), rest
 
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, invoke_without_command=True, add_completion=False, rich_markup_mode=None
+    cls=Commands,
+    no_args_is_help=True,
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings=_NO_HELP,
 )
 
 
 @app.callback()
-def mtrack(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-) -> None:
+def mtrack(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
     """Train humanoid robots to track whole-body motion."""
     if version:
         typer.echo(f"mtrack {metadata.version(OWN)}")
@@ -77,7 +74,7 @@ def mtrack(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits 2 with a message for what the user can mend, with a traceback for what is a bug."""
     try:
-        get_group(app).main(args=arguments, prog_name=OWN, default_map=_NO_HELP)
+        get_group(app).main(args=arguments, prog_name=OWN)
     except RecipeError as error:
         typer.echo(error.render(_dim), err=True)
         sys.exit(2)
@@ -93,8 +90,8 @@ def _dim(text: str) -> str:
     return text if is_plain else typer.style(text, dim=True)
 
 
-def _own_entry(name: str, place: str) -> Entry:
-    module, _, attribute = place.partition(":")
+def _own_entry(name: str) -> Entry:
+    module, attribute = _OWN_COMMANDS[name]
     return Entry("cli", name, OWN, "", module, attribute, source=ModuleSource(module))
 
 
@@ -103,6 +100,8 @@ def _loaded(registry: Registry, entry: Entry) -> Any:
     target = registry.load(entry)
     if isinstance(target, typer.Typer):
         return get_group(target)
+    settings = {"context_settings": {}, **getattr(target, "command_settings", {})}
+    settings["context_settings"] = _NO_HELP | settings["context_settings"]
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(entry.name, **getattr(target, "command_settings", {}))(target)
+    single.command(entry.name, **settings)(target)
     return get_command(single)

@@ -99,9 +99,8 @@ def plugins() -> Iterator[Finding]:
     registry = Registry.scan()
     for problem in registry.problems:
         yield Finding("broken", "plugins", problem, "repair or uninstall that package")
-    entries = [*registry.entries, *registry.hooks, *registry.commands]
     sound = 0
-    for entry in entries:
+    for entry in registry.entries:
         if entry.refusal:
             remedy = f"allow it in MTRACK_PLUGINS, or repair {entry.distribution}"
             yield Finding("note", "plugins", f"{entry}: {entry.refusal}", remedy)
@@ -111,8 +110,8 @@ def plugins() -> Iterator[Finding]:
             sound += 1
         except ComponentError as error:
             yield Finding("broken", "plugins", str(error), f"repair, upgrade or uninstall {entry.distribution}")
-    homes = sorted({entry.distribution for entry in entries})
-    yield Finding("ok", "plugins", f"{sound} of {len(entries)} usable, from {', '.join(homes)}")
+    homes = sorted({entry.distribution for entry in registry.entries})
+    yield Finding("ok", "plugins", f"{sound} of {len(registry.entries)} usable, from {', '.join(homes)}")
 
 
 def extras() -> Iterator[Finding]:

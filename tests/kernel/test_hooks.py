@@ -120,5 +120,5 @@ def test_a_hook_that_cannot_be_imported_is_reported_and_left_out(site: Path, cap
 
 
 def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    Hooks.load(Registry([], [], [], []), ["no:wach"])
+    Hooks.load(Registry(), ["no:wach"])
     assert "no hook 'wach' is installed" in caplog.text

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mtrack.errors import MotionError
-from mtrack.fields import help_of, params_of
+from mtrack.fields import params_of
+from mtrack_dev.describe import help_of
 from mtrack_procedural.source import MOTIONS, Procedural
 
 
