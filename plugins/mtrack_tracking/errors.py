@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mtrack.fields import component, param, positive, scratch
-from mtrack.math import rotation_angle
+from mtrack.math import angle_of_chord, rotation_angle
 from mtrack.mirror import Mirror
 from mtrack.scene import Scene
 
 
-def keypoint_distance(scene: Scene, indices: Tensor) -> Tensor:
-    """Return the mean distance of bodies from the reference's, re-anchored rigidly on the robot's root, [n] m.
+POS, LIN_VEL, ANG_VEL, ROT = range(4)
+"""What `body_errors` measures, in order."""
 
-    Both are taken in their own root frame: pose counts, drift of the root does not.
+
+def body_errors(scene: Scene) -> Tensor:
+    """Return distances between robot and reference for every body, [n, 4, B].
+
+    Of position [m], linear velocity [m/s], angular velocity [rad/s] and orientation [rad], each seen from its own
+    root: pose counts, drift of the root does not. Kept with the reference, which is another one in each step.
     """
-    distance: Tensor = (scene.robot.body_pos_root - scene.reference.body_pos_root).norm(dim=-1)
-    return distance.index_select(1, indices).mean(-1)
+    known = scene.reference.known
+    if "body_errors" not in known:
+        squares = (scene.robot.body_root - scene.reference.body_root).square().sum(1)  # [n, 6, B]
+        chord = squares[:, 3:].sum(1, keepdim=True).sqrt()  # of rotations, as the norm of the matrices' difference
+        known["body_errors"] = torch.cat((squares[:, :3].sqrt(), angle_of_chord(chord)), dim=1)
+    errors: Tensor = known["body_errors"]
+    return errors
+
+
+def mean_body_error(scene: Scene, what: int, indices: Tensor) -> Tensor:
+    """Return the mean over bodies, int64 [K], of one of the `body_errors`, [n]."""
+    return body_errors(scene)[:, what].index_select(1, indices).mean(-1)
 
 
 @component
@@ -68,7 +84,7 @@ class KeypointError:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1]."""
-        return keypoint_distance(scene, self.indices).unsqueeze(-1) / self.scale
+        return mean_body_error(scene, POS, self.indices).unsqueeze(-1) / self.scale
 
     def mirror(self) -> Mirror:
         """Return the mirror of a plain number."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from mtrack.fields import component, param, positive, scratch
-from mtrack.math import rotation_angle, angle_of_chord
+from mtrack.math import rotation_angle
 from mtrack.scene import Scene
-from mtrack_tracking.errors import keypoint_distance
+from mtrack_tracking.errors import ANG_VEL, LIN_VEL, POS, ROT, mean_body_error
 
 
 def _closeness(error: Tensor, sigma: float) -> Tensor:
@@ -105,7 +105,7 @@ class KeypointPos:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
-        return _closeness(keypoint_distance(scene, self.indices), self.sigma)
+        return _closeness(mean_body_error(scene, POS, self.indices), self.sigma)
 
 
 @component
@@ -124,9 +124,7 @@ class KeypointRot:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
-        chord = (scene.robot.body_root[:, :, 3:] - scene.reference.body_root[:, :, 3:]).square().sum((1, 2)).sqrt()
-        angle = angle_of_chord(chord)
-        return _closeness(angle.index_select(1, self.indices).mean(-1), self.sigma)
+        return _closeness(mean_body_error(scene, ROT, self.indices), self.sigma)
 
 
 @component
@@ -145,8 +143,7 @@ class KeypointVel:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
-        error = scene.robot.body_lin_vel_root - scene.reference.body_lin_vel_root
-        return _closeness(error.norm(dim=-1).index_select(1, self.indices).mean(-1), self.sigma)
+        return _closeness(mean_body_error(scene, LIN_VEL, self.indices), self.sigma)
 
 
 @component
@@ -165,8 +162,7 @@ class KeypointAngVel:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
-        error = scene.robot.body_ang_vel_root - scene.reference.body_ang_vel_root
-        return _closeness(error.norm(dim=-1).index_select(1, self.indices).mean(-1), self.sigma)
+        return _closeness(mean_body_error(scene, ANG_VEL, self.indices), self.sigma)
 
 
 @component

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtrack.fields import component, non_negative, param, positive, scratch, state
 from mtrack.scene import Scene
-from mtrack_tracking.errors import keypoint_distance
+from mtrack_tracking.errors import POS, mean_body_error
 
 
 @component
@@ -84,6 +84,6 @@ class TrackingError:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Count one more step and return bool [N]."""
-        above = keypoint_distance(scene, self.indices) > self.threshold
+        above = mean_body_error(scene, POS, self.indices) > self.threshold
         self.lasting.add_(1).mul_(above)
         return self.lasting >= self.steps
