@@ -83,6 +83,15 @@ class Reports(Protocol):
 
 
 @runtime_checkable
+class HasProvenance(Protocol):
+    """Knows where data of the run comes from."""
+
+    def provenance(self) -> Mapping[str, object]:
+        """Return facts for the run's manifest, JSON-able: names, sizes and hashes."""
+        ...
+
+
+@runtime_checkable
 class Progresses(Protocol):
     """Changes with the progress of the phase."""
 

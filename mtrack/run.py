@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from mtrack.checkpoint import Checkpoint
 from mtrack.errors import MtrackError
 from mtrack.learner import Learner
+from mtrack.lifecycle import HasProvenance
 from mtrack.reporting import Reporter
 from mtrack.signals import StopRequest
 from mtrack.stage import Stage
@@ -44,8 +45,8 @@ class Run:
         """Carry out every phase that is left. Returns the exit status: 0, or 130 / 143 after a signal."""
         status = "failed"
         with locked(self.directory), self._stop:
-            self.reporter.start(self.directory, self.manifest)
             try:
+                self.reporter.start(self.directory, self.manifest)
                 finished = self._phases()
                 status = "finished" if finished else "interrupted"
             finally:
@@ -69,6 +70,7 @@ class Run:
             learner = self._learner(stage, name)
             if inside:
                 stage.restore(learner, inside)
+            self._record_sources(stage)
             self.reporter.phase_started(name)
             if not self._learn(stage, learner):
                 return False
@@ -76,6 +78,16 @@ class Run:
             begin = inside = None
             previous, frames = stage.slot.use, learner.frames
         return True
+
+    def _record_sources(self, stage: Stage) -> None:
+        """Write into the run's manifest which data its components use: clips with their hashes."""
+        components = stage.assembly.components.items()
+        sources = {path: dict(part.provenance()) for path, part in components if isinstance(part, HasProvenance)}
+        text = json.dumps({**self.manifest, "sources": sources}, indent=1)
+        (self.directory / "manifest.json").write_text(text, "utf-8")
+        for path, facts in sources.items():
+            counted = ", ".join(f"{len(v)} {name}" for name, v in facts.items() if isinstance(v, list))
+            _log.info("%s: %s", path, counted)
 
     def _learner(self, stage: Stage, name: str) -> Learner:
         return Learner(

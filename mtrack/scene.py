@@ -6,89 +6,23 @@ of `reference`, which a command publishes anew each step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
 from torch import Tensor
 
 from mtrack.math import quat_conjugate, quat_multiply, quat_to_matrix
+from mtrack.quantities import Quantities, derived
 from mtrack.robot import RobotModel
 
 if TYPE_CHECKING:
     from mtrack.protocols import Backend
 
-T = TypeVar("T")
-
-
-class derived(Generic[T]):  # noqa: N801  used as a decorator
-    """A quantity computed on first use and kept until `invalidate`."""
-
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        """Wrap the method that computes the quantity."""
-        self.compute = compute
-        self.__doc__ = compute.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        """Remember the name under which the value is kept."""
-        self.name = name
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> Self | T:
-        """Return the kept value, computing it first if needed."""
-        if instance is None:
-            return self
-        known: dict[str, Any] = instance.known  # type: ignore[attr-defined]
-        if self.name not in known:
-            known[self.name] = self.compute(instance)
-        return known[self.name]  # type: ignore[no-any-return]
-
 
 @attrs.define(eq=False, slots=False, kw_only=True)
-class _Quantities:
-    """Tensors that share their leading dimensions, and what is derived from them."""
-
-    known: dict[str, Any] = attrs.field(factory=dict, repr=False)
-
-    def invalidate(self) -> None:
-        """Forget derived quantities: the tensors have changed."""
-        self.known.clear()
-
-    def renew(self, ids: Tensor, given: Mapping[str, Tensor]) -> None:
-        """Bring derived quantities up to date where only rows `ids` of the tensors have changed, int64 [n].
-
-        A reset of few rows so costs little. Those in `given` are known for these rows, [n, ...], and views of tensors
-        that have changed already.
-        """
-        some = self.rows(ids)
-        some.known.update(given)
-        renewed = {self.known[name].untyped_storage().data_ptr() for name in given}
-        for name, value in self.known.items():
-            storage = value.untyped_storage().data_ptr()
-            if storage not in renewed:  # a view comes after what it is a view of, and follows that
-                value.index_copy_(0, ids, getattr(some, name))
-                renewed.add(storage)
-
-    def rows(self, ids: Tensor) -> Self:
-        """Return a copy restricted to some environments, int64 [n]."""
-        kept: dict[str, Any] = {}
-        for field in attrs.fields(type(self)):
-            value = getattr(self, field.name)
-            if isinstance(value, Tensor):
-                kept[field.name] = value.index_select(0, ids)
-            elif isinstance(value, _Quantities):
-                kept[field.name] = value.rows(ids)
-            elif field.name != "known":
-                kept[field.name] = value
-        return type(self)(**kept)
-
-
-@attrs.define(eq=False, slots=False, kw_only=True)
-class Kinematics(_Quantities):
+class Kinematics(Quantities):
     """Pose and velocity of a robot: J joints, B bodies (`RobotModel.body_names`). Leading dimensions [N] or [N, S]."""
 
     root_pos: Tensor
@@ -215,7 +149,7 @@ class Reference(Kinematics):
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
-class Contacts(_Quantities):
+class Contacts(Quantities):
     """Contacts of the C sensors the components asked for, in the order of `names`."""
 
     names: tuple[str, ...] = ()
@@ -241,7 +175,7 @@ class Contacts(_Quantities):
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
-class Scene(_Quantities):
+class Scene(Quantities):
     """Everything a component may look at, N environments."""
 
     model: RobotModel

@@ -14,7 +14,8 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, derived
+from mtrack.quantities import derived
+from mtrack.scene import Kinematics
 from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns
 from mtrack_motion.derive import ContactRule, Frames, angular_velocity, difference, resample, standing_feet
 from mtrack_mujoco.kinematics import forward_kinematics

@@ -14,6 +14,7 @@ from mtrack.protocols import Motion, Robot
 from mtrack.scene import Scene
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary
+from mtrack_tracking.errors import POS, mean_body_error
 from mtrack_tracking.published import PublishedReference
 from mtrack_tracking.root_target import RECORD_WIDTH, root_record, sliding_target
 from mtrack_tracking.sampling import FailureBins, UniformStarts
@@ -106,6 +107,7 @@ class MotionTracking:
     last: Tensor = scratch()
     """int64 [C], last frame of each clip."""
     joint_range: Tensor = scratch()
+    keypoints: Tensor = scratch()
     pinned: Tensor | None = scratch()
 
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
@@ -128,6 +130,7 @@ class MotionTracking:
         self.newest = 0
         if self.root_target == "sliding":
             self.records = torch.zeros(self.window + 1, scene.num_envs, RECORD_WIDTH, device=scene.device)
+        self.keypoints = scene.model.bodies("keypoints").to(scene.device)
         self.publish()
 
     def pin(self, clips: Tensor) -> None:
@@ -175,6 +178,21 @@ class MotionTracking:
             had = (self.scene.episode_step >= self.window).unsqueeze(1)
             reference.root_target = torch.where(had, sliding_target(oldest, reference.root_pos), reference.root_pos)
         self.scene.reference = reference
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Return present means over the rows: distance of the keypoints and of the root, error of the joints."""
+        robot, reference = self.scene.robot, self.scene.reference
+        return {
+            "tracking/keypoint_pos_m": mean_body_error(self.scene, POS, self.keypoints).mean(),
+            "tracking/root_pos_m": (robot.root_pos - reference.root_pos).norm(dim=-1).mean(),
+            "tracking/joint_pos_rad": (robot.joint_pos - reference.joint_pos).abs().mean(),
+        }
+
+    def provenance(self) -> Mapping[str, object]:
+        """Return which clips the run uses, for its manifest."""
+        library = self.library
+        clips = zip(library.names, library.length.tolist(), library.sha256, strict=True)
+        return {"clips": [{"name": name, "frames": frames, "sha256": sha256} for name, frames, sha256 in clips]}
 
     def finished(self) -> Tensor:
         """Return bool [N]: rows at the last frame of their clip."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtrack.scene import Kinematics, Reference, derived
+from mtrack.quantities import derived
+from mtrack.scene import Kinematics, Reference
 from mtrack_motion.library import MotionLibrary
 
 _ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
