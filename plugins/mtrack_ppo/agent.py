@@ -127,8 +127,11 @@ class TeacherStudent:
 
     def rows(self, observations: TensorDict, dtype: torch.dtype) -> Tensor:
         """Return the coordinates of all groups side by side, [n, W]."""
-        evens, odds = zip(*(self._coordinates(observations, group) for group in self.groups), strict=True)
-        return torch.cat((*evens, *odds), dim=-1).to(dtype)
+        first = observations[self.groups[0]]
+        rows = torch.empty(len(first), sum(self.critic.widths), dtype=dtype, device=first.device)
+        for group, (even, odd) in self.columns.items():
+            self.parities[group].write(self.normalisers[group](observations[group]), rows[:, even], rows[:, odd])
+        return rows
 
     def priv_feature(self, rows: Tensor, mirrored: bool = False) -> Tensor:
         """Return what the encoder makes of the privileged observations, [n, feature_width]."""

@@ -45,9 +45,7 @@ class Linear(torch.autograd.Function):
     """x W^T + b, [n, inputs] to [n, outputs]."""
 
     @staticmethod
-    def forward(
-        ctx: _Context, value: Tensor, weight: Tensor, bias: Tensor, rounded: tuple[Tensor, Tensor]
-    ) -> Tensor:
+    def forward(ctx: _Context, value: Tensor, weight: Tensor, bias: Tensor, rounded: tuple[Tensor, Tensor]) -> Tensor:
         """Compute with the rounded weights; weight and bias themselves only receive gradients."""
         ctx.save_for_backward(value, rounded[0])
         return functional.linear(value, *rounded)

@@ -24,17 +24,25 @@ class Parity:
         still, flipped, pairs = (
             mask.nonzero().squeeze(-1) for mask in (alone & (sign > 0), alone & (sign < 0), column < perm)
         )
+        self._still, self._flipped = len(still), len(flipped)
         self.even, self.odd = len(still) + len(pairs), len(flipped) + len(pairs)
-        half = 0.5**0.5  # keeps lengths: the change of coordinates is a rotation
-        shares, partners = torch.full((len(pairs),), half), sign[pairs] * half
-        zeros = torch.zeros(width)
-        self._column = torch.cat((still, pairs, flipped, pairs)).to(device)
-        self._partner = torch.cat((still, perm[pairs], flipped, perm[pairs])).to(device)
-        self._share = torch.cat((torch.ones(len(still)), shares, torch.ones(len(flipped)), shares)).to(device)
-        self._partner_share = torch.cat((zeros[still], partners, zeros[flipped], -partners)).to(device)
+        half = torch.full((len(pairs),), 0.5**0.5)  # keeps lengths: the change of coordinates is a rotation
+        self._column = torch.cat((still, pairs, flipped, perm[pairs])).to(device)
+        ones = (torch.ones(len(still)), torch.ones(len(flipped)))
+        self._share = torch.cat((ones[0], half, ones[1], sign[pairs] * half)).to(device)
 
     def __call__(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Return the even [n, even] and the odd [n, odd] coordinates of values [n, W]."""
-        rotated = value.index_select(-1, self._column).mul_(self._share)
-        rotated.addcmul_(value.index_select(-1, self._partner), self._partner_share)
-        return rotated[:, : self.even], rotated[:, self.even :]
+        even, odd = value.new_empty(len(value), self.even), value.new_empty(len(value), self.odd)
+        self.write(value, even, odd)
+        return even, odd
+
+    def write(self, value: Tensor, even: Tensor, odd: Tensor) -> None:
+        """Put the coordinates of values [n, W] into tensors [n, even] and [n, odd], in their dtype."""
+        shares = value.index_select(-1, self._column).mul_(self._share)
+        still, of_column = shares[:, : self.even].tensor_split((self._still,), dim=1)
+        flipped, of_partner = shares[:, self.even :].tensor_split((self._flipped,), dim=1)
+        even[:, : self._still].copy_(still)
+        odd[:, : self._flipped].copy_(flipped)
+        torch.add(of_column, of_partner, out=even[:, self._still :])
+        torch.sub(of_column, of_partner, out=odd[:, self._flipped :])
