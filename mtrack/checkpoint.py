@@ -126,8 +126,14 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(path=path, manifest=manifest, **facts)
 
 
-def newest(directory: Path) -> tuple[Checkpoint, list[str]]:
-    """Return the newest whole checkpoint of a folder, and what is wrong with others. Raises if there is none."""
+def newest(place: Path) -> tuple[Checkpoint, list[str]]:
+    """Return the newest whole checkpoint of a run or of a folder, and what is wrong with others; `place` may be one.
+
+    Raises CheckpointError where there is none.
+    """
+    directory = place / "checkpoints" if (place / "checkpoints").exists() else place
+    if (directory / _MANIFEST).exists():
+        return load(directory), []
     found, complaints = find(directory)
     for checkpoint in found:
         try:

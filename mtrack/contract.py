@@ -45,22 +45,16 @@ def _bad_members(cls: type, protocol: type) -> Iterator[str]:
     for name, wanted in vars(protocol).items():
         if not inspect.isfunction(wanted) or (name.startswith("_") and name != "__call__"):
             continue
-        arguments = list(inspect.signature(wanted).parameters)
-        found = _member(cls, name)
+        found, (_, *arguments) = _member(cls, name), inspect.signature(wanted).parameters
         if found is None:
-            yield f"no method {name}({', '.join(arguments[1:])})"
-        elif inspect.isfunction(found) and not _takes(found, len(arguments)):
-            yield f"{name} cannot be called with ({', '.join(arguments[1:])})"
+            yield f"no method {name}({', '.join(arguments)})"
+        elif inspect.isfunction(found):
+            try:
+                inspect.signature(found).bind(None, *arguments)
+            except TypeError:
+                yield f"{name} cannot be called with ({', '.join(arguments)})"
 
 
 def _member(cls: type, name: str) -> Any:
     """Return a member of a class or its bases, not of its metaclass: that would give `__call__` to every class."""
     return next((vars(base)[name] for base in cls.__mro__[:-1] if name in vars(base)), None)
-
-
-def _takes(function: Any, count: int) -> bool:
-    try:
-        inspect.signature(function).bind(*[None] * count)
-    except TypeError:
-        return False
-    return True

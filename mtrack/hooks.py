@@ -60,12 +60,11 @@ class Hooks:
     @classmethod
     def load(cls, registry: Registry, switches: Iterable[str] = ()) -> Hooks:
         """Load every installed hook but those switched off by `no:NAME`; one that cannot be loaded is reported."""
-        hooks = cls()
-        known = {entry.name for entry in registry.of("hook")}
-        off = {switch.removeprefix("no:") for switch in switches}
+        hooks, installed = cls(), registry.of("hook")
+        known, off = {entry.name for entry in installed}, {switch.removeprefix("no:") for switch in switches}
         for name in sorted(off - known):
             _log.warning("no hook '%s' is installed, so none is switched off. %s", name, did_you_mean(name, known))
-        for entry in registry.of("hook"):
+        for entry in installed:
             if entry.name not in off:
                 try:
                     hooks.add(registry.load(entry), entry.full_name)

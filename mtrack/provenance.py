@@ -20,12 +20,12 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
     slots = list(recipe.slots())
     versions = {slot.entry.distribution: slot.entry.version for slot in slots}
     return {
-        "mtrack": version_of("mtrack"),
+        "mtrack": metadata.version("mtrack"),
         "recipe": recipe.name,
         "recipe_sha256": recipe_sha256(recipe),
         "seed": recipe.seed,
         "components": {slot.path: f"{slot.entry.full_name}=={slot.entry.version}" for slot in slots},
-        "distributions": dict(sorted((versions | {name: version_of(name) for name in _NUMERIC}).items())),
+        "distributions": dict(sorted((versions | {name: metadata.version(name) for name in _NUMERIC}).items())),
         "machine": {
             "python": platform.python_version(),
             "platform": platform.platform(),
@@ -45,14 +45,6 @@ def file_sha256(path: Path) -> str:
     """Return the hash of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def version_of(distribution: str) -> str:
-    """Return the version of an installed distribution, or an empty string."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _processor() -> str:

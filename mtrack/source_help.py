@@ -7,6 +7,7 @@ import gc
 import importlib.util
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import attrs
@@ -20,15 +21,15 @@ class ModuleSource:
 
     def help(self, attribute: str) -> str:
         """Return the first line of a docstring, or of the `help=` of an assigned call; of the module's for no name."""
-        return self._names.get(attribute, "")
+        return self._read[0].get(attribute, "")
 
     def error(self, attribute: str) -> str:
         """Return why the name cannot be had from this module, as far as its source shows, or an empty string."""
-        if self.path is None:
-            return f"module '{self.module}' not found"
-        if self._error or self._names.keys() & {attribute, "*", "__getattr__"}:
-            return self._error
-        return f"module '{self.module}' has no '{attribute}'" if self.path.suffix == ".py" else ""
+        names, error = self._read
+        is_open = self.path is not None and self.path.suffix == ".py"  # its names can be seen
+        if error or not is_open or names.keys() & {attribute, "*", "__getattr__"}:
+            return error
+        return f"module '{self.module}' has no '{attribute}'"
 
     @cached_property
     def path(self) -> Path | None:
@@ -38,30 +39,16 @@ class ModuleSource:
             spec = importlib.util.find_spec(top)
         except (ImportError, ValueError, AttributeError):
             return None
-        if spec is None:
-            return None
-        if not rest and spec.origin:
-            return Path(spec.origin)
-        for folder in spec.submodule_search_locations or ():
-            place = Path(folder, *rest)
-            compiled = place.parent.glob(f"{place.name}.*")
-            for file in (place.with_suffix(".py"), place / "__init__.py", *compiled):
-                if file.is_file():
-                    return file
-        return None
-
-    @property
-    def _names(self) -> dict[str, str]:
-        return self._read[0]
-
-    @property
-    def _error(self) -> str:
-        return self._read[1]
+        for part in rest:
+            spec = spec and PathFinder.find_spec(part, spec.submodule_search_locations or [])
+        return Path(spec.origin) if spec and spec.origin else None
 
     @cached_property
     def _read(self) -> tuple[dict[str, str], str]:
         """Every name the module binds with its help, and what is wrong with the source."""
-        if self.path is None or self.path.suffix != ".py":
+        if self.path is None:
+            return {}, f"module '{self.module}' not found"
+        if self.path.suffix != ".py":
             return {}, ""
         enabled = gc.isenabled()
         gc.disable()  # a syntax tree has no cycles; looking for some would double the time of a listing
@@ -83,9 +70,7 @@ def _bound(body: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             yield node.name, _first_line(ast.get_docstring(node))
         elif isinstance(node, ast.Assign):
-            yield from (
-                (target.id, _help_argument(node.value)) for target in node.targets if isinstance(target, ast.Name)
-            )
+            yield from ((name.id, _help_argument(node.value)) for name in node.targets if isinstance(name, ast.Name))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id, _help_argument(node.value)
         elif isinstance(node, ast.Import | ast.ImportFrom):

@@ -1,4 +1,4 @@
-"""The command `mtrack`: its own commands and those of plugins, listed from metadata, imported when called."""
+"""The command `mtrack`: `run` and the commands of plugins, listed from metadata, imported when called."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from mtrack.errors import MtrackError, RecipeError, did_you_mean
 from mtrack.registry import OWN, Entry, Registry
 from mtrack.source_help import ModuleSource
 
-# Those that must work whatever is wrong with the metadata; all others are plugins, also those that come with mtrack.
-_OWN_COMMANDS = {"run": ("mtrack.cli.run", "run"), "list-plugins": ("mtrack.cli.list_plugins", "list_plugins")}
+_RUN = Entry("cli", "run", OWN, "", "mtrack.cli.run", "run", source=ModuleSource("mtrack.cli.run"))
 # Said outright, or typer imports pydantic to convert "--help was not given", which takes longer than a listing.
 _NO_HELP = {"default_map": {"help": False}}
 
@@ -28,9 +27,8 @@ class Commands(TyperGroup):
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """Every command by name, those of the kernel first."""
-        own = {name: _own_entry(name) for name in _OWN_COMMANDS}
-        return own | {entry.name: entry for entry in Registry.scan().of("cli") if entry.name not in own}
+        """Every command by name; no plugin takes the place of `run`."""
+        return {entry.name: entry for entry in (_RUN, *Registry.scan().of("cli"), _RUN)}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
@@ -44,8 +42,8 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Import the command that is called. Raises MtrackError where there is none of that name."""
         name, *rest = args
-        if name in _OWN_COMMANDS:
-            return name, _loaded(Registry(), _own_entry(name)), rest
+        if name == _RUN.name:
+            return name, _loaded(Registry(), _RUN), rest
         registry = Registry.scan()
         if not any(name in (entry.name, entry.full_name) for entry in registry.of("cli")):
             remedy = did_you_mean(name, self.entries)
@@ -88,11 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _dim(text: str) -> str:
     is_plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
     return text if is_plain else typer.style(text, dim=True)
-
-
-def _own_entry(name: str) -> Entry:
-    module, attribute = _OWN_COMMANDS[name]
-    return Entry("cli", name, OWN, "", module, attribute, source=ModuleSource(module))
 
 
 def _loaded(registry: Registry, entry: Entry) -> Any:

@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,6 @@ import typer
 from mtrack.errors import CheckpointError, MtrackError
 
 if TYPE_CHECKING:
-    from mtrack.checkpoint import Checkpoint
     from mtrack.hooks import Hooks
     from mtrack.structure import Recipe
 
@@ -38,6 +36,9 @@ def run(
         raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to go on with (--resume runs/...)")
     if from_ and resume:
         raise MtrackError("--from begins a new run with another run's agent, --resume goes on with a run: give one")
+    for option in plugin or ():
+        if not option.startswith("no:"):
+            raise MtrackError(f"-p {option}: only 'no:NAME' is understood, it switches the hook NAME off")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle torch threads must not spin beside the physics'
 
@@ -49,13 +50,10 @@ def run(
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan()
     checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
-    if resume:
-        directory = resume
-    else:
-        directory = run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-        if (directory / "recipe.toml").exists():
-            raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
-    hooks = Hooks.load(registry, _switched_off(plugin or []))
+    directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if not resume and (directory / "recipe.toml").exists():
+        raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
+    hooks = Hooks.load(registry, plugin or ())
     raise typer.Exit(_carry_out(checked, directory, hooks, from_ or resume, bool(resume), allow_change))
 
 
@@ -65,32 +63,24 @@ def _carry_out(
     """Prepare the run directory and run. Returns the exit status."""
     import torch
 
+    from mtrack.checkpoint import newest
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
     from mtrack.run import Run
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-    checkpoint = _checkpoint(begin) if begin else None
+    checkpoint, complaints = newest(begin) if begin else (None, [])
+    for complaint in complaints:
+        _log.warning("%s", complaint)
+    if checkpoint:
+        _log.info("starting from %s", checkpoint.path)
     if resume:
         facts |= _unchanged(directory, facts, allow_change)
     _prepare(directory, recipe, facts, resume)
     device = "cpu" if recipe.device == "auto" else recipe.device
     _log.info("run directory: %s", directory)
     return Run(recipe, directory, facts, Reporter(recipe, hooks), device, checkpoint, resume).execute()
-
-
-def _checkpoint(run: Path) -> Checkpoint:
-    """Return the newest whole checkpoint of a run, or that of a checkpoint directory. Raises CheckpointError."""
-    from mtrack.checkpoint import load, newest
-
-    if (run / "manifest.json").exists() and not (run / "checkpoints").exists():
-        return load(run)
-    checkpoint, complaints = newest(run / "checkpoints")
-    for complaint in complaints:
-        _log.warning("%s", complaint)
-    _log.info("starting from %s", checkpoint.path)
-    return checkpoint
 
 
 def _prepare(directory: Path, recipe: Recipe, facts: dict[str, Any], resume: bool) -> None:
@@ -107,38 +97,24 @@ def _prepare(directory: Path, recipe: Recipe, facts: dict[str, Any], resume: boo
 def _unchanged(directory: Path, facts: dict[str, Any], allow_change: bool) -> dict[str, Any]:
     """Compare what is installed, and the recipe, with the run's manifest, and return what stays of that.
 
-    Raises CheckpointError where something has changed and that is not allowed.
+    Raises CheckpointError where something that can change the numbers has changed and that is not allowed.
     """
     try:
         before = json.loads((directory / "manifest.json").read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{directory} is no run directory: {error}") from error
-    changes = list(_changes(before, facts))
+    old, new = (
+        {"recipe_sha256": it.get("recipe_sha256"), **it.get("components", {}), **it.get("distributions", {})}
+        for it in (before, facts)
+    )
+    changes = [
+        f"{name}: {old.get(name, 'absent')} then, {new.get(name, 'absent')} now"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
     if changes and not allow_change:
-        listed = "\n".join(f"  {change}" for change in changes)
-        raise CheckpointError(
-            f"{directory} was run with something else:\n{listed}\n--allow-change goes on all the same"
-        )
+        listed = "".join(f"  {change}\n" for change in changes)
+        raise CheckpointError(f"{directory} was run with something else:\n{listed}--allow-change goes on all the same")
     for change in changes:
         _log.warning("changed since the run began: %s", change)
     return {key: before[key] for key in ("run_id", "started") if key in before}
-
-
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """Yield in words what two manifests differ in, of that which can change a run's numbers."""
-    for key in ("recipe_sha256", "components", "distributions"):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            for name in sorted(old.keys() | new.keys()):
-                if old.get(name) != new.get(name):
-                    yield f"{name}: {old.get(name, 'absent')} then, {new.get(name, 'absent')} now"
-        elif old != new:
-            yield f"{key}: {old} then, {new} now"
-
-
-def _switched_off(options: list[str]) -> list[str]:
-    """Return the names in `-p no:NAME` options. Raises MtrackError."""
-    for option in options:
-        if not option.startswith("no:"):
-            raise MtrackError(f"-p {option}: only 'no:NAME' is understood, it switches the hook NAME off")
-    return [option.removeprefix("no:") for option in options]

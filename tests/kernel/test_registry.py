@@ -242,4 +242,4 @@ def test_the_registry_brings_no_heavy_module() -> None:
         "import sys; from mtrack.registry import Registry as R; [e.help for e in R.scan().entries]; print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {"torch", "numpy", "mujoco", "typer", "rich", "cattrs"}.isdisjoint(loaded)
+    assert {"torch", "numpy", "mujoco", "typer", "rich"}.isdisjoint(loaded)
