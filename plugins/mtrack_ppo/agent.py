@@ -18,6 +18,7 @@ from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp,
 from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser
 from mtrack_ppo.parity import Parity
 
+_CHUNK = 128  # observations made into rows at once: what is computed on the way stays in the cache
 _DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
 
 
@@ -130,7 +131,9 @@ class TeacherStudent:
         first = observations[self.groups[0]]
         rows = torch.empty(len(first), sum(self.critic.widths), dtype=dtype, device=first.device)
         for group, (even, odd) in self.columns.items():
-            self.parities[group].write(self.normalisers[group](observations[group]), rows[:, even], rows[:, odd])
+            parity, normaliser = self.parities[group], self.normalisers[group]
+            for value, place in zip(observations[group].split(_CHUNK), rows.split(_CHUNK), strict=True):
+                parity.write(normaliser(value), place[:, even], place[:, odd])
         return rows
 
     def priv_feature(self, rows: Tensor, mirrored: bool = False) -> Tensor:
@@ -168,7 +171,7 @@ class TeacherStudent:
             returns = (returns - mean) / std
         return returns
 
-    def learn_normalisers(self, observations: TensorDict) -> None:
+    def learn_normalisers(self, observations: TensorDict | Mapping[str, Tensor]) -> None:
         """Take observations [n, ...] and their mirror images into the statistics of every group."""
         for group in self.groups:
             self.normalisers[group].learn(torch.as_tensor(observations[group]))  # type: ignore[operator]

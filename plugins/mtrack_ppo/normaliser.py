@@ -9,7 +9,7 @@ from mtrack.mirror import Mirror
 from mtrack_ppo.ranks import sum_over_ranks
 
 _STILL = 1e-4  # a column that hardly ever moved is only centred: its first movement is no outlier
-_CHUNK = 1024  # samples whose squares are summed at once: they stay in the cache
+_CHUNK = 128  # samples whose squares are summed at once: they stay in the cache
 
 
 class Normaliser(nn.Module):
@@ -33,12 +33,17 @@ class Normaliser(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("variance", torch.ones(width))
+        self._changes, self._map = -1, (torch.empty(0), torch.empty(0))  # shift and scale since a change in place
 
     def forward(self, value: Tensor) -> Tensor:
         """Return the normalised value, [..., W]."""
-        std = self.variance.sqrt()
-        scale = torch.where(std > _STILL, std, 1.0).reciprocal_()
-        return torch.addcmul(-self.mean * scale, value, scale).clamp_(-self.clip, self.clip)
+        changes = self.mean._version + self.variance._version
+        if changes != self._changes:
+            std = self.variance.sqrt()
+            scale = torch.where(std > _STILL, std, 1.0).reciprocal_()
+            self._changes, self._map = changes, (-self.mean * scale, scale)
+        shift, scale = self._map
+        return torch.addcmul(shift, value, scale).clamp_(-self.clip, self.clip)
 
     @torch.no_grad()
     def learn(self, value: Tensor) -> None:
@@ -66,11 +71,10 @@ class Normaliser(nn.Module):
     def _sums(self, value: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums of deviations and of their squares over all samples of all ranks, [2, W] float64."""
         sums = torch.zeros(2, value.shape[-1], dtype=torch.float64, device=value.device)
-        leading = tuple(range(value.dim() - 1))
-        for chunk in value.tensor_split(-(-value.numel() // (_CHUNK * value.shape[-1]))):
+        for chunk in value.flatten(0, -2).split(_CHUNK):
             deviation = chunk - centre
-            sums[0] += deviation.sum(leading)
-            sums[1] += deviation.square_().sum(leading)
+            sums[0] += deviation.sum(0)
+            sums[1] += deviation.square_().sum(0)
         total, squares = sum_over_ranks(sums)
         return total, squares
 

@@ -15,7 +15,7 @@ from mtrack.rollout import Rollout
 from mtrack.schedule import Schedule
 from mtrack_ppo import losses
 from mtrack_ppo.agent import TeacherStudent
-from mtrack_ppo.batch import kept
+from mtrack_ppo.batch import flat, kept
 from mtrack_ppo.estimator import train_estimator
 from mtrack_ppo.optimiser import make_adam, set_learning_rate
 from mtrack_ppo.ppo import Objective, optimise, prepare
@@ -158,7 +158,7 @@ class Train:
             generator=self.rng,
         )
         report["update/skipped"] = report["update/skipped"] + estimated.pop("skipped")
-        agent.learn_normalisers(rollout.data)
+        agent.learn_normalisers({group: flat(torch.as_tensor(rollout.data[group])) for group in agent.groups})
         figures = dict(zip(report | estimated, torch.stack(list((report | estimated).values())).tolist(), strict=True))
         figures["policy/learning_rate"] = self.learning_rate
         if self.kl_adaptive and progress >= self.kl_start and figures["update/skipped"] == 0.0:
