@@ -1,0 +1,174 @@
+"""The environment loop: order, resets, broken rows, rewards of equal times. On the toy task."""
+
+import copy
+
+import pytest
+import torch
+from support.tasks import task
+
+from mtrack.snapshot import env_state, load_env_state
+
+MANY = "num_envs=6"
+
+
+class Recorder:
+    """Stands before an object and notes which of its methods are called, in order."""
+
+    def __init__(self, target: object, name: str, seen: list[str], methods: tuple[str, ...]) -> None:
+        self._target, self._name, self._seen, self._methods = target, name, seen, methods
+
+    def __getattr__(self, attribute: str):
+        value = getattr(self._target, attribute)
+        if attribute not in self._methods:
+            return value
+
+        def noted(*arguments, **named):
+            self._seen.append(f"{self._name}.{attribute}")
+            return value(*arguments, **named)
+
+        return noted
+
+
+def record(env) -> list[str]:
+    seen: list[str] = []
+    env.calls.before_step.append(lambda: seen.append("before_step"))
+    env.calls.before_substep.append(lambda substep: seen.append("before_substep"))
+    env.calls.after_substep.append(lambda substep: seen.append("after_substep"))
+    env.calls.randomize.append(lambda ids: seen.append("randomize"))
+    env.calls.reset.append(lambda ids: seen.append("reset"))
+    reward = env.rewards[0].component
+    env.rewards[0] = type(env.rewards[0])("r", "toy", lambda scene: (seen.append("reward"), reward(scene))[1], 1.0)
+    env.backend = Recorder(env.backend, "backend", seen, ("step", "refresh", "set_state", "forward"))
+    env.command = Recorder(env.command, "command", seen, ("advance", "reset", "finished"))
+    env.action = Recorder(env.action, "action", seen, ("apply", "target", "reset"))
+    env.observer = Recorder(env.observer, "observer", seen, ("observe", "preview"))
+    return seen
+
+
+def test_a_step_keeps_its_order():
+    env = task("toy", MANY).env
+    seen = record(env)
+    env.step(torch.zeros(6, 2))
+    substep = ["before_substep", "action.target", "backend.step", "after_substep"]
+    assert seen == [
+        "before_step", "action.apply", *substep, *substep, "backend.refresh", "command.advance", "reward",
+        "command.finished", "observer.observe",
+    ]  # fmt: skip
+
+
+def test_an_episode_that_ends_is_previewed_reset_and_only_then_observed():
+    env = task("toy", MANY, "command.steps=1").env
+    seen = record(env)
+    env.step(torch.zeros(6, 2))
+    after = seen[seen.index("command.finished") + 1 :]
+    assert after == [
+        "observer.preview", "randomize", "command.reset", "backend.set_state", "action.reset", "backend.forward",
+        "backend.refresh", "reset", "observer.observe",
+    ]  # fmt: skip
+
+
+def test_a_perfect_policy_earns_the_known_optimum_from_the_first_step_on():
+    env = task("toy", MANY).env
+    for _ in range(3):
+        error = env.scene.reference.joint_pos - env.scene.robot.joint_pos
+        # two substeps with a response of 0.5 go 3/4 of the way
+        step = env.step(env.scene.robot.joint_pos + error / 0.75)
+        torch.testing.assert_close(step.reward, torch.full((6, 1), env.scene.dt), rtol=0, atol=1e-6)
+
+
+def test_the_first_observation_after_a_reset_is_that_of_the_new_state():
+    env = task("toy", MANY, "command.steps=1").env
+    step = env.step(torch.ones(6, 2))
+    fresh = torch.cat([term.component(env.scene) for term in env.observer.groups["policy"]], dim=-1)
+    assert torch.equal(step.observations["policy"], fresh)
+    assert step.observations["policy"].abs().sum() > 0
+
+
+def test_a_truncated_row_hands_on_its_true_final_observation():
+    env = task("toy", MANY, "command.steps=1").env
+    target = env.scene.reference.joint_pos.clone()
+    step = env.step(torch.ones(6, 2))
+    assert step.truncated.all()
+    assert not step.terminated.any()
+    torch.testing.assert_close(step.final["policy"][:, :2], target - 0.75)
+
+
+def test_resetting_one_row_leaves_the_others_untouched():
+    first, second = task("toy", MANY), task("toy", MANY)
+    for assembly in (first, second):
+        assembly.env.step(torch.ones(6, 2))
+    second.env._reset(torch.tensor([2]), torch.tensor([False]))
+    for name in ("joint_pos", "joint_vel", "joint_target"):
+        one, two = getattr(first.env.scene.robot, name), getattr(second.env.scene.robot, name)
+        assert torch.equal(one[[0, 1, 3, 4, 5]], two[[0, 1, 3, 4, 5]])
+    assert second.env.scene.episode_step.tolist() == [1, 1, 0, 1, 1, 1]
+
+
+def test_a_broken_row_is_reset_counted_and_kept_from_learning_while_the_others_go_on():
+    told: list[int] = []
+    broken, sound = task("toy", MANY), task("toy", MANY)
+    broken.env.report_broken = lambda ids: told.extend(ids.tolist())
+    action = torch.ones(6, 2)
+    expected = sound.env.step(action)
+    broken.env.backend.joint_pos[3] = torch.nan
+    step = broken.env.step(action)
+    assert told == [3]
+    assert step.terminated.tolist() == [False, False, False, True, False, False]
+    assert step.weight.tolist() == [1, 1, 1, 0, 1, 1]
+    assert torch.isfinite(step.observations["policy"]).all()
+    assert step.reward[3].item() == 0.0
+    others = [0, 1, 2, 4, 5]
+    assert torch.equal(step.reward[others], expected.reward[others])
+    assert torch.equal(step.observations["policy"][others], expected.observations["policy"][others])
+
+
+def test_a_reward_that_is_not_finite_reaches_no_other_row():
+    env = task("toy", MANY).env
+    good = env.rewards[0].component
+
+    def bad(scene):
+        value = good(scene)
+        value[1] = torch.inf
+        return value
+
+    env.rewards[0] = type(env.rewards[0])("r", "toy", bad, 1.0)
+    step = env.step(torch.ones(6, 2))
+    assert torch.isfinite(step.reward).all()
+    assert step.terminated.tolist() == [False, True, False, False, False, False]
+
+
+def test_a_group_scale_follows_progress():
+    env = task("toy", MANY, 'reward_groups.toy.scale={from=0.5, to=1.0}').env
+    ratios = []
+    for progress in (0.0, 0.5):
+        env.set_progress(progress)
+        step = env.step(torch.zeros(6, 2))
+        raw = env.rewards[0].component(env.scene)
+        ratios.append((step.reward[:, 0] / raw).mean().item() / env.scene.dt)
+    assert ratios == pytest.approx([0.5, 0.75])
+
+
+def test_statistics_tell_length_and_completion_of_ended_episodes():
+    env = task("toy", MANY, "command.steps=3").env
+    for _ in range(6):
+        env.step(torch.zeros(6, 2))
+    values = env.statistics.read()
+    assert values["episode/count"] == 12
+    assert values["episode/length"] == 3
+    assert values["episode/completed"] == 1
+    assert env.statistics.read()["episode/count"] == 0
+
+
+def test_an_environment_put_back_goes_on_exactly_as_it_did():
+    assembly = task("toy", MANY, "command.steps=4")
+    env = assembly.env
+    actions = torch.randn(12, 6, 2, generator=torch.Generator().manual_seed(0))
+    for action in actions[:5]:
+        env.step(action)
+    saved = copy.deepcopy(env_state(assembly))
+    first = [env.step(action) for action in actions[5:]]
+    load_env_state(assembly, saved)
+    second = [env.step(action) for action in actions[5:]]
+    for one, two in zip(first, second, strict=True):
+        assert torch.equal(one.reward, two.reward)
+        assert all(torch.equal(one.observations[g], two.observations[g]) for g in one.observations.keys())
