@@ -61,15 +61,6 @@ def value_at(data: Any, path: KeyPath) -> Any:
     return data
 
 
-def has(data: Any, path: KeyPath) -> bool:
-    """Return whether nested tables have a value at a path."""
-    for key in path:
-        if not isinstance(data, dict) or key not in data:
-            return False
-        data = data[key]
-    return True
-
-
 def nested(path: KeyPath, value: Any) -> dict[str, Any]:
     """Return tables in tables with one value at a path, which has at least one key."""
     for key in reversed(path):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mtrack.errors import MtrackError, did_you_mean
-from mtrack.keypath import KeyPath, has, nested, split_path, value_at
+from mtrack.keypath import KeyPath, nested, split_path, value_at
 from mtrack.kinds import KINDS
 from mtrack.recipe import Layer, RecipeSource
 
@@ -50,7 +50,7 @@ def _layers(source: RecipeSource, name: str) -> Iterator[tuple[str, Layer | str]
         slot = path[: _DEPTHS.get(path[0], 0) + 1]
         if path[0] in _SAME_IN_ALL_PHASES:
             yield key, f"'{path[0]}' is the same in all phases"
-        elif len(slot) > 1 and not has(source.data, slot):
+        elif len(slot) > 1 and value_at(source.data, slot) is None:
             others = value_at(source.data, slot[:-1])
             remedy = did_you_mean(slot[-1], others) if isinstance(others, dict) else ""
             yield key, f"there is no '{'.'.join(slot)}' for a phase to change; {remedy}".rstrip("; ")

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from mtrack.errors import MtrackError, Problem, RecipeError, did_you_mean
-from mtrack.keypath import KeyPath, has, merge, nested, parse, split_path, value_at
+from mtrack.keypath import KeyPath, merge, nested, parse, split_path, value_at
 from mtrack.locate import key_lines
 
 _MAX_BYTES = 256 * 1024
@@ -38,8 +38,9 @@ class Layer:
         return key_lines(self.text)
 
     def line(self, path: KeyPath) -> int | None:
-        """Return the line of a key, where it is known."""
-        return self.at or self._lines.get(path)
+        """Return the line of a key, or of the last around it whose line is known."""
+        known = (self._lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self._lines)
+        return self.at or next(known, None)
 
 
 @attrs.frozen(slots=False, eq=False)
@@ -64,12 +65,14 @@ class RecipeSource:
         keys = split_path(path)
         layer = self.layer(keys)
         if isinstance(value_at(self.data, keys), dict):
-            layer = next((file for file in reversed(self.layers) if file.text and has(file.data, keys)), layer)
+            layer = next(
+                (file for file in reversed(self.layers) if file.text and value_at(file.data, keys) is not None), layer
+            )
         return (self.name, None) if layer is None else (layer.name, layer.line(keys))
 
     def layer(self, path: KeyPath) -> Layer | None:
         """Return the layer that set a value: the last that has it."""
-        return next((layer for layer in reversed(self.layers) if has(layer.data, path)), None)
+        return next((layer for layer in reversed(self.layers) if value_at(layer.data, path) is not None), None)
 
     def with_layers(self, layers: Sequence[Layer]) -> RecipeSource:
         """Return this source with further layers over it."""
@@ -81,19 +84,20 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
 
     Raises MtrackError or RecipeError; never anything else, whatever the file holds.
     """
-    path = main = _find(str(name_or_path))
+    path = main = _find(str(name_or_path), Path())
+    if main is None:
+        names = sorted(file.stem for folder in recipe_folders() for file in folder.glob("*.toml"))
+        remedy = did_you_mean(str(name_or_path).removesuffix(".toml"), names)
+        raise MtrackError(f"no recipe '{name_or_path}'. {remedy}\n  recipes: {', '.join(names)}")
     layers: list[Layer] = []
-    chain = [path.resolve()]
-    while True:
-        layers.insert(0, _read(path))
-        base = layers[0].data.get("extends")
-        if base is None:
-            break
-        path = _base(base, layers[0])
+    chain: list[Path] = []
+    while path is not None:
         if path.resolve() in chain or len(chain) >= _MAX_CHAIN:
-            names = " -> ".join(_display(link) for link in [*chain, path.resolve()])
-            raise _problem(layers[0], "extends", f"the chain of recipes comes back to itself: {names}")
+            names = [_display(link) for link in [*chain, path.resolve()]]
+            raise _problem(layers[0], "extends", f"the chain of recipes comes back to itself: {' -> '.join(names)}")
         chain.append(path.resolve())
+        layers.insert(0, _read(path))
+        path = _base(layers[0])
     layers += [_override(text) for text in overrides]
     return RecipeSource(_display(main), chain[0].parent, tuple(layers))
 
@@ -112,31 +116,24 @@ def recipe_folders() -> list[Path]:
     return installed[:1]
 
 
-def _find(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.exists():
-        return path
-    known = {
-        file.relative_to(folder).with_suffix("").as_posix(): file
-        for folder in recipe_folders()
-        for file in folder.rglob("*.toml")
-    }
-    wanted = name.removesuffix(".toml")
-    if wanted in known:
-        return known[wanted]
-    names = sorted(name for name in known if "/" not in name)
-    raise MtrackError(f"no recipe '{name}'. {did_you_mean(wanted, names)}\n  recipes: {', '.join(names)}")
+def _find(name: str, directory: Path) -> Path | None:
+    """Return the file of a recipe: a path, relative to a directory, or the name of one that comes with mtrack."""
+    file = f"{name.removesuffix('.toml')}.toml"
+    places = [directory / Path(name).expanduser(), *(folder / file for folder in recipe_folders())]
+    return next((place for place in places if place.exists()), None)
 
 
-def _base(base: object, layer: Layer) -> Path:
-    """Return the file a layer extends: beside its own file, or among the recipes that come with mtrack."""
+def _base(layer: Layer) -> Path | None:
+    """Return the file a layer extends, if it does."""
+    base = layer.data.get("extends")
+    if base is None:
+        return None
     if not isinstance(base, str):
         raise _problem(layer, "extends", "expected the path of one recipe, in quotes")
-    places = [layer.directory / Path(base).expanduser(), *(folder / base for folder in recipe_folders())]
-    for path in places:
-        if path.is_file():
-            return path
-    raise _problem(layer, "extends", f"no such file: {places[0]}")
+    path = _find(base, layer.directory)
+    if path is None:
+        raise _problem(layer, "extends", f"no such file: {layer.directory / base}")
+    return path
 
 
 def _read(path: Path) -> Layer:

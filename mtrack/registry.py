@@ -68,11 +68,6 @@ class Entry:
         """Distribution and version: `mtrack 0.1.0`."""
         return f"{self.distribution} {self.version}"
 
-    def facts(self) -> dict[str, str]:
-        """Return what the metadata say, by name."""
-        names = ("kind", "name", "distribution", "version", "module", "attribute")
-        return {name: getattr(self, name) for name in names}
-
     def __str__(self) -> str:
         """Return e.g. `reward 'root_pos' (mtrack 0.1.0)`."""
         return f"{self.kind} '{self.name}' ({self.home})"

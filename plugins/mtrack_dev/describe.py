@@ -16,6 +16,7 @@ from mtrack.fields import params_of
 from mtrack.kinds import KINDS
 from mtrack.registry import Registry
 from mtrack.values import default_text, type_name
+from mtrack_dev.listing import facts as listed
 
 
 def describe(
@@ -40,7 +41,7 @@ def describe(
     contract = f"mtrack.protocols.{KINDS[kind].protocol}"
     text = (cls.__doc__ or "").strip()
     if as_json:
-        facts = {**entry.facts(), "help": text, "contract": contract, "parameters": parameters}
+        facts = {**listed(entry), "help": text, "contract": contract, "parameters": parameters}
         typer.echo(json.dumps(facts, indent=1))
         return
     typer.echo(f"{entry}   {entry.module}:{entry.attribute}   contract: {contract}\n\n{text}\n")

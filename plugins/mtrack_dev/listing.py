@@ -33,7 +33,7 @@ def list_plugins(
             errors[entry] = errors[entry] or str(error)
             traces[entry] = "".join(traceback.format_exception(error))
     if as_json:
-        rows = [{**entry.facts(), "help": entry.help, "error": errors[entry]} for entry in entries]
+        rows = [{**facts(entry), "help": entry.help, "error": errors[entry]} for entry in entries]
         typer.echo(json.dumps({"plugins": rows, "problems": registry.problems}, indent=1))
     else:
         _print(entries, errors, traces, verbose)
@@ -48,6 +48,12 @@ list_plugins.command_settings = {  # type: ignore[attr-defined]
     "context_settings": {"allow_extra_args": True},
     "options_metavar": "[KIND]... [OPTIONS]",
 }
+
+
+def facts(entry: Entry) -> dict[str, str]:
+    """Return what the metadata say of an entry, by name."""
+    names = ("kind", "name", "distribution", "version", "module", "attribute")
+    return {name: getattr(entry, name) for name in names}
 
 
 def _print(entries: list[Entry], errors: dict[Entry, str], traces: dict[Entry, str], verbose: bool) -> None:
