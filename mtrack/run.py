@@ -44,7 +44,7 @@ class Run:
     def execute(self) -> int:
         """Carry out every phase that is left. Returns the exit status: 0, or 130 / 143 after a signal."""
         status = "failed"
-        with locked(self.directory), self._stop:
+        with self._stop:
             try:
                 self.reporter.start(self.directory, self.manifest)
                 finished = self._phases()

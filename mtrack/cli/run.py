@@ -66,30 +66,31 @@ def _carry_out(
     from mtrack.checkpoint import newest
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
-    from mtrack.run import Run
+    from mtrack.run import Run, locked
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-    checkpoint, complaints = newest(begin) if begin else (None, [])
-    for complaint in complaints:
-        _log.warning("%s", complaint)
-    if checkpoint:
-        _log.info("starting from %s", checkpoint.path)
-    if resume:
-        facts |= _unchanged(directory, facts, allow_change)
-    _prepare(directory, recipe, facts, resume)
-    device = "cpu" if recipe.device == "auto" else recipe.device
-    _log.info("run directory: %s", directory)
-    return Run(recipe, directory, facts, Reporter(recipe, hooks), device, checkpoint, resume).execute()
+    _prove_writable(directory)
+    with locked(directory):
+        checkpoint, complaints = newest(begin) if begin else (None, [])
+        for complaint in complaints:
+            _log.warning("%s", complaint)
+        if checkpoint:
+            _log.info("starting from %s", checkpoint.path)
+        if resume:
+            facts |= _unchanged(directory, facts, allow_change)
+        else:
+            (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
+        device = "cpu" if recipe.device == "auto" else recipe.device
+        _log.info("run directory: %s", directory)
+        return Run(recipe, directory, facts, Reporter(recipe, hooks), device, checkpoint, resume).execute()
 
 
-def _prepare(directory: Path, recipe: Recipe, facts: dict[str, Any], resume: bool) -> None:
-    """Make the run directory, prove that it can be written, and put recipe and manifest there. Raises MtrackError."""
+def _prove_writable(directory: Path) -> None:
+    """Make the run directory and write to it. Raises MtrackError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            (directory / "recipe.toml").write_text(recipe.resolved_toml())
-        (directory / "manifest.json").write_text(json.dumps(facts, indent=1))
+        (directory / ".lock.json").touch()
     except OSError as error:
         raise MtrackError(f"cannot write to {directory}: {error.strerror}; give another --run-dir") from error
 
