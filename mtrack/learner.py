@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import attrs
 import torch
@@ -18,6 +18,7 @@ from mtrack.protocols import Phase
 from mtrack.rollout import Rollout
 
 _RATE_WINDOW = 20  # iterations over which frames/s are averaged
+_ROWS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
 
 
 @attrs.define(eq=False)
@@ -81,7 +82,7 @@ class Learner:
         env, steps, finals = self.env, self.train_every, []
         for t in range(steps):
             observations = env.observations
-            with torch.no_grad():
+            with rollout_mode(env.scene.num_envs):
                 decision = self.phase.act(observations)
                 step = env.step(decision["action"])
             row = _row(observations, decision, step)
@@ -113,18 +114,37 @@ class Learner:
         )
 
 
+@contextmanager
+def rollout_mode(num_envs: int) -> Iterator[None]:
+    """Act and step without gradients, and with the number of torch threads that is fastest for so many rows."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if num_envs < _ROWS_WORTH_A_THREAD else threads)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _row(observations: TensorDict, decision: TensorDict, step: Step) -> TensorDict:
     """Join what one step adds to a rollout, [N]."""
-    row = TensorDict({**dict(observations.items()), **dict(decision.items()), "_weight": step.weight},
-                     batch_size=observations.batch_size)
-    row["next"] = TensorDict({"reward": step.reward, "terminated": step.terminated, "truncated": step.truncated},
-                             batch_size=observations.batch_size)
+    row = TensorDict(
+        {**dict(observations.items()), **dict(decision.items()), "_weight": step.weight},
+        batch_size=observations.batch_size,
+    )
+    row["next"] = TensorDict(
+        {"reward": step.reward, "terminated": step.terminated, "truncated": step.truncated},
+        batch_size=observations.batch_size,
+    )
     return row
 
 
 def _numbers(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Bring figures to the host in one go."""
     names = list(values)
-    stacked = torch.stack([torch.as_tensor(values[name], dtype=torch.float32).mean().cpu() for name in names]) \
-        if names else torch.zeros(0)
+    stacked = (
+        torch.stack([torch.as_tensor(values[name], dtype=torch.float32).mean().cpu() for name in names])
+        if names
+        else torch.zeros(0)
+    )
     return dict(zip(names, stacked.tolist(), strict=True))

@@ -21,7 +21,7 @@ import torch
 import typer
 
 from mtrack.errors import MtrackError
-from mtrack.learner import Learner
+from mtrack.learner import Learner, rollout_mode
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.snapshot import env_state, load_env_state
@@ -150,7 +150,8 @@ def _environment(stage: Stage, backend: MujocoBackend) -> tuple[float, float]:
     """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again."""
     env, actions = stage.assembly.env, []
     before = copy.deepcopy(env_state(stage.assembly))
-    with torch.no_grad(), Recording(backend) as recording:
+    num_envs = env.scene.num_envs
+    with rollout_mode(num_envs), Recording(backend) as recording:
         for _ in range(stage.slot.train_every):
             actions.append(stage.phase.act(env.observations)["action"])
             env.step(actions[-1])
@@ -160,7 +161,7 @@ def _environment(stage: Stage, backend: MujocoBackend) -> tuple[float, float]:
         for action in actions:
             env.step(action)
 
-    with torch.no_grad():
+    with rollout_mode(num_envs):
         whole = _seconds(loop)
     reached = recording.state()
     recording.rewind()
