@@ -28,7 +28,9 @@ def run(
     run_dir: Annotated[Path | None, typer.Option(help="Where the run is kept; default runs/NAME-TIME.")] = None,
     from_: Annotated[Path | None, typer.Option("--from", help="Begin with the agent of another run.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with a run that stopped, exactly where it was.")] = None,
-    allow_change: Annotated[bool, typer.Option(help="Go on though recipe or versions have changed.")] = False,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Go on though recipe or versions have changed.")
+    ] = False,
     plugin: Annotated[list[str] | None, typer.Option("-p", metavar="no:HOOK", help="Switch a hook off.")] = None,
 ) -> None:
     """Carry out a recipe: every phase in order, with checkpoints."""

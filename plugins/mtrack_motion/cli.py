@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 
-motions = typer.Typer(name="motions", help="Import motions and look at them.", no_args_is_help=True)
+motions = typer.Typer(
+    name="motions", help="Import motions and look at them.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _EXIT_PROBLEM = 2
 
