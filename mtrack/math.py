@@ -23,7 +23,7 @@ def quat_to_matrix(quat_wxyz: Tensor) -> Tensor:
     """Return the rotation matrices of unit quaternions, [..., 3, 3]."""
     # every entry is a sum of products of two components: one outer product, and one matrix product to add them up
     products = (quat_wxyz.unsqueeze(-1) * quat_wxyz.unsqueeze(-2)).flatten(-2)
-    return (products @ _ENTRIES.to(products)).unflatten(-1, (3, 3))
+    return (products @ _ENTRIES.to(products)).view(*quat_wxyz.shape[:-1], 3, 3)
 
 
 def _matrix_entries() -> Tensor:

@@ -13,8 +13,8 @@ from torch import Tensor
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
 from mtrack.quantities import derived
+from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics
 from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns
 from mtrack_motion.derive import ContactRule, Frames, angular_velocity, difference, resample, standing_feet
@@ -91,7 +91,8 @@ class GatheredKinematics(Kinematics):
         if name not in self.known:
             table = self.tables.table(name, compute)
             self.known[name] = table.index_select(0, self.flat_frames).view(*self.frames.shape, *table.shape[1:])
-        return self.known[name]
+        known: Tensor = self.known[name]
+        return known
 
     def rows(self, ids: Tensor) -> GatheredKinematics:
         """Return the kinematics of some rows, int64 [m]."""

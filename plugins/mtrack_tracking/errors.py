@@ -10,7 +10,6 @@ from mtrack.math import angle_of_chord, rotation_angle
 from mtrack.mirror import Mirror
 from mtrack.scene import Scene
 
-
 POS, LIN_VEL, ANG_VEL, ROT = range(4)
 """What `body_errors` measures, in order."""
 

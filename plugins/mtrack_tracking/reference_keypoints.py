@@ -98,7 +98,7 @@ def _keypoints(scene: Scene, indices: Tensor) -> tuple[Tensor, Tensor]:
     own = future.fetch(name, seen_from_root) if isinstance(future, GatheredKinematics) else seen_from_root(future)
     if f"{name} ahead" not in future.known:
         turn = scene.reference.root_rot.mT.unsqueeze(1) @ future.root_rot  # [n, S, 3, 3]
-        # [n, S, axis, axis of the frame, 1, 1] and [n, S, 1, axis of the frame, 3, K]: 3 sums cost a fifth of n S products
+        # [n, S, axis, axis of the frame, 1, 1], [n, S, 1, axis of the frame, 3, K]: 3 sums cost a fifth of n S products
         (a, b, c), (x, y, z) = turn[..., None, None].unbind(3), own.unsqueeze(2).unbind(3)
         future.known[f"{name} ahead"] = (a * x).addcmul_(b, y).addcmul_(c, z)
     return own, future.known[f"{name} ahead"]

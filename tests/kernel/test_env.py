@@ -138,7 +138,7 @@ def test_a_reward_that_is_not_finite_reaches_no_other_row():
 
 
 def test_a_group_scale_follows_progress():
-    env = task("toy", MANY, 'reward_groups.toy.scale={from=0.5, to=1.0}').env
+    env = task("toy", MANY, "reward_groups.toy.scale={from=0.5, to=1.0}").env
     ratios = []
     for progress in (0.0, 0.5):
         env.set_progress(progress)
@@ -171,4 +171,4 @@ def test_an_environment_put_back_goes_on_exactly_as_it_did():
     second = [env.step(action) for action in actions[5:]]
     for one, two in zip(first, second, strict=True):
         assert torch.equal(one.reward, two.reward)
-        assert all(torch.equal(one.observations[g], two.observations[g]) for g in one.observations.keys())
+        assert all(torch.equal(value, two.observations[group]) for group, value in one.observations.items())

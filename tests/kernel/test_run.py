@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from mtrack_log.jsonl import read_jsonl
 from safetensors.torch import load_file
+
+from mtrack_log.jsonl import read_jsonl
 
 SMALL = ["--set", "num_envs=16", "--set", "run.checkpoint_every=5"]
 
@@ -23,7 +25,9 @@ def mtrack(*arguments: object, **more) -> subprocess.CompletedProcess[str]:
 
 
 def run_toy(directory: Path, iterations: int, *more: object) -> subprocess.CompletedProcess[str]:
-    return mtrack("run", "toy", "--run-dir", directory, "--set", f"phases.train.frames={iterations * 256}", *SMALL, *more)
+    return mtrack(
+        "run", "toy", "--run-dir", directory, "--set", f"phases.train.frames={iterations * 256}", *SMALL, *more
+    )
 
 
 def values_of(directory: Path) -> list[dict]:
@@ -65,7 +69,7 @@ def test_another_seed_gives_other_numbers(whole, tmp_path):
 
 def test_resume_reproduces_an_uninterrupted_run(whole, tmp_path):
     directory = tmp_path / "stopped"
-    assert run_toy(directory, 10).returncode == 0
+    shutil.copytree(whole, directory)
     for path in (directory / "checkpoints").iterdir():
         if "0000005" not in path.name:
             for file in path.iterdir():
