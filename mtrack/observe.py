@@ -9,8 +9,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from mtrack.lifecycle import NoisyObservation
 from mtrack.mirror import Mirror
-from mtrack.protocols import NoisyObservation, Observation
+from mtrack.protocols import Observation
 from mtrack.scene import Scene
 
 _NOISE_CLIP = 3.0  # standard deviations
