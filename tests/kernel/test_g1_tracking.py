@@ -139,5 +139,7 @@ def test_a_mirrored_simulation_gives_mirrored_observations_and_equal_rewards(tmp
         torch.testing.assert_close(step.reward[0], step.reward[1], rtol=0, atol=1e-4)
         for group, mirror in layout.mirrors.items():
             seen = step.observations[group]
-            torch.testing.assert_close(seen[1], mirror(seen[0]), rtol=1e-4, atol=1e-3, msg=lambda m, g=group: f"{g}: {m}")
+            torch.testing.assert_close(
+                seen[1], mirror(seen[0]), rtol=1e-4, atol=1e-3, msg=lambda m, g=group: f"{g}: {m}"
+            )
     assert env.scene.robot.root_lin_vel[0, 1].abs() > 1e-3  # it did move sideways
