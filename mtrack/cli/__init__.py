@@ -71,6 +71,10 @@ def mtrack(version: Annotated[bool, typer.Option("--version", help="Show the ver
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits 2 with a message for what the user can mend, with a traceback for what is a bug."""
+    # Before torch is imported: its threads wait for each other some 20 us before they sleep. Waking one costs more,
+    # and endless spinning would take a processor from the physics, or from anybody else on the machine.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         get_group(app).main(args=arguments, prog_name=OWN)
     except RecipeError as error:

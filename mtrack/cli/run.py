@@ -42,7 +42,6 @@ def run(
         if not option.startswith("no:"):
             raise MtrackError(f"-p {option}: only 'no:NAME' is understood, it switches the hook NAME off")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle torch threads must not spin beside the physics'
 
     from mtrack.hooks import Hooks
     from mtrack.recipe import load_recipe
