@@ -97,7 +97,7 @@ class Learner:
             reward_groups=tuple(env.group_scales),
             following=env.observations,
             final_index=torch.cat(index),
-            final=torch.cat([env.observations[:0], *(final for _, final in finals if final is not None)]),
+            final=TensorDict.cat([env.observations[:0], *(final for _, final in finals if final is not None)]),
         )
 
     def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:

@@ -89,7 +89,7 @@ class Kinematics(Quantities):
         )  # [..., 3, B, axis]
         columns = self.body_rot.movedim(-1, -3)  # [..., column, B, axis]
         world = torch.cat((vectors, columns), dim=-3).movedim(-1, -3)
-        return (self.root_rot.mT @ world.flatten(-2)).unflatten(-1, world.shape[-2:])
+        return (self.root_rot.mT @ world.flatten(-2)).view(world.shape)
 
     @derived
     def body_pos_root(self) -> Tensor:
@@ -115,6 +115,7 @@ class Kinematics(Quantities):
     def body_quat_root_wxyz(self) -> Tensor:
         """Orientations of the bodies relative to the root, [..., B, 4]."""
         return quat_multiply(quat_conjugate(self.root_quat_wxyz).unsqueeze(-2), self.body_quat_wxyz)
+
 
 def _into_root(root_rot: Tensor, vector: Tensor) -> Tensor:
     return (vector.unsqueeze(-2) @ root_rot).squeeze(-2)

@@ -24,7 +24,7 @@ def env_state(assembly: Assembly) -> dict[str, Any]:
     return {
         "backend": env.backend.state_dict(),
         "components": {path: component_state(component) for path, component in assembly.components.items()},
-        "tensors": {name: tensor for name, tensor in _tensors(assembly).items()},
+        "tensors": _tensors(assembly),
         "newest_contact": env.tracker.newest,
         "terms": terms,
         # what the policy acts on next: last-substep forces and drawn noise in it cannot be recomputed
