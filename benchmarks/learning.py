@@ -16,8 +16,6 @@ from pathlib import Path
 
 import attrs
 import torch
-from mtrack_tracking.command import MotionTracking
-from mtrack_tracking.errors import POS, mean_body_error
 
 from mtrack.assemble import assemble
 from mtrack.checkpoint import newest
@@ -26,6 +24,8 @@ from mtrack.registry import Registry
 from mtrack.scene import Scene
 from mtrack.state import load_component_state
 from mtrack.structure import check_recipe
+from mtrack_tracking.command import MotionTracking
+from mtrack_tracking.errors import POS, mean_body_error
 
 
 def score(run: Path, rollouts: int) -> list[dict[str, float | str]]:
@@ -99,11 +99,15 @@ def main() -> None:
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return
     for row in rows:
-        ratio = row["keypoint_error_mm"] / row["statue_error_mm"] if row["statue_error_mm"] else float("nan")
+        policy, statue = row["keypoint_error_mm"], row["statue_error_mm"]
         sys.stdout.write(
-            f"{row['clip']:20} {row['frames']:5} frames  completed {row['completed']:5.0%}  progress {row['progress']:5.0%}"
-            f"  keypoints {row['keypoint_error_mm']:6.1f} mm  statue {row['statue_error_mm']:6.1f} mm  ratio {ratio:.2f}\n"
+            f"{row['clip']:20} {row['frames']:5} frames  completed {row['completed']:5.0%}  "
+            f"progress {row['progress']:5.0%}  keypoints {policy:6.1f} mm  statue {statue:6.1f} mm\n"
         )
+    means = [sum(row[key] for row in rows) / len(rows) for key in ("completed", "keypoint_error_mm", "statue_error_mm")]
+    sys.stdout.write(
+        f"mean of clips: completed {means[0]:.0%}, keypoints {means[1]:.1f} mm, statue {means[2]:.1f} mm\n"
+    )
 
 
 if __name__ == "__main__":
