@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -83,9 +85,19 @@ def test_a_forced_colour_does_not_draw_the_display_into_a_pipe(
     assert "\x1b" not in capsys.readouterr().err
 
 
+def read_all(terminal: int, into: bytearray) -> None:
+    """Read a pseudo-terminal until its other end is closed: one read may give a part only."""
+    with contextlib.suppress(OSError):
+        while chunk := os.read(terminal, 4096):
+            into += chunk
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
 def test_log_records_go_above_the_display_and_the_stream_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     master, slave = os.openpty()
+    drawn = bytearray()
+    reader = threading.Thread(target=read_all, args=(master, drawn))
+    reader.start()
     monkeypatch.setenv("TERM", "xterm")
     with os.fdopen(slave, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
@@ -103,9 +115,9 @@ def test_log_records_go_above_the_display_and_the_stream_is_given_back(monkeypat
             logger.removeHandler(handler)
         assert handler.stream is terminal
         assert sys.stderr is terminal
-        drawn = os.read(master, 100_000).decode()
+    reader.join(timeout=30)
     os.close(master)
-    before, _, after = drawn.partition("something happened")
+    before, _, after = drawn.decode().partition("something happened")
     assert "iteration 1 of 100" in before
     assert "iteration 1 of 100" in after, "the display is drawn again below the message"
     assert "interrupted after" in after
