@@ -117,11 +117,12 @@ def test_log_records_go_above_the_display_and_the_stream_is_given_back(monkeypat
         assert sys.stderr is terminal
     reader.join(timeout=30)
     os.close(master)
-    before, _, after = drawn.decode().partition("something happened")
+    text = drawn.decode()
+    before, _, after = text.partition("something happened")
     assert "iteration 1 of 100" in before
     assert "iteration 1 of 100" in after, "the display is drawn again below the message"
     assert "interrupted after" in after
-    assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h"), "the cursor is given back"
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h"), "the cursor is given back"
 
 
 @pytest.mark.parametrize(
