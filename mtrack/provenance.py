@@ -41,12 +41,6 @@ def recipe_sha256(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(recipe.table()).encode()).hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _processor() -> str:
     """Return the model of the processor; only Linux keeps it in a file."""
     try:

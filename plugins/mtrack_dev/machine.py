@@ -29,7 +29,7 @@ def processors() -> Iterator[Finding]:
         yield Finding("note", "processors", message, "unset OMP_NUM_THREADS")
     if os.environ.get("OMP_WAIT_POLICY", "PASSIVE").upper() != "PASSIVE":
         message = "OMP_WAIT_POLICY lets idle torch threads spin beside the physics"
-        yield Finding("note", "processors", message, "export OMP_WAIT_POLICY=PASSIVE")
+        yield Finding("note", "processors", message, "unset OMP_WAIT_POLICY: mtrack lets them wait briefly, then sleep")
 
 
 def cpu_quota(file: Path) -> float | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from support.fakes import RECIPE
 
-from mtrack.provenance import file_sha256, manifest, recipe_sha256
+from mtrack.provenance import manifest, recipe_sha256
 from mtrack.structure import Recipe
 
 Check = Callable[..., Recipe]
@@ -53,8 +52,3 @@ def test_the_hash_depends_on_the_order_of_observations(check: Check) -> None:
     second = '[observations.policy.two]\nuse = "fake_observation"\n'
     first = "[observations.policy.one]\n"
     assert recipe_sha256(check(second)) != recipe_sha256(check(whole=RECIPE.replace(first, second + first)))
-
-
-def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"")
-    assert file_sha256(tmp_path / "a") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
