@@ -70,8 +70,11 @@ class ContactTracker:
         contacts.first_contact.index_fill_(0, ids, False)
 
     def _measure(self) -> None:
-        order = [(self.newest - ago) % _FOUND_SUBSTEPS for ago in range(_FORCE_SUBSTEPS)]
-        self.contacts.force.copy_(self.recent[order, :, :, 1:].mean(0))
+        latest = [self.recent[(self.newest - ago) % _FOUND_SUBSTEPS, :, :, 1:] for ago in range(_FORCE_SUBSTEPS)]
+        force = self.contacts.force.copy_(latest[0])
+        for other in latest[1:]:
+            force.add_(other)
+        force.mul_(1.0 / _FORCE_SUBSTEPS)
         self.contacts.count.copy_(self.recent[self.newest, :, :, 0])
         found = (self.recent[..., 0] > 0).sum(0)
         torch.ge(found, _FOUND_AT_LEAST, out=self.contacts.in_contact)

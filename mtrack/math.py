@@ -41,6 +41,15 @@ def _matrix_entries() -> Tensor:
 _ENTRIES = _matrix_entries()
 
 
+def transform(matrix: Tensor, columns: Tensor) -> Tensor:
+    """Return the products of matrices [..., 3, 3] with columns [..., 3, M]; leading dimensions broadcast.
+
+    As three multiply-adds: many products of small matrices cost several times as much.
+    """
+    (a, b, c), (x, y, z) = matrix.unsqueeze(-1).unbind(-2), columns.unsqueeze(-3).unbind(-2)
+    return (a * x).addcmul_(b, y).addcmul_(c, z)
+
+
 def _cross(a: Tensor, b: Tensor) -> Tensor:
     """Return the cross product; leading dimensions broadcast even where their number differs."""
     a, b = torch.broadcast_tensors(a, b)

@@ -94,7 +94,7 @@ class Observer:
     def observe(self, scene: Scene, fresh: Tensor) -> TensorDict:
         """Observe every row once; `fresh` int64 [n] are rows just reset. Returns each group, [N, W]."""
         values = {
-            group: torch.cat([term.observe(scene, fresh) for term in terms], dim=-1)
+            group: torch.cat([term.observe(scene, fresh).contiguous() for term in terms], dim=-1)
             for group, terms in self.groups.items()
         }
         return TensorDict(values, batch_size=[scene.num_envs])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, overload
 
 import attrs
@@ -47,15 +47,13 @@ class Quantities:
         """Forget derived quantities: the tensors have changed."""
         self.known.clear()
 
-    def renew(self, ids: Tensor, given: Mapping[str, Tensor]) -> None:
+    def renew(self, ids: Tensor, some: Quantities) -> None:
         """Bring derived quantities up to date where only rows `ids` of the tensors have changed, int64 [n].
 
-        A reset of few rows so costs little. Those in `given` are known for these rows, [n, ...], and views of tensors
-        that have changed already.
+        A reset of few rows so costs little. `some` is what these rows are now, [n, ...]; what it knows already is a
+        view of tensors that have changed.
         """
-        some = self.rows(ids)
-        some.known.update(given)
-        renewed = {self.known[name].untyped_storage().data_ptr() for name in given}
+        renewed = {self.known[name].untyped_storage().data_ptr() for name in some.known}
         for name, value in self.known.items():
             storage = value.untyped_storage().data_ptr()
             if storage not in renewed:  # a view comes after what it is a view of, and follows that

@@ -13,7 +13,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.math import quat_conjugate, quat_multiply, quat_to_matrix
+from mtrack.math import quat_conjugate, quat_multiply, quat_to_matrix, transform
 from mtrack.quantities import Quantities, derived
 from mtrack.robot import RobotModel
 
@@ -79,17 +79,12 @@ class Kinematics(Quantities):
         angular velocity less the root's [rad/s], and the three columns of the rotation matrix. Bodies come last, and
         quantities together, because that is far cheaper than a small product for each.
         """
-        vectors = torch.stack(
-            (
-                self.body_pos - self.root_pos.unsqueeze(-2),
-                self.body_lin_vel - self.root_lin_vel.unsqueeze(-2),
-                self.body_ang_vel - self.root_ang_vel.unsqueeze(-2),
-            ),
-            dim=-3,
-        )  # [..., 3, B, axis]
-        columns = self.body_rot.movedim(-1, -3)  # [..., column, B, axis]
-        world = torch.cat((vectors, columns), dim=-3).movedim(-1, -3)
-        return (self.root_rot.mT @ world.flatten(-2)).view(world.shape)
+        world = self.body_pos.new_empty(*self.root_pos.shape, 6, self.body_pos.shape[-2])
+        torch.sub(self.body_pos.mT, self.root_pos.unsqueeze(-1), out=world[..., 0, :])
+        torch.sub(self.body_lin_vel.mT, self.root_lin_vel.unsqueeze(-1), out=world[..., 1, :])
+        torch.sub(self.body_ang_vel.mT, self.root_ang_vel.unsqueeze(-1), out=world[..., 2, :])
+        world[..., 3:, :] = self.body_rot.movedim(-3, -1)
+        return transform(self.root_rot.mT, world.flatten(-2)).view(world.shape)
 
     @derived
     def body_pos_root(self) -> Tensor:

@@ -49,7 +49,7 @@ class JointPosition:
     boot_hold: int = param(default=6, validator=non_negative)
     """Time an episode's start pose is held before actions count [physics substeps]."""
     around: Literal["default", "reference"] = param(default="default")
-    """The pose the action is added to: the robot's default pose, or the reference's present one."""
+    """The pose the action is added to: the robot's default pose, or the reference's, led by its velocity."""
 
     rng: torch.Generator = state()
     held: Tensor = state()
@@ -71,6 +71,8 @@ class JointPosition:
     """[J] rad, 0 where no action moves the joint."""
     inverse_scales: Tensor = scratch()
     default_pose: Tensor = scratch()
+    lead: Tensor = scratch()
+    """[J] s, how far ahead of a moving pose targets run."""
     substeps: Tensor = scratch()
     """int64 [D, 1] 0, 1, ... within a control step."""
     rows: Tensor = scratch()
@@ -80,6 +82,8 @@ class JointPosition:
     """[D, N, J] the delayed action of each substep of this step."""
     moving: Tensor = scratch()
     """bool [D, N, 1] which rows are past the boot hold."""
+    shares: Tensor = scratch()
+    """[D, N, 1] share of the way to the commanded action; 0 during the boot hold."""
 
     def bind(self, scene: Scene) -> None:
         """Resolve names and scales, allocate. Raises NameProblem."""
@@ -93,6 +97,7 @@ class JointPosition:
         self.scales = scales.to(device)
         self.inverse_scales = torch.where(scales > 0.0, 1.0 / scales, 0.0).to(device)
         self.default_pose = model.default_joint_pos.to(device)
+        self.lead = torch.where(model.stiffness > 0.0, model.damping / model.stiffness, 0.0).to(device)
         self.rows = torch.arange(scene.num_envs, device=device)
         self.substeps = torch.arange(scene.decimation, device=device).unsqueeze(-1)
         self.held = self.default_pose.repeat(scene.num_envs, 1)
@@ -129,21 +134,25 @@ class JointPosition:
         places = (ago * len(self.rows) + self.rows).flatten()
         self.commanded = self.recent.flatten(0, 1).index_select(0, places).view(decimation, *self.held.shape)
         self.moving = (self.age + self.substeps >= self.boot_hold).unsqueeze(-1)
+        self.shares = self.moving * self.filter_share
         self.pose = self._pose()
+        self.age += decimation
         return action
 
     def target(self, substep: int) -> Tensor:
         """Return the targets of a substep, [N, J] rad; the filter goes on by one substep."""
-        moving = self.moving[substep]
-        filtered = torch.lerp(self.filtered, self.commanded[substep], self.filter_share)
-        self.filtered = torch.where(moving, filtered, self.filtered)
-        self.held = torch.where(moving, torch.addcmul(self.pose, self.filtered, self.scales), self.held)
-        self.age += 1
+        self.filtered = torch.lerp(self.filtered, self.commanded[substep], self.shares[substep])
+        target = torch.addcmul(self.pose, self.filtered, self.scales)
+        self.held = torch.where(self.moving[substep], target, self.held)
         return self.held
 
     def _pose(self) -> Tensor:
         """Return what the scaled action is added to, [N, J] rad, shifted by the calibration error."""
-        pose = self.scene.reference.joint_pos if self.around == "reference" else self.default_pose
+        if self.around == "default":
+            return self.default_pose + self.scene.robot.joint_offset
+        reference = self.scene.reference
+        # the torque is then k (q_ref - q) + d (v_ref - v): damping pulls towards the reference's speed, not to rest
+        pose = torch.addcmul(reference.joint_pos, reference.joint_vel, self.lead)
         return pose + self.scene.robot.joint_offset
 
     def _scales(self) -> Tensor:

@@ -77,8 +77,8 @@ class GatheredKinematics(Kinematics):
         """Fetch root and joints of frames, int64 [n] or [n, S]."""
         self.known = {}
         self.tables, self.frames, self.flat_frames = tables, frames, frames.reshape(-1)
-        row = tables.root.index_select(0, self.flat_frames).view(*frames.shape, sum(tables.widths))
-        parts = dict(zip(tables.names, torch.split(row, tables.widths, dim=-1), strict=True))
+        self.row = tables.root.index_select(0, self.flat_frames).view(*frames.shape, sum(tables.widths))
+        parts = dict(zip(tables.names, torch.split(self.row, tables.widths, dim=-1), strict=True))
         for name in _ROOT:
             setattr(self, name, parts[name])
         self.contact = parts["contact"]
@@ -93,6 +93,14 @@ class GatheredKinematics(Kinematics):
             self.known[name] = table.index_select(0, self.flat_frames).view(*self.frames.shape, *table.shape[1:])
         known: Tensor = self.known[name]
         return known
+
+    def put(self, ids: Tensor, rows: GatheredKinematics) -> None:
+        """Replace some rows, int64 [m], in every quantity fetched so far."""
+        self.frames.index_copy_(0, ids, rows.frames)
+        self.row.index_copy_(0, ids, rows.row)
+        for name, value in self.known.items():
+            if name in self.tables.made:  # the others are views of `row`
+                value.index_copy_(0, ids, self.tables.made[name].index_select(0, rows.flat_frames))
 
     def rows(self, ids: Tensor) -> GatheredKinematics:
         """Return the kinematics of some rows, int64 [m]."""
@@ -121,10 +129,9 @@ class MotionLibrary:
         """Number of frames, F."""
         return len(self.tables.root)
 
-    def gather(self, frames: Tensor) -> tuple[Kinematics, Tensor]:
-        """Return kinematics and contact reference [..., feet] of global frames, int64 [n] or [n, S]."""
-        gathered = GatheredKinematics(self.tables, frames)
-        return gathered, gathered.contact
+    def gather(self, frames: Tensor) -> GatheredKinematics:
+        """Return kinematics and contact reference of global frames, int64 [n] or [n, S]."""
+        return GatheredKinematics(self.tables, frames)
 
     def to(self, device: torch.device | str) -> MotionLibrary:
         """Return the library on a device."""

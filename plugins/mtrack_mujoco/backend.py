@@ -14,7 +14,7 @@ from mtrack.fields import component, non_negative, param, scratch
 from mtrack.math import quat_rotate_inverse
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
-from mtrack.scene import RobotState
+from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco import forces, outputs
 from mtrack_mujoco.addresses import Addresses, elements
 from mtrack_mujoco.kinematics import free_joint
@@ -94,7 +94,7 @@ class MujocoBackend:
         After the last substep positions and velocities are those of the new state, while accelerations, torques and
         contacts are those of that substep.
         """
-        self._sim.ctrl[:, self._at.actuators] = target.double()
+        self._sim.ctrl[:, self._at.actuators] = target  # converts where it writes
         if self._applies_forces:
             out = self._sim.outputs
             forces.apply_wrench(self.wrench, out["xpos"], out["xipos"], self._at.bodies, self._sim.xfrc)
@@ -134,8 +134,10 @@ class MujocoBackend:
             self._poses.put(ids, rows)
             for own, source, columns in drives:
                 own.index_copy_(0, ids, source.index_select(0, ids)[:, columns].float())
+            renewed = Kinematics(**rows.kinematics())
             rotations = rows.rotations()
-            state.renew(ids, {"body_rot": rotations, "root_rot": rotations[:, 0]})
+            renewed.known.update(body_rot=rotations, root_rot=rotations[:, 0])
+            state.renew(ids, renewed)
 
     def field(self, name: str) -> Tensor:
         """Return a declared model field, live, [N, ...], in the engine's precision. Raises NameProblem."""

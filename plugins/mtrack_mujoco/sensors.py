@@ -17,7 +17,7 @@ _NET_FORCE = 3  # reduction of all contacts to their sum
 _WIDTH = 4
 
 # the sensor gives the force of the first body on the second, in world axes
-_SIGN = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)
+_SIGN = torch.tensor([1.0, -1.0, -1.0, -1.0])
 
 
 def add_contact_sensors(spec: mujoco.MjSpec, sensors: Sequence[ContactSensor], root: str) -> None:
@@ -49,4 +49,4 @@ def contact_columns(model: mujoco.MjModel, sensors: Sequence[ContactSensor]) -> 
 
 def read_contacts(values: Tensor, out: Tensor) -> None:
     """Convert sensor values, float64 [N, C * 4], to contact count and force on the body, float32 [N, C, 4]."""
-    torch.mul(values.view(out.shape), _SIGN, out=out)
+    out.copy_(values.view(out.shape)).mul_(_SIGN)

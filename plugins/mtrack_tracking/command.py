@@ -99,6 +99,7 @@ class MotionTracking:
     flags: Tensor = scratch()
     """[N, 3], published as they are; zero unless something else writes them."""
     scene: Scene = scratch()
+    reference: PublishedReference = scratch()
     starts: UniformStarts = scratch()
     bins: FailureBins | None = scratch()
     soles: Soles = scratch()
@@ -145,12 +146,13 @@ class MotionTracking:
         clip, frame = self._draw(ids, failed)
         self.clip.index_copy_(0, ids, clip)
         self.frame.index_copy_(0, ids, frame)
-        self.publish()
-        motion = {name: getattr(self.scene.reference, name).index_select(0, ids) for name in START_QUANTITIES}
+        motion = self.reference.put(ids, self._frames(clip, frame))
+        self._aim()
+        on_reference = StartState(**{name: getattr(motion, name) for name in START_QUANTITIES})
         offset = self.noise.draw(len(ids), len(self.joint_range), self.rng)
-        start = start_state(StartState(**motion), offset, self.joint_range, self.soles)
+        start = start_state(on_reference, offset, self.joint_range, self.soles)
         if self.records is not None:
-            record = root_record(start.root_pos, start.root_quat_wxyz, motion["root_pos"], motion["root_quat_wxyz"])
+            record = root_record(start.root_pos, start.root_quat_wxyz, motion.root_pos, motion.root_quat_wxyz)
             self.records[self.newest].index_copy_(0, ids, record)
         return start
 
@@ -170,14 +172,9 @@ class MotionTracking:
 
     def publish(self) -> None:
         """Publish the reference of the present clips and frames."""
-        ahead = torch.minimum(self.frame.unsqueeze(1) + self.ahead, self.last[self.clip].unsqueeze(1))
-        frames = self.library.start[self.clip].unsqueeze(1) + ahead
-        reference = PublishedReference(self.library, frames, self.flags)
-        if self.records is not None:
-            oldest = self.records[(self.newest + 1) % len(self.records)]
-            had = (self.scene.episode_step >= self.window).unsqueeze(1)
-            reference.root_target = torch.where(had, sliding_target(oldest, reference.root_pos), reference.root_pos)
-        self.scene.reference = reference
+        self.reference = PublishedReference(self.library, self._frames(self.clip, self.frame), self.flags)
+        self._aim()
+        self.scene.reference = self.reference
 
     def figures(self) -> Mapping[str, Tensor]:
         """Return present means over the rows: distance of the keypoints and of the root, error of the joints."""
@@ -197,6 +194,19 @@ class MotionTracking:
     def finished(self) -> Tensor:
         """Return bool [N]: rows at the last frame of their clip."""
         return self.frame >= self.last[self.clip]
+
+    def _frames(self, clip: Tensor, frame: Tensor) -> Tensor:
+        """Return the frames of the library the reference shows at frames of clips, int64 [n] to [n, S]."""
+        ahead = torch.minimum(frame.unsqueeze(1) + self.ahead, self.last[clip].unsqueeze(1))
+        return self.library.start[clip].unsqueeze(1) + ahead
+
+    def _aim(self) -> None:
+        """Say where the root should be, where that is not simply on the reference."""
+        if self.records is not None:
+            reference = self.reference
+            oldest = self.records[(self.newest + 1) % len(self.records)]
+            had = (self.scene.episode_step >= self.window).unsqueeze(1)
+            reference.root_target = torch.where(had, sliding_target(oldest, reference.root_pos), reference.root_pos)
 
     def _load(self, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Build the library, and what draws from it."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mtrack.quantities import derived
 from mtrack.scene import Kinematics, Reference
-from mtrack_motion.library import MotionLibrary
+from mtrack_motion.library import GatheredKinematics, MotionLibrary
 
 _ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
 
@@ -41,8 +41,8 @@ class PublishedReference(Reference):
         """
         self.known = {}
         self.library, self.frames = library, frames
-        self.present: Kinematics
-        self.present, self.contact = library.gather(frames[:, 0])
+        self.present = library.gather(frames[:, 0])
+        self.contact = self.present.contact
         for name in _ALWAYS:
             setattr(self, name, getattr(self.present, name))
         self.root_target = self.root_pos if root_target is None else root_target
@@ -51,7 +51,16 @@ class PublishedReference(Reference):
     @derived
     def future(self) -> Kinematics:
         """Fetch the same quantities at S frames from now on, [n, S, ...]."""
-        return self.library.gather(self.frames)[0]
+        return self.library.gather(self.frames)
+
+    def put(self, ids: Tensor, frames: Tensor) -> GatheredKinematics:
+        """Show frames int64 [m, S] in some rows, int64 [m], from now on. Returns their present kinematics."""
+        self.frames.index_copy_(0, ids, frames)
+        rows = self.library.gather(frames[:, 0])
+        self.present.put(ids, rows)
+        # quantities of the present frame are current again; what was made of them, and the future, is not
+        self.known = {name: value for name, value in self.known.items() if self.present.known.get(name) is value}
+        return rows
 
     def rows(self, ids: Tensor) -> PublishedReference:
         """Return the reference of some rows, int64 [m]."""

@@ -159,12 +159,17 @@ def test_reset_of_some_rows_leaves_filter_delay_and_age_of_others_alone() -> Non
     assert all(torch.equal(a[[0, 1, 3, 4]], b[[0, 1, 3, 4]]) for a, b in zip(after, before, strict=True))
 
 
-def test_around_reference_adds_to_the_present_reference_pose() -> None:
+def test_around_reference_pulls_towards_pose_and_velocity_of_the_reference() -> None:
     scene = random_scene(3)
     action = bound(scene, **PLAIN, around="reference")
     scene.reference = random_scene(3, seed=9).reference
-    expected = scene.reference.joint_pos + scene.robot.joint_offset + scene.action
-    torch.testing.assert_close(targets(action, scene.action)[0], expected)
+    target = targets(action, torch.zeros_like(scene.action))[0] - scene.robot.joint_offset
+    stiffness, damping = scene.model.stiffness, scene.model.damping
+    pos, vel = scene.robot.joint_pos, scene.robot.joint_vel
+    expected = stiffness * (scene.reference.joint_pos - pos) + damping * (scene.reference.joint_vel - vel)
+    torch.testing.assert_close(stiffness * (target - pos) - damping * vel, expected, rtol=1e-4, atol=1e-3)
+    moved = targets(action, scene.action)[0] - scene.robot.joint_offset
+    torch.testing.assert_close(moved - target, scene.action)
 
 
 def test_joints_that_no_action_moves_keep_the_pose() -> None:

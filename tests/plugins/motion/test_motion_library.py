@@ -84,7 +84,7 @@ def test_angular_velocity_is_that_of_the_turn_in_world_axes():
 
 
 def test_body_velocities_are_those_of_the_moving_bodies(library):
-    motion, _ = library.gather(torch.arange(60))
+    motion = library.gather(torch.arange(60))
     moved = difference(motion.body_pos.flatten(1).double(), DT).unflatten(1, (-1, 3))
     error = (motion.body_lin_vel - moved)[2:-2].norm(dim=-1).max()
     assert motion.body_lin_vel.norm(dim=-1).max() > 0.1
@@ -100,7 +100,7 @@ def test_joints_are_matched_by_name_not_by_column():
     names = tuple(clip.joint_names[i] for i in order)
     shuffled = attrs.evolve(clip, joint_names=names, joint_pos=clip.joint_pos[:, order])
     library = MotionLibrary.build(G1(), [(1.0, shuffled)], DT)
-    assert np.array_equal(library.gather(torch.arange(40))[0].joint_pos.numpy(), clip.joint_pos)
+    assert np.array_equal(library.gather(torch.arange(40)).joint_pos.numpy(), clip.joint_pos)
 
 
 def test_a_missing_joint_is_named():
@@ -147,29 +147,29 @@ def test_clips_lie_one_after_the_other(library):
 @pytest.mark.parametrize("shape", [(7,), (4, 5), (0,), (0, 5)])
 def test_a_gather_equals_the_frames_themselves(library, shape):
     frames = torch.randint(library.num_frames, shape, generator=torch.Generator().manual_seed(1))
-    motion, contact = library.gather(frames)
-    whole, all_contact = library.gather(torch.arange(library.num_frames))
+    motion = library.gather(frames)
+    whole = library.gather(torch.arange(library.num_frames))
     for name in [*BASE, *DERIVED]:
         assert torch.equal(getattr(motion, name), getattr(whole, name)[frames]), name
-    assert torch.equal(contact, all_contact[frames])
+    assert torch.equal(motion.contact, whole.contact[frames])
 
 
 @pytest.mark.parametrize("name", DERIVED)
 def test_derived_quantities_equal_their_definition(library, name):
-    motion, _ = library.gather(torch.arange(0, 111, 10).view(3, 4))
+    motion = library.gather(torch.arange(0, 111, 10).view(3, 4))
     plain = Kinematics(**{base: getattr(motion, base) for base in BASE})
     torch.testing.assert_close(getattr(motion, name), getattr(plain, name), atol=2e-6, rtol=1e-5)
 
 
 def test_rows_of_a_gather_are_a_gather_of_rows(library):
     frames = torch.arange(20).view(4, 5)
-    motion, _ = library.gather(frames)
+    motion = library.gather(frames)
     ids = torch.tensor([3, 1])
     assert torch.equal(motion.rows(ids).body_pos_root, motion.body_pos_root[ids])
 
 
 def test_forgetting_what_was_derived_changes_nothing(library):
-    motion, _ = library.gather(torch.arange(5))
+    motion = library.gather(torch.arange(5))
     before = motion.body_rot_root, motion.projected_gravity
     motion.invalidate()
     torch.testing.assert_close(motion.body_rot_root, before[0])
@@ -178,14 +178,14 @@ def test_forgetting_what_was_derived_changes_nothing(library):
 
 def test_a_moved_library_holds_the_same_frames(library):
     frames = torch.tensor([1, 70])
-    here, there = library.gather(frames)[0], library.to("cpu").gather(frames)[0]
+    here, there = library.gather(frames), library.to("cpu").gather(frames)
     assert torch.equal(here.body_quat_wxyz, there.body_quat_wxyz)
     assert torch.equal(here.contact, there.contact)
 
 
 def test_all_tables_are_float32_and_finite(library):
-    motion, contact = library.gather(torch.arange(library.num_frames))
-    for value in [contact, *(getattr(motion, name) for name in BASE)]:
+    motion = library.gather(torch.arange(library.num_frames))
+    for value in [motion.contact, *(getattr(motion, name) for name in BASE)]:
         assert value.dtype == torch.float32
         assert value.isfinite().all()
 
@@ -242,8 +242,8 @@ def test_a_robot_standing_still_stands_on_both_feet():
         root_quat_wxyz=np.tile(np.array([1, 0, 0, 0], np.float32), (10, 1)),
         joint_pos=pose,
     )
-    motion, contact = MotionLibrary.build(G1(), [(1.0, still)], DT).gather(torch.arange(10))
-    assert contact.tolist() == [[1.0, 1.0]] * 10
+    motion = MotionLibrary.build(G1(), [(1.0, still)], DT).gather(torch.arange(10))
+    assert motion.contact.tolist() == [[1.0, 1.0]] * 10
     assert float(motion.body_lin_vel.abs().max()) < 1e-5
 
 

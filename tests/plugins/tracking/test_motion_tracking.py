@@ -126,7 +126,7 @@ def drifting(drift, steps, **params):
     start(command)
     errors = []
     for frame in range(1, steps + 1):
-        motion, _ = command.library.gather(torch.full((8,), frame))
+        motion = command.library.gather(torch.full((8,), frame))
         scene.robot.root_pos.copy_(motion.root_pos + drift)
         scene.robot.root_quat_wxyz.copy_(motion.root_quat_wxyz)
         step(command, scene)
