@@ -6,7 +6,7 @@ In order: `requires` before the model is compiled, `bind` once, `startup`, then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -97,6 +97,14 @@ class Progresses(Protocol):
 
     def set_progress(self, progress: float) -> None:
         """Take the share of the phase's frames done, in [0, 1)."""
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A phase that can follow some phases only; asked of its class, before a run begins."""
+
+    follows: Sequence[str | None]
+    """Component names of these phases; None is the start of a run."""
 
 
 @runtime_checkable

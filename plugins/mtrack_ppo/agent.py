@@ -146,6 +146,10 @@ class TeacherStudent:
         even, odd = self.columns[self.policy_group]
         return torch.as_tensor(self.adapt_module(rows[:, even], rows[:, odd], mirrored=mirrored))
 
+    def feature(self, actor: str, rows: Tensor, mirrored: bool = False) -> Tensor:
+        """Return what an actor is given beside the policy group: the teacher the truth, the student its estimate."""
+        return self.priv_feature(rows, mirrored) if actor == "teacher" else self.priv_pred(rows, mirrored)
+
     def mean_action(self, actor: str, rows: Tensor, feature: Tensor, mirrored: bool = False) -> Tensor:
         """Return the mean action of an actor that is given a feature, [n, A] float32."""
         even, odd = self.columns[self.policy_group]

@@ -8,34 +8,44 @@ from torch import Tensor
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import minibatches
 from mtrack_ppo.optimiser import descend
-from mtrack_ppo.ranks import num_ranks, sum_over_ranks
+from mtrack_ppo.ranks import moments, num_ranks, sum_over_ranks
+
+
+@torch.no_grad()
+def features(agent: TeacherStudent, rows: Tensor, mirrored: bool) -> Tensor:
+    """Return what there is to predict: the encoder's features of rows (and of their mirror images), [R, sides, F]."""
+    return agent.priv_feature(rows, mirrored).view(len(rows), 2 if mirrored else 1, -1)
 
 
 def train_estimator(
     agent: TeacherStudent,
     optimiser: torch.optim.Adam,
     rows: Tensor,
+    target: Tensor,
     places: Tensor,
     *,
     epochs: int,
     number: int,
-    mirrored: bool,
     max_grad_norm: float,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Descend MSE(priv_pred, encoder_priv(priv)) on the rows at `places`, and on their mirror images.
+    """Descend MSE(priv_pred, target) on the rows at `places`, and on their mirror images where the target has them.
 
-    The encoder does not learn from it, so its features are computed once. Returns the mean loss and the steps skipped.
+    The encoder does not learn from it: its `features` are computed once. Returns the mean loss and the steps skipped.
     """
-    sides = 2 if mirrored else 1
-    with torch.no_grad():
-        target = agent.priv_feature(rows, mirrored).view(len(rows), sides, -1)
+    sides = target.shape[1]
     total, skips = torch.zeros((), device=rows.device), torch.zeros((), device=rows.device)
     for index in minibatches(places, epochs, number, generator):
-        prediction = agent.priv_pred(rows.index_select(0, index), mirrored).view(len(index), sides, -1)
+        prediction = agent.priv_pred(rows.index_select(0, index), sides == 2).view(len(index), sides, -1)
         loss = (prediction - target.index_select(0, index)).float().square().mean()
         skipped = descend(loss, [optimiser], max_grad_norm)
         total = total + loss.detach().masked_fill(skipped.bool(), 0.0)
         skips = skips + skipped
     taken = (epochs * number - skips).clamp_min(1.0)
     return {"loss/estimator": sum_over_ranks(total) / (num_ranks() * taken), "skipped": skips}
+
+
+def explained_variance(loss: Tensor, target: Tensor, places: Tensor) -> Tensor:
+    """Return the share of the target's variance at `places` that a mean squared error leaves explained, a scalar."""
+    _, variance = moments(target.index_select(0, places).flatten(0, 1).float())
+    return 1.0 - loss / variance.mean().clamp_min(1e-8)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import attrs
 import torch
@@ -16,24 +15,8 @@ from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import Batch, Samples, flat, minibatches
 from mtrack_ppo.gae import advantages, bootstrap_values
 from mtrack_ppo.optimiser import descend
-from mtrack_ppo.ranks import num_ranks, sum_over_ranks
-
-
-class PpoSettings(Protocol):
-    """The parameters of a phase that learns with PPO."""
-
-    actor: str
-    gamma: float
-    lam: float
-    clip: float
-    epochs: int
-    minibatches: int
-    max_grad_norm: float
-    value_coef: float
-    mirror: bool
-    mirror_mean_coef: float
-    mirror_std_coef: float
-    clamp_reward_at_zero: bool
+from mtrack_ppo.ranks import moments, num_ranks, sum_over_ranks
+from mtrack_ppo.settings import PpoSettings
 
 
 @attrs.frozen(eq=False)
@@ -42,32 +25,33 @@ class Objective:
 
     settings: PpoSettings
     agent: TeacherStudent
+    actor: str
     entropy_coef: float
     reg_coef: float
-    """Of the pull of the teacher's features towards what the student can know."""
+    """Of the pull of the teacher's features towards what the student can know; the student has none."""
     old_std: Tensor
     """[A] standard deviations of the policy that acted."""
     action_mirror: Mirror | None
+    critic_alone: bool = False
 
     def __call__(self, samples: Samples) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and its figures, all scalars."""
         settings, agent, mirrored = self.settings, self.agent, self.settings.mirror
-        sides = 2 if mirrored else 1
-        if settings.actor == "teacher":
-            feature = agent.priv_feature(samples.rows, mirrored)
-        else:
-            feature = samples.priv_pred.flatten(0, 1)
-        means = agent.mean_action(settings.actor, samples.rows, feature, mirrored)
-        means = means.view(-1, sides, means.shape[-1])
-        mean, std = means[:, 0], agent.actor(settings.actor).std
-        ratio = (losses.log_prob(samples.action, mean, std) - samples.log_prob).exp()
-        policy = losses.clipped_surrogate(ratio, samples.advantage, settings.clip).mean()
+        sides, is_teacher = (2 if mirrored else 1), self.actor == "teacher"
         values = agent.raw_value(samples.rows, mirrored).view(-1, sides)
         value = (values - samples.target.unsqueeze(-1)).square().mean()
+        if self.critic_alone:
+            return settings.value_coef * value, {"loss/value": value.detach()}
+        feature = agent.priv_feature(samples.rows, mirrored) if is_teacher else samples.priv_pred.flatten(0, 1)
+        means = agent.mean_action(self.actor, samples.rows, feature, mirrored)
+        means = means.view(-1, sides, means.shape[-1])
+        mean, std = means[:, 0], agent.actor(self.actor).std
+        ratio = (losses.log_prob(samples.action, mean, std) - samples.log_prob).exp()
+        policy = losses.clipped_surrogate(ratio, samples.advantage, settings.clip).mean()
         entropy = losses.entropy(std)
         loss = policy + settings.value_coef * value - self.entropy_coef * entropy
         figures = {"loss/policy": policy, "loss/value": value, "policy/entropy": entropy}
-        if settings.actor == "teacher":
+        if is_teacher:
             reg = (feature.view_as(samples.priv_pred) - samples.priv_pred).float().square().mean()
             loss = loss + self.reg_coef * reg
             figures["loss/reg"] = reg
@@ -120,10 +104,7 @@ def prepare(
 
 def normalised_advantage(advantage: Tensor, places: Tensor) -> Tensor:
     """Return advantages [R] less their mean, over their deviation: those of the samples learned from, of all ranks."""
-    used = advantage[places]
-    number = sum_over_ranks(torch.full_like(used[:1], len(used)).sum())
-    mean = sum_over_ranks(used.sum()) / number
-    variance = sum_over_ranks((used - mean).square().sum()) / number
+    mean, variance = moments(advantage[places])
     return (advantage - mean) / (variance.sqrt() + 1e-8)
 
 
@@ -135,7 +116,7 @@ def optimise(
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Run all epochs of minibatches. Returns the means of the objective's figures over the steps that were taken."""
-    settings, actor = objective.settings, objective.agent.actor(objective.settings.actor)
+    settings, actor = objective.settings, objective.agent.actor(objective.actor)
     names: list[str] = []
     total, taken = torch.zeros((), device=batch.rows.device), torch.zeros((), device=batch.rows.device)
     steps = settings.epochs * settings.minibatches
@@ -151,3 +132,8 @@ def optimise(
     report["policy/std"] = actor.std.detach().mean()
     report["update/skipped"] = steps - taken
     return report
+
+
+def numbers(figures: Mapping[str, Tensor]) -> dict[str, float]:
+    """Bring scalars to the host, all at once."""
+    return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))

@@ -22,6 +22,13 @@ def sum_over_ranks(value: Tensor) -> Tensor:
     return value
 
 
+def moments(value: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance over the first dimension of values [n, ...] of all ranks, [...]."""
+    number = sum_over_ranks(value.new_tensor(len(value)))
+    mean = sum_over_ranks(value.sum(0)) / number
+    return mean, sum_over_ranks((value - mean).square().sum(0)) / number
+
+
 def average_gradients(parameters: Sequence[Tensor]) -> None:
     """Replace the gradients by their means over ranks, in one message."""
     if num_ranks() == 1:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+
+from mtrack_ppo.settings import PpoSettings
 
 
-class RateSettings(Protocol):
-    """The parameters of a phase with such a rate."""
-
-    kl_high: float
-    kl_low: float
-    kl_factor: float
-    lr_min: float
-    lr_max: float
+def next_rate(settings: PpoSettings, rate: float, figures: Mapping[str, float], progress: float) -> float:
+    """Return the rate of the next update, given what the last one reports; it stays where the policy did not learn."""
+    follows = settings.kl_adaptive and progress >= settings.kl_start and figures["update/skipped"] == 0.0
+    return adapted_rate(settings, rate, figures["policy/kl"]) if follows and "policy/kl" in figures else rate
 
 
-def adapted_rate(settings: RateSettings, rate: float, kl: float) -> float:
+def adapted_rate(settings: PpoSettings, rate: float, kl: float) -> float:
     """Return the next update's rate: lower after a divergence above `kl_high`, higher after one below `kl_low`."""
     if kl > settings.kl_high:
         return max(settings.lr_min, rate / settings.kl_factor)

@@ -10,6 +10,7 @@ from torch import Tensor
 from mtrack.exchange import Layout
 from mtrack.mirror import Mirror
 from mtrack.rollout import Rollout
+from mtrack.state import component_state, flatten, unflatten
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.train import Train
 
@@ -86,6 +87,13 @@ def make(agent: dict[str, object] | None = None, **settings: object) -> tuple[Te
     phase = Train(**({"epochs": 2, "minibatches": 4, "estimator_minibatches": 4, "autocast": "none"} | settings))
     phase.enter(made, layout(), None)
     return made, phase
+
+
+def saved(agent: TeacherStudent, phase: object) -> dict[str, dict[str, object]]:
+    """Return the states of both as a checkpoint would give them back."""
+    tensors: dict[str, Tensor] = {}
+    tree = flatten({"agent": component_state(agent), "phase": component_state(phase)}, tensors)
+    return unflatten(tree, {name: value.clone() for name, value in tensors.items()})
 
 
 def parameters(agent: TeacherStudent) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ppo_bandit import SMALL, Bandit, layout, make, parameters
+from ppo_bandit import SMALL, Bandit, layout, make, parameters, saved
 
 from mtrack.errors import MtrackError
 from mtrack.schedule import Schedule
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack.state import load_component_state
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.train import Train
 
@@ -38,16 +38,13 @@ def test_the_same_seed_gives_the_same_bytes():
 
 def test_resume_reproduces_an_uninterrupted_run():
     agent, phase, bandit = train(2)
-    tensors: dict[str, torch.Tensor] = {}
-    tree = flatten({"agent": component_state(agent), "phase": component_state(phase)}, tensors)
-    tensors = {name: value.clone() for name, value in tensors.items()}
+    state = saved(agent, phase)
     now, drawn = bandit.now.clone(), bandit.generator.get_state()
     phase.update(bandit.roll(phase), 0.6)
 
     resumed, again = make(autocast="bfloat16")
-    saved = unflatten(tree, tensors)
-    load_component_state(resumed, saved["agent"], "agent")
-    load_component_state(again, saved["phase"], "phase")
+    load_component_state(resumed, state["agent"], "agent")
+    load_component_state(again, state["phase"], "phase")
     generator = torch.Generator()
     generator.set_state(drawn)
     again.update(Bandit(generator, now).roll(again), 0.6)
