@@ -15,7 +15,7 @@ import attrs
 from filelock import FileLock, Timeout
 
 from mtrack.checkpoint import Checkpoint
-from mtrack.errors import MtrackError
+from mtrack.errors import CheckpointError, MtrackError
 from mtrack.learner import Learner
 from mtrack.lifecycle import HasProvenance
 from mtrack.reporting import Reporter
@@ -58,6 +58,8 @@ class Run:
         names, begin, inside = list(self.recipe.phases), self.begin, None
         previous, frames = (begin.trained_by if begin else None), 0
         if begin and self.resume:
+            if begin.phase not in names:
+                raise CheckpointError(f"{begin.path} was made in phase '{begin.phase}'; the recipe has {names}")
             names = names[names.index(begin.phase) + begin.ended :]
             frames = begin.frames
             if not begin.ended:
@@ -76,7 +78,7 @@ class Run:
                 return False
             self.reporter.phase_ended(name)
             begin = inside = None
-            previous, frames = stage.slot.use, learner.frames
+            previous, frames = stage.slot.entry.name, learner.frames
         return True
 
     def _record_sources(self, stage: Stage) -> None:

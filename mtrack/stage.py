@@ -14,7 +14,8 @@ from torch import Tensor
 from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint
-from mtrack.errors import ComponentError
+from mtrack.errors import CheckpointError, ComponentError
+from mtrack.exchange import Layout
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
 from mtrack.slots import PhaseSlot, Slot
@@ -65,7 +66,7 @@ class Stage:
             with explained(recipe.agent):
                 agent.build(assembly.layout)
         if begin:
-            load_component_state(agent, begin.part("agent"), "agent")
+            _load_agent(agent, begin, assembly.layout)
         with explained(slot):
             phase = slot.build()
             give_generators(phase, slot.path, recipe.seed, 0, device)
@@ -85,12 +86,13 @@ class Stage:
         folder = self.directory / "checkpoints"
         facts = {
             "phase": name,
-            "trained_by": self.slot.use,
+            "trained_by": self.slot.entry.name,
             "previous": self.previous,
             "iteration": learner.iteration,
             "frames": learner.frames,
             "frames_before": self.frames_before,
             "ended": learner.iteration >= learner.iterations,
+            "widths": _widths(self.assembly.layout),
         }
         parts = {
             "agent": component_state(self.agent),
@@ -115,6 +117,24 @@ class Stage:
             return None
         who = f"{culprit.kind} '{culprit.use}' ({culprit.entry.distribution} {culprit.entry.version})"
         return ComponentError(f"{who} at {culprit.path} raised {type(error).__name__}: {error}")
+
+
+def _widths(layout: Layout) -> dict[str, int]:
+    """Return what the shapes of an agent's networks follow from, besides its own parameters."""
+    groups = {f"observations.{group}": width for group, width in layout.observations.items()}
+    return {**groups, "action": layout.num_actions}
+
+
+def _load_agent(agent: Any, begin: Checkpoint, layout: Layout) -> None:
+    """Put the networks of a checkpoint into an agent. Raises CheckpointError saying what differs."""
+    try:
+        load_component_state(agent, begin.part("agent"), "agent")
+    except CheckpointError as error:
+        before, now = begin.manifest.get("widths", {}), _widths(layout)
+        differing = [name for name in before if before[name] != now.get(name, 0)]
+        reasons = [f"{name} had {before[name]} columns, here it has {now.get(name, 0)}" for name in differing]
+        reasons = reasons or [str(error), "the recipe's [agent] must be that of the run it is from"]
+        raise CheckpointError("\n  ".join([f"the agent of {begin.path} does not fit:", *reasons])) from error
 
 
 @attrs.define(eq=False)

@@ -65,6 +65,7 @@ def _carry_out(
     import torch
 
     from mtrack.checkpoint import newest
+    from mtrack.phase_order import check_order
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
     from mtrack.run import Run, locked
@@ -81,6 +82,7 @@ def _carry_out(
         if resume:
             facts |= _unchanged(directory, facts, allow_change)
         else:
+            check_order(recipe, checkpoint.trained_by if checkpoint else None)
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         device = "cpu" if recipe.device == "auto" else recipe.device
         _log.info("run directory: %s", directory)
