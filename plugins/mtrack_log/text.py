@@ -59,7 +59,7 @@ def plain_line(metrics: Metrics) -> str:
         "length": "episode/length",
         "completed": "episode/completed",
         **{f"reward {name.partition('/')[2]}": name for name in groups},
-        **{name.partition("/")[2]: name for name in values if name.startswith("tracking/")},
+        **{name.partition("/")[2]: name for name in values if name.startswith(("tracking/", "adapt/"))},
     }
     figures = [f"{label} {figure(name, values[name])}" for label, name in shown.items() if name in values]
     if values.get("rows/broken"):
