@@ -47,14 +47,17 @@ def assemble(
     rank: int = 0,
     device: str = "cpu",
     num_envs: int | None = None,
+    metrics: bool = False,
     report_broken: Callable[[Tensor], None] = lambda ids: None,
 ) -> Assembly:
     """Build the environment of a recipe as it is in one phase (`recipe.for_phase(phase)`); it has not started yet.
 
-    Raises RecipeError with every name that does not exist, ComponentError where a component breaks its contract.
+    The recipe's `metrics`, where they are wanted, are among its components. Raises RecipeError with every name that
+    does not exist, ComponentError where a component breaks its contract.
     """
     problems = Problems(recipe)
-    slots = {slot.path: slot for slot in recipe.slots(*_BINDING_ORDER)}
+    kinds = (*_BINDING_ORDER, "metric") if metrics else _BINDING_ORDER
+    slots = {slot.path: slot for slot in recipe.slots(*kinds)}
     components = {path: built(slot, recipe.seed, rank, device) for path, slot in slots.items()}
     parts = [(slots[path], component) for path, component in components.items()]
     robot, backend = (built(slot, recipe.seed, rank, device) for slot in (recipe.robot, recipe.backend))

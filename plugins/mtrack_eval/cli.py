@@ -1,0 +1,42 @@
+"""`mtrack eval`. Imports what is heavy only inside the command."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint is scored.")],
+    motions: Annotated[
+        Path | None, typer.Option(help="Score on these: motion files, a directory, or what can be imported.")
+    ] = None,
+    actor: Annotated[str, typer.Option(help="teacher or student; default: that of the newest checkpoint.")] = "",
+    rollouts: Annotated[int, typer.Option(min=1, help="Of each clip, each with its own draws.")] = 8,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: the recipe's.")] = None,
+    noise: Annotated[bool, typer.Option("--noise", help="Observations and starts as noisy as in training.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    figures: Annotated[bool, typer.Option(help="Draw figures into the run directory.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+) -> None:
+    """Score a run on every clip, beside a statue and a policy of zeros."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from mtrack_eval.evaluate import evaluate_run  # noqa: PLC0415
+    from mtrack_eval.report import as_json as to_json  # noqa: PLC0415
+    from mtrack_eval.report import show  # noqa: PLC0415
+    from mtrack_eval.subject import Wishes  # noqa: PLC0415
+
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    wishes = Wishes(
+        rollouts=rollouts, actor=actor, motions=motions, seed=seed, noise=noise, overrides=tuple(set_ or ())
+    )
+    evaluation = evaluate_run(run, wishes, figures)
+    if as_json:
+        typer.echo(json.dumps(to_json(evaluation), indent=1))
+    else:
+        show(evaluation, Console())

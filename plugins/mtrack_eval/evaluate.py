@@ -1,0 +1,87 @@
+"""`mtrack eval` from the run directory to its figures."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import attrs
+import torch
+
+from mtrack.registry import Registry
+from mtrack_eval.contract import HasUnit, Judges, TakesLengths
+from mtrack_eval.motions import motions_at
+from mtrack_eval.report import Evaluation
+from mtrack_eval.rollouts import Arena, Rollouts, prepare
+from mtrack_eval.subject import Subject, Wishes, open_run
+from mtrack_eval.summary import Summary, summarise, worst_first
+from mtrack_log.jsonl import read_jsonl
+
+ERRORS, LEARNING = "eval_errors.png", "learning_curves.png"
+_log = logging.getLogger("mtrack")
+
+
+def evaluate_run(run: Path, wishes: Wishes, with_figures: bool) -> Evaluation:
+    """Score a run, and draw figures into its directory. Raises MtrackError for what the user can mend."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    registry = Registry.scan()
+    with tempfile.TemporaryDirectory() as folder:
+        subject = open_run(run, wishes, registry)
+        if wishes.motions:
+            place = motions_at(wishes.motions, registry, subject.recipe.robot.use, Path(folder))
+            subject = open_run(run, attrs.evolve(wishes, motions=place), registry)
+        for complaint in subject.complaints:
+            _log.warning("%s", complaint)
+        arena = prepare(subject, wishes.rollouts)
+    policy, statue, zero_action = arena.policy(), arena.statue(), arena.zero_action()
+    evaluation = Evaluation(
+        run=str(run),
+        checkpoint=str(subject.checkpoint.path),
+        actor=subject.actor,
+        frames=subject.checkpoint.frames,
+        rollouts=wishes.rollouts,
+        conditions=subject.conditions(),
+        units=_units(arena),
+        policy=_summary(arena, policy),
+        baselines={"statue": _summary(arena, statue), "zero_action": _summary(arena, zero_action)},
+        distance=_distance(arena),
+    )
+    if with_figures:
+        _draw(subject, arena, evaluation, policy, statue)
+    return evaluation
+
+
+def _units(arena: Arena) -> dict[str, str]:
+    metrics = arena.scorer.metrics.items()
+    return {slot: metric.unit if isinstance(metric, HasUnit) else "" for slot, metric in metrics}
+
+
+def _summary(arena: Arena, rollouts: Rollouts) -> Summary:
+    whole = [slot for slot, m in arena.scorer.metrics.items() if isinstance(m, Judges | TakesLengths)]
+    return summarise(rollouts, arena.names, arena.lengths, whole)
+
+
+def _distance(arena: Arena) -> str:
+    """Return the slot that orders clips: the one of the pose alone where there is one."""
+    drawn = list(arena.scorer.drawn)
+    return "mpkpe_local" if "mpkpe_local" in drawn else next(iter(drawn), "")
+
+
+def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollouts, statue: Rollouts) -> None:
+    """Draw into the run directory what there is to draw; a place that cannot be written to is reported."""
+    from mtrack_eval.figures import draw_errors, draw_learning  # noqa: PLC0415  matplotlib is slow to import
+
+    places = {name: index for index, name in enumerate(arena.names)}
+    worst = [(places[c.clip], c.clip) for c in worst_first(evaluation.policy.clips, evaluation.distance)]
+    slots = [slot for slot in ("mpkpe_world", "mpkpe_local") if slot in policy.curves] or list(policy.curves)[:2]
+    try:
+        if slots:
+            draw_errors(subject.run / ERRORS, worst, policy, statue, slots, arena.env.scene.dt)
+            _log.info("errors over time: %s", subject.run / ERRORS)
+        metrics = subject.run / "metrics.jsonl"
+        if metrics.is_file() and draw_learning(subject.run / LEARNING, read_jsonl(metrics)):
+            _log.info("learning curves: %s", subject.run / LEARNING)
+    except OSError as error:
+        _log.warning("no figures: %s", error)

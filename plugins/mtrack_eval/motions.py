@@ -1,0 +1,38 @@
+"""The motions of `--motions`: motion files as they are, foreign ones imported first."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mtrack.errors import MotionError
+from mtrack.registry import Registry
+from mtrack_motion.file import read_clip
+from mtrack_motion.importing import Choices, import_motions
+from mtrack_motion.source import motion_files
+
+_log = logging.getLogger(__name__)
+
+
+def motions_at(path: Path, registry: Registry, robot: str, folder: Path) -> Path:
+    """Return where the motion files of a path are: there, or in `folder`, imported for a robot. Raises MotionError."""
+    if not path.exists():
+        raise MotionError(f"{path}: there is no such file; give motion files, a directory, or what can be imported")
+    try:
+        for file in motion_files(path):
+            read_clip(file)
+        return path
+    except MotionError as error:
+        flaw = error
+    try:
+        results = list(import_motions(registry, path, Choices(folder, robot=robot)))
+    except MotionError as error:
+        raise MotionError(f"{flaw}\n{error}") from None
+    problems = [result.problem for result in results if result.problem]
+    if problems:
+        raise MotionError("\n".join(problems))
+    for result in results:
+        _log.info("%s: %s", result.source, result.found)
+        for oddity in result.oddities:
+            _log.warning("odd: %s", oddity)
+    return folder

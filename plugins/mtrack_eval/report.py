@@ -1,0 +1,163 @@
+"""An evaluation as JSON and as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from mtrack_eval.summary import ClipFigures, Figures, Summary, worst_first
+
+_WORST_SHOWN = 20
+_PLAIN_WIDTH = 130  # where nothing tells how wide the output is
+_ROW_HEAD, _COLUMN = 44, 9  # characters a row of the clip table begins with, and those of each metric
+_ZERO = 1e-9  # what is smaller is rounding
+
+
+@attrs.frozen
+class Evaluation:
+    """Everything an evaluation has to say."""
+
+    run: str
+    checkpoint: str
+    actor: str
+    frames: int
+    """The run had trained for when the checkpoint was made."""
+    rollouts: int
+    """Of each clip."""
+    conditions: Mapping[str, Any]
+    """What was switched on."""
+    units: Mapping[str, str]
+    """By metric slot."""
+    policy: Summary
+    baselines: Mapping[str, Summary]
+    """By name: `statue`, `zero_action`."""
+    distance: str
+    """The metric slot clips are ordered by, after failures."""
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what `--json` prints; null is a figure there is none of."""
+    policy = evaluation.policy
+    failed = [{"clip": c.clip, "failed": c.failed} for c in _ordered(evaluation) if c.failed]
+    header = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units")
+    return {
+        **{name: getattr(evaluation, name) for name in header},
+        **_summary(policy, _ordered(evaluation)),
+        "failed_clips": failed,
+        "baselines": {name: _summary(summary, summary.clips) for name, summary in evaluation.baselines.items()},
+    }
+
+
+def show(evaluation: Evaluation, console: Console) -> None:
+    """Print header, clips (worst first) and averages."""
+    if not console.is_terminal:
+        console.width = max(console.width, _PLAIN_WIDTH)
+    for line in _header(evaluation):
+        console.print(line, highlight=False, markup=False)
+    console.print(_clip_table(evaluation, max(3, (console.width - _ROW_HEAD) // _COLUMN)))
+    console.print(_average_table(evaluation))
+    failed = [c for c in _ordered(evaluation) if c.failed]
+    names = ", ".join(f"{c.clip} ({c.failed:.0%})" for c in failed[:_WORST_SHOWN]) or "none"
+    console.print(f"clips with failures: {names}", highlight=False, markup=False)
+    if len(failed) > _WORST_SHOWN:
+        console.print(f"and {len(failed) - _WORST_SHOWN} more: --json lists them", highlight=False)
+
+
+def _summary(summary: Summary, clips: Sequence[ClipFigures]) -> dict[str, Any]:
+    averages = [field.name for field in attrs.fields(Summary) if field.name != "clips"]
+    rows = [
+        {"clip": c.clip, "frames": c.frames, "failed": c.failed, **_known(c.values), "spread": _known(c.spread)}
+        for c in clips
+    ]
+    return {**{name: _known(getattr(summary, name)) for name in averages}, "clips": rows}
+
+
+def _known(figures: Figures) -> dict[str, float | None]:
+    return {slot: value if math.isfinite(value) else None for slot, value in figures.items()}
+
+
+def _ordered(evaluation: Evaluation) -> list[ClipFigures]:
+    return worst_first(evaluation.policy.clips, evaluation.distance)
+
+
+def _header(evaluation: Evaluation) -> Iterable[str]:
+    on = evaluation.conditions
+    yield f"{evaluation.checkpoint}: {evaluation.actor}, {evaluation.frames:,} frames"
+    count = len(evaluation.policy.clips)
+    yield (
+        f"{count} clip{'s' if count != 1 else ''}, {evaluation.rollouts} rollouts each, from frame 0, "
+        f"deterministic policy, seed {on['seed']}"
+    )
+    drawn = [*on["randomizations"]]
+    if on["action_delay_substeps"]:
+        drawn.append(f"action delay up to {on['action_delay_substeps']} substeps")
+    yield "drawn for each rollout: " + (", ".join(drawn) or "nothing, rollouts of a clip are alike")
+    switches = {
+        "observation noise": on["observation_noise"],
+        "start noise": on["start_noise"] > 0,
+        f"pushes{' (' + ', '.join(on['pushes']) + ')' if on['pushes'] else ''}": bool(on["pushes"]),
+        "terminations": False,
+    }
+    yield "   ".join(f"{name}: {'on' if is_on else 'off'}" for name, is_on in switches.items())
+
+
+def _clip_table(evaluation: Evaluation, columns: int) -> Table:
+    """Return the worst clips, each with what the baselines reach on it, by the first few metrics."""
+    slots = list(evaluation.units)[:columns]
+    table = Table("clip", "", box=SIMPLE, title="Clips, worst first", title_justify="left", pad_edge=False)
+    table.add_column("frames", justify="right")
+    for slot in slots:
+        table.add_column(_title(slot, evaluation), justify="right")
+    others = {name: {c.clip: c for c in summary.clips} for name, summary in evaluation.baselines.items()}
+    ordered = _ordered(evaluation)
+    for clip in ordered[:_WORST_SHOWN]:
+        cells = [_cell(clip.values[slot], evaluation.units[slot]) for slot in slots]
+        table.add_row(clip.clip, evaluation.actor, str(clip.frames), *cells, style="bold red" if clip.failed else "")
+        for name, figures in others.items():
+            cells = [_cell(figures[clip.clip].values[slot], evaluation.units[slot]) for slot in slots]
+            table.add_row("", name, "", *cells, style="dim")
+    if len(ordered) > _WORST_SHOWN:
+        table.caption = f"and {len(ordered) - _WORST_SHOWN} more: --json has all"
+    return table
+
+
+def _average_table(evaluation: Evaluation) -> Table:
+    """Return every metric averaged, and what the baselines reach."""
+    title = "Averages (+-: standard deviation over rollouts; without failures: of rollouts that did not fail)"
+    table = Table("metric", "unit", box=SIMPLE, title=title, title_justify="left", pad_edge=False)
+    policy = evaluation.policy
+    columns: dict[str, Figures] = {
+        "by clip": policy.average,
+        "+-": policy.spread,
+        "by frame": policy.average_by_frame,
+        "without failures\nby clip": policy.average_without_failed,
+        "\nby frame": policy.average_by_frame_without_failed,
+        **{f"{name}\nby clip": summary.average for name, summary in evaluation.baselines.items()},
+    }
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for slot, unit in evaluation.units.items():
+        cells = [_cell(figures[slot], unit) for figures in columns.values()]
+        table.add_row(slot, "" if unit == "share" else unit, *cells)
+    return table
+
+
+def _title(slot: str, evaluation: Evaluation) -> str:
+    unit = evaluation.units[slot]
+    return f"{slot.replace('_', chr(10), 1)}\n{unit}" if unit not in ("", "share") else slot.replace("_", "\n", 1)
+
+
+def _cell(value: float, unit: str) -> str:
+    if not math.isfinite(value):
+        return "-"
+    if unit == "share":
+        return f"{value:.1%}".replace(".0%", "%")
+    if abs(value) < _ZERO:
+        return "0"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

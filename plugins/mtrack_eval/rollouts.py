@@ -1,0 +1,211 @@
+"""Rolls every clip out from its first frame: a policy in the simulation, or a statue without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from mtrack.assemble import assemble
+from mtrack.env import Env, RewardTerm
+from mtrack.errors import MtrackError
+from mtrack.learner import rollout_mode
+from mtrack.scene import Contacts, Kinematics, Scene
+from mtrack.schedule import Schedule
+from mtrack.state import load_component_state
+from mtrack.statistics import EpisodeStatistics
+from mtrack.structure import Recipe
+from mtrack.wiring import explained
+from mtrack_eval.contract import PlaysClips
+from mtrack_eval.scorer import Scorer
+from mtrack_eval.subject import Subject
+
+_MOST_ROWS = 2048  # more are rolled out in turns
+_NEVER = 2**31
+_AT_THE_END = 1.0 - 1e-6  # of a phase: delays and the like at their full size, so that any two checkpoints compare
+
+Policy = Callable[[TensorDict], Tensor]
+
+
+@attrs.frozen(eq=False)
+class Rollouts:
+    """What came of C clips with R rollouts each."""
+
+    values: dict[str, Tensor]
+    """[C, R] by metric slot; NaN where there is nothing to tell."""
+    failed: Tensor
+    """bool [C, R], by any judge."""
+    frames: Tensor
+    """[C, R] frames that counted: those before the first failure; all of a statue's."""
+    curves: dict[str, Tensor]
+    """[T, C, R] distances by metric slot, NaN after a failure or the end [mm]."""
+
+
+@attrs.define(eq=False)
+class Arena:
+    """The environment of an evaluation."""
+
+    env: Env
+    scorer: Scorer
+    command: PlaysClips
+    num_actions: int
+    rollouts: int
+    agent: Any
+    """Of the checkpoint."""
+    actor: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the clips."""
+        return tuple(self.command.library.names)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Frames of each clip that are scored: all but the first, int64 [C]."""
+        return self.command.library.length - 1
+
+    def policy(self) -> Rollouts:
+        """Roll the deterministic policy of the checkpoint out."""
+        return self._act(lambda observations: self.agent.policy(observations, self.actor))
+
+    def zero_action(self) -> Rollouts:
+        """Roll the policy out that always gives zeros."""
+        zeros = torch.zeros(self.env.scene.num_envs, self.num_actions, device=self.env.scene.device)
+        return self._act(lambda observations: zeros)
+
+    def statue(self) -> Rollouts:
+        """Score frame 0 of each clip, held as it is without any simulation, against the whole of the clip."""
+
+        def hold(lengths: Tensor) -> None:
+            scene = self.env.scene
+            still = _still(scene)
+            self.scorer.begin(still, lengths, goes_on=True)
+            for _ in range(int(lengths.max())):
+                self.env.command.advance()
+                still.reference = scene.reference
+                self.scorer(still)
+
+        return self._each(hold)
+
+    def _act(self, policy: Policy) -> Rollouts:
+        def act(lengths: Tensor) -> None:
+            self.scorer.begin(self.env.scene, lengths)
+            for _ in range(int(lengths.max())):
+                self.env.step(policy(self.env.observations))
+
+        return self._each(act)
+
+    def _each(self, play: Callable[[Tensor], None]) -> Rollouts:
+        """Play the clips, as many at once as there are rows for."""
+        at_once = self.env.scene.num_envs // self.rollouts
+        count, parts = len(self.names), []
+        with rollout_mode(self.env.scene.num_envs):
+            for first in range(0, count, at_once):
+                clips = torch.arange(first, first + at_once, device=self.env.scene.device).clamp_max(count - 1)
+                rows = clips.repeat_interleave(self.rollouts)
+                self.command.pin(rows)
+                self._start()
+                play(self.lengths[rows])
+                parts.append(_taken(self.scorer, self.rollouts, min(at_once, count - first)))
+                self.scorer.left = self.scorer.left[:0]
+        return _joined(parts)
+
+    def _start(self) -> None:
+        """Draw new environments and start every row, at the full size of what grows with progress."""
+        env = self.env
+        env.start()  # at progress 0
+        env.set_progress(_AT_THE_END)
+        env.max_episode_steps = 0  # one step that ends every episode: rows draw anew
+        env.step(torch.zeros(env.scene.num_envs, self.num_actions, device=env.scene.device))
+        env.max_episode_steps = _NEVER
+
+
+def prepare(subject: Subject, rollouts: int) -> Arena:
+    """Build environment and agent. Raises MtrackError where the command does not play clips."""
+    recipe, device = subject.recipe, "cpu" if subject.recipe.device == "auto" else subject.recipe.device
+    count = _count_clips(recipe)
+    if not count or not hasattr(recipe.command.cls, "pin"):
+        raise MtrackError(f"{recipe.command} plays no clips, so there is nothing to score clip by clip")
+    rows = max(1, min(count, _MOST_ROWS // rollouts)) * rollouts
+    assembly = assemble(recipe, subject.checkpoint.phase, device=device, num_envs=rows, metrics=True)
+    with explained(recipe.agent):
+        agent = recipe.agent.build()
+        agent.build(assembly.layout)
+    load_component_state(agent, subject.checkpoint.part("agent"), "agent")
+    scorer = Scorer({name: assembly.components[slot.path] for name, slot in recipe.metrics.items()})
+    env = attrs.evolve(
+        assembly.env,
+        rewards=[RewardTerm("rewards.evaluation", "evaluation", scorer, 0.0)],
+        group_scales={"evaluation": Schedule.constant(0.0)},
+        terminations=[],  # success is decided by the metrics
+        statistics=EpisodeStatistics(rows, ["evaluation"], ["evaluation"], ["broken"], device),
+    )
+    return Arena(
+        env, scorer, cast(PlaysClips, env.command), assembly.layout.num_actions, rollouts, agent, subject.actor
+    )
+
+
+def _count_clips(recipe: Recipe) -> int:
+    model = recipe.robot.build().model()
+    return sum(len(motion.build().clips(model)) for motion in recipe.motions.values())
+
+
+def _still(scene: Scene) -> Scene:
+    """Return a scene whose robot is the present reference, standing still; what only physics tells is NaN."""
+    pose = {field.name for field in attrs.fields(Kinematics)}
+    values: dict[str, Any] = {}
+    for field in attrs.fields(type(scene.robot)):
+        present = getattr(scene.robot, field.name)
+        if field.name in pose and isinstance(present, Tensor):
+            value = getattr(scene.reference, field.name).clone()
+            values[field.name] = torch.zeros_like(value) if field.name.endswith("_vel") else value
+        elif isinstance(present, Tensor):
+            values[field.name] = torch.full_like(present, torch.nan)
+    robot = attrs.evolve(scene.robot, known={}, **values)
+    action = torch.full_like(scene.action, torch.nan)
+    return attrs.evolve(scene, known={}, robot=robot, contacts=_standing(scene), action=action)
+
+
+def _standing(scene: Scene) -> Contacts:
+    """Return contacts in which those feet touch that stand in the present reference."""
+    touching = torch.zeros_like(scene.contacts.in_contact)
+    for foot, name in enumerate(scene.model.sets.get("feet", ())):
+        for column, sensor in enumerate(scene.contacts.names):
+            if sensor.partition(":")[0] == name:
+                touching[:, column] = scene.reference.contact[:, foot] > 0.5
+    return attrs.evolve(scene.contacts, known={}, in_contact=touching)
+
+
+def _taken(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:
+    """Return what a scorer has, of the first `clips` clips, on the CPU."""
+
+    def table(values: Tensor) -> Tensor:
+        return values.view(*values.shape[:-1], -1, rollouts)[..., :clips, :].cpu()
+
+    return Rollouts(
+        values={slot: table(metric.value()).double() for slot, metric in scorer.metrics.items()},
+        failed=table(scorer.failed),
+        frames=table(scorer.frames),
+        curves={slot: table(torch.stack(values)) for slot, values in scorer.curves.items()},
+    )
+
+
+def _joined(parts: list[Rollouts]) -> Rollouts:
+    """Return the rollouts of several turns as one."""
+    longest = max((len(curve) for part in parts for curve in part.curves.values()), default=0)
+
+    def padded(curve: Tensor) -> Tensor:
+        rest = curve.new_full((longest - len(curve), *curve.shape[1:]), torch.nan)
+        return torch.cat((curve, rest))
+
+    first = parts[0]
+    return Rollouts(
+        values={slot: torch.cat([part.values[slot] for part in parts]) for slot in first.values},
+        failed=torch.cat([part.failed for part in parts]),
+        frames=torch.cat([part.frames for part in parts]),
+        curves={slot: torch.cat([padded(part.curves[slot]) for part in parts], dim=1) for slot in first.curves},
+    )

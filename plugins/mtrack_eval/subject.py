@@ -1,0 +1,123 @@
+"""What is evaluated: the recipe of a run as it was in training, but quiet; its newest checkpoint; the actor to run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mtrack.checkpoint import Checkpoint, newest
+from mtrack.errors import CheckpointError, MtrackError, did_you_mean
+from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
+from mtrack.recipe import Layer, load_recipe
+from mtrack.registry import Registry
+from mtrack.slots import Slot
+from mtrack.structure import Recipe, check_recipe
+
+_DEFAULTS = "base/g1_tracking"  # its metrics are those of recipes that name none
+
+
+@attrs.frozen(kw_only=True)
+class Wishes:
+    """How to evaluate."""
+
+    rollouts: int = 8
+    """Of each clip."""
+    actor: str = ""
+    """Empty: that of the phase the checkpoint is of."""
+    motions: Path | None = None
+    """Motion files to use instead of the recipe's motions."""
+    seed: int | None = None
+    """Of the draws; None: the recipe's."""
+    noise: bool = False
+    """Whether observations and start states are as noisy as in training."""
+    overrides: tuple[str, ...] = ()
+    """`key=value` over everything."""
+
+
+@attrs.frozen(eq=False)
+class Subject:
+    """A run opened for evaluation."""
+
+    run: Path
+    recipe: Recipe
+    """As in the checkpoint's phase, and as it will be rolled out."""
+    checkpoint: Checkpoint
+    actor: str
+    complaints: tuple[str, ...]
+    """What is wrong with newer checkpoints, if anything."""
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what is switched on in the rollouts, JSON-able."""
+        recipe = self.recipe
+        noisy = [slot.path for slot in recipe.slots("observation") if slot.noise > 0]
+        drawn = {name: _acts_later(slot) for name, slot in recipe.randomizations.items()}
+        return {
+            "randomizations": [name for name, later in drawn.items() if not later],
+            "pushes": [name for name, later in drawn.items() if later],
+            "action_delay_substeps": recipe.action.params.get("max_delay", 0),
+            "observation_noise": bool(noisy),
+            "start_noise": recipe.command.params.get("start_noise", 0.0),
+            "terminations": [],
+            "seed": recipe.seed,
+        }
+
+
+def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
+    """Return a run as it will be evaluated. Raises CheckpointError, MtrackError, RecipeError."""
+    file = run / "recipe.toml"
+    if not file.is_file():
+        raise CheckpointError(f"{run} is no run directory: it has no recipe.toml; 'mtrack run' makes one in runs/")
+    checkpoint, complaints = newest(run)
+    source = load_recipe(file)
+    whole = check_recipe(source, registry)
+    if checkpoint.phase not in whole.phases:
+        raise CheckpointError(f"{checkpoint.path} is of a phase '{checkpoint.phase}', which {file} does not have")
+    recipe = whole.for_phase(checkpoint.phase)
+    told = load_recipe(file, wishes.overrides).layers[len(source.layers) :]
+    quiet = Layer("mtrack eval", _changes(recipe, wishes), Path(os.getcwd()))  # noqa: PTH109  as recipes do
+    quieted = check_recipe(recipe.source.with_layers([quiet, *told]), registry)
+    return Subject(run, quieted, checkpoint, _actor(whole, checkpoint, wishes.actor, registry), tuple(complaints))
+
+
+def _changes(recipe: Recipe, wishes: Wishes) -> dict[str, Any]:
+    """Return what an evaluation changes in a recipe, as a table."""
+    late = [name for name, slot in recipe.randomizations.items() if _acts_later(slot)]
+    changes: dict[str, Any] = {"randomizations": {name: {"enabled": False} for name in late}}
+    if not wishes.noise:
+        changes["observations"] = {
+            group: {name: {"noise": 0.0} for name in terms} for group, terms in recipe.observations.items()
+        }
+        if "start_noise" in recipe.command.params:
+            changes["command"] = {"start_noise": 0.0}
+    if wishes.seed is not None:
+        changes["seed"] = wishes.seed
+    if wishes.motions:
+        others = {name: {"enabled": False} for name in recipe.motions}
+        changes["motions"] = others | {"given": {"use": "motion_files", "path": str(wishes.motions.absolute())}}
+    if not recipe.metrics:
+        changes["metrics"] = load_recipe(_DEFAULTS).data["metrics"]
+    return changes
+
+
+def _acts_later(slot: Slot) -> bool:
+    """Return whether a randomization acts within an episode, such as a push, not only before it."""
+    return issubclass(slot.cls, BeforeStep | BeforeSubstep | AfterSubstep)
+
+
+def _actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Registry) -> str:
+    """Return the actor to run. Raises MtrackError where the run has not trained the one that is wanted."""
+    names = list(recipe.phases)
+    trained = [recipe.phases[name].build().actor for name in names[: names.index(checkpoint.phase) + 1]]
+    previous = checkpoint.manifest.get("previous")
+    if previous:  # in this run or in the one it began with
+        trained.insert(0, getattr(registry.load(registry.find("phase", previous)), "actor", ""))
+    if not wanted:
+        return str(trained[-1])
+    if wanted not in trained:
+        known = sorted({str(actor) for actor in trained if actor})
+        remedy = did_you_mean(wanted, known) or f"trained so far: {', '.join(known)}"
+        raise MtrackError(f"actor '{wanted}' has not been trained in {checkpoint.path}; {remedy}")
+    return wanted

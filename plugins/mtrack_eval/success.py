@@ -1,0 +1,104 @@
+"""Whether the robot stays with its reference to the end, by the field's two criteria, and how far it comes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mtrack.fields import component, param, positive, scratch
+from mtrack.math import rotation_angle
+from mtrack.scene import Scene
+
+
+@component
+class SuccessBody:
+    """Share of rollouts in which the mean distance of bodies, in world axes, never exceeds a limit."""
+
+    unit: ClassVar[str] = "share"
+    limit: float = param(default=0.5, validator=positive)
+    """Largest mean distance [m]."""
+    bodies: tuple[str, ...] = param(default=("keypoints",))
+    """Bodies: names or sets."""
+    failed: Tensor = scratch()
+    indices: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the bodies. Raises NameProblem."""
+        self.indices = scene.model.bodies(self.bodies).to(scene.device)
+
+    def begin(self, scene: Scene) -> None:
+        """Forget everything: a new rollout begins."""
+        self.failed = torch.zeros(scene.num_envs, dtype=torch.bool, device=scene.device)
+
+    def add(self, scene: Scene, active: Tensor) -> None:
+        """Take in one step of the rows still running, bool [N]."""
+        apart = (scene.robot.body_pos - scene.reference.body_pos).index_select(1, self.indices)
+        self.failed |= active & ~(apart.norm(dim=-1).mean(-1) <= self.limit)  # NaN fails too
+
+    def value(self) -> Tensor:
+        """Return 1 where it did not fail, else 0, [N]."""
+        return (~self.failed).float()
+
+
+@component
+class SuccessHeight:
+    """Share of rollouts in which heights of bodies and the root's orientation never leave their limits."""
+
+    unit: ClassVar[str] = "share"
+    limit: float = param(default=0.25, validator=positive)
+    """Largest difference of a body's height [m]."""
+    angle: float = param(default=1.0, validator=positive)
+    """Largest angle between the orientations of the roots [rad]."""
+    bodies: tuple[str, ...] = param(default=("height_checked",))
+    """Bodies: names or sets."""
+    failed: Tensor = scratch()
+    indices: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the bodies. Raises NameProblem."""
+        self.indices = scene.model.bodies(self.bodies).to(scene.device)
+
+    def begin(self, scene: Scene) -> None:
+        """Forget everything: a new rollout begins."""
+        self.failed = torch.zeros(scene.num_envs, dtype=torch.bool, device=scene.device)
+
+    def add(self, scene: Scene, active: Tensor) -> None:
+        """Take in one step of the rows still running, bool [N]."""
+        robot, reference = scene.robot, scene.reference
+        heights = (robot.body_pos - reference.body_pos)[..., 2].index_select(1, self.indices)
+        within = (heights.abs() <= self.limit).all(-1)
+        within &= rotation_angle(robot.root_rot, reference.root_rot) <= self.angle
+        self.failed |= active & ~within
+
+    def value(self) -> Tensor:
+        """Return 1 where it did not fail, else 0, [N]."""
+        return (~self.failed).float()
+
+
+@component
+class Progress:
+    """Share of a clip's frames before the first failure, by any criterion of success."""
+
+    unit: ClassVar[str] = "share"
+    lengths: Tensor = scratch()
+    """[N] frames there are."""
+    before: Tensor = scratch()
+    """[N] frames until now."""
+
+    def set_lengths(self, lengths: Tensor) -> None:
+        """Take the number of frames of each row, [N]."""
+        self.lengths = lengths
+
+    def begin(self, scene: Scene) -> None:
+        """Forget everything: a new rollout begins."""
+        self.before = torch.zeros(scene.num_envs, device=scene.device)
+
+    def add(self, scene: Scene, active: Tensor) -> None:
+        """Take in one step of the rows still running, bool [N]."""
+        self.before += active
+
+    def value(self) -> Tensor:
+        """Return the share, [N], in [0, 1]."""
+        return self.before / self.lengths

@@ -1,0 +1,207 @@
+"""`mtrack eval` on a run directory with an untrained agent and short clips."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import attrs
+import pytest
+import torch
+from support.clips import swaying_clip
+from support.tasks import recipe
+
+from mtrack import checkpoint
+from mtrack.assemble import assemble
+from mtrack.cli import main
+from mtrack.exchange import StartState
+from mtrack.registry import Registry
+from mtrack.state import component_state
+from mtrack_eval.rollouts import prepare
+from mtrack_eval.subject import Wishes, open_run
+from mtrack_motion.file import write_clip
+
+METRICS = [
+    "success_body", "success_height", "progress", "mpkpe_world", "mpkpe_root", "mpkpe_local", "mpkpe_yaw",
+    "joint_error", "joint_vel_error", "velocity_error", "acceleration_error", "velocity_error_per_frame",
+    "acceleration_error_per_frame", "root_height_error", "root_rot_error", "foot_contact", "action_rate", "torque_use",
+    "energy",
+]  # fmt: skip
+PHYSICAL = {"action_rate", "torque_use", "energy"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return a run directory of two clips: 12 and 20 frames at 50 frames a second."""
+    directory = tmp_path_factory.mktemp("run")
+    (directory / "clips").mkdir()
+    for frames in (12, 20):
+        write_clip(directory / "clips" / f"sway{frames}.npz", swaying_clip(frames=frames, name=f"sway{frames}"))
+    clips = ("motions.builtin.use='motion_files'", f"motions.builtin.path='{directory / 'clips'}'")
+    made = recipe("g1_tracking_quick", "num_envs=2", "randomizations.motor_gains.enabled=true", *clips)
+    (directory / "recipe.toml").write_text(made.resolved_toml())
+    agent = made.agent.build()
+    agent.build(assemble(made, "train").layout)
+    facts = {"phase": "train", "trained_by": "train", "previous": None, "iteration": 1, "frames": 640}
+    facts |= {"frames_before": 0, "ended": False}
+    checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def same_number_of_threads():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def evaluate(*arguments, code=0):
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", *map(str, arguments)])
+    assert (ended.value.code or 0) == code
+
+
+def test_json_has_every_metric_of_every_clip_and_of_the_baselines(run, capsys):
+    evaluate(run, "--rollouts", 2, "--json", "--no-figures")
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["units"]) == METRICS
+    assert list(told["average"]) == METRICS
+    assert {clip["clip"]: clip["frames"] for clip in told["clips"]} == {"sway12": 11, "sway20": 19}
+    assert all(set(METRICS) < clip.keys() for clip in told["clips"])
+    assert set(told["baselines"]) == {"statue", "zero_action"}
+    assert all(value is not None for value in told["average"].values())
+    statue = told["baselines"]["statue"]["average"]
+    assert {name for name, value in statue.items() if value is None} == PHYSICAL
+    assert told["actor"] == "teacher"
+    assert told["conditions"]["randomizations"] == ["motor_gains"]
+    assert told["conditions"]["observation_noise"] is False
+    assert told["failed_clips"] == [], "half a second is too short to fall"
+
+
+def test_rollouts_differ_in_their_draws_and_a_seed_repeats_them(run, capsys):
+    def spread(seed):
+        evaluate(run, "--rollouts", 2, "--seed", seed, "--json", "--no-figures")
+        told = json.loads(capsys.readouterr().out)
+        return told["spread"]["mpkpe_local"], told["average"]
+
+    first, again, other = spread(1), spread(1), spread(2)
+    assert first[0] > 1e-4
+    assert first == again
+    assert first[1] != other[1]
+
+
+def test_tables_say_what_is_on_and_show_the_baselines_and_figures_are_drawn(run, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "130")
+    line = {"phase": "train", "iteration": 1, "iterations": 2, "frames": 320, "values": {"episode/length": 3.0}}
+    (run / "metrics.jsonl").write_text(json.dumps(line | {"timings": {"frames_per_s": 1.0, "eta_s": 1.0}}) + "\n")
+    evaluate(run, "--rollouts", 1)
+    text = capsys.readouterr().out
+    assert "drawn for each rollout: motor_gains" in text
+    assert "observation noise: off   start noise: off   pushes: off   terminations: off" in text
+    assert text.count("statue") == text.count("zero_action") == 3, "for both clips and in the averages"
+    for name in ("eval_errors.png", "learning_curves.png"):
+        assert (run / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_noise_and_overrides_are_told(run):
+    subject = open_run(run, Wishes(noise=True, overrides=("randomizations.push.use='push'",)), Registry.scan())
+    on = subject.conditions()
+    assert (on["observation_noise"], on["start_noise"], on["pushes"]) == (True, 0.3, ["push"])
+
+
+def test_a_statue_is_frame_0_held_against_the_whole_clip(run):
+    arena = prepare(open_run(run, Wishes(), Registry.scan()), rollouts=1)
+    library = arena.command.library
+    poses = library.gather(torch.arange(12, 32))
+    joints = (poses.joint_pos[1:] - poses.joint_pos[0]).abs().mean()
+    statue = arena.statue()
+    assert arena.names == ("sway12", "sway20")
+    assert float(statue.values["joint_error"][1, 0]) == pytest.approx(float(joints), rel=1e-4)
+    assert statue.frames.tolist() == [[11.0], [19.0]]
+
+
+class Puppet:
+    """A backend whose robot is carried to where its reference will be when the step is over."""
+
+    def __init__(self, backend, command):
+        self.backend, self.command = backend, command
+
+    def __getattr__(self, name):
+        return getattr(self.backend, name)
+
+    def step(self, target, last):
+        self.backend.step(target, last)
+        if last:
+            library, command = self.command.library, self.command
+            frames = library.start[command.clip] + (command.frame + 1).minimum(library.length[command.clip] - 1)
+            there = library.gather(frames)
+            state = {field.name: getattr(there, field.name) for field in attrs.fields(StartState)}
+            everything = torch.arange(len(frames))
+            self.backend.set_state(everything, StartState(**state))
+            self.backend.forward(everything, there.joint_pos)
+
+
+def test_state_and_reference_are_compared_at_equal_times(run):
+    arena = prepare(open_run(run, Wishes(), Registry.scan()), rollouts=2)
+    arena.env = attrs.evolve(arena.env, backend=Puppet(arena.env.backend, arena.command))
+    perfect = arena.policy()
+    assert float(perfect.values["mpkpe_world"].max()) < 0.01, "mm"
+    assert float(perfect.values["joint_vel_error"].max()) < 1e-4
+    assert perfect.frames.tolist() == [[11.0, 11.0], [19.0, 19.0]]
+    assert perfect.values["success_body"].tolist() == perfect.values["progress"].tolist() == [[1.0, 1.0]] * 2
+
+
+def test_clips_that_do_not_fit_at_once_are_played_in_turns(run, monkeypatch):
+    monkeypatch.setattr("mtrack_eval.rollouts._MOST_ROWS", 1)
+    arena = prepare(open_run(run, Wishes(), Registry.scan()), rollouts=1)
+    assert arena.env.scene.num_envs == 1
+    statue = arena.statue()
+    assert statue.frames.tolist() == [[11.0], [19.0]]
+    assert statue.curves["mpkpe_local"].shape == (19, 2, 1)
+
+
+def test_given_motions_replace_those_of_the_recipe_foreign_ones_too(run, tmp_path, capsys):
+    clip = swaying_clip(frames=12, fps=30.0, name="other")
+    rows = zip(clip.root_pos, clip.root_quat_wxyz[:, [1, 2, 3, 0]], clip.joint_pos, strict=True)
+    (tmp_path / "other.csv").write_text(
+        "".join(",".join(f"{float(value):.9g}" for part in row for value in part) + "\n" for row in rows)
+    )
+    evaluate(run, "--motions", tmp_path / "other.csv", "--rollouts", 1, "--json", "--no-figures")
+    assert [clip["clip"] for clip in json.loads(capsys.readouterr().out)["clips"]] == ["other"]
+
+
+def test_what_is_no_run_is_said_and_exits_2(tmp_path, capsys):
+    evaluate(tmp_path, code=2)
+    assert "is no run directory: it has no recipe.toml" in capsys.readouterr().err
+
+
+def test_a_run_without_a_checkpoint_is_said_and_exits_2(run, tmp_path, capsys):
+    shutil.copy(run / "recipe.toml", tmp_path)
+    evaluate(tmp_path, code=2)
+    assert "no usable checkpoint" in capsys.readouterr().err
+
+
+def test_an_actor_that_was_not_trained_is_said_and_exits_2(run, capsys):
+    evaluate(run, "--actor", "student", code=2)
+    assert "actor 'student' has not been trained" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, "nothing of the kind"])
+def test_motions_nobody_knows_are_said_and_exit_2(run, tmp_path, capsys, content):
+    path = tmp_path / "dance.txt"
+    if content:
+        path.write_text(content)
+    evaluate(run, "--motions", path, code=2)
+    told = capsys.readouterr().err
+    assert str(path) in told
+    assert ("no importer recognises it" if content else "there is no such file") in told
+
+
+def test_a_task_without_clips_cannot_be_evaluated(run, tmp_path, capsys):
+    toy = recipe("toy", "num_envs=2")
+    (tmp_path / "recipe.toml").write_text(toy.resolved_toml())
+    facts = json.loads((run / "checkpoints" / "train-0000001" / "manifest.json").read_text())
+    del facts["files"], facts["format"]
+    checkpoint.save(tmp_path / "checkpoints", "one", facts, {"agent": {}})
+    evaluate(tmp_path, code=2)
+    assert "plays no clips" in capsys.readouterr().err

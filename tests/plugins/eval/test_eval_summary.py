@@ -1,0 +1,59 @@
+"""Averages by clip and by frame, with and without failures; worst first."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mtrack_eval.rollouts import Rollouts
+from mtrack_eval.summary import summarise, worst_first
+
+NAN = math.nan
+
+
+@pytest.fixture
+def summary():
+    """Two clips of 100 and 300 frames, two rollouts each; the second's second failed after 60 frames, at once blind."""
+    rollouts = Rollouts(
+        values={
+            "success": torch.tensor([[1.0, 1.0], [1.0, 0.0]]),
+            "error": torch.tensor([[10.0, 20.0], [40.0, 100.0]]),
+            "effort": torch.tensor([[NAN, NAN], [NAN, NAN]]),
+        },
+        failed=torch.tensor([[False, False], [False, True]]),
+        frames=torch.tensor([[100.0, 100.0], [300.0, 60.0]]),
+        curves={},
+    )
+    return summarise(rollouts, ["short", "long"], torch.tensor([100, 300]), whole=["success"])
+
+
+def test_clips_count_alike_by_clip_and_as_long_as_they_are_by_frame(summary):
+    assert summary.average["error"] == pytest.approx((15.0 + 70.0) / 2)
+    frames = 100 + 100 + 300 + 60
+    assert summary.average_by_frame["error"] == pytest.approx((1000 + 2000 + 12000 + 6000) / frames)
+    assert summary.average["success"] == 0.75
+    assert summary.average_by_frame["success"] == pytest.approx(500 / 800), "with the clip's length, not until failure"
+
+
+def test_failed_rollouts_can_be_left_out(summary):
+    assert summary.average_without_failed["error"] == pytest.approx((15.0 + 40.0) / 2)
+    assert summary.average_by_frame_without_failed["error"] == pytest.approx((1000 + 2000 + 12000) / 500)
+    assert summary.average_without_failed["success"] == 1.0
+
+
+def test_spread_is_the_deviation_of_the_average_between_rollouts(summary):
+    assert summary.spread["error"] == pytest.approx((60.0 - 25.0) / math.sqrt(2.0))
+    assert summary.clips[0].spread["error"] == pytest.approx(10.0 / math.sqrt(2.0))
+
+
+def test_what_nobody_knows_stays_unknown(summary):
+    assert math.isnan(summary.average["effort"])
+    assert math.isnan(summary.average_by_frame["effort"])
+
+
+def test_clips_that_fail_come_first_and_then_those_far_off(summary):
+    short, long = summary.clips
+    other = type(short)("other", 100, 0.0, {"error": 16.0}, {})
+    assert [clip.clip for clip in worst_first([short, other, long], "error")] == ["long", "other", "short"]
