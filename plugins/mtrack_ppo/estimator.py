@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import minibatches
 from mtrack_ppo.optimiser import descend
-from mtrack_ppo.ranks import moments, num_ranks, sum_over_ranks
+from mtrack_ppo.ranks import moments
 
 
 @torch.no_grad()

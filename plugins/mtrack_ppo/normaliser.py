@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mtrack.mirror import Mirror
-from mtrack_ppo.ranks import sum_over_ranks
+from mtrack.ranks import sum_over_ranks
 
 _STILL = 1e-4  # a column that hardly ever moved is only centred: its first movement is no outlier
 _CHUNK = 128  # samples whose squares are summed at once: they stay in the cache

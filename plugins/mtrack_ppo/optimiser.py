@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mtrack_ppo.ranks import average_gradients, sum_over_ranks
+from mtrack.ranks import sum_over_ranks
+from mtrack_ppo.ranks import average_gradients
 
 
 def make_adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from mtrack.mirror import Mirror
+from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
 from mtrack_ppo import losses
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import Batch, Samples, flat, minibatches
 from mtrack_ppo.gae import advantages, bootstrap_values
 from mtrack_ppo.optimiser import descend
-from mtrack_ppo.ranks import moments, num_ranks, sum_over_ranks
+from mtrack_ppo.ranks import moments
 from mtrack_ppo.settings import PpoSettings
 
 
@@ -98,7 +99,7 @@ def prepare(
     )
     sides = 2 if settings.mirror else 1
     priv_pred = agent.priv_pred(rows, settings.mirror).view(len(rows), sides, -1)
-    report = {"value/explained_variance": known, "reward/clamped_fraction": clamped}
+    report = {"value/explained_variance": known, "update/clamped_rewards": clamped}
     return Batch(rows, figures, priv_pred), report
 
 

@@ -1,25 +1,13 @@
-"""The only places where processes that train together talk: sums and means over ranks."""
+"""Means and gradients over the processes that train together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
-
-def num_ranks() -> int:
-    """Return how many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def sum_over_ranks(value: Tensor) -> Tensor:
-    """Return the sum of every rank's value; the value itself where there is one rank."""
-    if num_ranks() > 1:
-        value = value.clone()
-        dist.all_reduce(value)
-    return value
+from mtrack.ranks import num_ranks, sum_over_ranks
 
 
 def moments(value: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,10 +10,13 @@ from ppo_bandit import Bandit, layout, make, parameters, saved
 from tensordict import TensorDict
 
 from mtrack.errors import MtrackError
+from mtrack.fields import params_of
 from mtrack.state import load_component_state
+from mtrack_dev.describe import help_of
 from mtrack_ppo.adapt import Adapt
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.finetune import Finetune
+from mtrack_ppo.train import Train
 
 NETWORKS = {"encoder_priv", "adapt_module", "actor_teacher", "actor_student", "critic", "normalisers"}
 
@@ -211,3 +214,9 @@ def test_a_phase_that_sees_other_widths_than_the_agent_is_refused():
     wider = layout(observations={**layout().observations, "priv": 9})
     with pytest.raises(MtrackError, match="9 columns in observation group 'priv', the agent was built for 4"):
         Adapt().enter(agent, wider, "train")
+
+
+@pytest.mark.parametrize("kind", [Train, Adapt, Finetune])
+def test_every_parameter_is_explained_those_of_the_base_too(kind: type):
+    texts = help_of(kind)
+    assert [name for name in params_of(kind) if not texts.get(name)] == []

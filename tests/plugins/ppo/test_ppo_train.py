@@ -147,7 +147,7 @@ def test_negative_rewards_are_clamped_and_reported():
         rollout = Bandit().roll(phase)
         rollout.data["next", "reward"][:] = -1.0
         figures = phase.update(rollout, 0.0)
-        assert figures["reward/clamped_fraction"] == 1.0
+        assert figures["update/clamped_rewards"] == 1.0
         returns.append(figures["loss/value"])
     assert returns[0] < 0.5 * returns[1]
 
