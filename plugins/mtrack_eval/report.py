@@ -89,9 +89,8 @@ def _ordered(evaluation: Evaluation) -> list[ClipFigures]:
 def _header(evaluation: Evaluation) -> Iterable[str]:
     on = evaluation.conditions
     yield f"{evaluation.checkpoint}: {evaluation.actor}, {evaluation.frames:,} frames"
-    count = len(evaluation.policy.clips)
     yield (
-        f"{count} clip{'s' if count != 1 else ''}, {evaluation.rollouts} rollouts each, from frame 0, "
+        f"clips: {len(evaluation.policy.clips)}   rollouts of each: {evaluation.rollouts}, from frame 0, "
         f"deterministic policy, seed {on['seed']}"
     )
     drawn = [*on["randomizations"]]
@@ -104,6 +103,7 @@ def _header(evaluation: Evaluation) -> Iterable[str]:
         f"pushes{' (' + ', '.join(on['pushes']) + ')' if on['pushes'] else ''}": bool(on["pushes"]),
         "terminations": False,
     }
+    yield "errors: means over the frames before the first failure by any criterion of success; a statue's over all"
     yield "   ".join(f"{name}: {'on' if is_on else 'off'}" for name, is_on in switches.items())
 
 

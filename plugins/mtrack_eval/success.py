@@ -13,20 +13,11 @@ from mtrack.scene import Scene
 
 
 @component
-class SuccessBody:
-    """Share of rollouts in which the mean distance of bodies, in world axes, never exceeds a limit."""
+class Criterion:
+    """Success as long as no frame leaves the limits; a metric gives `holds`."""
 
     unit: ClassVar[str] = "share"
-    limit: float = param(default=0.5, validator=positive)
-    """Largest mean distance [m]."""
-    bodies: tuple[str, ...] = param(default=("keypoints",))
-    """Bodies: names or sets."""
     failed: Tensor = scratch()
-    indices: Tensor = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
-        self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
     def begin(self, scene: Scene) -> None:
         """Forget everything: a new rollout begins."""
@@ -34,8 +25,11 @@ class SuccessBody:
 
     def add(self, scene: Scene, active: Tensor) -> None:
         """Take in one step of the rows still running, bool [N]."""
-        apart = (scene.robot.body_pos - scene.reference.body_pos).index_select(1, self.indices)
-        self.failed |= active & ~(apart.norm(dim=-1).mean(-1) <= self.limit)  # NaN fails too
+        self.failed |= active & ~self.holds(scene)
+
+    def holds(self, scene: Scene) -> Tensor:
+        """Return whether the present frame is within the limits, bool [N]; not so where it is not finite."""
+        raise NotImplementedError
 
     def value(self) -> Tensor:
         """Return 1 where it did not fail, else 0, [N]."""
@@ -43,38 +37,47 @@ class SuccessBody:
 
 
 @component
-class SuccessHeight:
-    """Share of rollouts in which heights of bodies and the root's orientation never leave their limits."""
+class SuccessBody(Criterion):
+    """Share of rollouts in which the mean distance of bodies, in world axes, never exceeds a limit."""
 
-    unit: ClassVar[str] = "share"
-    limit: float = param(default=0.25, validator=positive)
-    """Largest difference of a body's height [m]."""
-    angle: float = param(default=1.0, validator=positive)
-    """Largest angle between the orientations of the roots [rad]."""
-    bodies: tuple[str, ...] = param(default=("height_checked",))
+    limit: float = param(default=0.5, validator=positive)
+    """Largest mean distance [m]."""
+    bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies: names or sets."""
-    failed: Tensor = scratch()
     indices: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Find the bodies. Raises NameProblem."""
         self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
-    def begin(self, scene: Scene) -> None:
-        """Forget everything: a new rollout begins."""
-        self.failed = torch.zeros(scene.num_envs, dtype=torch.bool, device=scene.device)
+    def holds(self, scene: Scene) -> Tensor:
+        """Return bool [N]."""
+        apart = (scene.robot.body_pos - scene.reference.body_pos).index_select(1, self.indices)
+        return torch.le(apart.norm(dim=-1).mean(-1), self.limit)
 
-    def add(self, scene: Scene, active: Tensor) -> None:
-        """Take in one step of the rows still running, bool [N]."""
+
+@component
+class SuccessHeight(Criterion):
+    """Share of rollouts in which heights of bodies and the root's orientation never leave their limits."""
+
+    limit: float = param(default=0.25, validator=positive)
+    """Largest difference of a body's height [m]."""
+    angle: float = param(default=1.0, validator=positive)
+    """Largest angle between the orientations of the roots [rad]."""
+    bodies: tuple[str, ...] = param(default=("height_checked",))
+    """Bodies: names or sets."""
+    indices: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the bodies. Raises NameProblem."""
+        self.indices = scene.model.bodies(self.bodies).to(scene.device)
+
+    def holds(self, scene: Scene) -> Tensor:
+        """Return bool [N]."""
         robot, reference = scene.robot, scene.reference
         heights = (robot.body_pos - reference.body_pos)[..., 2].index_select(1, self.indices)
-        within = (heights.abs() <= self.limit).all(-1)
-        within &= rotation_angle(robot.root_rot, reference.root_rot) <= self.angle
-        self.failed |= active & ~within
-
-    def value(self) -> Tensor:
-        """Return 1 where it did not fail, else 0, [N]."""
-        return (~self.failed).float()
+        is_turned_as_it = rotation_angle(robot.root_rot, reference.root_rot) <= self.angle
+        return (heights.abs() <= self.limit).all(-1) & is_turned_as_it
 
 
 @component

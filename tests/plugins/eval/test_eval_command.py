@@ -98,7 +98,7 @@ def test_tables_say_what_is_on_and_show_the_baselines_and_figures_are_drawn(run,
     text = capsys.readouterr().out
     assert "drawn for each rollout: motor_gains" in text
     assert "observation noise: off   start noise: off   pushes: off   terminations: off" in text
-    assert text.count("statue") == text.count("zero_action") == 3, "for both clips and in the averages"
+    assert text.count("statue ") == text.count("zero_action") == 3, "for both clips and in the averages"
     for name in ("eval_errors.png", "learning_curves.png"):
         assert (run / name).read_bytes().startswith(b"\x89PNG")
 
