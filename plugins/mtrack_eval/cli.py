@@ -31,7 +31,7 @@ def evaluate(
     from mtrack_eval.report import show  # noqa: PLC0415
     from mtrack_eval.subject import Wishes  # noqa: PLC0415
 
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    _talk_on_stderr()
     wishes = Wishes(
         rollouts=rollouts, actor=actor, motions=motions, seed=seed, noise=noise, overrides=tuple(set_ or ())
     )
@@ -40,3 +40,18 @@ def evaluate(
         typer.echo(json.dumps(to_json(evaluation), indent=1))
     else:
         show(evaluation, Console())
+
+
+def _talk_on_stderr() -> None:
+    """Let what is logged appear on stderr, each message once: many files of one format rest on the same assumptions."""
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        was_new = text not in said
+        said.add(text)
+        return was_new
+
+    handler = logging.StreamHandler()
+    handler.addFilter(is_new)
+    logging.basicConfig(format="%(message)s", level=logging.INFO, handlers=[handler])

@@ -11,6 +11,7 @@ from mtrack_motion.file import read_clip
 from mtrack_motion.importing import Choices, import_motions
 from mtrack_motion.source import motion_files
 
+_SHOWN = 5  # problems
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +31,9 @@ def motions_at(path: Path, registry: Registry, robot: str, folder: Path) -> Path
         raise MotionError(f"{flaw}\n{error}") from None
     problems = [result.problem for result in results if result.problem]
     if problems:
-        raise MotionError("\n".join(problems))
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        remedy = f"with --fill-missing or --fps: mtrack motions import {path} -o DIR, then --motions DIR"
+        raise MotionError("\n".join([*problems[:_SHOWN], *more, remedy]))
     for result in results:
         _log.info("%s: %s", result.source, result.found)
         for oddity in result.oddities:
