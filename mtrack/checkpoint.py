@@ -126,16 +126,18 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(path=path, manifest=manifest, **facts)
 
 
-def newest(place: Path) -> tuple[Checkpoint, list[str]]:
+def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, list[str]]:
     """Return the newest whole checkpoint of a run or of a folder, and what is wrong with others; `place` may be one.
 
-    Raises CheckpointError where there is none.
+    With `most_frames`, the newest of those that have no more. Raises CheckpointError where there is none.
     """
     directory = place / "checkpoints" if (place / "checkpoints").exists() else place
     if (directory / _MANIFEST).exists():
         return load(directory), []
     found, complaints = find(directory)
     for checkpoint in found:
+        if most_frames is not None and checkpoint.frames > most_frames:
+            continue
         try:
             checkpoint.verify()
         except CheckpointError as error:

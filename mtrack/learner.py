@@ -15,6 +15,7 @@ from torch import Tensor
 from mtrack.env import Env, Step
 from mtrack.metrics import Metrics
 from mtrack.protocols import Phase
+from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
 
 _RATE_WINDOW = 20  # iterations over which frames/s are averaged
@@ -39,14 +40,13 @@ class Learner:
     iteration: int = 0
     frames_before: int = 0
     """Frames of the phases before this one."""
-    ranks: int = 1
     _buffer: TensorDict | None = None
     _durations: deque[float] = attrs.field(factory=lambda: deque(maxlen=_RATE_WINDOW))
 
     @property
     def frames_per_iteration(self) -> int:
         """Frames of one iteration, all processes."""
-        return self.env.scene.num_envs * self.train_every * self.ranks
+        return self.env.scene.num_envs * self.train_every * num_ranks()
 
     @property
     def iterations(self) -> int:
@@ -140,11 +140,11 @@ def _row(observations: TensorDict, decision: TensorDict, step: Step) -> TensorDi
 
 
 def _numbers(values: Mapping[str, Tensor | float]) -> dict[str, float]:
-    """Bring figures to the host in one go."""
+    """Bring figures to the host in one go, means over all processes."""
     names = list(values)
     stacked = (
         torch.stack([torch.as_tensor(values[name], dtype=torch.float32).mean().cpu() for name in names])
         if names
         else torch.zeros(0)
     )
-    return dict(zip(names, stacked.tolist(), strict=True))
+    return dict(zip(names, (sum_over_ranks(stacked) / num_ranks()).tolist(), strict=True))

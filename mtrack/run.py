@@ -18,6 +18,7 @@ from mtrack.checkpoint import Checkpoint
 from mtrack.errors import CheckpointError, MtrackError
 from mtrack.learner import Learner
 from mtrack.lifecycle import HasProvenance
+from mtrack.ranks import deserted, extreme_over_ranks, wait_for_all
 from mtrack.reporting import Reporter
 from mtrack.signals import StopRequest
 from mtrack.stage import Stage
@@ -70,6 +71,7 @@ class Run:
             recipe = self.recipe.for_phase(name)
             stage = Stage.open(recipe, name, self.directory, agent, self.device, begin, previous, frames)
             learner = self._learner(stage, name)
+            wait_for_all()
             if inside:
                 stage.restore(learner, inside)
             self._record_sources(stage)
@@ -101,8 +103,13 @@ class Run:
             frames_before=stage.frames_before,
             report=self.reporter.log,
             save=lambda learner: self._save(stage, learner, due=self.recipe.run.checkpoint_every),
-            should_stop=lambda: self._stop.signal is not None,
+            should_stop=self._should_stop,
         )
+
+    def _should_stop(self) -> bool:
+        """Return whether a signal has asked any of the processes to stop; they stop together."""
+        self._stop.signal = extreme_over_ranks(self._stop.signal or 0) or None
+        return self._stop.signal is not None
 
     def _learn(self, stage: Stage, learner: Learner) -> bool:
         """Learn, and save at the end, whatever the end is."""
@@ -112,7 +119,7 @@ class Run:
             raise
         except Exception as error:
             self._save(stage, learner)
-            blamed = stage.blame(error)
+            blamed = deserted(error) or stage.blame(error)
             if blamed is None:
                 raise
             raise blamed from error

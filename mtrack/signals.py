@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+_SAME_REQUEST_S = 1.0  # one Ctrl-C reaches a process of torchrun twice: from the terminal, and from torchrun
 
 
 class StopRequest:
@@ -14,6 +17,7 @@ class StopRequest:
     def __init__(self) -> None:
         """Start with nothing asked."""
         self.signal: int | None = None
+        self._asked = 0.0
         self._before: dict[int, Any] = {}
 
     @property
@@ -35,8 +39,10 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        now = time.monotonic()
+        if self.signal is not None and now - self._asked > _SAME_REQUEST_S:
             sys.stderr.write("stopped at once; the last checkpoint stands\n")
             sys.exit(128 + number)
-        self.signal = number
-        sys.stderr.write("stopping after this iteration, with a checkpoint; again to stop at once\n")
+        if self.signal is None:
+            sys.stderr.write("stopping after this iteration, with a checkpoint; again to stop at once\n")
+            self.signal, self._asked = number, now

@@ -18,6 +18,7 @@ from mtrack.errors import CheckpointError, ComponentError
 from mtrack.exchange import Layout
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
+from mtrack.ranks import rank
 from mtrack.slots import PhaseSlot, Slot
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.state import component_state, load_component_state
@@ -60,7 +61,7 @@ class Stage:
         """Assemble a phase and hand the agent over to it; the agent's networks are built, or taken from `begin`."""
         slot = recipe.phases[name]
         faults = _Faults(directory / "broken", name)
-        assembly = assemble(recipe, name, device=device, report_broken=faults.keep)
+        assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=faults.keep)
         faults.assembly = assembly
         if begin or previous is None:
             with explained(recipe.agent):
@@ -69,7 +70,7 @@ class Stage:
             _load_agent(agent, begin, assembly.layout)
         with explained(slot):
             phase = slot.build()
-            give_generators(phase, slot.path, recipe.seed, 0, device)
+            give_generators(phase, slot.path, recipe.seed, rank(), device)
             phase.enter(agent, assembly.layout, previous)
         assembly.env.start()
         return Stage(recipe, slot, directory, agent, previous, frames_before, assembly, phase)

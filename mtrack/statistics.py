@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mtrack.ranks import num_ranks, sum_over_ranks
+
 
 class EpisodeStatistics:
     """Mean rewards by term, and length, return and end of the episodes that ended."""
@@ -41,9 +43,10 @@ class EpisodeStatistics:
         self.episode_return.masked_fill_(done, 0.0)
 
     def read(self) -> dict[str, float]:
-        """Return the figures since the last call and start anew."""
-        ended = self.ended.tolist()
-        values = dict(zip(self.names, (self.sums / max(1, self.steps)).tolist(), strict=True))
+        """Return the figures since the last call, of all processes, and start anew."""
+        ended = sum_over_ranks(self.ended).tolist()
+        means = sum_over_ranks(self.sums) / (max(1, self.steps) * num_ranks())
+        values = dict(zip(self.names, means.tolist(), strict=True))
         count = ended[0]
         values["episode/count"] = count
         if count:

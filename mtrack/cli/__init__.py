@@ -75,13 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # and endless spinning would take a processor from the physics, or from anybody else on the machine.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    process = os.environ.get("RANK", "0")  # torchrun numbers those it starts
     try:
         get_group(app).main(args=arguments, prog_name=OWN)
     except RecipeError as error:
-        typer.echo(error.render(_dim), err=True)
+        if process == "0":  # the same in every process
+            typer.echo(error.render(_dim), err=True)
         sys.exit(2)
     except MtrackError as error:
-        typer.echo(f"mtrack: {error}", err=True)
+        who = OWN if process == "0" else f"{OWN} (process {process})"
+        typer.echo(f"{who}: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

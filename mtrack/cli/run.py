@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import attrs
 import typer
 
 from mtrack.errors import CheckpointError, MtrackError
@@ -44,6 +45,7 @@ def run(
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
     from mtrack.hooks import Hooks
+    from mtrack.ranks import joined, of_first_rank, rank
     from mtrack.recipe import load_recipe
     from mtrack.registry import Registry
     from mtrack.structure import check_recipe
@@ -55,11 +57,20 @@ def run(
     if not resume and (directory / "recipe.toml").exists():
         raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
     hooks = Hooks.load(registry, plugin or ())
-    raise typer.Exit(_carry_out(checked, directory, hooks, from_ or resume, bool(resume), allow_change))
+    device = "cpu" if checked.device == "auto" else checked.device
+    with joined(device):
+        if rank() > 0:  # every process has a directory of its own; the first one speaks for all
+            logging.getLogger("mtrack").setLevel(logging.WARNING)
+            checked, hooks = attrs.evolve(checked, loggers={}), Hooks()
+        root = Path(of_first_rank(str(directory)))
+        directory = root / "ranks" / str(rank()) if rank() > 0 else root
+        begin = directory if resume else from_
+        status = _carry_out(checked, directory, hooks, device, begin, bool(resume), allow_change)
+    raise typer.Exit(status)
 
 
 def _carry_out(
-    recipe: Recipe, directory: Path, hooks: Hooks, begin: Path | None, resume: bool, allow_change: bool
+    recipe: Recipe, directory: Path, hooks: Hooks, device: str, begin: Path | None, resume: bool, allow_change: bool
 ) -> int:
     """Prepare the run directory and run. Returns the exit status."""
     import torch
@@ -67,14 +78,19 @@ def _carry_out(
     from mtrack.checkpoint import newest
     from mtrack.phase_order import check_order
     from mtrack.provenance import manifest
+    from mtrack.ranks import extreme_over_ranks, local_ranks
     from mtrack.reporting import Reporter
     from mtrack.run import Run, locked
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_ranks()))
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     _prove_writable(directory)
     with locked(directory):
         checkpoint, complaints = newest(begin) if begin else (None, [])
+        if checkpoint and resume:
+            # processes that were killed while they saved go on from where all of them have been
+            least = extreme_over_ranks(checkpoint.frames, least=True)
+            checkpoint, complaints = newest(directory, least) if least < checkpoint.frames else (checkpoint, complaints)
         for complaint in complaints:
             _log.warning("%s", complaint)
         if checkpoint:
@@ -84,7 +100,6 @@ def _carry_out(
         else:
             check_order(recipe, checkpoint.trained_by if checkpoint else None)
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
-        device = "cpu" if recipe.device == "auto" else recipe.device
         _log.info("run directory: %s", directory)
         return Run(recipe, directory, facts, Reporter(recipe, hooks), device, checkpoint, resume).execute()
 

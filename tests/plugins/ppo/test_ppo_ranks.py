@@ -1,4 +1,4 @@
-"""Two processes that train together: the same sums, gradients and decisions in both."""
+"""Two processes that train together: the same sums, gradients and decisions in both, those of one with all the data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ppo_bandit import Bandit, make, parameters
 from torch import multiprocessing
 
 from mtrack_ppo.normaliser import Normaliser
+from mtrack_ppo.optimiser import descend, make_adam
 
 WORLD = 2
 
@@ -31,6 +32,33 @@ def _one_rank(rank: int, folder: str) -> None:
     numbers = torch.cat((parameters(agent), normaliser.mean.double(), torch.tensor([phase.learning_rate, skipped])))
     torch.save(numbers, Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()
+
+
+def _gradients(rank: int, folder: str) -> None:
+    """Save the gradients after a step on this process's half of the samples; as the only process, on all of them."""
+    torch.set_num_threads(1)
+    alone = rank < 0
+    if not alone:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD)
+    torch.manual_seed(3)
+    network = torch.nn.Linear(5, 3)
+    samples, wanted = torch.randn(8, 5), torch.randn(8, 3)
+    if not alone:
+        samples, wanted = samples.chunk(WORLD)[rank], wanted.chunk(WORLD)[rank]
+    adam = make_adam(network, 1e-3)
+    descend((network(samples) - wanted).square().mean(), [adam], max_grad_norm=1.0)
+    gradients = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    torch.save(gradients, Path(folder) / f"{rank}.pt")
+    if not alone:
+        dist.destroy_process_group()
+
+
+def test_gradients_of_two_ranks_are_those_of_one_process_on_the_joined_batch(tmp_path: Path):
+    _gradients(-1, str(tmp_path))
+    multiprocessing.spawn(_gradients, (str(tmp_path),), nprocs=WORLD)
+    one, first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (-1, 0, 1))
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, one, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
