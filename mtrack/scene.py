@@ -132,12 +132,17 @@ class RobotState(Kinematics):
 
 @attrs.define(eq=False, slots=False, kw_only=True)
 class Reference(Kinematics):
-    """The motion to follow, at the present frame; published by the command."""
+    """The motion to follow; published by the command.
+
+    Its present quantities are the goal: what rewards and terminations hold the robot to. `future` is what a policy is
+    told, from the present frame on. Both are the same motion unless a component changes the goal without telling the
+    policy more than `flags` (compliance: arms that shall yield to a force).
+    """
 
     contact: Tensor
     """[N, F] 1 where a foot of the reference stands, 0 where not, float."""
     future: Kinematics
-    """The same quantities at S frames from now on, [N, S, ...]; slot 0 is the present frame."""
+    """The motion as it was recorded at S frames from now on, [N, S, ...]; slot 0 is the present frame."""
     root_target: Tensor
     """[N, 3] m, where the root should be: root_pos, or that moved to tolerate drift."""
     flags: Tensor

@@ -150,9 +150,9 @@ class JointPosition:
         """Return what the scaled action is added to, [N, J] rad, shifted by the calibration error."""
         if self.around == "default":
             return self.default_pose + self.scene.robot.joint_offset
-        reference = self.scene.reference
+        told = self.scene.reference.future  # what a robot is told, should its goal be another one
         # the torque is then k (q_ref - q) + d (v_ref - v): damping pulls towards the reference's speed, not to rest
-        pose = torch.addcmul(reference.joint_pos, reference.joint_vel, self.lead)
+        pose = torch.addcmul(told.joint_pos[:, 0], told.joint_vel[:, 0], self.lead)
         return pose + self.scene.robot.joint_offset
 
     def _scales(self) -> Tensor:

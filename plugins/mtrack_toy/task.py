@@ -16,7 +16,7 @@ from mtrack.exchange import StartState
 from mtrack.fields import component, param, positive, scratch, state
 from mtrack.mirror import Mirror
 from mtrack.protocols import Motion, Robot
-from mtrack.scene import Reference, Scene
+from mtrack.scene import Kinematics, Reference, Scene
 
 OPTIMUM = 1.0
 """Mean of `toy_closeness` a step under the best policy."""
@@ -71,7 +71,8 @@ class ToyTarget:
             still[name] = getattr(robot, name)
         none = self.target.new_zeros(len(self.target), 0)
         flags = self.target.new_zeros(len(self.target), 3)
-        self.scene.reference = Reference(**still, contact=none, future=robot, root_target=robot.root_pos, flags=flags)
+        future = Kinematics(**{name: value.unsqueeze(1) for name, value in still.items()})
+        self.scene.reference = Reference(**still, contact=none, future=future, root_target=robot.root_pos, flags=flags)
 
     def finished(self) -> Tensor:
         """Return bool [N]: rows that have had their steps."""

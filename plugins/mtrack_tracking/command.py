@@ -15,6 +15,7 @@ from mtrack.scene import Scene
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary
 from mtrack_tracking.errors import POS, mean_body_error
+from mtrack_tracking.goal import Goal
 from mtrack_tracking.published import PublishedReference
 from mtrack_tracking.root_target import RECORD_WIDTH, root_record, sliding_target
 from mtrack_tracking.sampling import FailureBins, UniformStarts
@@ -98,6 +99,8 @@ class MotionTracking:
     library: MotionLibrary = scratch()
     flags: Tensor = scratch()
     """[N, 3], published as they are; zero unless something else writes them."""
+    goal: Goal = scratch()
+    """What rows are to do, should a component change it."""
     scene: Scene = scratch()
     reference: PublishedReference = scratch()
     starts: UniformStarts = scratch()
@@ -115,7 +118,8 @@ class MotionTracking:
         """Load the motions (slot to weight and source), publish their first frames. Raises MotionError, NameProblem."""
         self.scene = scene
         self._load(robot, motions)
-        self.soles = Soles(scene.model, robot.spec().compile(), scene.device)
+        self.goal = Goal(self.library, robot.spec().compile())
+        self.soles = Soles(scene.model, self.goal.compiled, scene.device)
         self.joint_range = scene.model.joint_range.to(scene.device)
         self.noise = StartNoise(
             root_pos=self.start_noise * self.start_root_pos,
@@ -146,6 +150,7 @@ class MotionTracking:
         clip, frame = self._draw(ids, failed)
         self.clip.index_copy_(0, ids, clip)
         self.frame.index_copy_(0, ids, frame)
+        self.goal.started(ids, clip)
         motion = self.reference.put(ids, self._frames(clip, frame))
         self._aim()
         on_reference = StartState(**{name: getattr(motion, name) for name in START_QUANTITIES})
@@ -172,7 +177,8 @@ class MotionTracking:
 
     def publish(self) -> None:
         """Publish the reference of the present clips and frames."""
-        self.reference = PublishedReference(self.library, self._frames(self.clip, self.frame), self.flags)
+        frames = self._frames(self.clip, self.frame)
+        self.reference = PublishedReference(self.goal, frames, self.goal.of(frames[:, 0]), self.flags)
         self._aim()
         self.scene.reference = self.reference
 

@@ -1,4 +1,8 @@
-"""The reference as the command publishes it: rows of the motion library, fetched when they are first used."""
+"""The reference as the command publishes it: rows of the motion library, fetched when they are first used.
+
+The future is always the motion as it is in the library. The present quantities are the goal, which is the same unless a
+component has changed it (see `mtrack_tracking.goal`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from torch import Tensor
 
 from mtrack.quantities import derived
 from mtrack.scene import Kinematics, Reference
-from mtrack_motion.library import GatheredKinematics, MotionLibrary
+from mtrack_tracking.goal import ChangesGoal, Goal, GoalMotion
 
 _ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
 
@@ -33,38 +37,44 @@ class PublishedReference(Reference):
     root_ang_vel_root = _of_present("root_ang_vel_root")
 
     def __init__(
-        self, library: MotionLibrary, frames: Tensor, flags: Tensor, root_target: Tensor | None = None
+        self, goal: Goal, frames: Tensor, present: GoalMotion, flags: Tensor, root_target: Tensor | None = None
     ) -> None:
-        """Show frames int64 [n, S] of the library, the present one first.
+        """Show frames int64 [n, S] of the library, the present one first, where `present` is what to do now.
 
         Without a `root_target` [n, 3] the target is the reference root itself.
         """
         self.known = {}
-        self.library, self.frames = library, frames
-        self.present = library.gather(frames[:, 0])
-        self.contact = self.present.contact
-        for name in _ALWAYS:
-            setattr(self, name, getattr(self.present, name))
+        self.goal, self.frames, self.flags = goal, frames, flags
+        self._aim(present)
         self.root_target = self.root_pos if root_target is None else root_target
-        self.flags = flags
 
     @derived
     def future(self) -> Kinematics:
         """Fetch the same quantities at S frames from now on, [n, S, ...]."""
-        return self.library.gather(self.frames)
+        return self.goal.library.gather(self.frames)
 
-    def put(self, ids: Tensor, frames: Tensor) -> GatheredKinematics:
-        """Show frames int64 [m, S] in some rows, int64 [m], from now on. Returns their present kinematics."""
+    def put(self, ids: Tensor, frames: Tensor) -> GoalMotion:
+        """Show frames int64 [m, S] in some rows, int64 [m], from now on. Returns what these are to do now."""
         self.frames.index_copy_(0, ids, frames)
-        rows = self.library.gather(frames[:, 0])
-        self.present.put(ids, rows)
+        rows = self.goal.of(frames[:, 0], ids)
+        self.present.put(ids, rows)  # type: ignore[arg-type]  # both are of the same kind
         # quantities of the present frame are current again; what was made of them, and the future, is not
         self.known = {name: value for name, value in self.known.items() if self.present.known.get(name) is value}
         return rows
 
+    def alter(self, change: ChangesGoal) -> None:
+        """Let a component change the goal of all rows, now and in the references that follow."""
+        self.goal.change = change
+        self.known.clear()
+        self._aim(self.goal.of(self.frames[:, 0]))
+        self.root_target = self.root_pos
+
     def rows(self, ids: Tensor) -> PublishedReference:
         """Return the reference of some rows, int64 [m]."""
-        target = self.root_target.index_select(0, ids)
-        return PublishedReference(
-            self.library, self.frames.index_select(0, ids), self.flags.index_select(0, ids), target
-        )
+        target, flags = (part.index_select(0, ids) for part in (self.root_target, self.flags))
+        return PublishedReference(self.goal, self.frames.index_select(0, ids), self.present.rows(ids), flags, target)
+
+    def _aim(self, present: GoalMotion) -> None:
+        self.present, self.contact = present, present.contact
+        for name in _ALWAYS:
+            setattr(self, name, getattr(present, name))

@@ -5,37 +5,33 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mtrack.errors import NameProblem
 from mtrack.robot import RobotModel
-
-Array = NDArray[np.float64]
+from mtrack_tracking.hinges import Array, chain, hinge_name, link
 
 
 class Soles:
     """The colliding geometry of F feet at the ends of chains of hinges, at most D links below the root.
 
-    A link's pose in its parent is fixed + sin(angle) * swing + (1 - cos(angle)) * bend, homogeneous 4 x 4 matrices:
-    Rodrigues' formula with the model's constants multiplied in.
+    Poses are homogeneous 4 x 4 matrices, made of the constants of `mtrack_tracking.hinges.link`.
     """
 
     def __init__(self, model: RobotModel, compiled: mujoco.MjModel, device: torch.device) -> None:
         """Take the chains from the compiled description. Raises NameProblem where a foot hangs on other than hinges."""
         feet = [model.body_names[i] for i in model.bodies("feet").tolist()]
         root = compiled.body(model.body_names[0]).id
-        chains = [_chain(compiled, compiled.body(foot).id, root) for foot in feet]
-        depth = max(len(chain) for chain in chains)
+        legs = [chain(compiled, compiled.body(foot).id, root) for foot in feet]
+        depth = max(len(leg) for leg in legs)
         links = np.zeros((3, depth, len(feet), 4, 4))
         links[0] = np.eye(4)  # shorter chains begin with links that do nothing
         joints = torch.zeros(depth, len(feet), dtype=torch.int64)
-        for foot, chain in enumerate(chains):
-            for place, body in enumerate(chain, start=depth - len(chain)):
-                links[:, place, foot, :3] = _link(compiled, body)
-                if compiled.body_jntnum[body]:
-                    name = compiled.joint(compiled.body_jntadr[body]).name
-                    joints[place, foot] = model.joint_names.index(name)
+        for foot, leg in enumerate(legs):
+            for place, body in enumerate(leg, start=depth - len(leg)):
+                links[:, place, foot, :3] = link(compiled, body)
+                if hinge := hinge_name(compiled, body):
+                    joints[place, foot] = model.joint_names.index(hinge)
         found = [_sole_points(compiled, compiled.body(foot).id) for foot in feet]
         most = max(len(p) for p in found)
         padded = np.stack([np.concatenate((p, np.repeat(p[:1], most - len(p), axis=0))) for p in found])
@@ -57,35 +53,6 @@ class Soles:
         for pose in poses.unbind(1):
             row = row @ pose
         return ((row @ self.centres).squeeze(2) - self.radius).flatten(1).amin(1)
-
-
-def _chain(model: mujoco.MjModel, body: int, root: int) -> list[int]:
-    """Return the bodies from below the root down to `body`."""
-    chain: list[int] = []
-    while body != root:
-        if body == 0:
-            raise NameProblem(f"a body of the set 'feet' does not hang on the root, '{model.body(root).name}'")
-        chain.append(body)
-        body = int(model.body_parentid[body])
-    return chain[::-1]
-
-
-def _link(model: mujoco.MjModel, body: int) -> Array:
-    """Return the constants of a link, [3, 3, 4]: fixed, swing, bend."""
-    turn = np.zeros(9)
-    mujoco.mju_quat2Mat(turn, model.body_quat[body])
-    rotation = turn.reshape(3, 3)
-    fixed = np.column_stack((rotation, model.body_pos[body]))
-    if model.body_jntnum[body] == 0:
-        return np.stack((fixed, np.zeros((3, 4)), np.zeros((3, 4))))
-    joint = int(model.body_jntadr[body])
-    if model.body_jntnum[body] != 1 or model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_HINGE:
-        raise NameProblem(f"'{model.body(body).name}': a leg's links must have one hinge each")
-    x, y, z = model.jnt_axis[joint]
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    anchor = model.jnt_pos[joint]
-    moving = [rotation @ cross, rotation @ cross @ cross]
-    return np.stack((fixed, *(np.column_stack((part, -part @ anchor)) for part in moving)))
 
 
 def _sole_points(model: mujoco.MjModel, foot: int) -> Array:
