@@ -1,0 +1,159 @@
+"""A motion of which some rows do something else with some limbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.math import transform
+from mtrack.quantities import derived
+from mtrack.scene import Kinematics
+from mtrack_motion.library import GatheredKinematics
+from mtrack_tracking.limbs import Limbs
+
+_ROOT = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel")
+
+
+@attrs.frozen(eq=False)
+class Blend:
+    """How far the joints of limbs have gone from the motion to another pose, [n, A] each."""
+
+    share: Tensor
+    """0 on the motion, 1 in the pose."""
+    rate: Tensor
+    """How fast the share grows [1/s]."""
+    pose: Tensor
+    """rad."""
+
+    def rows(self, ids: Tensor) -> Blend:
+        """Return some rows, int64 [m]."""
+        return Blend(*(part.index_select(0, ids) for part in (self.share, self.rate, self.pose)))
+
+
+def _of_motion(name: str) -> derived[Tensor]:
+    return derived(lambda altered: getattr(altered.motion, name))
+
+
+def _with_limbs(name: str, of_limbs: Callable[[AlteredMotion], Tensor], axis: int = 1) -> derived[Tensor]:
+    """Return a quantity of bodies: the motion's, with that of altered limbs [m, ...] written over it."""
+
+    def compute(altered: AlteredMotion) -> Tensor:
+        value: Tensor = getattr(altered.motion, name)  # rows fetched for this motion alone, so they may be written to
+        some = value.index_select(0, altered.places).index_copy_(axis, altered.limbs.bodies, of_limbs(altered))
+        return value.index_copy_(0, altered.places, some)
+
+    return derived(compute)
+
+
+class AlteredMotion(Kinematics):
+    """Kinematics of n rows that follow a motion, but for limbs that are on their way to another pose.
+
+    Rows whose limbs are on the motion have its numbers to the bit. Velocities are those of the blended motion.
+    """
+
+    root_rot = _of_motion("root_rot")
+    projected_gravity = _of_motion("projected_gravity")
+    root_lin_vel_root = _of_motion("root_lin_vel_root")
+    root_ang_vel_root = _of_motion("root_ang_vel_root")
+    _OVERLAID = ("body_root", "body_pos", "body_lin_vel", "body_ang_vel", "body_rot", "body_quat_wxyz")
+
+    def __init__(self, limbs: Limbs, motion: GatheredKinematics, blend: Blend) -> None:
+        """Blend the joints; bodies follow when they are first used."""
+        self.known = {}
+        self.limbs, self.motion, self.blend = limbs, motion, blend
+        self.contact = motion.contact
+        for name in _ROOT:
+            setattr(self, name, getattr(motion, name))
+        way = blend.pose - motion.joint_pos.index_select(1, limbs.joints)
+        self.joint_pos = motion.joint_pos.index_add(1, limbs.joints, blend.share * way)
+        speed = motion.joint_vel.index_select(1, limbs.joints)
+        self.joint_vel = motion.joint_vel.index_add(1, limbs.joints, blend.rate * way - blend.share * speed)
+
+    @derived
+    def places(self) -> Tensor:
+        """Rows that are not on the motion, int64 [m]."""
+        return self.blend.share.amax(1).nonzero().squeeze(1)
+
+    @derived
+    def limbs_base(self) -> Tensor:
+        """Bodies of the limbs seen from their base, [n, axis 3, quantity 6, K]; 0 in rows that are on the motion.
+
+        Quantities are those of `Limbs.__call__`.
+        """
+        seen = self.limbs(self.some("joint_pos"), self.some("joint_vel"))
+        return seen.new_zeros(len(self.blend.share), *seen.shape[1:]).index_copy_(0, self.places, seen)
+
+    @derived
+    def limbs_root(self) -> Tensor:
+        """Bodies of the limbs of the m rows seen from the root, as in `Kinematics.body_root`, [m, 3, 6, K]."""
+        base = self.motion.body_root.index_select(0, self.places)[..., self.limbs.base]  # [m, axis, quantity]
+        turn = base[..., 3:].contiguous()
+        seen = self.some("limbs_base")
+        seen = transform(turn, seen.flatten(-2)).view(seen.shape)
+        lever = seen[:, :, 0].mT
+        spin = base[:, None, :, 2] + self.some("root_ang_vel_root").unsqueeze(1)
+        carried = torch.linalg.cross(spin.expand_as(lever), lever).mT  # the base turns, and takes the limbs with it
+        seen[:, :, :3] += base[:, :, :3].unsqueeze(-1)
+        seen[:, :, 1] += carried
+        return seen
+
+    @derived
+    def limbs_world(self) -> Tensor:
+        """Bodies of the limbs in world axes, still relative to the root's position and velocities, [m, 3, 6, K]."""
+        seen = self.limbs_root
+        return transform(self.some("root_rot"), seen.flatten(-2)).view(seen.shape)
+
+    body_root = _with_limbs("body_root", lambda altered: altered.limbs_root, axis=-1)
+    body_pos = _with_limbs("body_pos", lambda altered: altered.limb_vectors(0, "root_pos"))
+    body_lin_vel = _with_limbs("body_lin_vel", lambda altered: altered.limb_vectors(1, "root_lin_vel"))
+    body_ang_vel = _with_limbs("body_ang_vel", lambda altered: altered.limb_vectors(2, "root_ang_vel"))
+    body_rot = _with_limbs("body_rot", lambda altered: altered.limb_rotations())
+    body_quat_wxyz = _with_limbs("body_quat_wxyz", lambda altered: quat_from_matrix(altered.limb_rotations()))
+
+    def limb_vectors(self, quantity: int, of_root: str) -> Tensor:
+        """Return a quantity of the limbs' bodies in world axes with that of the root added, [m, K, 3]."""
+        return self.limbs_world[:, :, quantity].mT + self.some(of_root).unsqueeze(1)
+
+    def limb_rotations(self) -> Tensor:
+        """Return rotation matrices of the limbs' bodies, [m, K, 3, 3]."""
+        return self.limbs_world[:, :, 3:].movedim(-1, 1)
+
+    def some(self, name: str) -> Tensor:
+        """Return a quantity of the m rows that are not on the motion."""
+        value: Tensor = getattr(self, name)
+        return value.index_select(0, self.places)
+
+    def put(self, ids: Tensor, rows: AlteredMotion) -> None:
+        """Replace some rows, int64 [k], in every quantity used so far."""
+        self.motion.put(ids, rows.motion)
+        for name in ("share", "rate", "pose"):
+            getattr(self.blend, name).index_copy_(0, ids, getattr(rows.blend, name))
+        self.joint_pos.index_copy_(0, ids, rows.joint_pos)
+        self.joint_vel.index_copy_(0, ids, rows.joint_vel)
+        kept = {name: value for name, value in self.known.items() if name in (*self._OVERLAID, "limbs_base")}
+        for name, value in kept.items():
+            value.index_copy_(0, ids, getattr(rows, name))
+        self.known = kept
+
+    def rows(self, ids: Tensor) -> AlteredMotion:
+        """Return some rows, int64 [k]."""
+        return AlteredMotion(self.limbs, self.motion.rows(ids), self.blend.rows(ids))
+
+
+def quat_from_matrix(matrix: Tensor) -> Tensor:
+    """Return the quaternions of rotation matrices, [..., 3, 3] to [..., 4] (w, x, y, z), w not negative."""
+    m = matrix
+    diagonal = m.diagonal(dim1=-2, dim2=-1)
+    trace = diagonal.sum(-1, keepdim=True)
+    # 4 q q^T, of which the row with the largest diagonal entry is taken: no entry of it is a small difference
+    squares = torch.cat((1.0 + trace, 1.0 + 2.0 * diagonal - trace), dim=-1)
+    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    xy, xz, yz = m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 2, 1] + m[..., 1, 2]
+    ww, xx, yy, zz = squares.unbind(-1)
+    rows = torch.stack((ww, wx, wy, wz, wx, xx, xy, xz, wy, xy, yy, yz, wz, xz, yz, zz), dim=-1).unflatten(-1, (4, 4))
+    best = squares.argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
+    quat = torch.nn.functional.normalize(rows.gather(-2, best).squeeze(-2), dim=-1)
+    return torch.where(quat[..., :1] < 0.0, -quat, quat)

@@ -1,0 +1,104 @@
+"""Spans of clips in which limbs leave the motion for another pose: in which clips, where, and how they blend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.scene import Kinematics
+from mtrack_motion.library import MotionLibrary
+
+
+@attrs.frozen
+class Calm:
+    """What a clip must keep to in every frame to suit."""
+
+    root_height: tuple[float, float]
+    """Lowest and highest [m]."""
+    root_speed: float
+    """m/s, of the root, below."""
+    root_turning: float
+    """rad/s, below."""
+    foot_height: float
+    """m, of the feet's origins, below."""
+    frames: int
+    """Least length."""
+
+    def clips(self, library: MotionLibrary, feet: Tensor) -> Tensor:
+        """Return bool [C] which clips of a library suit; feet int64 [F] of the robot's bodies."""
+        motion: Kinematics = library.tables.kinematics
+        height, (low, high) = motion.root_pos[:, 2], self.root_height
+        calm = (height >= low) & (height <= high)
+        calm &= motion.root_lin_vel.norm(dim=-1) < self.root_speed
+        calm &= motion.root_ang_vel.norm(dim=-1) < self.root_turning
+        calm &= motion.body_pos[:, feet, 2].amax(-1) < self.foot_height
+        clip = torch.repeat_interleave(torch.arange(len(library.length), device=calm.device), library.length)
+        wild = torch.zeros(len(library.length), device=calm.device).index_add_(0, clip, (~calm).float())
+        return (wild == 0.0) & (library.length >= self.frames)
+
+
+@attrs.frozen(eq=False)
+class Spans:
+    """A span of frames in each of n rows, and the pose limbs take in it: smoothly in, held, smoothly out."""
+
+    begin: Tensor
+    """int64 [n], of the library's frames."""
+    frames: Tensor
+    """[n] length."""
+    breaks: Tensor
+    """[n, 2] where the pose is reached and where it is left, shares of the length."""
+    limbs: Tensor
+    """[n, G] 1 for limbs that take part, else 0."""
+    pose: Tensor
+    """[n, A] rad, of the limbs' joints."""
+
+    @staticmethod
+    def none(num: int, num_limbs: int, num_joints: int, device: torch.device) -> Spans:
+        """Return rows of which no limb takes part."""
+        one = torch.ones(num, device=device)
+        breaks, limbs, pose = (one.new_full((num, width), 0.5) for width in (2, num_limbs, num_joints))
+        return Spans(one.long(), one, breaks, limbs.zero_(), pose)
+
+    def put(self, ids: Tensor, rows: Spans) -> None:
+        """Replace some rows, int64 [m]."""
+        for name, tensor in self.state_dict().items():
+            tensor.index_copy_(0, ids, getattr(rows, name))
+
+    def rows(self, ids: Tensor) -> Spans:
+        """Return some rows, int64 [m]."""
+        return Spans(**{name: tensor.index_select(0, ids) for name, tensor in self.state_dict().items()})
+
+    def share(self, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the share of the way to the pose at frames, int64 [n], and its change in a frame, [n] each."""
+        place = (frame - self.begin) / self.frames
+        first, last = self.breaks.unbind(1)
+        into, out = place / first, (1.0 - place) / (1.0 - last)
+        ramp = torch.minimum(into, out).clamp(0.0, 1.0)
+        slope = torch.where(into < out, 1.0 / first, 1.0 / (last - 1.0)) / self.frames
+        return ramp * ramp * (3.0 - 2.0 * ramp), 6.0 * ramp * (1.0 - ramp) * slope  # smoothstep
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors by name."""
+        return {field.name: getattr(self, field.name) for field in attrs.fields(Spans)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what `state_dict` returned."""
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])
+
+
+def place_spans(
+    uniform: Tensor, length: Tensor, frames: tuple[int, int], breaks: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return begin and number of frames, int64 [n], and break points [n, 2] of spans in clips of `length` frames.
+
+    For uniform numbers [n, 4], float64. Where a clip is shorter than the shortest span, the span sticks out.
+    """
+    least, most = frames
+    number = least + (uniform[:, 0] * (length.clamp(least, most) - least + 1)).long()
+    begin = (uniform[:, 1] * (length - number + 1).clamp_min(1)).long()
+    low, high = breaks
+    return begin, number, (low + (high - low) * uniform[:, 2:].sort(dim=1).values).float()
