@@ -1,0 +1,82 @@
+"""Write down what a run has learnt, and how: its curve every 20 iterations, and what `mtrack eval` says of it.
+
+    python benchmarks/record.py RUN benchmarks/results/learning_NAME.json [--actor teacher] [--actor student]
+
+Machine and versions come with it, from the run's own manifest. Shares and means of the episodes that ended; a phase's
+frames are counted from its start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mtrack.metrics import Metrics
+from mtrack_log.jsonl import read_jsonl
+
+EVERY = 20
+COLUMNS = {
+    "completed": "episode/completed",
+    "episode_length": "episode/length",
+    "episode_return": "episode/return",
+    "keypoint_pos_m": "tracking/keypoint_pos_m",
+    "joint_pos_rad": "tracking/joint_pos_rad",
+    "mirror_error": "mirror/error",
+}
+
+
+def points(metrics: Sequence[Metrics]) -> Iterator[list[float | str]]:
+    """Yield rows of the curve: phase, frames, frames/s, and means of each column over the iterations since the last."""
+    for first in range(0, len(metrics), EVERY):
+        some = metrics[first : first + EVERY]
+        row: list[float | str] = [some[-1].phase, some[-1].frames, round(some[-1].frames_per_s)]
+        for name in COLUMNS.values():
+            # iterations in which no episode ended have no figures of episodes; others count by their episodes
+            known = [(m.values[name], m.values.get("episode/count", 1.0)) for m in some if name in m.values]
+            total = sum(count for _, count in known)
+            row.append(round(sum(value * count for value, count in known) / total, 4) if total else 0.0)
+        yield row
+
+
+def main() -> None:
+    """Record a run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--actor", action="append", help="score this actor; may be given twice", default=[])
+    parser.add_argument("--rollouts", type=int, default=2)
+    arguments = parser.parse_args()
+    metrics = list(read_jsonl(arguments.run / "metrics.jsonl"))
+    manifest: dict[str, Any] = json.loads((arguments.run / "manifest.json").read_text("utf-8"))
+    phases = list(dict.fromkeys(m.phase for m in metrics))
+    record: dict[str, Any] = {
+        "machine": manifest.get("machine"),
+        "distributions": manifest.get("distributions"),
+        "seconds": {
+            phase: round(sum(sum(m.timings.values()) for m in metrics if m.phase == phase), 1) for phase in phases
+        },
+        "columns": ["phase", "frames", "frames_per_s", *COLUMNS],
+        "curve": [row for phase in phases for row in points([m for m in metrics if m.phase == phase])],
+    }
+    for actor in arguments.actor:
+        command = [sys.executable, "-m", "mtrack", "eval", str(arguments.run), "--actor", actor, "--json"]
+        command += ["--no-figures", "--rollouts", str(arguments.rollouts)]
+        scored = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        record[actor] = {
+            "average": scored["average"],
+            "clips": scored["clips"],
+            "baselines": {name: baseline["average"] for name, baseline in scored["baselines"].items()},
+        }
+    text = json.dumps(record, indent=1)
+    for row in record["curve"]:  # a row of the curve is a line
+        text = text.replace(json.dumps(row, indent=1).replace("\n", "\n  "), json.dumps(row))
+    arguments.out.write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
