@@ -14,8 +14,8 @@ def apply_wrench(wrench: Tensor, xpos: Tensor, xipos: Tensor, bodies: Tensor, xf
 
     Within a control step the lever arm is that of the substep before.
     """
-    wrench = wrench.double()
+    wrench = wrench.to(torch.float64, copy=True)
     force = wrench[..., :3]
-    lever = (xpos - xipos).index_select(1, bodies)
-    torque = wrench[..., 3:] + torch.linalg.cross(lever, force)
-    xfrc[:, bodies] = torch.cat((force, torque), dim=-1)
+    lever = xpos.index_select(1, bodies).sub_(xipos.index_select(1, bodies))
+    wrench[..., 3:] += torch.linalg.cross(lever, force)
+    xfrc.index_copy_(1, bodies, wrench)

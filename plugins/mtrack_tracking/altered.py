@@ -42,6 +42,8 @@ def _with_limbs(name: str, of_limbs: Callable[[AlteredMotion], Tensor], axis: in
 
     def compute(altered: AlteredMotion) -> Tensor:
         value: Tensor = getattr(altered.motion, name)  # rows fetched for this motion alone, so they may be written to
+        if not len(altered.places):
+            return value
         some = value.index_select(0, altered.places).index_copy_(axis, altered.limbs.bodies, of_limbs(altered))
         return value.index_copy_(0, altered.places, some)
 
@@ -73,9 +75,14 @@ class AlteredMotion(Kinematics):
         self.joint_vel = motion.joint_vel.index_add(1, limbs.joints, blend.rate * way - blend.share * speed)
 
     @derived
+    def moves(self) -> Tensor:
+        """Whether a row's limbs are not on the motion, bool [n]."""
+        return self.blend.share.amax(1) > 0.0
+
+    @derived
     def places(self) -> Tensor:
-        """Rows that are not on the motion, int64 [m]."""
-        return self.blend.share.amax(1).nonzero().squeeze(1)
+        """Rows whose limbs are not on the motion, int64 [m]."""
+        return self.moves.nonzero().squeeze(1)
 
     @derived
     def limbs_base(self) -> Tensor:

@@ -21,7 +21,7 @@ from mtrack_tracking.goal import Goal
 from mtrack_tracking.limbs import Limbs
 from mtrack_tracking.published import PublishedReference
 from mtrack_tracking.spans import Calm, Spans, place_spans
-from mtrack_tracking.spring import Spring, clamp_norm
+from mtrack_tracking.spring import Springs, clamp_norm
 
 Range: TypeAlias = tuple[float, float]
 """Lowest and highest value."""
@@ -114,10 +114,16 @@ class Compliance:
     """int64 [1 + P] base and pushed bodies, of the robot's bodies."""
     places: Tensor = scratch()
     """int64 [P] the pushed ones, of the limbs' bodies."""
-    grown: float = scratch()
-    """Share of the limits in force."""
-    spring: Spring = scratch()
-    """Of this control step."""
+    limb_of_pushed: Tensor = scratch()
+    """int64 [P]."""
+    entries: Tensor = scratch()
+    """int64 [3 (2 + P)] of a flattened `Backend.wrench`: force and torque on the base, forces on the bodies."""
+    limits: Tensor = scratch()
+    """[2, 1, 1] of the sum of forces [N] and of torques [N m], at present."""
+    times: Tensor = scratch()
+    """[D, 1] s, of the substeps."""
+    wrenches: Tensor = scratch()
+    """[D, N, 3 (2 + P)] for `entries`, in each substep of this control step."""
 
     def requires(self, robot: RobotModel) -> Requirements:
         """Ask for external forces."""
@@ -145,11 +151,14 @@ class Compliance:
         self.drawn = torch.zeros(num_envs, _LIMBS + self.limbs.num_limbs, dtype=torch.float64, device=device)
         self.strength = torch.zeros(num_envs, device=device)
         self.spans = Spans.none(num_envs, self.limbs.num_limbs, len(self.limbs.joints), device)
+        self.times = scene.physics_dt * torch.arange(scene.decimation, device=device).unsqueeze(1)
+        self.set_progress(scene.progress)
         scene.reference.alter(self)
 
     def set_progress(self, progress: float) -> None:
         """Let the limits grow."""
-        self.grown = min(progress / self.limit_growth, 1.0) if self.limit_growth > 0.0 else 1.0
+        grown = min(progress / self.limit_growth, 1.0) if self.limit_growth > 0.0 else 1.0
+        self.limits = grown * torch.tensor([self.net_force, self.net_torque], device=self.scene.device).view(2, 1, 1)
 
     def reset(self, ids: Tensor) -> None:
         """Draw for rows: how strong; and for those that are due whether, where and how arms shall yield."""
@@ -187,27 +196,31 @@ class Compliance:
         return AlteredMotion(self.limbs, motion, Blend(share * takes_part, rate * takes_part, spans.pose))
 
     def before_step(self) -> None:
-        """Work out where the arms shall be in this step, and the push that goes with it."""
+        """Work out the forces of this step: towards where the arms shall be."""
         self.age += 1
-        motion = self._present()
-        goal = motion.limbs_base[:, :, 0].index_select(2, self.places).mT  # [N, P, 3]
-        shown = motion.motion.fetch(f"seen from the base: {self.pushed.tolist()}", self._seen_from_base)
-        most = self.strength[:, None, None]
-        takes_part = self.spans.limbs.index_select(1, self.limbs.limb_of_body.index_select(0, self.places))
-        acts = (takes_part * (motion.blend.share.amax(1, keepdim=True) > 0.0)).unsqueeze(2)
-        push = clamp_norm((goal - shown) * (most / self.give), most) * acts
-        self.spring = Spring(push, goal, acts, self.pull_stiffness, self.pull_force)
+        motion, robot = self._present(), self.scene.robot
+        goal = _rows_last(motion.limbs_base[:, :, 0]).index_select(1, self.places)  # [3, P, N]
+        shown = _rows_last(motion.motion.fetch(f"seen from the base: {self.pushed.tolist()}", self._seen_from_base))
+        acts = self.spans.limbs.mT.index_select(0, self.limb_of_pushed) * motion.moves  # [P, N]
+        push = clamp_norm((goal - shown) * (self.strength / self.give), self.strength) * acts
+        pull_stiffness = (acts * self.pull_stiffness).unsqueeze(1)
+        springs = Springs(torch.cat((goal, push), dim=1), pull_stiffness, self.pull_force, self.limits, self.times)
+        wrenches = springs.wrenches(
+            _rows_last(robot.body_pos.index_select(1, self.pushed).mT),
+            _rows_last(robot.body_lin_vel.index_select(1, self.pushed).mT),
+            _rows_last(robot.body_rot[:, self.limbs.base]),
+            _rows_last(robot.body_ang_vel[:, self.limbs.base]),
+        )
+        self.wrenches = wrenches.permute(2, 3, 1, 0).flatten(2)
 
     def before_substep(self, substep: int) -> None:
         """Apply the forces of this moment."""
-        pos, rot = self.scene.backend.poses(self.pushed)
-        wrench = self.spring.wrench(pos, rot[:, 0], self.grown * self.net_force, self.grown * self.net_torque)
-        self.scene.backend.wrench.index_copy_(1, self.pushed, wrench)
+        self.scene.backend.wrench.flatten(1).index_copy_(1, self.entries, self.wrenches[substep])
 
     def figures(self) -> Mapping[str, Tensor]:
         """Return present shares of rows: those whose policy is told to yield, those whose arms are on another way."""
-        moving = self._present().blend.share.amax(1) > 0.0
-        return {"compliance/rows_told": self.flags[:, 0].mean(), "compliance/rows_pushed": moving.float().mean()}
+        pushed = self._present().moves.float().mean()
+        return {"compliance/rows_told": self.flags[:, 0].mean(), "compliance/rows_pushed": pushed}
 
     def _present(self) -> AlteredMotion:
         reference = self.scene.reference
@@ -222,14 +235,22 @@ class Compliance:
             if body not in carried:
                 raise NameProblem(f"'{self.scene.model.body_names[body]}' is on no limb that {self.joints} move")
         self.places = torch.tensor([carried.index(body) for body in bodies.tolist()], device=device)
+        self.limb_of_pushed = self.limbs.limb_of_body.index_select(0, self.places)
         self.pushed = torch.tensor([self.limbs.base, *bodies.tolist()], device=device)
+        first = 6 * torch.cat((self.pushed[:1], self.pushed[:1], self.pushed[1:]))
+        first[1] += 3  # the base's torque
+        self.entries = (first.unsqueeze(1) + torch.arange(3, device=device)).flatten()
 
     def _joints_at(self, frames: Tensor) -> Tensor:
         """Return the limbs' joint positions at frames of the library, [n, A] rad."""
         return self.goals.library.gather(frames).joint_pos.index_select(1, self.limbs.joints)
 
     def _seen_from_base(self, motion: Kinematics) -> Tensor:
-        """Return the positions of the pushed bodies in the frame of the base, [..., P, 3] m."""
+        """Return the positions of the pushed bodies in the frame of the base, [..., 3, P] m."""
         pos, base = motion.body_root[..., 0, :], self.limbs.base
         apart = pos.index_select(-1, self.pushed[1:]) - pos[..., base : base + 1]
-        return (motion.body_root[..., 3:, base].mT @ apart).mT
+        return motion.body_root[..., 3:, base].mT @ apart
+
+
+def _rows_last(value: Tensor) -> Tensor:
+    return value.movedim(0, -1).contiguous()

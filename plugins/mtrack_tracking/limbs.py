@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtrack.errors import NameProblem
 from mtrack.robot import RobotModel
-from mtrack_tracking.hinges import chain, hinge_name, link
+from mtrack_tracking.hinges import Array, chain, hinge_name, link
 
 
 class Limbs:
@@ -70,23 +70,24 @@ class Limbs:
         Quantities as in `Kinematics.body_root`: position [m], linear [m/s] and angular velocity [rad/s] relative to
         the base, and the three columns of the rotation matrix.
         """
-        angle = joint_pos.index_select(1, self._hinges)[..., None, None]
+        # rows come last, and products are written out: many products of small matrices cost several times as much
+        angle, speed = (joints.mT.index_select(0, self._hinges) for joints in (joint_pos, joint_vel))  # [L, n]
         local = torch.addcmul(self._fixed, angle.sin(), self._swing).addcmul_(1.0 - angle.cos(), self._bend)
-        above, *rest = local.split(self._sizes, dim=1)
+        above, *rest = local.split(self._sizes, dim=2)
         poses = [above]
         for each, parents in zip(rest, self._parents[1:], strict=True):
-            above = (above if parents is None else above.index_select(1, parents)) @ each
+            above = _product(above if parents is None else above.index_select(2, parents), each)
             poses.append(above)
-        pose = torch.cat(poses, dim=1)[..., :3, :]  # [n, L, 3, 4]
-        axis, anchor = (pose @ self._hinge_lines).unbind(-1)  # [n, L, 3]
-        turning = axis * joint_vel.index_select(1, self._hinges).unsqueeze(-1)
-        twist = torch.cat((turning, torch.linalg.cross(anchor, turning)), dim=-1)
-        ang_vel, at_base = (self._above @ twist).split(3, dim=-1)  # sums over the hinges above each body, [n, K, 3]
-        carried = pose.index_select(1, self._carried)
-        pos = carried[..., 3]
-        lin_vel = torch.linalg.cross(ang_vel, pos).add_(at_base)
-        seen = torch.cat((torch.stack((pos, lin_vel, ang_vel), dim=-1), carried[..., :3]), dim=-1)
-        return seen.permute(0, 2, 3, 1).contiguous()
+        pose = torch.cat(poses, dim=2)  # [3, 4, L, n]
+        turning = (pose[:, :3] * self._axes).sum(1).mul_(speed)  # [3, L, n]
+        anchor = pose[:, 3] if self._anchors is None else pose[:, 3] + (pose[:, :3] * self._anchors).sum(1)
+        twist = torch.cat((turning, torch.linalg.cross(anchor, turning, dim=0)))
+        ang_vel, at_base = (self._hangs_on @ twist).split(3)  # sums over the hinges each body hangs on, [3, K, n]
+        carried = pose.index_select(2, self._carried)
+        pos = carried[:, 3]
+        lin_vel = torch.linalg.cross(ang_vel, pos, dim=0).add_(at_base)
+        seen = torch.cat((torch.stack((pos, lin_vel, ang_vel), dim=1), carried[:, :3]), dim=1)
+        return seen.movedim(-1, 0).contiguous()
 
     def _carries(self, name: str) -> bool:
         """Return whether one of the limbs' joints moves a body against the base."""
@@ -100,19 +101,30 @@ class Limbs:
     def _constants(
         self, links: list[int], chains: list[list[int]], place: dict[int, int], device: torch.device
     ) -> None:
-        """Keep link constants [L, 4, 4], hinge lines [L, 4, 2] (axis, anchor) and what hangs on which links [K, L]."""
-        constants = np.zeros((3, len(links), 4, 4))
-        constants[0, :, 3, 3] = 1.0
-        lines = np.zeros((len(links), 4, 2))
-        lines[:, 3, 1] = 1.0
+        """Keep constants of the links [3, 4, L, 1], of their hinges [3, L, 1], and which body hangs on which [K, L]."""
+        constants, axes, anchors = np.zeros((3, len(links), 3, 4)), np.zeros((len(links), 3)), np.zeros((len(links), 3))
         for i, body in enumerate(links):
-            constants[:, i, :3] = link(self._compiled, body)
+            constants[:, i] = link(self._compiled, body)
             if self._compiled.body_jntnum[body]:
                 joint = self._compiled.body_jntadr[body]
-                lines[i, :3] = np.column_stack((self._compiled.jnt_axis[joint], self._compiled.jnt_pos[joint]))
-        above = np.zeros((len(chains), len(links)))
+                axes[i], anchors[i] = self._compiled.jnt_axis[joint], self._compiled.jnt_pos[joint]
+        hangs_on = np.zeros((len(chains), len(links)))
         for row, members in enumerate(chains):
-            above[row, [place[body] for body in members]] = 1.0
-        self._fixed, self._swing, self._bend = torch.tensor(constants, dtype=torch.float32, device=device)
-        self._hinge_lines = torch.tensor(lines, dtype=torch.float32, device=device)
-        self._above = torch.tensor(above, dtype=torch.float32, device=device)
+            hangs_on[row, [place[body] for body in members]] = 1.0
+
+        def kept(value: Array) -> Tensor:
+            return torch.tensor(value, dtype=torch.float32, device=device)
+
+        self._fixed, self._swing, self._bend = kept(constants).permute(0, 2, 3, 1).unsqueeze(-1).contiguous()
+        self._axes = kept(axes.T).unsqueeze(-1)
+        self._anchors = kept(anchors.T).unsqueeze(-1) if anchors.any() else None
+        self._hangs_on = kept(hangs_on)
+
+
+def _product(outer: Tensor, inner: Tensor) -> Tensor:
+    """Return poses seen from where the outer ones are: rotations and positions side by side, [3, 4, G, n]."""
+    a, b, c = outer[:, :3].unsqueeze(2).unbind(1)
+    x, y, z = inner.unsqueeze(1).unbind()
+    product = (a * x).addcmul_(b, y).addcmul_(c, z)
+    product[:, 3] += outer[:, 3]
+    return product
