@@ -68,9 +68,6 @@ class Backend(Protocol):
     def refresh(self, ids: Tensor | None = None) -> None:
         """Copy the simulation's state into `state` (of all rows, or of some)."""
 
-    def poses(self, bodies: Tensor) -> tuple[Tensor, Tensor]:
-        """Return positions [N, k, 3] m and rotations [N, k, 3, 3] of bodies, int64 [k], as the last substep began."""
-
     def field(self, name: str) -> Tensor:
         """Return a declared model field, live, one value a row: [N, ...]. Raises NameProblem if undeclared."""
 
@@ -78,9 +75,10 @@ class Backend(Protocol):
         """Return a model field as compiled, [...]."""
 
     def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
-        """Return model indices, int64; `kind` is body, geom, joint, dof or actuator. Raises NameProblem.
+        """Return indices in the model, int64; `kind` is body, geom, joint, dof or actuator. Raises NameProblem.
 
-        Joints, dofs and actuators follow `RobotModel.joint_names`; bodies are any; geoms of bodies the colliding ones.
+        Joints, dofs and actuators follow `RobotModel.joint_names`; bodies are any of the model; the geoms of a body
+        set are its colliding ones.
         """
 
     def update_constants(self, ids: Tensor) -> None:

@@ -139,15 +139,6 @@ class MujocoBackend:
             renewed.known.update(body_rot=rotations, root_rot=rotations[:, 0])
             state.renew(ids, renewed)
 
-    def poses(self, bodies: Tensor) -> tuple[Tensor, Tensor]:
-        """Return positions [N, k, 3] m and rotations [N, k, 3, 3] of bodies, int64 [k].
-
-        Between control steps they are those of now, within one those the latest substep began with.
-        """
-        at = self._at.bodies.index_select(0, bodies)
-        pos, rot = (self._sim.outputs[name].index_select(1, at).float() for name in ("xpos", "xmat"))
-        return pos, rot.unflatten(-1, (3, 3))
-
     def field(self, name: str) -> Tensor:
         """Return a declared model field, live, [N, ...], in the engine's precision. Raises NameProblem."""
         return self._fields.field(name)

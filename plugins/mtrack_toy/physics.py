@@ -84,10 +84,6 @@ class ToyPhysics:
         self.state.joint_vel.copy_(self.joint_vel)
         self.state.invalidate()
 
-    def poses(self, bodies: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where bodies are: at the origin, upright."""
-        return self.state.body_pos.index_select(1, bodies), self.state.body_rot.index_select(1, bodies)
-
     def field(self, name: str) -> Tensor:
         """Refuse: there is no model. Raises NameProblem."""
         raise NameProblem(f"toy_physics has no model field '{name}'")
