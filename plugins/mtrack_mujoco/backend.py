@@ -51,6 +51,7 @@ class MujocoBackend:
     _poses: outputs.Poses = scratch()
     _sensed: Tensor = scratch()
     _applies_forces: bool = scratch()
+    _forces: forces.ExternalForces = scratch()
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Compile the model and allocate `plan.num_envs` copies at the default pose. Raises MtrackError."""
@@ -69,6 +70,9 @@ class MujocoBackend:
         self._sim = Simulation(self._model, plan.num_envs, count_threads(self.threads), tuple(names))
         self._fields = ModelFields(self._sim.batch, plan.model_fields)
         self._reader = outputs.Reader(self._sim, self._at)
+        if plan.forces:
+            out = self._sim.outputs
+            self._forces = forces.ExternalForces(self._at.bodies, out["xpos"], out["xipos"], self._sim.xfrc)
         self._allocate(plan)
         everyone = torch.arange(plan.num_envs)
         self.set_state(everyone, _default_start(self._robot, plan.num_envs))
@@ -96,8 +100,7 @@ class MujocoBackend:
         """
         self._sim.ctrl[:, self._at.actuators] = target  # converts where it writes
         if self._applies_forces:
-            out = self._sim.outputs
-            forces.apply_wrench(self.wrench, out["xpos"], out["xipos"], self._at.bodies, self._sim.xfrc)
+            self._forces.apply(self.wrench)
         self._sim.step(mujoco.mjtStage.mjSTAGE_VEL if last else mujoco.mjtStage.mjSTAGE_NONE)
         read_contacts(self._sensed, self.contacts)
 
@@ -180,6 +183,8 @@ class MujocoBackend:
         """Put back what `state_dict` returned. Raises CheckpointError where shapes differ."""
         self._fields.prepare(state)
         restore(self._tensors(), state)
+        if self._applies_forces:
+            self._forces.take_note()
         self.refresh()
 
     def _tensors(self) -> dict[str, Tensor]:

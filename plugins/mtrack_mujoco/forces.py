@@ -6,16 +6,35 @@ import torch
 from torch import Tensor
 
 FIELDS = ("xpos", "xipos")
-"""Outputs that `apply_wrench` needs."""
+"""Outputs that `ExternalForces` needs."""
 
 
-def apply_wrench(wrench: Tensor, xpos: Tensor, xipos: Tensor, bodies: Tensor, xfrc: Tensor) -> None:
-    """Write force and torque at body origins, [N, B, 6], as MuJoCo takes them: at the centres of mass.
+class ExternalForces:
+    """Writes wrenches at body origins as MuJoCo takes them: at the centres of mass.
 
-    Within a control step the lever arm is that of the substep before.
+    Only bodies that have had a wrench are worked out: they are few of many.
     """
-    wrench = wrench.to(torch.float64, copy=True)
-    force = wrench[..., :3]
-    lever = xpos.index_select(1, bodies).sub_(xipos.index_select(1, bodies))
-    wrench[..., 3:] += torch.linalg.cross(lever, force)
-    xfrc.index_copy_(1, bodies, wrench)
+
+    def __init__(self, bodies: Tensor, xpos: Tensor, xipos: Tensor, xfrc: Tensor) -> None:
+        """Take which of the model's bodies wrenches are for, int64 [B], and the engine's live arrays."""
+        self._bodies, self._xpos, self._xipos, self._xfrc = bodies, xpos, xipos, xfrc
+        self.take_note()
+
+    def take_note(self) -> None:
+        """Find out which bodies have a wrench: the engine's state has been loaded."""
+        self._serve((self._xfrc.index_select(1, self._bodies) != 0.0).any(0).any(-1))
+
+    def apply(self, wrench: Tensor) -> None:
+        """Write force [N] and torque [N m], [N, B, 6]; the lever arm is that of the substep before."""
+        largest = wrench.flatten(1).abs().amax(0).view(-1, 6).amax(1)
+        has = (largest != 0.0) | self._served
+        if has.sum() > len(self._places):
+            self._serve(has)
+        served = wrench.index_select(1, self._places).double()
+        lever = self._xpos.index_select(1, self._at).sub_(self._xipos.index_select(1, self._at))
+        served[..., 3:] += torch.linalg.cross(lever, served[..., :3].contiguous())
+        self._xfrc.index_copy_(1, self._at, served)
+
+    def _serve(self, served: Tensor) -> None:
+        self._served, self._places = served, served.nonzero().squeeze(1)
+        self._at = self._bodies.index_select(0, self._places)
