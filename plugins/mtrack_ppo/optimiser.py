@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mtrack.ranks import sum_over_ranks
-from mtrack_ppo.ranks import average_gradients
+from mtrack_ppo.ranks import average_over_ranks
 
 
 def make_adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
@@ -31,13 +30,15 @@ def descend(loss: Tensor, optimisers: Sequence[torch.optim.Adam], max_grad_norm:
     for optimiser in optimisers:
         optimiser.zero_grad()
     loss.backward()
-    norms = []
-    for optimiser in optimisers:
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        average_gradients(parameters)
-        norms.append(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
-    # all ranks must come to the same decision: gradients are averaged over them already, the loss is summed here
-    skipped = (~torch.stack([sum_over_ranks(loss.detach()), *norms]).isfinite().all()).float()
+    gradients = [
+        [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+        for optimiser in optimisers
+    ]
+    # all ranks must come to the same decision, so the loss goes with the gradients
+    shared_loss = loss.detach().clone()
+    average_over_ranks([shared_loss, *(gradient for of_one in gradients for gradient in of_one)])
+    norms = [torch.nn.utils.get_total_norm(of_one) for of_one in gradients]
+    skipped = (~torch.stack([shared_loss, *norms]).isfinite().all()).float()
     for optimiser, norm in zip(optimisers, norms, strict=True):
         # what torch's GradScaler uses: gradients are divided by one, and the step is left out where the other is 1
         optimiser.grad_scale = (norm / max_grad_norm).clamp_min(1.0)  # type: ignore[attr-defined]

@@ -17,13 +17,10 @@ def moments(value: Tensor) -> tuple[Tensor, Tensor]:
     return mean, sum_over_ranks((value - mean).square().sum(0)) / number
 
 
-def average_gradients(parameters: Sequence[Tensor]) -> None:
-    """Replace the gradients by their means over ranks, in one message."""
+def average_over_ranks(tensors: Sequence[Tensor]) -> None:
+    """Replace tensors by their means over ranks, in one message: many small ones cost several times as long."""
     if num_ranks() == 1:
         return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    mean = sum_over_ranks(torch.cat([gradient.flatten() for gradient in gradients])) / num_ranks()
-    start = 0
-    for gradient in gradients:
-        gradient.copy_(mean[start : start + gradient.numel()].view_as(gradient))
-        start += gradient.numel()
+    mean = sum_over_ranks(torch.cat([tensor.flatten() for tensor in tensors])) / num_ranks()
+    for tensor, part in zip(tensors, mean.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
