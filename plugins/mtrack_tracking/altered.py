@@ -90,8 +90,11 @@ class AlteredMotion(Kinematics):
 
         Quantities are those of `Limbs.__call__`.
         """
-        seen = self.limbs(self.some("joint_pos"), self.some("joint_vel"))
-        return seen.new_zeros(len(self.blend.share), *seen.shape[1:]).index_copy_(0, self.places, seen)
+        num_rows, num_bodies = len(self.blend.share), len(self.limbs.bodies)
+        seen = self.joint_pos.new_zeros(num_rows, 3, 6, num_bodies)
+        if len(self.places):  # a reset is mostly of few rows, and often of none that moves
+            seen.index_copy_(0, self.places, self.limbs(self.some("joint_pos"), self.some("joint_vel")))
+        return seen
 
     @derived
     def limbs_root(self) -> Tensor:
