@@ -1,4 +1,4 @@
-"""Environments of shipped recipes, made small for tests."""
+"""Environments of built-in recipes, made small."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
 
 
-def recipe(name: str, *overrides: str) -> Recipe:
-    """Return a shipped recipe, checked, in its first phase."""
+def small_recipe(name: str, *overrides: str) -> Recipe:
+    """Return a recipe by name or path, `key=value` overrides over it, checked, as it is in its first phase."""
     checked = check_recipe(load_recipe(name, overrides), Registry.scan())
     return checked.for_phase(next(iter(checked.phases)))
 
 
-def task(name: str, *overrides: str) -> Assembly:
-    """Return the environment of a shipped recipe, started."""
-    assembly = assemble(recipe(name, *overrides))
+def small_task(name: str, *overrides: str) -> Assembly:
+    """Return the environment of a recipe, started."""
+    assembly = assemble(small_recipe(name, *overrides))
     assembly.env.start()
     return assembly

@@ -31,6 +31,11 @@ def g1_model() -> RobotModel:
     return G1().model()
 
 
+def feet_of(model: RobotModel) -> tuple[str, ...]:
+    """Return the bodies of the set `feet`; a robot may have none."""
+    return tuple(model.body_names[i] for i in model.bodies(model.sets.get("feet", ())))
+
+
 def random_scene(
     num_envs: int = 8,
     *,
@@ -49,7 +54,7 @@ def random_scene(
     draw = torch.Generator().manual_seed(seed)
     future = random_kinematics(model, (num_envs, num_future), draw)
     present = {name: value[:, 0] for name, value in tensors(future).items()}
-    num_joints, num_feet = len(model.joint_names), len(model.bodies("feet"))
+    num_joints, num_feet = len(model.joint_names), len(feet_of(model))
     reference = Reference(
         **present,
         contact=torch.randint(2, (num_envs, num_feet), generator=draw).float(),
@@ -65,7 +70,7 @@ def random_scene(
         joint_target=0.5 * joints[2],
         joint_offset=0.01 * joints[3],
     )
-    names = tuple(model.body_names[i] for i in model.bodies("feet")) if sensors is None else tuple(sensors)
+    names = feet_of(model) if sensors is None else tuple(sensors)
     return Scene(
         model=model,
         backend=backend,  # type: ignore[arg-type]
@@ -120,7 +125,6 @@ def mirror_scene(scene: Scene) -> Scene:
     """Return the scene as its left-right mirror image in the x-z plane."""
     model = scene.model
     reference, robot = scene.reference, scene.robot
-    feet = [model.body_names[i] for i in model.bodies("feet")]
     joints = {
         name: model.joint_mirror(getattr(robot, name))
         for name in ("joint_acc", "joint_torque", "joint_target", "joint_offset")
@@ -131,7 +135,7 @@ def mirror_scene(scene: Scene) -> Scene:
         robot=RobotState(**tensors(mirror_kinematics(model, robot)), **joints),
         reference=Reference(
             **tensors(mirror_kinematics(model, reference)),
-            contact=reference.contact[:, model.partners(feet)],
+            contact=reference.contact[:, model.partners(feet_of(model))],
             future=mirror_kinematics(model, reference.future),
             root_target=Mirror.vector()(reference.root_target),
             flags=reference.flags.clone(),

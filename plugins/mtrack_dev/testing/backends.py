@@ -1,0 +1,255 @@
+"""The conformance suite of backends: rows that know nothing of each other, exact repetition, exact restoring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.errors import CheckpointError, MtrackError, NameProblem
+from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
+from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
+from mtrack_dev.testing.scenes import feet_of
+from mtrack_dev.testing.watch import close, own_tensors, same, undrawn
+from mtrack_dev.testing.worlds import WORLDS, World
+
+_ROWS, _STEPS, _SUBSTEPS = 5, 6, 4
+_FIELD = "opt.gravity"
+
+
+def check_backend(cls: type, /, **params: Any) -> Report:
+    """Check a backend with the toy robot or, where that will not do, the G1. Raises BrokenPromise."""
+    subject = Subject("backend", cls, params)
+    subject.check_contract()
+    refusals: list[str] = []
+    for world in WORLDS:
+        here = subject.on(world.name)
+        try:
+            first = _Simulation(here, world)
+        except MtrackError as error:
+            refusals.append(f"not with the {world.name} robot: {error}")
+            continue
+        looks = (_shapes, _starts, _repeats, _restores, _refuses, _breaks, _fields)
+        checks = tuple(check for look in looks for check in look(here, world, first))
+        return Report(str(subject), (world.name,), ("contract", *checks), tuple(refusals))
+    raise BrokenPromise("build", str(subject), "; ".join(refusals), "give the parameters it needs")
+
+
+class _Simulation:
+    """A built backend, the states it is put into and the targets it gets; row i is case `cases[i]`."""
+
+    def __init__(self, subject: Subject, world: World, cases: tuple[int, ...] = tuple(range(_ROWS))) -> None:
+        """Build. Raises MtrackError where the backend cannot do with this robot."""
+        self.world, self.model, self.cases = world, world.model, list(cases)
+        self.backend = subject.make()
+        is_physical = world.compiled is not None
+        plan = PhysicsPlan(
+            num_envs=len(cases),
+            physics_dt=0.005,
+            device="cpu",
+            contacts=tuple(ContactSensor(foot) for foot in feet_of(self.model)) if is_physical else (),
+            model_fields=(_FIELD,) if is_physical else (),
+        )
+        with undrawn(subject), subject.explained("build"):
+            self.backend.build(world.robot, plan)
+            self.backend.refresh()
+        self.everything = torch.arange(len(cases))
+
+    def start(self, height: float = 0.0) -> StartState:
+        """Return the start of every row; joints away from the default pose, and all of a root that can move."""
+        draw, rows = torch.Generator().manual_seed(0), 3 * _ROWS
+        joints, size = len(self.model.joint_names), 0.1 if self.world.compiled is not None else 0.0
+        root_pos = self.model.default_root_pos + torch.tensor([0.0, 0.0, height]) + 0.0 * torch.zeros(rows, 3)
+        turn = torch.tensor([1.0, 0.0, 0.0, 0.0]) + size * torch.randn(rows, 4, generator=draw)
+        whole = StartState(
+            root_pos=root_pos + size * torch.rand(rows, 3, generator=draw),
+            root_quat_wxyz=torch.nn.functional.normalize(turn, dim=-1),
+            root_lin_vel=size * torch.randn(rows, 3, generator=draw),
+            root_ang_vel=size * torch.randn(rows, 3, generator=draw),
+            joint_pos=self.model.default_joint_pos + 0.1 * torch.randn(rows, joints, generator=draw),
+            joint_vel=0.1 * torch.randn(rows, joints, generator=draw),
+        )
+        return rows_of(whole, self.cases)
+
+    def put(self, ids: Tensor, height: float = 0.0) -> None:
+        """Put rows into their start, as a reset does."""
+        start = rows_of(self.start(height), ids.tolist())
+        self.backend.set_state(ids, start)
+        self.backend.forward(ids, start.joint_pos)
+        self.backend.refresh(ids)
+
+    def run(self, first: int = 0, last: int = _STEPS) -> dict[str, Tensor]:
+        """Make control steps and return what is seen after them."""
+        joints = len(self.model.joint_names)
+        for step in range(first, last):
+            draw = torch.Generator().manual_seed(step)
+            target = self.model.default_joint_pos + 0.1 * torch.randn(3 * _ROWS, joints, generator=draw)[self.cases]
+            for substep in range(_SUBSTEPS):
+                self.backend.step(target, substep == _SUBSTEPS - 1)
+        self.backend.refresh()
+        return self.seen()
+
+    def seen(self) -> dict[str, Tensor]:
+        """Return copies of state and contacts, by name."""
+        return {name: value.clone() for name, value in self.live().items()}
+
+    def live(self) -> dict[str, Tensor]:
+        """Return state and contacts, by name."""
+        return {**own_tensors(self.backend.state), "contacts": self.backend.contacts}
+
+
+def rows_of(start: StartState, rows: list[int]) -> StartState:
+    """Return the start of some rows."""
+    return StartState(**{field.name: getattr(start, field.name)[rows] for field in attrs.fields(StartState)})
+
+
+def _shapes(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    joints, bodies, rows = len(sim.model.joint_names), len(sim.model.body_names), _ROWS
+    last = {"pos": (3,), "quat_wxyz": (4,), "lin_vel": (3,), "ang_vel": (3,)}
+    for name, value in own_tensors(sim.backend.state).items():
+        part, _, quantity = name.partition("_")
+        wanted = (rows, joints) if part == "joint" else (rows, *((bodies,) if part == "body" else ()), *last[quantity])
+        subject.require(
+            tuple(value.shape) == wanted and value.dtype == torch.float32,
+            "shape",
+            f"state.{name} is {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}",
+            f"give {wanted} float32",
+        )
+    wanted = (rows, len(sim.backend.contact_names), 4)
+    subject.require(tuple(sim.backend.contacts.shape) == wanted, "shape", "contacts are not", f"give {wanted}")
+    at_default = close(sim.backend.state.joint_pos, sim.model.default_joint_pos.expand(rows, -1), 1e-5)
+    subject.require(at_default, "build", "rows do not begin at the default pose", "set it for every row in build()")
+    yield "shape"
+
+
+def _starts(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    """Rows are put where they are told to be, others stay; live tensors keep their storage."""
+    places = {name: value.data_ptr() for name, value in sim.live().items()}
+    sim.put(sim.everything)
+    for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel"):
+        subject.require(
+            close(getattr(sim.backend.state, name), getattr(sim.start(), name), 1e-4),
+            "set_state",
+            f"{name} is not what set_state was given",
+            "world axes and link origins in; convert to the solver's own; refresh(ids) copies back",
+        )
+    before = sim.run()
+    sim.put(torch.tensor([2]))
+    for name, value in sim.live().items():
+        subject.require(
+            same(value[[0, 1, 3, 4]], before[name][[0, 1, 3, 4]]),
+            "rows are independent",
+            f"set_state of row 2 has changed {name} of other rows",
+            "touch the rows given only, in forward() and refresh() too",
+        )
+        moved = value.data_ptr() != places[name]
+        subject.require(not moved, "live tensors", f"{name} is another tensor than before", "copy into it: x.copy_(y)")
+    sim.put(sim.everything, height=1.0)
+    in_the_air = not bool(sim.backend.contacts.any())
+    subject.require(in_the_air, "forward", "rows reset into the air have contact", "compute contacts in forward()")
+    yield from ("set_state", "live tensors")
+
+
+def _repeats(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    """See to it that the same run again, and in another order of rows, gives the same numbers."""
+    sim.put(sim.everything)
+    expected = sim.run()
+    again, turned = _Simulation(subject, world), _Simulation(subject, world, (2, 3, 4, 0, 1))
+    for other in (again, turned):
+        other.put(other.everything)
+        for name, value in other.run().items():
+            promise = "rows are independent" if other is turned else "same numbers"
+            subject.require(
+                same(value, expected[name][other.cases]),
+                promise,
+                f"{name} differs from the same run before" + (" in another order of rows" if other is turned else ""),
+                "clear warm starts and forces in set_state(); let no row see another",
+            )
+    yield from ("same numbers", "rows are independent")
+
+
+def _restores(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    sim.put(sim.everything)
+    sim.run(0, 2)
+    state = {name: value.clone() for name, value in sim.backend.state_dict().items()}
+    expected, other = sim.run(2), _Simulation(subject, world)
+    other.backend.load_state_dict(state)
+    for name, value in other.run(2).items():
+        found = f"restored from state_dict it goes on differently: {name}"
+        subject.require(same(value, expected[name]), "checkpoint", found, "save the whole integration state")
+    name, value = next(iter(state.items()))
+    try:
+        with subject.explained("checkpoint", "raise CheckpointError where shapes differ"):
+            other.backend.load_state_dict({**state, name: torch.cat((value, value))})
+    except CheckpointError:
+        yield "checkpoint"
+    else:
+        subject.fail("checkpoint", f"it takes '{name}' of another shape", "raise CheckpointError")
+
+
+def _refuses(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    calls = {
+        "field('body_mass')": lambda: sim.backend.field("body_mass"),
+        "element('body', 'no such body')": lambda: sim.backend.element("body", "no such body"),
+    }
+    for words, call in calls.items():
+        try:
+            with subject.explained("names", f"raise NameProblem in {words}"):
+                call()
+        except NameProblem:
+            continue
+        subject.fail("names", f"{words} is answered", "raise NameProblem for what is unknown or was not declared")
+    row = sim.backend.row(0)
+    is_tensors = bool(row) and all(isinstance(value, Tensor) for value in row.values())
+    subject.require(is_tensors, "row", "row(0) is no dictionary of tensors", "return state and model fields of the row")
+    yield "names"
+
+
+def _breaks(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    """See to it that a row that is not finite is told, and no other."""
+    other = _Simulation(subject, world)
+    other.put(other.everything)
+    other.run(0, 1)
+    subject.require(not bool(other.backend.broken().any()), "broken", "sound rows are called broken", "look at each")
+    start = rows_of(other.start(), [3])
+    start.joint_vel.fill_(torch.nan)
+    start.joint_pos.fill_(torch.nan)
+    other.backend.set_state(torch.tensor([3]), start)
+    other.run(1, 2)
+    broken = other.backend.broken()
+    subject.require(
+        broken.dtype == torch.bool and broken.tolist() == [False, False, False, True, False],
+        "broken",
+        f"with NaN in row 3 broken() is {broken.tolist()}",
+        "look whether each row is finite; let the solver not reset it silently",
+    )
+    yield "broken"
+
+
+def _fields(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    """See to it that a model field, and a kick, are of their row alone."""
+    if world.compiled is None:
+        return
+    changed = _Simulation(subject, world)
+    changed.backend.field(_FIELD)[1] *= 0.5
+    sim.put(sim.everything)
+    changed.put(changed.everything)
+    expected, found = sim.run()["root_lin_vel"], changed.run()["root_lin_vel"]
+    differs = [row for row in range(_ROWS) if not same(expected[row], found[row])]
+    subject.require(
+        differs == [1],
+        "model fields",
+        f"{_FIELD} halved in row 1 changes rows {differs}",
+        "give every row its own copy of a declared field, and use it in step()",
+    )
+    plain, kicked = _Simulation(subject, world), _Simulation(subject, world)
+    for one in (plain, kicked):  # in free flight a push moves the whole robot alike
+        one.put(one.everything, height=2.0)
+    kicked.backend.kick(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(_ROWS, 6))
+    gained = kicked.run(0, 1)["root_lin_vel"] - plain.run(0, 1)["root_lin_vel"]
+    added = close(gained, torch.tensor([1.0, 0.0, 0.0]).expand(_ROWS, 3), 1e-2)
+    subject.require(added, "kick", "kick does not add its velocity to the root's", "add [m/s] in world axes")
+    yield from ("model fields", "kick")
