@@ -41,7 +41,7 @@ def check_motion(cls: type, **params: Any) -> Report:
 
 
 def check_importer(cls: type, sample: Path | None = None, **params: Any) -> Report:
-    """Check that an importer leaves foreign files alone, and reads `sample`, where one is given. Raises BrokenPromise."""
+    """Check that an importer leaves foreign files alone, and reads `sample`, if given. Raises BrokenPromise."""
     subject = Subject("importer", cls, params)
     subject.check_contract()
     importer = subject.make()

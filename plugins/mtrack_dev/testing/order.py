@@ -20,8 +20,8 @@ _CALLED = {
 class OrderTracker:
     """Notes every call of an environment's parts from now on, in `seen`.
 
-    Entries are `backend.step`, `command.reset`, ...; `Push.before_step` for a call that a component adds; `reward path`,
-    `termination slot`, `observation path` for the value of a term.
+    Entries are `backend.step`, `command.reset`, ...; `Push.before_step` for a call that a component adds;
+    `reward PATH`, `termination SLOT` and `observation PATH` for the value of a term.
     """
 
     def __init__(self, env: Env) -> None:

@@ -141,13 +141,13 @@ class _Run:
 
     def state(self) -> dict[str, Tensor]:
         """Return every tensor of agent and phase, by name."""
-        tensors = [saved(self.subject, component)[1] for component in (self.agent, self.phase)]
-        return {f"{who}{name}": value for who, found in zip(("agent", "phase"), tensors, strict=True)
-                for name, value in found.items()}  # fmt: skip
+        parts = {"agent": self.agent, "phase": self.phase}
+        tensors = {who: saved(self.subject, part)[1] for who, part in parts.items()}
+        return {f"{who}{name}": value for who, found in tensors.items() for name, value in found.items()}
 
 
 def _check_order(subject: Subject, run: _Run, follows: tuple[str | None, ...]) -> None:
-    """A phase that names those it follows refuses others."""
+    """See to it that a phase that names those it follows refuses others."""
     if not hasattr(subject.cls, "follows"):
         return
     try:

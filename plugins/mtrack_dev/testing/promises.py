@@ -15,7 +15,7 @@ from mtrack.kinds import KINDS
 from mtrack.wiring import give_generators
 
 
-class BrokenPromise(AssertionError):
+class BrokenPromise(AssertionError):  # noqa: N818  it is what has been asserted
     """What a component should do and does not: the promise, the component, what was found, and the fix."""
 
     def __init__(self, promise: str, who: str, found: str, fix: str) -> None:

@@ -81,7 +81,7 @@ def _seed(played: Played) -> Iterator[str]:
 
 
 def _checkpoint(played: Played) -> Iterator[str]:
-    """Another component, of another seed, goes on from the saved state as the first did."""
+    """See to it that a component of another seed goes on from the saved state as the first did."""
     if played.subject.kind == "metric":
         return  # an evaluation is not resumed
     other = Trial(played.subject, played.world, seed=1).start()
@@ -101,7 +101,7 @@ def _checkpoint(played: Played) -> Iterator[str]:
 
 
 def _reset(played: Played) -> Iterator[str]:
-    """A reset of one row leaves all others as they were, at once and afterwards."""
+    """See to it that a reset of one row leaves all others as they were, at once and afterwards."""
     subject = played.subject
     trial = Trial(subject, played.world).start()
     if not (subject.kind in ("action", "command") or isinstance(trial.component, Resets)):
@@ -113,11 +113,8 @@ def _reset(played: Played) -> Iterator[str]:
         start = trial.reset(row)
     if subject.kind == "command":
         check_start(trial, start, row)
-    touched = [
-        name
-        for name, value in _by_row(trial).items()
-        if not same(_rows_of(value, others), _rows_of(before[name], others))
-    ]
+    after = {name: _rows_of(value, others) for name, value in _by_row(trial).items()}
+    touched = [name for name, value in after.items() if not same(value, _rows_of(before[name], others))]
     later = "" if played.draws_in_steps else _rows_that_differ(played.outputs[_MIDDLE:], trial.play(_MIDDLE), others)
     subject.require(
         not touched and not later,
@@ -129,7 +126,7 @@ def _reset(played: Played) -> Iterator[str]:
 
 
 def _rows(played: Played) -> Iterator[str]:
-    """Environments do not know of each other: another one beside them, or in another order, changes nothing."""
+    """See to it that rows know nothing of each other: another one beside them, or another order, changes nothing."""
     if not any(field.name for field in _shared_state(played.trial)):
         changed = _rows_that_differ(played.outputs, played.again(_ONE_OTHER), list(ALL[1:]))
         played.subject.require(
@@ -151,7 +148,7 @@ def _rows(played: Played) -> Iterator[str]:
 
 
 def _part_of_the_rows(played: Played) -> Iterator[str]:
-    """An observation of some rows is that part of the observation of all."""
+    """See to it that an observation of some rows is that part of the observation of all."""
     if played.subject.kind != "observation":
         return
     trial = played.trial
@@ -170,7 +167,7 @@ def _part_of_the_rows(played: Played) -> Iterator[str]:
 
 
 def _mirror(played: Played) -> Iterator[str]:
-    """A mirrored scene gives the mirrored value; of rewards and terminations this is worth knowing, not a promise."""
+    """See to it that a mirrored scene gives the mirrored value; of rewards and terminations this is no promise."""
     kind, subject = played.subject.kind, played.subject
     if kind not in ("observation", "action", "reward", "termination"):
         return
@@ -185,7 +182,7 @@ def _mirror(played: Played) -> Iterator[str]:
             if close(image, mirrored[name], _ROUNDING * max(1.0, float(value.double().abs().max()))):
                 continue
             if kind in ("reward", "termination"):
-                yield "- it is not the same in the mirror image: phases that learn from mirror images need mirror = false"
+                yield "- another value in the mirror image: phases that learn from mirror images need mirror = false"
                 return
             columns = (~torch.isclose(image, mirrored[name], rtol=0.0, atol=1e-3)).any(0).nonzero().squeeze(-1).tolist()
             subject.fail(

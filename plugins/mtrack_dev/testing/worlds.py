@@ -108,4 +108,4 @@ def content(world: World, sensors: tuple[str, ...], time: int, ids: tuple[int, .
 def random_actions(time: int, ids: tuple[int, ...], width: int) -> Tensor:
     """Return the raw actions of environments at a time, [len(ids), width]."""
     draw = torch.Generator().manual_seed(1000 + time)
-    return torch.randn(max(max(ids), 2 * ROWS) + 1, width, generator=draw)[list(ids)]
+    return torch.randn(max(*ids, 2 * ROWS) + 1, width, generator=draw)[list(ids)]
