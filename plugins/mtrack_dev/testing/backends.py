@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -191,7 +191,7 @@ def _restores(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]
 
 
 def _refuses(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "field('body_mass')": lambda: sim.backend.field("body_mass"),
         "element('body', 'no such body')": lambda: sim.backend.element("body", "no such body"),
     }

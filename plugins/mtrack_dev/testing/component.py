@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,7 @@ from mtrack_dev.testing.robots import check_robot
 from mtrack_dev.testing.terms import check_term
 from mtrack_dev.testing.worlds import WORLDS
 
-_WHOLE = {
+_WHOLE: dict[str, Callable[..., Report]] = {
     "robot": check_robot,
     "backend": check_backend,
     "motion": check_motion,

@@ -19,7 +19,10 @@ _REPETITIONS = 5
 class CountedOperations(TorchDispatchMode):
     """Counts the torch operations carried out while entered."""
 
-    count = 0
+    def __init__(self) -> None:
+        """Begin at 0."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None

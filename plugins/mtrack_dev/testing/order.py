@@ -35,7 +35,8 @@ class OrderTracker:
         env.rewards[:] = [self._term(term, f"reward {term.path}") for term in env.rewards]
         env.terminations[:] = [self._term(term, f"termination {term.slot}") for term in env.terminations]
         for term in env.observer.terms():
-            term.component = _Noted(term.component, f"observation {term.path}", (), self.seen)
+            noted: Any = _Noted(term.component, f"observation {term.path}", (), self.seen)
+            term.component = noted
 
     def of(self, name: str) -> list[str]:
         """Return the entries about one part or component, in order: those that begin with its name."""

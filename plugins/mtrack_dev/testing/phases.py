@@ -172,8 +172,8 @@ def _check_decision(subject: Subject, decision: TensorDict, observations: Tensor
 
 
 def _tensors(data: TensorDict) -> dict[str, Tensor]:
-    items = data.items(include_nested=True, leaves_only=True)
-    return {"/".join(name) if isinstance(name, tuple) else name: value for name, value in items}
+    items = data.flatten_keys("/").items()
+    return {name: torch.as_tensor(value) for name, value in items}
 
 
 def _differing(one: Mapping[str, float], other: Mapping[str, float]) -> str:

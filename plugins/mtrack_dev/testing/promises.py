@@ -80,7 +80,7 @@ class Subject:
         except (BrokenPromise, MtrackError):
             raise
         except Exception as error:
-            if isinstance(error, AttributeError) and getattr(error, "name", "") and isinstance(error.obj, self.cls):
+            if isinstance(error, AttributeError) and error.name and isinstance(error.obj, self.cls):
                 fix = f"declare it: {error.name}: ... = state(), or scratch() if it follows from the scene"
             raise BrokenPromise(promise, str(self), f"{type(error).__name__}: {error}", fix) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import attrs
 import torch
@@ -93,14 +94,14 @@ def random_kinematics(model: RobotModel, shape: tuple[int, ...], draw: torch.Gen
         return torch.randn(*shape, *size, generator=draw)
 
     root_pos = torch.tensor([0.0, 0.0, 0.8]) + 0.1 * normal(3)
-    values = {
+    values: dict[str, Any] = {
         "body_pos": root_pos.unsqueeze(-2) + 0.4 * normal(num_bodies, 3),
         "body_quat_wxyz": torch.nn.functional.normalize(normal(num_bodies, 4), dim=-1),
         "body_lin_vel": normal(num_bodies, 3),
         "body_ang_vel": normal(num_bodies, 3),
     }
     values["body_pos"][..., 0, :] = root_pos
-    root = {name.replace("body", "root"): value[..., 0, :].clone() for name, value in values.items()}
+    root: dict[str, Any] = {name.replace("body", "root"): value[..., 0, :].clone() for name, value in values.items()}
     return Kinematics(**root, joint_pos=0.5 * normal(num_joints), joint_vel=normal(num_joints), **values)
 
 
@@ -125,7 +126,7 @@ def mirror_scene(scene: Scene) -> Scene:
     """Return the scene as its left-right mirror image in the x-z plane."""
     model = scene.model
     reference, robot = scene.reference, scene.robot
-    joints = {
+    joints: dict[str, Any] = {
         name: model.joint_mirror(getattr(robot, name))
         for name in ("joint_acc", "joint_torque", "joint_target", "joint_offset")
     }
@@ -149,7 +150,7 @@ def mirror_scene(scene: Scene) -> Scene:
 def mirror_kinematics(model: RobotModel, motion: Kinematics) -> Kinematics:
     """Return mirrored poses and velocities: left and right change places, y is reflected."""
     partners = model.partners(model.body_names)
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in tensors(motion).items():
         part, _, quantity = name.partition("_")
         if part == "joint":
@@ -166,12 +167,12 @@ def mirror_contacts(model: RobotModel, contacts: Contacts) -> Contacts:
     for name in contacts.names:
         body, colon, against = name.partition(":")
         columns.append(contacts.names.index(model.mirrored_name.get(body, body) + colon + against))
-    values = {name: value[:, columns] for name, value in tensors(contacts).items()}
+    values: dict[str, Any] = {name: value[:, columns] for name, value in tensors(contacts).items()}
     values["force"] = Mirror.vector()(values["force"])
     return Contacts(names=contacts.names, **values)
 
 
-def disturbed(values: dict[str, Tensor], error: float, draw: torch.Generator) -> dict[str, Tensor]:
+def disturbed(values: dict[str, Any], error: float, draw: torch.Generator) -> dict[str, Any]:
     """Return poses and velocities somewhat off; velocities by five times as much."""
     result = {}
     for name, value in values.items():
@@ -186,7 +187,7 @@ def disturbed(values: dict[str, Tensor], error: float, draw: torch.Generator) ->
     return result
 
 
-def tensors(quantities: Kinematics | Contacts) -> dict[str, Tensor]:
+def tensors(quantities: Kinematics | Contacts) -> dict[str, Any]:
     """Return the tensors of a motion (those of `Kinematics` only) or of contacts, by name."""
     kind = Kinematics if isinstance(quantities, Kinematics) else type(quantities)
     values = {field.name: getattr(quantities, field.name) for field in attrs.fields(kind)}

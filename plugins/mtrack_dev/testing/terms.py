@@ -127,7 +127,7 @@ def _reset(played: Played) -> Iterator[str]:
 
 def _rows(played: Played) -> Iterator[str]:
     """See to it that rows know nothing of each other: another one beside them, or another order, changes nothing."""
-    if not any(field.name for field in _shared_state(played.trial)):
+    if not _shares_state(played.trial):
         changed = _rows_that_differ(played.outputs, played.again(_ONE_OTHER), list(ALL[1:]))
         played.subject.require(
             not changed,
@@ -193,15 +193,14 @@ def _mirror(played: Played) -> Iterator[str]:
     yield "mirror"
 
 
-def _shared_state(trial: Trial) -> list[object]:
-    """Return the state() fields that all rows may share; generators, which shift no row's numbers, left out."""
-    found = []
+def _shares_state(trial: Trial) -> bool:
+    """Say whether a state() field other than a generator may be of all rows together."""
     for field in fields_of(trial.subject.cls, "state"):
         value = getattr(trial.component, field.name)
         is_by_row = isinstance(value, Tensor) and len(trial.ids) in value.shape[:2]
         if value is not None and not is_by_row and not isinstance(value, torch.Generator):
-            found.append(field)
-    return found
+            return True
+    return False
 
 
 def _by_row(trial: Trial) -> Outputs:

@@ -96,7 +96,7 @@ def check_start(trial: Trial, start: StartState | None, ids: Tensor) -> None:
 
 
 def _check_value(subject: Subject, value: object, num_envs: int) -> None:
-    wanted = (num_envs,)
+    wanted: tuple[int, ...] = (num_envs,)
     if subject.kind == "observation" and isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] > 0:
         wanted = (num_envs, value.shape[1])
     elif subject.kind == "observation":
