@@ -83,4 +83,4 @@ def _operations(subject: Subject, world: World, rows: int) -> int:
     with CountedOperations() as counted:
         _time(trial)
         trial.reset(trial.everything)
-    return counted.count
+    return int(counted.count)

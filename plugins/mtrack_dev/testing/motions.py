@@ -11,7 +11,7 @@ import numpy as np
 
 from mtrack.errors import MotionError, MtrackError
 from mtrack.exchange import Clip
-from mtrack_dev.testing.promises import Report, Subject
+from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
 from mtrack_dev.testing.watch import undrawn
 from mtrack_dev.testing.worlds import WORLDS
 
@@ -55,8 +55,15 @@ def check_importer(cls: type, sample: Path | None = None, **params: Any) -> Repo
             _refuses(subject, importer, path)
     if sample is None:
         return Report(str(subject), (), ("contract", "foreign files"), ("no sample was given to read",))
-    with undrawn(subject), subject.called("sample"):
-        found, clips, again = importer.recognises(sample), list(importer.clips(sample)), list(importer.clips(sample))
+    try:
+        with undrawn(subject), subject.explained("sample"):
+            found, clips, again = (
+                importer.recognises(sample),
+                list(importer.clips(sample)),
+                list(importer.clips(sample)),
+            )
+    except MotionError as error:
+        raise BrokenPromise("sample", str(subject), str(error), "give a sample and parameters that fit") from error
     subject.require(bool(found), "sample", f"it does not recognise {sample.name}", "say in words what was found")
     check_clips(subject, clips, None)
     subject.require(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -80,8 +81,9 @@ class Subject:
         except (BrokenPromise, MtrackError):
             raise
         except Exception as error:
-            if isinstance(error, AttributeError) and error.name and isinstance(error.obj, self.cls):
-                fix = f"declare it: {error.name}: ... = state(), or scratch() if it follows from the scene"
+            undeclared = re.match(f"'{self.cls.__name__}' object has no attribute '(\\w+)'", str(error))
+            if isinstance(error, AttributeError) and undeclared:
+                fix = f"declare it: {undeclared[1]}: ... = state(), or scratch() if it follows from the scene"
             raise BrokenPromise(promise, str(self), f"{type(error).__name__}: {error}", fix) from error
 
     @contextmanager

@@ -27,7 +27,7 @@ def one_clip(folder: Path) -> dict[str, Any]:
 
 def one_pickle(folder: Path) -> dict[str, Any]:
     (folder / "one.pkl").write_bytes(joblib_dump({"walk": asap_motion()}))
-    return {"sample": folder / "one.pkl"}
+    return {"sample": folder / "one.pkl", "fill_missing": True}
 
 
 def one_table(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def test_a_component_s_calls_stand_in_the_order_of_the_loop() -> None:
 def test_scenes_of_fixtures_are_new_in_each_test(toy_scene, g1_scene) -> None:
     assert toy_scene.num_envs == g1_scene.num_envs == 11
     assert g1_scene.backend.field("body_mass").shape[0] == 11
-    with pytest.raises(NameProblem, match="no model"):
+    with pytest.raises(NameProblem, match="not declared"):
         toy_scene.backend.field("body_mass")
 
 
