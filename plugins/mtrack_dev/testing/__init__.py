@@ -17,7 +17,7 @@ from mtrack_dev.testing.promises import BrokenPromise, Report
 from mtrack_dev.testing.robots import check_robot
 from mtrack_dev.testing.scenes import DT, PHYSICS_DT, g1_model, mirror_scene, random_scene
 from mtrack_dev.testing.still_backend import StillBackend, compiled_g1
-from mtrack_dev.testing.tasks import small_recipe, small_task
+from mtrack_dev.testing.tasks import check_task, small_recipe, small_task
 from mtrack_dev.testing.worlds import TOY, WORLD_OF_G1
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "check_motion",
     "check_phase",
     "check_robot",
+    "check_task",
     "compiled_g1",
     "g1_model",
     "install",

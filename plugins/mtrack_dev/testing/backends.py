@@ -32,7 +32,7 @@ def check_backend(cls: type, /, **params: Any) -> Report:
         except MtrackError as error:
             refusals.append(f"not with the {world.name} robot: {error}")
             continue
-        looks = (_shapes, _starts, _repeats, _restores, _refuses, _breaks, _fields)
+        looks = (_shapes, _starts, _repeats, _restores, _refuses, _breaks, _fields, _forces)
         checks = tuple(check for look in looks for check in look(here, world, first))
         return Report(str(subject), (world.name,), ("contract", *checks), tuple(refusals))
     raise BrokenPromise("build", str(subject), "; ".join(refusals), "give the parameters it needs")
@@ -41,7 +41,9 @@ def check_backend(cls: type, /, **params: Any) -> Report:
 class _Simulation:
     """A built backend, the states it is put into and the targets it gets; row i is case `cases[i]`."""
 
-    def __init__(self, subject: Subject, world: World, cases: tuple[int, ...] = tuple(range(_ROWS))) -> None:
+    def __init__(
+        self, subject: Subject, world: World, cases: tuple[int, ...] = tuple(range(_ROWS)), *, forces: bool = False
+    ) -> None:
         """Build. Raises MtrackError where the backend cannot do with this robot."""
         self.world, self.model, self.cases = world, world.model, list(cases)
         self.backend = subject.make()
@@ -52,6 +54,7 @@ class _Simulation:
             device="cpu",
             contacts=tuple(ContactSensor(foot) for foot in feet_of(self.model)) if is_physical else (),
             model_fields=(_FIELD,) if is_physical else (),
+            forces=forces,
         )
         with undrawn(subject), subject.explained("build"):
             self.backend.build(world.robot, plan)
@@ -253,3 +256,27 @@ def _fields(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
     added = close(gained, torch.tensor([1.0, 0.0, 0.0]).expand(_ROWS, 3), 1e-2)
     subject.require(added, "kick", "kick does not add its velocity to the root's", "add [m/s] in world axes")
     yield from ("model fields", "kick")
+
+
+def _forces(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+    """See to it that a force acts on its row alone, stays until it is changed, and survives a checkpoint."""
+    if world.compiled is None:
+        return
+    pushed, other = (_Simulation(subject, world, forces=True) for _ in range(2))
+    for one in (sim, pushed, other):
+        one.put(one.everything, height=2.0)
+    pushed.backend.wrench[1, 0, 2] = 200.0
+    expected, found = sim.run(0, 1)["root_lin_vel"], pushed.run(0, 1)["root_lin_vel"]
+    differs = [row for row in range(_ROWS) if not close(expected[row], found[row], 1e-3)]
+    lifted = bool(found[1, 2] > expected[1, 2])
+    subject.require(
+        differs == [1] and lifted,
+        "forces",
+        f"a force upwards on the root of row 1 changes rows {differs}",
+        "apply `wrench` of each row, in world axes, at the origins of bodies",
+    )
+    other.backend.load_state_dict({name: value.clone() for name, value in pushed.backend.state_dict().items()})
+    resumed = other.run(1)
+    differing = [name for name, value in pushed.run(1).items() if not same(value, resumed[name])]
+    subject.require(not differing, "forces", f"after a checkpoint {differing[:3]} differ", "save the wrench")
+    yield "forces"

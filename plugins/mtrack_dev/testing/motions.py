@@ -57,11 +57,8 @@ def check_importer(cls: type, sample: Path | None = None, **params: Any) -> Repo
         return Report(str(subject), (), ("contract", "foreign files"), ("no sample was given to read",))
     try:
         with undrawn(subject), subject.explained("sample"):
-            found, clips, again = (
-                importer.recognises(sample),
-                list(importer.clips(sample)),
-                list(importer.clips(sample)),
-            )
+            found = importer.recognises(sample)
+            clips, again = (list(importer.clips(sample)) for _ in range(2))
     except MotionError as error:
         raise BrokenPromise("sample", str(subject), str(error), "give a sample and parameters that fit") from error
     subject.require(bool(found), "sample", f"it does not recognise {sample.name}", "say in words what was found")
