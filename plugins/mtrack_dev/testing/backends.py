@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import attrs
 import torch
 from torch import Tensor
 
 from mtrack.errors import CheckpointError, MtrackError, NameProblem
-from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
 from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
-from mtrack_dev.testing.scenes import feet_of
-from mtrack_dev.testing.watch import close, own_tensors, same, undrawn
+from mtrack_dev.testing.simulation import DECLARED_FIELD, ROWS_SIMULATED, Simulation, rows_of
+from mtrack_dev.testing.watch import close, own_tensors, same
 from mtrack_dev.testing.worlds import WORLDS, World
-
-_ROWS, _STEPS, _SUBSTEPS = 5, 6, 4
-_FIELD = "opt.gravity"
 
 
 def check_backend(cls: type, /, **params: Any) -> Report:
@@ -28,7 +23,7 @@ def check_backend(cls: type, /, **params: Any) -> Report:
     for world in WORLDS:
         here = subject.on(world.name)
         try:
-            first = _Simulation(here, world)
+            first = Simulation(here, world)
         except MtrackError as error:
             refusals.append(f"not with the {world.name} robot: {error}")
             continue
@@ -38,79 +33,8 @@ def check_backend(cls: type, /, **params: Any) -> Report:
     raise BrokenPromise("build", str(subject), "; ".join(refusals), "give the parameters it needs")
 
 
-class _Simulation:
-    """A built backend, the states it is put into and the targets it gets; row i is case `cases[i]`."""
-
-    def __init__(
-        self, subject: Subject, world: World, cases: tuple[int, ...] = tuple(range(_ROWS)), *, forces: bool = False
-    ) -> None:
-        """Build. Raises MtrackError where the backend cannot do with this robot."""
-        self.world, self.model, self.cases = world, world.model, list(cases)
-        self.backend = subject.make()
-        is_physical = world.compiled is not None
-        plan = PhysicsPlan(
-            num_envs=len(cases),
-            physics_dt=0.005,
-            device="cpu",
-            contacts=tuple(ContactSensor(foot) for foot in feet_of(self.model)) if is_physical else (),
-            model_fields=(_FIELD,) if is_physical else (),
-            forces=forces,
-        )
-        with undrawn(subject), subject.explained("build"):
-            self.backend.build(world.robot, plan)
-            self.backend.refresh()
-        self.everything = torch.arange(len(cases))
-
-    def start(self, height: float = 0.0) -> StartState:
-        """Return the start of every row; joints away from the default pose, and all of a root that can move."""
-        draw, rows = torch.Generator().manual_seed(0), 3 * _ROWS
-        joints, size = len(self.model.joint_names), 0.1 if self.world.compiled is not None else 0.0
-        root_pos = self.model.default_root_pos + torch.tensor([0.0, 0.0, height]) + 0.0 * torch.zeros(rows, 3)
-        turn = torch.tensor([1.0, 0.0, 0.0, 0.0]) + size * torch.randn(rows, 4, generator=draw)
-        whole = StartState(
-            root_pos=root_pos + size * torch.rand(rows, 3, generator=draw),
-            root_quat_wxyz=torch.nn.functional.normalize(turn, dim=-1),
-            root_lin_vel=size * torch.randn(rows, 3, generator=draw),
-            root_ang_vel=size * torch.randn(rows, 3, generator=draw),
-            joint_pos=self.model.default_joint_pos + 0.1 * torch.randn(rows, joints, generator=draw),
-            joint_vel=0.1 * torch.randn(rows, joints, generator=draw),
-        )
-        return rows_of(whole, self.cases)
-
-    def put(self, ids: Tensor, height: float = 0.0) -> None:
-        """Put rows into their start, as a reset does."""
-        start = rows_of(self.start(height), ids.tolist())
-        self.backend.set_state(ids, start)
-        self.backend.forward(ids, start.joint_pos)
-        self.backend.refresh(ids)
-
-    def run(self, first: int = 0, last: int = _STEPS) -> dict[str, Tensor]:
-        """Make control steps and return what is seen after them."""
-        joints = len(self.model.joint_names)
-        for step in range(first, last):
-            draw = torch.Generator().manual_seed(step)
-            target = self.model.default_joint_pos + 0.1 * torch.randn(3 * _ROWS, joints, generator=draw)[self.cases]
-            for substep in range(_SUBSTEPS):
-                self.backend.step(target, substep == _SUBSTEPS - 1)
-        self.backend.refresh()
-        return self.seen()
-
-    def seen(self) -> dict[str, Tensor]:
-        """Return copies of state and contacts, by name."""
-        return {name: value.clone() for name, value in self.live().items()}
-
-    def live(self) -> dict[str, Tensor]:
-        """Return state and contacts, by name."""
-        return {**own_tensors(self.backend.state), "contacts": self.backend.contacts}
-
-
-def rows_of(start: StartState, rows: list[int]) -> StartState:
-    """Return the start of some rows."""
-    return StartState(**{field.name: getattr(start, field.name)[rows] for field in attrs.fields(StartState)})
-
-
-def _shapes(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
-    joints, bodies, rows = len(sim.model.joint_names), len(sim.model.body_names), _ROWS
+def _shapes(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
+    joints, bodies, rows = len(sim.model.joint_names), len(sim.model.body_names), ROWS_SIMULATED
     last = {"pos": (3,), "quat_wxyz": (4,), "lin_vel": (3,), "ang_vel": (3,)}
     for name, value in own_tensors(sim.backend.state).items():
         part, _, quantity = name.partition("_")
@@ -128,7 +52,7 @@ def _shapes(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
     yield "shape"
 
 
-def _starts(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+def _starts(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     """Rows are put where they are told to be, others stay; live tensors keep their storage."""
     places = {name: value.data_ptr() for name, value in sim.live().items()}
     sim.put(sim.everything)
@@ -156,11 +80,11 @@ def _starts(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
     yield from ("set_state", "live tensors")
 
 
-def _repeats(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+def _repeats(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     """See to it that the same run again, and in another order of rows, gives the same numbers."""
     sim.put(sim.everything)
     expected = sim.run()
-    again, turned = _Simulation(subject, world), _Simulation(subject, world, (2, 3, 4, 0, 1))
+    again, turned = Simulation(subject, world), Simulation(subject, world, (2, 3, 4, 0, 1))
     for other in (again, turned):
         other.put(other.everything)
         for name, value in other.run().items():
@@ -174,11 +98,11 @@ def _repeats(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
     yield from ("same numbers", "rows are independent")
 
 
-def _restores(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+def _restores(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     sim.put(sim.everything)
     sim.run(0, 2)
     state = {name: value.clone() for name, value in sim.backend.state_dict().items()}
-    expected, other = sim.run(2), _Simulation(subject, world)
+    expected, other = sim.run(2), Simulation(subject, world)
     other.backend.load_state_dict(state)
     for name, value in other.run(2).items():
         found = f"restored from state_dict it goes on differently: {name}"
@@ -193,7 +117,7 @@ def _restores(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]
         subject.fail("checkpoint", f"it takes '{name}' of another shape", "raise CheckpointError")
 
 
-def _refuses(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+def _refuses(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     calls: dict[str, Callable[[], object]] = {
         "field('body_mass')": lambda: sim.backend.field("body_mass"),
         "element('body', 'no such body')": lambda: sim.backend.element("body", "no such body"),
@@ -211,9 +135,9 @@ def _refuses(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
     yield "names"
 
 
-def _breaks(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+def _breaks(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     """See to it that a row that is not finite is told, and no other."""
-    other = _Simulation(subject, world)
+    other = Simulation(subject, world)
     other.put(other.everything)
     other.run(0, 1)
     subject.require(not bool(other.backend.broken().any()), "broken", "sound rows are called broken", "look at each")
@@ -232,42 +156,42 @@ def _breaks(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
     yield "broken"
 
 
-def _fields(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+def _fields(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     """See to it that a model field, and a kick, are of their row alone."""
     if world.compiled is None:
         return
-    changed = _Simulation(subject, world)
-    changed.backend.field(_FIELD)[1] *= 0.5
+    changed = Simulation(subject, world)
+    changed.backend.field(DECLARED_FIELD)[1] *= 0.5
     sim.put(sim.everything)
     changed.put(changed.everything)
     expected, found = sim.run()["root_lin_vel"], changed.run()["root_lin_vel"]
-    differs = [row for row in range(_ROWS) if not same(expected[row], found[row])]
+    differs = [row for row in range(ROWS_SIMULATED) if not same(expected[row], found[row])]
     subject.require(
         differs == [1],
         "model fields",
-        f"{_FIELD} halved in row 1 changes rows {differs}",
+        f"{DECLARED_FIELD} halved in row 1 changes rows {differs}",
         "give every row its own copy of a declared field, and use it in step()",
     )
-    plain, kicked = _Simulation(subject, world), _Simulation(subject, world)
+    plain, kicked = Simulation(subject, world), Simulation(subject, world)
     for one in (plain, kicked):  # in free flight a push moves the whole robot alike
         one.put(one.everything, height=2.0)
-    kicked.backend.kick(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(_ROWS, 6))
+    kicked.backend.kick(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(ROWS_SIMULATED, 6))
     gained = kicked.run(0, 1)["root_lin_vel"] - plain.run(0, 1)["root_lin_vel"]
-    added = close(gained, torch.tensor([1.0, 0.0, 0.0]).expand(_ROWS, 3), 1e-2)
+    added = close(gained, torch.tensor([1.0, 0.0, 0.0]).expand(ROWS_SIMULATED, 3), 1e-2)
     subject.require(added, "kick", "kick does not add its velocity to the root's", "add [m/s] in world axes")
     yield from ("model fields", "kick")
 
 
-def _forces(subject: Subject, world: World, sim: _Simulation) -> Iterator[str]:
+def _forces(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     """See to it that a force acts on its row alone, stays until it is changed, and survives a checkpoint."""
     if world.compiled is None:
         return
-    pushed, other = (_Simulation(subject, world, forces=True) for _ in range(2))
+    pushed, other = (Simulation(subject, world, forces=True) for _ in range(2))
     for one in (sim, pushed, other):
         one.put(one.everything, height=2.0)
     pushed.backend.wrench[1, 0, 2] = 200.0
     expected, found = sim.run(0, 1)["root_lin_vel"], pushed.run(0, 1)["root_lin_vel"]
-    differs = [row for row in range(_ROWS) if not close(expected[row], found[row], 1e-3)]
+    differs = [row for row in range(ROWS_SIMULATED) if not close(expected[row], found[row], 1e-3)]
     lifted = bool(found[1, 2] > expected[1, 2])
     subject.require(
         differs == [1] and lifted,

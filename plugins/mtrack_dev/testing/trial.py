@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -18,7 +18,7 @@ from mtrack.state import component_state, flatten, load_component_state, unflatt
 from mtrack_dev.testing.clips import Walks
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.still_backend import StillBackend
-from mtrack_dev.testing.watch import own_tensors, undrawn, watched
+from mtrack_dev.testing.watch import own_tensors, watched
 from mtrack_dev.testing.worlds import ROWS, STEPS, World, content, random_actions
 from mtrack_eval.contract import TakesLengths
 
@@ -43,16 +43,12 @@ class Trial:
     ) -> None:
         """Make and bind the component; environments have the same model where `alike`.
 
-        With `watch` it is seen to leave alone what is not its own.
-
-        Raises MtrackError where it cannot be bound, BrokenPromise.
+        With `watch` it must leave alone what is not its own. Raises MtrackError where it cannot be bound, BrokenPromise.
         """
-        self.subject, self.world, self.ids, self.mirrored = subject, world, ids, mirrored
-        self.watch = watch
+        self.subject, self.world, self.ids, self.mirrored, self.watch = subject, world, ids, mirrored, watch
         self.component = subject.make(seed)
         with subject.explained("build"):
             needs = self.component.requires(world.model) if isinstance(self.component, Requires) else Requirements()
-        self.needs = needs
         self.sensors = world.sensors(needs)
         self.backend = StillBackend(
             world.compiled,
@@ -68,7 +64,7 @@ class Trial:
         self.scene = self.content(0).rows(self.everything)
         self.scene.backend = self.backend  # type: ignore[assignment]
         self.now = 0
-        with undrawn(subject):
+        with watched(subject, self.component, self.scene) if watch else nullcontext():
             self._bind()
 
     def content(self, time: int) -> Scene:
@@ -121,7 +117,7 @@ class Trial:
         self.show(time)
         with self.called():
             found |= self.result()
-        return {name: value.clone() for name, value in found.items()}
+        return {name: value.clone() if isinstance(value, Tensor) else value for name, value in found.items()}
 
     @contextmanager
     def called(self) -> Iterator[None]:

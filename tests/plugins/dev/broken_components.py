@@ -19,6 +19,21 @@ class WrongShape:
 
 
 @component
+class ReturnsNothing:
+    def __call__(self, scene: Scene) -> Tensor:
+        scene.robot.joint_vel.sum(-1)
+
+
+@component
+class WritesWhenBound:
+    def bind(self, scene: Scene) -> None:
+        scene.model.effort_limit.mul_(0.5).mul_(1.0)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        return torch.zeros(scene.num_envs)
+
+
+@component
 class NotANumber:
     """The angle between two orientations; the cosine of no angle at all is 1, or a little more."""
 

@@ -9,6 +9,8 @@ from mtrack_dev.testing import BrokenPromise, check_component
 
 FAULTS = [
     (broken.WrongShape, "reward", "shape", r"shape \(11, 2\) for 11 environments, not \(11\)"),
+    (broken.ReturnsNothing, "reward", "shape", "value is a NoneType"),
+    (broken.WritesWhenBound, "reward", "read-only scene", r"scene\.model\.effort_limit in place"),
     (broken.NotANumber, "reward", "finite", "nan in row 0 with the robot exactly on its reference"),
     (broken.WritesIntoTheScene, "reward", "read-only scene", r"scene\.robot\.joint_vel in place"),
     (broken.ChangesASharedTensor, "reward", "read-only scene", r"scene\.robot\.projected_gravity in place"),
