@@ -43,7 +43,8 @@ class Trial:
     ) -> None:
         """Make and bind the component; environments have the same model where `alike`.
 
-        With `watch` it must leave alone what is not its own. Raises MtrackError where it cannot be bound, BrokenPromise.
+        With `watch` it must leave alone what is not its own.
+        Raises MtrackError where it cannot be bound, BrokenPromise.
         """
         self.subject, self.world, self.ids, self.mirrored, self.watch = subject, world, ids, mirrored, watch
         self.component = subject.make(seed)
@@ -63,6 +64,7 @@ class Trial:
         self.everything = torch.arange(len(ids))
         self.scene = self.content(0).rows(self.everything)
         self.scene.backend = self.backend  # type: ignore[assignment]
+        self.scene.model = deepcopy(world.model)  # what one component spoils, the next shall not suffer from
         self.now = 0
         with watched(subject, self.component, self.scene) if watch else nullcontext():
             self._bind()
