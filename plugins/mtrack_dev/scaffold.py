@@ -46,7 +46,7 @@ def create(name: str, kinds: Sequence[str], directory: Path) -> list[Path]:
         if kind not in EXAMPLES:
             remedy = did_you_mean(kind, EXAMPLES)
             what = f"there is no example of a {kind} yet" if kind in KINDS else f"no kind '{kind}'"
-            raise MtrackError(". ".join(filter(None, (what, remedy, f"kinds: {', '.join(EXAMPLES)}"))))
+            raise MtrackError("   ".join(filter(None, (f"{what}.", remedy, f"kinds: {', '.join(EXAMPLES)}"))))
     root = directory / name
     texts = {root / place: text for place, text in _files(name, package, kinds).items()}
     try:

@@ -85,7 +85,7 @@ def test_one_kind_alone_has_its_own_files_only(kind: str, tmp_path: Path) -> Non
         ("mtrack-mine", ["reward"], "is taken"),
         ("class", ["reward"], "is taken"),
         ("json", ["reward"], "there is a Python package 'json' already"),
-        ("acme-parts", ["rewards"], "no kind 'rewards'. did you mean 'reward'?. kinds: reward"),
+        ("acme-parts", ["rewards"], "no kind 'rewards'.   did you mean 'reward'?   kinds: reward"),
         ("acme-parts", ["robot"], "no example of a robot yet"),
     ],
 )
