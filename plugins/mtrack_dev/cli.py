@@ -1,4 +1,4 @@
-"""`mtrack doctor` and `mtrack bench`. Imports what is heavy only inside commands."""
+"""`mtrack doctor`, `mtrack bench` and `mtrack new-plugin`. Imports what is heavy only inside commands."""
 
 from __future__ import annotations
 
@@ -40,3 +40,16 @@ def bench(
     from mtrack_dev.bench import run_bench  # noqa: PLC0415
 
     run_bench(recipe, overrides=set_ or [], as_json=as_json)
+
+
+def new_plugin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package, e.g. acme-rewards.")],
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="Kind of component; again for more.")] = None,
+    directory: Annotated[Path, typer.Option(help="Where the package's folder shall be.")] = Path(),
+) -> None:
+    """Make a plugin package that is complete: a component of each kind, entry points, tests, a recipe."""
+    from mtrack_dev.scaffold import create  # noqa: PLC0415
+
+    files = create(name, kind or ["reward"], directory)
+    typer.echo("\n".join(str(file) for file in files))
+    typer.echo(f"next: cd {directory / name}; pip install -e '.[dev]'; python -m pytest", err=True)

@@ -167,7 +167,7 @@ def _points_of(file: Path) -> set[tuple[str, str, str]]:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
     parser.read(file, encoding="utf-8")
-    groups = [group for group in parser.sections() if group.startswith("mtrack.")]
+    groups = [group for group in parser.sections() if group != "console_scripts"]
     return {(group, name, value) for group in groups for name, value in parser.items(group)}
 
 

@@ -83,19 +83,19 @@ class ToyTarget:
 class ToyError:
     """Target minus joint position."""
 
-    width: int = scratch()
+    sides: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Remember the number of joints."""
-        self.width = scene.robot.joint_pos.shape[-1]
+        """Remember how joints mirror."""
+        self.sides = scene.model.joint_mirror
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, J] rad."""
         return scene.reference.joint_pos - scene.robot.joint_pos
 
     def mirror(self) -> Mirror:
-        """Swap the sides."""
-        return Mirror.swap(list(reversed(range(self.width))))
+        """Return that of the joints: the sides change places."""
+        return self.sides
 
 
 @component

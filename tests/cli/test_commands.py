@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.fakes import RECIPE, install, install_parts
+from support.fakes import RECIPE, install_parts
+
+from mtrack_dev.testing import install
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

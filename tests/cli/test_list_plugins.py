@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.fakes import install, install_parts
+from support.fakes import install_parts
+
+from mtrack_dev.testing import install
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 HEAVY = {"torch", "numpy", "mujoco", "rich", "pydantic", "tensordict", "pluggy"}

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from support.fakes import install
 
 from mtrack.hooks import Hooks, Specifications, hookimpl
 from mtrack.registry import Registry
+from mtrack_dev.testing import install
 
 WATCH = """
 from mtrack.hooks import hookimpl

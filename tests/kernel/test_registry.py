@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.fakes import install, install_parts
+from support.fakes import install_parts
 
 from mtrack.errors import ComponentError, NameProblem
 from mtrack.registry import Entry, Registry
+from mtrack_dev.testing import install
 
 REWARD = '''
 """Rewards."""

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.fakes import RECIPE, install
+from support.fakes import RECIPE
 
 from mtrack.errors import Problem, RecipeError
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.schedule import Schedule
 from mtrack.structure import Recipe, check_recipe
+from mtrack_dev.testing import install
 
 Check = Callable[..., Recipe]
 NEAR = "rewards.task.near"

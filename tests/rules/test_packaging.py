@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 POINTS = [(group, name, value) for group, points in PROJECT["entry-points"].items() for name, value in points.items()]
-COMPONENTS = [point for point in POINTS if point[0] not in ("mtrack.cli", "mtrack.hooks")]
+NO_COMPONENTS = ("mtrack.cli", "mtrack.hooks", "pytest11")
+COMPONENTS = [point for point in POINTS if point[0] not in NO_COMPONENTS]
 READING_ORDER = ["cli/run", "recipe", "assemble", "learner", "env", "protocols", "checkpoint"]
 LIGHT = ["kinds", "errors", "fields", "registry", "recipe", "locate", "structure", "schedule", "cli"]
 COMMANDS = sorted({value.partition(":")[0] for group, _, value in POINTS if group == "mtrack.cli"})
@@ -31,13 +32,14 @@ HEAVY = {"torch", "numpy", "mujoco"}
 
 def load(value: str) -> Any:
     module, _, attribute = value.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    target = importlib.import_module(module)
+    return getattr(target, attribute) if attribute else target
 
 
 @pytest.mark.parametrize(("group", "name", "value"), POINTS, ids=lambda text: text)
 def test_every_entry_point_leads_somewhere(group: str, name: str, value: str) -> None:
     target = load(value)
-    if group in ("mtrack.cli", "mtrack.hooks"):
+    if group in NO_COMPONENTS:
         assert target is not None
     else:
         assert isinstance(target, type), f"{name} of {group} is a class"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtrack.exchange import Clip
-from support.scenes import g1_model
+from mtrack_dev.testing import g1_model
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
 
@@ -32,12 +32,3 @@ def swaying_clip(frames: int = 40, fps: float = 50.0, name: str = "sway", **chan
         "joint_pos": (model.default_joint_pos.numpy() + swing).astype(np.float32),
     }
     return Clip(**(values | changes))  # type: ignore[arg-type]
-
-
-def same_motion(a: Clip, b: Clip) -> bool:
-    """Say whether two clips are equal bit for bit, names and origin included."""
-    words = ("name", "fps", "joint_names", "source", "licence")
-    tables = ("root_pos", "root_quat_wxyz", "joint_pos")
-    return all(getattr(a, word) == getattr(b, word) for word in words) and all(
-        np.array_equal(getattr(a, table), getattr(b, table)) for table in tables
-    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from support.scenes import random_scene
 
 from mtrack.exchange import PhysicsPlan
 from mtrack_body.action import JointPosition
+from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.backend import MujocoBackend
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.scenes import mirror_scene, random_scene
 
 from mtrack.errors import NameProblem
 from mtrack.lifecycle import Binds, NoisyObservation
@@ -24,6 +23,7 @@ from mtrack_body.observations import (
     RootAngVel,
     RootLinVel,
 )
+from mtrack_dev.testing import mirror_scene, random_scene
 
 WIDTHS = [
     (AppliedTarget(), 29),

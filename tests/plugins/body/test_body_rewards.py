@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.scenes import g1_model, mirror_scene, random_scene
 
 from mtrack.lifecycle import Binds, Requires
 from mtrack.math import quat_from_rotation_vector
@@ -21,6 +20,7 @@ from mtrack_body.rewards import (
     TorquesL2,
 )
 from mtrack_body.terminations import FallOver, UndesiredContact
+from mtrack_dev.testing import g1_model, mirror_scene, random_scene
 
 ARMS = ("left_hand_mimic", "right_hand_mimic", "torso_link")
 EVERY = [

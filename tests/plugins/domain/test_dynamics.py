@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.model_fields import FieldBackend
-from support.scenes import random_scene
 
 from mtrack.errors import NameProblem
 from mtrack.scene import Scene
+from mtrack_dev.testing import StillBackend, compiled_g1, random_scene
 from mtrack_domain.bodies import BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import MotorGains
 from mtrack_domain.observations import Dynamics
@@ -17,7 +16,7 @@ N = 6
 
 
 def random_world() -> tuple[Dynamics, Scene]:
-    scene = random_scene(N, backend=FieldBackend(N))
+    scene = random_scene(N, backend=StillBackend(compiled_g1(), N))
     for number, cls in enumerate((BodyCom, BodyMass, FootMaterial, MotorGains)):
         term = cls()
         term.rng = torch.Generator().manual_seed(number)
@@ -31,13 +30,13 @@ def random_world() -> tuple[Dynamics, Scene]:
 def test_it_asks_for_every_field_it_reads() -> None:
     dynamics = Dynamics()
     scene = random_scene(N)
-    scene.backend = FieldBackend(N, dynamics.requires(scene.model).model_fields)
+    scene.backend = StillBackend(compiled_g1(), N, dynamics.requires(scene.model).model_fields)
     dynamics.bind(scene)
     assert dynamics(scene).shape == (N, dynamics.mirror().width) == (N, 1 + 2 + 6 + 29 + 29)
 
 
 def test_nominal_dynamics_are_ones_and_no_shift() -> None:
-    scene = random_scene(N, backend=FieldBackend(N))
+    scene = random_scene(N, backend=StillBackend(compiled_g1(), N))
     dynamics = Dynamics()
     dynamics.bind(scene)
     friction, mass, com, gains = dynamics(scene).split([1, 2, 6, 58], dim=-1)
@@ -87,4 +86,4 @@ def test_mirrored_dynamics_swap_sides_and_turn_the_shift_round() -> None:
 
 def test_one_sided_joints_have_no_mirror() -> None:
     with pytest.raises(NameProblem, match="right_knee_joint"):
-        Dynamics(joints=("left_knee_joint",)).bind(random_scene(2, backend=FieldBackend(2)))
+        Dynamics(joints=("left_knee_joint",)).bind(random_scene(2, backend=StillBackend(compiled_g1(), 2)))

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from support.model_fields import FieldBackend
-from support.scenes import g1_model, random_scene
 
 from mtrack.errors import MtrackError
 from mtrack.lifecycle import Requires, Resets, Startup
 from mtrack.scene import Scene
+from mtrack_dev.testing import StillBackend, compiled_g1, g1_model, random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
 from mtrack_domain.world import Gravity, Push
@@ -26,13 +25,13 @@ def bound(cls: type, num_envs: int = N, seed: int = 0, **params: Any) -> tuple[A
     """Return a bound component, and a scene whose backend has the fields it declared and no others."""
     term = cls(**params)
     fields = term.requires(g1_model()).model_fields if isinstance(term, Requires) else ()
-    scene = random_scene(num_envs, backend=FieldBackend(num_envs, fields))
+    scene = random_scene(num_envs, backend=StillBackend(compiled_g1(), num_envs, fields))
     term.rng = torch.Generator().manual_seed(seed)
     term.bind(scene)
     return term, scene
 
 
-def drawn(cls: type, num_envs: int = N, **params: Any) -> FieldBackend:
+def drawn(cls: type, num_envs: int = N, **params: Any) -> StillBackend:
     term, scene = bound(cls, num_envs, **params)
     if isinstance(term, Startup):
         term.startup()
@@ -104,7 +103,7 @@ def test_derived_constants_follow_a_change_of_mass_once(cls: type) -> None:
 
 
 def test_load_adds_to_a_mass_that_was_scaled_before() -> None:
-    scene = random_scene(N, backend=FieldBackend(N))
+    scene = random_scene(N, backend=StillBackend(compiled_g1(), N))
     scaling, load = BodyMass(factor=(1.1, 1.1)), BaseMass()
     for number, term in enumerate((scaling, load)):
         term.rng = torch.Generator().manual_seed(number)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from support.scenes import random_scene
 
 from mtrack.errors import NameProblem
 from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
 from mtrack.lifecycle import Requires, Resets, Startup
 from mtrack.scene import Scene
+from mtrack_dev.testing import random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
 from mtrack_domain.observations import Dynamics

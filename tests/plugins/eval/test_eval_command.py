@@ -9,7 +9,6 @@ import attrs
 import pytest
 import torch
 from support.clips import swaying_clip
-from support.tasks import recipe
 
 from mtrack import checkpoint
 from mtrack.assemble import assemble
@@ -17,6 +16,7 @@ from mtrack.cli import main
 from mtrack.exchange import StartState
 from mtrack.registry import Registry
 from mtrack.state import component_state
+from mtrack_dev.testing import small_recipe as recipe
 from mtrack_eval.rollouts import prepare
 from mtrack_eval.subject import Wishes, open_run
 from mtrack_motion.file import write_clip

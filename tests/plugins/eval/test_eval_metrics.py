@@ -6,10 +6,10 @@ import attrs
 import pytest
 import torch
 from support.following import following, start, step
-from support.scenes import DT, random_scene
 
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
 from mtrack.scene import Kinematics
+from mtrack_dev.testing import DT, random_scene
 from mtrack_eval.pose import JointError, JointVelError, Mpkpe, RootHeightError, RootRotError
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.smoothness import ActionRate, Energy, FootContactAgreement, KeypointDifferenceError, TorqueUse

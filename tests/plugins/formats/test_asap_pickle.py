@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clips import SAMPLES, needs_samples, same_motion
+from support.clips import SAMPLES, needs_samples
 from support.pickles import asap_motion, joblib_dump
 
 from mtrack.errors import MotionError
+from mtrack_dev.testing import same_motion
 from mtrack_formats.asap import AsapPickle
 from mtrack_formats.joints import G1_23, G1_29, WRISTS
 from mtrack_formats.restricted import read_pickle

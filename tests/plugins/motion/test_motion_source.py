@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import pytest
 from support.clips import swaying_clip
-from support.scenes import g1_model
 
 from mtrack.errors import MotionError
+from mtrack_dev.testing import g1_model
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
 

@@ -8,11 +8,12 @@ import attrs
 import numpy as np
 import pytest
 import torch
-from support.tasks import recipe, task
 
 from mtrack.assemble import assemble
 from mtrack.mirror import Mirror
 from mtrack.snapshot import env_state, load_env_state
+from mtrack_dev.testing import small_recipe as recipe
+from mtrack_dev.testing import small_task as task
 from mtrack_g1.robot import G1
 from mtrack_motion.file import write_clip
 from mtrack_procedural.source import Procedural

@@ -6,9 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 import torch
-from support.following import Walks, following, start
+from support.following import following, start
 
 from mtrack.math import quat_multiply, quat_to_rotation_vector
+from mtrack_dev.testing import Walks
 from mtrack_g1.robot import G1
 from mtrack_tracking.soles import Soles
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.scenes import mirror_scene, random_scene
 
+from mtrack_dev.testing import mirror_scene, random_scene
 from mtrack_tracking import errors, feet, observations, reference_keypoints, rewards, terminations
 
 WIDTHS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import attrs
 import torch
@@ -31,6 +32,11 @@ def g1_model() -> RobotModel:
     return G1().model()
 
 
+def feet_of(model: RobotModel) -> tuple[str, ...]:
+    """Return the bodies of the set `feet`; a robot may have none."""
+    return tuple(model.body_names[i] for i in model.bodies(model.sets.get("feet", ())))
+
+
 def random_scene(
     num_envs: int = 8,
     *,
@@ -49,7 +55,7 @@ def random_scene(
     draw = torch.Generator().manual_seed(seed)
     future = random_kinematics(model, (num_envs, num_future), draw)
     present = {name: value[:, 0] for name, value in tensors(future).items()}
-    num_joints, num_feet = len(model.joint_names), len(model.bodies("feet"))
+    num_joints, num_feet = len(model.joint_names), len(feet_of(model))
     reference = Reference(
         **present,
         contact=torch.randint(2, (num_envs, num_feet), generator=draw).float(),
@@ -65,7 +71,7 @@ def random_scene(
         joint_target=0.5 * joints[2],
         joint_offset=0.01 * joints[3],
     )
-    names = tuple(model.body_names[i] for i in model.bodies("feet")) if sensors is None else tuple(sensors)
+    names = feet_of(model) if sensors is None else tuple(sensors)
     return Scene(
         model=model,
         backend=backend,  # type: ignore[arg-type]
@@ -88,14 +94,14 @@ def random_kinematics(model: RobotModel, shape: tuple[int, ...], draw: torch.Gen
         return torch.randn(*shape, *size, generator=draw)
 
     root_pos = torch.tensor([0.0, 0.0, 0.8]) + 0.1 * normal(3)
-    values = {
+    values: dict[str, Any] = {
         "body_pos": root_pos.unsqueeze(-2) + 0.4 * normal(num_bodies, 3),
         "body_quat_wxyz": torch.nn.functional.normalize(normal(num_bodies, 4), dim=-1),
         "body_lin_vel": normal(num_bodies, 3),
         "body_ang_vel": normal(num_bodies, 3),
     }
     values["body_pos"][..., 0, :] = root_pos
-    root = {name.replace("body", "root"): value[..., 0, :].clone() for name, value in values.items()}
+    root: dict[str, Any] = {name.replace("body", "root"): value[..., 0, :].clone() for name, value in values.items()}
     return Kinematics(**root, joint_pos=0.5 * normal(num_joints), joint_vel=normal(num_joints), **values)
 
 
@@ -120,8 +126,7 @@ def mirror_scene(scene: Scene) -> Scene:
     """Return the scene as its left-right mirror image in the x-z plane."""
     model = scene.model
     reference, robot = scene.reference, scene.robot
-    feet = [model.body_names[i] for i in model.bodies("feet")]
-    joints = {
+    joints: dict[str, Any] = {
         name: model.joint_mirror(getattr(robot, name))
         for name in ("joint_acc", "joint_torque", "joint_target", "joint_offset")
     }
@@ -131,7 +136,7 @@ def mirror_scene(scene: Scene) -> Scene:
         robot=RobotState(**tensors(mirror_kinematics(model, robot)), **joints),
         reference=Reference(
             **tensors(mirror_kinematics(model, reference)),
-            contact=reference.contact[:, model.partners(feet)],
+            contact=reference.contact[:, model.partners(feet_of(model))],
             future=mirror_kinematics(model, reference.future),
             root_target=Mirror.vector()(reference.root_target),
             flags=reference.flags.clone(),
@@ -145,7 +150,7 @@ def mirror_scene(scene: Scene) -> Scene:
 def mirror_kinematics(model: RobotModel, motion: Kinematics) -> Kinematics:
     """Return mirrored poses and velocities: left and right change places, y is reflected."""
     partners = model.partners(model.body_names)
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in tensors(motion).items():
         part, _, quantity = name.partition("_")
         if part == "joint":
@@ -162,12 +167,12 @@ def mirror_contacts(model: RobotModel, contacts: Contacts) -> Contacts:
     for name in contacts.names:
         body, colon, against = name.partition(":")
         columns.append(contacts.names.index(model.mirrored_name.get(body, body) + colon + against))
-    values = {name: value[:, columns] for name, value in tensors(contacts).items()}
+    values: dict[str, Any] = {name: value[:, columns] for name, value in tensors(contacts).items()}
     values["force"] = Mirror.vector()(values["force"])
     return Contacts(names=contacts.names, **values)
 
 
-def disturbed(values: dict[str, Tensor], error: float, draw: torch.Generator) -> dict[str, Tensor]:
+def disturbed(values: dict[str, Any], error: float, draw: torch.Generator) -> dict[str, Any]:
     """Return poses and velocities somewhat off; velocities by five times as much."""
     result = {}
     for name, value in values.items():
@@ -182,7 +187,7 @@ def disturbed(values: dict[str, Tensor], error: float, draw: torch.Generator) ->
     return result
 
 
-def tensors(quantities: Kinematics | Contacts) -> dict[str, Tensor]:
+def tensors(quantities: Kinematics | Contacts) -> dict[str, Any]:
     """Return the tensors of a motion (those of `Kinematics` only) or of contacts, by name."""
     kind = Kinematics if isinstance(quantities, Kinematics) else type(quantities)
     values = {field.name: getattr(quantities, field.name) for field in attrs.fields(kind)}

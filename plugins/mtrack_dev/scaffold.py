@@ -1,0 +1,105 @@
+"""`mtrack new-plugin`: a package of one's own that is complete: components, entry points, tests, a recipe."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+import attrs
+
+from mtrack.errors import MtrackError, did_you_mean
+from mtrack.kinds import KINDS
+
+_TEMPLATES = Path(__file__).parent / "template"
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@attrs.frozen
+class Example:
+    """The component a new package has of a kind."""
+
+    name: str
+    cls: str
+    recipe: str
+    """How the demo recipe uses it."""
+
+
+EXAMPLES = {
+    "reward": Example("joint_stillness", "JointStillness", "[rewards.toy.joint_stillness]\nweight = 0.1\nsigma = 50.0"),
+    "observation": Example("joint_speed", "JointSpeed", "[observations.priv.joint_speed]"),
+    "termination": Example("joint_runaway", "JointRunaway", "[terminations.joint_runaway]\nlimit = 1000.0"),
+    "randomization": Example("sideways_push", "SidewaysPush", "[randomizations.sideways_push]\nrate = 0.5"),
+    "metric": Example("mean_joint_speed", "MeanJointSpeed", "[metrics.mean_joint_speed]"),
+    "phase": Example("hill_climbing", "HillClimbing", "[phases.hill_climbing]\nframes = 20_000\ntrain_every = 16"),
+}
+
+
+def create(name: str, kinds: Sequence[str], directory: Path) -> list[Path]:
+    """Write the package `name` into a new folder of that name; return the files. Raises MtrackError."""
+    kinds = list(dict.fromkeys(kinds))
+    package = _package(name)
+    for kind in kinds:
+        if kind not in EXAMPLES:
+            remedy = did_you_mean(kind, EXAMPLES)
+            what = f"there is no example of a {kind} yet" if kind in KINDS else f"no kind '{kind}'"
+            raise MtrackError("   ".join(filter(None, (f"{what}.", remedy, f"kinds: {', '.join(EXAMPLES)}"))))
+    root = directory / name
+    texts = {root / place: text for place, text in _files(name, package, kinds).items()}
+    try:
+        root.mkdir(parents=True)
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+    except FileExistsError:
+        raise MtrackError(f"{root} exists already: choose another name, or --directory DIR") from None
+    except OSError as error:
+        raise MtrackError(f"cannot write {error.filename}: {error.strerror}") from error
+    return list(texts)
+
+
+def _package(name: str) -> str:
+    """Return the import package of a distribution's name. Raises MtrackError where it will not do."""
+    if not _NAME.fullmatch(name):
+        words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name)
+        better = "-".join(word.lower() for word in words).lstrip("-0123456789")
+        hint = f"did you mean '{better}'?" if _NAME.fullmatch(better) else "e.g. 'acme-rewards'"
+        raise MtrackError(f"'{name}' will not do: small letters, digits and single hyphens, a letter first; {hint}")
+    package = name.replace("-", "_")
+    if keyword.iskeyword(package) or package.partition("_")[0] == "mtrack":
+        raise MtrackError(f"'{name}' is taken: the name of a plugin begins with yours, e.g. 'acme-{name}'")
+    if importlib.util.find_spec(package) is not None:
+        raise MtrackError(f"there is a Python package '{package}' already: choose a name that hides no other")
+    return package
+
+
+def _files(name: str, package: str, kinds: Sequence[str]) -> dict[str, str]:
+    """Return the text of every file, by its place in the package's folder."""
+    chosen = {kind: EXAMPLES[kind] for kind in kinds}
+    points = [
+        f'[project.entry-points."{KINDS[kind].group}"]\n{one.name} = "{package}.{kind}:{one.cls}"'
+        for kind, one in chosen.items()
+    ]
+    words = {
+        "distribution": name,
+        "package": package,
+        "entry_points": "\n\n".join(points),
+        "slots": "\n\n".join(one.recipe for one in chosen.values()),
+        "components": "\n".join(f"- {kind} `{one.name}`: `src/{package}/{kind}.py`" for kind, one in chosen.items()),
+        "first_kind": kinds[0],
+        "first_name": chosen[kinds[0]].name,
+    }
+    places = {
+        "pyproject.toml": "pyproject.toml",
+        "README.md": "README.md",
+        "recipes/demo.toml": "demo.toml",
+        "tests/test_demo.py": "tests/test_demo.py",
+        f"src/{package}/__init__.py": "package/__init__.py",
+    }
+    places |= {f"src/{package}/{kind}.py": f"package/{kind}.py" for kind in kinds}
+    places |= {f"tests/test_{kind}.py": f"tests/test_{kind}.py" for kind in kinds}
+    texts = {place: (_TEMPLATES / f"{source}.tmpl").read_text("utf-8") for place, source in places.items()}
+    return {place: Template(text).substitute(words) for place, text in texts.items()} | {f"src/{package}/py.typed": ""}

@@ -1,0 +1,80 @@
+"""In which order the loop calls what an environment is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from mtrack.env import Calls, Env
+
+_CALLED = {
+    "backend": ("step", "refresh", "set_state", "forward"),
+    "command": ("advance", "reset", "finished"),
+    "action": ("apply", "target", "reset"),
+    "observer": ("observe", "preview"),
+}
+
+
+class OrderTracker:
+    """Notes every call of an environment's parts from now on, in `seen`.
+
+    Entries are `backend.step`, `command.reset`, ...; `Push.before_step` for a call that a component adds;
+    `reward PATH`, `termination SLOT` and `observation PATH` for the value of a term.
+    """
+
+    def __init__(self, env: Env) -> None:
+        """Stand between an environment and its parts."""
+        self.seen: list[str] = []
+        for part, methods in _CALLED.items():
+            setattr(env, part, _Noted(getattr(env, part), part, methods, self.seen))
+        for field in attrs.fields(Calls):
+            calls: list[Callable[..., Any]] = getattr(env.calls, field.name)
+            calls[:] = [self._noting(_label(call, field.name), call) for call in calls]
+        env.rewards[:] = [self._term(term, f"reward {term.path}") for term in env.rewards]
+        env.terminations[:] = [self._term(term, f"termination {term.slot}") for term in env.terminations]
+        for term in env.observer.terms():
+            noted: Any = _Noted(term.component, f"observation {term.path}", (), self.seen)
+            term.component = noted
+
+    def of(self, name: str) -> list[str]:
+        """Return the entries about one part or component, in order: those that begin with its name."""
+        return [entry for entry in self.seen if entry.startswith(name)]
+
+    def _term(self, term: Any, name: str) -> Any:
+        return attrs.evolve(term, component=_Noted(term.component, name, (), self.seen))
+
+    def _noting(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            self.seen.append(name)
+            return call(*arguments)
+
+        return noted
+
+
+class _Noted:
+    """Stands before an object and notes which of some methods are called; calling the object itself is noted too."""
+
+    def __init__(self, target: Any, name: str, methods: tuple[str, ...], seen: list[str]) -> None:
+        self._target, self._name, self._methods, self._seen = target, name, methods, seen
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(self._target, attribute)
+        if attribute not in self._methods:
+            return value
+
+        def noted(*arguments: Any, **named: Any) -> Any:
+            self._seen.append(f"{self._name}.{attribute}")
+            return value(*arguments, **named)
+
+        return noted
+
+    def __call__(self, *arguments: Any) -> Any:
+        self._seen.append(self._name)
+        return self._target(*arguments)
+
+
+def _label(call: Callable[..., Any], slot: str) -> str:
+    owner = getattr(call, "__self__", None)
+    return slot if owner is None else f"{type(owner).__name__}.{slot}"

@@ -1,0 +1,70 @@
+"""Environments of built-in recipes, made small."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from mtrack.assemble import Assembly, assemble
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.snapshot import env_state, load_env_state
+from mtrack.structure import Recipe, check_recipe
+from mtrack_dev.testing.promises import BrokenPromise, Report
+from mtrack_dev.testing.watch import same
+
+_STEPS = 10
+
+
+def small_recipe(name: str, *overrides: str) -> Recipe:
+    """Return a recipe by name or path, `key=value` overrides over it, checked, as it is in its first phase."""
+    checked = check_recipe(load_recipe(name, overrides), Registry.scan())
+    return checked.for_phase(next(iter(checked.phases)))
+
+
+def small_task(name: str, *overrides: str) -> Assembly:
+    """Return the environment of a recipe, started."""
+    assembly = assemble(small_recipe(name, *overrides))
+    assembly.env.start()
+    return assembly
+
+
+def check_task(name: str, *overrides: str) -> Report:
+    """Check the whole environment of a recipe: finite, the same again from its seed, and from a checkpoint.
+
+    For components that live on others and cannot be tried by themselves. Raises BrokenPromise.
+    """
+    first, second, third = (small_task(name, *overrides) for _ in range(3))
+    who = f"environment of {name}"
+    begin = _play(first, 0, _STEPS // 2)
+    saved = deepcopy(env_state(first))
+    end = _play(first, _STEPS // 2, _STEPS)
+    for what, value in (begin | end).items():
+        if not bool(torch.isfinite(value).all()):
+            raise BrokenPromise("finite", who, f"{what} is not finite", "try its components one by one")
+    again = _play(second, 0, _STEPS)
+    load_env_state(third, saved)
+    resumed = _play(third, _STEPS // 2, _STEPS)
+    for promise, expected, found in (
+        ("same seed, same numbers", begin | end, again),
+        ("checkpoint", end, resumed),
+    ):
+        different = next((what for what, value in expected.items() if not same(value, found[what])), "")
+        if different:
+            raise BrokenPromise(promise, who, f"{different} is another", "declare all that changes as state()")
+    return Report(who, (), ("finite", "same seed, same numbers", "checkpoint"))
+
+
+def _play(task: Assembly, first: int, last: int) -> dict[str, Tensor]:
+    """Return rewards and observations of some steps under random actions, by name."""
+    found: dict[str, Tensor] = {}
+    for time in range(first, last):
+        draw = torch.Generator().manual_seed(time)
+        action = 0.3 * torch.randn(task.env.scene.num_envs, task.layout.num_actions, generator=draw)
+        step = task.env.step(action)
+        found[f"reward of step {time}"] = step.reward.clone()
+        for group, value in step.observations.items():
+            found[f"observation '{group}' of step {time}"] = torch.as_tensor(value).clone()
+    return found

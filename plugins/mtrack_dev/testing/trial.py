@@ -1,0 +1,211 @@
+"""A component on trial: bound to a scene of its own, and called through a few steps as the loop would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtrack.exchange import Requirements, StartState
+from mtrack.fields import fields_of
+from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
+from mtrack.scene import Scene
+from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack_dev.testing.clips import Walks
+from mtrack_dev.testing.promises import Subject
+from mtrack_dev.testing.still_backend import StillBackend
+from mtrack_dev.testing.watch import own_tensors, watched
+from mtrack_dev.testing.worlds import ROWS, STEPS, World, content, random_actions
+from mtrack_eval.contract import TakesLengths
+
+Outputs = dict[str, Tensor]
+ALL = tuple(range(ROWS))
+_MOTION = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel", "body_pos")
+
+
+class Trial:
+    """One component in one world; row i shows environment `ids[i]`, so that trials with other ids can be compared."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        world: World,
+        *,
+        ids: tuple[int, ...] = ALL,
+        mirrored: bool = False,
+        alike: bool = False,
+        watch: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """Make and bind the component; environments have the same model where `alike`.
+
+        With `watch` it must leave alone what is not its own.
+        Raises MtrackError where it cannot be bound, BrokenPromise.
+        """
+        self.subject, self.world, self.ids, self.mirrored, self.watch = subject, world, ids, mirrored, watch
+        self.component = subject.make(seed)
+        with subject.explained("build"):
+            needs = self.component.requires(world.model) if isinstance(self.component, Requires) else Requirements()
+        self.sensors = world.sensors(needs)
+        self.backend = StillBackend(
+            world.compiled,
+            len(ids),
+            needs.model_fields,
+            contact_names=self.sensors,
+            num_bodies=len(world.model.body_names),
+            forces=needs.forces,
+        )
+        if not alike and subject.kind == "observation":
+            self._tell_environments_apart()
+        self.everything = torch.arange(len(ids))
+        self.scene = self.content(0).rows(self.everything)
+        self.scene.backend = self.backend  # type: ignore[assignment]
+        self.scene.model = deepcopy(world.model)  # what one component spoils, the next shall not suffer from
+        self.now = 0
+        with watched(subject, self.component, self.scene) if watch else nullcontext():
+            self._bind()
+
+    def content(self, time: int) -> Scene:
+        """Return what the scene shows at a time; not to be changed."""
+        return content(self.world, self.sensors, time, self.ids, self.mirrored)
+
+    def start(self) -> Trial:
+        """Do what the loop does before its first step; return this trial."""
+        component = self.component
+        with self.called():
+            if isinstance(component, Startup):
+                component.startup()
+            if isinstance(component, Progresses):
+                component.set_progress(0.0)
+            self.reset(self.everything)
+            if self.subject.kind == "metric":
+                if isinstance(component, TakesLengths):
+                    component.set_lengths(torch.full((len(self.ids),), float(STEPS)))
+                component.begin(self.scene)
+        return self
+
+    def reset(self, ids: Tensor) -> StartState | None:
+        """Reset rows; a command returns their start."""
+        if self.subject.kind == "command":
+            start: StartState = self.component.reset(ids, torch.zeros(len(ids), dtype=torch.bool))
+            return start
+        if self.subject.kind == "action" or isinstance(self.component, Resets):
+            self.component.reset(ids)
+        return None
+
+    def play(self, first: int = 0, last: int = STEPS) -> list[Outputs]:
+        """Return what every step gives."""
+        return [self.step(time) for time in range(first, last)]
+
+    def step(self, time: int) -> Outputs:
+        """Carry out one control step, at whose end the scene shows the given time; return what it gives."""
+        component, found = self.component, Outputs()
+        with self.called():
+            if isinstance(component, BeforeStep):
+                component.before_step()
+            if self.subject.kind == "action":
+                found["apply"] = component.apply(self.raw_action(time)).clone()
+            for substep in range(self.scene.decimation):
+                if isinstance(component, BeforeSubstep):
+                    component.before_substep(substep)
+                if self.subject.kind == "action":
+                    found[f"target {substep}"] = component.target(substep).clone()
+                if isinstance(component, AfterSubstep):
+                    component.after_substep(substep)
+        self.show(time)
+        with self.called():
+            found |= self.result()
+        return {name: value.clone() if isinstance(value, Tensor) else value for name, value in found.items()}
+
+    @contextmanager
+    def called(self) -> Iterator[None]:
+        """Explain what the component raises, and see to what it leaves alone where it is watched."""
+        with self.subject.called("call"):
+            if self.watch:
+                with watched(self.subject, self.component, self.scene):
+                    yield
+            else:
+                yield
+
+    def result(self) -> Outputs:
+        """Call what a component's kind is called for at the end of a step, and return what that gives."""
+        component, kind = self.component, self.subject.kind
+        if kind in ("observation", "reward", "termination"):
+            return {"value": component(self.scene)}
+        if kind == "metric":
+            component.add(self.scene, self.active())
+            return {"value": component.value()} if self.now == STEPS - 1 else {}
+        if kind == "command":
+            component.advance()
+            return {**published(self.scene), "finished": component.finished()}
+        if kind == "randomization":
+            return {**self.backend.written(), "joint_offset": self.scene.robot.joint_offset}
+        return {}
+
+    def active(self) -> Tensor:
+        """Return which rows a metric counts at present, bool [N]: environment 1 ends early."""
+        return torch.tensor([environment != 1 or self.now < STEPS - 1 for environment in self.ids])
+
+    def raw_action(self, time: int) -> Tensor:
+        """Return a raw action, mirrored where the trial is."""
+        raw = random_actions(time, self.ids, self.component.num_actions)
+        return self.component.mirror()(raw) if self.mirrored else raw
+
+    def show(self, time: int) -> None:
+        """Let the scene show another time, in the tensors it has; the reference is published anew."""
+        self.now, new, scene = time, self.content(time), self.scene
+        for holder, source in ((scene.robot, new.robot), (scene.contacts, new.contacts), (scene, new)):
+            for name, value in own_tensors(source).items():
+                if name != "env_ids" and not (name == "joint_offset" and self.subject.kind == "randomization"):
+                    getattr(holder, name).copy_(value)
+            holder.invalidate()
+        if self.subject.kind != "command":
+            scene.reference = new.reference.rows(self.everything)
+
+    def save(self) -> Callable[[Trial], None]:
+        """Return what puts another trial where this one is, by way of what a checkpoint can hold."""
+        saved: dict[str, Tensor] = {}
+        tree: Any = flatten(component_state(self.component), saved)
+        held = {name: value.clone() for name, value in saved.items()}
+        fields = {name: value.clone() for name, value in self.backend.written().items()}
+        offset, now = self.scene.robot.joint_offset.clone(), self.now
+
+        def restore(other: Trial) -> None:
+            other.show(now)
+            other.scene.robot.joint_offset.copy_(offset)
+            for name, value in fields.items():
+                other.backend.written()[name].copy_(value)
+            load_component_state(other.component, deepcopy(unflatten(tree, held)), other.subject.cls.__qualname__)
+            if other.subject.kind == "command":
+                other.component.publish()
+
+        return restore
+
+    def generators(self) -> list[Tensor]:
+        """Return the states of the component's generators."""
+        values = [getattr(self.component, field.name) for field in fields_of(self.subject.cls, "state")]
+        return [value.get_state() for value in values if isinstance(value, torch.Generator)]
+
+    def _bind(self) -> None:
+        with self.subject.explained("build"):
+            if self.subject.kind == "command":
+                self.component.bind(self.scene, self.world.robot, {"walks": (1.0, Walks(40, 60))})
+            elif isinstance(self.component, Binds):
+                self.component.bind(self.scene)
+
+    def _tell_environments_apart(self) -> None:
+        """Give each environment model fields of its own."""
+        for value in self.backend.fields.values():
+            factor = 1.0 + 0.01 * torch.tensor(self.ids, dtype=torch.float64)
+            value.copy_(value.double() * factor.view(-1, *[1] * (value.dim() - 1)))
+
+
+def published(scene: Scene) -> Mapping[str, Tensor]:
+    """Return what a command has published, by name."""
+    reference = scene.reference
+    now = {f"reference.{name}": getattr(reference, name) for name in (*_MOTION, "contact", "root_target", "flags")}
+    return now | {f"reference.future.{name}": getattr(reference.future, name) for name in _MOTION}

@@ -1,0 +1,124 @@
+"""What the components of each kind give: names, shapes and dtypes of their results, finite where the input is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrack.exchange import StartState
+from mtrack.mirror import Mirror
+from mtrack_dev.testing.promises import Subject
+from mtrack_dev.testing.trial import Outputs, Trial
+
+_FLOAT_FIX = "make tensors with torch.zeros_like(x) or device=scene.device and no dtype; end with .float() if need be"
+_SHAPES = {"observation": "[N, width]", "reward": "[N]", "termination": "[N]", "metric": "[N]"}
+
+
+def check_outputs(trial: Trial, time: int, outputs: Outputs) -> None:
+    """Raise BrokenPromise where a step gave what the kind does not allow."""
+    subject, num_envs = trial.subject, len(trial.ids)
+    value = outputs.get("value")
+    if subject.kind in _SHAPES and (value is not None or "value" in outputs):
+        _check_value(subject, value, num_envs)
+    if subject.kind == "action":
+        num_joints = len(trial.world.model.joint_names)
+        for name, tensor in outputs.items():
+            width = trial.component.num_actions if name == "apply" else num_joints
+            _check_tensor(subject, f"{name.partition(' ')[0]}()", tensor, (num_envs, width), torch.float32)
+    if subject.kind == "command":
+        _check_tensor(subject, "finished()", outputs["finished"], (num_envs,), torch.bool)
+        robot = trial.scene.robot
+        for name, tensor in outputs.items():
+            quantity = name.removeprefix("reference.")
+            if hasattr(robot, quantity):
+                _check_tensor(subject, name, tensor, tuple(getattr(robot, quantity).shape), torch.float32)
+    for name, tensor in outputs.items():
+        if not bool(torch.isfinite(tensor).all()):
+            row = int((~torch.isfinite(tensor)).reshape(num_envs, -1).any(1).nonzero()[0]) if num_envs else 0
+            where = "with the robot exactly on its reference" if time == 1 else f"of step {time}"
+            subject.fail(
+                "finite",
+                f"{name} is {tensor.reshape(num_envs, -1)[row].sum().item()} in row {row} {where}, the input is finite",
+                "bound what is divided by, and the arguments of acos, sqrt and log: x.clamp(-1, 1), x.clamp_min(1e-9)",
+            )
+
+
+def check_members(trial: Trial) -> None:
+    """Raise BrokenPromise where what a bound component says of itself does not fit its kind."""
+    subject, component = trial.subject, trial.component
+    if subject.kind == "termination":
+        subject.require(
+            isinstance(component.timeout, bool),
+            "contract",
+            f"timeout is {component.timeout!r}, neither True nor False",
+            "timeout: bool = param(default=False)",
+        )
+    if subject.kind == "action":
+        names = component.names
+        subject.require(
+            isinstance(names, tuple) and len(set(names)) == len(names) == component.num_actions > 0,
+            "contract",
+            f"names are {len(names)} different ones of {component.num_actions} actions",
+            "set names and num_actions in bind(), one name for each column",
+        )
+        shape = (len(trial.ids), len(trial.world.model.joint_names))
+        _check_tensor(subject, "held", component.held, shape, torch.float32)
+    if subject.kind in ("observation", "action"):
+        mirror = component.mirror()
+        width = component.num_actions if subject.kind == "action" else trial.result()["value"].shape[-1]
+        check_mirror(subject, mirror, width)
+
+
+def check_mirror(subject: Subject, mirror: Mirror, width: int) -> None:
+    """Raise BrokenPromise unless a mirror is as wide as its value, and the identity when applied twice."""
+    subject.require(
+        isinstance(mirror, Mirror) and mirror.width == width,
+        "mirror",
+        f"its mirror is {getattr(mirror, 'width', mirror)} wide, its value {width}",
+        "build it of the parts side by side: Mirror.cat([Mirror.vector(), ...])",
+    )
+    value = torch.arange(1.0, 1.0 + width)
+    known = sorted(mirror.perm.tolist()) == list(range(width))
+    subject.require(
+        known and torch.equal(mirror(mirror(value)), value),
+        "mirror",
+        "mirroring twice is not the identity",
+        "pair each column with its partner, and the partner with it; both change sign or neither does",
+    )
+
+
+def check_start(trial: Trial, start: StartState | None, ids: Tensor) -> None:
+    """Raise BrokenPromise where a command's start is not one state a row."""
+    for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel"):
+        wanted = getattr(trial.scene.robot, name)
+        given = getattr(start, name, None)
+        _check_tensor(trial.subject, f"reset().{name}", given, (len(ids), *wanted.shape[1:]), torch.float32)
+
+
+def _check_value(subject: Subject, value: object, num_envs: int) -> None:
+    wanted: tuple[int, ...] = (num_envs,)
+    if subject.kind == "observation" and isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] > 0:
+        wanted = (num_envs, value.shape[1])
+    elif subject.kind == "observation":
+        wanted = (num_envs, -1)
+    dtype = torch.bool if subject.kind == "termination" else torch.float32
+    _check_tensor(subject, f"{_SHAPES[subject.kind]} value", value, wanted, dtype)
+
+
+def _check_tensor(subject: Subject, name: str, value: object, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if not isinstance(value, Tensor):
+        subject.fail("shape", f"{name} is a {type(value).__name__}", "return a torch.Tensor")
+    shown = f"({', '.join('width' if size < 0 else str(size) for size in shape)})"
+    subject.require(
+        tuple(value.shape) == shape,
+        "shape",
+        f"{name} has shape {tuple(value.shape)} for {shape[0]} environments, not {shown}",
+        "keep one row for each environment, and reduce over all other axes: .mean(-1), .sum(-1)",
+    )
+    subject.require(
+        value.dtype == dtype,
+        "dtype",
+        f"{name} is {str(value.dtype).removeprefix('torch.')}, not {str(dtype).removeprefix('torch.')}",
+        "compare to get a bool: x > limit" if dtype == torch.bool else _FLOAT_FIX,
+    )
+    subject.require(value.device.type == "cpu", "device", f"{name} is on {value.device}", _FLOAT_FIX)

@@ -1,0 +1,115 @@
+"""What a component must leave alone while it is called: the scene, its own parameters, the global generators."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtrack.fields import fields_of
+from mtrack.quantities import Quantities, derived
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+from mtrack_dev.testing.promises import Subject
+
+# what some kinds are there to change
+_MAY_CHANGE = {"randomization": ("robot.joint_offset",), "command": ("reference",)}
+
+
+@contextmanager
+def watched(subject: Subject, component: object, scene: Scene) -> Iterator[None]:
+    """Raise BrokenPromise where something has changed meanwhile that is not the component's.
+
+    Derived quantities of the scene, which all components share, are made first and watched too.
+    """
+    before = {name: value.clone() for name, value in shown(scene, derive=True).items()}
+    params = {field.name: deepcopy(getattr(component, field.name)) for field in fields_of(subject.cls, "param")}
+    with undrawn(subject):
+        yield
+    after = shown(scene)
+    for name, value in before.items():
+        allowed = name.startswith(_MAY_CHANGE.get(subject.kind, ("-",)))
+        if not allowed and name in after and not same(value, after[name]):
+            subject.fail(
+                "read-only scene",
+                f"it has changed scene.{name} in place",
+                "work on a copy: x = x.clone(), or x * y in place of x.mul_(y)",
+            )
+    for name, value in params.items():
+        if repr(value) != repr(getattr(component, name)):
+            subject.fail(
+                "fixed parameters", f"it has changed its own parameter '{name}'", f"copy '{name}' into a state() field"
+            )
+
+
+@contextmanager
+def undrawn(subject: Subject) -> Iterator[None]:
+    """Raise BrokenPromise where a global random generator has been drawn from, or seeded."""
+    before = _global_generators()
+    yield
+    for name, value in _global_generators().items():
+        if value != before[name]:
+            subject.fail(
+                "own randomness",
+                f"it uses the global generator of {name}, which every other component shares",
+                "declare rng: torch.Generator = state(), which mtrack seeds, and draw with generator=self.rng",
+            )
+
+
+def shown(scene: Scene, *, derive: bool = False) -> dict[str, Tensor]:
+    """Return every tensor of a scene that all components share, by name; with `derive` derived ones are made first."""
+    holders: dict[str, Any] = {
+        "": scene,
+        "robot.": scene.robot,
+        "reference.": scene.reference,
+        "reference.future.": scene.reference.future,
+        "contacts.": scene.contacts,
+    }
+    found: dict[str, Tensor] = {}
+    for place, holder in holders.items():
+        if derive:
+            for name in _derived_names(type(holder)):
+                getattr(holder, name)
+        known = {name: value for name, value in holder.known.items() if isinstance(value, Tensor)}
+        found |= {f"{place}{name}": value for name, value in {**own_tensors(holder), **known}.items()}
+    return found | {f"model.{name}": value for name, value in own_tensors(scene.model).items()}
+
+
+def own_tensors(holder: Quantities | RobotModel) -> dict[str, Tensor]:
+    """Return the tensors among the fields of a holder of quantities, or of a robot's model, by name."""
+    values = {field.name: getattr(holder, field.name) for field in attrs.fields(type(holder))}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Say whether two tensors are equal bit for bit, NaN included."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one, other) or bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def close(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    """Say whether two tensors are equal but for rounding."""
+    if one.shape != other.shape:
+        return False
+    return torch.allclose(one.double(), other.double(), rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def _derived_names(cls: type) -> list[str]:
+    return [name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, derived)]
+
+
+def _global_generators() -> dict[str, object]:
+    _, key, position, *_ = np.random.get_state()  # noqa: NPY002  the global one is what is looked at
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy": (np.asarray(key).tobytes(), position),
+        "python": random.getstate(),
+    }

@@ -1,0 +1,111 @@
+"""The two worlds components are tried in: the toy robot and the G1, each made once in a process."""
+
+from __future__ import annotations
+
+import time
+from functools import cache, lru_cache
+from typing import Any
+
+import attrs
+import mujoco
+import torch
+from torch import Tensor
+
+from mtrack.assemble import assemble
+from mtrack.exchange import Requirements
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.robot import RobotModel
+from mtrack.scene import Scene
+from mtrack.structure import check_recipe
+from mtrack_dev.testing.scenes import feet_of, g1_model, mirror_scene, random_scene
+from mtrack_dev.testing.still_backend import FIELDS, StillBackend, compiled_g1
+from mtrack_g1.robot import G1
+from mtrack_toy.robot import ToyRobot
+
+ROWS = 11
+"""Environments of a trial: a number that is no other dimension, so that an axis of rows is known when seen."""
+TIMED_ROWS = 64
+_TIMED_STEPS = 5
+# how far the robot is from its reference at each time [m, rad]; once exactly on it, where careless formulas give NaN
+_ERRORS = (0.1, 0.0, 0.3, 0.1)
+STEPS = len(_ERRORS)
+
+
+@attrs.frozen
+class World:
+    """A robot, and scenes with it."""
+
+    name: str
+    recipe: str
+    """Built-in recipe whose whole step costs are compared with."""
+    max_share: float
+    """Largest share of the time of that step one component may take."""
+
+    @property
+    def robot(self) -> Any:
+        """The robot component."""
+        return G1() if self.name == "g1" else ToyRobot()
+
+    @property
+    def model(self) -> RobotModel:
+        """Names and numbers of the robot."""
+        return g1_model() if self.name == "g1" else toy_model()
+
+    @property
+    def compiled(self) -> mujoco.MjModel | None:
+        """The robot's compiled model; the toy robot has none."""
+        return compiled_g1() if self.name == "g1" else None
+
+    def sensors(self, needs: Requirements) -> tuple[str, ...]:
+        """Return the contact sensors asked for, named sets taken apart."""
+        each = [(body, one) for one in needs.contacts for body in self.model.sets.get(one.body, (one.body,))]
+        return tuple(dict.fromkeys(attrs.evolve(one, body=body).name for body, one in each))
+
+    def scene(self, num_envs: int = ROWS, *, seed: int = 0) -> Scene:
+        """Return a new random scene, with a still backend that has every field randomizations use."""
+        model, fields = self.model, FIELDS if self.compiled else ()
+        feet = feet_of(model) if self.compiled else ()
+        backend = StillBackend(self.compiled, num_envs, fields, contact_names=feet, num_bodies=len(model.body_names))
+        return random_scene(num_envs, seed=seed, model=model, sensors=feet, backend=backend)
+
+    @cache  # noqa: B019  there are two worlds, for the life of the process
+    def step_seconds(self) -> float:
+        """Return the time of a whole step of the world's built-in recipe with `TIMED_ROWS` environments [s]."""
+        recipe = check_recipe(load_recipe(self.recipe, [f"num_envs={TIMED_ROWS}"]), Registry.scan(allow=()))
+        env = assemble(recipe.for_phase(next(iter(recipe.phases)))).env
+        env.start()
+        action = torch.zeros(TIMED_ROWS, env.action.num_actions)
+        times = []
+        for _ in range(1 + _TIMED_STEPS):
+            started = time.perf_counter()
+            env.step(action)
+            times.append(time.perf_counter() - started)
+        return sorted(times[1:])[_TIMED_STEPS // 2]
+
+
+TOY = World("toy", "toy", max_share=1.0)
+WORLD_OF_G1 = World("g1", "g1_tracking_quick", max_share=0.25)
+WORLDS = (TOY, WORLD_OF_G1)
+
+
+@cache
+def toy_model() -> RobotModel:
+    """Return the model of the toy robot."""
+    return ToyRobot().model()
+
+
+@lru_cache(maxsize=256)
+def content(world: World, sensors: tuple[str, ...], time: int, ids: tuple[int, ...], mirrored: bool = False) -> Scene:
+    """Return what a scene shows at a time, [len(ids)]; equal ids are equal environments. Not to be changed."""
+    count = 1 + max(ids)
+    whole = random_scene(max(count, ROWS + 1), seed=time, model=world.model, sensors=sensors, error=_ERRORS[time])
+    some = whole.rows(torch.tensor(ids))
+    some.env_ids = torch.arange(len(ids))
+    return mirror_scene(some) if mirrored else some
+
+
+def random_actions(time: int, ids: tuple[int, ...], width: int) -> Tensor:
+    """Return the raw actions of environments at a time, [len(ids), width]."""
+    draw = torch.Generator().manual_seed(1000 + time)
+    return torch.randn(max(*ids, 2 * ROWS) + 1, width, generator=draw)[list(ids)]
