@@ -27,11 +27,6 @@ def rank() -> int:
     return dist.get_rank() if num_ranks() > 1 else 0
 
 
-def local_ranks() -> int:
-    """Return how many of them share this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-
-
 @contextmanager
 def joined(device: str) -> Iterator[None]:
     """While entered, be one of the processes that torchrun has started; on its own where it has not.

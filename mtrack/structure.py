@@ -97,6 +97,11 @@ class Recipe:
         """Return the factor of a reward group."""
         return self.reward_groups.get(group, RewardGroup()).scale
 
+    @property
+    def place(self) -> str:
+        """Device the run takes: that of the recipe; for `auto` the CPU, where the only backend runs."""
+        return "cpu" if self.device == AUTO else self.device
+
     def for_phase(self, name: str) -> Recipe:
         """Return the recipe as it is in a phase, its `set` applied."""
         recipe, problems = _read(in_phase(self.source, name), self.registry)

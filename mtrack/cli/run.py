@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 import time
 from pathlib import Path
@@ -57,32 +56,32 @@ def run(
     if not resume and (directory / "recipe.toml").exists():
         raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
     hooks = Hooks.load(registry, plugin or ())
-    device = "cpu" if checked.device == "auto" else checked.device
-    with joined(device):
+    with joined(checked.place):
         if rank() > 0:  # every process has a directory of its own; the first one speaks for all
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             checked, hooks = attrs.evolve(checked, loggers={}), Hooks()
         root = Path(of_first_rank(str(directory)))
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
         begin = directory if resume else from_
-        status = _carry_out(checked, directory, hooks, device, begin, bool(resume), allow_change)
+        status = _carry_out(checked, directory, hooks, begin, bool(resume), allow_change)
     raise typer.Exit(status)
 
 
 def _carry_out(
-    recipe: Recipe, directory: Path, hooks: Hooks, device: str, begin: Path | None, resume: bool, allow_change: bool
+    recipe: Recipe, directory: Path, hooks: Hooks, begin: Path | None, resume: bool, allow_change: bool
 ) -> int:
     """Prepare the run directory and run. Returns the exit status."""
     import torch
 
     from mtrack.checkpoint import newest
     from mtrack.phase_order import check_order
+    from mtrack.processors import own_processors
     from mtrack.provenance import manifest
-    from mtrack.ranks import extreme_over_ranks, local_ranks
+    from mtrack.ranks import extreme_over_ranks
     from mtrack.reporting import Reporter
     from mtrack.run import Run, locked
 
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_ranks()))
+    torch.set_num_threads(own_processors())
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     _prove_writable(directory)
     with locked(directory):
@@ -101,7 +100,7 @@ def _carry_out(
             check_order(recipe, checkpoint.trained_by if checkpoint else None)
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         _log.info("run directory: %s", directory)
-        return Run(recipe, directory, facts, Reporter(recipe, hooks), device, checkpoint, resume).execute()
+        return Run(recipe, directory, facts, Reporter(recipe, hooks), recipe.place, checkpoint, resume).execute()
 
 
 def _prove_writable(directory: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ import typer
 
 from mtrack.errors import MtrackError
 from mtrack.learner import Learner, rollout_mode
+from mtrack.processors import own_processors
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.snapshot import env_state, load_env_state
@@ -83,7 +83,7 @@ def run_bench(recipe: str, overrides: Sequence[str], as_json: bool, rounds: int 
 
 def measure(recipe: Recipe, rounds: int) -> Figures:
     """Return the medians over some rounds of: one iteration of training, its environment loop, its physics."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(own_processors())
     name = next(iter(recipe.phases))
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
@@ -106,7 +106,7 @@ def measure(recipe: Recipe, rounds: int) -> Figures:
         env_ratio=statistics.median(bare / whole for _, _, whole, bare in taken),
         train_ratio=statistics.median((bare + products) / (r + u) for r, u, _, bare in taken),
         num_envs=recipe.num_envs,
-        threads=len(os.sched_getaffinity(0)),
+        threads=own_processors(),
         dtype=str(phase.dtype).removeprefix("torch."),
         rollout_s=rollout,
         update_s=update,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
+from mtrack.processors import own_processors
 from mtrack_dev.finding import Finding
 
 _LEAST_FREE, _SCARCE = 200e6, 2e9  # bytes: a few checkpoints, and a long run's
@@ -17,7 +17,7 @@ _LEAST_FREE, _SCARCE = 200e6, 2e9  # bytes: a few checkpoints, and a long run's
 
 def processors() -> Iterator[Finding]:
     """Compare the processors this process may use with the threads it will use."""
-    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    allowed = own_processors()
     yield Finding("ok", "processors", f"{allowed}")
     quota = cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
     if quota is not None and quota < allowed:

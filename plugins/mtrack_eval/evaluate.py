@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from pathlib import Path
 
 import attrs
 import torch
 
+from mtrack.processors import own_processors
 from mtrack.registry import Registry
 from mtrack_eval.contract import HasUnit, Judges, TakesLengths
 from mtrack_eval.motions import motions_at
@@ -25,7 +25,7 @@ _log = logging.getLogger("mtrack")
 
 def evaluate_run(run: Path, wishes: Wishes, with_figures: bool) -> Evaluation:
     """Score a run, and draw figures into its directory. Raises MtrackError for what the user can mend."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(own_processors())
     registry = Registry.scan()
     with tempfile.TemporaryDirectory() as folder:
         subject = open_run(run, wishes, registry)

@@ -126,7 +126,7 @@ class Arena:
 
 def prepare(subject: Subject, rollouts: int) -> Arena:
     """Build environment and agent. Raises MtrackError where the command does not play clips."""
-    recipe, device = subject.recipe, "cpu" if subject.recipe.device == "auto" else subject.recipe.device
+    recipe, device = subject.recipe, subject.recipe.place
     count = _count_clips(recipe)
     if not count or not hasattr(recipe.command.cls, "pin"):
         raise MtrackError(f"{recipe.command} plays no clips, so there is nothing to score clip by clip")

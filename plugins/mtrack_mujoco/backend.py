@@ -12,6 +12,7 @@ from mtrack.errors import MtrackError
 from mtrack.exchange import PhysicsPlan, StartState
 from mtrack.fields import component, non_negative, param, scratch
 from mtrack.math import quat_rotate_inverse
+from mtrack.processors import own_processors
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, RobotState
@@ -21,7 +22,6 @@ from mtrack_mujoco.kinematics import free_joint
 from mtrack_mujoco.model_fields import ModelFields
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
 from mtrack_mujoco.simulation import Simulation, compile_physics, restore
-from mtrack_mujoco.threads import count_threads
 
 _DRIVES = ("qacc", "qfrc_actuator", "sensordata")
 
@@ -67,7 +67,7 @@ class MujocoBackend:
         self._at = Addresses.of(self._model, self._robot)
         self._applies_forces = plan.forces
         names = dict.fromkeys((*outputs.FIELDS, *_DRIVES, *(forces.FIELDS if plan.forces else ())))
-        self._sim = Simulation(self._model, plan.num_envs, count_threads(self.threads), tuple(names))
+        self._sim = Simulation(self._model, plan.num_envs, self.threads or own_processors(), tuple(names))
         self._fields = ModelFields(self._sim.batch, plan.model_fields)
         self._reader = outputs.Reader(self._sim, self._at)
         if plan.forces:

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from mtrack.exchange import StartState
 from mtrack.math import quat_rotate_inverse
+from mtrack.processors import own_processors
 from mtrack.protocols import Robot
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.outputs import FIELDS, Poses, Reader
 from mtrack_mujoco.simulation import Simulation, compile_physics
-from mtrack_mujoco.threads import count_threads
 
 _CHUNK = 2048  # frames at a time: bounds the memory
 
@@ -44,7 +44,7 @@ class ForwardKinematics:
         model = compile_physics(robot.spec())
         # positions and velocities need neither contacts nor constraints
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
-        self._threads = count_threads(threads)
+        self._threads = threads or own_processors()
         self._model = model
         self._robot = robot.model()
         self._at = Addresses.of(model, self._robot)

@@ -1,4 +1,4 @@
-"""How many threads this process may use."""
+"""How many processors this process may use."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 import sys
 
 
-def count_threads(wanted: int) -> int:
-    """Return `wanted`, or for 0 this process's share of the processors it may run on."""
-    if wanted > 0:
-        return wanted
+def own_processors() -> int:
+    """Return this process's share of the processors it may run on, at least 1."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     # under torchrun several processes share one machine
     return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
