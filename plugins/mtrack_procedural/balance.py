@@ -9,16 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from mtrack.math import quat_from_rotation_vector, quat_multiply
-from mtrack_procedural.kinematics import Poses, Skeleton
-from mtrack_procedural.plans import GRAVITY, Plan
-from mtrack_procedural.timing import FPS, Array
-
-SOLE = np.array([[0.12, 0.027], [0.12, -0.027], [-0.05, 0.022], [-0.05, -0.022]])
-"""[4, 2] corners of the sole in the ankle-roll frame: where the foot meets the floor, m."""
+from mtrack_procedural.kinematics import KNEES, Poses, Skeleton, twist
+from mtrack_procedural.plan import SOLE, Plan
+from mtrack_procedural.timing import FPS, GRAVITY, Array
 
 _HELD = 3  # frames fixed at both ends, so that velocity and acceleration vanish there
 _BANDWIDTH = 25.0  # rad/s: faster demands on the zero-moment point give way to a smooth course
+_BRISK_BANDWIDTH = 60.0
 _ROUNDS = 3  # the pendulum alone misses by up to 12 mm, the first correction leaves 1 mm of it
+_BRISK_ROUNDS = 6  # by up to 220 mm in a walk, of which 10 are left
+_ON_FLOOR = 5e-4  # m
+_KNEE_HEIGHT = 0.055  # m, of the axis of a knee that is on the floor
 
 
 @attrs.frozen(eq=False)
@@ -33,6 +34,8 @@ class Motion:
     """[T, J] rad, in the order of the skeleton."""
     zmp: Array
     """[T, 2] of the whole body, m."""
+    margin: Array
+    """[T] how far the zero-moment point lies inside the support, m; negative outside."""
 
 
 def carry_out(plan: Plan, skeleton: Skeleton, rest_joint_pos: Array) -> Motion:
@@ -45,22 +48,38 @@ def carry_out(plan: Plan, skeleton: Skeleton, rest_joint_pos: Array) -> Motion:
     joint_pos = np.tile(rest_joint_pos, (num_frames, 1))
     for name, angle in plan.joints.items():
         joint_pos[:, skeleton.joint_names.index(name)] = angle
-    root_pos = np.column_stack((np.zeros((num_frames, 2)), plan.pelvis_height))
-    root_quat_wxyz = _quat_wxyz(plan.pelvis_rpy)
+    between_feet = plan.feet[..., :2].mean(1)
+    root_pos = np.column_stack((between_feet - between_feet[0], plan.pelvis_height))
+    root_quat_wxyz, feet_rot = _quat_wxyz(plan.pelvis_rpy), _feet_rot(plan.feet_turn)
     start = skeleton.poses(root_pos[:1], root_quat_wxyz[:1], joint_pos[:1])
-    pendulum = Pendulum(num_frames, FPS, float(start.com[0, 2]))
-    com, zmp = pendulum.com(plan.zmp), plan.zmp
-    for _ in range(_ROUNDS):
-        root_pos, joint_pos, poses = skeleton.solve(com, plan.feet, root_pos, root_quat_wxyz, joint_pos)
+    pendulum = Pendulum(num_frames, FPS, float(start.com[0, 2]), _BRISK_BANDWIDTH if plan.is_brisk else _BANDWIDTH)
+    com, zmp, too_high = pendulum.com(plan.zmp), plan.zmp, np.zeros(num_frames)
+    for _ in range(_BRISK_ROUNDS if plan.is_brisk else _ROUNDS):
+        root_pos[:, 2] -= too_high
+        root_pos, joint_pos, poses = skeleton.solve(com, plan.feet, feet_rot, root_pos, root_quat_wxyz, joint_pos)
         zmp = zero_moment_point(skeleton.model, poses, FPS)
-        com = pendulum.com(plan.zmp + pendulum.zmp(com) - zmp)
-    return Motion(root_pos, root_quat_wxyz, joint_pos, zmp)
+        if plan.is_brisk:
+            com = com + pendulum.com(plan.zmp - zmp)
+        else:
+            com = pendulum.com(plan.zmp + pendulum.zmp(com) - zmp)
+        if plan.kneeling is not None:
+            too_high = _knee_gap(plan.kneeling, poses)
+    margin = support_margin(zmp, *_support(plan, feet_rot, poses))
+    return Motion(root_pos, root_quat_wxyz, joint_pos, zmp, margin)
 
 
 def _quat_wxyz(rpy: Array) -> Array:
     """Return quaternions of roll, then pitch, then yaw about fixed axes, [T, 3] rad to [T, 4]."""
     roll, pitch, yaw = (quat_from_rotation_vector(torch.from_numpy(rpy[:, [i]] * np.eye(3)[i])) for i in range(3))
     return np.asarray(quat_multiply(yaw, quat_multiply(pitch, roll)).numpy())
+
+
+def _feet_rot(turn: Array) -> Array:
+    """Return rotation matrices of yaw and pitch, [..., 2] rad to [..., 3, 3]."""
+    (c, k), (s, h) = np.moveaxis(np.cos(turn), -1, 0), np.moveaxis(np.sin(turn), -1, 0)
+    zero = np.zeros_like(c)
+    rows = ((c * k, -s, c * h), (s * k, c, s * h), (-h, zero, k))
+    return np.stack([np.stack(row, -1) for row in rows], -2)
 
 
 class Pendulum:
@@ -70,14 +89,14 @@ class Pendulum:
     one least-squares problem over the whole clip, with a penalty on jerk.
     """
 
-    def __init__(self, num_frames: int, fps: float, height: float) -> None:
-        """Prepare the problem for a clip; `height` of the centre of mass [m]."""
+    def __init__(self, num_frames: int, fps: float, height: float, bandwidth: float) -> None:
+        """Prepare the problem for a clip; `height` of the centre of mass [m], `bandwidth` of the course [rad/s]."""
         eye = np.eye(num_frames)
         acceleration = np.zeros((num_frames, num_frames))
         acceleration[1:-1] = (eye[:-2] - 2 * eye[1:-1] + eye[2:]) * fps**2
         self._zmp_of = eye - (height / GRAVITY) * acceleration
         jerk = np.diff(acceleration, axis=0) * fps
-        self._system = np.vstack((self._zmp_of, jerk * (height / GRAVITY) / _BANDWIDTH))
+        self._system = np.vstack((self._zmp_of, jerk * (height / GRAVITY) / bandwidth))
         free = self._system[:, _HELD:-_HELD]
         self._inverse = np.linalg.solve(free.T @ free, free.T)
 
@@ -107,14 +126,7 @@ def zero_moment_point(model: mujoco.MjModel, poses: Poses, fps: float) -> Array:
     force = (mass * acceleration).sum(1)
     # spin between two frames; sine for angle, exact to 0.2 % at 5 rad/s
     turn = poses.body_axes[1:] @ poses.body_axes[:-1].swapaxes(-1, -2)
-    spin = (
-        0.5
-        * fps
-        * np.stack(
-            (turn[..., 2, 1] - turn[..., 1, 2], turn[..., 0, 2] - turn[..., 2, 0], turn[..., 1, 0] - turn[..., 0, 1]),
-            -1,
-        )
-    )
+    spin = 0.5 * fps * twist(turn)
     world_inertia = (poses.body_axes * inertia[:, None]) @ poses.body_axes.swapaxes(-1, -2)
     between = 0.5 * (world_inertia[1:] + world_inertia[:-1])
     spin_momentum = (between @ spin[..., None])[..., 0].sum(1)
@@ -126,13 +138,31 @@ def zero_moment_point(model: mujoco.MjModel, poses: Poses, fps: float) -> Array:
     return zmp
 
 
-def support_margin(zmp: Array, feet: Array, stance: NDArray[np.bool_]) -> Array:
-    """Return how far points [T, 2] lie inside the hull of the level soles that stand, [T] m; negative outside.
+def support_margin(zmp: Array, points: Array, carries: NDArray[np.bool_]) -> Array:
+    """Return how far the zero-moment point [T, 2] lies inside the hull of points that carry the robot, [T] m.
 
-    `feet` [T, 2, 3] are ankle-roll frames, `stance` [T, 2] those that stand; seen in 180 directions.
+    `points` [T, K, 2] m, `carries` [T, K]; seen in 180 directions, negative outside.
     """
     angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     direction = np.stack((np.cos(angle), np.sin(angle)))
-    extent = feet[..., :2] @ direction + (SOLE @ direction).max(0)
-    extent[~stance] = -np.inf
+    extent = points @ direction
+    extent[~carries] = -np.inf
     return np.asarray((extent.max(1) - zmp @ direction).min(1))
+
+
+def _support(plan: Plan, feet_rot: Array, poses: Poses) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the corners of the soles and the kneeling knee, [T, K, 2] m, and whether they are on the floor, [T, K]."""
+    corners = (plan.feet[:, :, None] + SOLE @ feet_rot.swapaxes(-1, -2)).reshape(len(plan.feet), -1, 3)
+    carries = corners[..., 2] < _ON_FLOOR
+    if plan.kneeling is None:
+        return corners[..., :2], carries
+    knee = poses.leg_anchor[:, [KNEES[plan.kneeling[0]]]]
+    down = knee[..., 2] < _KNEE_HEIGHT + _ON_FLOOR
+    return np.hstack((corners, knee))[..., :2], np.hstack((carries, down))
+
+
+def _knee_gap(kneeling: tuple[int, float, Array], poses: Poses) -> Array:
+    """Return by how much the pelvis is too high for the knee to be where it shall be, [T] m."""
+    side, height, share = kneeling
+    lowest = poses.leg_anchor[share == share.max(), KNEES[side], 2].mean()
+    return (lowest - _KNEE_HEIGHT - height) * share

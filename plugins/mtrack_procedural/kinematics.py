@@ -14,6 +14,8 @@ from mtrack_procedural.timing import Array
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")
 _LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
 LEG_JOINTS = tuple(f"{side}_{joint}_joint" for side in ("left", "right") for joint in _LEG)
+KNEES = [LEG_JOINTS.index(f"{side}_knee_joint") for side in ("left", "right")]
+"""Where the knees are among the leg joints."""
 
 _TOLERANCE = 1e-6  # m and rad: far below what a float32 clip can show
 _MAX_ITERATIONS = 30
@@ -88,18 +90,19 @@ class Skeleton:
         )
 
     def solve(
-        self, com: Array, feet: Array, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array
+        self, com: Array, feet: Array, feet_rot: Array, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array
     ) -> tuple[Array, Array, Poses]:
-        """Return root positions, joint angles and poses with level feet at `feet` and the centre of mass over `com`.
+        """Return root positions, joint angles and poses with the feet as wanted and the centre of mass over `com`.
 
         Newton's method in all frames at once for the 12 leg joints and the horizontal position of the root; height and
         orientation of the root and all other joints stay as given, which is also where the search begins.
-        com [T, 2], feet [T, 2, 3], root_pos [T, 3] m, root_quat_wxyz [T, 4], joint_pos [T, J] rad. Raises MotionError.
+        com [T, 2], feet [T, 2, 3], feet_rot [T, 2, 3, 3], root_pos [T, 3] m, root_quat_wxyz [T, 4], joint_pos [T, J]
+        rad. Raises MotionError.
         """
         root_pos, joint_pos = root_pos.copy(), joint_pos.copy()
         for _ in range(_MAX_ITERATIONS):
             poses = self.poses(root_pos, root_quat_wxyz, joint_pos)
-            error = _error(poses, com, feet)
+            error = _error(poses, com, feet, feet_rot)
             if np.abs(error).max() < _TOLERANCE:
                 return root_pos, joint_pos, poses
             try:
@@ -127,14 +130,19 @@ class Skeleton:
         return jacobian
 
 
-def _error(poses: Poses, com: Array, feet: Array) -> Array:
+def _error(poses: Poses, com: Array, feet: Array, feet_rot: Array) -> Array:
     """Return what is missing to the targets, [T, 14]: position and rotation of each foot, centre of mass."""
     missing = np.empty((len(com), 14))
     for foot in range(2):
         missing[:, 6 * foot : 6 * foot + 3] = feet[:, foot] - poses.foot_pos[:, foot]
-        rot = poses.foot_rot[:, foot]  # from R to the identity: axis times sine of the angle
-        missing[:, 6 * foot + 3 : 6 * foot + 6] = 0.5 * np.stack(
-            (rot[:, 1, 2] - rot[:, 2, 1], rot[:, 2, 0] - rot[:, 0, 2], rot[:, 0, 1] - rot[:, 1, 0]), axis=1
-        )
+        turn = feet_rot[:, foot] @ poses.foot_rot[:, foot].swapaxes(-1, -2)
+        missing[:, 6 * foot + 3 : 6 * foot + 6] = 0.5 * twist(turn)
     missing[:, 12:] = com - poses.com[:, :2]
     return missing
+
+
+def twist(turn: Array) -> Array:
+    """Return axis times twice the sine of the angle of rotation matrices, [..., 3, 3] to [..., 3]."""
+    return np.stack(
+        (turn[..., 2, 1] - turn[..., 1, 2], turn[..., 0, 2] - turn[..., 2, 0], turn[..., 1, 0] - turn[..., 0, 1]), -1
+    )

@@ -10,15 +10,14 @@ from mtrack.exchange import Clip
 from mtrack.fields import between, component, param
 from mtrack.robot import RobotModel
 from mtrack_g1.robot import G1
-from mtrack_procedural import plans
-from mtrack_procedural.balance import Motion, carry_out, support_margin
+from mtrack_procedural.balance import Motion, carry_out
 from mtrack_procedural.kinematics import FEET, Skeleton
-from mtrack_procedural.plans import Plan, Rest
+from mtrack_procedural.library import KINDS, Preset
+from mtrack_procedural.plan import ANKLE_HEIGHT, SIDES, Draw, Plan, Rest
 from mtrack_procedural.timing import FPS, Array
 
 MOTIONS = ("stand", "squat", "reach", "sway", "step_in_place")
 
-_ANKLE_HEIGHT = 0.035  # m, of the ankle-roll frame over a level sole on the floor
 _MIN_MARGIN = 0.012  # m; a sole reaches 22 mm to each side at its narrowest
 _RANGE_SHARE = 0.95
 _VELOCITY_SHARE = 0.5
@@ -92,39 +91,22 @@ class Procedural:
                 name = motion if self.variants == 1 else f"{motion}_{variant}"
                 # a stream of its own, so that no clip changes when others are added
                 rng = np.random.default_rng([self.seed, variant, *motion.encode()])
-                plan = self._plan(motion, rest, rng)
+                plan = self._plan(Preset(motion), rest, rng)
                 try:
                     done = carry_out(plan, skeleton, rest_joint_pos)
-                    _check(plan, done, robot)
+                    _check(done, robot)
                 except MotionError as error:
                     prefix = motion.split("_")[0]
                     raise MotionError(f"built-in clip '{name}' {error}. Change its {prefix}_* parameters") from error
                 made.append(_clip(name, done, robot.joint_names))
         return made
 
-    def _plan(self, motion: str, rest: Rest, rng: np.random.Generator) -> Plan:
+    def _plan(self, preset: Preset, rest: Rest, rng: np.random.Generator) -> Plan:
         first = int(rng.integers(2))
-
-        def near(value: float) -> float:
-            return value * (1 + self.spread * float(rng.uniform(-1, 1)))
-
-        if motion == "stand":
-            return plans.stand(rest, duration=near(self.stand_duration), sway=near(self.stand_sway), turn=near(0.1))
-        if motion == "squat":
-            depth, period = near(self.squat_depth), near(self.squat_period)
-            return plans.squat(rest, depth=depth, period=period, count=self.squat_count)
-        if motion == "reach":
-            period = near(self.reach_period)
-            arms = rng.integers(3, size=self.reach_count).tolist()
-            start = int(rng.integers(3))
-            return plans.reach(rest, extent=self.reach_extent, period=period, arms=arms, first=start)
-        if motion == "sway":
-            amplitude, yaw, period = near(self.sway_amplitude), near(self.sway_yaw), near(self.sway_period)
-            return plans.sway(rest, amplitude=amplitude, yaw=yaw, period=period, count=self.sway_count, first=first)
-        height, period = near(self.step_height), near(self.step_period)
-        return plans.step_in_place(
-            rest, height=height, period=period, swing=self.step_swing, count=self.step_count, first=first
-        )
+        draw = Draw(rng, self.spread, SIDES.index(preset.side) if preset.side in SIDES else first)
+        kind = KINDS[preset.kind]
+        given = {name: getattr(self, f"{kind.prefix}_{name}") for name in kind.parameters}
+        return kind.plan(rest, draw, **given | dict(preset.parameters))
 
 
 def _require_g1(robot: RobotModel) -> None:
@@ -145,15 +127,14 @@ def _rest(robot: RobotModel, skeleton: Skeleton) -> Rest:
     root_pos, joint_pos = robot.default_root_pos.double().numpy(), robot.default_joint_pos.double().numpy()
     poses = skeleton.poses(root_pos[None], np.array([[1.0, 0.0, 0.0, 0.0]]), joint_pos[None])
     feet = poses.foot_pos[0].copy()
-    feet[:, 2] = _ANKLE_HEIGHT
+    feet[:, 2] = ANKLE_HEIGHT
     joints = dict(zip(robot.joint_names, joint_pos.tolist(), strict=True))
     return Rest(com=poses.com[0], pelvis_height=float(root_pos[2]), feet=feet, joints=joints)
 
 
-def _check(plan: Plan, motion: Motion, robot: RobotModel) -> None:
+def _check(motion: Motion, robot: RobotModel) -> None:
     """Raise MotionError where a motion is out of balance, beyond a joint's range, or too fast."""
-    margin = support_margin(motion.zmp, plan.feet, plan.stance)
-    worst = int(margin.argmin())
+    margin, worst = motion.margin, int(motion.margin.argmin())
     if margin[worst] < _MIN_MARGIN:
         short = 1000 * (_MIN_MARGIN - margin[worst])
         raise MotionError(f"at {worst / FPS:.2f} s: the zero-moment point is {short:.0f} mm too far out for balance")

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+GRAVITY = 9.81
+"""m/s^2."""
 FPS = 50.0
 LEAD = 0.8
 """Rest before and after a motion [s]: time to begin a shift of weight without a jerk."""

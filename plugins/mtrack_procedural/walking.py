@@ -1,0 +1,168 @@
+"""Walking in any direction: footsteps, and what pelvis, feet and arms do while they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from mtrack.errors import MotionError
+from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE_MIDDLE, Draw, Plan, Rest, complete, pitched, sign
+from mtrack_procedural.timing import FPS, LEAD, Array, bump, ease, times
+
+_SHIFT = 0.5  # s, of the weight from both feet to the first and from the last to both
+_BEGIN, _END = (0.5, 0.85), (0.85, 0.6, 0.3, 0.0)  # lengths of the first and last steps; the very last closes up
+_FEWEST = 6
+_NARROWEST = 0.14  # m between the ankles' heading lines: shins are 9 cm thick
+# of the time both feet are on the floor: when the weight has arrived, and when the heel behind begins to rise
+_ARRIVED, _HEEL_OFF = 0.8, 0.5
+_HEEL_UP, _TOES_UP, _MOST_HEEL_UP = 1.3, 0.5, 0.6  # rad per m of a step forward, rad
+_ROLL, _MOST_ROLL = 0.3, 0.05  # m per m, m: the weight rolls over the sole from heel to toes
+_SWUNG = {"shoulder_pitch": 0.9, "elbow": 0.5}  # rad per m that one foot is before the other
+_PELVIS_YAW, _TRUNK_YAW, _LEAN = 0.3, 0.2, 0.1  # rad per m
+
+
+@attrs.frozen(eq=False)
+class Step:
+    """One footstep."""
+
+    side: int
+    lift: float
+    """When the foot leaves the floor [s]."""
+    land: float
+    place: Array
+    """[3] x, y of the ankle and heading of the foot, m and rad."""
+
+
+def walk(
+    rest: Rest,
+    draw: Draw,
+    *,
+    speed: float,
+    sideways: float,
+    turn: float,
+    duration: float,
+    period: float,
+    swing: float,
+    height: float,
+) -> Plan:
+    """Plan a walk at `speed` forward, `sideways` to the left [m/s] and `turn` to the left [rad/s], for `duration` [s].
+
+    One step takes `period` [s], and for the share `swing` of it the foot is in the air, up to `height` [m].
+    """
+    velocity = np.array([draw.near(speed), draw.near(sideways), draw.near(turn)])
+    period, height = draw.near(period), draw.near(height)
+    count = max(_FEWEST, 2 * round(duration / period / 2))
+    steps = footsteps(rest, velocity * period, [LEAD + _SHIFT + n * period for n in range(count)], period, swing, draw)
+    forward, stride = float(velocity[0]) * period, float(np.hypot(*velocity[:2])) * period
+    time = times(2 * _SHIFT + count * period)
+    feet, feet_turn, ahead = _feet(rest, steps, time, period, forward, height)
+    heading = _smooth(feet_turn[..., 0].mean(1), period)
+    active = ease(time, LEAD, _SHIFT) - ease(time, time[-1] - LEAD - _SHIFT, _SHIFT)
+    # lowest where the legs stretch farthest, just after a foot has landed
+    lowest = steps[0].land + 0.3 * (1 - swing) * period
+    bob = np.cos(2 * np.pi * (time - lowest) / period)
+    dip = 0.008 + 0.55 * stride**3 + 0.05 * stride * bob
+    moves = {"waist_yaw_joint": (_PELVIS_YAW + _TRUNK_YAW) * ahead}
+    for side, name in enumerate(SIDES):  # the arm goes back with the leg that goes forward
+        back = sign(side) * ahead
+        moves[f"{name}_shoulder_pitch_joint"] = _SWUNG["shoulder_pitch"] * back
+        moves[f"{name}_elbow_joint"] = _SWUNG["elbow"] * np.minimum(back, 0)
+    return complete(
+        rest,
+        time,
+        zmp=_zmp(rest, steps, time, period, forward),
+        pelvis_height=rest.pelvis_height - dip * active,
+        pelvis_rpy=np.stack((0 * time, _LEAN * forward * active, heading - _PELVIS_YAW * ahead), axis=1),
+        feet=feet,
+        feet_turn=feet_turn,
+        moves=moves,
+        is_brisk=True,
+    )
+
+
+def footsteps(
+    rest: Rest, each: Array, starts: Sequence[float], period: float, swing: float, draw: Draw
+) -> list[Step]:
+    """Return a step for each start [s]; they move the body by `each` [3]: x, y in its own axes, heading.
+
+    Forward, each foot goes before the other; sideways and on the spot one foot goes and the other follows, so that
+    they never come closer than at rest. Raises MotionError where the feet would meet.
+    """
+    share, side = np.ones(len(starts)), draw.first
+    share[: len(_BEGIN)], share[-len(_END) :] = _BEGIN, _END
+    if not each[0]:
+        share = np.resize([2.0, 0.0], len(starts))
+        side = LEFT if (each[1] or each[2]) > 0 else RIGHT
+    elif 2 * abs(rest.feet[LEFT, 1]) - abs(each[1]) < _NARROWEST:
+        raise MotionError("would bring the feet too close together: go less sideways, or faster steps")
+    steps = []
+    for number, (start, done) in enumerate(zip(starts, np.cumsum(share).tolist(), strict=True)):
+        moving = (side + number) % 2
+        x, y, heading = _pose(each, done)
+        beside, along = rest.feet[moving, :2], np.array([np.cos(heading), np.sin(heading)])
+        place = np.array([x, y]) + beside[0] * along + beside[1] * np.array([-along[1], along[0]])
+        steps.append(Step(moving, start + (1 - swing) * period, start + period, np.append(place, heading)))
+    return steps
+
+
+def _pose(each: Array, count: float) -> Array:
+    """Return where the body is after `count` equal moves, along an arc, [3] x, y, heading."""
+    angle = float(each[2]) * count
+    sine, versine = np.sinc(angle / np.pi), (1 - np.cos(angle)) / angle if angle else 0.0
+    x, y = each[:2] * count
+    return np.array([sine * x - versine * y, versine * x + sine * y, angle])
+
+
+def _feet(
+    rest: Rest, steps: Sequence[Step], time: Array, period: float, forward: float, height: float
+) -> tuple[Array, Array, Array]:
+    """Return the ankle frames [T, 2, 3] m, yaw and pitch [T, 2, 2] rad, and how far left is before right, [T] m.
+
+    Behind, the heel rises before the foot leaves the floor; before it lands, the toes are up for a while.
+    """
+    flat, yaw = np.tile(rest.feet, (len(time), 1, 1)), np.zeros((len(time), 2))
+    heel_up, toes_up = np.zeros_like(yaw), np.zeros_like(yaw)
+    step_forward = max(0.0, forward)
+    for step in steps:
+        side, air = step.side, step.land - step.lift
+        done = ease(time, step.lift, air)
+        flat[:, side, :2] += np.outer(done, step.place[:2] - flat[-1, side, :2])
+        flat[:, side, 2] += height * bump(time, step.lift, air)
+        yaw[:, side] += (step.place[2] - yaw[-1, side]) * done
+        off, peak = (1 - _HEEL_OFF) * (period - air), min(_MOST_HEEL_UP, _HEEL_UP * step_forward)
+        rise = ease(time, step.lift - off, off + 0.2 * air) - ease(time, step.lift + 0.2 * air, 0.5 * air)
+        heel_up[:, side] += peak * rise
+        toes_up[:, side] += _TOES_UP * step_forward * bump(time, step.lift + 0.5 * air, 0.5 * air)
+    middle = yaw.mean(1)
+    ahead = ((flat[:, LEFT, :2] - flat[:, RIGHT, :2]) * np.stack((np.cos(middle), np.sin(middle)), -1)).sum(1)
+    feet = [pitched(flat[:, side], yaw[:, side], heel_up[:, side], toes_up[:, side]) for side in (LEFT, RIGHT)]
+    return np.stack(feet, axis=1), np.stack((yaw, heel_up - toes_up), axis=-1), ahead
+
+
+def _zmp(rest: Rest, steps: Sequence[Step], time: Array, period: float, forward: float) -> Array:
+    """Return the zero-moment point, [T, 2] m: over each sole that stands from heel to toes, straight to the next."""
+    at, points = [LEAD], [rest.com[:2]]
+    place = [np.append(foot[:2], 0.0) for foot in rest.feet]
+    roll = float(np.clip(_ROLL * forward, -_MOST_ROLL, _MOST_ROLL))
+    for step in steps:
+        x, y, heading = place[1 - step.side]
+        early = (1 - _ARRIVED) * (period - step.land + step.lift)
+        for when, offset in ((step.lift - early, SOLE_MIDDLE - roll), (step.land, SOLE_MIDDLE + roll)):
+            at.append(when)
+            points.append(np.array([x + np.cos(heading) * offset, y + np.sin(heading) * offset]))
+        place[step.side] = step.place
+    x, y, heading = (place[LEFT] + place[RIGHT]) / 2
+    offset = rest.com[0] - rest.feet[:, 0].mean()
+    at.append(steps[-1].land + _SHIFT)
+    points.append(np.array([x + np.cos(heading) * offset, y + np.sin(heading) * offset]))
+    table = np.array(points)
+    return np.stack([np.interp(time, at, table[:, axis]) for axis in range(2)], axis=1)
+
+
+def _smooth(values: Array, window: float) -> Array:
+    """Return the moving average over `window` [s], [T]."""
+    half = round(window * FPS / 2)
+    weights = np.full(2 * half + 1, 1 / (2 * half + 1))
+    return np.convolve(np.pad(values, half, mode="edge"), weights, mode="valid")
