@@ -151,7 +151,9 @@ def _entries(allowed: Collection[str] | None, problems: list[str]) -> Iterator[E
                 if not module or not (attribute or point.group == HOOK_GROUP):  # a hook may be a module
                     refusal = refusal or f"its entry point '{point.value}' is not 'module:name'"
                 if needs and not refusal:
-                    refusal = f"it needs {needs}, this is {metadata.version(OWN)}: upgrade mtrack, or take another {name}"
+                    refusal = (
+                        f"it needs {needs}, this is {metadata.version(OWN)}: upgrade mtrack, or take another {name}"
+                    )
                 source = sources.setdefault(module, ModuleSource(module))
                 yield Entry(_GROUPS[point.group], point.name, name, version, module, attribute, refusal, source=source)
             elif point.group.startswith(f"{OWN}."):
