@@ -13,7 +13,6 @@ from mtrack.errors import CheckpointError
 from mtrack.provenance import LIBRARIES
 from mtrack.registry import Registry, canonical
 
-_ABSENT = "not installed"
 _MOST_NAMED = 8  # components of one distribution that a message names
 _log = logging.getLogger("mtrack")
 
@@ -39,41 +38,37 @@ def hold_versions(place: Path, registry: Registry, allow_change: bool, used: Ite
     `used` as in `version_changes`. Raises CheckpointError.
     """
     try:
-        before = made_with(place)
+        changes, libraries = version_changes(made_with(place), registry, used)
     except CheckpointError as error:
-        hold(place, [str(error)], allow_change)
-        return
-    hold(place, version_changes(before, registry, used), allow_change)
-    hold(place, library_changes(before), allow_change=True)
+        changes, libraries = [str(error)], []
+    hold(place, changes, allow_change)
+    hold(place, libraries, allow_change=True)
 
 
-def version_changes(before: Mapping[str, Any], registry: Registry, used: Iterable[str] | None = None) -> list[str]:
-    """Return a line for each distribution that is here in another version than made a run, with what it supplied.
+def version_changes(
+    before: Mapping[str, Any], registry: Registry, used: Iterable[str] | None = None
+) -> tuple[list[str], list[str]]:
+    """Return what is here in another version than made a run: distributions with what they supplied, and libraries.
 
     `used` (as in a manifest's `components`) restricts it to components that are used here too.
     """
-    names = None if used is None else {_name(component) for component in used}
+    names = set(map(_name, before["components"].values() if used is None else used))
     here = {canonical(entry.distribution): entry.version for entry in registry.entries}
-    changes = []
+    here |= {name: metadata.version(name) for name in LIBRARIES}
+    changes: tuple[list[str], list[str]] = [], []
     for distribution, version in before["distributions"].items():
-        supplied = [
-            f"{_name(component).partition(':')[2]} ({path})"
-            for path, component in before["components"].items()
-            if component.startswith(f"{distribution}:") and (names is None or _name(component) in names)
+        filled = [
+            (path, _name(part).partition(":")[::2])
+            for path, part in before["components"].items()
+            if _name(part) in names
         ]
-        now = here.get(canonical(distribution), _ABSENT)
-        if supplied and now != version:
+        supplied = [f"{name} ({path})" for path, (home, name) in filled if home == distribution]
+        now = here.get(canonical(distribution), "not installed")
+        if now != version and (supplied or distribution in LIBRARIES):
             more = f" and {len(supplied) - _MOST_NAMED} more" if len(supplied) > _MOST_NAMED else ""
-            named = f"{', '.join(supplied[:_MOST_NAMED])}{more}"
-            changes.append(f"{distribution} {version} then, {now} now: {named}")
+            named = ", ".join(supplied[:_MOST_NAMED]) + more
+            changes[not supplied].append(f"{distribution} {version} then, {now} now: {named}".rstrip(": "))
     return changes
-
-
-def library_changes(before: Mapping[str, Any]) -> list[str]:
-    """Return a line for each library that decides about numbers and is here in another version than made a run."""
-    then = {name: before["distributions"].get(name, _ABSENT) for name in LIBRARIES}
-    now = {name: metadata.version(name) for name in LIBRARIES}
-    return [f"{name} {then[name]} then, {now[name]} now" for name in LIBRARIES if then[name] != now[name]]
 
 
 def recipe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -90,11 +85,8 @@ def recipe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
 def hold(place: Path, changes: Sequence[str], allow_change: bool) -> None:
     """Stop where something has changed since a run was made, unless that is allowed. Raises CheckpointError."""
     if changes and not allow_change:
-        listed = "".join(f"  {change}\n" for change in changes)
-        raise CheckpointError(
-            f"what made {place} is not what is here:\n{listed}"
-            "bring back what made it (pip install NAME==VERSION), or --allow-change goes on all the same"
-        )
+        remedy = "bring back what made it (pip install NAME==VERSION), or --allow-change goes on all the same"
+        raise CheckpointError("\n  ".join([f"what made {place} is not what is here:", *changes]) + f"\n{remedy}")
     for change in changes:
         _log.warning("changed since %s was made: %s", place, change)
 

@@ -45,14 +45,10 @@ def recipe_sha256(recipe: Recipe) -> str:
 def _all_slots(recipe: Recipe) -> dict[str, Slot]:
     """Return the slots by path, and as `phases.NAME.set.PATH` those that a phase fills with another component."""
     slots: dict[str, Slot] = {slot.path: slot for slot in recipe.slots()}
-    others = {
-        f"phases.{name}.set.{slot.path}": slot
-        for name, phase in recipe.phases.items()
-        if phase.set
-        for slot in recipe.for_phase(name).slots()
-        if slot.path not in slots or slot.entry != slots[slot.path].entry
-    }
-    return slots | others
+    for name in recipe.phases:
+        others = [s for s in recipe.for_phase(name).slots() if s.path not in slots or s.entry != slots[s.path].entry]
+        slots |= {f"phases.{name}.set.{slot.path}": slot for slot in others}
+    return slots
 
 
 def _processor() -> str:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Iterable
 from importlib import metadata
+from operator import eq, ge, gt, le, lt, ne
 
-_OPERATORS = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
+_OPERATORS = {">=": ge, ">": gt, "<=": le, "<": lt, "==": eq, "!=": ne}
 
 
 def fits(version: str, conditions: str) -> bool:
@@ -36,8 +29,5 @@ def unmet(requirements: Iterable[str], distribution: str) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Return the release numbers, without trailing zeros: 2.13.0+cpu and 2.13 are the same."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    numbers = [int(part) for part in match[0].split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
+    release = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, re.sub(r"(\.0+)+$", "", release[0]).split("."))) if release else ()

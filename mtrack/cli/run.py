@@ -43,7 +43,7 @@ def run(
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
     from mtrack.hooks import Hooks
-    from mtrack.lock import hold, library_changes, made_with, version_changes
+    from mtrack.lock import hold, made_with, version_changes
     from mtrack.ranks import joined, of_first_rank, rank
     from mtrack.recipe import load_recipe
     from mtrack.registry import Registry
@@ -52,8 +52,8 @@ def run(
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan()
     if resume:  # before the recipe is read, which a plugin of another version may not understand
-        before = made_with(resume)
-        hold(resume, [*version_changes(before, registry), *library_changes(before)], allow_change)
+        components, libraries = version_changes(made_with(resume), registry)
+        hold(resume, components + libraries, allow_change)
     checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     if not resume and (directory / "recipe.toml").exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import torch
 
 from mtrack.cli import main
 from mtrack.errors import CheckpointError
-from mtrack.lock import hold, hold_versions, library_changes, made_with, recipe_changes, version_changes
+from mtrack.lock import hold_versions, made_with, recipe_changes, version_changes
 from mtrack.provenance import manifest
 from mtrack.registry import Registry
 from mtrack.structure import Recipe
@@ -40,14 +41,15 @@ class Upright:
 def test_nothing_has_changed_where_nothing_has(check: Check) -> None:
     recipe = check()
     facts = manifest(recipe)
-    assert version_changes(facts, recipe.registry) == library_changes(facts) == list(recipe_changes(facts, facts)) == []
+    assert version_changes(facts, recipe.registry) == ([], [])
+    assert list(recipe_changes(facts, facts)) == []
 
 
 def test_another_version_names_the_components_it_supplies(check: Check) -> None:
     recipe = check("[rewards.task.more]\nuse = 'fake_reward'\n")
     before = manifest(recipe)
     before["distributions"]["fake-parts"] = "0.9"
-    (change,) = version_changes(before, recipe.registry)
+    (change,), _ = version_changes(before, recipe.registry)
     assert change.startswith("fake-parts 0.9 then, 1.0 now: fake_robot (robot)")
     assert change.endswith("and 3 more")
 
@@ -57,8 +59,8 @@ def test_only_components_in_use_count_where_a_run_is_begun_from_another(check: C
     before = manifest(recipe)
     before["distributions"]["fake-parts"] = "0.9"
     used = ["fake-parts:fake_agent==1.0", "fake-parts:fake_slip==1.0"]
-    assert version_changes(before, recipe.registry, used) == ["fake-parts 0.9 then, 1.0 now: fake_agent (agent)"]
-    assert version_changes(before, recipe.registry, used=["acme:fake_agent==1.0"]) == []
+    assert version_changes(before, recipe.registry, used)[0] == ["fake-parts 0.9 then, 1.0 now: fake_agent (agent)"]
+    assert version_changes(before, recipe.registry, used=["acme:fake_agent==1.0"])[0] == []
 
 
 def test_components_that_a_phase_alone_uses_are_recorded(check: Check, site: Path) -> None:
@@ -80,7 +82,15 @@ def test_another_supplier_in_a_slot_and_another_value_are_changes(check: Check) 
     assert value.startswith("the recipe: recipe_sha256 ")
 
 
-def test_libraries_stop_nobody_but_one_who_resumes(
+def test_a_library_of_another_version_is_told_apart(check: Check) -> None:
+    before = manifest(check())
+    before["distributions"]["torch"] = "1.0"
+    components, (library,) = version_changes(before, Registry.scan())
+    assert components == []
+    assert re.fullmatch(r"torch 1\.0 then, 2\..* now", library)
+
+
+def test_a_library_of_another_version_is_no_reason_to_stop(
     check: Check, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = manifest(check())
@@ -88,8 +98,6 @@ def test_libraries_stop_nobody_but_one_who_resumes(
     (tmp_path / "manifest.json").write_text(json.dumps(before), "utf-8")
     hold_versions(tmp_path, Registry.scan(), allow_change=False)
     assert "torch 1.0 then, " in caplog.text
-    with pytest.raises(CheckpointError, match=r"torch 1\.0 then"):
-        hold(tmp_path, library_changes(before), allow_change=False)
 
 
 def test_the_record_of_a_checkpoint_is_its_own_else_that_of_its_run(tmp_path: Path) -> None:
@@ -186,6 +194,16 @@ def test_another_version_stops_and_names_component_and_remedy(
     assert CHANGE in told
     assert "pip install NAME==VERSION" in told
     assert "--allow-change" in told
+
+
+def test_to_resume_with_another_torch_is_a_change_too(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.put("1.0")
+    other = shop.folder / "other"
+    shutil.copytree(shop.folder / "made", other)
+    text = (other / "manifest.json").read_text("utf-8")
+    (other / "manifest.json").write_text(re.sub('"torch": "[^"]*"', '"torch": "1.0"', text), "utf-8")
+    assert shop.mtrack("run", "--resume", "other") == 2
+    assert "torch 1.0 then, " in capsys.readouterr().err
 
 
 def test_one_may_begin_with_the_agent_of_another_version_when_one_says_so(
