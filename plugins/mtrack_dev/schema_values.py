@@ -13,8 +13,8 @@ from attrs import validators
 
 from mtrack.fields import params_of
 from mtrack.schedule import Schedule
-from mtrack.toml_text import plain
-from mtrack_dev.describe import help_of
+from mtrack.toml_text import inline, plain
+from mtrack_dev.help_text import help_of
 
 Schema = dict[str, Any]
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
@@ -28,16 +28,26 @@ _ONE_OF: Any = type(validators.in_(()))
 _OPTIONAL: Any = type(validators.optional(validators.gt(0)))
 
 
-@cache
 def parameters(cls: type) -> Schema:
     """Return the schema of each parameter of a class."""
-    helps = help_of(cls)
-    return {name: _value(field, helps.get(name, "")) for name, field in params_of(cls).items()}
+    anything: Any = cls  # mypy takes a class whose instances have no hash for one without
+    return dict(_parameters(anything))
 
 
 def required_parameters(cls: type) -> list[str]:
     """Return the parameters that a recipe must give."""
     return [name for name, field in params_of(cls).items() if field.default is attrs.NOTHING]
+
+
+def bounds_text(validator: Any) -> str:
+    """Return the bounds as a reader wants them: `> 0`, `>= 0 and <= 1`, `one of "a", "b"`; nothing of a function."""
+    bounds = _bounds(validator)
+    signs = {name: sign for sign, name in _BOUNDS.items()}
+    texts = [f"{signs[name]} {bound}" for name, bound in bounds.items() if name in signs]
+    texts += [f"at least {bounds['minItems']}"] if "minItems" in bounds else []
+    texts += [f"at most {bounds['maxItems']}"] if "maxItems" in bounds else []
+    texts += [f"one of {inline(bounds['enum'])[1:-1]}"] if "enum" in bounds else []
+    return " and ".join(texts)
 
 
 def table(properties: Schema) -> Schema:
@@ -61,6 +71,12 @@ def schedule() -> Schema:
     whole = table(numbers | {"shape": {"enum": ["linear", "exp"]}}) | {"required": ["from", "to"]}
     is_table = open_table({}) | {"type": "object"}
     return open_table({}) | hint(whole) | {"if": is_table, "then": whole, "else": {"type": "number"}}
+
+
+@cache
+def _parameters(cls: type) -> Schema:
+    helps = help_of(cls)
+    return {name: _value(field, helps.get(name, "")) for name, field in params_of(cls).items()}
 
 
 def _value(field: attrs.Attribute[Any], text: str) -> Schema:

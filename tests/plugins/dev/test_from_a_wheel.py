@@ -72,8 +72,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
     place.run("install the plugin", "python", "-m", "pip", "install", *OFFLINE, "--editable", "acme-parts")
     yield place
     steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in place.seconds.items())
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    reporter.write_line(f"\nfrom a wheel: {steps}")
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        sys.stdout.write(f"\nfrom an empty folder and a wheel: {steps}\n")
 
 
 def test_it_is_the_wheel_that_runs(workplace: Workplace) -> None:
