@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import platform
 import re
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import tomli
 
@@ -47,8 +50,8 @@ def packages(checkout: Path | None) -> Iterator[Finding]:
             yield Finding("broken", name, "not installed", f'python -m pip install "{name}{conditions}"')
             continue
         reason = _KNOWN_BAD.get((name, version), "" if fits(version, conditions) else f"mtrack needs {conditions}")
-        pinned = tested.get(name, version)
         public = version.partition("+")[0]  # 2.13.0+cpu is a build of 2.13.0
+        pinned = tested.get(name, public)
         if reason:
             yield Finding("broken", name, f"{version}: {reason}", f'python -m pip install "{name}{conditions}"')
         elif pinned != public:
@@ -84,6 +87,22 @@ def entry_points(checkout: Path | None) -> Iterator[Finding]:
         if _points_of(folder / "entry_points.txt") != declared:
             message = f"{folder} is stale, and shadows what is installed when Python runs in that folder"
             yield Finding("broken", "entry points", message, f"rm -r '{folder}' and then {_REINSTALL}")
+
+
+def editable_plugins() -> Iterator[Finding]:
+    """Check that plugins installed from a folder announce what the pyproject.toml there says by now."""
+    for distribution in metadata.distributions():
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        folder = Path(url2pathname(urlsplit(origin.get("url", "")).path))
+        if not origin.get("dir_info", {}).get("editable") or distribution.name == "mtrack":
+            continue
+        points = {(point.group, point.name, point.value) for point in distribution.entry_points}
+        if lacking := {
+            point for point in _declared(folder / "pyproject.toml") - points if point[0].startswith("mtrack.")
+        }:
+            names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in lacking)
+            message = f"{distribution.name}: in its pyproject.toml, not installed: {names}"
+            yield Finding("broken", "entry points", message, f'python -m pip install -e "{folder}"')
 
 
 def plugins() -> Iterator[Finding]:
@@ -133,7 +152,9 @@ def _constraints(checkout: Path | None) -> dict[str, str]:
 
 
 def _declared(pyproject: Path) -> set[tuple[str, str, str]]:
-    project: dict[str, Any] = tomli.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    if not pyproject.is_file():
+        return set()
+    project: dict[str, Any] = tomli.loads(pyproject.read_text(encoding="utf-8")).get("project", {})
     groups: dict[str, dict[str, str]] = project.get("entry-points", {})
     return {(group, name, value) for group, points in groups.items() for name, value in points.items()}
 
