@@ -21,9 +21,10 @@ def evaluate(
     noise: Annotated[bool, typer.Option("--noise", help="Observations and starts as noisy as in training.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     figures: Annotated[bool, typer.Option(help="Draw figures into the run directory.")] = True,
-    strips: Annotated[
-        int, typer.Option(min=0, help="Draw as many clips, the worst first, as picture strips into the run directory.")
-    ] = 0,
+    strip: Annotated[
+        bool,
+        typer.Option("--strip", help="Draw the worst clips (at most 5) as picture strips, into the run directory."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Score a run on every clip, beside a statue and a policy of zeros."""
@@ -38,7 +39,7 @@ def evaluate(
     wishes = Wishes(
         rollouts=rollouts, actor=actor, motions=motions, seed=seed, noise=noise, overrides=tuple(set_ or ())
     )
-    evaluation = evaluate_run(run, wishes, figures, strips)
+    evaluation = evaluate_run(run, wishes, figures, strip)
     if as_json:
         typer.echo(json.dumps(to_json(evaluation), indent=1))
     else:

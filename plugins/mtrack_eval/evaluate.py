@@ -21,13 +21,12 @@ from mtrack_eval.summary import Summary, summarise, worst_first
 from mtrack_log.jsonl import read_jsonl
 
 ERRORS, LEARNING, STRIPS = "eval_errors.png", "learning_curves.png", "eval_strips"
-PANELS = 8
-"""Pictures in a strip."""
+_STRIPS, _PANELS = 5, 8  # clips that are drawn, and the frames of each
 _log = logging.getLogger("mtrack")
 
 
-def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, strips: int = 0) -> Evaluation:
-    """Score a run, and draw figures and picture strips (of how many clips) into its directory.
+def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: bool = False) -> Evaluation:
+    """Score a run, and draw figures, and picture strips of the worst clips, into its directory.
 
     Raises MtrackError for what the user can mend.
     """
@@ -41,7 +40,7 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, strips: int = 0)
         for complaint in subject.complaints:
             _log.warning("%s", complaint)
         arena = prepare(subject, wishes.rollouts)
-    policy, statue, zero_action = arena.policy(PANELS if strips else 0), arena.statue(), arena.zero_action()
+    policy, statue, zero_action = arena.policy(_PANELS if with_strips else 0), arena.statue(), arena.zero_action()
     evaluation = Evaluation(
         run=str(run),
         checkpoint=str(subject.checkpoint.path),
@@ -56,8 +55,8 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, strips: int = 0)
     )
     if with_figures:
         _draw(subject, arena, evaluation, policy, statue)
-    if strips:
-        _draw_strips(subject, arena, evaluation, policy, strips)
+    if with_strips:
+        _draw_strips(subject, arena, evaluation, policy)
     return evaluation
 
 
@@ -94,14 +93,14 @@ def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollou
         _log.warning("no figures: %s", error)
 
 
-def _draw_strips(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollouts, count: int) -> None:
+def _draw_strips(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollouts) -> None:
     """Draw the worst clips into the run directory, as picture strips."""
     from mtrack_eval.strips import draw_strips  # noqa: PLC0415  matplotlib is slow to import
 
     strips = draw_strips(
-        subject.run / STRIPS,
+        subject.run / STRIPS / evaluation.actor,
         subject.recipe.robot.build(),
-        _worst_first(arena, evaluation)[:count],
+        _worst_first(arena, evaluation)[:_STRIPS],
         policy,
         arena.lengths.cpu(),
         evaluation,

@@ -35,7 +35,7 @@ def draw_strips(
     """
     if policy.poses is None:
         return
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()  # of another evaluation
     puppet = Puppet(robot)

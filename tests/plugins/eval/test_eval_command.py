@@ -169,13 +169,15 @@ def test_poses_for_strips_are_of_equal_times_from_the_first_to_the_last_frame(ru
         assert torch.allclose(reference[:, :, clip, 0], whole, atol=1e-6)
 
 
-def test_strips_are_drawn_of_as_many_clips_as_asked_for_the_worst_first(run, capsys, monkeypatch):
+def test_strips_are_drawn_of_the_worst_clips_in_place_of_older_ones(run, capsys, monkeypatch):
     monkeypatch.setattr("mtrack_view.strip._HEIGHT", 24)
-    (run / "eval_strips").mkdir()
-    (run / "eval_strips" / "of_an_older_evaluation.png").touch()
-    evaluate(run, "--rollouts", 1, "--strips", 1, "--json", "--no-figures")
+    monkeypatch.setattr("mtrack_eval.evaluate._STRIPS", 1)
+    folder = run / "eval_strips" / "teacher"
+    folder.mkdir(parents=True)
+    (folder / "of_an_older_evaluation.png").touch()
+    evaluate(run, "--rollouts", 1, "--strip", "--json", "--no-figures")
     worst = json.loads(capsys.readouterr().out)["clips"][0]["clip"]
-    (strip,) = (run / "eval_strips").iterdir()
+    (strip,) = folder.iterdir()
     assert strip.name == f"{worst}.png"
     assert strip.read_bytes().startswith(b"\x89PNG")
 
