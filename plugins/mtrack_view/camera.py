@@ -58,15 +58,14 @@ def frame(places: Array, followed: Array, azimuth: float) -> Camera:
     ground = followed * (1.0, 1.0, 0.0)
     floor = np.zeros((len(places), 1, 3))
     seen = np.concatenate((places - ground[:, None], floor), axis=1).reshape(-1, 3) @ _axes(azimuth).T
-    low, high = seen.min(0) - _MARGIN, seen.max(0) + _MARGIN
-    middle = np.array([0.0, (low[1] + high[1] + _HEADROOM) / 2, 0.0])  # what it follows stays in the middle
-    half = np.abs(seen - middle).max(0) + _MARGIN
-    distance = max(half[:2]) / _LENS
-    # what is nearer looks larger
-    half = np.abs((seen - middle) / (1.0 + seen[:, 2:] / distance)).max(0) + _MARGIN
-    half[1] += _HEADROOM / 2
-    aspect = float(np.clip(half[0] / half[1], 0.5, 1.6))
-    return Camera(azimuth, middle @ _axes(azimuth), distance, max(half[1], half[0] / aspect), aspect)
+    middle = np.array([0.0, (seen[:, 1].min() + seen[:, 1].max()) / 2, 0.0])
+    distance = (np.abs(seen - middle)[:, :2].max() + _MARGIN) / _LENS
+    flat = (seen - middle) / (1.0 + seen[:, 2:] / distance)  # what is nearer looks larger
+    low, high = flat[:, 1].min() - _MARGIN, flat[:, 1].max() + _MARGIN + _HEADROOM
+    middle[1] += (low + high) / 2
+    half_width, half_height = np.abs(flat[:, 0]).max() + _MARGIN, (high - low) / 2  # the root stays in the middle
+    aspect = float(np.clip(half_width / half_height, 0.5, 1.6))
+    return Camera(azimuth, middle @ _axes(azimuth), distance, max(half_height, half_width / aspect), aspect)
 
 
 def _axes(azimuth: float) -> Array:

@@ -36,7 +36,7 @@ def shoot(path: Path, ffmpeg: str, puppet: Puppet, take: Take) -> None:
     """Film a take, `FPS` poses a second, into an .mp4. Raises MtrackError."""
     camera = take.camera(puppet)
     width = 2 * round(_HEIGHT * camera.aspect / 2)  # colours are stored for 2 by 2 pixels
-    quality = Quality(width, _HEIGHT, rays=3, lights=1)
+    quality = Quality(width, _HEIGHT, rays=3, lights=2)
     beside = path.with_name(f".{path.name}.part")
     try:
         with tempfile.TemporaryFile() as said:
