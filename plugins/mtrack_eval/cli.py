@@ -20,6 +20,9 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: the recipe's.")] = None,
     noise: Annotated[bool, typer.Option("--noise", help="Observations and starts as noisy as in training.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Score it though components are here in another version.")
+    ] = False,
     figures: Annotated[bool, typer.Option(help="Draw figures into the run directory.")] = True,
     strip: Annotated[
         bool,
@@ -37,7 +40,13 @@ def evaluate(
 
     _talk_on_stderr()
     wishes = Wishes(
-        rollouts=rollouts, actor=actor, motions=motions, seed=seed, noise=noise, overrides=tuple(set_ or ())
+        rollouts=rollouts,
+        actor=actor,
+        motions=motions,
+        seed=seed,
+        noise=noise,
+        overrides=tuple(set_ or ()),
+        allow_change=allow_change,
     )
     evaluation = evaluate_run(run, wishes, figures, strip)
     if as_json:
