@@ -15,14 +15,13 @@ from mtrack.kinds import Kind
 from mtrack.processors import has_gpu
 from mtrack.recipe import RecipeSource
 from mtrack.registry import Entry, Registry
-from mtrack.slots import SLOT_CLASSES, Slot
+from mtrack.slots import AUTO, SLOT_CLASSES, Slot
 from mtrack.toml_text import Table, inline
 from mtrack.values import Fields, describe_fields, structure_fields
 
 _SLOT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_VALUE = 60  # characters of a wrong value that a report shows
 GPU_BACKEND = "mujoco_warp"  # and the module of its engine
-AUTO = "auto"
 T = TypeVar("T")
 
 
@@ -159,7 +158,7 @@ class Reader:
             return None, None
 
     def _automatic(self) -> str:
-        """Return the backend that `auto` means here: that for the GPU where its engine is installed and there is one."""
+        """Return the backend that `auto` means here: that for the GPU where there is one, and its engine installed."""
         is_wanted = self.source.data.get("device", AUTO) != "cpu"
         return GPU_BACKEND if is_wanted and find_spec(GPU_BACKEND) and has_gpu() else "mujoco"
 

@@ -14,11 +14,11 @@ from mtrack.keypath import KeyPath, dotted, leaves, merge, nested, split_path, v
 from mtrack.kinds import KINDS
 from mtrack.phase_set import in_phase, touched_slots, wrong_keys
 from mtrack.processors import has_gpu
-from mtrack.reader import AUTO, GPU_BACKEND, Reader
+from mtrack.reader import GPU_BACKEND, Reader
 from mtrack.recipe import RecipeSource
 from mtrack.registry import Registry
 from mtrack.schedule import Schedule
-from mtrack.slots import MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
+from mtrack.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
 from mtrack.toml_text import Table, plain, to_toml
 
 _TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}

@@ -107,7 +107,7 @@ def _carry_out(
 def _where(recipe: Recipe) -> str:
     """Say what computes the physics, and what the recipe has left open."""
     from mtrack.processors import has_gpu
-    from mtrack.reader import AUTO
+    from mtrack.slots import AUTO
 
     found = f"physics: {recipe.backend.entry.name} on {recipe.place}"
     if AUTO not in (recipe.backend.use, recipe.device):

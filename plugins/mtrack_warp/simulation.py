@@ -53,6 +53,7 @@ class Simulation:
             self._set_options(deterministic)
             self.fields = ModelFields(compiled, self._model, num, model_fields)
             self._data = mujoco_warp.make_data(compiled, num, nconmax=sizes.contacts, njmax=sizes.constraints)
+        warp.synchronize_device(self._device)  # torch, on a stream of its own, reads what has been written
         self.state = {name: self._tensor(name) for name in _STATE if getattr(self._data, name).size}
         self.qpos, self.qvel, self.ctrl = (self.state[name] for name in ("qpos", "qvel", "ctrl"))
         self.outputs = {name: self._tensor(name) for name in (*_POSES, *_DRIVES)}
@@ -130,13 +131,14 @@ class Simulation:
         said = Timer(_QUIET_S, _log.info, ("compiling the kernels of mujoco_warp, for minutes; kept in %s", place))
         said.start()
         graphs = []
+        warp.synchronize_device(self._device)
         with warp.ScopedDevice(self._device):
             for body in bodies:
                 body()  # first without capturing, during which no kernel should be compiled
                 with warp.ScopedCapture(device=self._device) as capture:
                     body()
                 graphs.append(capture.graph)
-            warp.synchronize_device(self._device)  # what torch does next is on another stream
+        warp.synchronize_device(self._device)
         said.cancel()
         return graphs
 
