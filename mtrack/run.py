@@ -131,7 +131,7 @@ class Run:
         if learner.iteration % due or learner.iteration == stage.saved:
             return
         try:
-            path = stage.save(learner, learner.name)
+            path = stage.save(learner, learner.name, self.manifest)
         except OSError as error:
             _log.error("no checkpoint at iteration %d: %s; older ones are whole", learner.iteration, error)
             return

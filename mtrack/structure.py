@@ -124,9 +124,10 @@ class Recipe:
 
     def resolved_toml(self) -> str:
         """Return one TOML text that gives an equal recipe by itself; comments say where values are from."""
-        return to_toml(self.table(), _DEPTHS, self._origin)
+        return to_toml(self.table(), _DEPTHS, self.origin)
 
-    def _origin(self, path: KeyPath) -> str:
+    def origin(self, path: KeyPath) -> str:
+        """Return where a value came from: `file:line`, `--set`, `default`."""
         layer = self.source.layer(path)
         if layer is None:
             return "" if path[-1] == "use" else "default"

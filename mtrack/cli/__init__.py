@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # and endless spinning would take a processor from the physics, or from anybody else on the machine.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    # torch asks every distribution for device backends, and dies of one whose metadata nobody can read.
+    os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     process = os.environ.get("RANK", "0")  # torchrun numbers those it starts
     try:
         get_group(app).main(args=arguments, prog_name=OWN)

@@ -146,13 +146,13 @@ def rates(rounds: Sequence[Round], products: float | None, steps: int) -> dict[s
 class Training:
     """Iterations as a run makes them, without loggers and checkpoints."""
 
-    def __init__(self, stage: Stage, name: str) -> None:
-        """Take a stage at its start."""
+    def __init__(self, stage: Stage, name: str, steps: int | None = None) -> None:
+        """Take a stage at its start; rollouts of `steps` control steps, or as many as the recipe says."""
         self.learner = Learner(
             env=stage.assembly.env,
             phase=stage.phase,
             name=name,
-            train_every=stage.slot.train_every,
+            train_every=steps or stage.slot.train_every,
             total_frames=stage.slot.frames,
             report=lambda metrics: None,
             save=lambda learner: None,

@@ -1,4 +1,4 @@
-"""`mtrack doctor`, `mtrack bench` and `mtrack new-plugin`. Imports what is heavy only inside commands."""
+"""`mtrack doctor`, `bench`, `plan` and `new-plugin`. Imports what is heavy only inside commands."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def bench(
 
     sizes = Sizes(_numbers("--envs", envs), _numbers("--threads", threads))
     run_bench(recipe, set_ or [], sizes, out, compare, as_json)
+
+
+def plan(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    seconds: Annotated[float, typer.Option(min=1.0, help="About how long to measure [s].")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Say how long a recipe would take here, phase by phase, and how many environments to run."""
+    import attrs  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    from mtrack_dev.plan import make_plan, tables  # noqa: PLC0415
+
+    made = make_plan(recipe, set_ or [], seconds)
+    if as_json:
+        typer.echo(json.dumps(attrs.asdict(made), indent=1))
+    else:
+        Console().print(*tables(made))
 
 
 def new_plugin(

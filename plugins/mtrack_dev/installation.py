@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import operator
 import platform
 import re
 import sys
@@ -17,19 +16,12 @@ import tomli
 import mtrack
 from mtrack.errors import ComponentError
 from mtrack.registry import Registry
+from mtrack.versions import fits
 from mtrack_dev.finding import Finding
 
 _REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]"'
 _KNOWN_BAD = {("mujoco", "4.0.0"): "its sparse Cholesky factor is wrong: simulations diverge"}
 _OLDEST_PYTHON = (3, 11)
-_OPERATORS = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def find_checkout() -> Path | None:
@@ -131,22 +123,6 @@ def _requirements() -> Iterator[tuple[str, str]]:
         match = re.match(r"\s*([\w.-]+)\s*(.*)", requirement)
         if match and "extra" not in marker:
             yield match[1], match[2].strip().replace(" ", "")
-
-
-def fits(version: str, conditions: str) -> bool:
-    """Return whether a version meets conditions like `>=3.17,!=4.0.0`."""
-    have = _numbers(version)
-    pairs = re.findall(r"(>=|<=|==|!=|>|<)([\w.]+)", conditions)
-    return all(_OPERATORS[sign](have, _numbers(wanted)) for sign, wanted in pairs)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the release numbers, without trailing zeros: 2.13.0+cpu and 2.13 are the same."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    numbers = [int(part) for part in match[0].split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
 
 
 def _constraints(checkout: Path | None) -> dict[str, str]:

@@ -20,6 +20,9 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: the recipe's.")] = None,
     noise: Annotated[bool, typer.Option("--noise", help="Observations and starts as noisy as in training.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Score it though components are here in another version.")
+    ] = False,
     figures: Annotated[bool, typer.Option(help="Draw figures into the run directory.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
@@ -33,7 +36,13 @@ def evaluate(
 
     _talk_on_stderr()
     wishes = Wishes(
-        rollouts=rollouts, actor=actor, motions=motions, seed=seed, noise=noise, overrides=tuple(set_ or ())
+        rollouts=rollouts,
+        actor=actor,
+        motions=motions,
+        seed=seed,
+        noise=noise,
+        overrides=tuple(set_ or ()),
+        allow_change=allow_change,
     )
     evaluation = evaluate_run(run, wishes, figures)
     if as_json:

@@ -14,6 +14,7 @@ from mtrack import checkpoint
 from mtrack.assemble import assemble
 from mtrack.cli import main
 from mtrack.exchange import StartState
+from mtrack.provenance import manifest
 from mtrack.registry import Registry
 from mtrack.state import component_state
 from mtrack_dev.testing import small_recipe as recipe
@@ -42,7 +43,7 @@ def run(tmp_path_factory):
     (directory / "recipe.toml").write_text(made.resolved_toml())
     agent = made.agent.build()
     agent.build(assemble(made, "train").layout)
-    facts = {"phase": "train", "trained_by": "train", "previous": None, "iteration": 1, "frames": 640}
+    facts = manifest(made) | {"phase": "train", "trained_by": "train", "previous": None, "iteration": 1, "frames": 640}
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory
