@@ -16,6 +16,10 @@ def _history(instance: object, attribute: attrs.Attribute[tuple[int, ...]], valu
         raise ValueError("expected different numbers of steps back, 0 being the present")
 
 
+AUTO = "auto"
+"""The `use` that leaves the choice of a backend to the machine."""
+
+
 @attrs.frozen(kw_only=True)
 class Slot:
     """A component as a recipe uses it."""
@@ -46,7 +50,11 @@ class Slot:
     def table(self) -> Table:
         """Return the table that gives this slot."""
         own = {name: getattr(self, name) for name in params_of(type(self))}
-        values = {name: plain(value) for name, value in (own | self.params).items()}
+        params = self.params
+        if self.use == AUTO:  # on another machine it means a component that need not know them
+            defaults = {name: field.default for name, field in params_of(self.cls).items()}
+            params = {name: value for name, value in params.items() if value != defaults[name]}
+        values = {name: plain(value) for name, value in (own | params).items()}
         return {"use": self.use, **{name: value for name, value in values.items() if value is not None}}
 
 
