@@ -1,4 +1,4 @@
-"""`mtrack motions`: import foreign motions, and look at motion files. Imports what is heavy only inside commands."""
+"""`mtrack motions`: import and make motions, and look at them. Imports what is heavy only inside commands."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Annotated
 
 import typer
 
+from mtrack_motion.make import SETTINGS, make
 from mtrack_motion.view import view
 
 motions = typer.Typer(
-    name="motions", help="Import motions and look at them.", no_args_is_help=True, rich_markup_mode=None
+    name="motions", help="Import and make motions, and look at them.", no_args_is_help=True, rich_markup_mode=None
 )
 
+motions.command("make", context_settings=SETTINGS)(make)
 motions.command("view")(view)
 _EXIT_PROBLEM = 2
 

@@ -107,7 +107,7 @@ def _import_file(
         for clip in importer.clips(file):
             licensed = attrs.evolve(clip, licence=choices.licence or clip.licence)
             notes = tuple(oddities(licensed, robot))
-            target = choices.out / f"{_file_name(clip.name)}.npz"
+            target = choices.out / f"{file_name(clip.name)}.npz"
             _write(target, licensed, file, choices, taken)
             taken[target] = file
             yield Imported(str(file), str(target), found, clip.name, notes)
@@ -123,6 +123,6 @@ def _write(target: Path, clip: Clip, file: Path, choices: Choices, taken: Mappin
     write_clip(target, clip)
 
 
-def _file_name(clip: str) -> str:
+def file_name(clip: str) -> str:
     """Return a file name for a clip, whatever the foreign file called it: no separators, no leading dot."""
     return re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:120] or "clip"

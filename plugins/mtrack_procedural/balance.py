@@ -19,7 +19,7 @@ _BRISK_BANDWIDTH = 60.0
 _ROUNDS = 3  # the pendulum alone misses by up to 12 mm, the first correction leaves 1 mm of it
 _BRISK_ROUNDS = 6  # by up to 220 mm in a walk, of which 10 are left
 _ON_FLOOR = 5e-4  # m
-_KNEE_HEIGHT = 0.055  # m, of the axis of a knee that is on the floor
+_KNEE_HEIGHT = 0.0565  # m, of the axis of a knee that is on the floor
 
 
 @attrs.frozen(eq=False)
@@ -58,10 +58,8 @@ def carry_out(plan: Plan, skeleton: Skeleton, rest_joint_pos: Array) -> Motion:
         root_pos[:, 2] -= too_high
         root_pos, joint_pos, poses = skeleton.solve(com, plan.feet, feet_rot, root_pos, root_quat_wxyz, joint_pos)
         zmp = zero_moment_point(skeleton.model, poses, FPS)
-        if plan.is_brisk:
-            com = com + pendulum.com(plan.zmp - zmp)
-        else:
-            com = pendulum.com(plan.zmp + pendulum.zmp(com) - zmp)
+        # added up, corrections also remove what each of them smooths away
+        com = com + pendulum.com(plan.zmp - zmp) if plan.is_brisk else pendulum.com(plan.zmp + pendulum.zmp(com) - zmp)
         if plan.kneeling is not None:
             too_high = _knee_gap(plan.kneeling, poses)
     margin = support_margin(zmp, *_support(plan, feet_rot, poses))
@@ -165,4 +163,4 @@ def _knee_gap(kneeling: tuple[int, float, Array], poses: Poses) -> Array:
     """Return by how much the pelvis is too high for the knee to be where it shall be, [T] m."""
     side, height, share = kneeling
     lowest = poses.leg_anchor[share == share.max(), KNEES[side], 2].mean()
-    return (lowest - _KNEE_HEIGHT - height) * share
+    return np.asarray((lowest - _KNEE_HEIGHT - height) * share)

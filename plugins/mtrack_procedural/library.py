@@ -1,48 +1,108 @@
-"""What can be made: kinds of motion with the prefix of their parameters, and the clips of the whole library."""
+"""What can be made: kinds of motion with their parameters, and the clips of the library."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
+from mtrack.errors import did_you_mean
 from mtrack_procedural import standing, stepping, walking
 from mtrack_procedural.plan import Plan
+
+DEFAULT = ("stand", "squat", "reach", "sway", "step_in_place")
+"""Clips that are made unless a recipe chooses others: few and gentle, for a first try."""
+LIBRARY = "library"
+"""Stands for all clips wherever their names are."""
 
 
 @attrs.frozen
 class Kind:
-    """One kind of motion."""
+    """A kind of motion: how it is planned, and what its parameters are called."""
 
     plan: Callable[..., Plan]
     prefix: str
-    """Of its parameters: `squat_depth` is the `depth` of `squat`."""
+    """`squat_depth` is the `depth` of a `squat`."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters, without prefix."""
-        return tuple(name for name, one in inspect.signature(self.plan).parameters.items() if one.kind is one.KEYWORD_ONLY)
+        """Names of the parameters, without the prefix."""
+        given = inspect.signature(self.plan).parameters.values()
+        return tuple(one.name for one in given if one.kind is one.KEYWORD_ONLY)
 
 
 @attrs.frozen
-class Preset:
-    """A clip of the library: a kind with some parameters of its own."""
+class Entry:
+    """One clip of the library: a kind, and which parameters have other values than the default."""
 
     kind: str
     parameters: Mapping[str, float] = attrs.field(factory=dict)
-    side: str = "drawn"
+    side: str = ""
 
 
 KINDS: Mapping[str, Kind] = {
     "stand": Kind(standing.stand, "stand"),
     "squat": Kind(standing.squat, "squat"),
     "reach": Kind(standing.reach, "reach"),
-    "wave": Kind(standing.wave, "wave"),
-    "bow": Kind(standing.bow, "bow"),
     "sway": Kind(standing.sway, "sway"),
     "step_in_place": Kind(stepping.step_in_place, "step"),
+    "wave": Kind(standing.wave, "wave"),
+    "bow": Kind(standing.bow, "bow"),
     "kick": Kind(stepping.kick, "kick"),
     "half_kneel": Kind(stepping.half_kneel, "kneel"),
     "walk": Kind(walking.walk, "walk"),
 }
+
+CLIPS: Mapping[str, Entry] = {
+    **{name: Entry(name) for name in KINDS if name not in ("kick", "half_kneel", "walk")},
+    **{f"kick_{side}": Entry("kick", {"count": 1}, side) for side in ("left", "right")},
+    **{f"half_kneel_{side}": Entry("half_kneel", {}, side) for side in ("left", "right")},
+    "walk_slow": Entry("walk", {"speed": 0.3}),
+    "walk": Entry("walk"),
+    "walk_fast": Entry("walk", {"speed": 0.7}),
+    "walk_backward_slow": Entry("walk", {"speed": -0.2}),
+    "walk_backward": Entry("walk", {"speed": -0.4}),
+    "walk_curve_left": Entry("walk", {"speed": 0.5, "turn": 0.4}),
+    "walk_curve_right": Entry("walk", {"speed": 0.5, "turn": -0.4}),
+    "sidestep_left_slow": Entry("walk", {"speed": 0.0, "sideways": 0.07, "period": 0.45}),
+    "sidestep_left": Entry("walk", {"speed": 0.0, "sideways": 0.14, "period": 0.4}),
+    "sidestep_right_slow": Entry("walk", {"speed": 0.0, "sideways": -0.07, "period": 0.45}),
+    "sidestep_right": Entry("walk", {"speed": 0.0, "sideways": -0.14, "period": 0.4}),
+    "turn_left_slow": Entry("walk", {"speed": 0.0, "turn": 0.4}),
+    "turn_left": Entry("walk", {"speed": 0.0, "turn": 0.9}),
+    "turn_right_slow": Entry("walk", {"speed": 0.0, "turn": -0.4}),
+    "turn_right": Entry("walk", {"speed": 0.0, "turn": -0.9}),
+}
+
+
+def entry(name: str) -> Entry:
+    """Return a clip of the library; a kind that is no clip by itself is one with its default parameters."""
+    return CLIPS.get(name) or Entry(name)
+
+
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of clips, `library` replaced by all of them, each once."""
+    return tuple(dict.fromkeys(clip for name in names for clip in (CLIPS if name == LIBRARY else (name,))))
+
+
+def known_clips(_: object, attribute: attrs.Attribute[tuple[str, ...]], names: tuple[str, ...]) -> None:
+    """Refuse names that are no clips: the validator of a parameter. Raises ValueError."""
+    if not names:
+        raise ValueError(f"'{attribute.name}' names no clip; there are: {', '.join(_known())}")
+    for name in names:
+        if problem := unknown(name):
+            raise ValueError(problem)
+
+
+def unknown(name: str) -> str:
+    """Return why a name is no clip, and what to do; empty for a clip, a kind or `library`."""
+    known = _known()
+    if name in known:
+        return ""
+    hint = did_you_mean(name, known)
+    return f"no built-in clip is named '{name}'{f'; {hint}' if hint else '.'} There are: {', '.join(known)}"
+
+
+def _known() -> tuple[str, ...]:
+    return (*CLIPS, *(kind for kind in KINDS if kind not in CLIPS), LIBRARY)

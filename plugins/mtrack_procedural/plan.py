@@ -15,7 +15,12 @@ SIDES = ("left", "right")
 ANKLE_HEIGHT = 0.035
 """m, of the ankle-roll frame over a level sole on the floor."""
 SOLE = np.array(
-    [[0.12, 0.027, -ANKLE_HEIGHT], [0.12, -0.027, -ANKLE_HEIGHT], [-0.05, 0.022, -ANKLE_HEIGHT], [-0.05, -0.022, -ANKLE_HEIGHT]]
+    [
+        [0.12, 0.027, -ANKLE_HEIGHT],
+        [0.12, -0.027, -ANKLE_HEIGHT],
+        [-0.05, 0.022, -ANKLE_HEIGHT],
+        [-0.05, -0.022, -ANKLE_HEIGHT],
+    ]
 )
 """[4, 3] corners of the sole in the ankle-roll frame, toes first, m."""
 SOLE_MIDDLE = 0.035

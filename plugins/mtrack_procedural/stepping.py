@@ -56,8 +56,8 @@ def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: floa
         to = rest.feet[1 - moving, :2] + [SOLE_MIDDLE, 0.0]
         zmp += np.outer(ease(time, start, _SHIFT), to - carried_at)
         carried_at = to
-        back = ease(time, lift, 0.3 * air) - ease(time, lift + 0.25 * air, 0.25 * air)
-        out = ease(time, lift + 0.25 * air, 0.3 * air) - ease(time, lift + 0.58 * air, 0.42 * air)
+        back = ease(time, lift + 0.04 * air, 0.26 * air) - ease(time, lift + 0.25 * air, 0.25 * air)
+        out = ease(time, lift + 0.25 * air, 0.3 * air) - ease(time, lift + 0.58 * air, 0.38 * air)
         up = ease(time, lift, 0.3 * air) - ease(time, lift + 0.7 * air, 0.3 * air)
         effort[:, moving] += out - 0.5 * back
         aside = -0.07 * sign(moving) * (out + 0.5 * back)  # under the hip, which is over the other foot
@@ -94,7 +94,7 @@ def half_kneel(rest: Rest, draw: Draw, *, period: float, hold: float, height: fl
         start, duration = LEAD + start * period, duration * period
         return ease(time, start, duration) - ease(time, time[-1] - start - duration, duration)
 
-    stepped, toes, lowered, sinking = there(0.24, 0.35), there(0.27, 0.315), there(0.52, 0.48), there(0.57, 0.3)
+    stepped, toes, lowered, sinking = there(0.265, 0.3), there(0.27, 0.315), there(0.52, 0.48), there(0.57, 0.3)
     rise = bump(time, LEAD + 0.24 * period, 0.35 * period)
     feet, feet_turn = np.tile(rest.feet, (len(time), 1, 1)), np.zeros((len(time), 2, 2))
     landing = np.array([-_LUNGE, -0.07 * sign(moving), 0.0])

@@ -17,6 +17,7 @@ _FEWEST = 6
 _NARROWEST = 0.14  # m between the ankles' heading lines: shins are 9 cm thick
 # of the time both feet are on the floor: when the weight has arrived, and when the heel behind begins to rise
 _ARRIVED, _HEEL_OFF = 0.8, 0.5
+_CLEAR = 0.05  # of the time in the air, at both ends: the foot goes up and down without sliding
 _HEEL_UP, _TOES_UP, _MOST_HEEL_UP = 1.3, 0.5, 0.6  # rad per m of a step forward, rad
 _ROLL, _MOST_ROLL = 0.3, 0.05  # m per m, m: the weight rolls over the sole from heel to toes
 _SWUNG = {"shoulder_pitch": 0.9, "elbow": 0.5}  # rad per m that one foot is before the other
@@ -82,9 +83,7 @@ def walk(
     )
 
 
-def footsteps(
-    rest: Rest, each: Array, starts: Sequence[float], period: float, swing: float, draw: Draw
-) -> list[Step]:
+def footsteps(rest: Rest, each: Array, starts: Sequence[float], period: float, swing: float, draw: Draw) -> list[Step]:
     """Return a step for each start [s]; they move the body by `each` [3]: x, y in its own axes, heading.
 
     Forward, each foot goes before the other; sideways and on the spot one foot goes and the other follows, so that
@@ -127,7 +126,7 @@ def _feet(
     step_forward = max(0.0, forward)
     for step in steps:
         side, air = step.side, step.land - step.lift
-        done = ease(time, step.lift, air)
+        done = ease(time, step.lift + _CLEAR * air, (1 - 2 * _CLEAR) * air)
         flat[:, side, :2] += np.outer(done, step.place[:2] - flat[-1, side, :2])
         flat[:, side, 2] += height * bump(time, step.lift, air)
         yaw[:, side] += (step.place[2] - yaw[-1, side]) * done

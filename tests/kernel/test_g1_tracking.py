@@ -129,7 +129,12 @@ def test_a_mirrored_simulation_gives_mirrored_observations_and_equal_rewards(tmp
     """On the symmetrised robot, with the feet on the floor, step by step: force terms too."""
     write_twins(tmp_path)
     still = [f"randomizations.{name}.enabled=false" for name in RANDOM]
-    twins = ["motions.builtin.use=motion_files", f"motions.builtin.path={tmp_path}", "num_envs=2"]
+    twins = [
+        "motions.builtin.enabled=false",
+        "motions.twins.use=motion_files",
+        f"motions.twins.path={tmp_path}",
+        "num_envs=2",
+    ]
     assembly = assemble(recipe("g1_tracking_teacher", "robot.symmetrise=true", *twins, *still, *QUIET))
     env, layout = assembly.env, assembly.layout
     assembly.components["command"].pin(torch.tensor([0, 1]))

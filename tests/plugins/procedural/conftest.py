@@ -1,4 +1,4 @@
-"""The default clips of the G1, made once for all tests."""
+"""The clips of the library, made once for all tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from clip_replay import Replay
 
 from mtrack.robot import RobotModel
 from mtrack_g1.robot import G1
-from mtrack_procedural.source import MOTIONS, Procedural
+from mtrack_procedural.library import CLIPS
+from mtrack_procedural.source import Procedural
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +18,9 @@ def g1() -> RobotModel:
 
 @pytest.fixture(scope="session")
 def replays(g1) -> dict[str, Replay]:
-    return {clip.name: Replay(clip) for clip in Procedural().clips(g1)}
+    return {clip.name: Replay(clip) for clip in Procedural(motions=("library",)).clips(g1)}
 
 
-@pytest.fixture(params=MOTIONS)
+@pytest.fixture(params=CLIPS)
 def replay(request, replays) -> Replay:
     return replays[request.param]

@@ -8,34 +8,79 @@ import pytest
 
 from mtrack.errors import MotionError
 from mtrack.fields import params_of
-from mtrack_dev.describe import help_of
-from mtrack_procedural.source import MOTIONS, Procedural
+from mtrack_dev.help_text import help_of
+from mtrack_procedural.library import CLIPS, DEFAULT, chosen
+from mtrack_procedural.making import made_motion
+from mtrack_procedural.plan import Draw
+from mtrack_procedural.source import Procedural
 
 
 def same(first, second) -> bool:
     return np.array_equal(first.joint_pos, second.joint_pos) and np.array_equal(first.root_pos, second.root_pos)
 
 
-def test_every_motion_is_made_by_default(g1):
+SOME = ("reach", "wave", "bow", "kick_left", "half_kneel_left", "walk", "turn_left")  # the kinds that draw differently
+# frames; sums of the joint angles weighted 1 to 29, in frames 100 and 161; the root in frame 161
+FIRST_FIVE = {
+    "stand": (324, 53.655019, 52.221799, (0.000183, 0.000102, 0.772)),
+    "squat": (398, 12.916954, 41.79378, (-0.038783, 1e-6, 0.717382)),
+    "reach": (410, 6.753681, 46.387728, (-0.007539, 0.003039, 0.772)),
+    "sway": (383, 53.286517, 50.928665, (-0.002645, -0.067051, 0.762)),
+    "step_in_place": (349, 50.353818, 54.573876, (-0.006186, 0.077976, 0.752)),
+}
+
+
+def test_the_clips_made_by_default_stay_what_they_are(g1):
+    """Published learning results are of these."""
     clips = Procedural().clips(g1)
-    assert tuple(clip.name for clip in clips) == MOTIONS
+    assert tuple(clip.name for clip in clips) == DEFAULT == tuple(FIRST_FIVE)
+    for clip in clips:
+        frames, first, second, root = FIRST_FIVE[clip.name]
+        assert len(clip.joint_pos) == frames
+        sums = clip.joint_pos[[100, 161]].astype(float) @ np.arange(1, 30)
+        assert sums == pytest.approx([first, second], abs=2e-5)
+        assert clip.root_pos[161] == pytest.approx(root, abs=2e-6)
+
+
+def test_every_clip_of_the_library_is_made_when_all_are_asked_for(replays):
+    clips = [replay.clip for replay in replays.values()]
+    assert [clip.name for clip in clips] == list(CLIPS)
+    assert set(DEFAULT) < set(CLIPS)
     for clip in clips:
         assert clip.fps == 50.0
-        assert clip.joint_names == g1.joint_names
+        assert len(clip.joint_names) == 29
         assert {array.dtype for array in (clip.root_pos, clip.root_quat_wxyz, clip.joint_pos)} == {np.dtype("f4")}
         assert np.linalg.norm(clip.root_quat_wxyz, axis=1) == pytest.approx(1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("motion", MOTIONS)
-def test_a_seed_gives_the_same_clip_again(motion, g1):
-    first, again = (Procedural(motions=(motion,), seed=3).clips(g1)[0] for _ in range(2))
-    assert same(first, again)
+def test_a_seed_gives_the_same_clips_again(g1, replays):
+    made_motion.cache_clear()
+    for clip in Procedural(motions=SOME).clips(g1):
+        assert same(clip, replays[clip.name].clip)
 
 
-@pytest.mark.parametrize("motion", MOTIONS)
-def test_another_seed_gives_another_clip(motion, g1):
-    first, other = (Procedural(motions=(motion,), seed=seed).clips(g1)[0] for seed in (3, 4))
-    assert not same(first, other)
+@pytest.mark.parametrize("motion", SOME)
+def test_another_seed_gives_another_clip(motion, g1, replays):
+    (other,) = Procedural(motions=(motion,), seed=4).clips(g1)
+    assert not same(other, replays[motion].clip)
+
+
+def test_a_clip_that_is_asked_for_again_is_not_the_same_arrays(g1):
+    first, again = (Procedural(motions=("stand",)).clips(g1)[0] for _ in range(2))
+    first.joint_pos[:] = 0.0
+    assert not same(first, again)
+
+
+def test_a_clip_named_twice_is_made_once():
+    assert chosen(("walk", "library", "walk")) == ("walk", *(name for name in CLIPS if name != "walk"))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_side_that_is_asked_for_is_taken(side, g1):
+    """By the one that kneels: its thigh stands upright, the other one's lies flat."""
+    (clip,) = Procedural(motions=("half_kneel",), side=side).clips(g1)
+    pitch = {name: clip.joint_pos[200, g1.joint_names.index(f"{name}_hip_pitch_joint")] for name in ("left", "right")}
+    assert max(pitch, key=pitch.__getitem__) == side
 
 
 def test_a_clip_does_not_change_when_others_are_made_too(g1, replays):
@@ -96,6 +141,23 @@ def test_a_step_too_quick_to_balance_is_refused_with_what_to_change(g1):
     hasty = Procedural(motions=("step_in_place",), step_period=0.7, step_height=0.1)
     with pytest.raises(MotionError, match=r"'step_in_place' at \d.*zero-moment point.*step_\* parameters"):
         hasty.clips(g1)
+
+
+@pytest.mark.parametrize("draws", [(1, 1, 1, 1, 1), (1, -1, -1, -1, 1), (-1, 1, 1, 1, -1)])
+@pytest.mark.parametrize("motion", ["walk_fast", "walk_curve_left", "sidestep_right", "kick_left", "half_kneel_right"])
+def test_no_draw_within_the_spread_makes_a_clip_impossible(motion, draws, g1, monkeypatch):
+    """Else a run would fail for some seeds; these are the ends of the spread."""
+    ends = iter(draws)
+    monkeypatch.setattr(Draw, "near", lambda self, value: value * (1 + self.spread * next(ends)))
+    made_motion.cache_clear()
+    (clip,) = Procedural(motions=(motion,)).clips(g1)
+    made_motion.cache_clear()
+    assert len(clip.joint_pos) > 200
+
+
+def test_feet_that_would_come_too_close_are_refused_with_what_to_change(g1):
+    with pytest.raises(MotionError, match=r"'walk' would bring the feet too close .*go less sideways.*walk_\* param"):
+        Procedural(motions=("walk",), walk_sideways=0.2, walk_period=0.8).clips(g1)
 
 
 def test_a_pose_beyond_the_reach_of_the_legs_is_refused_with_what_to_change(g1):

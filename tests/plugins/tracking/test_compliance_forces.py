@@ -196,7 +196,12 @@ def test_a_mirrored_simulation_with_mirrored_spans_is_pushed_as_its_mirror_image
     )
     for one in (clip, twin):
         write_clip(tmp_path / f"{one.name}.npz", one)
-    motions = ["motions.builtin.use=motion_files", f"motions.builtin.path={tmp_path}", "num_envs=2"]
+    motions = [
+        "motions.builtin.enabled=false",
+        "motions.twins.use=motion_files",
+        f"motions.twins.path={tmp_path}",
+        "num_envs=2",
+    ]
     growth = f"{SLOT}.limit_growth=0.0"
     assembly = assemble(recipe("g1_tracking_teacher", "robot.symmetrise=true", growth, *ALWAYS, *motions, *STILL))
     env, layout, compliance = assembly.env, assembly.layout, assembly.components[SLOT]

@@ -1,0 +1,110 @@
+"""What can be made, with the parameters of each kind, for people: described, and chosen by name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+
+from mtrack.errors import MotionError, did_you_mean
+from mtrack.fields import params_of
+from mtrack_procedural.library import CLIPS, KINDS, LIBRARY, entry, unknown
+from mtrack_procedural.plan import SIDES
+from mtrack_procedural.source import Procedural
+
+
+@attrs.frozen
+class Parameter:
+    """One parameter of a kind."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    help: str
+    """With its unit in brackets."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it counts something."""
+        return isinstance(self.default, int)
+
+    def value(self, text: str) -> float:
+        """Return a value from text. Raises MotionError."""
+        try:
+            number = int(text) if self.is_whole else float(text)
+        except ValueError:
+            what = "whole number" if self.is_whole else "number"
+            raise MotionError(f"--{self.name} {text}: is no {what}; {self._remedy}") from None
+        if not self.low <= number <= self.high:
+            raise MotionError(f"--{self.name} {text}: is out of bounds; {self._remedy}")
+        return number
+
+    @property
+    def _remedy(self) -> str:
+        return f"choose one from {self.low:g} to {self.high:g}: {self.help}"
+
+
+def parameters(kind: str) -> dict[str, Parameter]:
+    """Return the parameters of a kind by name: those of the motion source, without their prefix."""
+    # the literal under each field is not kept by Python
+    helps = dict(re.findall(r'^    (\w+): .*\n    """(.+)"""$', inspect.getsource(Procedural), re.MULTILINE))
+    found, prefix = {}, KINDS[kind].prefix
+    for name in KINDS[kind].parameters:
+        field = params_of(Procedural)[f"{prefix}_{name}"]
+        low, high = (part.bound for part in field.validator._validators)  # type: ignore[union-attr]
+        found[name] = Parameter(name, cast(float, field.default), low, high, helps[field.name])
+    return found
+
+
+def ordered(name: str, given: Mapping[str, str], side: str, seed: int, variants: int, spread: float) -> Procedural:
+    """Return the motion source of what a user asks for: a clip's or kind's name, and some parameters as text.
+
+    Raises MotionError for what there is not, and what is out of bounds.
+    """
+    common: dict[str, Any] = {"seed": seed, "variants": variants, "spread": spread}
+    if problem := unknown(name):
+        raise MotionError(f"--kind {name}: {problem}")
+    if side not in ("", *SIDES):
+        raise MotionError(f"--side {side}: is no side; choose left or right, or leave it to chance")
+    if not given and not side:
+        return Procedural(motions=(name,), **common)
+    if name == LIBRARY:
+        raise MotionError(f"--{next(iter(given), 'side')}: the library has many kinds; choose one with --kind")
+    clip = entry(name)
+    prefix, values = KINDS[clip.kind].prefix, dict(clip.parameters) | _values(clip.kind, given)
+    prefixed: dict[str, Any] = {f"{prefix}_{key}": value for key, value in values.items()}
+    return Procedural(motions=(clip.kind,), side=side or clip.side or "any", **common, **prefixed)
+
+
+def _values(kind: str, given: Mapping[str, str]) -> dict[str, float]:
+    known = parameters(kind)
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise MotionError(f"--{name}: {kind} has no such parameter; {hint or 'choose from'} {', '.join(known)}")
+    return {name: known[name].value(text) for name, text in given.items()}
+
+
+def listing() -> dict[str, object]:
+    """Return everything that can be made, for JSON: the kinds with their parameters, and the clips of the library."""
+    kinds = {name: [attrs.asdict(one) for one in parameters(name).values()] for name in KINDS}
+    return {"kinds": kinds, "library": {name: attrs.asdict(clip) for name, clip in CLIPS.items()}}
+
+
+def listed() -> str:
+    """Return the same as text."""
+    lines = ["kinds, and their parameters: default, bounds, meaning"]
+    for kind in KINDS:
+        lines += ["", kind]
+        for one in parameters(kind).values():
+            lines.append(f"  --{one.name:<10}{one.default:>5g}   {f'{one.low:g} to {one.high:g}':<13} {one.help}")
+    lines += ["", f"clips of the library (--kind {LIBRARY} makes all)", ""]
+    for name, clip in CLIPS.items():
+        options = [f"--{key} {value:g}" for key, value in clip.parameters.items()]
+        options += [f"--side {clip.side}"] if clip.side else []
+        lines.append(" ".join((f"  {name:<20} --kind {clip.kind}", *options)))
+    return "\n".join(lines)
