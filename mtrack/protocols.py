@@ -114,10 +114,16 @@ class Importer(Protocol):
     """A reader of one foreign motion format."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if the file's content is of another format."""
+        """Return what was found, in words, or an empty string if the file's content is of another format.
 
-    def clips(self, path: Path) -> Iterator[Clip]:
-        """Yield the clips of a file; what is assumed is logged. Raises MotionError naming file, place and remedy."""
+        Raises MotionError where it is damaged.
+        """
+
+    def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
+        """Yield the clips of a file, of a robot by whose kinematics they may be checked; what is assumed is logged.
+
+        Raises MotionError naming file, place and remedy.
+        """
 
 
 class Command(Protocol):

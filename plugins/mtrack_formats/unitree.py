@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -15,16 +13,17 @@ from numpy.typing import NDArray
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.fields import component, param
+from mtrack.protocols import Robot
 from mtrack_formats.joints import G1_29
-from mtrack_motion.clip import QUATERNION_TOLERANCE, check_clip, check_upright, single, unit_quaternions
+from mtrack_formats.recording import Options, Recording
+from mtrack_formats.settle import settle
 
-log = logging.getLogger(__name__)
-
-MAX_FILE_BYTES = 256 * 1024 * 1024
+MAX_FILE_BYTES = 32 * 1024 * 1024
+"""45 minutes at 30 frames a second; numbers take four times as much memory as the shortest text of them."""
 DEFAULT_FPS = 30.0
 COLUMNS = 3 + 4 + len(G1_29)
-_XYZW_TO_WXYZ = [6, 3, 4, 5]
 _LONGEST_LINE = 8192
+_FEWEST_CELLS = 8
 _PLACE = re.compile(r"at row (\d+)(?:, column (\d+))?")
 
 
@@ -34,36 +33,48 @@ class UnitreeCsv:
 
     fps: float | None = param(default=None)
     """Frame rate [1/s]; the file does not hold it, and 30 is assumed aloud where it is not given."""
+    trust: bool = param(default=False)
+    """Whether to take a file as documented where another reading looks more plausible."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if the file is of another format."""
+        """Return what was found, in words, or an empty string if the file is of another format.
+
+        Any table of numbers is taken for one, so that reading it says what is wrong with it.
+        """
         try:
             with path.open("rb") as file:
-                line = file.readline(_LONGEST_LINE)
-            values = [float(cell) for cell in line.decode("ascii").split(",")]
+                rows = [file.readline(_LONGEST_LINE).decode("ascii").strip().split(",") for _ in range(2)]
         except (OSError, ValueError):
             return ""
-        is_row = len(values) == COLUMNS and abs(math.hypot(*values[3:7]) - 1.0) < QUATERNION_TOLERANCE
-        return "Unitree csv, 36 columns" if is_row else ""
+        width = max(len(row) for row in rows)
+        numbers = max(sum(_is_number(cell) for cell in row) for row in rows)
+        is_table = width >= _FEWEST_CELLS and numbers > width // 2
+        return f"{'Unitree csv' if width == COLUMNS else 'csv'}, {width} columns" if is_table else ""
 
-    def clips(self, path: Path) -> Iterator[Clip]:
-        """Yield the one clip of a file; what is assumed is logged. Raises MotionError naming file, row and remedy."""
+    def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
+        """Yield the one clip of a file. Raises MotionError naming file, row and remedy."""
         rows = _read(path)
-        if self.fps is None:
-            log.warning("assumed: %g frames a second (the file does not say; give --fps if it is another)", DEFAULT_FPS)
-        log.info("assumed: columns are root x y z, quaternion x y z w, then %s", ", ".join(G1_29))
-        clip = Clip(
+        recording = Recording(
             name=path.stem,
-            fps=DEFAULT_FPS if self.fps is None else self.fps,
-            joint_names=G1_29,
-            root_pos=single(rows[:, :3]),
-            root_quat_wxyz=unit_quaternions(rows[:, _XYZW_TO_WXYZ]),
-            joint_pos=single(rows[:, 7:]),
+            place=f"{path} (row = frame + 1)",
             source=path.name,
+            fps=None,
+            default_fps=DEFAULT_FPS,
+            root_pos=rows[:, :3],
+            root_quat=rows[:, 3:7],
+            quat_order="x, y, z, w",
+            joint_pos=rows[:, 7:],
+            known_order=G1_29,
         )
-        check_clip(clip, f"{path} (row = frame + 1)")
-        check_upright(clip, str(path))
-        yield clip
+        yield settle(recording, robot, Options(self.fps, trust=self.trust))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _read(path: Path) -> NDArray[np.float64]:
