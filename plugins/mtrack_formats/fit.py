@@ -66,8 +66,8 @@ def best_fit(
     reading, comparison = min(tried, key=lambda pair: pair[1].misfit)
     closest = f", which comes closest of {len(tried)}" if len(tried) > 1 else ""
     raise MotionError(
-        f"{recording.place}: joints and bodies contradict each other: read with {reading}{closest}, {comparison.worst}; "
-        "export it with names of joints and bodies, or choose the --robot it is of"
+        f"{recording.place}: joints and bodies contradict each other: read with {reading}{closest}, "
+        f"{comparison.worst}; export it with names of joints and bodies, or choose the --robot it is of"
     )
 
 

@@ -1,17 +1,16 @@
-"""Where a file proves nothing: does another order of joints or quaternion make a much more plausible motion?"""
+"""Where a file proves nothing: whether another order of joints or quaternion makes a far more plausible motion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import attrs
-import numpy as np
 import torch
 from torch import Tensor
 
 from mtrack.math import quat_rotate
 from mtrack.robot import RobotModel
-from mtrack_formats.fit import Reading, both_orders, in_tree_order, telling_frames, unit_wxyz
+from mtrack_formats.fit import MAX_FRAMES, Reading, both_orders, in_tree_order, unit_wxyz
 from mtrack_formats.recording import Recording, Table
 from mtrack_formats.tree import Tree
 
@@ -26,19 +25,21 @@ class Impression:
     """Mean speed of the foot that moves least, m/s."""
     leaning: float
     """Mean of 1 less the height of the root's up axis: 0 upright, 1 lying, 2 upside down."""
+    sinking: float
+    """Mean depth of the lower foot under where it stands in the default pose, m."""
     beyond: float
     """Mean over time of what joints are beyond their ranges, together, rad."""
 
     @property
     def oddness(self) -> float:
         """All together."""
-        return self.sliding + self.leaning + self.beyond
+        return self.sliding + self.leaning + self.sinking + self.beyond
 
     def __str__(self) -> str:
         """Return the impression in words."""
         return (
-            f"the standing foot slides at {self.sliding:.2f} m/s, the root leans by {self.leaning:.2f} (1 is lying), "
-            f"joints are {self.beyond:.2f} rad beyond their ranges"
+            f"the standing foot slides at {self.sliding:.2f} m/s and is {self.sinking:.2f} m under the floor, the root "
+            f"leans by {self.leaning:.2f} (1 is lying), joints are {self.beyond:.2f} rad beyond their ranges"
         )
 
 
@@ -82,16 +83,17 @@ def _impression(
     feet = [tree.names.index(name) for name in model.sets.get("feet", ()) if name in tree.names]
     if not feet:
         return None
-    frames = slice(0, None) if len(recording.joint_pos) < 2000 else slice(0, 2000)
+    frames = slice(0, MAX_FRAMES)  # neighbours, for speeds
     joint_pos = torch.tensor(in_tree_order(recording.joint_pos[frames], reading.joints, tree, rest))
     quat = unit_wxyz(recording.root_quat[frames], reading.root_order)
-    place = torch.tensor(recording.root_pos[frames]).unsqueeze(1) + quat_rotate(
-        quat.unsqueeze(1), tree.poses(joint_pos)[0][:, feet]
-    )
+    local = tree.poses(joint_pos)[0][:, feet]
+    place = torch.tensor(recording.root_pos[frames]).unsqueeze(1) + quat_rotate(quat.unsqueeze(1), local)
+    standing = model.default_root_pos[2] + tree.poses(torch.tensor(rest).unsqueeze(0))[0][0, feet, 2].min()
     up = 1.0 - 2.0 * (quat[:, 1] ** 2 + quat[:, 2] ** 2)
     return Impression(
         sliding=float((place.diff(dim=0).norm(dim=-1) * fps).amin(dim=1).mean()),
         leaning=float((1.0 - up).mean()),
+        sinking=float((standing - place[..., 2].amin(dim=1)).clamp_min(0.0).mean()),
         beyond=float(_beyond(joint_pos, tree, model).sum(dim=1).mean()),
     )
 

@@ -17,7 +17,7 @@ _MOVES = 1e-4  # rad between frames
 
 
 def frame_rate(recording: Recording, options: Options) -> float:
-    """Return the frames a second; what is assumed is said. Raises MotionError where nothing says it, or two disagree."""
+    """Return the frames a second; what is assumed is said. Raises MotionError where none is known or two disagree."""
     implied = implied_rate(recording.joint_pos, recording.joint_vel)
     rate = options.fps if options.fps is not None else recording.fps
     if rate is None:
@@ -37,18 +37,18 @@ def frame_rate(recording: Recording, options: Options) -> float:
         log.info("frame rate from the file: %g frames a second", rate)
     if implied is None:
         log.warning("the frame rate is not checked: the file has no velocities, or nothing in it moves")
-    elif abs(implied / rate - 1.0) <= _AGREES if rate > 0 else False:
+    elif abs(implied - rate) <= _AGREES * rate:
         log.info("checked: the velocities are those of this frame rate")
     else:
         said = f"{recording.place}: its velocities are those of {implied:.4g} frames a second, not of {rate:g}"
         if not options.trust:
-            raise MotionError(f"{said}; give the right rate with --fps, or --trust it")
+            raise MotionError(f"{said}; give the right rate with --fps, or take it as it is with --trust")
         log.warning("%s; trusted all the same", said)
     return rate
 
 
 def implied_rate(joint_pos: Table, joint_vel: Table | None) -> float | None:
-    """Return the rate at which differences of positions [T, J] best equal the velocities, None where they tell nothing."""
+    """Return the rate at which differences of positions [T, J] best equal the velocities; None where nothing moves."""
     if joint_vel is None or len(joint_pos) < 3 or joint_pos.shape != joint_vel.shape:
         return None
     moved, vel = (joint_pos[2:] - joint_pos[:-2]) / 2.0, joint_vel[1:-1]

@@ -33,19 +33,25 @@ def say_checked(recording: Recording, tree: Tree, reading: Reading, comparison: 
         log.warning("corrected: body quaternions are %s, not %s", reading.body_quat_order, bodies.quat_order)
     if comparison.built:
         where = ", ".join(f"{name} by {1000.0 * off:.1f} mm" for name, off in sorted(comparison.built.items()))
-        log.warning("assumed: the file's robot is another release, of which links sit elsewhere on their parents: %s", where)
+        log.warning(
+            "assumed: the file's robot is another release, of which links sit elsewhere on their parents: %s", where
+        )
     if bodies.quat is None:
         frames = telling_frames(recording.joint_pos)[::20]
         joint_pos = torch.tensor(in_tree_order(recording.joint_pos[frames], reading.joints, tree, rest))
         levers = tree.levers(joint_pos, comparison.points)
         if hidden := [name for name, lever in levers.items() if lever < _SHORT_LEVER and name in reading.joints]:
-            log.warning("assumed: these joints move no body of the file, so their order is not checked: %s", ", ".join(hidden))
+            log.warning(
+                "assumed: these joints move no body of the file, so their order is not checked: %s", ", ".join(hidden)
+            )
 
 
 def say_assumed(recording: Recording, reading: Reading, joints_open: bool, root_open: bool) -> None:
     """Say what nothing in the file proves."""
     if joints_open:
-        log.warning("assumed: the joints are in the order %s (the file holds nothing to check it by)", ", ".join(reading.joints))
+        log.warning(
+            "assumed: the joints are in the order %s (the file holds nothing to check it by)", ", ".join(reading.joints)
+        )
     elif recording.joint_names is not None and recording.bodies is None:
         log.info("the joints are matched by name; the file holds nothing to check the names by")
     if root_open:

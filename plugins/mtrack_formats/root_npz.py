@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.fields import component, param
@@ -82,10 +85,10 @@ def _found(what: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     return f"{what}, {frames} frames, {joints} joints"
 
 
-def _members(path: Path, wanted: tuple[str, ...]) -> Mapping[object, object]:
+def _members(path: Path, wanted: tuple[str, ...]) -> Mapping[str, NDArray[np.generic]]:
     """Return the wanted members of a file but those of Python objects: None, as GMR writes what it lacks."""
     shapes = member_shapes(path)
-    return {**read_archive(path, [name for name in wanted if name in shapes])}
+    return read_archive(path, [name for name in wanted if name in shapes])
 
 
 def _recording(fields: Fields, name: str, path: Path, body_names: str) -> Recording:

@@ -40,7 +40,7 @@ def settle(recording: Recording, robot: Robot, options: Options) -> Clip:
     open_readings = alternatives(reading, orders, joints_open, root_open)
     doubt = more_plausible(recording, tree, model, open_readings, rate, rest)
     if doubt and not options.trust:
-        raise MotionError(f"{recording.place}: {doubt}; reorder its columns, or --trust it")
+        raise MotionError(f"{recording.place}: {doubt}; reorder its columns, or take it as documented with --trust")
     if doubt:
         log.warning("%s: %s; trusted all the same", recording.place, doubt)
     clip = _of_robot(attrs.evolve(_as_read(recording, reading), fps=rate), model, missing)

@@ -71,7 +71,8 @@ class Tree:
     def joint_orders(self) -> dict[str, tuple[str, ...]]:
         """Return the joints in the orders that files without names use."""
         return {
-            order: tuple(self.links[i].joint for i in ids if self.links[i].joint) for order, ids in self._orders().items()
+            order: tuple(self.links[i].joint for i in ids if self.links[i].joint)
+            for order, ids in self._orders().items()
         }
 
     def body_orders(self, count: int) -> dict[str, tuple[str, ...]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +21,14 @@ from mtrack_formats.joints import G1_29
 from mtrack_formats.recording import Options, Recording
 from mtrack_formats.settle import settle
 
-MAX_FILE_BYTES = 32 * 1024 * 1024
-"""45 minutes at 30 frames a second; numbers take four times as much memory as the shortest text of them."""
+log = logging.getLogger(__name__)
+
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""25 minutes at 30 frames a second; numbers take four times as much memory as the shortest text of them."""
 DEFAULT_FPS = 30.0
 COLUMNS = 3 + 4 + len(G1_29)
 _LONGEST_LINE = 8192
-_FEWEST_CELLS = 8
+_WIDTHS = range(8, 512)  # of tables taken for a motion
 _PLACE = re.compile(r"at row (\d+)(?:, column (\d+))?")
 
 
@@ -48,7 +53,7 @@ class UnitreeCsv:
             return ""
         width = max(len(row) for row in rows)
         numbers = max(sum(_is_number(cell) for cell in row) for row in rows)
-        is_table = width >= _FEWEST_CELLS and numbers > width // 2
+        is_table = width in _WIDTHS and numbers > width // 2
         return f"{'Unitree csv' if width == COLUMNS else 'csv'}, {width} columns" if is_table else ""
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
@@ -82,10 +87,10 @@ def _read(path: Path) -> NDArray[np.float64]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise MotionError(f"{path}: has more than {MAX_FILE_BYTES:,} bytes; split it into shorter clips")
-        # an open file, because loadtxt would inflate one called .gz; not genfromtxt, which makes NaN of bad cells
-        with path.open(encoding="ascii") as file, warnings.catch_warnings():
+        # not by its path: loadtxt would inflate a file called .gz; and not genfromtxt, which makes NaN of bad cells
+        with path.open(encoding="ascii", newline="\n") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of an empty file, which is an error below
-            rows = np.loadtxt(file, delimiter=",", comments=None, ndmin=2, dtype=np.float64)
+            rows = np.loadtxt(_lines(file, path), delimiter=",", comments=None, ndmin=2, dtype=np.float64)
     except UnicodeDecodeError:
         raise MotionError(f"{path}: is not a text file of numbers; choose another --format") from None
     except ValueError as error:
@@ -94,12 +99,26 @@ def _read(path: Path) -> NDArray[np.float64]:
         raise MotionError(f"{path}: cannot be read: {error.strerror or error}; check the path") from None
     if rows.size == 0:
         raise MotionError(f"{path}: is empty; copy or export it again")
-    if rows.shape[1] != COLUMNS:
-        raise MotionError(
-            f"{path}, row 1: has {rows.shape[1]} columns, expected {COLUMNS} (root x y z, quaternion x y z w, "
-            "29 joints); choose another --format"
-        )
     return rows
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a file that hold a full row. Raises MotionError for one that holds less or more."""
+    for row in itertools.count(1):
+        line = file.readline(_LONGEST_LINE)
+        count = line.count(",") + 1
+        if not line:
+            return
+        if line.strip() and count != COLUMNS:
+            found = f"{count} columns" if len(line) < _LONGEST_LINE else f"more than {_LONGEST_LINE:,} characters"
+            raise MotionError(
+                f"{path}, row {row}: has {found}, expected {COLUMNS} (root x y z, quaternion x y z w, 29 joints); "
+                + ("choose another --format" if row == 1 else "complete or cut out that row")
+            )
+        if row > 1 and not line.endswith("\n"):
+            log.warning("left out: the last row, which does not end with a line break, in case the file was cut off")
+            return
+        yield line
 
 
 def _explained(complaint: str) -> str:

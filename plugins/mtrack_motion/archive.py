@@ -98,7 +98,9 @@ def _check_directory(file: BinaryIO) -> None:
     """Refuse a list of members too long to be honest, before `zipfile` makes an object of every entry."""
     size = file.seek(0, io.SEEK_END)
     if size > MAX_FILE_BYTES:
-        raise _Refused(f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}; split the motion into shorter clips")
+        raise _Refused(
+            f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}; split the motion into shorter clips"
+        )
     file.seek(max(0, size - (1 << 16) - _END_RECORD_SIZE))
     tail = file.read()
     place = len(tail) - _END_RECORD_SIZE  # where `zipfile` looks first, then it searches backwards

@@ -14,6 +14,7 @@ from mtrack.exchange import Clip
 from mtrack.fields import params_of
 from mtrack.protocols import Importer, Robot
 from mtrack.registry import Registry
+from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.plausible import oddities
@@ -49,10 +50,22 @@ class Imported:
     problem: str = ""
 
 
+class _OneRobot:
+    """A robot that many files are held against: its numbers are worked out once."""
+
+    def __init__(self, robot: Robot) -> None:
+        self.spec = robot.spec
+        self._model = robot.model()
+
+    def model(self) -> RobotModel:
+        """Return names and numbers."""
+        return self._model
+
+
 def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator[Imported]:
     """Import a file, or every file in a directory, and yield what became of each clip. Raises MtrackError."""
     importers = _importers(registry, choices)
-    robot = cast(Robot, registry.load(registry.find("robot", choices.robot))())
+    robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot))()))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

@@ -1,4 +1,4 @@
-"""Clips written in the formats of other projects, poses by MuJoCo itself; and the faults such files come with."""
+"""Clips written in the formats of other projects, with the poses of bodies by MuJoCo itself."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
 import torch
-from support.pickles import joblib_dump
 
 from mtrack.exchange import Clip
-from mtrack.math import quat_to_rotation_vector
-from mtrack_dev.testing import g1_model
+from mtrack.math import quat_multiply, quat_to_rotation_vector
+from mtrack.registry import Registry
 from mtrack_formats.joints import G1_29, axis_of
 from mtrack_g1.robot import G1
+from support.pickles import joblib_dump
 
 Content = dict[str, object]
 XYZW = [1, 2, 3, 0]
@@ -60,7 +61,9 @@ def _vel(values: np.ndarray, fps: float) -> np.ndarray:
 
 
 def unitree(clip: Clip) -> Content:
-    return {"rows": np.hstack((clip.root_pos, clip.root_quat_wxyz[:, XYZW], clip.joint_pos)).astype(np.float64)}
+    """Return the rows of a table; its frame rate is not in the file, only the user knows it."""
+    rows = np.hstack((clip.root_pos, clip.root_quat_wxyz[:, XYZW], clip.joint_pos))
+    return {"rows": rows.astype(np.float64), "fps": clip.fps}
 
 
 def asap(clip: Clip, redundant: bool = True) -> Content:
@@ -159,6 +162,16 @@ FORMATS: dict[str, Format] = {
 }
 
 
+def importer_of(name: str, **params: object) -> Any:
+    """Return the importer of a format of `FORMATS`, found as users find it."""
+    return _registry().load(_registry().find("importer", FORMATS[name][0]))(**params)
+
+
+@cache
+def _registry() -> Registry:
+    return Registry.scan()
+
+
 def write(name: str, clip: Clip, folder: Path, fault: Callable[[Content], None] | None = None) -> Path:
     """Write a clip in a format of `FORMATS`, with a fault."""
     _, suffix, content_of, save = FORMATS[name]
@@ -172,11 +185,7 @@ def write(name: str, clip: Clip, folder: Path, fault: Callable[[Content], None] 
 
 def turned(clip: Clip, yaw: float) -> Clip:
     """Return a clip turned about the vertical through the origin [rad]."""
-    from mtrack.math import quat_multiply
-
     quat = torch.tensor([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)], dtype=torch.float32)
     rotation = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]], np.float32)
     root = quat_multiply(quat.expand(len(clip.root_pos), 4), torch.tensor(clip.root_quat_wxyz)).numpy()
-    return Clip(
-        f"{clip.name}_turned", clip.fps, clip.joint_names, clip.root_pos @ rotation.T, root, clip.joint_pos
-    )
+    return Clip(f"{clip.name}_turned", clip.fps, clip.joint_names, clip.root_pos @ rotation.T, root, clip.joint_pos)
