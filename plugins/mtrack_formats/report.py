@@ -36,14 +36,13 @@ def say_checked(recording: Recording, tree: Tree, reading: Reading, comparison: 
         log.warning(
             "assumed: the file's robot is another release, of which links sit elsewhere on their parents: %s", where
         )
-    if bodies.quat is None:
-        frames = telling_frames(recording.joint_pos)[::20]
-        joint_pos = torch.tensor(in_tree_order(recording.joint_pos[frames], reading.joints, tree, rest))
-        levers = tree.levers(joint_pos, comparison.points)
-        if hidden := [name for name, lever in levers.items() if lever < _SHORT_LEVER and name in reading.joints]:
-            log.warning(
-                "assumed: these joints move no body of the file, so their order is not checked: %s", ", ".join(hidden)
-            )
+    frames = telling_frames(recording.joint_pos)[::20]
+    joint_pos = torch.tensor(in_tree_order(recording.joint_pos[frames], reading.joints, tree, rest))
+    levers = tree.levers(joint_pos, comparison.points, with_rotation=bodies.quat is not None)
+    if hidden := [name for name, lever in levers.items() if lever < _SHORT_LEVER and name in reading.joints]:
+        log.warning(
+            "assumed: these joints move no body of the file, so their order is not checked: %s", ", ".join(hidden)
+        )
 
 
 def say_assumed(recording: Recording, reading: Reading, joints_open: bool, root_open: bool) -> None:

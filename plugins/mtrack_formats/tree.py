@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -109,10 +110,11 @@ class Tree:
             quat.append(quat_multiply(quat[link.parent], local_quat[:, i]))
         return torch.stack(pos, dim=1), torch.stack(quat, dim=1)
 
-    def levers(self, joint_pos: Tensor, points: Sequence[tuple[int, Tensor]]) -> dict[str, float]:
+    def levers(self, joint_pos: Tensor, points: Sequence[tuple[int, Tensor]], with_rotation: bool) -> dict[str, float]:
         """Return for each joint how far the points move when it turns, m/rad: the farthest, on the mean over time.
 
-        A point is the index of the link it is fixed to and its place [3] m in that link's frame.
+        A point is the index of the link it is fixed to and its place [3] m in that link's frame. Where rotations are
+        seen too, any point shows the joints above it: infinite.
         """
         pos, quat = self.poses(joint_pos)
         places = [pos[:, link] + quat_rotate(quat[:, link], offset) for link, offset in points]
@@ -123,7 +125,8 @@ class Tree:
             carried = [place for place, (holder, _) in zip(places, points, strict=True) if holder in below]
             reach = [torch.linalg.cross(axis[:, i], place - anchor[:, i]).norm(dim=1) for place in carried]
             if link.joint:
-                levers[link.joint] = float(torch.stack(reach).amax(dim=0).mean()) if reach else 0.0
+                far = float(torch.stack(reach).amax(dim=0).mean()) if reach else 0.0
+                levers[link.joint] = math.inf if reach and with_rotation else far
         return levers
 
     def _stacked(self, name: str) -> Tensor:

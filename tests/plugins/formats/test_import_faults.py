@@ -74,6 +74,18 @@ def test_joints_that_move_no_body_of_the_file_are_named(tmp_path, caplog):
     assert "knee" not in said
 
 
+def test_joints_above_no_named_body_are_named_where_a_file_lists_some_bodies_only(tmp_path, caplog):
+    def change(content):
+        kept = [i for i, name in enumerate(content["body_names"]) if "wrist" not in name and "hand" not in name]
+        for field in ("body_names", "local_body_pos", "local_body_rot"):
+            content[field] = content[field][kept] if field == "body_names" else content[field][:, kept]
+
+    path = write("GentleHumanoid npz", lively_clip(), tmp_path, change)
+    list(importer_of("GentleHumanoid npz").clips(path, ROBOT))
+    (said,) = [record.getMessage() for record in caplog.records if "move no body of the file" in record.getMessage()]
+    assert said.endswith(": " + ", ".join(name for name in ROBOT.model().joint_names if "wrist" in name))
+
+
 def test_the_table_of_the_readme_is_the_one_these_tests_find(outcomes):
     found = re.search(r"<!-- import faults -->\n(.*?)\n\n", README.read_text(encoding="utf-8"), re.DOTALL)
     assert found, "README.md marks no table with <!-- import faults -->"
