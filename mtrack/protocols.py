@@ -69,7 +69,7 @@ class Backend(Protocol):
         """Copy the simulation's state into `state` (of all rows, or of some)."""
 
     def field(self, name: str) -> Tensor:
-        """Return a declared model field, live, one value a row: [N, ...]. Raises NameProblem if undeclared."""
+        """Return a declared model field, live, [N, ...]: `field(name)[ids[:, None], elements]`. Raises NameProblem."""
 
     def nominal(self, name: str) -> Tensor:
         """Return a model field as compiled, [...]."""
@@ -82,7 +82,7 @@ class Backend(Protocol):
         """
 
     def update_constants(self, ids: Tensor) -> None:
-        """Recompute what the model derives from masses and geometry, for rows whose fields have changed."""
+        """Recompute what the model derives from masses and geometry, for rows where one has changed these fields."""
 
     def kick(self, velocity: Tensor) -> None:
         """Add [N, 6] linear [m/s] and angular [rad/s] velocity, world axes, to the roots."""
@@ -223,7 +223,7 @@ class Agent(Protocol):
         """Create the networks."""
 
     def policy(self, observations: TensorDict, actor: str) -> Tensor:
-        """Return the deterministic action [n, A] of an actor (`teacher`, `student`)."""
+        """Return the deterministic action [n, A] of an actor (`teacher`, `student`), without gradients."""
 
 
 class Phase(Protocol):

@@ -5,9 +5,9 @@ Every ratio is of times taken in one process, in turn, so that a machine that sl
 
 from __future__ import annotations
 
-import copy
-import json
+import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,119 +17,149 @@ from typing import Any
 
 import attrs
 import torch
-import typer
 
-from mtrack.errors import MtrackError
-from mtrack.learner import Learner, rollout_mode
+from mtrack.learner import Learner
 from mtrack.processors import own_processors
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.snapshot import env_state, load_env_state
 from mtrack.stage import Stage
-from mtrack.structure import Recipe, check_recipe
-from mtrack_mujoco.backend import MujocoBackend
-from mtrack_mujoco.replay import Recording
+from mtrack.structure import Recipe
+from mtrack_dev.bare_physics import environment, seconds
+from mtrack_dev.breakdown import listen, milliseconds
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.roofline import matrix_products
 from mtrack_ppo.train import Train
 
-_DEFAULT_ENVS = 256  # the size the budgets are stated for
 _WARM_UP = 2  # iterations before anything is timed: caches, pools, first-use allocations
+_ROUNDS, _LONG_S = 5, 60.0  # rounds of which medians are taken; fewer where they take long
 _PRODUCT_SECONDS = 0.2  # at least as long is every matrix product repeated
+_MB = 1e6
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Figures:
-    """What `mtrack bench --json` prints."""
+    """What was measured of one recipe at one size. None: not to be measured of this backend or this phase."""
 
-    physics_steps_per_s: float
-    """Control steps of one environment, bare engine calls."""
-    env_steps_per_s: float
-    """The same through the whole environment loop."""
-    train_frames_per_s: float
-    """The same with policy and learning."""
-    roofline_frames_per_s: float
-    """With bare engine calls and the update's bare float32 matrix products."""
-    env_ratio: float
-    """env_steps_per_s / physics_steps_per_s."""
-    train_ratio: float
-    """train_frames_per_s / roofline_frames_per_s."""
+    recipe: str
     num_envs: int
     threads: int
-    dtype: str
+    device: str
+    dtype: str | None
     """In which matrix products are computed in training."""
+    env_steps_per_s: float
+    """Control steps of one environment through the whole environment loop, given the actions."""
+    physics_steps_per_s: float | None
+    """The same of bare engine calls."""
+    env_ratio: float | None
+    """env_steps_per_s / physics_steps_per_s."""
+    train_frames_per_s: float
+    """The same with policy and learning."""
+    roofline_frames_per_s: float | None
+    """With bare engine calls and the update's bare float32 matrix products."""
+    train_ratio: float | None
+    """train_frames_per_s / roofline_frames_per_s."""
     rollout_s: float
     """Seconds of an iteration spent acting and stepping."""
     update_s: float
     """Seconds of an iteration spent learning."""
-    physics_s: float
+    physics_s: float | None
     """Seconds of an iteration's bare engine calls."""
-    products_s: float
+    products_s: float | None
     """Seconds of an iteration's bare matrix products."""
+    memory_mb: float
+    """Most memory the process had resident while it trained [MB]."""
+    breakdown_ms: dict[str, float]
+    """Milliseconds of a control step's parts, `step/...`, and of an update's, `update/...`."""
 
 
-def run_bench(recipe: str, overrides: Sequence[str], as_json: bool, rounds: int = 5) -> None:
-    """Measure and print. Raises MtrackError where the recipe does not run on `mujoco` with `train`."""
-    if not any(override.startswith("num_envs=") for override in overrides):
-        overrides = [*overrides, f"num_envs={_DEFAULT_ENVS}"]
-    figures = measure(check_recipe(load_recipe(recipe, overrides), Registry.scan()), rounds)
-    if as_json:
-        typer.echo(json.dumps(attrs.asdict(figures), indent=2))
-        return
-    for field in attrs.fields(Figures):
-        value = getattr(figures, field.name)
-        typer.echo(f"{field.name:24} {value:,.3f}" if isinstance(value, float) else f"{field.name:24} {value}")
+@attrs.frozen
+class Round:
+    """Seconds of one iteration, of its environment loop once more, and of the loop's engine calls alone."""
+
+    rollout: float
+    update: float
+    loop: float
+    physics: float | None
+
+    @property
+    def training(self) -> float:
+        """Seconds of the whole iteration."""
+        return self.rollout + self.update
 
 
-def measure(recipe: Recipe, rounds: int) -> Figures:
+def measure(recipe: Recipe) -> Figures:
     """Return the medians over some rounds of: one iteration of training, its environment loop, its physics."""
     torch.set_num_threads(own_processors())
-    name = next(iter(recipe.phases))
+    name, device = next(iter(recipe.phases)), recipe.place
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
-        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, "cpu", None, None, 0)
-        phase, backend = stage.phase, stage.assembly.env.backend
-        if not (isinstance(phase, Train) and isinstance(backend, MujocoBackend) and isinstance(agent, TeacherStudent)):
-            raise MtrackError("bench knows only backend 'mujoco', agent 'teacher_student' and phase 'train'")
-        train = _Training(stage, name)
-        for _ in range(_WARM_UP):
-            train.iteration()
-        taken = [(*train.iteration(), *_environment(stage, backend)) for _ in range(rounds)]
-        products = _products(matrix_products(agent, phase, train.rows))
-    rollout, update, loop, physics = (statistics.median(column) for column in zip(*taken, strict=True))
-    steps = train.rows  # control steps of one environment in an iteration
+        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, device, None, None, 0)
+        phase, training = stage.phase, Training(stage, name)
+        first = sum(training.iteration())
+        for _ in range(_WARM_UP - 1 if first < _LONG_S / 2 else 0):
+            training.iteration()
+        memory = most_memory()
+        rounds: list[Round] = []
+        started = time.perf_counter()
+        while not rounds or (len(rounds) < _ROUNDS and time.perf_counter() - started < _LONG_S):
+            rounds.append(Round(*training.iteration(), *environment(stage)))
+        products = None
+        if isinstance(phase, Train) and isinstance(agent, TeacherStudent) and device == "cpu":
+            products = _products(matrix_products(agent, phase, training.rows))
+        with listen(stage, training.finish) as watch:
+            for _ in rounds:
+                training.iteration()
     return Figures(
-        physics_steps_per_s=steps / physics,
-        env_steps_per_s=steps / loop,
-        train_frames_per_s=steps / (rollout + update),
-        roofline_frames_per_s=steps / (physics + products),
-        env_ratio=statistics.median(bare / whole for _, _, whole, bare in taken),
-        train_ratio=statistics.median((bare + products) / (r + u) for r, u, _, bare in taken),
+        recipe=recipe.name,
         num_envs=recipe.num_envs,
         threads=own_processors(),
-        dtype=str(phase.dtype).removeprefix("torch."),
-        rollout_s=rollout,
-        update_s=update,
-        physics_s=physics,
+        device=device,
+        dtype=str(phase.dtype).removeprefix("torch.") if isinstance(phase, Train) else None,
+        memory_mb=memory,
         products_s=products,
+        breakdown_ms=milliseconds(watch.seconds, stage.slot.train_every * len(rounds), len(rounds)),
+        **rates(rounds, products, training.rows),
     )
 
 
-class _Training:
+def rates(rounds: Sequence[Round], products: float | None, steps: int) -> dict[str, Any]:
+    """Return medians over rounds of `steps` control steps of one environment each, by the names of the figures."""
+
+    def median(of: Callable[[Round], float]) -> float:
+        return statistics.median(of(one) for one in rounds)
+
+    found: dict[str, Any] = {
+        "rollout_s": median(lambda one: one.rollout),
+        "update_s": median(lambda one: one.update),
+        "env_steps_per_s": median(lambda one: steps / one.loop),
+        "train_frames_per_s": median(lambda one: steps / one.training),
+    }
+    found |= dict.fromkeys(("physics_s", "physics_steps_per_s", "env_ratio", "roofline_frames_per_s", "train_ratio"))
+    bare = statistics.median(one.physics for one in rounds if one.physics) if rounds[0].physics else None
+    if bare is not None:
+        found |= {"physics_s": bare, "physics_steps_per_s": steps / bare}
+        found["env_ratio"] = median(lambda one: (one.physics or 0.0) / one.loop)
+    if bare is not None and products is not None:
+        found["roofline_frames_per_s"] = steps / (bare + products)
+        found["train_ratio"] = median(lambda one: ((one.physics or 0.0) + products) / one.training)
+    return found
+
+
+class Training:
     """Iterations as a run makes them, without loggers and checkpoints."""
 
-    def __init__(self, stage: Stage, name: str) -> None:
+    def __init__(self, stage: Stage, name: str, steps: int | None = None) -> None:
+        """Take a stage at its start; rollouts of `steps` control steps, or as many as the recipe says."""
         self.learner = Learner(
             env=stage.assembly.env,
             phase=stage.phase,
             name=name,
-            train_every=stage.slot.train_every,
+            train_every=steps or stage.slot.train_every,
             total_frames=stage.slot.frames,
             report=lambda metrics: None,
             save=lambda learner: None,
             should_stop=lambda: False,
         )
         self.rows = self.learner.frames_per_iteration
+        self._on_gpu = torch.device(stage.assembly.env.scene.device).type == "cuda"
 
     def iteration(self) -> tuple[float, float]:
         """Return the seconds of a rollout and of its update."""
@@ -140,35 +170,26 @@ class _Training:
         def collect() -> None:
             nonlocal rollout
             rollout = learner.collect()
+            self.finish()
 
-        taken = _seconds(collect), _seconds(lambda: learner.phase.update(rollout, progress))
+        def update() -> None:
+            learner.phase.update(rollout, progress)
+            self.finish()
+
+        taken = seconds(collect), seconds(update)
         learner.iteration += 1
         return taken
 
+    def finish(self) -> None:
+        """Wait for what the device has yet to do."""
+        if self._on_gpu:
+            torch.cuda.synchronize()
 
-def _environment(stage: Stage, backend: MujocoBackend) -> tuple[float, float]:
-    """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again."""
-    env, actions = stage.assembly.env, []
-    before = copy.deepcopy(env_state(stage.assembly))
-    num_envs = env.scene.num_envs
-    with rollout_mode(num_envs), Recording(backend) as recording:
-        for _ in range(stage.slot.train_every):
-            actions.append(stage.phase.act(env.observations)["action"])
-            env.step(actions[-1])
-    load_env_state(stage.assembly, before)
 
-    def loop() -> None:
-        for action in actions:
-            env.step(action)
-
-    with rollout_mode(num_envs):
-        whole = _seconds(loop)
-    reached = recording.state()
-    recording.rewind()
-    bare = _seconds(recording.replay)
-    if not torch.equal(reached, recording.state()):
-        raise RuntimeError("the engine calls made again led to another state: the measurement is void")
-    return whole, bare
+def most_memory() -> float:
+    """Return the most memory this process has had resident [MB]."""
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _MB
 
 
 def _products(products: Sequence[tuple[int, int, int, int]]) -> float:
@@ -179,12 +200,6 @@ def _products(products: Sequence[tuple[int, int, int, int]]) -> float:
         out = torch.empty(m, n)
         torch.mm(a, b, out=out)
         product = partial(torch.mm, a, b, out=out)
-        times = max(3, int(_PRODUCT_SECONDS / _seconds(product)))
-        total += count * statistics.median(_seconds(product) for _ in range(times))
+        times = max(3, int(_PRODUCT_SECONDS / seconds(product)))
+        total += count * statistics.median(seconds(product) for _ in range(times))
     return total
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""`mtrack doctor`, `mtrack bench` and `mtrack new-plugin`. Imports what is heavy only inside commands."""
+"""`mtrack doctor`, `bench`, `plan` and `new-plugin`. Imports what is heavy only inside commands."""
 
 from __future__ import annotations
 
@@ -34,12 +34,36 @@ def doctor(
 def bench(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    envs: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of environments to measure.")] = "",
+    threads: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of processors to measure with.")] = "",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keep the figures in this file, as JSON.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Compare with the figures that an earlier -o kept.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure how fast a recipe runs here, part by part, against what the hardware allows."""
-    from mtrack_dev.bench import run_bench  # noqa: PLC0415
+    from mtrack_dev.sweep import Sizes, run_bench  # noqa: PLC0415
 
-    run_bench(recipe, overrides=set_ or [], as_json=as_json)
+    sizes = Sizes(_numbers("--envs", envs), _numbers("--threads", threads))
+    run_bench(recipe, set_ or [], sizes, out, compare, as_json)
+
+
+def plan(
+    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    seconds: Annotated[float, typer.Option(min=1.0, help="About how long to measure [s].")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Say how long a recipe would take here, phase by phase, and how many environments to run."""
+    import attrs  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    from mtrack_dev.plan import make_plan, tables  # noqa: PLC0415
+
+    made = make_plan(recipe, set_ or [], seconds)
+    if as_json:
+        typer.echo(json.dumps(attrs.asdict(made), indent=1))
+    else:
+        Console().print(*tables(made))
 
 
 def new_plugin(
@@ -53,3 +77,11 @@ def new_plugin(
     files = create(name, kind or ["reward"], directory)
     typer.echo("\n".join(str(file) for file in files))
     typer.echo(f"next: cd {directory / name}; pip install -e '.[dev]'; python -m pytest", err=True)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    """Return the positive numbers of a list with commas. Raises BadParameter."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"{text!r} is not a list of positive numbers such as 64,256", param_hint=option)
+    return [int(part) for part in parts]

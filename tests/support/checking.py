@@ -1,0 +1,25 @@
+"""What tests of checked recipes share: how to ask for a recipe, and for what is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mtrack.errors import Problem, RecipeError
+from mtrack.structure import Recipe
+
+Check = Callable[..., Recipe]
+NEAR = "rewards.task.near"
+"""The slot that most of them change."""
+
+
+def problems(check: Check, more: str = "", *overrides: str, whole: str = "") -> list[Problem]:
+    with pytest.raises(RecipeError) as caught:
+        check(more, *overrides, whole=whole)
+    return caught.value.problems
+
+
+def problem(check: Check, more: str = "", *overrides: str, whole: str = "") -> Problem:
+    (only,) = problems(check, more, *overrides, whole=whole)
+    return only
