@@ -108,7 +108,19 @@ def _carry_out(
             check_order(recipe, checkpoint.trained_by if checkpoint else None)
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         _log.info("run directory: %s", directory)
+        _log.info("%s", _where(recipe))
         return Run(recipe, directory, facts, Reporter(recipe, hooks), recipe.place, checkpoint, resume).execute()
+
+
+def _where(recipe: Recipe) -> str:
+    """Say what computes the physics, and what the recipe has left open."""
+    from mtrack.processors import has_gpu
+    from mtrack.slots import AUTO
+
+    is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
+    remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
+    chosen = f" (auto{remedy * is_unused})" * (AUTO in (recipe.backend.use, recipe.device))
+    return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
 
 
 def _prove_writable(directory: Path) -> None:

@@ -127,12 +127,13 @@ def plugins() -> Iterator[Finding]:
 
 def extras() -> Iterator[Finding]:
     """See which optional packages are there."""
-    for name in ("tensorboard", "wandb"):
+    uses = {"tensorboard": "the logger 'tensorboard'", "wandb": "the logger 'wandb'", "gymnasium": "other learners"}
+    for name, use in uses.items():
         if util.find_spec(name):
             yield Finding("ok", name, metadata.version(name))
         else:
-            remedy = f"python -m pip install \"mtrack[{name}]\", if you want the logger '{name}'"
-            yield Finding("note", name, "not installed", remedy)
+            extra = "gym" if name == "gymnasium" else name
+            yield Finding("note", name, "not installed", f'python -m pip install "mtrack[{extra}]", if you want {use}')
 
 
 def _requirements() -> Iterator[tuple[str, str]]:

@@ -24,6 +24,10 @@ def evaluate(
         bool, typer.Option("--allow-change", help="Score it though components are here in another version.")
     ] = False,
     figures: Annotated[bool, typer.Option(help="Draw figures into the run directory.")] = True,
+    strip: Annotated[
+        bool,
+        typer.Option("--strip", help="Draw the worst clips (at most 5) as picture strips, into the run directory."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Score a run on every clip, beside a statue and a policy of zeros."""
@@ -44,7 +48,7 @@ def evaluate(
         overrides=tuple(set_ or ()),
         allow_change=allow_change,
     )
-    evaluation = evaluate_run(run, wishes, figures)
+    evaluation = evaluate_run(run, wishes, figures, strip)
     if as_json:
         typer.echo(json.dumps(to_json(evaluation), indent=1))
     else:

@@ -11,10 +11,13 @@ from typing import Annotated
 
 import typer
 
+from mtrack_motion.view import view
+
 motions = typer.Typer(
     name="motions", help="Import motions and look at them.", no_args_is_help=True, rich_markup_mode=None
 )
 
+motions.command("view")(view)
 _EXIT_PROBLEM = 2
 
 

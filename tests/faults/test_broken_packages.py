@@ -85,7 +85,7 @@ def garbage(site: Path, name: str = "acme") -> None:
 
 
 _CHOICE = '2 distributions have a reward \'near\': write "acme:near" or "other:near"'
-_NEEDS = "it needs mtrack >=99.1, this is {}: upgrade mtrack, or take another acme"
+_NEEDS = "it needs mtrack >=99.1, this is {}: upgrade one of the two"
 _UNREADABLE = "cannot read the entry points of {site}/acme-1.0.dist-info: UnicodeDecodeError"
 _IMPORT = "reward 'near' (acme 1.0) cannot be imported: "
 
