@@ -11,9 +11,13 @@ from typing import Annotated
 
 import typer
 
+from mtrack_quality.cli import check
+
 motions = typer.Typer(
     name="motions", help="Import motions and look at them.", no_args_is_help=True, rich_markup_mode=None
 )
+
+motions.command("check")(check)
 
 _EXIT_PROBLEM = 2
 
