@@ -15,7 +15,7 @@ from mtrack.protocols import Robot
 from mtrack.registry import Registry
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.source import motion_files
+from mtrack_motion.reading import each_clip
 from mtrack_quality.findings import Quality, judge
 from mtrack_quality.ground import REPAIRS, on_ground
 from mtrack_quality.measure import Meter
@@ -78,9 +78,9 @@ def _make(folder: Path) -> None:
 
 def _clips(path: Path) -> Iterator[tuple[Path, Clip | str]]:
     """Yield each file with its clip, or with why it cannot be read."""
-    for file in motion_files(path):
+    for file, read in each_clip(path):
         try:
-            yield file, read_clip(file)
+            yield file, read()
         except MotionError as error:
             yield file, str(error).removeprefix(f"{file}: ")
 
@@ -91,7 +91,8 @@ def _repaired(clip: Clip, quality: Quality, meter: Meter, wishes: Wishes) -> tup
     assert wishes.out is not None
     ground = quality.measures.ground
     mended = on_ground(clip, ground)
-    target = wishes.out / Path(quality.file).name
+    file = Path(quality.file)
+    target = wishes.out / (file.name if file.suffix == ".npz" else f"{_file_name(clip.name)}.npz")  # or out of a pack
     if target.exists() and not wishes.overwrite and content_hash(read_clip(target)) != content_hash(mended):
         raise MotionError(f"{target}: is there already, with another motion; choose another directory, or --overwrite")
     write_clip(target, mended)
@@ -102,9 +103,14 @@ def _drawn(quality: Quality, folder: Path) -> str:
     """Draw a clip and return the line that says where."""
     from mtrack_quality.figure import draw  # noqa: PLC0415  matplotlib is slow to import
 
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.+-]+', '_', quality.name).lstrip('.')[:120] or 'clip'}.png"
+    path = folder / f"{_file_name(quality.name)}.png"
     try:
         draw(quality, path)
     except OSError as error:
         raise MotionError(f"{path}: cannot be written: {error.strerror}; choose another directory") from None
     return str(path)
+
+
+def _file_name(clip: str) -> str:
+    """Return a file name for a clip, whatever it is called: no separators, no leading dot."""
+    return re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:120] or "clip"
