@@ -87,22 +87,25 @@ class FailureBins(ClipBins):
         super().__init__(length, frames)
         self.uniform_share = uniform
         self.last = last_start(length)
-        self.slot, self.slot_weight = slot[self.clip], slot_weight
+        self.slot = slot[self.clip]
         self.weight = _of_clips(weight, length)[self.clip]
-        place = torch.arange(len(self.clip), device=length.device)
-        ahead = place.unsqueeze(1) + torch.arange(kernel, device=length.device)
-        self.ahead = ahead.clamp_max(len(place) - 1)
-        inside = (self.clip[self.ahead] == self.clip.unsqueeze(1)) & (ahead < len(place))
-        self.kernel = inside * decay ** torch.arange(kernel, device=length.device)
-        self.amount = self.size * self.weight
-        self.uniform = shared_out(self.amount, self.slot, slot_weight)
+        # a failure k bins ahead counts where that bin is of the same clip, [bins - k] each
+        ahead = range(1, min(kernel, len(self.clip)))
+        self.ahead = [(self.clip[k:] == self.clip[:-k]) * decay**k for k in ahead]
+        self.uniform = shared_out(self.size * self.weight, self.slot, slot_weight)
+        self.slot_share = torch.zeros_like(slot_weight, dtype=torch.float64).index_add_(0, self.slot, self.uniform)
 
     def probability(self, failures: Tensor) -> Tensor:
         """Return the probability of each bin, float64, given the failure rate of each."""
-        difficulty = (failures[self.ahead] * self.kernel).sum(1) * self.weight
+        difficulty = failures.clone()
+        for k, counts in enumerate(self.ahead, start=1):
+            difficulty[:-k] += failures[k:] * counts
+        amount = (difficulty * self.weight).double()
+        total = torch.zeros_like(self.slot_share).index_add_(0, self.slot, amount)
         # where nothing in a slot has failed yet, all of its frames are equally difficult
-        none = torch.zeros_like(self.slot_weight).index_add_(0, self.slot, difficulty)[self.slot] == 0
-        by_failure = shared_out(torch.where(none, self.amount, difficulty), self.slot, self.slot_weight)
+        none = total == 0.0
+        scale = (self.slot_share / total).masked_fill(none, 0.0).index_select(0, self.slot)
+        by_failure = amount * scale + self.uniform * none.double().index_select(0, self.slot)
         return self.uniform_share * self.uniform + (1.0 - self.uniform_share) * by_failure
 
     def draw(self, failures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
