@@ -65,8 +65,9 @@ def assemble(
         model = robot.model()
     plan = physics_plan(recipe, model, parts, num_envs or recipe.num_envs, device, problems)
     problems.raise_if_any()
-    with explained(recipe.backend):
+    with explained(recipe.backend), problems.of_askers(parts, model):
         backend.build(robot, plan)
+    problems.raise_if_any()
     tracker = ContactTracker(backend, plan.num_envs, recipe.control_dt)
     scene = make_scene(recipe, model, backend, tracker.contacts, phase)
     for slot, component in parts:

@@ -66,7 +66,7 @@ class Step:
     weight: Tensor
     """[N] 0 where the simulation broke: such a sample teaches nothing."""
     final_ids: Tensor
-    """int64 [n] the truncated rows."""
+    """int64 [n] the truncated rows; those that terminated too where `Env.previews_terminated`."""
     final: TensorDict | None
     """Their true final observations, [n, ...]; None where there are no such rows."""
 
@@ -89,16 +89,18 @@ class Env:
     report_broken: Callable[[Tensor], None]
     """Told which rows broke, before they are reset."""
     statistics: EpisodeStatistics
+    previews_terminated: bool = False
+    """Whether rows that terminate have a final observation too; learners that bootstrap need those truncated only."""
     observations: TensorDict = attrs.field(init=False)
     """The present observations: what the policy will act on next."""
     _group_weights: Tensor = attrs.field(init=False)
 
-    def start(self) -> TensorDict:
+    def start(self, progress: float = 0.0) -> TensorDict:
         """Draw the startup randomizations, reset every row and return the first observations."""
         for call in self.calls.startup:
             call()
         everything = torch.arange(self.scene.num_envs, device=self.scene.device)
-        self.set_progress(0.0)
+        self.set_progress(progress)
         self._reset(everything, failed=torch.zeros_like(everything, dtype=torch.bool))
         self.observations = self.observer.observe(self.scene, everything)
         return self.observations
@@ -126,9 +128,9 @@ class Env:
         terminated, truncated, reasons = self._end(broken)
         self.statistics.add(values, reward, reasons, terminated, truncated, scene.episode_step)
 
-        final_ids = truncated.nonzero().squeeze(-1)
-        final = self.observer.preview(scene.rows(final_ids), final_ids) if len(final_ids) else None
         done = (terminated | truncated).nonzero().squeeze(-1)
+        final_ids = done if self.previews_terminated else truncated.nonzero().squeeze(-1)
+        final = self.observer.preview(scene.rows(final_ids), final_ids) if len(final_ids) else None
         if len(done):
             if broken.any():
                 self.report_broken(broken.nonzero().squeeze(-1))

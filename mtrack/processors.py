@@ -1,4 +1,4 @@
-"""How many processors this process may use."""
+"""What this process may compute on: how many processors, and whether there is a GPU."""
 
 from __future__ import annotations
 
@@ -11,3 +11,10 @@ def own_processors() -> int:
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     # under torchrun several processes share one machine
     return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def has_gpu() -> bool:
+    """Return whether torch can use a GPU of CUDA."""
+    import torch  # noqa: PLC0415  slow, and rarely needed where this is
+
+    return torch.cuda.is_available()

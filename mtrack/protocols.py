@@ -69,7 +69,7 @@ class Backend(Protocol):
         """Copy the simulation's state into `state` (of all rows, or of some)."""
 
     def field(self, name: str) -> Tensor:
-        """Return a declared model field, live, one value a row: [N, ...]. Raises NameProblem if undeclared."""
+        """Return a declared model field, live, [N, ...]: `field(name)[ids[:, None], elements]`. Raises NameProblem."""
 
     def nominal(self, name: str) -> Tensor:
         """Return a model field as compiled, [...]."""
@@ -82,7 +82,7 @@ class Backend(Protocol):
         """
 
     def update_constants(self, ids: Tensor) -> None:
-        """Recompute what the model derives from masses and geometry, for rows whose fields have changed."""
+        """Recompute what the model derives from masses and geometry, for rows where one has changed these fields."""
 
     def kick(self, velocity: Tensor) -> None:
         """Add [N, 6] linear [m/s] and angular [rad/s] velocity, world axes, to the roots."""
@@ -114,10 +114,10 @@ class Importer(Protocol):
     """A reader of one foreign motion format."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if the file's content is of another format."""
+        """Return what was found, in words, or "" if the content is of another format. Raises MotionError if damaged."""
 
-    def clips(self, path: Path) -> Iterator[Clip]:
-        """Yield the clips of a file; what is assumed is logged. Raises MotionError naming file, place and remedy."""
+    def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
+        """Yield the clips of a file, checked against a robot; assumptions are logged. Raises MotionError, located."""
 
 
 class Command(Protocol):
@@ -223,7 +223,7 @@ class Agent(Protocol):
         """Create the networks."""
 
     def policy(self, observations: TensorDict, actor: str) -> Tensor:
-        """Return the deterministic action [n, A] of an actor (`teacher`, `student`)."""
+        """Return the deterministic action [n, A] of an actor (`teacher`, `student`), without gradients."""
 
 
 class Phase(Protocol):

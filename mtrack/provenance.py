@@ -10,22 +10,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mtrack.slots import Slot
 from mtrack.structure import Recipe
 
-_NUMERIC = ("torch", "mujoco", "numpy")
+LIBRARIES = ("torch", "mujoco", "numpy")  # they supply no component, and decide about numbers
 
 
 def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
     """Return what a result of this recipe depends on, JSON-able, with `more` added. No environment variable is read."""
-    slots = list(recipe.slots())
-    versions = {slot.entry.distribution: slot.entry.version for slot in slots}
+    slots = _all_slots(recipe)
+    versions = {slot.entry.distribution: slot.entry.version for slot in slots.values()}
     return {
         "mtrack": metadata.version("mtrack"),
         "recipe": recipe.name,
         "recipe_sha256": recipe_sha256(recipe),
         "seed": recipe.seed,
-        "components": {slot.path: f"{slot.entry.full_name}=={slot.entry.version}" for slot in slots},
-        "distributions": dict(sorted((versions | {name: metadata.version(name) for name in _NUMERIC}).items())),
+        "components": {path: f"{slot.entry.full_name}=={slot.entry.version}" for path, slot in slots.items()},
+        "distributions": dict(sorted((versions | {name: metadata.version(name) for name in LIBRARIES}).items())),
         "machine": {
             "python": platform.python_version(),
             "platform": platform.platform(),
@@ -39,6 +40,15 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
 def recipe_sha256(recipe: Recipe) -> str:
     """Return a hash of every value of a recipe, wherever it came from; the order of slots counts."""
     return hashlib.sha256(json.dumps(recipe.table()).encode()).hexdigest()
+
+
+def _all_slots(recipe: Recipe) -> dict[str, Slot]:
+    """Return the slots by path, and as `phases.NAME.set.PATH` those that a phase fills with another component."""
+    slots: dict[str, Slot] = {slot.path: slot for slot in recipe.slots()}
+    for name in recipe.phases:
+        others = [s for s in recipe.for_phase(name).slots() if s.path not in slots or s.entry != slots[s.path].entry]
+        slots |= {f"phases.{name}.set.{slot.path}": slot for slot in others}
+    return slots
 
 
 def _processor() -> str:

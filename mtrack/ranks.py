@@ -36,6 +36,8 @@ def joined(device: str) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
+    if device == "cuda":  # a GPU for each process
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     patience = timedelta(seconds=float(os.environ.get(_PATIENCE_S, "30")))
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=patience)
     yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,16 +12,16 @@ from mtrack.errors import ComponentError, NameProblem, Problem, did_you_mean
 from mtrack.fields import params_of
 from mtrack.keypath import KeyPath, dotted, merge, nested, value_at
 from mtrack.kinds import Kind
+from mtrack.processors import has_gpu
 from mtrack.recipe import RecipeSource
 from mtrack.registry import Entry, Registry
-from mtrack.slots import SLOT_CLASSES, Slot
+from mtrack.slots import AUTO, SLOT_CLASSES, Slot
 from mtrack.toml_text import Table, inline
 from mtrack.values import Fields, describe_fields, structure_fields
 
 _SLOT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_VALUE = 60  # characters of a wrong value that a report shows
-_GPU_BACKEND = "mujoco_warp"
-AUTO = "auto"
+GPU_BACKEND = "mujoco_warp"  # and the module of its engine
 T = TypeVar("T")
 
 
@@ -157,14 +158,9 @@ class Reader:
             return None, None
 
     def _automatic(self) -> str:
-        """Return the backend that `auto` means here: that for the GPU where it is installed and there is one."""
+        """Return the backend that `auto` means here: that for the GPU where there is one, and its engine installed."""
         is_wanted = self.source.data.get("device", AUTO) != "cpu"
-        if is_wanted and any(entry.name == _GPU_BACKEND for entry in self.registry.of("backend")):
-            import torch  # noqa: PLC0415  slow, and rarely needed here
-
-            if torch.cuda.is_available():
-                return _GPU_BACKEND
-        return "mujoco"
+        return GPU_BACKEND if is_wanted and find_spec(GPU_BACKEND) and has_gpu() else "mujoco"
 
     def _directory(self, path: KeyPath) -> Path:
         layer = self.source.layer(path)

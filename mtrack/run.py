@@ -15,10 +15,10 @@ import attrs
 from filelock import FileLock, Timeout
 
 from mtrack.checkpoint import Checkpoint
-from mtrack.errors import CheckpointError, MtrackError
+from mtrack.errors import CheckpointError, ComponentError, MtrackError
 from mtrack.learner import Learner
 from mtrack.lifecycle import HasProvenance
-from mtrack.ranks import deserted, extreme_over_ranks, wait_for_all
+from mtrack.ranks import deserted, extreme_over_ranks, rank, wait_for_all
 from mtrack.reporting import Reporter
 from mtrack.signals import StopRequest
 from mtrack.stage import Stage
@@ -50,6 +50,10 @@ class Run:
                 self.reporter.start(self.directory, self.manifest)
                 finished = self._phases()
                 status = "finished" if finished else "interrupted"
+            except ComponentError as error:
+                if rank() == 0 and (self.directory / "checkpoints").exists():
+                    error.add_note(f"the run is saved; once that is mended: mtrack run --resume {self.directory}")
+                raise
             finally:
                 self.reporter.finish(status)
         return 0 if finished else self._stop.exit_status
@@ -131,7 +135,7 @@ class Run:
         if learner.iteration % due or learner.iteration == stage.saved:
             return
         try:
-            path = stage.save(learner, learner.name)
+            path = stage.save(learner, learner.name, self.manifest)
         except OSError as error:
             _log.error("no checkpoint at iteration %d: %s; older ones are whole", learner.iteration, error)
             return

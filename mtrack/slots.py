@@ -16,6 +16,10 @@ def _history(instance: object, attribute: attrs.Attribute[tuple[int, ...]], valu
         raise ValueError("expected different numbers of steps back, 0 being the present")
 
 
+AUTO = "auto"
+"""The `use` that leaves the choice of a backend to the machine."""
+
+
 @attrs.frozen(kw_only=True)
 class Slot:
     """A component as a recipe uses it."""
@@ -46,7 +50,9 @@ class Slot:
     def table(self) -> Table:
         """Return the table that gives this slot."""
         own = {name: getattr(self, name) for name in params_of(type(self))}
-        values = {name: plain(value) for name, value in (own | self.params).items()}
+        known, is_auto = params_of(self.cls), self.use == AUTO  # on another machine that may not know these parameters
+        params = {name: value for name, value in self.params.items() if not is_auto or value != known[name].default}
+        values = {name: plain(value) for name, value in (own | params).items()}
         return {"use": self.use, **{name: value for name, value in values.items() if value is not None}}
 
 

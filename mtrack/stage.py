@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -82,10 +83,11 @@ class Stage:
         load_env_state(self.assembly, inside.part("env"))
         learner.iteration = self.saved = inside.iteration
 
-    def save(self, learner: Learner, name: str) -> Path:
-        """Write a checkpoint and delete old ones. Returns its path."""
+    def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
+        """Write a checkpoint, with the manifest of its run, and delete old ones. Returns its path."""
         folder = self.directory / "checkpoints"
         facts = {
+            **run,
             "phase": name,
             "trained_by": self.slot.entry.name,
             "previous": self.previous,

@@ -13,11 +13,12 @@ from mtrack.fields import non_negative, param, params_of, positive
 from mtrack.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
 from mtrack.kinds import KINDS
 from mtrack.phase_set import in_phase, touched_slots, wrong_keys
-from mtrack.reader import AUTO, Reader
+from mtrack.processors import has_gpu
+from mtrack.reader import GPU_BACKEND, Reader
 from mtrack.recipe import RecipeSource
 from mtrack.registry import Registry
 from mtrack.schedule import Schedule
-from mtrack.slots import MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
+from mtrack.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
 from mtrack.toml_text import Table, plain, to_toml
 
 _TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
@@ -99,8 +100,10 @@ class Recipe:
 
     @property
     def place(self) -> str:
-        """Device the run takes: that of the recipe; for `auto` the CPU, where the only backend runs."""
-        return "cpu" if self.device == AUTO else self.device
+        """Device the run takes: that of the recipe; for `auto` the GPU where physics can be on it, else the CPU."""
+        if self.device != AUTO:
+            return self.device
+        return "cuda" if self.backend.entry.name == GPU_BACKEND and has_gpu() else "cpu"
 
     def for_phase(self, name: str) -> Recipe:
         """Return the recipe as it is in a phase, its `set` applied."""
@@ -121,9 +124,10 @@ class Recipe:
 
     def resolved_toml(self) -> str:
         """Return one TOML text that gives an equal recipe by itself; comments say where values are from."""
-        return to_toml(self.table(), _DEPTHS, self._origin)
+        return to_toml(self.table(), _DEPTHS, self.origin)
 
-    def _origin(self, path: KeyPath) -> str:
+    def origin(self, path: KeyPath) -> str:
+        """Return where a value came from: `file:line`, `--set`, `default`."""
         layer = self.source.layer(path)
         if layer is None:
             return "" if path[-1] == "use" else "default"

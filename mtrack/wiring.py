@@ -41,8 +41,25 @@ class Problems:
             with explained(slot):
                 yield
         except NameProblem as error:
-            place, line = self.source.origin(slot.path)
-            self.found.append(Problem(slot.path, str(error), source=place, line=line))
+            self._add(slot, error)
+
+    @contextmanager
+    def of_askers(self, parts: Iterable[Part], model: RobotModel) -> Iterator[None]:
+        """Take the NameProblem of a backend for those that have asked for what it does not have."""
+        try:
+            yield
+        except NameProblem as error:
+            needs = [(slot, part.requires(model)) for slot, part in parts if isinstance(part, Requires)]
+            for slot, need in needs:
+                asked = (*need.model_fields, *(sensor.name for sensor in _sensors(need, model)))
+                if any(f"'{name}'" in str(error) for name in asked):
+                    self._add(slot, error)
+            if not self.found:
+                raise
+
+    def _add(self, slot: Slot, error: NameProblem) -> None:
+        place, line = self.source.origin(slot.path)
+        self.found.append(Problem(slot.path, str(error), source=place, line=line))
 
     def raise_if_any(self) -> None:
         """Report everything found together. Raises RecipeError."""
@@ -85,11 +102,15 @@ def physics_plan(
         if isinstance(component, Requires):
             with problems.of(slot):
                 needs.append(component.requires(model))
-    sensors = [sensor for need in needs for sensor in need.contacts]
-    each = [ContactSensor(body, one.against) for one in sensors for body in model.sets.get(one.body, (one.body,))]
+    each = [sensor for need in needs for sensor in _sensors(need, model)]
     fields = dict.fromkeys(field for need in needs for field in need.model_fields)
     forces = any(need.forces for need in needs)
     return PhysicsPlan(num_envs, recipe.physics_dt, device, tuple(dict.fromkeys(each)), tuple(fields), forces)
+
+
+def _sensors(need: Requirements, model: RobotModel) -> list[ContactSensor]:
+    """Return the sensors asked for, one body each."""
+    return [ContactSensor(body, one.against) for one in need.contacts for body in model.sets.get(one.body, (one.body,))]
 
 
 def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Contacts, phase: str) -> Scene:

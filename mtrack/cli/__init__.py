@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import metadata
@@ -13,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from mtrack.errors import MtrackError, RecipeError, did_you_mean
+from mtrack.errors import ComponentError, MtrackError, RecipeError, did_you_mean
 from mtrack.registry import OWN, Entry, Registry
 from mtrack.source_help import ModuleSource
 
@@ -75,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # and endless spinning would take a processor from the physics, or from anybody else on the machine.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    # torch asks every distribution for device backends, and dies of one whose metadata nobody can read.
+    os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     process = os.environ.get("RANK", "0")  # torchrun numbers those it starts
     try:
         get_group(app).main(args=arguments, prog_name=OWN)
@@ -82,10 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if process == "0":  # the same in every process
             typer.echo(error.render(_dim), err=True)
         sys.exit(2)
-    except MtrackError as error:
+    except (MtrackError, ComponentError) as error:
+        if isinstance(error, ComponentError) and error.__cause__:
+            traceback.print_exception(error.__cause__)  # the way to the mistake, and no more
         who = OWN if process == "0" else f"{OWN} (process {process})"
-        typer.echo(f"{who}: {error}", err=True)
-        sys.exit(2)
+        typer.echo("\n  ".join([f"{who}: {error}", *getattr(error, "__notes__", ())]), err=True)
+        sys.exit(2 if isinstance(error, MtrackError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
 

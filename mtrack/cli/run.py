@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import typer
 
-from mtrack.errors import CheckpointError, MtrackError
+from mtrack.errors import MtrackError
 
 if TYPE_CHECKING:
     from mtrack.hooks import Hooks
@@ -44,6 +43,7 @@ def run(
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
     from mtrack.hooks import Hooks
+    from mtrack.lock import hold, made_with, version_changes
     from mtrack.ranks import joined, of_first_rank, rank
     from mtrack.recipe import load_recipe
     from mtrack.registry import Registry
@@ -51,6 +51,9 @@ def run(
 
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan()
+    if resume:  # before the recipe is read, which a plugin of another version may not understand
+        components, libraries = version_changes(made_with(resume), registry)
+        hold(resume, components + libraries, allow_change)
     checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     if not resume and (directory / "recipe.toml").exists():
@@ -74,6 +77,7 @@ def _carry_out(
     import torch
 
     from mtrack.checkpoint import newest
+    from mtrack.lock import hold, hold_versions, made_with, recipe_changes
     from mtrack.phase_order import check_order
     from mtrack.processors import own_processors
     from mtrack.provenance import manifest
@@ -95,12 +99,28 @@ def _carry_out(
         if checkpoint:
             _log.info("starting from %s", checkpoint.path)
         if resume:
-            facts |= _unchanged(directory, facts, allow_change)
+            before = made_with(directory)
+            hold(directory, list(recipe_changes(before, facts)), allow_change)
+            facts |= {key: before[key] for key in ("run_id", "started") if key in before}
         else:
+            if checkpoint:
+                hold_versions(checkpoint.path, recipe.registry, allow_change, facts["components"].values())
             check_order(recipe, checkpoint.trained_by if checkpoint else None)
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         _log.info("run directory: %s", directory)
+        _log.info("%s", _where(recipe))
         return Run(recipe, directory, facts, Reporter(recipe, hooks), recipe.place, checkpoint, resume).execute()
+
+
+def _where(recipe: Recipe) -> str:
+    """Say what computes the physics, and what the recipe has left open."""
+    from mtrack.processors import has_gpu
+    from mtrack.slots import AUTO
+
+    is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
+    remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
+    chosen = f" (auto{remedy * is_unused})" * (AUTO in (recipe.backend.use, recipe.device))
+    return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
 
 
 def _prove_writable(directory: Path) -> None:
@@ -110,29 +130,3 @@ def _prove_writable(directory: Path) -> None:
         (directory / ".lock.json").touch()
     except OSError as error:
         raise MtrackError(f"cannot write to {directory}: {error.strerror}; give another --run-dir") from error
-
-
-def _unchanged(directory: Path, facts: dict[str, Any], allow_change: bool) -> dict[str, Any]:
-    """Compare what is installed, and the recipe, with the run's manifest, and return what stays of that.
-
-    Raises CheckpointError where something that can change the numbers has changed and that is not allowed.
-    """
-    try:
-        before = json.loads((directory / "manifest.json").read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{directory} is no run directory: {error}") from error
-    old, new = (
-        {"recipe_sha256": it.get("recipe_sha256"), **it.get("components", {}), **it.get("distributions", {})}
-        for it in (before, facts)
-    )
-    changes = [
-        f"{name}: {old.get(name, 'absent')} then, {new.get(name, 'absent')} now"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
-    if changes and not allow_change:
-        listed = "".join(f"  {change}\n" for change in changes)
-        raise CheckpointError(f"{directory} was run with something else:\n{listed}--allow-change goes on all the same")
-    for change in changes:
-        _log.warning("changed since the run began: %s", change)
-    return {key: before[key] for key in ("run_id", "started") if key in before}

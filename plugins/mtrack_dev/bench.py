@@ -5,14 +5,12 @@ Every ratio is of times taken in one process, in turn, so that a machine that sl
 
 from __future__ import annotations
 
-import copy
 import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,12 @@ from typing import Any
 import attrs
 import torch
 
-from mtrack.learner import Learner, rollout_mode
+from mtrack.learner import Learner
 from mtrack.processors import own_processors
-from mtrack.snapshot import env_state, load_env_state
 from mtrack.stage import Stage
 from mtrack.structure import Recipe
+from mtrack_dev.bare_physics import environment, seconds
 from mtrack_dev.breakdown import listen, milliseconds
-from mtrack_mujoco.backend import MujocoBackend
-from mtrack_mujoco.replay import Recording
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.roofline import matrix_products
 from mtrack_ppo.train import Train
@@ -104,7 +100,7 @@ def measure(recipe: Recipe) -> Figures:
         rounds: list[Round] = []
         started = time.perf_counter()
         while not rounds or (len(rounds) < _ROUNDS and time.perf_counter() - started < _LONG_S):
-            rounds.append(Round(*training.iteration(), *_environment(stage)))
+            rounds.append(Round(*training.iteration(), *environment(stage)))
         products = None
         if isinstance(phase, Train) and isinstance(agent, TeacherStudent) and device == "cpu":
             products = _products(matrix_products(agent, phase, training.rows))
@@ -180,7 +176,7 @@ class Training:
             learner.phase.update(rollout, progress)
             self.finish()
 
-        taken = _seconds(collect), _seconds(update)
+        taken = seconds(collect), seconds(update)
         learner.iteration += 1
         return taken
 
@@ -196,35 +192,6 @@ def most_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _MB
 
 
-def _environment(stage: Stage) -> tuple[float, float | None]:
-    """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again."""
-    env, actions = stage.assembly.env, []
-    before = copy.deepcopy(env_state(stage.assembly))
-    recording = Recording(env.backend) if isinstance(env.backend, MujocoBackend) else None
-    with rollout_mode(env.scene.num_envs), recording or nullcontext():
-        for _ in range(stage.slot.train_every):
-            actions.append(stage.phase.act(env.observations)["action"])
-            env.step(actions[-1])
-    load_env_state(stage.assembly, before)
-
-    def loop() -> None:
-        for action in actions:
-            env.step(action)
-        if env.scene.device.type == "cuda":
-            torch.cuda.synchronize()
-
-    with rollout_mode(env.scene.num_envs):
-        whole = _seconds(loop)
-    if recording is None:
-        return whole, None
-    reached = recording.state()
-    recording.rewind()
-    bare = _seconds(recording.replay)
-    if not torch.equal(reached, recording.state()):
-        raise RuntimeError("the engine calls made again led to another state: the measurement is void")
-    return whole, bare
-
-
 def _products(products: Sequence[tuple[int, int, int, int]]) -> float:
     """Return the seconds of float32 products [m, k] x [k, n], each `count` times."""
     total = 0.0
@@ -233,12 +200,6 @@ def _products(products: Sequence[tuple[int, int, int, int]]) -> float:
         out = torch.empty(m, n)
         torch.mm(a, b, out=out)
         product = partial(torch.mm, a, b, out=out)
-        times = max(3, int(_PRODUCT_SECONDS / _seconds(product)))
-        total += count * statistics.median(_seconds(product) for _ in range(times))
+        times = max(3, int(_PRODUCT_SECONDS / seconds(product)))
+        total += count * statistics.median(seconds(product) for _ in range(times))
     return total
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

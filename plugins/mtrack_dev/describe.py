@@ -1,64 +1,92 @@
-"""`mtrack describe`: what one component does, its parameters with units and defaults, and its contract."""
+"""`mtrack describe`: a component with its parameters and how a recipe uses it; the contract of a kind; the scene."""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import textwrap
-from itertools import pairwise
 from typing import Annotated
 
+import attrs
 import typer
 
 from mtrack.errors import MtrackError, did_you_mean
 from mtrack.fields import params_of
-from mtrack.kinds import KINDS
-from mtrack.registry import Registry
+from mtrack.kinds import KINDS, Kind
+from mtrack.registry import Entry, Registry
+from mtrack.slots import SLOT_CLASSES, Slot
+from mtrack.toml_text import inline
 from mtrack.values import default_text, type_name
+from mtrack_dev.help_text import help_of
 from mtrack_dev.listing import facts as listed
+from mtrack_dev.schema_values import bounds_text, parameters
+
+_SCENE = "scene"
+_EXAMPLES = {"frames": 1_000_000}  # of keys that must be given
 
 
 def describe(
-    kind: str, name: str, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of component; or `scene`: what components see.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The component; none: the contract of its kind.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Describe one component: what it does, its parameters, its contract."""
-    if kind not in KINDS:
-        raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, KINDS)}   kinds: {', '.join(KINDS)}")
+    """Describe a component, the contract of a kind, or what components see."""
+    kinds = [*KINDS, _SCENE]
+    if kind not in kinds:
+        raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, kinds)}   kinds: {', '.join(kinds)}")
+    if kind == _SCENE or not name:
+        from mtrack_dev.guide import contract, sights  # noqa: PLC0415  imports torch
+
+        typer.echo(sights() if kind == _SCENE else contract(kind))
+        return
     registry = Registry.scan()
     entry = registry.find(kind, name)
     cls = registry.load(entry)
     helps = help_of(cls)
-    parameters = [
+    rows = [
         {
             "name": field.name,
             "type": type_name(field.type),
+            "bounds": bounds_text(field.validator),
             "default": default_text(field),
             "help": helps.get(field.name, ""),
         }
         for field in params_of(cls).values()
     ]
-    contract = f"mtrack.protocols.{KINDS[kind].protocol}"
-    text = (cls.__doc__ or "").strip()
+    facts = {
+        **listed(entry),
+        "help": (cls.__doc__ or "").strip(),
+        "contract": f"mtrack.protocols.{KINDS[kind].protocol}",
+    }
+    snippet = recipe_snippet(KINDS[kind], entry, cls)
     if as_json:
-        facts = {**listed(entry), "help": text, "contract": contract, "parameters": parameters}
-        typer.echo(json.dumps(facts, indent=1))
+        typer.echo(json.dumps({**facts, "parameters": rows, "recipe": snippet}, indent=1))
         return
-    typer.echo(f"{entry}   {entry.module}:{entry.attribute}   contract: {contract}\n\n{text}\n")
-    typer.echo("parameters:" if parameters else "no parameters")
-    for one in parameters:
-        typer.echo(f"  {one['name']} ({one['type']}, {one['default']})\n      {one['help']}")
+    typer.echo(f"{entry}   {entry.module}:{entry.attribute}   contract: {facts['contract']}\n\n{facts['help']}\n")
+    typer.echo("parameters:" if rows else "no parameters")
+    for row in rows:
+        typer.echo(f"  {row['name']} ({', '.join(filter(None, (row['type'], row['bounds'], row['default'])))})")
+        typer.echo(f"      {row['help']}")
+    if kind in ("agent", "robot"):  # others build on what is in these
+        from mtrack_dev.guide import names_of_robot, offers  # noqa: PLC0415  imports torch
+
+        typer.echo(f"\n{offers(cls) if kind == 'agent' else names_of_robot(cls)}")
+    typer.echo(f"\nin a recipe:\n\n{snippet}" if snippet else "")
 
 
-def help_of(cls: type) -> dict[str, str]:
-    """Return the help text of each field: the string literal under it in the body of the class, or of its base."""
-    texts = help_of(cls.__base__) if cls.__base__ is not None and cls.__base__ is not object else {}
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    except (OSError, TypeError, SyntaxError):
-        return texts
-    for field, following in pairwise(getattr(tree.body[0], "body", [])):
-        is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
-            texts[field.target.id] = inspect.cleandoc(str(following.value.value))
-    return texts
+def recipe_snippet(kind: Kind, entry: Entry, cls: type) -> str:
+    """Return a table that uses a component with its defaults, as a recipe may have it; nothing for an importer."""
+    if not kind.table:
+        return ""
+    path = ".".join([kind.table, *["GROUP", entry.name][2 - kind.depth :]])
+    lines = [
+        f"[{path}]",
+        *([f'use = "{entry.full_name if entry.rivals else entry.name}"'] if not kind.depth or entry.rivals else []),
+    ]
+    own = {
+        name: one for name, one in parameters(SLOT_CLASSES.get(kind.name, Slot)).items() if name in ("weight", "frames")
+    }
+    for name, one in (own | parameters(cls)).items():
+        if (default := one.get("default", _EXAMPLES.get(name))) is not None:
+            lines.append(f"{name} = {inline(default)}")
+    missing = [name for name, field in params_of(cls).items() if field.default is attrs.NOTHING]
+    lines += [f"{name} =   # must be given" for name in missing]
+    return "\n".join(lines)

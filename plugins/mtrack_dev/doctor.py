@@ -19,6 +19,7 @@ def examine(run_dir: Path) -> list[Finding]:
         "python": installation.python,
         "packages": partial(installation.packages, checkout),
         "entry points": partial(installation.entry_points, checkout),
+        "editable plugins": installation.editable_plugins,
         "plugins": installation.plugins,
         "extras": installation.extras,
         "processors": machine.processors,

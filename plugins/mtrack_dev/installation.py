@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import configparser
-import operator
+import json
 import platform
 import re
 import sys
@@ -11,25 +11,20 @@ from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import tomli
 
 import mtrack
 from mtrack.errors import ComponentError
 from mtrack.registry import Registry
+from mtrack.versions import fits
 from mtrack_dev.finding import Finding
 
 _REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]"'
 _KNOWN_BAD = {("mujoco", "4.0.0"): "its sparse Cholesky factor is wrong: simulations diverge"}
 _OLDEST_PYTHON = (3, 11)
-_OPERATORS = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def find_checkout() -> Path | None:
@@ -55,8 +50,8 @@ def packages(checkout: Path | None) -> Iterator[Finding]:
             yield Finding("broken", name, "not installed", f'python -m pip install "{name}{conditions}"')
             continue
         reason = _KNOWN_BAD.get((name, version), "" if fits(version, conditions) else f"mtrack needs {conditions}")
-        pinned = tested.get(name, version)
         public = version.partition("+")[0]  # 2.13.0+cpu is a build of 2.13.0
+        pinned = tested.get(name, public)
         if reason:
             yield Finding("broken", name, f"{version}: {reason}", f'python -m pip install "{name}{conditions}"')
         elif pinned != public:
@@ -94,6 +89,22 @@ def entry_points(checkout: Path | None) -> Iterator[Finding]:
             yield Finding("broken", "entry points", message, f"rm -r '{folder}' and then {_REINSTALL}")
 
 
+def editable_plugins() -> Iterator[Finding]:
+    """Check that plugins installed from a folder announce what the pyproject.toml there says by now."""
+    for distribution in metadata.distributions():
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        folder = Path(url2pathname(urlsplit(origin.get("url", "")).path))
+        if not origin.get("dir_info", {}).get("editable") or distribution.name == "mtrack":
+            continue
+        points = {(point.group, point.name, point.value) for point in distribution.entry_points}
+        if lacking := {
+            point for point in _declared(folder / "pyproject.toml") - points if point[0].startswith("mtrack.")
+        }:
+            names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in lacking)
+            message = f"{distribution.name}: in its pyproject.toml, not installed: {names}"
+            yield Finding("broken", "entry points", message, f'python -m pip install -e "{folder}"')
+
+
 def plugins() -> Iterator[Finding]:
     """Import every component, hook and command, and check its contract."""
     registry = Registry.scan()
@@ -116,12 +127,13 @@ def plugins() -> Iterator[Finding]:
 
 def extras() -> Iterator[Finding]:
     """See which optional packages are there."""
-    for name in ("tensorboard", "wandb"):
+    uses = {"tensorboard": "the logger 'tensorboard'", "wandb": "the logger 'wandb'", "gymnasium": "other learners"}
+    for name, use in uses.items():
         if util.find_spec(name):
             yield Finding("ok", name, metadata.version(name))
         else:
-            remedy = f"python -m pip install \"mtrack[{name}]\", if you want the logger '{name}'"
-            yield Finding("note", name, "not installed", remedy)
+            extra = "gym" if name == "gymnasium" else name
+            yield Finding("note", name, "not installed", f'python -m pip install "mtrack[{extra}]", if you want {use}')
 
 
 def _requirements() -> Iterator[tuple[str, str]]:
@@ -133,22 +145,6 @@ def _requirements() -> Iterator[tuple[str, str]]:
             yield match[1], match[2].strip().replace(" ", "")
 
 
-def fits(version: str, conditions: str) -> bool:
-    """Return whether a version meets conditions like `>=3.17,!=4.0.0`."""
-    have = _numbers(version)
-    pairs = re.findall(r"(>=|<=|==|!=|>|<)([\w.]+)", conditions)
-    return all(_OPERATORS[sign](have, _numbers(wanted)) for sign, wanted in pairs)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the release numbers, without trailing zeros: 2.13.0+cpu and 2.13 are the same."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    numbers = [int(part) for part in match[0].split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
 def _constraints(checkout: Path | None) -> dict[str, str]:
     file = checkout / "constraints.txt" if checkout else None
     if file is None or not file.exists():
@@ -157,7 +153,9 @@ def _constraints(checkout: Path | None) -> dict[str, str]:
 
 
 def _declared(pyproject: Path) -> set[tuple[str, str, str]]:
-    project: dict[str, Any] = tomli.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    if not pyproject.is_file():
+        return set()
+    project: dict[str, Any] = tomli.loads(pyproject.read_text(encoding="utf-8")).get("project", {})
     groups: dict[str, dict[str, str]] = project.get("entry-points", {})
     return {(group, name, value) for group, points in groups.items() for name, value in points.items()}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import traceback
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -28,18 +30,21 @@ def list_plugins(
     traces: dict[Entry, str] = {}
     for entry in entries if load else ():
         try:
-            registry.load(entry)
+            with redirect_stdout(sys.stderr):  # results alone go to stdout, whatever a plugin prints
+                registry.load(entry)
         except ComponentError as error:
-            errors[entry] = errors[entry] or str(error)
+            errors[entry] = errors[entry] or " ".join(str(error).split())
             traces[entry] = "".join(traceback.format_exception(error))
     if as_json:
         rows = [{**facts(entry), "help": entry.help, "error": errors[entry]} for entry in entries]
+        for row, entry in zip(rows, entries, strict=True) if verbose else ():
+            row["traceback"] = traces.get(entry, "")
         typer.echo(json.dumps({"plugins": rows, "problems": registry.problems}, indent=1))
     else:
         _print(entries, errors, traces, verbose)
         for problem in registry.problems:
             typer.echo(f"problem: {problem}", err=True)
-    if load and any(errors.values()):
+    if load and (registry.problems or any(errors.values())):
         raise typer.Exit(1)
 
 

@@ -48,6 +48,8 @@ def gpu() -> Iterator[Finding]:
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count()))
         yield Finding("ok", "gpu", f"{names} (CUDA {torch.version.cuda})")
+        if not util.find_spec("mujoco_warp"):
+            yield Finding("note", "gpu", "physics cannot use it yet", "python -m pip install 'mtrack[gpu]'")
     elif shutil.which("nvidia-smi"):
         remedy = "see https://pytorch.org/get-started/locally for the build that fits the driver"
         yield Finding("note", "gpu", f"there seems to be one, but torch {torch.__version__} cannot use it", remedy)

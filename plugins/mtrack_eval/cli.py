@@ -20,7 +20,14 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: the recipe's.")] = None,
     noise: Annotated[bool, typer.Option("--noise", help="Observations and starts as noisy as in training.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Score it though components are here in another version.")
+    ] = False,
     figures: Annotated[bool, typer.Option(help="Draw figures into the run directory.")] = True,
+    strip: Annotated[
+        bool,
+        typer.Option("--strip", help="Draw the worst clips (at most 5) as picture strips, into the run directory."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Score a run on every clip, beside a statue and a policy of zeros."""
@@ -33,9 +40,15 @@ def evaluate(
 
     _talk_on_stderr()
     wishes = Wishes(
-        rollouts=rollouts, actor=actor, motions=motions, seed=seed, noise=noise, overrides=tuple(set_ or ())
+        rollouts=rollouts,
+        actor=actor,
+        motions=motions,
+        seed=seed,
+        noise=noise,
+        overrides=tuple(set_ or ()),
+        allow_change=allow_change,
     )
-    evaluation = evaluate_run(run, wishes, figures)
+    evaluation = evaluate_run(run, wishes, figures, strip)
     if as_json:
         typer.echo(json.dumps(to_json(evaluation), indent=1))
     else:

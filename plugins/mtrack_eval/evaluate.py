@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import torch
 
+from mtrack.errors import MtrackError
 from mtrack.processors import own_processors
 from mtrack.registry import Registry
 from mtrack_eval.contract import HasUnit, Judges, TakesLengths
@@ -19,12 +20,16 @@ from mtrack_eval.subject import Subject, Wishes, open_run
 from mtrack_eval.summary import Summary, summarise, worst_first
 from mtrack_log.jsonl import read_jsonl
 
-ERRORS, LEARNING = "eval_errors.png", "learning_curves.png"
+ERRORS, LEARNING, STRIPS = "eval_errors.png", "learning_curves.png", "eval_strips"
+_STRIPS, _PANELS = 5, 8  # clips that are drawn, and the frames of each
 _log = logging.getLogger("mtrack")
 
 
-def evaluate_run(run: Path, wishes: Wishes, with_figures: bool) -> Evaluation:
-    """Score a run, and draw figures into its directory. Raises MtrackError for what the user can mend."""
+def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: bool = False) -> Evaluation:
+    """Score a run, and draw figures, and picture strips of the worst clips, into its directory.
+
+    Raises MtrackError for what the user can mend.
+    """
     torch.set_num_threads(own_processors())
     registry = Registry.scan()
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +40,7 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool) -> Evaluation:
         for complaint in subject.complaints:
             _log.warning("%s", complaint)
         arena = prepare(subject, wishes.rollouts)
-    policy, statue, zero_action = arena.policy(), arena.statue(), arena.zero_action()
+    policy, statue, zero_action = arena.policy(_PANELS if with_strips else 0), arena.statue(), arena.zero_action()
     evaluation = Evaluation(
         run=str(run),
         checkpoint=str(subject.checkpoint.path),
@@ -50,6 +55,8 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool) -> Evaluation:
     )
     if with_figures:
         _draw(subject, arena, evaluation, policy, statue)
+    if with_strips:
+        _draw_strips(subject, arena, evaluation, policy)
     return evaluation
 
 
@@ -73,8 +80,7 @@ def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollou
     """Draw into the run directory what there is to draw; a place that cannot be written to is reported."""
     from mtrack_eval.figures import draw_errors, draw_learning  # noqa: PLC0415  matplotlib is slow to import
 
-    places = {name: index for index, name in enumerate(arena.names)}
-    worst = [(places[c.clip], c.clip) for c in worst_first(evaluation.policy.clips, evaluation.distance)]
+    worst = _worst_first(arena, evaluation)
     slots = [slot for slot in ("mpkpe_world", "mpkpe_local") if slot in policy.curves] or list(policy.curves)[:2]
     try:
         if slots:
@@ -85,3 +91,29 @@ def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollou
             _log.info("learning curves: %s", subject.run / LEARNING)
     except OSError as error:
         _log.warning("no figures: %s", error)
+
+
+def _draw_strips(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollouts) -> None:
+    """Draw the worst clips into the run directory, as picture strips."""
+    from mtrack_eval.strips import draw_strips  # noqa: PLC0415  matplotlib is slow to import
+
+    strips = draw_strips(
+        subject.run / STRIPS / evaluation.actor,
+        subject.recipe.robot.build(),
+        _worst_first(arena, evaluation)[:_STRIPS],
+        policy,
+        arena.lengths.cpu(),
+        evaluation,
+        arena.env.scene.dt,
+    )
+    try:
+        for path in strips:
+            _log.info("picture strip: %s", path)
+    except (OSError, MtrackError) as error:
+        _log.warning("no picture strip: %s", error)
+
+
+def _worst_first(arena: Arena, evaluation: Evaluation) -> list[tuple[int, str]]:
+    """Return index and name of every clip."""
+    places = {name: index for index, name in enumerate(arena.names)}
+    return [(places[c.clip], c.clip) for c in worst_first(evaluation.policy.clips, evaluation.distance)]

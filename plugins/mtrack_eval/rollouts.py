@@ -22,6 +22,7 @@ from mtrack.structure import Recipe
 from mtrack.wiring import explained
 from mtrack_eval.contract import PlaysClips
 from mtrack_eval.scorer import Scorer
+from mtrack_eval.snapshots import Snapshots
 from mtrack_eval.subject import Subject
 
 _MOST_ROWS = 2048  # more are rolled out in turns
@@ -43,6 +44,8 @@ class Rollouts:
     """[C, R] frames that counted: those before the first failure; all of a statue's."""
     curves: dict[str, Tensor]
     """[T, C, R] distances by metric slot, NaN after a failure or the end [mm]."""
+    poses: Tensor | None = None
+    """[2, P, 7 + J, C, R] of robot and reference at the P frames of `spaced`, where they were wanted."""
 
 
 @attrs.define(eq=False)
@@ -68,9 +71,12 @@ class Arena:
         """Frames of each clip that are scored: all but the first, int64 [C]."""
         return self.command.library.length - 1
 
-    def policy(self) -> Rollouts:
-        """Roll the deterministic policy of the checkpoint out."""
-        return self._act(lambda observations: self.agent.policy(observations, self.actor))
+    def policy(self, num_poses: int = 0) -> Rollouts:
+        """Roll the deterministic policy of the checkpoint out; keep as many poses of each rollout."""
+        self.scorer.snapshots = Snapshots(num_poses) if num_poses else None
+        rollouts = self._act(lambda observations: self.agent.policy(observations, self.actor))
+        self.scorer.snapshots = None
+        return rollouts
 
     def zero_action(self) -> Rollouts:
         """Roll the policy out that always gives zeros."""
@@ -191,6 +197,7 @@ def _taken(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:
         failed=table(scorer.failed),
         frames=table(scorer.frames),
         curves={slot: table(torch.stack(values)) for slot, values in scorer.curves.items()},
+        poses=table(scorer.snapshots.poses) if scorer.snapshots else None,
     )
 
 
@@ -202,10 +209,11 @@ def _joined(parts: list[Rollouts]) -> Rollouts:
         rest = curve.new_full((longest - len(curve), *curve.shape[1:]), torch.nan)
         return torch.cat((curve, rest))
 
-    first = parts[0]
+    first, poses = parts[0], [part.poses for part in parts if part.poses is not None]
     return Rollouts(
         values={slot: torch.cat([part.values[slot] for part in parts]) for slot in first.values},
         failed=torch.cat([part.failed for part in parts]),
         frames=torch.cat([part.frames for part in parts]),
         curves={slot: torch.cat([padded(part.curves[slot]) for part in parts], dim=1) for slot in first.curves},
+        poses=torch.cat(poses, dim=-2) if poses else None,
     )

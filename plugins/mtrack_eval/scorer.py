@@ -11,6 +11,7 @@ from mtrack.protocols import Metric
 from mtrack.scene import Scene
 from mtrack_eval.contract import Judges, TakesLengths
 from mtrack_eval.frame_mean import FrameMean
+from mtrack_eval.snapshots import Snapshots
 
 
 class Scorer:
@@ -39,6 +40,8 @@ class Scorer:
         self.frames = torch.zeros(0)
         """[N] frames that counted."""
         self.goes_on = False
+        self.snapshots: Snapshots | None = None
+        """Of the rollouts, where somebody wants them; set before they begin."""
 
     def begin(self, scene: Scene, lengths: Tensor, goes_on: bool = False) -> None:
         """Begin new rollouts, at their first frame; `lengths` int64 [N] frames will follow it.
@@ -50,6 +53,8 @@ class Scorer:
         self.failed = torch.zeros_like(lengths, dtype=torch.bool)
         self.frames = torch.zeros_like(lengths, dtype=torch.float32)
         self.curves = {slot: [] for slot in self.drawn}
+        if self.snapshots:
+            self.snapshots.begin(scene, lengths)
         for _, timed in self.timing:
             timed.set_lengths(lengths)
         for metric in self.metrics.values():
@@ -65,6 +70,8 @@ class Scorer:
         broken = scene.backend.broken()
         running = (self.left > 0) & ~broken
         stopped = broken & (self.left > 0)
+        if self.snapshots:
+            self.snapshots.take(scene, running)
         self.failed |= stopped
         for metric, judge in self.judges:
             metric.add(scene, running)

@@ -11,6 +11,7 @@ import attrs
 from mtrack.checkpoint import Checkpoint, newest
 from mtrack.errors import CheckpointError, MtrackError, did_you_mean
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
+from mtrack.lock import hold_versions
 from mtrack.recipe import Layer, load_recipe
 from mtrack.registry import Registry
 from mtrack.slots import Slot
@@ -35,6 +36,8 @@ class Wishes:
     """Whether observations and start states are as noisy as in training."""
     overrides: tuple[str, ...] = ()
     """`key=value` over everything."""
+    allow_change: bool = False
+    """Whether components may be of another version than made the run."""
 
 
 @attrs.frozen(eq=False)
@@ -71,6 +74,8 @@ def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
     if not file.is_file():
         raise CheckpointError(f"{run} is no run directory: it has no recipe.toml; 'mtrack run' makes one in runs/")
     checkpoint, complaints = newest(run)
+    # before the recipe is read, which a plugin of another version may not understand
+    hold_versions(checkpoint.path, registry, wishes.allow_change)
     source = load_recipe(file)
     whole = check_recipe(source, registry)
     if checkpoint.phase not in whole.phases:

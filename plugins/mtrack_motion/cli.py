@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from mtrack_motion.view import view
 from mtrack_quality.cli import check
 
 motions = typer.Typer(
@@ -18,6 +19,7 @@ motions = typer.Typer(
 )
 
 motions.command("check")(check)
+motions.command("view")(view)
 
 _EXIT_PROBLEM = 2
 
@@ -32,6 +34,9 @@ def import_(
     fill_missing: Annotated[
         bool, typer.Option("--fill-missing", help="Hold joints the file lacks at their default.")
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Read a file as documented where another reading looks more plausible.")
+    ] = False,
     licence: Annotated[str, typer.Option(help="Licence to note in the motion files.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace motion files that differ.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each file as JSON.")] = False,
@@ -42,7 +47,7 @@ def import_(
     from mtrack.registry import Registry  # noqa: PLC0415
     from mtrack_motion.importing import Choices, import_motions  # noqa: PLC0415
 
-    choices = Choices(out, format_, robot, fps, fill_missing, overwrite, licence)
+    choices = Choices(out, format_, robot, fps, fill_missing, trust, overwrite, licence)
     results = []
     with _talk_on_stderr():
         for result in import_motions(Registry.scan(), path, choices):

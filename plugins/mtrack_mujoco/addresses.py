@@ -62,6 +62,13 @@ class Addresses:
             bodies=torch.tensor([_id(model, kind.mjOBJ_BODY, name) for name in robot.body_names]),
         )
 
+    def to(self, device: torch.device) -> Addresses:
+        """Return these with their tensors on a device."""
+        qpos, dofs, actuators = (
+            i.to(device) if isinstance(i, Tensor) else i for i in (self.qpos, self.dofs, self.actuators)
+        )
+        return attrs.evolve(self, qpos=qpos, dofs=dofs, actuators=actuators, bodies=self.bodies.to(device))
+
 
 def columns(indices: Sequence[int]) -> Columns:
     """Return indices as a slice where they are consecutive, else as int64."""

@@ -18,7 +18,7 @@ from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco import forces, outputs
 from mtrack_mujoco.addresses import Addresses, elements
-from mtrack_mujoco.kinematics import free_joint
+from mtrack_mujoco.kinematics import default_start, free_joint
 from mtrack_mujoco.model_fields import ModelFields
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
 from mtrack_mujoco.simulation import Simulation, compile_physics, restore
@@ -75,7 +75,7 @@ class MujocoBackend:
             self._forces = forces.ExternalForces(self._at.bodies, out["xpos"], out["xipos"], self._sim.xfrc)
         self._allocate(plan)
         everyone = torch.arange(plan.num_envs)
-        self.set_state(everyone, _default_start(self._robot, plan.num_envs))
+        self.set_state(everyone, default_start(self._robot, plan.num_envs))
         self.forward(everyone, self._robot.default_joint_pos.expand(plan.num_envs, -1))
         self.refresh()
 
@@ -204,15 +204,3 @@ class MujocoBackend:
         acc, torque, target, offset = (torch.zeros(num, len(at.joints)) for _ in range(4))
         drives = {"joint_acc": acc, "joint_torque": torque, "joint_target": target, "joint_offset": offset}
         self.state = RobotState(**(self._poses.kinematics() | drives))
-
-
-def _default_start(robot: RobotModel, num: int) -> StartState:
-    still = torch.zeros(num, 3)
-    return StartState(
-        root_pos=robot.default_root_pos.expand(num, -1),
-        root_quat_wxyz=torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(num, -1),
-        root_lin_vel=still,
-        root_ang_vel=still,
-        joint_pos=robot.default_joint_pos.expand(num, -1),
-        joint_vel=torch.zeros(num, len(robot.joint_names)),
-    )

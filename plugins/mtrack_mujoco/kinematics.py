@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+import attrs
 import mujoco
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from mtrack.exchange import StartState
 from mtrack.math import quat_rotate_inverse
 from mtrack.processors import own_processors
 from mtrack.protocols import Robot
+from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.outputs import FIELDS, Poses, Reader
@@ -97,3 +99,17 @@ def free_joint(state: StartState) -> tuple[Tensor, Tensor]:
     # a free joint's angular velocity is in the body's own frame, its linear one in the world's
     ang_vel = quat_rotate_inverse(quat, state.root_ang_vel.double())
     return torch.cat((state.root_pos.double(), quat), -1), torch.cat((state.root_lin_vel.double(), ang_vel), -1)
+
+
+def default_start(robot: RobotModel, num: int, device: torch.device | str = "cpu") -> StartState:
+    """Return the default pose at rest, `num` times."""
+    still = torch.zeros(num, 3)
+    start = StartState(
+        root_pos=robot.default_root_pos.expand(num, -1),
+        root_quat_wxyz=torch.tensor([1.0, 0.0, 0.0, 0.0]).expand(num, -1),
+        root_lin_vel=still,
+        root_ang_vel=still,
+        joint_pos=robot.default_joint_pos.expand(num, -1),
+        joint_vel=torch.zeros(num, len(robot.joint_names)),
+    )
+    return StartState(**{field.name: getattr(start, field.name).to(device) for field in attrs.fields(StartState)})

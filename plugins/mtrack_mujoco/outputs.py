@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import torch
 from torch import Tensor
 
 from mtrack_mujoco.addresses import Addresses
-from mtrack_mujoco.simulation import Simulation
 
 FIELDS = ("xpos", "xquat", "xmat", "cvel", "subtree_com")
 """What `Reader` reads, besides qpos and qvel."""
+
+
+class Simulated(Protocol):
+    """The live arrays of many simulations, [N, ...], whichever engine computes them."""
+
+    qpos: Tensor
+    qvel: Tensor
+    outputs: dict[str, Tensor]
 
 
 @attrs.frozen(eq=False)
@@ -35,10 +42,11 @@ class Poses:
     """[N, J] rad/s."""
 
     @staticmethod
-    def empty(num: int, num_bodies: int, num_joints: int) -> Poses:
+    def empty(num: int, num_bodies: int, num_joints: int, device: torch.device | str = "cpu") -> Poses:
         """Allocate for `num` rows."""
-        pos, quat, rot, twist, lin_vel = (torch.zeros(num, num_bodies, width) for width in (3, 4, 9, 6, 3))
-        return Poses(pos, quat, rot, twist, lin_vel, torch.zeros(num, num_joints), torch.zeros(num, num_joints))
+        bodies = [torch.zeros(num, num_bodies, width, device=device) for width in (3, 4, 9, 6, 3)]
+        joints = [torch.zeros(num, num_joints, device=device) for _ in range(2)]
+        return Poses(*bodies, *joints)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the tensors, in order."""
@@ -77,7 +85,7 @@ class Poses:
 class Reader:
     """Converts the live arrays of simulations into `Poses`."""
 
-    def __init__(self, simulation: Simulation, at: Addresses) -> None:
+    def __init__(self, simulation: Simulated, at: Addresses) -> None:
         """Take the arrays; `FIELDS` must be among the outputs."""
         self._at = at
         self._arrays = {name: simulation.outputs[name] for name in FIELDS}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import mujoco
-import torch
 from torch import Tensor
 
 from mtrack.errors import NameProblem, did_you_mean
@@ -15,9 +14,6 @@ _DATA = mujoco.mjtConDataField
 _FOUND_AND_FORCE = 1 << int(_DATA.mjCONDATA_FOUND) | 1 << int(_DATA.mjCONDATA_FORCE)
 _NET_FORCE = 3  # reduction of all contacts to their sum
 _WIDTH = 4
-
-# the sensor gives the force of the first body on the second, in world axes
-_SIGN = torch.tensor([1.0, -1.0, -1.0, -1.0])
 
 
 def add_contact_sensors(spec: mujoco.MjSpec, sensors: Sequence[ContactSensor], root: str) -> None:
@@ -48,5 +44,6 @@ def contact_columns(model: mujoco.MjModel, sensors: Sequence[ContactSensor]) -> 
 
 
 def read_contacts(values: Tensor, out: Tensor) -> None:
-    """Convert sensor values, float64 [N, C * 4], to contact count and force on the body, float32 [N, C, 4]."""
-    out.copy_(values.view(out.shape)).mul_(_SIGN)
+    """Convert sensor values, [N, C * 4], to contact count and force on the body, float32 [N, C, 4]."""
+    out.copy_(values.view(out.shape))
+    out[..., 1:].neg_()  # the sensor gives the force of the first body on the second, in world axes

@@ -104,11 +104,56 @@ def test_describe_tells_parameters_with_type_default_and_help(mtrack: Command, s
     install_parts(site)
     text = mtrack("describe", "reward", "fake_reward").stdout
     assert "The second is not." in text
-    assert "sigma (float, 0.3)\n      Error at which the reward has fallen to 1/e [m]." in text
+    assert "sigma (float, > 0, 0.3)\n      Error at which the reward has fallen to 1/e [m]." in text
     assert 'mode ("near" | "far", near)' in text
     described = json.loads(mtrack("describe", "reward", "fake_reward", "--json").stdout)
     assert described["parameters"][0]["help"] == "Error at which the reward has fallen to 1/e [m]."
     assert described["contract"] == "mtrack.protocols.Reward"
+
+
+def test_describe_gives_a_table_that_can_be_pasted_into_a_recipe(mtrack: Command, site: Path, tmp_path: Path) -> None:
+    install_parts(site)
+    _, snippet = mtrack("describe", "reward", "fake_reward").stdout.split("in a recipe:\n\n")
+    (tmp_path / "my.toml").write_text(RECIPE + snippet.replace("GROUP", "task"), "utf-8")
+    code = """
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.structure import check_recipe
+print(*check_recipe(load_recipe("my.toml"), Registry.scan()).rewards["task"])
+"""
+    assert mtrack(code=code).stdout == "near fake_reward\n"
+
+
+def test_what_a_backend_lacks_is_a_problem_of_the_slot_that_asked_for_it(mtrack: Command, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text('extends = "toy.toml"\n[randomizations.joint_damping]\n', "utf-8")
+    done = mtrack("check", "my.toml")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1].split() == ["2", "randomizations.joint_damping"]
+    assert "toy_physics has no model field 'dof_damping'" in done.stderr
+
+
+def test_describe_of_a_kind_is_its_contract(mtrack: Command) -> None:
+    text = mtrack("describe", "termination").stdout
+    assert 'class Termination(Protocol):\n    """A reason to end an episode."""' in text
+    assert "requires(robot: RobotModel) -> Requirements: Asks for something in the simulation." in text
+
+
+def test_describe_scene_lists_what_components_see(mtrack: Command) -> None:
+    lines = {line.split()[0]: line for line in mtrack("describe", "scene").stdout.splitlines() if line.startswith("  ")}
+    assert "[N, J] N m, of the last substep" in lines["joint_torque"]
+    assert "Direction of gravity in the root frame" in lines["projected_gravity"]
+    assert "Return the indices of joints" in lines["joints(names:"]
+
+
+def test_describe_of_a_robot_lists_its_names(mtrack: Command) -> None:
+    lines = mtrack("describe", "robot", "g1").stdout.splitlines()
+    assert "  hands: left_hand_mimic, right_hand_mimic" in lines
+
+
+def test_describe_of_an_agent_says_what_phases_can_use(mtrack: Command) -> None:
+    text = mtrack("describe", "agent", "teacher_student").stdout.partition("offers phases:")[2]
+    assert "  actor_student\n" in text
+    assert "Return the mean action of an actor that is given a feature" in text
 
 
 def test_ten_mistakes_in_a_recipe_give_one_report_exit_2_and_no_traceback(

@@ -159,6 +159,7 @@ def test_a_component_that_raises_is_named_and_the_state_saved(tmp_path):
     assert done.returncode == 1
     assert "reward 'toy_closeness' (mtrack " in done.stderr
     assert "no more" in done.stderr
+    assert f"mtrack run --resume {directory}" in done.stderr.splitlines()[-1]
     assert (directory / "checkpoints").exists()
     assert mtrack("run", "--resume", directory, "--set", "phases.train.frames=2560", "--allow-change").returncode == 0
 

@@ -5,6 +5,7 @@ AssertionError that names the promise, the component and the fix. Fixtures: see 
 """
 
 from mtrack_dev.testing.agents import check_agent
+from mtrack_dev.testing.agreement import check_agreement
 from mtrack_dev.testing.backends import check_backend
 from mtrack_dev.testing.clips import Walks
 from mtrack_dev.testing.component import check_component
@@ -31,6 +32,7 @@ __all__ = [
     "StillBackend",
     "Walks",
     "check_agent",
+    "check_agreement",
     "check_backend",
     "check_component",
     "check_importer",

@@ -14,10 +14,13 @@ from mtrack_dev.testing.simulation import DECLARED_FIELD, ROWS_SIMULATED, Simula
 from mtrack_dev.testing.watch import close, own_tensors, same
 from mtrack_dev.testing.worlds import WORLDS, World
 
+_STIFF = 10.0  # times the gains: with its own the robot falls
+_LOAD, _SETTLED = 5.0, 100  # kg, control steps
 
-def check_backend(cls: type, /, **params: Any) -> Report:
+
+def check_backend(cls: type, /, *, device: str = "cpu", **params: Any) -> Report:
     """Check a backend with the toy robot or, where that will not do, the G1. Raises BrokenPromise."""
-    subject = Subject("backend", cls, params)
+    subject = Subject("backend", cls, params, device=device)
     subject.check_contract()
     refusals: list[str] = []
     for world in WORLDS:
@@ -27,7 +30,7 @@ def check_backend(cls: type, /, **params: Any) -> Report:
         except MtrackError as error:
             refusals.append(f"not with the {world.name} robot: {error}")
             continue
-        looks = (_shapes, _starts, _repeats, _restores, _refuses, _breaks, _fields, _forces)
+        looks = (_shapes, _starts, _repeats, _restores, _refuses, _breaks, _fields, _carries, _forces)
         checks = tuple(check for look in looks for check in look(here, world, first))
         return Report(str(subject), (world.name,), ("contract", *checks), tuple(refusals))
     raise BrokenPromise("build", str(subject), "; ".join(refusals), "give the parameters it needs")
@@ -47,7 +50,7 @@ def _shapes(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
         )
     wanted = (rows, len(sim.backend.contact_names), 4)
     subject.require(tuple(sim.backend.contacts.shape) == wanted, "shape", "contacts are not", f"give {wanted}")
-    at_default = close(sim.backend.state.joint_pos, sim.model.default_joint_pos.expand(rows, -1), 1e-5)
+    at_default = close(sim.backend.state.joint_pos, sim.model.default_joint_pos.to(sim.device).expand(rows, -1), 1e-5)
     subject.require(at_default, "build", "rows do not begin at the default pose", "set it for every row in build()")
     yield "shape"
 
@@ -64,7 +67,7 @@ def _starts(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
             "world axes and link origins in; convert to the solver's own; refresh(ids) copies back",
         )
     before = sim.run()
-    sim.put(torch.tensor([2]))
+    sim.put(sim.rows([2]))
     for name, value in sim.live().items():
         subject.require(
             same(value[[0, 1, 3, 4]], before[name][[0, 1, 3, 4]]),
@@ -144,7 +147,7 @@ def _breaks(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     start = rows_of(other.start(), [3])
     start.joint_vel.fill_(torch.nan)
     start.joint_pos.fill_(torch.nan)
-    other.backend.set_state(torch.tensor([3]), start)
+    other.backend.set_state(other.rows([3]), start)
     other.run(1, 2)
     broken = other.backend.broken()
     subject.require(
@@ -153,6 +156,9 @@ def _breaks(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
         f"with NaN in row 3 broken() is {broken.tolist()}",
         "look whether each row is finite; let the solver not reset it silently",
     )
+    other.put(other.rows([3]))
+    other.run(2, 3)
+    subject.require(not bool(other.backend.broken().any()), "broken", "a new start mends no row", "forget the fault")
     yield "broken"
 
 
@@ -175,11 +181,35 @@ def _fields(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     plain, kicked = Simulation(subject, world), Simulation(subject, world)
     for one in (plain, kicked):  # in free flight a push moves the whole robot alike
         one.put(one.everything, height=2.0)
-    kicked.backend.kick(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(ROWS_SIMULATED, 6))
+    push = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], device=sim.device).expand(ROWS_SIMULATED, 6)
+    kicked.backend.kick(push)
     gained = kicked.run(0, 1)["root_lin_vel"] - plain.run(0, 1)["root_lin_vel"]
-    added = close(gained, torch.tensor([1.0, 0.0, 0.0]).expand(ROWS_SIMULATED, 3), 1e-2)
+    added = close(gained, push[:, :3], 1e-2)
     subject.require(added, "kick", "kick does not add its velocity to the root's", "add [m/s] in world axes")
     yield from ("model fields", "kick")
+
+
+def _carries(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
+    """See to it that the feet carry the weight of the robot, which is each row's own."""
+    if world.compiled is None:
+        return
+    gains = ("actuator_gainprm", "actuator_biasprm")
+    standing = Simulation(subject, world, fields=(*gains, "body_mass"))
+    backend = standing.backend
+    for name in gains:
+        backend.field(name).mul_(_STIFF)
+    backend.field("body_mass")[2, backend.element("body", standing.model.body_names[0])] += _LOAD
+    backend.update_constants(standing.rows([2]))
+    standing.stand(_SETTLED)
+    weight = 9.81 * (standing.model.mass + _LOAD * (standing.everything == 2))
+    carried = backend.contacts[..., 3].sum(1)
+    subject.require(
+        close(carried, weight, 0.02),
+        "contact forces",
+        f"standing robots of {weight.tolist()} N have {carried.tolist()} N under their feet, upwards",
+        "give the net force ON the body in world axes, and use each row's masses",
+    )
+    yield "contact forces"
 
 
 def _forces(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:

@@ -156,7 +156,8 @@ def _check_order(subject: Subject, run: _Run, follows: tuple[str | None, ...]) -
     except MtrackError:
         return
     found = f"it follows {follows}, and yet enters after another phase"
-    subject.fail("order", found, "call mtrack.phase_order.require_order in enter()")
+    call = "require_order('its name in recipes', self.follows, previous)"
+    subject.fail("order", found, f"begin enter() with {call}, from mtrack.phase_order")
 
 
 def _check_decision(subject: Subject, decision: TensorDict, observations: TensorDict, width: int) -> None:

@@ -34,6 +34,8 @@ class Subject:
     params: dict[str, Any]
     where: str = ""
     """The scene it is on at present: `toy`, `g1`, or nothing."""
+    device: str = "cpu"
+    """Where a backend is built."""
 
     def __str__(self) -> str:
         """Return e.g. `reward 'Upright' (acme_rewards.reward) on the g1 scene`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 import torch
 from torch import Tensor
@@ -26,24 +28,30 @@ class Simulation:
         world: World,
         cases: tuple[int, ...] = tuple(range(ROWS_SIMULATED)),
         *,
+        fields: tuple[str, ...] = (DECLARED_FIELD,),
         forces: bool = False,
     ) -> None:
-        """Build. Raises MtrackError where the backend cannot do with this robot."""
+        """Build on the subject's device. Raises MtrackError where the backend cannot do with this robot."""
         self.world, self.model, self.cases = world, world.model, list(cases)
         self.backend = subject.make()
         is_physical = world.compiled is not None
         plan = PhysicsPlan(
             num_envs=len(cases),
             physics_dt=0.005,
-            device="cpu",
+            device=subject.device,
             contacts=tuple(ContactSensor(foot) for foot in feet_of(self.model)) if is_physical else (),
-            model_fields=(DECLARED_FIELD,) if is_physical else (),
+            model_fields=fields if is_physical else (),
             forces=forces,
         )
         with undrawn(subject), subject.explained("build"):
             self.backend.build(world.robot, plan)
             self.backend.refresh()
-        self.everything = torch.arange(len(cases))
+        self.device = self.backend.state.root_pos.device
+        self.everything = self.rows(range(len(cases)))
+
+    def rows(self, numbers: Iterable[int]) -> Tensor:
+        """Return ids of rows, int64, where the backend wants them."""
+        return torch.tensor(list(numbers), device=self.device)
 
     def start(self, height: float = 0.0) -> StartState:
         """Return the start of every row; joints away from the default pose, and all of a root that can move."""
@@ -59,7 +67,7 @@ class Simulation:
             joint_pos=self.model.default_joint_pos + 0.1 * torch.randn(rows, joints, generator=draw),
             joint_vel=0.1 * torch.randn(rows, joints, generator=draw),
         )
-        return rows_of(whole, self.cases)
+        return rows_of(whole, self.cases, self.device)
 
     def put(self, ids: Tensor, height: float = 0.0) -> None:
         """Put rows into their start, as a reset does."""
@@ -73,13 +81,19 @@ class Simulation:
         joints = len(self.model.joint_names)
         for step in range(first, last):
             draw = torch.Generator().manual_seed(step)
-            target = (
-                self.model.default_joint_pos + 0.1 * torch.randn(3 * ROWS_SIMULATED, joints, generator=draw)[self.cases]
-            )
+            noise = torch.randn(3 * ROWS_SIMULATED, joints, generator=draw)[self.cases]
+            target = (self.model.default_joint_pos + 0.1 * noise).to(self.device)
             for substep in range(_SUBSTEPS):
                 self.backend.step(target, substep == _SUBSTEPS - 1)
         self.backend.refresh()
         return self.seen()
+
+    def stand(self, steps: int) -> None:
+        """Make control steps under the default pose as target."""
+        target = self.model.default_joint_pos.to(self.device).expand(len(self.cases), -1)
+        for substep in range(steps * _SUBSTEPS):
+            self.backend.step(target, (substep + 1) % _SUBSTEPS == 0)
+        self.backend.refresh()
 
     def seen(self) -> dict[str, Tensor]:
         """Return copies of state and contacts, by name."""
@@ -90,6 +104,7 @@ class Simulation:
         return {**own_tensors(self.backend.state), "contacts": self.backend.contacts}
 
 
-def rows_of(start: StartState, rows: list[int]) -> StartState:
-    """Return the start of some rows."""
-    return StartState(**{field.name: getattr(start, field.name)[rows] for field in attrs.fields(StartState)})
+def rows_of(start: StartState, rows: list[int], device: torch.device | None = None) -> StartState:
+    """Return the start of some rows, on a device if one is given."""
+    own = {field.name: getattr(start, field.name)[rows] for field in attrs.fields(StartState)}
+    return StartState(**{name: value.to(device or value.device) for name, value in own.items()})

@@ -14,7 +14,7 @@ from mtrack_dev.testing.cost import check_cost, check_loops
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.trial import ALL, Outputs, Trial
 from mtrack_dev.testing.values import check_members, check_outputs, check_start
-from mtrack_dev.testing.watch import close, same
+from mtrack_dev.testing.watch import close, same, shown
 from mtrack_dev.testing.worlds import ROWS, STEPS, World
 
 TERMS = ("observation", "reward", "termination", "metric", "randomization", "action", "command")
@@ -90,6 +90,7 @@ def _checkpoint(played: Played) -> Iterator[str]:
     for time, outputs in enumerate(other.play(_MIDDLE), start=_MIDDLE):
         name = _difference(played.outputs[time], outputs)
         if name:
+            _no_part_of_the_scene(played)
             scratch = [field.name for field in fields_of(played.subject.cls, "scratch")]
             held = f" (scratch: {', '.join(scratch)})" if scratch else ""
             played.subject.fail(
@@ -98,6 +99,23 @@ def _checkpoint(played: Played) -> Iterator[str]:
                 f"declare what is remembered from step to step as state(), not scratch() or elsewhere{held}",
             )
     yield "checkpoint"
+
+
+def _no_part_of_the_scene(played: Played) -> None:
+    """See to it that nothing remembered is a tensor of the scene, which changes with the simulation."""
+    component, shared = played.trial.component, shown(played.trial.scene)
+    for field in fields_of(played.subject.cls, "state"):
+        value = getattr(component, field.name)
+        for name, other in shared.items():
+            is_same = (
+                isinstance(value, Tensor) and value.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+            )
+            played.subject.require(
+                not is_same,
+                "checkpoint",
+                f"its state '{field.name}' is no memory but scene.{name} itself, which changes with every step",
+                f"keep a copy: self.{field.name} = ....clone()",
+            )
 
 
 def _reset(played: Played) -> Iterator[str]:

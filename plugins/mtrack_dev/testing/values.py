@@ -10,6 +10,8 @@ from mtrack.mirror import Mirror
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.trial import Outputs, Trial
 
+_REDUCE = "reduce over all other axes: .mean(-1), .sum(-1)"
+_FLATTEN = "put what there is of it side by side: .flatten(1)"
 _FLOAT_FIX = "make tensors with torch.zeros_like(x) or device=scene.device and no dtype; end with .float() if need be"
 _SHAPES = {"observation": "[N, width]", "reward": "[N]", "termination": "[N]", "metric": "[N]"}
 
@@ -113,7 +115,7 @@ def _check_tensor(subject: Subject, name: str, value: object, shape: tuple[int, 
         tuple(value.shape) == shape,
         "shape",
         f"{name} has shape {tuple(value.shape)} for {shape[0]} environments, not {shown}",
-        "keep one row for each environment, and reduce over all other axes: .mean(-1), .sum(-1)",
+        "keep one row for each environment, and " + (_FLATTEN if -1 in shape else _REDUCE),
     )
     subject.require(
         value.dtype == dtype,

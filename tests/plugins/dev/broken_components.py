@@ -80,6 +80,30 @@ class HidesItsState:
 
 
 @component
+class RemembersTheSceneItself:
+    """Means to remember the joints of the step before, and keeps the tensor that the simulation writes to."""
+
+    before: Tensor = state()
+
+    def bind(self, scene: Scene) -> None:
+        self.before = torch.zeros_like(scene.robot.joint_pos)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        change = (scene.robot.joint_pos - self.before).abs().sum(-1)
+        self.before = scene.robot.joint_pos
+        return change
+
+
+@component
+class GivesAnAxisTooMany:
+    def __call__(self, scene: Scene) -> Tensor:
+        return scene.robot.body_pos_root[:, :2]
+
+    def mirror(self) -> Mirror:
+        return Mirror.vector().repeat(2)
+
+
+@component
 class DeclaresNothing:
     def __call__(self, scene: Scene) -> Tensor:
         self.steps = 1

@@ -81,6 +81,32 @@ def test_a_stale_egg_info_is_found_and_a_fresh_one_is_not(tmp_path: Path) -> Non
     assert "mtrack.egg-info is stale" in found(installation.entry_points(root), "broken")
 
 
+def test_a_plugin_in_a_folder_with_new_entry_points_asks_for_a_reinstall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, info = tmp_path / "my plugin", tmp_path / "acme_rewards-1.2.dist-info"
+    folder.mkdir()
+    info.mkdir()
+    (folder / "pyproject.toml").write_text(
+        '[project.entry-points."mtrack.rewards"]\nold = "acme:Old"\nnew = "acme:New"'
+    )
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rewards\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[mtrack.rewards]\nold = acme:Old\n")
+    (info / "direct_url.json").write_text(json.dumps({"url": folder.as_uri(), "dir_info": {"editable": True}}))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    broken = found(installation.editable_plugins(), "broken")
+    assert "acme-rewards: in its pyproject.toml, not installed: rewards new" in broken
+    assert f'pip install -e "{folder}"' in broken
+    (info / "direct_url.json").write_text(json.dumps({"url": folder.as_uri(), "dir_info": {}}))
+    assert found(installation.editable_plugins(), "broken") == ""
+
+
+def test_in_a_wheel_s_installation_a_build_of_the_tested_version_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "2.13.0+cpu" if name == "torch" else real(name))
+    assert "torch: " in found(installation.packages(None), "ok")
+
+
 def test_a_plugin_that_cannot_be_imported_is_named_with_its_distribution(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,8 @@ PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "asap_pickle": one_pickle,
     "unitree_csv": one_table,
 }
-EXTRAS = {"tensorboard", "wandb"}
+EXTRAS = {"mujoco_warp": "gpu", "tensorboard": "tensorboard", "wandb": "wandb"}
+"""Components that need a package of the same name, and the extra that installs it."""
 LIVES_ON = {"compliance": ("g1_tracking_quick", "num_envs=6", "randomizations.compliance={}")}
 """Components that change what another one publishes, and the task they are tried in."""
 
@@ -51,7 +52,7 @@ LIVES_ON = {"compliance": ("g1_tracking_quick", "num_envs=6", "randomizations.co
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.kind}-{entry.name}")
 def test_keeps_its_promises(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if entry.name in EXTRAS and find_spec(entry.name) is None:
-        pytest.skip(f"needs the extra mtrack[{entry.name}]")
+        pytest.skip(f"needs the extra mtrack[{EXTRAS[entry.name]}]")
     monkeypatch.setenv("WANDB_MODE", "offline")
     if entry.name in LIVES_ON:
         assert check_task(*LIVES_ON[entry.name]).checks

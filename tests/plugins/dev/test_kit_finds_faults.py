@@ -16,6 +16,13 @@ FAULTS = [
     (broken.ChangesASharedTensor, "reward", "read-only scene", r"scene\.robot\.projected_gravity in place"),
     (broken.UsesTheGlobalGenerator, "reward", "own randomness", "global generator of torch"),
     (broken.HidesItsState, "reward", "checkpoint", r"something is not saved\n.*\(scratch: before\)"),
+    (
+        broken.RemembersTheSceneItself,
+        "reward",
+        "checkpoint",
+        r"'before' is no memory but scene\.robot\.joint_pos itself",
+    ),
+    (broken.GivesAnAxisTooMany, "observation", "shape", r"shape \(11, 1, 3\).*\n.*\.flatten\(1\)"),
     (broken.DeclaresNothing, "reward", "call", r"AttributeError.*\n.*declare it: steps"),
     (broken.RemembersInItsClass, "reward", "same seed, same numbers", "gives another value at step 0"),
     (broken.WrongMirror, "observation", "mirror", "value of the mirrored scene is not the mirrored value"),

@@ -1,0 +1,144 @@
+"""`mtrack diff`: what one recipe or run has, lacks and sets otherwise than another."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Annotated, Any
+
+import attrs
+import typer
+
+from mtrack.recipe import recipe_folders
+from mtrack.registry import Registry
+from mtrack.toml_text import inline
+from mtrack_dev.compare import Difference, SlotChange, ValueChange, VersionChange, compare
+from mtrack_dev.sides import open_side
+
+_MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "replaced": ("~", "yellow"), "changed": (" ", None)}
+_LONGEST_VALUE = 60
+_MOST_NAMED = 6
+_Side = Annotated[str, typer.Argument(metavar="RECIPE|RUN")]
+
+
+def diff(
+    a: _Side,
+    b: _Side,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a key of the second.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two recipes or runs, component by component: from the first to the second."""
+    registry = Registry.scan()
+    old, new = open_side(a, registry), open_side(b, registry, set_ or ())
+    found = compare(old, new)
+    for side in (old, new):
+        if side.made_with is None:
+            typer.echo(f"{side.name} has no manifest.json, so versions are not compared", err=True)
+    if as_json:
+        typer.echo(
+            json.dumps({"old": a, "new": b, "same": found.is_empty, **attrs.asdict(found)}, indent=1, default=str)
+        )
+        return
+    typer.echo(f"from {a} to {b}: {summary(found)}")
+    for line in report(found):
+        typer.echo(line)
+
+
+def summary(found: Difference) -> str:
+    """Return how much differs, e.g. `1 component added, 2 changed; 1 setting`."""
+    counts = {status: sum(change.status == status for change in found.components) for status in _MARKS}
+    parts = [f"{count} {status}" for status, count in counts.items() if count]
+    told = [f"components: {', '.join(parts)}"] if parts else []
+    others = ("settings", "order", "distributions", "data")
+    told += [f"{name}: {len(getattr(found, name))}" for name in others if getattr(found, name)]
+    return "; ".join(told) or "no difference"
+
+
+def report(found: Difference) -> Iterator[str]:
+    """Yield the lines of the report, styled."""
+    if found.settings:
+        yield from _title("settings")
+        yield from _value_lines(found.settings, "  ")
+    for table, changes in groupby(found.components, lambda change: change.path.partition(".")[0]):
+        yield from _title(table)
+        for change in changes:
+            yield from _slot_lines(change, table)
+    if found.order:
+        yield from _title("in another order")
+        yield from (f"  {table}" for table in found.order)
+    if found.distributions:
+        yield from _title("versions")
+        yield from map(_version_line, found.distributions)
+    if found.data:
+        yield from _title("data")
+        yield from (f"  {line}" for line in found.data)
+
+
+def _title(text: str) -> tuple[str, str]:
+    return "", typer.style(text, bold=True)
+
+
+def _slot_lines(change: SlotChange, table: str) -> Iterator[str]:
+    mark, colour = _MARKS[change.status]
+    slot = "" if change.path == table else change.path.removeprefix(f"{table}.")
+    filling = " -> ".join(dict.fromkeys(_readable(name) for name in (change.old, change.new) if name))
+    yield f"  {typer.style(f'{mark} {slot}'.rstrip(), fg=colour)}  {filling}{_dim(_place(change.origin))}"
+    if change.status in ("added", "removed"):
+        values = [(value.key, value.new if change.status == "added" else value.old, value) for value in change.values]
+        given = [
+            f"{key} = {_short(v)}" for key, v, value in values if "default" not in (value.new_origin, value.old_origin)
+        ]
+        if given:
+            yield f"        {', '.join(given)}"
+    else:
+        yield from _value_lines(change.values, " " * 8)
+
+
+def _value_lines(values: Sequence[ValueChange], indent: str) -> Iterator[str]:
+    keys = max((len(value.key) for value in values), default=0)
+    arrows = [_arrow(value.old, value.new) for value in values]
+    width = min(max(map(len, arrows), default=0), _LONGEST_VALUE)
+    for value, arrow in zip(values, arrows, strict=True):
+        origins = dict.fromkeys(_place(origin) for origin in (value.old_origin, value.new_origin) if origin)
+        yield f"{indent}{value.key:<{keys}}  {arrow:<{width}}{_dim(' -> '.join(origins))}"
+
+
+def _arrow(old: Any, new: Any) -> str:
+    """Return `old -> new`; of two long arrays what the second lacks and has more."""
+    if isinstance(old, list) and isinstance(new, list) and max(len(inline(old)), len(inline(new))) > _LONGEST_VALUE:
+        parts = {"without": [x for x in old if x not in new], "with": [x for x in new if x not in old]}
+        told = [f"{what} {', '.join(map(inline, items))}" for what, items in parts.items() if items]
+        return f"{len(old)} -> {len(new)} values: {'; '.join(told) or 'in another order'}"
+    return f"{_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else f"{value:_}" if type(value) is int else inline(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def _version_line(change: VersionChange) -> str:
+    more = len(change.supplies) - _MOST_NAMED
+    names = ", ".join(change.supplies[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"  {change.distribution}  {change.old} -> {change.new}{_dim(names)}"
+
+
+def _readable(component: str) -> str:
+    """Return `upright (acme-rewards 1.0)` for `acme-rewards:upright==1.0`."""
+    full, _, version = component.partition("==")
+    distribution, _, name = full.rpartition(":")
+    return f"{name} ({f'{distribution} {version}'.strip()})" if distribution else name
+
+
+def _place(origin: str) -> str:
+    """Return an origin without the folder of the recipes that come with mtrack."""
+    folder = next((f"{folder}{os.sep}" for folder in recipe_folders() if origin.startswith(f"{folder}{os.sep}")), "")
+    return origin.removeprefix(folder)
+
+
+def _dim(text: str) -> str:
+    return typer.style(f"   {text}", dim=True) if text else ""

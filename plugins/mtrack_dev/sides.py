@@ -1,0 +1,99 @@
+"""What `mtrack diff` compares: a recipe as it would run here, or a run as it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mtrack.errors import CheckpointError, MtrackError
+from mtrack.keypath import KeyPath, dotted, value_at
+from mtrack.kinds import KINDS, Kind
+from mtrack.lock import made_with
+from mtrack.provenance import manifest
+from mtrack.recipe import Layer, load_recipe
+from mtrack.registry import Registry
+from mtrack.structure import check_recipe
+from mtrack.toml_text import Table
+
+SLOT_TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
+
+
+@attrs.frozen(eq=False)
+class Side:
+    """One of the two."""
+
+    name: str
+    """As the user called it."""
+    table: Table
+    """The whole recipe, defaults included."""
+    origin: Callable[[KeyPath], str]
+    """Where a value came from: `file:line`, `--set`, `default`; empty where that is not known."""
+    made_with: Mapping[str, Any] | None
+    """Manifest of the run; of a recipe, the one a run of it would have here. None where a run has lost it."""
+    switched_off: Callable[[KeyPath], bool] = lambda path: False
+    """Whether a slot is there but for `enabled = false`."""
+
+    def slots(self) -> dict[KeyPath, tuple[str, Table]]:
+        """Return kind and table of each slot. Raises MtrackError where the file is no resolved recipe."""
+        return {path: (kind.name, table) for kind in SLOT_TABLES.values() for path, table in self._slots_of(kind)}
+
+    def component(self, path: KeyPath) -> str:
+        """Return what fills a slot: `acme-rewards:upright==1.0` where that is known, else as the recipe says."""
+        known = (self.made_with or {}).get("components", {})
+        use = value_at(self.table, path).get("use", path[-1])
+        return str(known.get(dotted(path), use))
+
+    def _slots_of(self, kind: Kind) -> Iterator[tuple[KeyPath, Table]]:
+        waiting: list[tuple[KeyPath, Any]] = (
+            [((kind.table,), self.table[kind.table])] if kind.table in self.table else []
+        )
+        while waiting:
+            path, value = waiting.pop(0)
+            if not isinstance(value, dict):
+                raise MtrackError(f"{self.name}: expected a table at {dotted(path)}; 'mtrack check' tells more")
+            if len(path) > kind.depth:
+                yield path, {"enabled": True, **value} if "enabled" in kind.keys else value
+            else:
+                waiting += [((*path, name), inner) for name, inner in value.items()]
+
+
+def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> Side:
+    """Open a recipe (file or name) or a run directory. Raises MtrackError, CheckpointError, RecipeError."""
+    place = Path(name).expanduser()
+    if not place.is_dir():
+        recipe = check_recipe(load_recipe(name, overrides), registry)
+        data = recipe.source.data
+        return Side(
+            name,
+            recipe.table(),
+            recipe.origin,
+            manifest(recipe),
+            lambda path: (value_at(data, path) or {}).get("enabled") is False,
+        )
+    if not (place / "recipe.toml").is_file():
+        raise CheckpointError(f"{name} is no run directory: it has no recipe.toml; give a run (runs/NAME) or a recipe")
+    if overrides:
+        raise MtrackError(f"--set changes a recipe, and {name} is a run; compare with {place / 'recipe.toml'} instead")
+    source = load_recipe(place / "recipe.toml")
+    try:
+        facts = made_with(place)
+    except CheckpointError:
+        facts = None
+    return Side(name, source.data, _recorded_origin(source.layers[-1]), facts)
+
+
+def _recorded_origin(layer: Layer) -> Callable[[KeyPath], str]:
+    """Return what finds the comment of a line in a run's recipe: where the value was from when the run began."""
+    lines = layer.text.replace("\r\n", "\n").split("\n")
+
+    def origin(path: KeyPath) -> str:
+        number = layer.line(path)
+        if number is None:
+            return layer.name
+        comment = lines[number - 1].rpartition("  # ")
+        return comment[2] if comment[1] else f"{layer.name}:{number}"
+
+    return origin

@@ -1,0 +1,81 @@
+"""Picture strips of an evaluation: the worst rollout of a clip, its reference behind it, the errors of each frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mtrack.protocols import Robot
+from mtrack_eval.report import Evaluation
+from mtrack_eval.rollouts import Rollouts
+from mtrack_eval.snapshots import spaced
+from mtrack_view.pictures import Take
+from mtrack_view.puppet import Puppet
+from mtrack_view.strip import Panel, draw_strip
+
+_NOTED = ("mpkpe_local", "mpkpe_world")
+
+
+def draw_strips(
+    folder: Path,
+    robot: Robot,
+    clips: Sequence[tuple[int, str]],
+    policy: Rollouts,
+    lengths: Tensor,
+    evaluation: Evaluation,
+    dt: float,
+) -> Iterator[Path]:
+    """Draw one strip a clip (index and name) into a folder, in place of older ones, and yield its path.
+
+    Raises MtrackError, OSError. `lengths` int64 [C] are the frames that were scored of each clip.
+    """
+    if policy.poses is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()  # of another evaluation
+    puppet = Puppet(robot)
+    frames = spaced(lengths, policy.poses.shape[1])
+    for index, name in clips:
+        rollout = _worst(policy, index, evaluation.distance)
+        poses = policy.poses[..., index, rollout]
+        known = poses.isfinite().all(-1).all(0)  # until a simulation broke
+        shown, ghost = poses[:, known].double().numpy()
+        panels = [_panel(policy, frame, index, rollout, dt) for frame in frames[known, index].tolist()]
+        told = f"{evaluation.actor}, {_fate(policy, index, rollout, dt)}; blue: the reference"
+        path = folder / f"{_file_name(name)}.png"
+        if panels:
+            draw_strip(path, puppet, Take(shown, ghost), panels, name, told)
+            yield path
+
+
+def _worst(policy: Rollouts, clip: int, distance: str) -> int:
+    """Return the rollout of a clip that ends first, or has the largest distance where all reach the end."""
+    frames, values = policy.frames[clip], policy.values.get(distance, policy.frames)[clip]
+    early = frames == frames.min()
+    return int(torch.where(early, values.nan_to_num(torch.inf).float(), -torch.inf).argmax())
+
+
+def _panel(policy: Rollouts, frame: int, clip: int, rollout: int, dt: float) -> Panel:
+    if frame > policy.frames[clip, rollout]:
+        return Panel(frame * dt, ("failed", ""), is_bad=True)
+    slots = [slot for slot in _NOTED if slot in policy.curves] or list(policy.curves)[:2]
+    notes = [f"{slot} {policy.curves[slot][frame - 1, clip, rollout]:.0f} mm" for slot in slots]
+    return Panel(frame * dt, (*notes, "", "")[:2])
+
+
+def _fate(policy: Rollouts, clip: int, rollout: int, dt: float) -> str:
+    """Return what becomes of a rollout, in words."""
+    count = policy.frames.shape[1]
+    which = f"the worst of {count} rollouts" if count > 1 else "the rollout"
+    if not policy.failed[clip, rollout]:
+        return f"{which} reaches the end"
+    return f"{which} fails at {float(policy.frames[clip, rollout] + 1) * dt:.2f} s"
+
+
+def _file_name(clip: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:120] or "clip"

@@ -1,0 +1,167 @@
+"""A Gymnasium vector environment over mtrack's environments."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from torch import Tensor
+
+from mtrack.assemble import Assembly, assemble
+from mtrack.env import Env
+from mtrack.errors import MtrackError, did_you_mean
+from mtrack.learner import rollout_mode
+from mtrack.structure import Recipe
+from mtrack_gym.exchange import Array, Exchange, Observation
+
+_log = logging.getLogger("mtrack")
+
+
+class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
+    """N environments of a recipe, stepped and reset together.
+
+    An environment whose episode ends is reset in the same step (`AutoresetMode.SAME_STEP`): observations are those of
+    after the reset, `infos["final_obs"]` has those of before. A clip's end and the time limit are truncations. The
+    reward is the sum of the reward groups, without the floor at 0 that mtrack's own PPO puts under it.
+    """
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012  as there
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        phase: str,
+        *,
+        num_envs: int | None = None,
+        groups: Sequence[str] = ("policy",),
+        as_dict: bool = False,
+        to_numpy: bool = True,
+        frames: int | None = None,
+    ) -> None:
+        """Build the environments of a recipe, as it is in a phase (`Recipe.for_phase`); `reset` starts them.
+
+        Observations are the groups side by side, [N, W], or a dictionary of them. Without `to_numpy` all that is
+        returned are tensors on the recipe's device. What the recipe schedules goes its way within `frames` steps, those
+        of all environments counted (the phase's, where None), as in a run of mtrack. Raises MtrackError or RecipeError.
+        """
+        self.recipe, self.phase = recipe, phase
+        self._given = num_envs or recipe.num_envs
+        assembly = self._assemble()
+        widths = assembly.layout.observations
+        for group in groups:
+            if group not in widths:
+                raise MtrackError(f"{recipe.name} has no observations '{group}'; {did_you_mean(group, widths)}")
+        if not groups or len(set(groups)) < len(groups):
+            raise MtrackError("give different groups of observations, at least one")
+        self._exchange = Exchange(tuple(groups), as_dict, to_numpy)
+        self.num_envs = self._given
+        self.device = assembly.env.scene.device
+        limit = recipe.action.params.get("clip", np.inf)  # the action component cuts off what is beyond
+        self.single_observation_space = self._exchange.space(widths)
+        self.single_action_space = gymnasium.spaces.Box(-limit, limit, (assembly.layout.num_actions,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        slot = recipe.phases[phase]
+        self._steps_between = slot.train_every
+        self._iterations = max(1, -(-(frames or slot.frames) // (self.num_envs * slot.train_every)))
+        self._pinned: float | None = None
+        self._steps = 0
+        self._is_started = False
+        self._assembly: Assembly | None = assembly
+
+    @property
+    def env(self) -> Env:
+        """The environments as mtrack has them. Raises ClosedEnvironmentError."""
+        if self._assembly is None:
+            raise ClosedEnvironmentError(f"{self} is closed")
+        return self._assembly.env
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Reset every row; `options` are not used.
+
+        With a seed everything begins anew, as made with that seed (which costs nothing where it was): random numbers,
+        progress, what components remember. Without, all of that goes on.
+        """
+        super().reset(seed=seed)
+        if seed is not None and not self.closed and (self._is_started or seed != self.recipe.seed):
+            self.recipe = attrs.evolve(self.recipe, seed=int(seed))
+            self._assembly = None  # before the next one, so that memory holds only one
+            self._assembly, self._steps = self._assemble(), 0
+        env = self.env
+        with rollout_mode(self.num_envs):
+            observations = env.start(self.progress)
+        env.statistics.episode_return.zero_()
+        self._is_started = True
+        return self._exchange.observation(observations), {}
+
+    def step(self, actions: Array) -> tuple[Observation, Array, Array, Array, dict[str, Any]]:
+        """Advance every row by one control step under raw actions [N, A]; `infos` are told in `Exchange.infos`."""
+        env = self.env
+        if not self._is_started:
+            raise ResetNeeded("call reset() before step()")
+        raw = self._tensor(actions)
+        if raw.shape != self.action_space.shape:
+            raise ValueError(f"actions have shape {tuple(raw.shape)}, expected {self.action_space.shape}")
+        if self._steps % self._steps_between == 0 and self._pinned is None:
+            env.set_progress(self.progress)
+        self._steps += 1
+        with rollout_mode(self.num_envs):
+            step = env.step(raw)
+            array = self._exchange.array
+            return (
+                self._exchange.observation(step.observations),
+                array(step.reward.sum(-1)),
+                array(step.terminated),
+                array(step.truncated),
+                self._exchange.infos(step),
+            )
+
+    @property
+    def progress(self) -> float:
+        """Share of the training done, in [0, 1); it goes on once in as many steps as a rollout of the phase has."""
+        if self._pinned is not None:
+            return self._pinned
+        return min(self._steps // self._steps_between, self._iterations - 1) / self._iterations
+
+    def set_progress(self, progress: float) -> None:
+        """Hold progress at a value in [0, 1] from now on: 1 for an evaluation, or as a learner's own schedule goes."""
+        if not 0.0 <= progress <= 1.0:
+            raise ValueError(f"progress is a share from 0 to 1, not {progress}")
+        self._pinned = progress
+        if self._is_started:
+            self.env.set_progress(progress)
+
+    def figures(self) -> dict[str, float]:
+        """Return what a run of mtrack logs: rewards by term and ends of episodes since the last call, errors now."""
+        now = {name: float(value.mean()) for name, value in self.env.figures().items()} if self._is_started else {}
+        return {**self.env.statistics.read(), **now}
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let go of the simulation."""
+        self._assembly = None
+
+    def _assemble(self) -> Assembly:
+        assembly = assemble(
+            self.recipe,
+            self.phase,
+            device=self.recipe.place,
+            num_envs=self._given,
+            report_broken=lambda ids: _log.warning("the simulation of %d environments broke and was reset", len(ids)),
+        )
+        assembly.env.previews_terminated = True
+        return assembly
+
+    def _tensor(self, actions: Array) -> Tensor:
+        """Return actions as the environment wants them; arrays are copied, since they may be read-only."""
+        value = actions.detach() if isinstance(actions, Tensor) else torch.tensor(np.asarray(actions))
+        return value.to(self.device, torch.float32)

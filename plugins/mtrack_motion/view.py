@@ -1,0 +1,85 @@
+"""`mtrack motions view`: a motion file as a picture strip, and as a film. Imports what is heavy only when called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mtrack.exchange import Clip
+    from mtrack.robot import RobotModel
+    from mtrack_view.puppet import Array
+
+
+def view(
+    clip: Annotated[Path, typer.Argument(help="Motion file (.npz).")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The picture (.png); default: named like the clip, here.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, max=64, help="Pictures in the strip, from the first to the last.")] = 8,
+    video: Annotated[bool, typer.Option("--video", help="Make a film too (.mp4); needs ffmpeg.")] = False,
+    azimuth: Annotated[
+        float, typer.Option(help="Where the camera stands: from before the robot towards its left [degrees].")
+    ] = 35.0,
+    robot: Annotated[str, typer.Option(help="Robot the motion is of.")] = "g1",
+) -> None:
+    """Draw a motion as a picture strip; needs no display. The camera goes along with the root."""
+    import numpy as np  # noqa: PLC0415
+
+    from mtrack.registry import Registry  # noqa: PLC0415
+    from mtrack_motion.file import read_clip  # noqa: PLC0415
+    from mtrack_view.film import FPS, find_ffmpeg, shoot  # noqa: PLC0415
+    from mtrack_view.pictures import Take  # noqa: PLC0415
+    from mtrack_view.puppet import Puppet  # noqa: PLC0415
+    from mtrack_view.strip import Panel, draw_strip  # noqa: PLC0415
+
+    picture = _picture(out or Path(f"{clip.stem}.png"))
+    motion = read_clip(_motion_file(clip))
+    ffmpeg = find_ffmpeg() if video else ""
+    registry = Registry.scan()
+    body = registry.load(registry.find("robot", robot))()
+    poses = _poses(motion, body.model(), motion.fps)
+    shown = np.unique(np.linspace(0, len(poses) - 1, frames).round().astype(int))
+    panels = [Panel(index / motion.fps) for index in shown.tolist()]
+    facts = f"{(len(poses) - 1) / motion.fps:.1f} s, {len(poses)} frames at {motion.fps:g} a second"
+    puppet = Puppet(body)
+    draw_strip(picture, puppet, Take(poses[shown], azimuth=azimuth), panels, motion.name, facts)
+    typer.echo(picture)
+    if video:
+        film = picture.with_suffix(".mp4")
+        shoot(film, ffmpeg, puppet, Take(_poses(motion, body.model(), FPS), azimuth=azimuth))
+        typer.echo(film)
+
+
+def _motion_file(path: Path) -> Path:
+    """Return the path of a motion file. Raises MotionError for what is clearly another one."""
+    from mtrack.errors import MotionError  # noqa: PLC0415
+
+    if path.is_file() and path.suffix.lower() != ".npz":
+        raise MotionError(f"{path}: is no motion file (.npz); 'mtrack motions import {path} -o DIR' makes one")
+    return path
+
+
+def _picture(path: Path) -> Path:
+    """Return where the picture will be. Raises MotionError before any work is lost."""
+    from mtrack.errors import MotionError  # noqa: PLC0415
+
+    if path.suffix.lower() != ".png":
+        raise MotionError(f"{path}: a strip is a .png; name it so")
+    if not path.parent.is_dir():
+        raise MotionError(f"{path}: there is no directory {path.parent}; make it first")
+    return path
+
+
+def _poses(clip: Clip, robot: RobotModel, fps: float) -> Array:
+    """Return the poses of a clip at a frame rate, [T, 7 + J]. Raises MotionError."""
+    import torch  # noqa: PLC0415
+
+    from mtrack_motion.clip import joint_columns  # noqa: PLC0415
+    from mtrack_motion.derive import resample  # noqa: PLC0415
+
+    frames = resample(clip, joint_columns(clip, robot), 1.0 / fps)
+    poses: Array = torch.cat((frames.root_pos, frames.root_quat_wxyz, frames.joint_pos), dim=1).numpy()
+    return poses

@@ -1,0 +1,63 @@
+"""A film of a motion, by the program ffmpeg where there is one."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from mtrack.errors import MtrackError
+from mtrack_view.pictures import Take, pictures
+from mtrack_view.puppet import Puppet
+from mtrack_view.raycast import Quality
+
+FPS = 25.0
+"""Pictures a second."""
+_HEIGHT = 400  # pixels
+
+
+def find_ffmpeg() -> str:
+    """Return where ffmpeg is: on the PATH, or in the package imageio-ffmpeg. Raises MtrackError."""
+    found = shutil.which("ffmpeg")
+    if found:
+        return found
+    try:
+        return str(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        raise MtrackError(
+            "a film needs the program ffmpeg, which is not on the PATH; install it, or 'pip install imageio-ffmpeg'"
+        ) from None
+
+
+def shoot(path: Path, ffmpeg: str, puppet: Puppet, take: Take) -> None:
+    """Film a take, `FPS` poses a second, into an .mp4. Raises MtrackError."""
+    camera = take.camera(puppet)
+    width = 2 * round(_HEIGHT * camera.aspect / 2)  # colours are stored for 2 by 2 pixels
+    quality = Quality(width, _HEIGHT, rays=3, lights=2)
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with tempfile.TemporaryFile() as said:
+            with subprocess.Popen(_command(ffmpeg, quality, beside), stdin=subprocess.PIPE, stderr=said) as process:
+                assert process.stdin
+                # it may end before it has everything, and has said why
+                with suppress(BrokenPipeError):
+                    for image in pictures(puppet, take, camera, quality):
+                        process.stdin.write(image.tobytes())
+                    process.stdin.close()
+            if process.returncode:
+                said.seek(0)
+                reason = said.read().decode(errors="replace").strip()
+                raise MtrackError(f"{path}: {ffmpeg} could not make it: {reason or process.returncode}")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _command(ffmpeg: str, quality: Quality, path: Path) -> list[str]:
+    size = f"{quality.width}x{quality.height}"
+    pixels = ("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size, "-framerate", f"{FPS:g}")
+    coding = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "18", "-movflags", "+faststart", "-f", "mp4")
+    return [ffmpeg, "-y", "-loglevel", "error", *pixels, "-i", "-", *coding, str(path)]

@@ -1,0 +1,1 @@
+"""mtrack plugin: warp."""

@@ -1,0 +1,109 @@
+"""`mtrack motions view`, as a user sees it."""
+
+from __future__ import annotations
+
+import pytest
+from support.clips import swaying_clip
+from typer.testing import CliRunner
+
+from mtrack.errors import MtrackError
+from mtrack_motion.cli import motions
+from mtrack_motion.file import write_clip
+from mtrack_view import film, strip
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return what is drawn, instead of drawing it: (path, take, panels, title, subtitle) of each strip and film."""
+    kept = []
+    monkeypatch.setattr(strip, "draw_strip", lambda path, puppet, *rest: kept.append((path, *rest)))
+    monkeypatch.setattr(film, "shoot", lambda path, ffmpeg, puppet, take: kept.append((path, take, ffmpeg)))
+    return kept
+
+
+@pytest.fixture
+def clip(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "sway.npz"
+    write_clip(path, swaying_clip(101, fps=50.0, name="swaying"))
+    return path
+
+
+def view(*arguments):
+    result = CliRunner().invoke(motions, ["view", *map(str, arguments)])
+    if result.exception:
+        raise result.exception
+    return result.stdout.split()
+
+
+def test_a_clip_becomes_a_picture_here_and_its_place_is_printed(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(strip, "_HEIGHT", 40)
+    assert view(clip, "--frames", 2) == ["sway.png"]
+    assert (tmp_path / "sway.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_frames_are_spaced_evenly_from_the_first_to_the_last(clip, drawn):
+    view(clip, "-o", "some.png", "--frames", 5, "--azimuth", 90)
+    ((path, take, panels, title, subtitle),) = drawn
+    assert str(path) == "some.png"
+    assert [panel.time for panel in panels] == pytest.approx([0.0, 0.5, 1.0, 1.5, 2.0])
+    expected = swaying_clip(101)
+    assert take.poses[:, 7:] == pytest.approx(expected.joint_pos[::25], abs=1e-6)
+    assert take.poses[:, :3] == pytest.approx(expected.root_pos[::25], abs=1e-6)
+    assert take.azimuth == 90.0
+    assert title == "swaying"
+    assert subtitle == "2.0 s, 101 frames at 50 a second"
+
+
+def test_joints_are_matched_by_name(clip, drawn):
+    view(clip, "--frames", 3)
+    original = swaying_clip(101)
+    turned = swaying_clip(joint_names=original.joint_names[::-1], frames=101, joint_pos=original.joint_pos[:, ::-1])
+    write_clip(clip, turned)
+    view(clip, "--frames", 3)
+    assert (drawn[0][1].poses == drawn[1][1].poses).all()
+
+
+def test_a_film_stands_beside_the_picture_at_its_own_rate(clip, drawn, monkeypatch):
+    monkeypatch.setattr(film, "find_ffmpeg", lambda: "the-ffmpeg")
+    assert view(clip, "-o", "data/a.png", "--video") == ["data/a.png", "data/a.mp4"]
+    (_, (path, take, program)) = drawn
+    assert (str(path), program) == ("data/a.mp4", "the-ffmpeg")
+    assert len(take.poses) == 2.0 * film.FPS + 1
+
+
+def test_without_ffmpeg_nothing_is_drawn_in_vain(clip, drawn, monkeypatch):
+    def nowhere():
+        raise MtrackError("no ffmpeg")
+
+    monkeypatch.setattr(film, "find_ffmpeg", nowhere)
+    with pytest.raises(MtrackError, match="no ffmpeg"):
+        view(clip, "--video")
+    assert drawn == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("gone.npz",), r"gone\.npz: there is no such file"),
+        (("data",), "data: is a directory; name one .npz file"),
+        (("data/walk.pkl",), "'mtrack motions import data/walk.pkl -o DIR' makes one"),
+        (("data/sway.npz", "-o", "sway.jpg"), r"sway\.jpg: a strip is a \.png"),
+        (("data/sway.npz", "-o", "no/sway.png"), "there is no directory no; make it first"),
+        (("data/sway.npz", "--robot", "g2"), "no robot named 'g2'"),
+    ],
+)
+def test_what_cannot_be_viewed_is_explained(clip, drawn, arguments, says):
+    (clip.parent / "walk.pkl").write_bytes(b"pickle")
+    with pytest.raises(MtrackError, match=says):
+        view(*arguments)
+    assert drawn == []
+
+
+def test_a_clip_that_lacks_joints_is_refused(clip, drawn):
+    whole = swaying_clip(20)
+    write_clip(clip, swaying_clip(20, joint_names=whole.joint_names[1:], joint_pos=whole.joint_pos[:, 1:]))
+    with pytest.raises(MtrackError, match=r"has no joint .*--fill-missing"):
+        view(clip)
+    assert drawn == []

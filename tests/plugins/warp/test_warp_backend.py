@@ -1,0 +1,146 @@
+"""The GPU backend on warp's CPU device: rows, buffers, model fields, and faults that must not pass in silence."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from mtrack.errors import MtrackError, NameProblem
+
+pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
+
+from mujoco_warp import OverflowType
+from warp_runs import EVERYONE, FEET, HOLD, MODEL, NUM, build, hold, put
+
+from mtrack_dev.testing import check_agreement
+from mtrack_mujoco.backend import MujocoBackend
+from mtrack_warp.backend import WarpBackend
+from mtrack_warp.replay import Recording
+
+
+def test_it_moves_the_robot_as_mujoco_does_on_the_cpu() -> None:
+    assert len(check_agreement(WarpBackend, MujocoBackend).notes) == 7
+
+
+def test_state_and_fields_are_the_engine_s_own_memory() -> None:
+    backend = build(fields=("body_mass", "opt.gravity"))
+    model, data = backend._sim._model, backend._sim._data
+    assert backend.field("body_mass").data_ptr() == model.body_mass.ptr
+    assert backend.field("opt.gravity").data_ptr() == model.opt.gravity.ptr
+    assert {name: tensor.data_ptr() for name, tensor in backend._sim.state.items()} == {
+        name: getattr(data, name).ptr for name in backend._sim.state
+    }
+
+
+def test_a_captured_step_is_the_step() -> None:
+    import mujoco_warp
+
+    backend, plain = build(), build()
+    for each in (backend, plain):
+        put(each, EVERYONE)
+    hold(backend, 2)
+    sim = plain._sim
+    for _ in range(8):
+        sim.ctrl[:, plain._at.actuators] = HOLD
+        with sim._in_order():
+            mujoco_warp.step(sim._model, sim._data)
+    assert torch.equal(sim.qpos, backend._sim.qpos)
+    assert torch.equal(sim.qvel, backend._sim.qvel)
+
+
+def test_a_forward_pass_of_one_row_leaves_what_others_last_measured() -> None:
+    backend = build()
+    put(backend, EVERYONE)
+    hold(backend, 3)
+    others, before = [0, 1, 3], {name: tensor.clone() for name, tensor in backend.state_dict().items()}
+    put(backend, torch.tensor([2]), height=1.0)
+    for name, tensor in backend.state_dict().items():
+        assert torch.equal(tensor[others], before[name][others]), name
+    assert not backend.contacts[2].any()
+    assert backend.contacts[others, :, 0].all()
+
+
+def test_constants_follow_a_change_of_mass_in_the_rows_asked_for() -> None:
+    backend = build(fields=("body_mass",))
+    torso = backend.element("body", "torso_link")
+    backend.field("body_mass")[1:3, torso] += 10.0
+    backend.update_constants(torch.tensor([1]))
+    total = backend.state_dict()["field.body_subtreemass"][:, 1]
+    torch.testing.assert_close(total - MODEL.mass, torch.tensor([0.0, 10.0, 0.0, 0.0]), atol=1e-4, rtol=0)
+
+
+def test_a_field_that_cannot_differ_between_rows_is_refused() -> None:
+    with pytest.raises(NameProblem, match="did you mean 'body_mass'"):
+        build(fields=("body_mas",))
+    with pytest.raises(NameProblem, match="no model field 'geom_type' of each environment"):
+        build(fields=("geom_type",))
+    with pytest.raises(NameProblem, match=r"body_mass.*was not asked for"):
+        build(fields=("body_ipos",)).field("body_mass")
+
+
+def test_forces_that_nobody_asked_for_cannot_be_written() -> None:
+    with pytest.raises((RuntimeError, IndexError)):
+        build().wrench[0, 0, 0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("params", "advice", "flag"),
+    [
+        ({"max_constraints": 8}, "max_constraints above 8", OverflowType.NEFC),
+        ({"max_contacts": 2}, "max_contacts above 2 (a mean", OverflowType.BROADPHASE),
+    ],
+)
+def test_a_lack_of_room_is_told_once_with_its_remedy(params, advice, flag, caplog) -> None:
+    backend = build(**params)
+    with caplog.at_level(logging.WARNING, logger="mtrack"):
+        for _ in range(3):
+            hold(backend, 1)
+            broken = backend.broken()
+    assert (backend._sim.overflow & int(flag)).all()
+    assert broken.all() == (flag == OverflowType.NEFC)  # nobody knows whose contacts were left out
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert advice in told[0]
+
+
+def test_a_row_that_is_not_finite_leaves_the_others_bit_identical() -> None:
+    faulty, sound = build(), build()
+    for backend in (faulty, sound):
+        put(backend, EVERYONE)
+        hold(backend, 1)
+    faulty._sim.qpos[1, 9] = torch.nan
+    for backend in (faulty, sound):
+        hold(backend, 5)
+    assert torch.equal(faulty.state.body_pos[[0, 2, 3]], sound.state.body_pos[[0, 2, 3]])
+    assert faulty.broken().tolist() == [False, True, False, False]
+
+
+def test_a_recording_made_again_leads_to_the_same_state() -> None:
+    backend = build(forces=True)
+    with Recording(backend) as recording:
+        backend.wrench[1, 0, 1] = 30.0
+        hold(backend, 2)
+        put(backend, torch.tensor([2]))
+        backend.kick(torch.full((NUM, 6), 0.1))
+        hold(backend, 2)
+    reached = recording.state()
+    recording.rewind()
+    assert not torch.equal(recording.state(), reached)
+    recording.replay()
+    assert torch.equal(recording.state(), reached)
+
+
+def test_contacts_can_be_with_the_floor_or_the_robot_itself() -> None:
+    backend = build(contacts=(*FEET, f"{FEET[0]}:floor", f"{FEET[0]}:self"))
+    put(backend, EVERYONE)
+    hold(backend, 2)
+    assert torch.equal(backend.contacts[:, 0], backend.contacts[:, 2])
+    assert not backend.contacts[:, 3].any()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused_with_the_remedy() -> None:
+    with pytest.raises(MtrackError, match=r"no 'cuda' .*set device to 'cpu'"):
+        build(device="cuda")
