@@ -95,7 +95,7 @@ def look(path: Path) -> dict[str, object]:
         return library.start[clip, None] + ahead
 
     gathers = {
-        "root_joints_contact_ms": lambda chosen: library.gather(chosen),
+        "root_joints_contact_ms": library.gather,
         "and_all_bodies_ms": lambda chosen: library.gather(chosen).body_pos,
         "and_bodies_seen_from_the_root_ms": lambda chosen: library.gather(chosen).body_root,
     }
