@@ -140,7 +140,7 @@ class LargeTables:
         if len(tables) == 1:
             return tables[0].index_select(0, frames)
         chosen = tables[0].new_empty(len(frames), tables[0].shape[1])
-        part = torch.searchsorted(self._ends, frames, right=True)
+        part = torch.searchsorted(self._ends, frames.contiguous(), right=True)
         for number, (first, table) in enumerate(zip(self._firsts, tables, strict=True)):
             mine = (part == number).nonzero().squeeze(1)
             chosen.index_copy_(0, mine, table.index_select(0, frames.index_select(0, mine) - first))

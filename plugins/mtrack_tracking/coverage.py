@@ -70,9 +70,9 @@ class Coverage:
             values |= {f"coverage/{slot}/{name}": flags[mine].float().mean() for name, flags in found.items()}
         known = success.nan_to_num(2.0)
         worst = known.topk(min(reported, count), largest=False)
-        for clip, value in zip(worst.indices.tolist(), worst.values, strict=True):
-            if ended[clip] > 0:
-                values[f"clip/{self._names[clip]}"] = value
+        ids, ended_any = worst.indices.tolist(), (ended > 0)[worst.indices].tolist()
+        named = zip(ids, ended_any, worst.values, strict=True)
+        values |= {f"clip/{self._names[clip]}": value for clip, has_ended, value in named if has_ended}
         return values
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -134,6 +134,7 @@ def test_single_and_packed_sources_make_one_library(folder, single):
     walks = MotionLibrary.build(G1(), [(1.0, clip) for clip in Walks(50, 90).clips(g1_model())], DT)
     frames = torch.tensor([[139, 140], [3, 450], [200, 60]])
     both = library.gather(frames)
+    assert torch.equal(library.gather(frames[:, 0]).root_pos, both.root_pos[:, 0])  # as the command asks
     for name in OF_ROOT:
         assert torch.equal(getattr(both, name)[0, 0], getattr(walks.gather(torch.tensor(139)[None]), name)[0]), name
         assert torch.equal(getattr(both, name)[1, 1], getattr(single.gather(torch.tensor(310)[None]), name)[0]), name
