@@ -1,4 +1,4 @@
-"""The picture of a clip: lowest point, contact, joint speeds, limits and overlaps over time, one under the other."""
+"""The picture of a clip: lowest point, contact, speeds, limits and overlaps over time, one under the other."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ def draw(quality: Quality, path: Path) -> None:
     """Write the picture of a measured clip to a PNG file. Raises OSError."""
     m = quality.measures
     assert m is not None
-    words = [f"• {line}" for f in quality.findings for line in [f"{f.kind.replace('_', ' ')}: {f.text}"]]
+    words = [f"• {finding.kind.replace('_', ' ')}: {finding.text}" for finding in quality.findings]
+    if quality.unusable:
+        words.insert(0, f"• left out: {quality.unusable}")
     told = (
         "\n".join(textwrap.fill(word, _WRAP, subsequent_indent="   ") for word in words) or "nothing is wrong with it"
     )
     lines = told.count("\n") + 1
-    ratios = (3.0, 1.1, 2.0, 2.0, 1.2)
+    ratios = (3.0, 1.1, 1.2, 2.0, 2.0, 1.2)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 8.2 + 0.16 * lines), dpi=_DPI)
+        figure = Figure(figsize=(_WIDTH, 9.6 + 0.16 * lines), dpi=_DPI)
         top = 1.0 - (0.75 + 0.16 * lines) / figure.get_figheight()
         axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
         figure.subplots_adjust(left=0.085, right=0.84, top=top, bottom=0.06, hspace=0.28)
@@ -57,7 +59,7 @@ def draw(quality: Quality, path: Path) -> None:
         facts = f"{quality.verdict}   {quality.frames} frames, {quality.seconds:.2f} s at {m.fps:g} fps"
         figure.text(0.98, 1.0 - 0.22 / figure.get_figheight(), facts, color=colour, weight="bold", va="top", ha="right")
         figure.text(0.02, 1.0 - 0.52 / figure.get_figheight(), told, fontsize=8, va="top", linespacing=1.25)
-        for axis, panel in zip(axes, (_heights, _contact, _speeds, _limits, _overlap), strict=True):
+        for axis, panel in zip(axes, (_heights, _contact, _root, _speeds, _limits, _overlap), strict=True):
             panel(axis, m)
             axis.margins(x=0.0)
         figure.align_ylabels(axes)
@@ -71,7 +73,7 @@ def _heights(axis: Axes, m: Measures) -> None:
     for sole, name, colour in zip(m.soles.T, _sides(m.feet), _SIDES, strict=False):
         axis.plot(time, sole * cm, color=colour, linewidth=1.2, label=f"{name} sole")
     axis.plot(time, m.lowest * cm, color=_INK, linewidth=2.0, alpha=0.55, label="lowest point")
-    top = max(12.0, min(60.0, float(m.lowest.max()) * cm * 1.1))
+    top = max(12.0, min(60.0, float(m.soles.max()) * cm * 1.05))
     bottom = min(-3.0, float(m.lowest.min()) * cm * 1.2)
     axis.set_ylim(bottom, top)
     axis.axhspan(bottom, 0.0, color="#d9c9b4", alpha=0.5, linewidth=0)
@@ -98,6 +100,16 @@ def _contact(axis: Axes, m: Measures) -> None:
     for label, colour in (("stands", _GOOD), (f"slides > {_SLIDING:g} m/s", _BAD)):
         axis.plot([], [], color=colour, linewidth=6, label=label)
     axis.set_title("contact with its ground", loc="left", fontsize=9, weight="bold")
+    _legend(axis)
+
+
+def _root(axis: Axes, m: Measures) -> None:
+    """Draw how fast the root moves and turns."""
+    axis.plot(m.time, m.root_speed, color=_SIDES[0], linewidth=1.1, label="moves [m/s]")
+    axis.plot(m.time, m.root_turning, color=_SIDES[1], linewidth=1.1, label="turns [rad/s]")
+    axis.set_ylim(bottom=0.0)
+    axis.set_ylabel("speed")
+    axis.set_title("root", loc="left", fontsize=9, weight="bold")
     _legend(axis)
 
 
