@@ -116,7 +116,7 @@ def test_every_sample_is_measured_and_its_soles_put_on_the_floor():
     files = sorted((SAMPLES / "asap").glob("*.pkl"))
     judged = {}
     for file in files:
-        for clip in importer.clips(file):
+        for clip in importer.clips(file, G1()):
             quality = judge(clip, str(file), meter, {})
             assert quality.unusable == ""
             judged[clip.name] = quality
