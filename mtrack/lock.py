@@ -57,12 +57,9 @@ def version_changes(
     here |= {name: metadata.version(name) for name in LIBRARIES}
     changes: tuple[list[str], list[str]] = [], []
     for distribution, version in before["distributions"].items():
-        filled = [
-            (path, _name(part).partition(":")[::2])
-            for path, part in before["components"].items()
-            if _name(part) in names
-        ]
-        supplied = [f"{name} ({path})" for path, (home, name) in filled if home == distribution]
+        filled = {path: _name(part) for path, part in before["components"].items() if _name(part) in names}
+        own = {path: name.partition(":") for path, name in filled.items()}
+        supplied = [f"{name} ({path})" for path, (home, _, name) in own.items() if home == distribution]
         now = here.get(canonical(distribution), "not installed")
         if now != version and (supplied or distribution in LIBRARIES):
             more = f" and {len(supplied) - _MOST_NAMED} more" if len(supplied) > _MOST_NAMED else ""

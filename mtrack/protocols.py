@@ -114,10 +114,10 @@ class Importer(Protocol):
     """A reader of one foreign motion format."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if the file's content is of another format."""
+        """Return what was found, in words, or "" if the content is of another format. Raises MotionError if damaged."""
 
-    def clips(self, path: Path) -> Iterator[Clip]:
-        """Yield the clips of a file; what is assumed is logged. Raises MotionError naming file, place and remedy."""
+    def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
+        """Yield the clips of a file, checked against a robot; assumptions are logged. Raises MotionError, located."""
 
 
 class Command(Protocol):

@@ -150,10 +150,8 @@ def _entries(allowed: Collection[str] | None, problems: list[str]) -> Iterator[E
                 refusal = "" if is_allowed else f"{name} is not in the allow list MTRACK_PLUGINS"
                 if not module or not (attribute or point.group == HOOK_GROUP):  # a hook may be a module
                     refusal = refusal or f"its entry point '{point.value}' is not 'module:name'"
-                if needs and not refusal:
-                    refusal = (
-                        f"it needs {needs}, this is {metadata.version(OWN)}: upgrade mtrack, or take another {name}"
-                    )
+                if needs:
+                    refusal = refusal or f"it needs {needs}, this is {metadata.version(OWN)}: upgrade one of the two"
                 source = sources.setdefault(module, ModuleSource(module))
                 yield Entry(_GROUPS[point.group], point.name, name, version, module, attribute, refusal, source=source)
             elif point.group.startswith(f"{OWN}."):

@@ -50,10 +50,8 @@ class Slot:
     def table(self) -> Table:
         """Return the table that gives this slot."""
         own = {name: getattr(self, name) for name in params_of(type(self))}
-        params = self.params
-        if self.use == AUTO:  # on another machine it means a component that need not know them
-            defaults = {name: field.default for name, field in params_of(self.cls).items()}
-            params = {name: value for name, value in params.items() if value != defaults[name]}
+        known, is_auto = params_of(self.cls), self.use == AUTO  # on another machine that may not know these parameters
+        params = {name: value for name, value in self.params.items() if not is_auto or value != known[name].default}
         values = {name: plain(value) for name, value in (own | params).items()}
         return {"use": self.use, **{name: value for name, value in values.items() if value is not None}}
 

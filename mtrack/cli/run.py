@@ -117,12 +117,10 @@ def _where(recipe: Recipe) -> str:
     from mtrack.processors import has_gpu
     from mtrack.slots import AUTO
 
-    found = f"physics: {recipe.backend.entry.name} on {recipe.place}"
-    if AUTO not in (recipe.backend.use, recipe.device):
-        return found
     is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
     remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
-    return f"{found} (auto{remedy if is_unused else ''})"
+    chosen = f" (auto{remedy * is_unused})" * (AUTO in (recipe.backend.use, recipe.device))
+    return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
 
 
 def _prove_writable(directory: Path) -> None:

@@ -1,1 +1,1 @@
-"""Importers of foreign motion formats: ASAP pickles and Unitree csv files, read strictly, nothing of them run."""
+"""Importers of foreign motion formats, read strictly, and held against the robot's kinematics where they allow it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-import math
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,19 @@ from numpy.typing import NDArray
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.fields import component, param
+from mtrack.protocols import Robot
 from mtrack_formats.joints import G1_29
-from mtrack_motion.clip import QUATERNION_TOLERANCE, check_clip, check_upright, single, unit_quaternions
+from mtrack_formats.recording import Options, Recording
+from mtrack_formats.settle import settle
 
 log = logging.getLogger(__name__)
 
-MAX_FILE_BYTES = 256 * 1024 * 1024
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""25 minutes at 30 frames a second; numbers take four times as much memory as the shortest text of them."""
 DEFAULT_FPS = 30.0
 COLUMNS = 3 + 4 + len(G1_29)
-_XYZW_TO_WXYZ = [6, 3, 4, 5]
 _LONGEST_LINE = 8192
+_WIDTHS = range(8, 512)  # of tables taken for a motion
 _PLACE = re.compile(r"at row (\d+)(?:, column (\d+))?")
 
 
@@ -34,36 +38,48 @@ class UnitreeCsv:
 
     fps: float | None = param(default=None)
     """Frame rate [1/s]; the file does not hold it, and 30 is assumed aloud where it is not given."""
+    trust: bool = param(default=False)
+    """Whether to take a file as documented where another reading looks more plausible."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if the file is of another format."""
+        """Return what was found, in words, or an empty string if the file is of another format.
+
+        Any table of numbers is taken for one, so that reading it says what is wrong with it.
+        """
         try:
             with path.open("rb") as file:
-                line = file.readline(_LONGEST_LINE)
-            values = [float(cell) for cell in line.decode("ascii").split(",")]
+                rows = [file.readline(_LONGEST_LINE).decode("ascii").strip().split(",") for _ in range(2)]
         except (OSError, ValueError):
             return ""
-        is_row = len(values) == COLUMNS and abs(math.hypot(*values[3:7]) - 1.0) < QUATERNION_TOLERANCE
-        return "Unitree csv, 36 columns" if is_row else ""
+        width = max(len(row) for row in rows)
+        numbers = max(sum(_is_number(cell) for cell in row) for row in rows)
+        is_table = width in _WIDTHS and numbers > width // 2
+        return f"{'Unitree csv' if width == COLUMNS else 'csv'}, {width} columns" if is_table else ""
 
-    def clips(self, path: Path) -> Iterator[Clip]:
-        """Yield the one clip of a file; what is assumed is logged. Raises MotionError naming file, row and remedy."""
+    def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
+        """Yield the one clip of a file. Raises MotionError naming file, row and remedy."""
         rows = _read(path)
-        if self.fps is None:
-            log.warning("assumed: %g frames a second (the file does not say; give --fps if it is another)", DEFAULT_FPS)
-        log.info("assumed: columns are root x y z, quaternion x y z w, then %s", ", ".join(G1_29))
-        clip = Clip(
+        recording = Recording(
             name=path.stem,
-            fps=DEFAULT_FPS if self.fps is None else self.fps,
-            joint_names=G1_29,
-            root_pos=single(rows[:, :3]),
-            root_quat_wxyz=unit_quaternions(rows[:, _XYZW_TO_WXYZ]),
-            joint_pos=single(rows[:, 7:]),
+            place=f"{path} (row = frame + 1)",
             source=path.name,
+            fps=None,
+            default_fps=DEFAULT_FPS,
+            root_pos=rows[:, :3],
+            root_quat=rows[:, 3:7],
+            quat_order="x, y, z, w",
+            joint_pos=rows[:, 7:],
+            known_order=G1_29,
         )
-        check_clip(clip, f"{path} (row = frame + 1)")
-        check_upright(clip, str(path))
-        yield clip
+        yield settle(recording, robot, Options(self.fps, trust=self.trust))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _read(path: Path) -> NDArray[np.float64]:
@@ -71,10 +87,10 @@ def _read(path: Path) -> NDArray[np.float64]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise MotionError(f"{path}: has more than {MAX_FILE_BYTES:,} bytes; split it into shorter clips")
-        # an open file, because loadtxt would inflate one called .gz; not genfromtxt, which makes NaN of bad cells
-        with path.open(encoding="ascii") as file, warnings.catch_warnings():
+        # not by its path: loadtxt would inflate a file called .gz; and not genfromtxt, which makes NaN of bad cells
+        with path.open(encoding="ascii", newline="\n") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of an empty file, which is an error below
-            rows = np.loadtxt(file, delimiter=",", comments=None, ndmin=2, dtype=np.float64)
+            rows = np.loadtxt(_lines(file, path), delimiter=",", comments=None, ndmin=2, dtype=np.float64)
     except UnicodeDecodeError:
         raise MotionError(f"{path}: is not a text file of numbers; choose another --format") from None
     except ValueError as error:
@@ -83,12 +99,26 @@ def _read(path: Path) -> NDArray[np.float64]:
         raise MotionError(f"{path}: cannot be read: {error.strerror or error}; check the path") from None
     if rows.size == 0:
         raise MotionError(f"{path}: is empty; copy or export it again")
-    if rows.shape[1] != COLUMNS:
-        raise MotionError(
-            f"{path}, row 1: has {rows.shape[1]} columns, expected {COLUMNS} (root x y z, quaternion x y z w, "
-            "29 joints); choose another --format"
-        )
     return rows
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a file that hold a full row. Raises MotionError for one that holds less or more."""
+    for row in itertools.count(1):
+        line = file.readline(_LONGEST_LINE)
+        count = line.count(",") + 1
+        if not line:
+            return
+        if line.strip() and count != COLUMNS:
+            found = f"{count} columns" if len(line) < _LONGEST_LINE else f"more than {_LONGEST_LINE:,} characters"
+            raise MotionError(
+                f"{path}, row {row}: has {found}, expected {COLUMNS} (root x y z, quaternion x y z w, 29 joints); "
+                + ("choose another --format" if row == 1 else "complete or cut out that row")
+            )
+        if row > 1 and not line.endswith("\n"):
+            log.warning("left out: the last row, which does not end with a line break, in case the file was cut off")
+            return
+        yield line
 
 
 def _explained(complaint: str) -> str:

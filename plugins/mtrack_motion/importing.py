@@ -14,9 +14,12 @@ from mtrack.exchange import Clip
 from mtrack.fields import params_of
 from mtrack.protocols import Importer, Robot
 from mtrack.registry import Registry
+from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.plausible import oddities
+
+_SUFFIXES = (".npz", ".pkl", ".csv")
 
 
 @attrs.frozen
@@ -28,6 +31,7 @@ class Choices:
     robot: str = "g1"
     fps: float | None = None
     fill_missing: bool = False
+    trust: bool = False
     overwrite: bool = False
     licence: str = ""
 
@@ -46,10 +50,22 @@ class Imported:
     problem: str = ""
 
 
+class _OneRobot:
+    """A robot that many files are held against: its numbers are worked out once."""
+
+    def __init__(self, robot: Robot) -> None:
+        self.spec = robot.spec
+        self._model = robot.model()
+
+    def model(self) -> RobotModel:
+        """Return names and numbers."""
+        return self._model
+
+
 def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator[Imported]:
     """Import a file, or every file in a directory, and yield what became of each clip. Raises MtrackError."""
     importers = _importers(registry, choices)
-    robot = cast(Robot, registry.load(registry.find("robot", choices.robot))())
+    robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot))()))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
@@ -63,6 +79,7 @@ def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator
         try:
             name, found = _choose(importers, file, choices.format)
         except MotionError as error:
+            recognised += 1
             yield Imported(str(file), problem=str(error))
             continue
         if name:
@@ -78,7 +95,11 @@ def _importers(registry: Registry, choices: Choices) -> dict[str, Importer]:
         entries = [registry.find("importer", choices.format)]
     else:
         entries = [entry for entry in registry.entries if entry.kind == "importer" and not entry.error]
-    wanted: Mapping[str, object] = {"fps": choices.fps, "fill_missing": choices.fill_missing or None}
+    wanted: Mapping[str, object] = {
+        "fps": choices.fps,
+        "fill_missing": choices.fill_missing or None,
+        "trust": choices.trust or None,
+    }
     importers: dict[str, Importer] = {}
     for entry in entries:
         cls = registry.load(entry)
@@ -94,9 +115,20 @@ def _choose(importers: Mapping[str, Importer], file: Path, wanted: str) -> tuple
     """Return the importer for a file and what it found; empty strings where none recognises it. Raises MotionError."""
     if wanted != "auto":
         return wanted, importers[wanted].recognises(file) or "as told"
-    found = {name: text for name, importer in importers.items() if (text := importer.recognises(file))}
+    if file.suffix.lower() in _SUFFIXES and file.stat().st_size == 0:
+        raise MotionError(f"{file}: is empty; copy or export it again")
+    found: dict[str, str] = {}
+    damage: list[MotionError] = []
+    for name, importer in importers.items():
+        try:
+            if text := importer.recognises(file):
+                found[name] = text
+        except MotionError as error:
+            damage.append(error)
     if len(found) > 1:
         raise MotionError(f"{file}: looks like {' and like '.join(found.values())}; choose with --format")
+    if damage and not found:
+        raise damage[0]
     return next(iter(found.items()), ("", ""))
 
 
@@ -104,7 +136,7 @@ def _import_file(
     importer: Importer, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Iterator[Imported]:
     try:
-        for clip in importer.clips(file):
+        for clip in importer.clips(file, robot):
             licensed = attrs.evolve(clip, licence=choices.licence or clip.licence)
             notes = tuple(oddities(licensed, robot))
             target = choices.out / f"{file_name(clip.name)}.npz"

@@ -85,7 +85,7 @@ def garbage(site: Path, name: str = "acme") -> None:
 
 
 _CHOICE = '2 distributions have a reward \'near\': write "acme:near" or "other:near"'
-_NEEDS = "it needs mtrack >=99.1, this is {}: upgrade mtrack, or take another acme"
+_NEEDS = "it needs mtrack >=99.1, this is {}: upgrade one of the two"
 _UNREADABLE = "cannot read the entry points of {site}/acme-1.0.dist-info: UnicodeDecodeError"
 _IMPORT = "reward 'near' (acme 1.0) cannot be imported: "
 
@@ -122,17 +122,6 @@ BROKEN = {
     "unreadable metadata": Broken(garbage, _UNREADABLE, _UNREADABLE, "no reward named 'near'"),
 }
 EACH = pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder on the path."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    for name in ("acme_parts", "other_parts"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return folder
 
 
 @pytest.fixture

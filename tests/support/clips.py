@@ -8,9 +8,21 @@ import numpy as np
 import pytest
 
 from mtrack.exchange import Clip
+from mtrack.robot import RobotModel
 from mtrack_dev.testing import g1_model
+from mtrack_g1.robot import G1
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
+
+
+class _Robot(G1):
+    """The G1, its numbers worked out once in a process."""
+
+    def model(self) -> RobotModel:
+        return g1_model()
+
+
+ROBOT = _Robot()
 
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"the sample motions are not at {SAMPLES}")
 

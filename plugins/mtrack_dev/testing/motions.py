@@ -58,7 +58,7 @@ def check_importer(cls: type, sample: Path | None = None, **params: Any) -> Repo
     try:
         with undrawn(subject), subject.explained("sample"):
             found = importer.recognises(sample)
-            clips, again = (list(importer.clips(sample)) for _ in range(2))
+            clips, again = (list(importer.clips(sample, WORLDS[-1].robot)) for _ in range(2))
     except MotionError as error:
         raise BrokenPromise("sample", str(subject), str(error), "give a sample and parameters that fit") from error
     subject.require(bool(found), "sample", f"it does not recognise {sample.name}", "say in words what was found")
@@ -107,7 +107,7 @@ def same_motion(a: Clip, b: Clip) -> bool:
 def _refuses(subject: Subject, importer: Any, path: Path) -> None:
     try:
         with subject.explained("foreign files", "raise MotionError naming file, place and remedy"):
-            clips = list(importer.clips(path))
+            clips = list(importer.clips(path, WORLDS[-1].robot))
     except MotionError as error:
         named = path.name in str(error)
         subject.require(named, "foreign files", f"its error does not name {path.name}: {error}", "name file and place")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clips import SAMPLES, needs_samples
+from support.clips import ROBOT, SAMPLES, needs_samples
 from support.pickles import asap_motion, joblib_dump
 
 from mtrack.errors import MotionError
@@ -29,7 +29,7 @@ SAMPLE_NAMES = sorted(path.stem for path in SAMPLES.glob("asap/*.pkl"))
 def clips(tmp_path):
     def import_motions(content: object, importer: AsapPickle = FILLING) -> list:
         (tmp_path / "file.pkl").write_bytes(pickle.dumps(content))
-        return list(importer.clips(tmp_path / "file.pkl"))
+        return list(importer.clips(tmp_path / "file.pkl", ROBOT))
 
     return import_motions
 
@@ -44,7 +44,7 @@ def test_a_sample_survives_import_and_a_round_trip(name, tmp_path):
     path = SAMPLES / "asap" / f"{name}.pkl"
     (original,) = read_pickle(path).values()
     assert FILLING.recognises(path) == "ASAP pickle, 1 motion"
-    (clip,) = FILLING.clips(path)
+    (clip,) = FILLING.clips(path, ROBOT)
     assert (clip.name, clip.fps, clip.joint_names) == (name, 30.0, G1_29)
     assert np.array_equal(clip.root_pos, original["root_trans_offset"])
     kept = [G1_29.index(joint) for joint in G1_23]
@@ -64,8 +64,8 @@ def test_missing_joints_are_filled_only_when_told_and_named(clips, caplog):
     with pytest.raises(MotionError, match=r"has no left_wrist_roll_joint.*--fill-missing"):
         clips({"walk": asap_motion()}, AsapPickle())
     (clip,) = clips({"walk": asap_motion()})
-    assert "filled with 0: left_wrist_roll_joint" in caplog.text
-    assert "filled with 0: left_wrist_roll_joint" in clip.source
+    assert "held at their default: left_wrist_roll_joint" in caplog.text
+    assert "held at their default: left_wrist_roll_joint" in clip.source
 
 
 def test_a_file_with_all_joints_needs_no_filling(clips):
@@ -85,9 +85,8 @@ def test_assumptions_are_said_aloud_where_nothing_can_be_checked(clips, caplog):
     del content["pose_aa"]
     with caplog.at_level(logging.INFO):
         clips({"walk": content})
-    assert "assumed: root_rot is x, y, z, w" in caplog.text
-    assert "the joint order is not checked" in caplog.text
-    assert "left_hip_pitch_joint, left_hip_roll_joint" in caplog.text
+    assert "assumed: the root quaternion is x, y, z, w" in caplog.text
+    assert "assumed: the joints are in the order left_hip_pitch_joint, left_hip_roll_joint" in caplog.text
     assert "30 frames a second" in caplog.text
 
 
@@ -114,11 +113,11 @@ def test_another_joint_order_is_refused(clips):
         clips({"walk": content})
 
 
-def test_a_quaternion_order_that_nothing_records_still_shows_upside_down(clips):
+def test_a_quaternion_order_that_nothing_records_still_shows_in_a_robot_upside_down(clips):
     content = asap_motion()
     del content["pose_aa"]
     content["root_rot"] = content["root_rot"][:, [3, 0, 1, 2]]
-    with pytest.raises(MotionError, match="upside down"):
+    with pytest.raises(MotionError, match="its quaternion w, x, y, z: read so"):
         clips({"walk": content})
 
 
@@ -146,12 +145,15 @@ def test_rows_may_be_lists(clips):
     [
         ({"dof": np.zeros((20, 22))}, r"'dof' is float64 \(20, 22\), expected numbers \[T, 23 or 29\]"),
         ({"dof": "zeros"}, "'dof' is str"),
-        ({"root_rot": np.zeros((20, 4)), "pose_aa": 0}, "the norm is 0"),
-        ({"root_rot": np.zeros((3, 4)), "pose_aa": 0}, "root_quat_wxyz: the shape"),
+        ({"root_rot": np.zeros((20, 4)), "pose_aa": None}, "the norm is 0"),
+        ({"root_rot": np.zeros((3, 4)), "pose_aa": None}, "root_quat_wxyz: the shape"),
+        ({"pose_aa": 0}, "'pose_aa' is int"),
+        ({"pose_aa": np.zeros((20, 20, 3))}, r"'pose_aa' is \(20, 20, 3\)"),
         ({"root_trans_offset": np.full((20, 3), np.nan)}, "root_pos, frame 0, x: the value is nan"),
         ({"fps": 0}, "fps is 0"),
-        ({"fps": "fast"}, "has no frame rate"),
-        ({"fps": True}, "has no frame rate"),
+        ({"fps": "fast"}, "'fps' is not one number"),
+        ({"fps": True}, "'fps' is not one number"),
+        ({"fps": None}, "has no frame rate"),
         ({"dof": [[0.0] * 23, [0.0] * 29]}, "'dof' is list"),
     ],
 )
@@ -178,16 +180,16 @@ def test_only_such_pickles_are_recognised(tmp_path):
     assert FILLING.recognises(tmp_path) == ""
 
 
-def test_a_hostile_pickle_is_recognised_as_one_and_refused_when_read(tmp_path):
+def test_a_hostile_pickle_is_refused_by_name_and_never_run(tmp_path):
     class Trap:
         def __reduce__(self):
             return (os.system, (f"touch {tmp_path / 'ran'}",))
 
     path = tmp_path / "trap.pkl"
     path.write_bytes(pickle.dumps({"walk": asap_motion() | {"fps": Trap()}}))
-    assert FILLING.recognises(path)
-    with pytest.raises(MotionError, match=r"trap.pkl: refused at byte .*'posix.system'"):
-        list(FILLING.clips(path))
+    for read in (FILLING.recognises, lambda file: list(FILLING.clips(file, ROBOT))):
+        with pytest.raises(MotionError, match=r"trap.pkl: refused at byte .*'posix.system'"):
+            read(path)
     assert not (tmp_path / "ran").exists()
 
 
@@ -210,6 +212,6 @@ def test_any_content_is_a_clip_or_a_motion_error(tmp_path_factory, change):
     path = tmp_path_factory.getbasetemp() / "fuzzed_asap.pkl"
     path.write_bytes(pickle.dumps({"walk": asap_motion() | change}))
     try:
-        list(FILLING.clips(path))
+        list(FILLING.clips(path, ROBOT))
     except MotionError as error:
         assert "\n" not in str(error)

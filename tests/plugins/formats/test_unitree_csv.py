@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clips import swaying_clip
+from support.clips import ROBOT, swaying_clip
 
 from mtrack.errors import MotionError
 from mtrack_formats.joints import G1_29
@@ -31,7 +31,7 @@ def clip_of(tmp_path):
     def read(content: str | bytes, **params):
         path = tmp_path / "walk1.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        (clip,) = UnitreeCsv(**params).clips(path)
+        (clip,) = UnitreeCsv(**params).clips(path, ROBOT)
         return clip
 
     return read
@@ -61,15 +61,16 @@ def test_the_rate_is_assumed_aloud(clip_of, caplog):
     assert "assumed: 30 frames a second" in caplog.text
 
 
-def test_a_given_rate_is_used_without_a_word(clip_of, caplog):
+def test_a_given_rate_is_used_aloud(clip_of, caplog):
     assert clip_of(text(rows()), fps=120.0).fps == 120.0
-    assert "frames a second" not in caplog.text
+    assert "assumed: 120 frames a second, as given" in caplog.text
 
 
 def test_the_column_order_is_said(clip_of, caplog):
     with caplog.at_level(logging.INFO):
         clip_of(text(rows()))
-    assert "quaternion x y z w, then left_hip_pitch_joint" in caplog.text
+    assert "the root quaternion is x, y, z, w" in caplog.text
+    assert "the joints are in the order left_hip_pitch_joint, left_hip_roll_joint" in caplog.text
 
 
 def with_cell(row: int, column: int, value: str) -> str:
@@ -128,27 +129,28 @@ def test_a_quaternion_that_is_none_is_named(error_of):
 
 def test_a_quaternion_written_w_first_is_refused(error_of):
     cells = [[*row[:3], row[6], *row[3:6], *row[7:]] for row in rows()]
-    assert "upside down" in error_of(text(cells))
+    assert "its quaternion w, x, y, z: read so" in error_of(text(cells))
 
 
 def test_a_compressed_file_is_not_inflated_by_its_name(tmp_path):
     path = tmp_path / "walk.csv.gz"
     path.write_bytes(gzip.compress(text(rows()).encode()))
     with pytest.raises(MotionError, match="not a text file"):
-        list(UnitreeCsv().clips(path))
+        list(UnitreeCsv().clips(path, ROBOT))
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(MotionError, match=r"absent\.csv: cannot be read"):
-        list(UnitreeCsv().clips(tmp_path / "absent.csv"))
+        list(UnitreeCsv().clips(tmp_path / "absent.csv", ROBOT))
 
 
-def test_only_such_files_are_recognised(tmp_path):
+def test_tables_of_numbers_are_recognised_so_that_reading_says_what_is_wrong(tmp_path):
     path = tmp_path / "file"
     for content, is_one in (
         (text(rows()), True),
-        (text([row[:30] for row in rows()]), False),
-        (with_cell(0, 6, "3.0"), False),
+        (text([row[:30] for row in rows()]), True),
+        (with_cell(0, 6, "3.0"), True),
+        ("a,b,c\n" + text(rows()), True),
         ("time,x,y\n1,2,3\n", False),
         ("\x80\x04", False),
         ("", False),
@@ -171,7 +173,7 @@ def test_any_text_is_a_clip_or_a_motion_error(tmp_path_factory, changes, cut):
     path = tmp_path_factory.getbasetemp() / "fuzzed.csv"
     path.write_text(text(cells)[: max(0, cut - 1000) or None], encoding="utf-8")
     try:
-        (clip,) = UnitreeCsv().clips(path)
+        (clip,) = UnitreeCsv().clips(path, ROBOT)
         assert np.isfinite(clip.joint_pos).all()
     except MotionError as error:
         assert "\n" not in str(error)

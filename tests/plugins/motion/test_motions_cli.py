@@ -52,7 +52,7 @@ def test_a_directory_is_imported_file_by_file(tmp_path):
     assert result.stdout.split() == [str(path) for path in written]
     assert [read_clip(path).name for path in written] == ["squat_level1", "sway", "walk_level1"]
     assert read_clip(written[0]).licence == "MIT"
-    assert result.stderr.count("filled with 0: left_wrist_roll_joint") == 1
+    assert result.stderr.count("held at their default: left_wrist_roll_joint") == 1
     assert "asap_pickle: ASAP pickle, 1 motion" in result.stderr
     assert "assumed: 30 frames a second" in result.stderr
     assert "3 clips written" in result.stderr
@@ -107,7 +107,7 @@ def test_another_motion_is_overwritten_only_when_told(tmp_path):
 
 def test_what_no_importer_recognises_is_an_error_that_lists_them(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(MtrackError, match="no importer recognises it; there are: asap_pickle, unitree_csv"):
+    with pytest.raises(MtrackError, match=r"no importer recognises it; there are: asap_pickle, .*, unitree_csv"):
         run("import", tmp_path / "notes.txt", "-o", tmp_path / "out")
 
 

@@ -22,7 +22,7 @@ def test_a_proper_motion_has_no_oddity():
 @needs_samples
 @pytest.mark.parametrize("name", ["walk_level1", "squat_level3", "jump_forward_level4"])
 def test_a_sample_motion_has_no_oddity(name):
-    (clip,) = AsapPickle(fill_missing=True).clips(SAMPLES / "asap" / f"{name}.pkl")
+    (clip,) = AsapPickle(fill_missing=True).clips(SAMPLES / "asap" / f"{name}.pkl", G1())
     assert oddities(clip, G1()) == []
 
 

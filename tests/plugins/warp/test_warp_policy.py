@@ -17,7 +17,9 @@ TOLERANCE = 0.02
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not RUN, reason="give a run directory: MTRACK_TRAINED_RUN=runs/... pytest -m slow tests/plugins/warp")
+@pytest.mark.skipif(
+    not RUN, reason="give a run directory: MTRACK_TRAINED_RUN=runs/... pytest -m slow tests/plugins/warp"
+)
 def test_a_policy_succeeds_as_often_on_either_backend() -> None:
     found = {
         backend: evaluate_run(Path(RUN), Wishes(rollouts=8, overrides=(f"backend.use={backend}",)), with_figures=False)

@@ -1,0 +1,118 @@
+"""The fields of a foreign file, read strictly: shapes, numbers and names, or an error that names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrack.errors import MotionError
+
+MAX_NUMBERS = 4 * 1024 * 1024
+"""In one table: 32 MB as float64, whatever smaller type the file has them in; 11 minutes of 30 bodies at 50 Hz."""
+_REMEDY = "export it again, or choose another --format"
+
+
+@attrs.frozen(eq=False)
+class Fields:
+    """Values by name, and the place they came from."""
+
+    values: Mapping[object, object] | Mapping[str, NDArray[np.generic]]
+    place: str
+
+    def has(self, *names: str) -> bool:
+        """Say whether all these fields are there and hold something."""
+        return all(_holds(self.values.get(name)) for name in names)
+
+    def table(self, name: str, *shape: int | Sequence[int] | None) -> NDArray[np.float64]:
+        """Return numbers [T, ...]; each further size is a number, one of several, or any (None). Raises MotionError."""
+        value = self.values.get(name)
+        table = value if isinstance(value, np.ndarray) else _from_rows(value)
+        while table is not None and table.ndim > 1 + len(shape) and table.shape[-1] == 1:
+            table = table[..., 0]
+        if table is None or table.dtype.kind not in "iuf" or not _fits(table.shape, shape):
+            found = type(value).__name__ if table is None else f"{table.dtype} {table.shape}"
+            raise self.error(name, f"is {found}, expected numbers [T, {', '.join(_size(size) for size in shape)}]")
+        if table.size > MAX_NUMBERS:
+            raise self.error(name, f"has {table.size:,} numbers, more than {MAX_NUMBERS:,}", "split the motion")
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(table, np.float64)
+
+    def number(self, name: str) -> float | None:
+        """Return a number, which may stand in an array by itself; None where there is none. Raises MotionError."""
+        value = self.values.get(name)
+        if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 and value.dtype.kind in "iuf":
+            value = value.item()
+        if not _holds(value):
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300:
+            raise self.error(name, "is not one number")
+        return float(value)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return different names, at least one. Raises MotionError."""
+        value = self.values.get(name)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "US" and value.ndim == 1:
+            value = value.tolist()
+        if not isinstance(value, (list, tuple)) or not value:
+            raise self.error(name, "is not a list of names")
+        names = tuple(_text(item) for item in value)
+        if not all(names) or len(set(names)) < len(names):
+            raise self.error(name, "has an entry that is no name, or one name twice")
+        return names
+
+    def error(self, name: str, what: str, remedy: str = _REMEDY) -> MotionError:
+        """Return an error that names place, field and remedy."""
+        return MotionError(f"{self.place}: '{name}' {what}; {remedy}")
+
+
+def motions_in(content: object, keys: Sequence[str], name: str) -> dict[str, Mapping[object, object]]:
+    """Return the motions of a file by name: it is one, called `name`, or holds several by name."""
+    if not isinstance(content, Mapping):
+        return {}
+    if all(key in content for key in keys):
+        return {name: content}
+    found = {
+        str(key): motion
+        for key, motion in content.items()
+        if isinstance(motion, Mapping) and all(wanted in motion for wanted in keys)
+    }
+    # a small file can hold one motion under any number of names
+    return found if len({id(motion) for motion in found.values()}) == len(found) else {}
+
+
+def _holds(value: object) -> bool:
+    """Say whether a value is something: not None, also where numpy wrapped it, and not empty."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind != "O" and value.size > 0
+    return value is not None and not (isinstance(value, (list, tuple)) and not value)
+
+
+def _text(item: object) -> str:
+    text = item.decode("ascii", "replace") if isinstance(item, bytes) else item
+    return text if isinstance(text, str) and text.isprintable() else ""
+
+
+def _size(size: int | Sequence[int] | None) -> str:
+    return "any" if size is None else str(size) if isinstance(size, int) else " or ".join(map(str, size))
+
+
+def _fits(found: tuple[int, ...], wanted: Sequence[int | Sequence[int] | None]) -> bool:
+    return len(found) == 1 + len(wanted) and all(
+        size is None or have == size or (not isinstance(size, int) and have in size)
+        for have, size in zip(found[1:], wanted, strict=True)
+    )
+
+
+def _from_rows(value: object) -> NDArray[np.float64] | None:
+    """Return a table written as a list of rows of numbers, or None if it is none."""
+    if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
+        return None
+    widths = {len(row) for row in value}
+    # rows may be one list, many times: a small file can claim a table that takes for ever to look at
+    if len(widths) != 1 or len(value) * max(widths) > MAX_NUMBERS:
+        return None
+    numbers = all(isinstance(cell, (int, float)) and abs(cell) < 1e300 for row in value for cell in row)
+    return np.array(value, dtype=np.float64) if numbers else None

@@ -1,0 +1,105 @@
+"""Where a file proves nothing: whether another order of joints or quaternion makes a far more plausible motion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.math import quat_rotate
+from mtrack.robot import RobotModel
+from mtrack_formats.fit import MAX_FRAMES, Reading, both_orders, in_tree_order, unit_wxyz
+from mtrack_formats.recording import Recording, Table
+from mtrack_formats.tree import Tree
+
+_CLEARLY, _AT_LEAST = 2.0, 0.1
+
+
+@attrs.frozen
+class Impression:
+    """How a motion looks; a person's is near 0 in all."""
+
+    sliding: float
+    """Mean speed of the foot that moves least, m/s."""
+    leaning: float
+    """Mean of 1 less the height of the root's up axis: 0 upright, 1 lying, 2 upside down."""
+    sinking: float
+    """Mean depth of the lower foot under where it stands in the default pose, m."""
+    beyond: float
+    """Mean over time of what joints are beyond their ranges, together, rad."""
+
+    @property
+    def oddness(self) -> float:
+        """All together."""
+        return self.sliding + self.leaning + self.sinking + self.beyond
+
+    def __str__(self) -> str:
+        """Return the impression in words."""
+        return (
+            f"the standing foot slides at {self.sliding:.2f} m/s and is {self.sinking:.2f} m under the floor, the root "
+            f"leans by {self.leaning:.2f} (1 is lying), joints are {self.beyond:.2f} rad beyond their ranges"
+        )
+
+
+def more_plausible(
+    recording: Recording, tree: Tree, model: RobotModel, alternatives: Sequence[Reading], fps: float, rest: Table
+) -> str:
+    """Return in words why another than the first of some readings looks right, or an empty string."""
+    if len(alternatives) < 2:
+        return ""
+    impressions = [_impression(recording, tree, model, reading, fps, rest) for reading in alternatives]
+    if impressions[0] is None:
+        return ""
+    found = {i: impression for i, impression in enumerate(impressions) if impression is not None}
+    best = min(found, key=lambda i: found[i].oddness)
+    if found[0].oddness <= _CLEARLY * found[best].oddness + _AT_LEAST:
+        return ""
+    first, other = alternatives[0], alternatives[best]
+    return (
+        f"it looks as if it had joints {other.joint_order} and its quaternion {other.root_order}: read so, "
+        f"{found[best]}; read as documented (joints {first.joint_order}, quaternion {first.root_order}), {found[0]}"
+    )
+
+
+def alternatives(
+    assumed: Reading, joint_orders: Mapping[str, tuple[str, ...]], joints_open: bool, root_open: bool
+) -> list[Reading]:
+    """Return the readings that nothing in the file decides between, the assumed one first."""
+    roots = both_orders(assumed.root_order) if root_open else [assumed.root_order]
+    orders = joint_orders if joints_open else {assumed.joint_order: assumed.joints}
+    return [
+        attrs.evolve(assumed, joint_order=order, joints=joints, root_order=root)
+        for order, joints in orders.items()
+        for root in roots
+    ]
+
+
+def _impression(
+    recording: Recording, tree: Tree, model: RobotModel, reading: Reading, fps: float, rest: Table
+) -> Impression | None:
+    """Return how a motion looks under a reading; None for a robot without feet."""
+    feet = [tree.names.index(name) for name in model.sets.get("feet", ()) if name in tree.names]
+    if not feet:
+        return None
+    frames = slice(0, MAX_FRAMES)  # neighbours, for speeds
+    joint_pos = torch.tensor(in_tree_order(recording.joint_pos[frames], reading.joints, tree, rest))
+    quat = unit_wxyz(recording.root_quat[frames], reading.root_order)
+    local = tree.poses(joint_pos)[0][:, feet]
+    place = torch.tensor(recording.root_pos[frames]).unsqueeze(1) + quat_rotate(quat.unsqueeze(1), local)
+    standing = model.default_root_pos[2] + tree.poses(torch.tensor(rest).unsqueeze(0))[0][0, feet, 2].min()
+    up = 1.0 - 2.0 * (quat[:, 1] ** 2 + quat[:, 2] ** 2)
+    return Impression(
+        sliding=float((place.diff(dim=0).norm(dim=-1) * fps).amin(dim=1).mean()),
+        leaning=float((1.0 - up).mean()),
+        sinking=float((standing - place[..., 2].amin(dim=1)).clamp_min(0.0).mean()),
+        beyond=float(_beyond(joint_pos, tree, model).sum(dim=1).mean()),
+    )
+
+
+def _beyond(joint_pos: Tensor, tree: Tree, model: RobotModel) -> Tensor:
+    """Return how far joints are beyond their ranges, [T, J] rad."""
+    columns = [tree.joint_names.index(name) for name in model.joint_names]
+    inside = joint_pos[:, columns]
+    return (model.joint_range[:, 0] - inside).clamp_min(0.0) + (inside - model.joint_range[:, 1]).clamp_min(0.0)

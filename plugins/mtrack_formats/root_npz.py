@@ -1,0 +1,118 @@
+"""The importers `gmr` and `gentlehumanoid_npz`: root pose and joints, and bodies in the root's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrack.errors import MotionError
+from mtrack.exchange import Clip
+from mtrack.fields import component, param
+from mtrack.protocols import Robot
+from mtrack_formats.fields import Fields, motions_in
+from mtrack_formats.recording import Bodies, Options, Recording
+from mtrack_formats.restricted import is_pickle, read_pickle
+from mtrack_formats.settle import settle
+from mtrack_motion.archive import member_shapes, read_archive
+
+_POSES = ("root_pos", "root_rot", "dof_pos")
+_READ = (*_POSES, "fps", "dof_vel", "joint_names")
+_ORDER = "x, y, z, w"
+
+
+@component
+class Gmr:
+    """GMR (pkl or npz): root and joints; where the file has them, positions of named bodies in the root's frame."""
+
+    fps: float | None = param(default=None)
+    """Frame rate to use instead of the one in the file [1/s]."""
+    fill_missing: bool = param(default=False)
+    """Whether joints the file lacks are held at their default."""
+    trust: bool = param(default=False)
+    """Whether to take a file as documented where another reading looks more plausible."""
+
+    def recognises(self, path: Path) -> str:
+        """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
+        if is_pickle(path):
+            count = len(motions_in(read_pickle(path), _POSES, path.stem))
+            return f"GMR pickle, {count} motion{'s' if count != 1 else ''}" if count else ""
+        shapes = member_shapes(path)
+        return _found("GMR npz", shapes) if "body_names" not in shapes else ""
+
+    def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
+        """Yield the clips of a file. Raises MotionError naming file, field and remedy."""
+        pickled = is_pickle(path)
+        content = read_pickle(path) if pickled else _members(path, (*_READ, "local_body_pos", "link_body_list"))
+        motions = motions_in(content, _POSES, path.stem)
+        if not motions:
+            raise MotionError(f"{path}: holds no motion with {', '.join(_POSES)}; choose another --format")
+        for name, motion in motions.items():
+            called = f": motion '{name}'" if len(motions) > 1 and name.isprintable() else ""
+            recording = _recording(Fields(motion, f"{path}{called}"), name, path, "link_body_list")
+            yield settle(recording, robot, Options(self.fps, self.fill_missing, self.trust))
+
+
+@component
+class GentleHumanoidNpz:
+    """GentleHumanoid: root, named joints, and poses of named bodies in the root's frame."""
+
+    fps: float | None = param(default=None)
+    """Frame rate to use instead of the one in the file [1/s]."""
+    fill_missing: bool = param(default=False)
+    """Whether joints the file lacks are held at their default."""
+    trust: bool = param(default=False)
+    """Whether to take a file as documented where another reading looks more plausible."""
+
+    def recognises(self, path: Path) -> str:
+        """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
+        shapes = member_shapes(path)
+        return _found("GentleHumanoid npz", shapes) if "body_names" in shapes else ""
+
+    def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
+        """Yield the one clip of a file. Raises MotionError naming file, field and remedy."""
+        members = _members(path, (*_READ, "local_body_pos", "local_body_rot", "body_names"))
+        recording = _recording(Fields(members, str(path)), path.stem, path, "body_names")
+        yield settle(recording, robot, Options(self.fps, self.fill_missing, self.trust))
+
+
+def _found(what: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    if not all(len(shapes.get(name, ())) > 1 for name in _POSES):
+        return ""
+    frames, joints = shapes["dof_pos"][:2]
+    return f"{what}, {frames} frames, {joints} joints"
+
+
+def _members(path: Path, wanted: tuple[str, ...]) -> Mapping[str, NDArray[np.generic]]:
+    """Return the wanted members of a file but those of Python objects: None, as GMR writes what it lacks."""
+    shapes = member_shapes(path)
+    return read_archive(path, [name for name in wanted if name in shapes])
+
+
+def _recording(fields: Fields, name: str, path: Path, body_names: str) -> Recording:
+    joint_names = fields.names("joint_names") if fields.has("joint_names") else None
+    joint_pos = fields.table("dof_pos", len(joint_names) if joint_names else None)
+    return Recording(
+        name=name,
+        place=fields.place,
+        source=path.name,
+        fps=fields.number("fps"),
+        root_pos=fields.table("root_pos", 3),
+        root_quat=fields.table("root_rot", 4),
+        quat_order=_ORDER,
+        joint_pos=joint_pos,
+        joint_vel=fields.table("dof_vel", joint_pos.shape[1]) if fields.has("dof_vel") else None,
+        joint_names=joint_names,
+        bodies=_bodies(fields, body_names),
+    )
+
+
+def _bodies(fields: Fields, body_names: str) -> Bodies | None:
+    if not fields.has("local_body_pos"):
+        return None
+    names = fields.names(body_names) if fields.has(body_names) else None
+    pos = fields.table("local_body_pos", len(names) if names else None, 3)
+    quat = fields.table("local_body_rot", pos.shape[1], 4) if fields.has("local_body_rot") else None
+    return Bodies(pos=pos, quat=quat, quat_order=_ORDER, names=names, in_world=False)

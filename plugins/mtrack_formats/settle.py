@@ -1,0 +1,126 @@
+"""From what a file says to a clip of the robot: each order proven, corrected aloud, refused, or assumed aloud."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import attrs
+import numpy as np
+
+from mtrack.errors import MotionError
+from mtrack.exchange import Clip
+from mtrack.protocols import Robot
+from mtrack.robot import RobotModel
+from mtrack_formats.fit import Reading, best_fit
+from mtrack_formats.plausibility import alternatives, more_plausible
+from mtrack_formats.rate import frame_rate
+from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording, Table
+from mtrack_formats.report import say_assumed, say_checked
+from mtrack_formats.tree import Tree
+from mtrack_motion.clip import check_clip, check_upright, single, unit_quaternions
+
+log = logging.getLogger(__name__)
+
+
+def settle(recording: Recording, robot: Robot, options: Options) -> Clip:
+    """Return the clip of a recording, joints in the robot's order. Raises MotionError naming place and remedy."""
+    model = robot.model()
+    tree = Tree.of(robot, model.body_names[0])
+    orders = _joint_orders(recording, tree)
+    order, joints = next(iter(orders.items()))
+    assumed = Reading(joint_order=order, joints=joints, root_order=recording.quat_order)
+    check_clip(_as_read(recording, assumed), recording.place)
+    recording.check_records()
+    defaults = dict(zip(model.joint_names, model.default_joint_pos.tolist(), strict=True))
+    missing = _missing(recording, model, joints, options)
+    rest = np.array([defaults.get(name, 0.0) for name in tree.joint_names])
+    rate = frame_rate(recording, options)
+    reading, joints_open, root_open = _decide(recording, tree, assumed, orders, rest)
+    open_readings = alternatives(reading, orders, joints_open, root_open)
+    doubt = more_plausible(recording, tree, model, open_readings, rate, rest)
+    if doubt and not options.trust:
+        raise MotionError(f"{recording.place}: {doubt}; reorder its columns, or take it as documented with --trust")
+    if doubt:
+        log.warning("%s: %s; trusted all the same", recording.place, doubt)
+    clip = _of_robot(attrs.evolve(_as_read(recording, reading), fps=rate), model, missing)
+    check_clip(clip, recording.place)
+    check_upright(clip, recording.place)
+    return clip
+
+
+def _joint_orders(recording: Recording, tree: Tree) -> dict[str, tuple[str, ...]]:
+    """Return the orders the joint columns may be in: by name, or as documented and as others list these joints."""
+    if recording.joint_names is not None:
+        return {"by name": recording.joint_names}
+    orders, known, count = tree.joint_orders(), recording.known_order, recording.joint_pos.shape[1]
+    if known is not None:
+        others = {order: tuple(name for name in names if name in known) for order, names in orders.items()}
+        return {"as documented": known} | {o: n for o, n in others.items() if n != known and len(n) == len(known)}
+    if count != len(tree.joint_names):
+        raise MotionError(
+            f"{recording.place}: has {count} joints and names none, the robot has {len(tree.joint_names)}; "
+            "export it with the names of its joints, or choose the --robot it is of"
+        )
+    return orders
+
+
+def _missing(recording: Recording, model: RobotModel, joints: tuple[str, ...], options: Options) -> list[str]:
+    """Return the joints the file lacks. Raises MotionError unless told to fill them."""
+    missing = [name for name in model.joint_names if name not in joints]
+    if len(missing) == len(model.joint_names):
+        raise MotionError(
+            f"{recording.place}: has no joint of robot '{model.name}', but {', '.join(joints[:3])}, ...; "
+            "choose the --robot it is of"
+        )
+    if missing and not options.fill_missing:
+        raise MotionError(
+            f"{recording.place}: has no {', '.join(missing)}; hold them at their default with --fill-missing"
+        )
+    if missing:
+        log.warning("held at their default: %s", ", ".join(missing))
+    if foreign := [name for name in joints if name not in model.joint_names]:
+        log.warning("left out, since robot '%s' does not have them: %s", model.name, ", ".join(foreign))
+    return missing
+
+
+def _decide(
+    recording: Recording, tree: Tree, reading: Reading, orders: Mapping[str, tuple[str, ...]], rest: Table
+) -> tuple[Reading, bool, bool]:
+    """Return how to read the file, and whether its joint order and its root's quaternion order stay unproven."""
+    bodies = recording.bodies
+    joints_open = recording.joint_names is None and not recording.joints_proven
+    root_open = not recording.root_proven
+    if bodies is not None and bodies.names is not None and len(set(bodies.names) & set(tree.names)) < 2:
+        log.warning("not checked by kinematics: the bodies of the file bear no names of the robot's")
+    elif bodies is not None:
+        reading, comparison = best_fit(recording, tree, orders, rest)
+        say_checked(recording, tree, reading, comparison, rest)
+        joints_open, root_open = False, not bodies.in_world
+        if root_open and reading.body_quat_order not in ("", bodies.quat_order):
+            reading = attrs.evolve(reading, root_order=reading.body_quat_order)
+            log.warning("assumed: the root quaternion is in the order of the body quaternions")
+    say_assumed(recording, reading, joints_open, root_open)
+    return reading, joints_open, root_open
+
+
+def _as_read(recording: Recording, reading: Reading) -> Clip:
+    return Clip(
+        name=recording.name,
+        fps=30.0,
+        joint_names=reading.joints,
+        root_pos=single(recording.root_pos),
+        root_quat_wxyz=unit_quaternions(recording.root_quat[:, QUATERNION_ORDERS[reading.root_order]]),
+        joint_pos=single(recording.joint_pos),
+        source=recording.source,
+    )
+
+
+def _of_robot(clip: Clip, model: RobotModel, missing: list[str]) -> Clip:
+    """Return a clip with the robot's joints in the robot's order, missing ones at their default."""
+    joint_pos = np.tile(model.default_joint_pos.numpy(), (len(clip.joint_pos), 1))
+    for at, name in enumerate(model.joint_names):
+        if name not in missing:
+            joint_pos[:, at] = clip.joint_pos[:, clip.joint_names.index(name)]
+    source = f"{clip.source}; held at their default: {', '.join(missing)}" if missing else clip.source
+    return attrs.evolve(clip, joint_names=model.joint_names, joint_pos=joint_pos, source=source)
