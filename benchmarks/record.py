@@ -27,6 +27,7 @@ COLUMNS = {
     "keypoint_pos_m": "tracking/keypoint_pos_m",
     "joint_pos_rad": "tracking/joint_pos_rad",
     "mirror_error": "mirror/error",
+    "mirror_relative_error": "mirror/relative_error",
 }
 
 

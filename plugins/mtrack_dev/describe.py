@@ -65,12 +65,10 @@ def describe(
     for row in rows:
         typer.echo(f"  {row['name']} ({', '.join(filter(None, (row['type'], row['bounds'], row['default'])))})")
         typer.echo(f"      {row['help']}")
-    if kind == "agent":  # phases train what is in it
-        from mtrack_dev.guide import offers  # noqa: PLC0415  imports torch
+    if kind in ("agent", "robot"):  # others build on what is in these
+        from mtrack_dev.guide import names_of_robot, offers  # noqa: PLC0415  imports torch
 
-        typer.echo("\noffers phases:")
-        for member, text in offers(cls):
-            typer.echo(f"  {member}\n      {text}" if text else f"  {member}")
+        typer.echo(f"\n{offers(cls) if kind == 'agent' else names_of_robot(cls)}")
     typer.echo(f"\nin a recipe:\n\n{snippet}" if snippet else "")
 
 

@@ -11,6 +11,7 @@ import attrs
 from mtrack import lifecycle, protocols
 from mtrack.fields import fields_of
 from mtrack.kinds import KINDS
+from mtrack.protocols import Robot
 from mtrack.quantities import Quantities, derived
 from mtrack.robot import RobotModel
 from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
@@ -43,11 +44,23 @@ def sights() -> str:
     return "\n\n".join(sections)
 
 
-def offers(cls: type) -> list[tuple[str, str]]:
-    """Return what a class keeps and can do, by name, with help: what others may use of it."""
+def offers(cls: type) -> str:
+    """Return what an agent keeps and can do: what a phase may use of it."""
     helps = help_of(cls)
     kept = [(field.name, helps.get(field.name, "")) for field in fields_of(cls, "state")]
-    return [*kept, *_methods(cls)]
+    rows = [f"  {name}\n      {text}" if text else f"  {name}" for name, text in [*kept, *_methods(cls)]]
+    return "\n".join(["offers phases:", *rows])
+
+
+def names_of_robot(cls: type[Robot]) -> str:
+    """Return the names that recipes and components may use of a robot as it is without parameters."""
+    try:
+        model = cls().model()
+    except Exception as error:  # a robot of somebody else's that cannot do without them
+        return f"its names depend on its parameters: {error}"
+    known = {"joints": model.joint_names, "bodies": model.body_names}
+    rows = [f"  {name}: {', '.join(names)}" for name, names in (known | dict(model.sets)).items()]
+    return "\n".join(["names, and sets of names:", *rows])
 
 
 def _calls() -> Iterator[str]:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from mtrack.errors import MotionError
 from mtrack.registry import Registry
-from mtrack_motion.file import read_clip
 from mtrack_motion.importing import Choices, import_motions
-from mtrack_motion.source import motion_files
+from mtrack_motion.reading import each_clip
 
 _SHOWN = 5  # problems
 _log = logging.getLogger(__name__)
@@ -20,8 +19,8 @@ def motions_at(path: Path, registry: Registry, robot: str, folder: Path) -> Path
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; give motion files, a directory, or what can be imported")
     try:
-        for file in motion_files(path):
-            read_clip(file)
+        for _, read in each_clip(path):
+            read()
         return path
     except MotionError as error:
         flaw = error

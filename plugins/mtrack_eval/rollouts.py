@@ -114,20 +114,11 @@ class Arena:
                 clips = torch.arange(first, first + at_once, device=self.env.scene.device).clamp_max(count - 1)
                 rows = clips.repeat_interleave(self.rollouts)
                 self.command.pin(rows)
-                self._start()
+                self.env.start(progress=_AT_THE_END)
                 play(self.lengths[rows])
                 parts.append(_taken(self.scorer, self.rollouts, min(at_once, count - first)))
                 self.scorer.left = self.scorer.left[:0]
         return _joined(parts)
-
-    def _start(self) -> None:
-        """Draw new environments and start every row, at the full size of what grows with progress."""
-        env = self.env
-        env.start()  # at progress 0
-        env.set_progress(_AT_THE_END)
-        env.max_episode_steps = 0  # one step that ends every episode: rows draw anew
-        env.step(torch.zeros(env.scene.num_envs, self.num_actions, device=env.scene.device))
-        env.max_episode_steps = _NEVER
 
 
 def prepare(subject: Subject, rollouts: int) -> Arena:
@@ -148,6 +139,7 @@ def prepare(subject: Subject, rollouts: int) -> Arena:
         rewards=[RewardTerm("rewards.evaluation", "evaluation", scorer, 0.0)],
         group_scales={"evaluation": Schedule.constant(0.0)},
         terminations=[],  # success is decided by the metrics
+        max_episode_steps=_NEVER,
         statistics=EpisodeStatistics(rows, ["evaluation"], ["evaluation"], ["broken"], device),
     )
     return Arena(

@@ -12,7 +12,7 @@ from rich.text import Text
 from mtrack.metrics import Metrics
 from mtrack_log.text import count, duration, figure, number, per_cent
 
-_ORDER = ("rows", "episode", "termination", "tracking", "reward", "policy", "adapt", "loss")
+_ORDER = ("rows", "episode", "termination", "tracking", "reward", "coverage", "clip", "policy", "adapt", "loss")
 _GAP = 3
 _INDENT = 2
 _INLINE = 5

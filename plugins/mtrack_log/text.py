@@ -6,7 +6,7 @@ import math
 
 from mtrack.metrics import Metrics
 
-_SHARES = ("episode/completed", "termination/")
+_SHARES = ("episode/completed", "termination/", "coverage/", "clip/")
 
 
 def number(value: float) -> str:
@@ -60,6 +60,8 @@ def plain_line(metrics: Metrics) -> str:
         "completed": "episode/completed",
         **{f"reward {name.partition('/')[2]}": name for name in groups},
         **{name.partition("/")[2]: name for name in values if name.startswith(("tracking/", "adapt/"))},
+        "clips learnt": "coverage/learnt",
+        "failing": "coverage/failing",
     }
     figures = [f"{label} {figure(name, values[name])}" for label, name in shown.items() if name in values]
     if values.get("rows/broken"):

@@ -12,12 +12,15 @@ from typing import Annotated
 import typer
 
 from mtrack_motion.view import view
+from mtrack_quality.cli import check
 
 motions = typer.Typer(
     name="motions", help="Import motions and look at them.", no_args_is_help=True, rich_markup_mode=None
 )
 
+motions.command("check")(check)
 motions.command("view")(view)
+
 _EXIT_PROBLEM = 2
 
 
@@ -64,21 +67,20 @@ def import_(
 
 @motions.command("info")
 def info(
-    path: Annotated[Path, typer.Argument(help="Motion file (.npz), or a directory of them.")],
+    path: Annotated[Path, typer.Argument(help="Motion file (.npz), a directory of them, or a packed file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List motion files: rate, length, joints, root height, joint speed, origin, hash."""
     import attrs  # noqa: PLC0415
 
     from mtrack.errors import MotionError  # noqa: PLC0415
-    from mtrack_motion.file import read_clip  # noqa: PLC0415
-    from mtrack_motion.source import motion_files  # noqa: PLC0415
+    from mtrack_motion.reading import each_clip  # noqa: PLC0415
     from mtrack_motion.summary import Summary, table  # noqa: PLC0415
 
     summaries, problems = [], 0
-    for file in motion_files(path):
+    for file, read in each_clip(path):
         try:
-            summaries.append(Summary.of(read_clip(file), str(file)))
+            summaries.append(Summary.of(read(), str(file)))
         except MotionError as error:
             problems += 1
             _say(f"error: {error}")
@@ -88,6 +90,34 @@ def info(
         typer.echo("\n".join(table(summaries)))
     if problems:
         raise typer.Exit(_EXIT_PROBLEM)
+
+
+@motions.command("pack")
+def pack(
+    path: Annotated[Path, typer.Argument(help="Motion file (.npz), a directory of them, or a packed file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Packed file to write.")],
+    robot: Annotated[str, typer.Option(help="Robot the frames are derived for.")] = "g1",
+    control_dt: Annotated[float, typer.Option(help="Control step of the recipes that will use it [s].")] = 0.02,
+    contact: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A threshold of command.contact_KEY that differs.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what has been packed as JSON.")] = False,
+) -> None:
+    """Derive everything of many clips once, into one file that processes map into memory and share."""
+    import attrs  # noqa: PLC0415
+
+    from mtrack_motion.packing import pack_for  # noqa: PLC0415
+
+    packed = pack_for(path, out, robot, control_dt, contact or ())
+    for name, reason in packed.left_out.items():
+        _say(f"left out '{name}': {reason}")
+    if as_json:
+        typer.echo(json.dumps(attrs.asdict(packed), indent=2))
+    else:
+        minutes = packed.frames * control_dt / 60.0
+        typer.echo(
+            f"{out}: {packed.clips} clips, {packed.frames:,} frames, {minutes:.1f} min, {packed.bytes / 1e6:,.0f} MB"
+        )
 
 
 def _say(line: str) -> None:

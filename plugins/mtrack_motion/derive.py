@@ -57,12 +57,9 @@ def resample(clip: Clip, columns: list[int], dt: float) -> Frames:
     quat = torch.tensor(clip.root_quat_wxyz).double()
     norm = quat.norm(dim=1, keepdim=True)
     quat = torch.where((norm - 1.0).abs() > _UNIT, quat / norm, quat)
-    step = dt * clip.fps  # of the clip's frames
+    step, count = dt * clip.fps, resampled_frames(clip, dt)  # a step of the clip's frames
     if abs(step - 1.0) < _SAME_RATE:
         return Frames(root_pos, quat, joint_pos)
-    count = math.floor((len(root_pos) - 1) / step + _SAME_RATE) + 1
-    if count < 2:
-        raise MotionError(f"clip '{clip.name}': is shorter than one control step of {dt:g} s; leave it out")
     place = torch.arange(count, dtype=torch.float64) * step
     before = place.floor().long().clamp_max(len(root_pos) - 2)
     share = (place - before).unsqueeze(1)
@@ -71,6 +68,17 @@ def resample(clip: Clip, columns: list[int], dt: float) -> Frames:
         quat_slerp(quat[before], quat[before + 1], share),
         torch.lerp(joint_pos[before], joint_pos[before + 1], share),
     )
+
+
+def resampled_frames(clip: Clip, dt: float) -> int:
+    """Return how many frames `resample` makes of a clip. Raises MotionError for one shorter than a step."""
+    step = dt * clip.fps
+    if abs(step - 1.0) < _SAME_RATE:
+        return len(clip.root_pos)
+    count = math.floor((len(clip.root_pos) - 1) / step + _SAME_RATE) + 1
+    if count < 2:
+        raise MotionError(f"clip '{clip.name}': is shorter than one control step of {dt:g} s; leave it out")
+    return count
 
 
 def difference(values: Tensor, dt: float) -> Tensor:

@@ -71,14 +71,15 @@ def write_clip(path: Path, clip: Clip) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise MotionError(f"{path}: cannot be written: {error.strerror or error}; choose another directory") from None
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make sure that new names in a directory are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)  # without it the new name can be lost with the power

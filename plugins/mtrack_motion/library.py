@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-import operator
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -13,98 +13,49 @@ from torch import Tensor
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
-from mtrack.quantities import derived
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics
 from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns
 from mtrack_motion.derive import ContactRule, Frames, angular_velocity, difference, resample, standing_feet
+from mtrack_motion.tables import FrameTables, GatheredKinematics, LargeTables, Tables
 from mtrack_mujoco.kinematics import forward_kinematics
 
 log = logging.getLogger(__name__)
 
-_ROOT = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
-_ROOT_DERIVED = ("root_rot", "projected_gravity", "root_lin_vel_root", "root_ang_vel_root")
 
+@attrs.frozen(eq=False, kw_only=True)
+class Extremes:
+    """The least and the most of each clip, [C] each: what a clip keeps to in all of its frames."""
 
-class FrameTables:
-    """Float32 tables with a row for each frame: one of root, joints and contact, and others for quantities of bodies.
+    root_low: Tensor
+    """m."""
+    root_high: Tensor
+    """m."""
+    root_speed: Tensor
+    """m/s."""
+    root_turning: Tensor
+    """rad/s."""
+    foot_high: Tensor
+    """m, of the feet's origins."""
 
-    Such a table is made when its quantity is first asked for, so a run keeps and fetches only what its terms use.
-    """
+    @staticmethod
+    def of(kinematics: Kinematics, feet: Tensor, length: Tensor) -> Extremes:
+        """Return those of clips of `length` frames, int64 [C], one after the other; feet int64 [F] are bodies."""
+        clip = torch.repeat_interleave(torch.arange(len(length)), length)
+        height = kinematics.root_pos[:, 2]
+        most = {
+            "root_low": -height,
+            "root_high": height,
+            "root_speed": kinematics.root_lin_vel.norm(dim=-1),
+            "root_turning": kinematics.root_ang_vel.norm(dim=-1),
+            "foot_high": kinematics.body_pos[:, feet, 2].amax(-1),
+        }
+        found = {n: torch.full((len(length),), -torch.inf).scatter_reduce_(0, clip, v, "amax") for n, v in most.items()}
+        return Extremes(**{**found, "root_low": -found["root_low"]})
 
-    def __init__(self, kinematics: Kinematics, contact: Tensor) -> None:
-        """Take all frames, [F, ...], and the contact reference, [F, feet]."""
-        parts = {name: getattr(kinematics, name) for name in _ROOT} | {"contact": contact}
-        parts |= {name: getattr(kinematics, name) for name in _ROOT_DERIVED}
-        self.names = tuple(parts)
-        self.root = torch.cat([part.flatten(1).float() for part in parts.values()], dim=1)
-        """[F, W] what a gather always fetches, at once."""
-        self.widths = [part[0].numel() for part in parts.values()]
-        self.kinematics = kinematics
-        self.made: dict[str, Tensor] = {}
-
-    def table(self, name: str, compute: Callable[[Kinematics], Tensor]) -> Tensor:
-        """Return the table of a quantity, [F, ...], `compute`d of all frames when first asked for."""
-        if name not in self.made:
-            self.made[name] = compute(self.kinematics).float().contiguous()
-            self.kinematics.invalidate()  # the steps on the way are not kept
-        return self.made[name]
-
-    def to(self, device: torch.device | str) -> FrameTables:
-        """Return these tables on a device."""
-        fields = {f.name: getattr(self.kinematics, f.name) for f in attrs.fields(Kinematics) if f.name != "known"}
-        kinematics = Kinematics(**{name: value.to(device) for name, value in fields.items()})
-        return FrameTables(
-            kinematics, torch.split(self.root, self.widths, dim=1)[self.names.index("contact")].to(device)
-        )
-
-
-def _fetched(name: str) -> derived[Tensor]:
-    return derived(lambda frames: frames.fetch(name, operator.attrgetter(name)))
-
-
-class GatheredKinematics(Kinematics):
-    """Kinematics of some frames of a library: root and joints at once, bodies when first used."""
-
-    body_pos = _fetched("body_pos")
-    body_quat_wxyz = _fetched("body_quat_wxyz")
-    body_lin_vel = _fetched("body_lin_vel")
-    body_ang_vel = _fetched("body_ang_vel")
-    body_rot = _fetched("body_rot")
-    body_root = _fetched("body_root")
-
-    def __init__(self, tables: FrameTables, frames: Tensor) -> None:
-        """Fetch root and joints of frames, int64 [n] or [n, S]."""
-        self.known = {}
-        self.tables, self.frames, self.flat_frames = tables, frames, frames.reshape(-1)
-        self.row = tables.root.index_select(0, self.flat_frames).view(*frames.shape, sum(tables.widths))
-        parts = dict(zip(tables.names, torch.split(self.row, tables.widths, dim=-1), strict=True))
-        for name in _ROOT:
-            setattr(self, name, parts[name])
-        self.contact = parts["contact"]
-        """[..., feet] 1 where a foot of the reference stands."""
-        self.known = {name: parts[name] for name in _ROOT_DERIVED}
-        self.known["root_rot"] = parts["root_rot"].view(*frames.shape, 3, 3)
-
-    def fetch(self, name: str, compute: Callable[[Kinematics], Tensor]) -> Tensor:
-        """Return a quantity of these frames, [..., ...], that is computed once of every frame of the library."""
-        if name not in self.known:
-            table = self.tables.table(name, compute)
-            self.known[name] = table.index_select(0, self.flat_frames).view(*self.frames.shape, *table.shape[1:])
-        known: Tensor = self.known[name]
-        return known
-
-    def put(self, ids: Tensor, rows: GatheredKinematics) -> None:
-        """Replace some rows, int64 [m], in every quantity fetched so far."""
-        self.frames.index_copy_(0, ids, rows.frames)
-        self.row.index_copy_(0, ids, rows.row)
-        for name, value in self.known.items():
-            if name in self.tables.made:  # the others are views of `row`
-                value.index_copy_(0, ids, self.tables.made[name].index_select(0, rows.flat_frames))
-
-    def rows(self, ids: Tensor) -> GatheredKinematics:
-        """Return the kinematics of some rows, int64 [m]."""
-        return GatheredKinematics(self.tables, self.frames.index_select(0, ids))
+    def each(self, change: Callable[[Tensor], Tensor]) -> Extremes:
+        """Return these with every tensor changed."""
+        return Extremes(**{field.name: change(getattr(self, field.name)) for field in attrs.fields(Extremes)})
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -118,25 +69,58 @@ class MotionLibrary:
     """int64 [C] number of its frames."""
     weight: Tensor
     """[C] how often it is to be drawn, as given."""
+    extremes: Extremes = attrs.field(repr=False)
     fps: float
     """Frames a second: that of the control steps."""
     sha256: tuple[str, ...]
     """Content hash of each clip."""
-    tables: FrameTables = attrs.field(repr=False)
+    tables: Tables = attrs.field(repr=False)
 
     @property
     def num_frames(self) -> int:
-        """Number of frames, F."""
-        return len(self.tables.root)
+        """Number of frames of all clips."""
+        return int(self.length.sum())
 
     def gather(self, frames: Tensor) -> GatheredKinematics:
         """Return kinematics and contact reference of global frames, int64 [n] or [n, S]."""
         return GatheredKinematics(self.tables, frames)
 
+    def nth(self, number: Tensor) -> Tensor:
+        """Return the global frames, int64 [n], of those that clips have one after the other: 0..`num_frames`."""
+        ends = self.length.cumsum(0)
+        clip = torch.searchsorted(ends, number, right=True)
+        return number + (self.start + self.length - ends)[clip]
+
     def to(self, device: torch.device | str) -> MotionLibrary:
         """Return the library on a device."""
         moved = {name: getattr(self, name).to(device) for name in ("start", "length", "weight", "tables")}
-        return attrs.evolve(self, **moved)
+        return attrs.evolve(self, extremes=self.extremes.each(lambda tensor: tensor.to(device)), **moved)
+
+    def some(self, clips: Sequence[int]) -> MotionLibrary:
+        """Return a library of some clips, over the same tables."""
+        ids = torch.tensor(clips, dtype=torch.int64)
+        kept = {name: getattr(self, name)[ids] for name in ("start", "length", "weight")}
+        names, digests = (tuple(values[i] for i in clips) for values in (self.names, self.sha256))
+        extremes = self.extremes.each(lambda tensor: tensor[ids])
+        return attrs.evolve(self, names=names, sha256=digests, extremes=extremes, **kept)
+
+    @staticmethod
+    def joined(libraries: Sequence[MotionLibrary]) -> MotionLibrary:
+        """Return one library of the clips of several at the same rate, in order."""
+        if len(libraries) == 1:
+            return libraries[0]
+        before = itertools.accumulate((each.tables.num_frames for each in libraries), initial=0)
+        extremes = [attrs.asdict(each.extremes, recurse=False) for each in libraries]
+        return MotionLibrary(
+            names=tuple(name for each in libraries for name in each.names),
+            start=torch.cat([each.start + first for each, first in zip(libraries, before, strict=False)]),
+            length=torch.cat([each.length for each in libraries]),
+            weight=torch.cat([each.weight for each in libraries]),
+            extremes=Extremes(**{name: torch.cat([each[name] for each in extremes]) for name in extremes[0]}),
+            fps=libraries[0].fps,
+            sha256=tuple(digest for each in libraries for digest in each.sha256),
+            tables=LargeTables(libraries[0].tables.columns, [part for each in libraries for part in each.tables.parts]),
+        )
 
     @staticmethod
     def build(
@@ -161,6 +145,7 @@ class MotionLibrary:
             start=start,
             length=length,
             weight=torch.tensor([weight for weight, _ in clips], dtype=torch.float32),
+            extremes=Extremes.of(kinematics, model.bodies("feet"), length),
             fps=1.0 / control_dt,
             sha256=tuple(content_hash(clip) for _, clip in clips),
             tables=FrameTables(kinematics, feet),

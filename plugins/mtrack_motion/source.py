@@ -1,69 +1,126 @@
-"""The motion source `motion_files`: a motion file, or all those in a directory."""
+"""The motion source `motion_files`: a motion file, all those in a directory, or a packed file; and how often each."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from mtrack.errors import MotionError, did_you_mean
 from mtrack.exchange import Clip
-from mtrack.fields import component, param
+from mtrack.fields import component, non_negative, param, scratch
+from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
-from mtrack_motion.clip import joint_columns
-from mtrack_motion.file import read_clip
+from mtrack_motion.derive import ContactRule
+from mtrack_motion.library import MotionLibrary
+from mtrack_motion.pack import Pack, is_pack
+from mtrack_motion.reading import Selection, each_clip
 
-_SHOWN_PROBLEMS = 10
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A source that knows what it has left out."""
+
+    left_out: Mapping[str, str]
+    """Why, by clip or file; after `clips`."""
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A source some clips of which are to be drawn more often than their length says."""
+
+    def clip_weights(self, names: Sequence[str]) -> Sequence[float]:
+        """Return the factor of each clip. Raises MotionError."""
+
+
+@runtime_checkable
+class HasPack(Protocol):
+    """A source whose clips may be derived and packed already."""
+
+    def packed(self, robot: Robot, control_dt: float, rule: ContactRule) -> MotionLibrary | None:
+        """Return them as a library, or None where they are not. Raises MotionError."""
 
 
 @component
 class MotionFiles:
-    """Clips from motion files (`mtrack motions import` makes them)."""
+    """Clips from motion files (`mtrack motions import` makes them), or from a file that `mtrack motions pack` made."""
 
     path: Path = param()
-    """A motion file (.npz), or a directory with motion files, those of its subdirectories included."""
+    """A motion file (.npz), a directory with motion files, those of its subdirectories included, or a packed file."""
     names: tuple[str, ...] = param(default=())
     """Names of the clips to use, `*` and `?` match anything; all of them if left out."""
+    weights: Path | None = param(default=None)
+    """What `mtrack eval --json` has printed: clips that failed there are drawn more often."""
+    weight_of_failure: float = param(default=4.0, validator=non_negative)
+    """How much more often a clip that always failed there is drawn [times]; in proportion for others."""
+
+    left_out: Mapping[str, str] = scratch()
 
     def clips(self, robot: RobotModel) -> Sequence[Clip]:
-        """Return the clips, sorted by name. Raises MotionError with every file that cannot be used."""
-        problems: list[str] = []
-        found: dict[str, Clip] = {}
-        places: dict[str, Path] = {}
-        for file in motion_files(self.path):
-            try:
-                clip = read_clip(file)
-                if not self._wanted(clip.name):
-                    continue
-                joint_columns(clip, robot)
-                if clip.name in found:
-                    raise MotionError(f"{file}: clip '{clip.name}' is in {places[clip.name]} too; rename one")
-            except MotionError as error:
-                problems.append(str(error))
-            else:
-                found[clip.name], places[clip.name] = clip, file
-        if problems:
-            more = len(problems) - _SHOWN_PROBLEMS
-            raise MotionError("\n".join(problems[:_SHOWN_PROBLEMS] + ([f"and {more} more files"] if more > 0 else [])))
-        for pattern in self.names:
-            if not fnmatch.filter(found, pattern):
-                raise MotionError(f"{self.path}: no clip is called '{pattern}'. {self._suggestion(pattern)}".rstrip())
+        """Return the clips of use, sorted by name; others are in `left_out`. Raises MotionError where there is none."""
+        if is_pack(self.path):
+            pack = Pack.open(self.path)
+            self.left_out = pack.facts["left_out"]
+            return pack.clips(self._chosen(pack.names))
+        selection = Selection(self.path, robot, self._wanted)
+        found = {clip.name: clip for _, clip, _ in selection}
+        self.left_out = selection.left_out
+        selection.raise_if_none()
+        self._check_names([*found, *selection.left_out])
         return [found[name] for name in sorted(found)]
+
+    def packed(self, robot: Robot, control_dt: float, rule: ContactRule) -> MotionLibrary | None:
+        """Return the library of a packed file, or None where the clips are single. Raises MotionError."""
+        if not is_pack(self.path):
+            return None
+        pack = Pack.open(self.path)
+        self.left_out = pack.facts["left_out"]
+        return pack.library(robot, control_dt, rule, self._chosen(pack.names))
+
+    def clip_weights(self, names: Sequence[str]) -> Sequence[float]:
+        """Return 1 and more for clips that failed in the evaluation. Raises MotionError."""
+        if self.weights is None:
+            return [1.0] * len(names)
+        failed = _failed_clips(self.weights)
+        if failed and not failed.keys() & set(names):
+            raise MotionError(
+                f"{self.weights}: none of its clips is in {self.path}; give the evaluation of these motions"
+            )
+        return [1.0 + self.weight_of_failure * failed.get(name, 0.0) for name in names]
 
     def _wanted(self, name: str) -> bool:
         return not self.names or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.names)
 
+    def _chosen(self, names: Sequence[str]) -> list[int]:
+        """Return the numbers of the clips asked for. Raises MotionError."""
+        self._check_names(names)
+        return [number for number, name in enumerate(names) if self._wanted(name)]
+
+    def _check_names(self, known: Iterable[str]) -> None:
+        """Raise MotionError for a pattern that matches no clip."""
+        for pattern in self.names:
+            if not fnmatch.filter(known, pattern):
+                raise MotionError(f"{self.path}: no clip is called '{pattern}'. {self._suggestion(pattern)}".rstrip())
+
     def _suggestion(self, pattern: str) -> str:
-        known = [read_clip(file).name for file in motion_files(self.path)]
+        if is_pack(self.path):
+            known = list(Pack.open(self.path).names)
+        else:
+            known = [read().name for _, read in each_clip(self.path)]
         return did_you_mean(pattern, known) or f"there are: {', '.join(sorted(known)[:6])}"
 
 
-def motion_files(path: Path) -> Iterator[Path]:
-    """Yield the motion files of a path in order, at least one. Raises MotionError."""
-    if not path.is_dir():
-        yield path
-        return
-    files = sorted(file for file in path.rglob("*.npz") if not file.name.startswith("."))
-    if not files:
-        raise MotionError(f"{path}: has no motion file (*.npz); make some with 'mtrack motions import FILES -o {path}'")
-    yield from files
+def _failed_clips(path: Path) -> dict[str, float]:
+    """Return the share of failures of each clip of an evaluation that failed. Raises MotionError."""
+    try:
+        listed = json.loads(path.read_text("utf-8"))["failed_clips"]
+        failed = {str(entry["clip"]): float(entry["failed"]) for entry in listed}
+    except OSError as error:
+        raise MotionError(f"{path}: cannot be read: {error.strerror}; check the path") from None
+    except (ValueError, KeyError, TypeError):
+        raise MotionError(f"{path}: has no 'failed_clips'; make it with 'mtrack eval RUN --json > {path}'") from None
+    if any(not 0.0 <= share <= 1.0 for share in failed.values()):
+        raise MotionError(f"{path}: a share of failures is not between 0 and 1; make it again with 'mtrack eval'")
+    return failed

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import attrs
 import mujoco
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +22,7 @@ from mtrack_mujoco.outputs import FIELDS, Poses, Reader
 from mtrack_mujoco.simulation import Simulation, compile_physics
 
 _CHUNK = 2048  # frames at a time: bounds the memory
+_GEOMETRY = ("body_parentid", "body_pos", "body_quat", "jnt_bodyid", "jnt_type", "jnt_pos", "jnt_axis", "qpos0")
 
 
 def forward_kinematics(  # the fields of a `StartState`
@@ -36,6 +41,20 @@ def forward_kinematics(  # the fields of a `StartState`
     """
     frames = StartState(root_pos, root_quat_wxyz, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
     return ForwardKinematics(robot, threads)(frames)
+
+
+def kinematics_sha256(robot: Robot) -> str:
+    """Return a hash of all that poses and velocities depend on: the tree of bodies, joints, and their names and order.
+
+    Masses, gains and shapes do not count. Numbers are rounded to 1e-9, so that it is the same on every machine.
+    """
+    model, names = compile_physics(robot.spec()), robot.model()
+    at = Addresses.of(model, names)
+    chosen = (names.joint_names, names.body_names, names.sets.get("feet", ()), at.joints, at.bodies.tolist())
+    digest = hashlib.sha256(json.dumps(chosen).encode())
+    for name in _GEOMETRY:
+        digest.update(np.ascontiguousarray(np.round(np.asarray(getattr(model, name), np.float64), 9) + 0.0).tobytes())
+    return digest.hexdigest()
 
 
 class ForwardKinematics:

@@ -62,7 +62,8 @@ class Objective:
             mirror_mean, mirror_std = difference.square().mean(), asymmetry.square().mean()
             loss = loss + settings.mirror_mean_coef * mirror_mean + settings.mirror_std_coef * mirror_std
             figures |= {"loss/mirror_mean": mirror_mean, "loss/mirror_std": mirror_std}
-            figures["mirror/error"] = difference.detach().abs().mean()
+            apart, size = difference.detach().abs().mean(), mean.detach().abs().mean()
+            figures |= {"mirror/error": apart, "mirror/relative_error": apart / size}
         with torch.no_grad():
             figures["policy/kl"] = losses.kl_divergence(samples.mean, self.old_std, mean, std).mean()
             figures["policy/clip_fraction"] = ((ratio - 1.0).abs() > settings.clip).float().mean()

@@ -12,32 +12,25 @@ from mtrack.exchange import StartState
 from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
 from mtrack.protocols import Motion, Robot
 from mtrack.scene import Scene
+from mtrack_motion.collect import collect
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary
+from mtrack_tracking.bounds import frame_range, from_now_on
+from mtrack_tracking.coverage import Coverage
 from mtrack_tracking.errors import POS, mean_body_error
 from mtrack_tracking.goal import Goal
 from mtrack_tracking.published import PublishedReference
 from mtrack_tracking.root_target import RECORD_WIDTH, root_record, sliding_target
-from mtrack_tracking.sampling import FailureBins, UniformStarts
+from mtrack_tracking.sampling import ClipBins, FailureBins, UniformStarts
 from mtrack_tracking.soles import Soles
 from mtrack_tracking.start import START_QUANTITIES, StartNoise, start_state
-
-
-def _from_now_on(instance: object, attribute: attrs.Attribute[list[int]], frames: list[int]) -> None:
-    if not frames or frames[0] != 0 or sorted(set(frames)) != frames:
-        raise ValueError(f"'{attribute.name}' must begin with 0, the present frame, and rise; it is {frames}")
-
-
-def _range(instance: object, attribute: attrs.Attribute[tuple[int, int]], value: tuple[int, int]) -> None:
-    if not 0 <= value[0] <= value[1]:
-        raise ValueError(f"'{attribute.name}' must be [least, most], not negative; it is {list(value)}")
 
 
 @component
 class MotionTracking:
     """Follow recorded motions: a new clip and start frame each episode, with what lies ahead at some future frames."""
 
-    future_frames: list[int] = param(factory=lambda: [0, 2, 4, 8, 16], validator=_from_now_on)
+    future_frames: list[int] = param(factory=lambda: [0, 2, 4, 8, 16], validator=from_now_on)
     """What the reference shows [frames from now]; the first is 0. Past its end a clip's last frame holds."""
     sampling: str = param(default="uniform", validator=one_of("uniform", "failure_aware"))
     """Where episodes start: anywhere alike, or more often where rows fail."""
@@ -51,9 +44,11 @@ class MotionTracking:
     """Bins a failure counts for: its own and those before it."""
     uniform_share: float = param(default=0.1, validator=between(0.0, 1.0))
     """Share of failure-aware starts that are drawn alike all the same."""
+    reported_clips: int = param(default=12, validator=non_negative)
+    """Clips whose success is among the metrics by name, those that fail most; of the others only their number."""
     restart_probability: float = param(default=0.8, validator=between(0.0, 1.0))
     """Probability that a failed row tries the same place again."""
-    restart_frames: tuple[int, int] = param(default=(25, 75), validator=_range)
+    restart_frames: tuple[int, int] = param(default=(25, 75), validator=frame_range)
     """Least and most it then goes back [frames]."""
     start_noise: float = param(default=1.0, validator=non_negative)
     """Factor on all of the following; 0 starts exactly on the reference."""
@@ -92,11 +87,15 @@ class MotionTracking:
     """int64 [N], within the clip."""
     failures: Tensor = state()
     """[bins] moving average of failures a step; None where starts are uniform."""
+    coverage: Coverage = state()
+    """Which clips are seen, learnt, failing."""
     records: Tensor | None = state()
     """[window + 1, N, 10] root poses of the latest steps, a ring."""
     newest: int = state()
     """Place of the newest in the ring."""
     library: MotionLibrary = scratch()
+    left_out: Mapping[str, Mapping[str, str]] = scratch()
+    """Clips that are of no use, by source: why."""
     flags: Tensor = scratch()
     """[N, 3], published as they are; zero unless something else writes them."""
     goal: Goal = scratch()
@@ -144,10 +143,12 @@ class MotionTracking:
 
     def reset(self, ids: Tensor, failed: Tensor) -> StartState:
         """Draw a new clip and frame for rows, publish their reference and return the disturbed state to start in."""
+        before = self.clip.index_select(0, ids), self.frame.index_select(0, ids)
         if self.bins is not None:
-            where = self.bins.of(self.clip[ids], self.frame[ids])
-            self.failures.index_add_(0, where, failed * self.failure_rate)
+            self.failures.index_add_(0, self.bins.of(*before), failed * self.failure_rate)
+        self.coverage.end(ids, *before, failed)
         clip, frame = self._draw(ids, failed)
+        self.coverage.begin(ids, clip, frame)
         self.clip.index_copy_(0, ids, clip)
         self.frame.index_copy_(0, ids, frame)
         self.goal.started(ids, clip)
@@ -183,19 +184,22 @@ class MotionTracking:
         self.scene.reference = self.reference
 
     def figures(self) -> Mapping[str, Tensor]:
-        """Return present means over the rows: distance of the keypoints and of the root, error of the joints."""
+        """Return present means over the rows (distance of keypoints and root, error of joints), and the coverage."""
         robot, reference = self.scene.robot, self.scene.reference
         return {
             "tracking/keypoint_pos_m": mean_body_error(self.scene, POS, self.keypoints).mean(),
             "tracking/root_pos_m": (robot.root_pos - reference.root_pos).norm(dim=-1).mean(),
             "tracking/joint_pos_rad": (robot.joint_pos - reference.joint_pos).abs().mean(),
+            **self.coverage.figures(self.reported_clips),
         }
 
     def provenance(self) -> Mapping[str, object]:
         """Return which clips the run uses, for its manifest."""
         library = self.library
         clips = zip(library.names, library.length.tolist(), library.sha256, strict=True)
-        return {"clips": [{"name": name, "frames": frames, "sha256": sha256} for name, frames, sha256 in clips]}
+        used = [{"name": name, "frames": frames, "sha256": sha256} for name, frames, sha256 in clips]
+        left = [{"name": name, "reason": why} for some in self.left_out.values() for name, why in some.items()]
+        return {"clips": used} | ({"left_out": left} if left else {})
 
     def finished(self) -> Tensor:
         """Return bool [N]: rows at the last frame of their clip."""
@@ -216,26 +220,26 @@ class MotionTracking:
 
     def _load(self, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Build the library, and what draws from it."""
-        model, device = self.scene.model, self.scene.device
+        device = self.scene.device
         rule = ContactRule(**{f.name: getattr(self, f"contact_{f.name}") for f in attrs.fields(ContactRule)})
-        sources = [(weight, source.clips(model)) for weight, source in motions.values()]
-        clips = [(weight, clip) for weight, members in sources for clip in members]
-        self.library = MotionLibrary.build(robot, clips, self.scene.dt, rule).to(device)
+        collection = collect(robot, motions, self.scene.dt, rule).to(device)
+        collection.tell()
+        self.library, self.left_out = collection.library, collection.left_out
         self.last = self.library.length - 1
-        slot = torch.cat([torch.full((len(members),), i) for i, (_, members) in enumerate(sources)]).to(device)
-        weights = torch.tensor([weight for weight, _ in sources], device=device)
-        self.starts = UniformStarts(self.library.length, slot, weights)
+        clips = (self.library.length, collection.slot, collection.slot_weight, self.library.weight)
+        self.starts = UniformStarts(*clips)
         if self.sampling == "failure_aware":
             self.bins = FailureBins(
-                self.library.length,
-                slot,
-                weights,
+                *clips,
                 frames=self.bin_frames,
                 kernel=self.failure_bins,
                 decay=self.failure_decay,
                 uniform=self.uniform_share,
             )
             self.failures = torch.zeros(len(self.bins.clip), device=device)
+        bins = self.bins or ClipBins(self.library.length, self.bin_frames)
+        names = (self.library.names, collection.slots, collection.slot)
+        self.coverage = Coverage(bins, *names, num_rows=self.scene.num_envs)
 
     def _draw(self, ids: Tensor, failed: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame for rows, int64 [n]."""

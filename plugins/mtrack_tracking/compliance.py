@@ -15,7 +15,7 @@ from mtrack.exchange import Requirements
 from mtrack.fields import between, component, non_negative, param, positive, scratch, state
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, Scene
-from mtrack_motion.library import GatheredKinematics
+from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.altered import AlteredMotion, Blend
 from mtrack_tracking.goal import Goal
 from mtrack_tracking.limbs import Limbs
@@ -142,11 +142,11 @@ class Compliance:
         self._find_pushed(model.bodies(self.bodies), device)
         library = self.goals.library
         calm = Calm(self.root_height, self.root_speed, self.root_turning, self.foot_height, self.span[0])
-        self.suits = calm.clips(library, model.bodies("feet").to(device))
+        self.suits = calm.clips(library)
         if not self.suits.any():
             _log.warning("compliance does nothing: none of the %d clips is long and calm enough", len(self.suits))
         frames = torch.randint(library.num_frames, (self.bank_size,), generator=self.rng, device=self.rng.device)
-        self.bank = self._joints_at(frames)
+        self.bank = self._joints_at(library.nth(frames))
         self.age = torch.full((num_envs,), self.interval, device=device)  # all are due
         self.drawn = torch.zeros(num_envs, _LIMBS + self.limbs.num_limbs, dtype=torch.float64, device=device)
         self.strength = torch.zeros(num_envs, device=device)
@@ -179,7 +179,9 @@ class Compliance:
         begin += library.start[clip]
         banked = self.bank.index_select(0, (drawn[:, _POSE] * self.bank_size).long())
         from_bank = (drawn[:, _FROM_BANK] < self.bank_probability).unsqueeze(1)
-        pose = torch.where(from_bank, banked, self._joints_at((begin + frames // 2).clamp_max(library.num_frames - 1)))
+        pose = torch.where(
+            from_bank, banked, self._joints_at((begin + frames // 2).clamp_max(library.tables.num_frames - 1))
+        )
         yields = (drawn[:, _CHOSEN] < self.probability) & self.suits[clip]
         limbs = ((drawn[:, _LIMBS:] < self.limb_probability) & yields.unsqueeze(1)).float()
         self.spans.put(ids, Spans(begin, frames.float(), breaks, limbs, pose))

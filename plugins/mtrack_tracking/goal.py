@@ -8,7 +8,8 @@ import attrs
 import mujoco
 from torch import Tensor
 
-from mtrack_motion.library import GatheredKinematics, MotionLibrary
+from mtrack_motion.library import MotionLibrary
+from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.altered import AlteredMotion
 
 GoalMotion: TypeAlias = GatheredKinematics | AlteredMotion

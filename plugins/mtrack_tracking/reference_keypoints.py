@@ -10,7 +10,7 @@ from mtrack.math import transform
 from mtrack.mirror import Mirror
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, Scene
-from mtrack_motion.library import GatheredKinematics
+from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.observations import num_future
 
 _POS_AND_COLUMNS = (0, 3, 4)

@@ -28,13 +28,17 @@ def draw_index(cumulative: Tensor, uniform: Tensor) -> Tensor:
     return torch.searchsorted(cumulative, uniform.double() * cumulative[-1], right=True).clamp_max(len(cumulative) - 1)
 
 
+def _of_clips(weight: Tensor | None, length: Tensor) -> Tensor:
+    return torch.ones_like(length, dtype=torch.float32) if weight is None else weight
+
+
 class UniformStarts:
     """A clip by slot weight and then by its frames; any frame of it up to `last_start`."""
 
-    def __init__(self, length: Tensor, slot: Tensor, slot_weight: Tensor) -> None:
-        """Take the clips: frames int64 [C], slot int64 [C]; and the weights of the slots."""
+    def __init__(self, length: Tensor, slot: Tensor, slot_weight: Tensor, weight: Tensor | None = None) -> None:
+        """Take the clips: frames int64 [C], slot int64 [C]; weights of the slots, and of clips in their slot [C]."""
         self.last = last_start(length)
-        self.cumulative = shared_out(length, slot, slot_weight).cumsum(0)
+        self.cumulative = shared_out(length * _of_clips(weight, length), slot, slot_weight).cumsum(0)
 
     def draw(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame, int64 [n], for uniform numbers [n, 2]."""
@@ -42,52 +46,66 @@ class UniformStarts:
         return clip, (uniform[:, 1] * (self.last[clip] + 1)).long()
 
 
-class FailureBins:
-    """All clips cut into bins; a bin is drawn more often the more often rows have failed in it or shortly after it."""
+class ClipBins:
+    """All clips cut into bins of some frames, the last one of a clip shorter."""
+
+    def __init__(self, length: Tensor, frames: int) -> None:
+        """Cut clips of `length` frames, int64 [C], into bins of `frames`."""
+        self.frames = frames
+        count = torch.div(length + frames - 1, frames, rounding_mode="floor")
+        self.first = count.cumsum(0) - count
+        self.clip = torch.repeat_interleave(torch.arange(len(length), device=length.device), count)
+        place = torch.arange(len(self.clip), device=length.device)
+        self.start = (place - self.first[self.clip]) * frames
+        self.size = (length[self.clip] - self.start).clamp_max(frames)
+
+    def of(self, clip: Tensor, frame: Tensor) -> Tensor:
+        """Return the bin of each clip and frame, int64 [n]."""
+        return self.first[clip] + torch.div(frame, self.frames, rounding_mode="floor")
+
+
+class FailureBins(ClipBins):
+    """Bins that are drawn more often the more often rows have failed in them or shortly after them."""
 
     def __init__(
         self,
         length: Tensor,
         slot: Tensor,
         slot_weight: Tensor,
+        weight: Tensor | None = None,
         *,
         frames: int,
         kernel: int,
         decay: float,
         uniform: float,
     ) -> None:
-        """Cut clips (frames int64 [C], slot int64 [C]) into bins of `frames`.
+        """Cut clips (frames int64 [C], slot int64 [C]) into bins; weights as those of `UniformStarts`.
 
         A bin counts the failures of itself and the `kernel - 1` bins after it in its clip, each by `decay` less;
         `uniform` is the share of starts that ignores failures.
         """
-        self.frames, self.uniform_share = frames, uniform
+        super().__init__(length, frames)
+        self.uniform_share = uniform
         self.last = last_start(length)
-        count = torch.div(length + frames - 1, frames, rounding_mode="floor")
-        self.first = count.cumsum(0) - count
-        self.clip = torch.repeat_interleave(torch.arange(len(length), device=length.device), count)
-        place = torch.arange(len(self.clip), device=length.device)
-        self.start = (place - self.first[self.clip]) * frames
-        self.slot, self.slot_weight = slot[self.clip], slot_weight
-        ahead = place.unsqueeze(1) + torch.arange(kernel, device=length.device)
-        self.ahead = ahead.clamp_max(len(place) - 1)
-        inside = (self.clip[self.ahead] == self.clip.unsqueeze(1)) & (ahead < len(place))
-        self.kernel = inside * decay ** torch.arange(kernel, device=length.device)
-        self.size = (length[self.clip] - self.start).clamp_max(frames)
-        self.uniform = shared_out(self.size, self.slot, slot_weight)
-
-    def of(self, clip: Tensor, frame: Tensor) -> Tensor:
-        """Return the bin of each clip and frame, int64 [n]."""
-        return self.first[clip] + torch.div(frame, self.frames, rounding_mode="floor")
+        self.slot = slot[self.clip]
+        self.weight = _of_clips(weight, length)[self.clip]
+        # a failure k bins ahead counts where that bin is of the same clip, [bins - k] each
+        ahead = range(1, min(kernel, len(self.clip)))
+        self.ahead = [(self.clip[k:] == self.clip[:-k]) * decay**k for k in ahead]
+        self.uniform = shared_out(self.size * self.weight, self.slot, slot_weight)
+        self.slot_share = torch.zeros_like(slot_weight, dtype=torch.float64).index_add_(0, self.slot, self.uniform)
 
     def probability(self, failures: Tensor) -> Tensor:
         """Return the probability of each bin, float64, given the failure rate of each."""
-        difficulty = (failures[self.ahead] * self.kernel).sum(1)
+        difficulty = failures.clone()
+        for k, counts in enumerate(self.ahead, start=1):
+            difficulty[:-k] += failures[k:] * counts
+        amount = (difficulty * self.weight).double()
+        total = torch.zeros_like(self.slot_share).index_add_(0, self.slot, amount)
         # where nothing in a slot has failed yet, all of its frames are equally difficult
-        none = torch.zeros_like(self.slot_weight).index_add_(0, self.slot, difficulty)[self.slot] == 0
-        by_failure = shared_out(
-            torch.where(none, self.size.to(difficulty.dtype), difficulty), self.slot, self.slot_weight
-        )
+        none = total == 0.0
+        scale = (self.slot_share / total).masked_fill(none, 0.0).index_select(0, self.slot)
+        by_failure = amount * scale + self.uniform * none.double().index_select(0, self.slot)
         return self.uniform_share * self.uniform + (1.0 - self.uniform_share) * by_failure
 
     def draw(self, failures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.scene import Kinematics
 from mtrack_motion.library import MotionLibrary
 
 
@@ -27,17 +26,12 @@ class Calm:
     frames: int
     """Least length."""
 
-    def clips(self, library: MotionLibrary, feet: Tensor) -> Tensor:
-        """Return bool [C] which clips of a library suit; feet int64 [F] of the robot's bodies."""
-        motion: Kinematics = library.tables.kinematics
-        height, (low, high) = motion.root_pos[:, 2], self.root_height
-        calm = (height >= low) & (height <= high)
-        calm &= motion.root_lin_vel.norm(dim=-1) < self.root_speed
-        calm &= motion.root_ang_vel.norm(dim=-1) < self.root_turning
-        calm &= motion.body_pos[:, feet, 2].amax(-1) < self.foot_height
-        clip = torch.repeat_interleave(torch.arange(len(library.length), device=calm.device), library.length)
-        wild = torch.zeros(len(library.length), device=calm.device).index_add_(0, clip, (~calm).float())
-        return (wild == 0.0) & (library.length >= self.frames)
+    def clips(self, library: MotionLibrary) -> Tensor:
+        """Return bool [C] which clips of a library suit."""
+        extremes, (low, high) = library.extremes, self.root_height
+        calm = (extremes.root_low >= low) & (extremes.root_high <= high)
+        calm &= (extremes.root_speed < self.root_speed) & (extremes.root_turning < self.root_turning)
+        return calm & (extremes.foot_high < self.foot_height) & (library.length >= self.frames)
 
 
 @attrs.frozen(eq=False)

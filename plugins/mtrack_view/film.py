@@ -40,13 +40,11 @@ def shoot(path: Path, ffmpeg: str, puppet: Puppet, take: Take) -> None:
     beside = path.with_name(f".{path.name}.part")
     try:
         with tempfile.TemporaryFile() as said:
-            with subprocess.Popen(_command(ffmpeg, quality, beside), stdin=subprocess.PIPE, stderr=said) as process:
+            process = subprocess.Popen(_command(ffmpeg, quality, beside), stdin=subprocess.PIPE, stderr=said)
+            with suppress(BrokenPipeError), process:  # it may end before it has everything, and has said why
                 assert process.stdin
-                # it may end before it has everything, and has said why
-                with suppress(BrokenPipeError):
-                    for image in pictures(puppet, take, camera, quality):
-                        process.stdin.write(image.tobytes())
-                    process.stdin.close()
+                for image in pictures(puppet, take, camera, quality):
+                    process.stdin.write(image.tobytes())
             if process.returncode:
                 said.seek(0)
                 reason = said.read().decode(errors="replace").strip()

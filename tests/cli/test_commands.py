@@ -145,6 +145,11 @@ def test_describe_scene_lists_what_components_see(mtrack: Command) -> None:
     assert "Return the indices of joints" in lines["joints(names:"]
 
 
+def test_describe_of_a_robot_lists_its_names(mtrack: Command) -> None:
+    lines = mtrack("describe", "robot", "g1").stdout.splitlines()
+    assert "  hands: left_hand_mimic, right_hand_mimic" in lines
+
+
 def test_describe_of_an_agent_says_what_phases_can_use(mtrack: Command) -> None:
     text = mtrack("describe", "agent", "teacher_student").stdout.partition("offers phases:")[2]
     assert "  actor_student\n" in text

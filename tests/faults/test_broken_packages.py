@@ -125,17 +125,6 @@ EACH = pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder on the path."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    for name in ("acme_parts", "other_parts"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return folder
-
-
-@pytest.fixture
 def told(site: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str]]]:
     """Return a function that runs a command; it returns exit status and the lines of stdout and stderr."""
 

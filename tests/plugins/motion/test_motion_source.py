@@ -17,9 +17,9 @@ MODEL = g1_model()
 @pytest.fixture
 def directory(tmp_path):
     (tmp_path / "deep").mkdir()
-    write_clip(tmp_path / "1.npz", swaying_clip(name="walk_b"))
-    write_clip(tmp_path / "2.npz", swaying_clip(name="squat"))
-    write_clip(tmp_path / "deep" / "3.npz", swaying_clip(name="walk_a"))
+    write_clip(tmp_path / "1.npz", swaying_clip(41, name="walk_b"))
+    write_clip(tmp_path / "2.npz", swaying_clip(40, name="squat"))
+    write_clip(tmp_path / "deep" / "3.npz", swaying_clip(42, name="walk_a"))
     return tmp_path
 
 
@@ -54,19 +54,34 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
         names_of(path=tmp_path / "absent")
 
 
-def test_every_bad_file_is_reported_at_once(directory):
+def test_what_is_of_no_use_is_left_out_with_its_reason(directory):
     (directory / "bad.npz").write_bytes(b"nothing")
     short = swaying_clip()
     short = attrs.evolve(short, name="short", joint_names=short.joint_names[1:], joint_pos=short.joint_pos[:, 1:])
     write_clip(directory / "short.npz", short)
+    jump = swaying_clip(name="jump")
+    jump.root_pos[20:, 0] += 5.0
+    write_clip(directory / "jump.npz", jump)
+    write_clip(directory / "twin.npz", swaying_clip(40, name="twin"))
+    source = MotionFiles(path=directory)
+    assert [clip.name for clip in source.clips(MODEL)] == ["squat", "walk_a", "walk_b"]
+    assert "is not an .npz file" in source.left_out["bad.npz"]
+    assert "left_hip_pitch_joint" in source.left_out["short"]
+    assert "the root jumps at 250 m/s" in source.left_out["jump"]
+    assert source.left_out["twin"] == "is the same motion as 'squat'"
+
+
+def test_every_reason_is_given_where_no_clip_is_of_use(tmp_path):
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    write_clip(tmp_path / "brief.npz", swaying_clip(5, name="brief"))
     with pytest.raises(MotionError) as caught:
-        names_of(path=directory)
-    first, second = str(caught.value).splitlines()
-    assert "bad.npz" in first
-    assert "left_hip_pitch_joint" in second
+        names_of(path=tmp_path)
+    first, *reasons = str(caught.value).splitlines()
+    assert first.endswith("no clip is of use")
+    assert [reason.split(":")[0].strip() for reason in reasons] == ["bad.npz", "brief"]
 
 
 def test_two_clips_of_one_name_are_refused(directory):
-    write_clip(directory / "9.npz", swaying_clip(name="squat"))
+    write_clip(directory / "9.npz", swaying_clip(50, name="squat"))
     with pytest.raises(MotionError, match=r"'squat' is in .*2\.npz too"):
         names_of(path=directory)

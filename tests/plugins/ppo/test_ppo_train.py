@@ -115,8 +115,9 @@ def test_mirror_losses_make_the_policy_symmetric():
     for coefficient in (0.0, 20.0):
         _, phase = make(mirror_mean_coef=coefficient, lr=3e-3)
         bandit = Bandit()
-        errors[coefficient] = [phase.update(bandit.roll(phase), 0.0)["mirror/error"] for _ in range(6)][-1]
-    assert errors[20.0] < 0.5 * errors[0.0]
+        errors[coefficient] = [phase.update(bandit.roll(phase), 0.0) for _ in range(6)][-1]
+    for name in ("mirror/error", "mirror/relative_error"):
+        assert errors[20.0][name] < 0.5 * errors[0.0][name]
 
 
 def test_the_teachers_features_are_pulled_towards_what_the_student_can_know():

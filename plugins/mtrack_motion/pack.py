@@ -1,0 +1,148 @@
+"""The packed file: all frames of many clips with everything derived, for one robot; mapped into memory, not read.
+
+It is a safetensors file (tensors and JSON, nothing that could run): `root` [F, W] and `bodies` [F, 18 B], float32, and
+the facts of the clips. Processes that open it share one copy in memory, of those pages alone that they gather from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from mtrack.errors import MotionError
+from mtrack.exchange import Clip
+from mtrack.protocols import Robot
+from mtrack_motion.derive import ContactRule
+from mtrack_motion.library import Extremes, MotionLibrary
+from mtrack_motion.tables import BODY_WIDTH, LargeTables, Part
+from mtrack_mujoco.kinematics import kinematics_sha256
+
+FORMAT, SCHEMA_VERSION = "mtrack motions", 1
+EXTREMES = tuple(field.name for field in attrs.fields(Extremes))
+_HEAD = b'{"__metadata__":{"format":"' + FORMAT.encode() + b'"'
+_SAME_RATE = 1e-6
+
+
+@attrs.frozen(eq=False)
+class Pack:
+    """An opened packed file: C clips, F frames."""
+
+    path: Path
+    facts: Mapping[str, Any]
+    """See `mtrack_motion.packing`: robot, rate, contact rule, columns, and of each clip name, hash, source, licence."""
+    length: Tensor
+    """int64 [C]."""
+    extremes: Tensor
+    """[C, 5] in the order of `EXTREMES`."""
+    root: Tensor
+    bodies: Tensor
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the clips."""
+        return tuple(self.facts["names"])
+
+    @staticmethod
+    def open(path: Path) -> Pack:
+        """Map a packed file into memory. Raises MotionError."""
+        try:
+            with safe_open(path, "pt") as file:
+                meta = file.metadata() or {}
+                facts = json.loads(meta.get("facts", "{}"))
+                tensors = {name: file.get_tensor(name) for name in ("length", "extremes", "root", "bodies")}
+            if meta.get("format") != FORMAT or facts.get("schema_version") != SCHEMA_VERSION:
+                raise MotionError(f"{path}: was packed by another version of mtrack; pack its clips again")
+            pack = Pack(path, facts, **tensors)
+            pack._check_shapes()
+        except FileNotFoundError:
+            raise MotionError(f"{path}: there is no such file; check the path") from None
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise MotionError(f"{path}: is no whole packed file ({error}); pack its clips again") from None
+        return pack
+
+    def library(self, robot: Robot, control_dt: float, rule: ContactRule, clips: Sequence[int]) -> MotionLibrary:
+        """Return the library of some clips. Raises MotionError where the file was made for something else."""
+        self._check_made_for(robot, control_dt, rule)
+        columns = dict(self.facts["columns"])
+        whole = MotionLibrary(
+            names=self.names,
+            start=self.length.cumsum(0) - self.length,
+            length=self.length.clone(),
+            weight=torch.ones(len(self.length)),
+            extremes=Extremes(**{n: v.clone() for n, v in zip(EXTREMES, self.extremes.unbind(1), strict=True)}),
+            fps=1.0 / control_dt,
+            sha256=tuple(self.facts["sha256"]),
+            tables=LargeTables(columns, [Part(self.root, self.bodies)]),
+        )
+        return whole if list(clips) == list(range(len(self.length))) else whole.some(clips)
+
+    def clips(self, numbers: Sequence[int]) -> list[Clip]:
+        """Return some of the clips, at the rate of the file; their arrays are views of it."""
+        firsts = (self.length.cumsum(0) - self.length).tolist()
+        widths = self.facts["columns"]
+        parts = dict(zip(widths, torch.split(self.root, list(widths.values()), dim=1), strict=True))
+        wanted = {name: parts[name].numpy() for name in ("root_pos", "root_quat_wxyz", "joint_pos")}
+        lengths = self.length.tolist()
+        return [
+            Clip(
+                name=self.facts["names"][i],
+                fps=self.facts["fps"],
+                joint_names=tuple(self.facts["joint_names"]),
+                source=self.facts["sources"][i],
+                licence=self.facts["licences"][i],
+                **{name: array[firsts[i] : firsts[i] + lengths[i]] for name, array in wanted.items()},
+            )
+            for i in numbers
+        ]
+
+    def _check_shapes(self) -> None:
+        clips, frames = len(self.facts["names"]), int(self.length.sum())
+        widths = (sum(self.facts["columns"].values()), BODY_WIDTH * len(self.facts["body_names"]))
+        expected = {
+            "length": (clips,),
+            "extremes": (clips, 5),
+            "root": (frames, widths[0]),
+            "bodies": (frames, widths[1]),
+        }
+        for name, shape in expected.items():
+            tensor: Tensor = getattr(self, name)
+            if tuple(tensor.shape) != shape or tensor.dtype != (torch.int64 if name == "length" else torch.float32):
+                raise ValueError(f"{name} is {list(tensor.shape)} {tensor.dtype}, expected {list(shape)}")
+        if any(len(self.facts[name]) != clips for name in ("sha256", "sources", "licences")):
+            raise ValueError("the facts are not of all clips")
+
+    def _check_made_for(self, robot: Robot, control_dt: float, rule: ContactRule) -> None:
+        facts, again = self.facts, "pack its clips again: mtrack motions pack DIR -o FILE"
+        digest = kinematics_sha256(robot)
+        if digest != facts["robot_sha256"]:
+            raise MotionError(
+                f"{self.path}: was packed for the robot model {facts['robot']} {facts['robot_sha256'][:12]}, this one "
+                f"is {robot.model().name} {digest[:12]}: its bodies would be elsewhere; {again}"
+            )
+        if abs(facts["fps"] * control_dt - 1.0) > _SAME_RATE:
+            raise MotionError(
+                f"{self.path}: holds {facts['fps']:g} frames a second, control_dt = {control_dt:g} asks for "
+                f"{1.0 / control_dt:g}; {again} --control-dt {control_dt:g}"
+            )
+        for name, value in attrs.asdict(rule).items():
+            if facts["contact"][name] != value:
+                raise MotionError(
+                    f"{self.path}: its contact reference was made with {name} = {facts['contact'][name]:g}, command."
+                    f"contact_{name} is {value:g}; {again} --contact {name}={value:g}"
+                )
+
+
+def is_pack(path: Path) -> bool:
+    """Return whether a path is a packed file, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8 + len(_HEAD))[8:] == _HEAD
+    except OSError:
+        return False

@@ -1,0 +1,180 @@
+"""`mtrack motions pack`: derive everything of many clips and write it into one file, a batch at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.errors import MotionError, MtrackError, did_you_mean
+from mtrack.exchange import Clip
+from mtrack.protocols import Robot
+from mtrack.registry import Registry
+from mtrack_motion.clip import content_hash
+from mtrack_motion.derive import ContactRule, resampled_frames
+from mtrack_motion.file import sync_directory
+from mtrack_motion.library import MotionLibrary
+from mtrack_motion.pack import EXTREMES, FORMAT, SCHEMA_VERSION
+from mtrack_motion.reading import Selection
+from mtrack_motion.tables import BODY_WIDTH
+from mtrack_mujoco.kinematics import kinematics_sha256
+
+_BATCH = 50_000  # frames derived at once: some 200 MB
+_ALIGNMENT = 64  # bytes
+
+
+@attrs.frozen
+class Packed:
+    """What has been written."""
+
+    clips: int
+    frames: int
+    bytes: int
+    left_out: Mapping[str, str]
+    """Why, by clip or file."""
+
+
+@attrs.frozen
+class _Member:
+    """A clip to pack: what is known of it, and how to read it again."""
+
+    name: str
+    frames: int
+    """At the control rate."""
+    sha256: str
+    source: str
+    licence: str
+    read: Callable[[], Clip]
+
+
+def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: ContactRule) -> Packed:
+    """Write the clips of a path that are of use into one file, sorted by name. Raises MotionError."""
+    selection = Selection(path, robot.model())
+    members = sorted((_member(clip, read, control_dt) for _, clip, read in selection), key=lambda one: one.name)
+    selection.raise_if_none()
+    model = robot.model()
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "robot": model.name,
+        "robot_sha256": kinematics_sha256(robot),
+        "joint_names": model.joint_names,
+        "body_names": model.body_names,
+        "fps": 1.0 / control_dt,
+        "contact": attrs.asdict(rule),
+        "names": [one.name for one in members],
+        "sha256": [one.sha256 for one in members],
+        "sources": [one.source for one in members],
+        "licences": [one.licence for one in members],
+        "left_out": selection.left_out,
+    }
+    length = torch.tensor([one.frames for one in members])
+    writer: PackWriter | None = None
+    try:
+        for batch in _batches(members):
+            library = MotionLibrary.build(robot, [(1.0, one.read()) for one in batch], control_dt, rule)
+            writer = writer or PackWriter(
+                out, facts | {"columns": library.tables.columns}, length, len(model.body_names)
+            )
+            writer.add(library)
+        assert writer is not None
+        writer.close()
+    except OSError as error:
+        raise MotionError(f"{out}: cannot be written: {error.strerror or error}; choose another place") from None
+    finally:
+        if writer is not None:
+            writer.discard()
+    return Packed(len(members), int(length.sum()), out.stat().st_size, selection.left_out)
+
+
+def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequence[str]) -> Packed:
+    """Pack for a robot by name, with thresholds of the contact rule as `key=value`. Raises MtrackError."""
+    registry = Registry.scan()
+    if not control_dt > 0.0:
+        raise MtrackError(f"--control-dt {control_dt:g}: a control step is longer than nothing")
+    names = [field.name for field in attrs.fields(ContactRule)]
+    changes: dict[str, float] = {}
+    for text in contact:
+        name, _, value = text.partition("=")
+        try:
+            changes[name] = float(value)
+        except ValueError:
+            raise MtrackError(f"--contact {text}: write KEY=NUMBER") from None
+        if name not in names:
+            remedy = did_you_mean(name, names) or f"there are: {', '.join(names)}"
+            raise MtrackError(f"--contact {text}: no threshold '{name}'; {remedy}")
+    body = cast(Robot, registry.load(registry.find("robot", robot))())
+    return pack_motions(path, out, body, control_dt, ContactRule(**changes))
+
+
+def _member(clip: Clip, read: Callable[[], Clip], control_dt: float) -> _Member:
+    frames = resampled_frames(clip, control_dt)
+    return _Member(clip.name, frames, content_hash(clip), clip.source, clip.licence, read)
+
+
+def _batches(members: Sequence[_Member]) -> Iterator[list[_Member]]:
+    batch: list[_Member] = []
+    for one in members:
+        if batch and sum(each.frames for each in batch) + one.frames > _BATCH:
+            yield batch
+            batch = []
+        batch.append(one)
+    yield batch
+
+
+class PackWriter:
+    """Writes a packed file: first what is known of all clips, then their frames in order, then the new name."""
+
+    def __init__(self, path: Path, facts: Mapping[str, Any], length: Tensor, num_bodies: int) -> None:
+        """Begin a file of clips with some lengths, int64 [C]; `facts` have the columns of a row of `root`."""
+        self._path, self._beside = path, path.with_name(f".{path.name}.{os.getpid()}.part")
+        frames, clips = int(length.sum()), len(length)
+        shapes = {"length": [clips], "extremes": [clips, len(EXTREMES)]}
+        shapes |= {"root": [frames, sum(facts["columns"].values())], "bodies": [frames, BODY_WIDTH * num_bodies]}
+        sizes = {name: math.prod(shape) * (8 if name == "length" else 4) for name, shape in shapes.items()}
+        header: dict[str, object] = {"__metadata__": {"format": FORMAT, "facts": json.dumps(facts)}}
+        places, ends = {}, 0
+        for name, shape in shapes.items():
+            places[name], ends = ends, ends + sizes[name]
+            kind = "I64" if name == "length" else "F32"
+            header[name] = {"dtype": kind, "shape": shape, "data_offsets": [places[name], ends]}
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+        self._file: IO[bytes] = self._beside.open("wb")
+        self._file.write(len(text).to_bytes(8, "little") + text)
+        self._next = {name: 8 + len(text) + place for name, place in places.items()}
+        self._end = 8 + len(text) + ends
+        self._put("length", length)
+
+    def add(self, library: MotionLibrary) -> None:
+        """Write the next clips."""
+        self._put("extremes", torch.stack([getattr(library.extremes, name) for name in EXTREMES], dim=1))
+        for part in library.tables.parts:
+            self._put("root", part.root)
+            self._put("bodies", part.bodies)
+
+    def close(self) -> None:
+        """Give the file its name. Raises ValueError where clips are missing."""
+        if self._next["bodies"] != self._end:
+            raise ValueError(f"{self._end - self._next['bodies']:,} bytes are missing")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._beside.replace(self._path)
+        sync_directory(self._path.parent)
+
+    def discard(self) -> None:
+        """Close and remove what has no name yet."""
+        self._file.close()
+        self._beside.unlink(missing_ok=True)
+
+    def _put(self, name: str, values: Tensor) -> None:
+        self._file.seek(self._next[name])
+        self._file.write(values.contiguous().numpy().data)
+        self._next[name] = self._file.tell()

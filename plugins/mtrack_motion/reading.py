@@ -1,0 +1,92 @@
+"""The clips of a path, file by file or out of a packed file: those of use, and why others are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from mtrack.errors import MotionError
+from mtrack.exchange import Clip
+from mtrack.robot import RobotModel
+from mtrack_motion.clip import content_hash
+from mtrack_motion.file import read_clip
+from mtrack_motion.pack import Pack, is_pack
+from mtrack_motion.usable import why_unusable
+
+Read: TypeAlias = Callable[[], Clip]
+_SHOWN_PROBLEMS = 10
+
+
+def each_clip(path: Path) -> Iterator[tuple[Path, Read]]:
+    """Yield file and reader of each clip of a path, in order, at least one. Raises MotionError."""
+    if is_pack(path):
+        pack = Pack.open(path)
+        for number in range(len(pack.names)):
+            yield path, partial(_of_pack, pack, number)
+    else:
+        for file in motion_files(path):
+            yield file, partial(read_clip, file)
+
+
+def motion_files(path: Path) -> Iterator[Path]:
+    """Yield the motion files of a path in order, at least one. Raises MotionError."""
+    if not path.is_dir():
+        yield path
+        return
+    files = sorted(file for file in path.rglob("*.npz") if not file.name.startswith("."))
+    if not files:
+        raise MotionError(f"{path}: has no motion file (*.npz); make some with 'mtrack motions import FILES -o {path}'")
+    yield from files
+
+
+class Selection:
+    """Goes once through the clips of a path that a robot can use; then knows what it left out."""
+
+    def __init__(self, path: Path, robot: RobotModel, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        """Prepare to read; `wanted` says of a clip's name whether it is asked for."""
+        self._path, self._robot, self._wanted = path, robot, wanted
+        self._places: dict[str, Path] = {}
+        self._twins: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        """Why, by clip, or by file where that cannot be read."""
+
+    def __iter__(self) -> Iterator[tuple[Path, Clip, Read]]:
+        """Yield file, clip and reader. Raises MotionError where two clips bear one name."""
+        for file, read in each_clip(self._path):
+            try:
+                clip = read()
+            except MotionError as error:
+                self.left_out[file.name] = str(error)
+                continue
+            if not self._wanted(clip.name):
+                continue
+            if reason := self._reason(clip):
+                self.left_out[clip.name] = reason
+                continue
+            if clip.name in self._places:
+                raise MotionError(f"{file}: clip '{clip.name}' is in {self._places[clip.name]} too; rename one")
+            self._places[clip.name] = file
+            yield file, clip, read
+
+    def raise_if_none(self) -> None:
+        """Say why none of the clips is of use. Raises MotionError."""
+        if not self._places and self.left_out:
+            reasons = [f"{name}: {reason}" for name, reason in self.left_out.items()]
+            more = len(reasons) - _SHOWN_PROBLEMS
+            shown = reasons[:_SHOWN_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
+            raise MotionError(f"{self._path}: no clip is of use\n  " + "\n  ".join(shown))
+
+    def _reason(self, clip: Clip) -> str:
+        if reason := why_unusable(clip, self._robot):
+            return reason
+        digest = content_hash(clip)
+        if digest in self._twins:
+            return f"is the same motion as '{self._twins[digest]}'"
+        self._twins[digest] = clip.name
+        return ""
+
+
+def _of_pack(pack: Pack, number: int) -> Clip:
+    return pack.clips([number])[0]

@@ -1,0 +1,221 @@
+"""Tables with a row for each frame of all clips, in memory or mapped from files, and what is gathered from them."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.math import transform
+from mtrack.quantities import derived
+from mtrack.scene import Kinematics
+from mtrack_motion.rotations import quat_from_matrix
+
+Compute: TypeAlias = Callable[[Kinematics], Tensor]
+"""Makes a quantity [F, ...] of frames [F]."""
+
+_ROOT = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
+_ROOT_DERIVED = ("root_rot", "projected_gravity", "root_lin_vel_root", "root_ang_vel_root")
+BODY_WIDTH = 18
+"""Numbers a body has in a row of bodies: those of `Kinematics.body_root`."""
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """Consecutive frames of a large set."""
+
+    root: Tensor
+    """[F, W] float32."""
+    bodies: Tensor
+    """[F, 18 B] float32: the bodies seen from the root, which is what most terms look at."""
+
+
+class Tables(Protocol):
+    """What frames are gathered from: F frames."""
+
+    columns: Mapping[str, int]
+    """Names and widths of the parts of a row that a gather always fetches."""
+
+    num_frames: int
+    """F."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The rows themselves, with those of bodies."""
+
+    def rows(self, frames: Tensor) -> Tensor:
+        """Return root, joints and contact of frames, int64 [n] to [n, W]."""
+
+    def take(self, name: str, compute: Compute, gathered: GatheredKinematics) -> Tensor:
+        """Return a quantity of n gathered frames, [n, ...], in memory of its own."""
+
+    def to(self, device: torch.device | str) -> Tables:
+        """Return these tables on a device."""
+
+
+def root_parts(kinematics: Kinematics, contact: Tensor) -> dict[str, Tensor]:
+    """Return the parts of the rows that a gather always fetches, each [F, ...], in order."""
+    parts = {name: getattr(kinematics, name) for name in _ROOT} | {"contact": contact}
+    return parts | {name: getattr(kinematics, name) for name in _ROOT_DERIVED}
+
+
+class FrameTables:
+    """Float32 tables in memory: one of root, joints and contact, and others for quantities of bodies.
+
+    Such a table is made when its quantity is first asked for, so a run keeps and fetches only what its terms use.
+    """
+
+    def __init__(self, kinematics: Kinematics, contact: Tensor) -> None:
+        """Take all frames, [F, ...], and the contact reference, [F, feet]."""
+        parts = root_parts(kinematics, contact)
+        self.root = torch.cat([part.flatten(1).float() for part in parts.values()], dim=1)
+        """[F, W]."""
+        self.columns: Mapping[str, int] = {name: part[0].numel() for name, part in parts.items()}
+        self.kinematics, self.contact = kinematics, contact
+        self.num_frames = len(self.root)
+        self.made: dict[str, Tensor] = {}
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The rows themselves, with those of bodies."""
+        bodies = self.kinematics.body_root.flatten(1)
+        self.kinematics.invalidate()
+        return (Part(self.root, bodies),)
+
+    def rows(self, frames: Tensor) -> Tensor:
+        """Return root, joints and contact of frames, int64 [n] to [n, W]."""
+        return self.root.index_select(0, frames)
+
+    def take(self, name: str, compute: Compute, gathered: GatheredKinematics) -> Tensor:
+        """Return a quantity of n gathered frames, [n, ...]; of every frame it is `compute`d only once."""
+        if name not in self.made:
+            self.made[name] = compute(self.kinematics).float().contiguous()
+            self.kinematics.invalidate()  # the steps on the way are not kept
+        return self.made[name].index_select(0, gathered.flat_frames)
+
+    def to(self, device: torch.device | str) -> Tables:
+        """Return these tables on a device."""
+        fields = {f.name: getattr(self.kinematics, f.name) for f in attrs.fields(Kinematics) if f.name != "known"}
+        kinematics = Kinematics(**{name: value.to(device) for name, value in fields.items()})
+        return FrameTables(kinematics, self.contact.to(device))
+
+
+class LargeTables:
+    """Frames too many for derived tables: parts in memory or mapped from files; what is gathered is derived then."""
+
+    def __init__(self, columns: Mapping[str, int], parts: Sequence[Part]) -> None:
+        """Take parts, one after the other; `columns` are those of their rows."""
+        self.columns, self.parts = columns, tuple(parts)
+        ends = list(itertools.accumulate(len(part.root) for part in parts))
+        self.num_frames, self._firsts = ends[-1], [0, *ends[:-1]]
+        self._ends = torch.tensor(ends, device=parts[0].root.device)
+
+    def rows(self, frames: Tensor) -> Tensor:
+        """Return root, joints and contact of frames, int64 [n] to [n, W]."""
+        return self._select([part.root for part in self.parts], frames)
+
+    def take(self, name: str, compute: Compute, gathered: GatheredKinematics) -> Tensor:
+        """Return a quantity of n gathered frames, [n, ...], `compute`d of them alone."""
+        if gathered.plain is None:
+            gathered.plain = self._plain(gathered)
+        # others read what this one is made of, and may not see what is written into it
+        return compute(gathered.plain).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+
+    def to(self, device: torch.device | str) -> Tables:
+        """Return these tables on a device."""
+        return LargeTables(self.columns, [Part(part.root.to(device), part.bodies.to(device)) for part in self.parts])
+
+    def _plain(self, gathered: GatheredKinematics) -> Kinematics:
+        bodies = self._select([part.bodies for part in self.parts], gathered.flat_frames)
+        row = gathered.row.reshape(len(bodies), sum(self.columns.values()))
+        parts = dict(zip(self.columns, torch.split(row, list(self.columns.values()), dim=1), strict=True))
+        return RootedKinematics(parts, bodies.view(len(bodies), 3, 6, bodies.shape[1] // BODY_WIDTH))
+
+    def _select(self, tables: Sequence[Tensor], frames: Tensor) -> Tensor:
+        if len(tables) == 1:
+            return tables[0].index_select(0, frames)
+        chosen = tables[0].new_empty(len(frames), tables[0].shape[1])
+        part = torch.searchsorted(self._ends, frames.contiguous(), right=True)
+        for number, (first, table) in enumerate(zip(self._firsts, tables, strict=True)):
+            mine = (part == number).nonzero().squeeze(1)
+            chosen.index_copy_(0, mine, table.index_select(0, frames.index_select(0, mine) - first))
+        return chosen
+
+
+class RootedKinematics(Kinematics):
+    """Kinematics of n frames whose bodies are known as seen from the root; in world axes when first used."""
+
+    def __init__(self, parts: Mapping[str, Tensor], body_root: Tensor) -> None:
+        """Take the parts of rows, [n, ...], and `Kinematics.body_root`."""
+        for name in _ROOT:
+            setattr(self, name, parts[name])
+        self.known = {"root_rot": parts["root_rot"].unflatten(1, (3, 3)), "body_root": body_root}
+
+    @derived
+    def body_world(self) -> Tensor:
+        """Bodies as in `body_root`, but in world axes, still relative to position and velocities of the root."""
+        return transform(self.root_rot, self.body_root.flatten(-2)).view(self.body_root.shape)
+
+    body_pos = derived(lambda motion: motion.body_world[:, :, 0].mT + motion.root_pos.unsqueeze(1))
+    body_lin_vel = derived(lambda motion: motion.body_world[:, :, 1].mT + motion.root_lin_vel.unsqueeze(1))
+    body_ang_vel = derived(lambda motion: motion.body_world[:, :, 2].mT + motion.root_ang_vel.unsqueeze(1))
+    body_rot = derived(lambda motion: motion.body_world[:, :, 3:].movedim(-1, 1))
+    body_quat_wxyz = derived(lambda motion: quat_from_matrix(motion.body_rot))
+
+
+def _fetched(name: str) -> derived[Tensor]:
+    return derived(lambda frames: frames.fetch(name, operator.attrgetter(name)))
+
+
+class GatheredKinematics(Kinematics):
+    """Kinematics of some frames of a library: root and joints at once, bodies when first used."""
+
+    body_pos = _fetched("body_pos")
+    body_quat_wxyz = _fetched("body_quat_wxyz")
+    body_lin_vel = _fetched("body_lin_vel")
+    body_ang_vel = _fetched("body_ang_vel")
+    body_rot = _fetched("body_rot")
+    body_root = _fetched("body_root")
+
+    def __init__(self, tables: Tables, frames: Tensor) -> None:
+        """Fetch root and joints of frames, int64 [n] or [n, S]."""
+        self.tables, self.frames, self.flat_frames = tables, frames, frames.reshape(-1)
+        self.fetched: dict[str, Compute] = {}
+        self.plain: Kinematics | None = None
+        """These frames in one row with all their bodies, where tables derive from that."""
+        self.row = tables.rows(self.flat_frames).view(*frames.shape, sum(tables.columns.values()))
+        split = torch.split(self.row, list(tables.columns.values()), dim=-1)
+        parts = dict(zip(tables.columns, split, strict=True))
+        for name in _ROOT:
+            setattr(self, name, parts[name])
+        self.contact = parts["contact"]
+        """[..., feet] 1 where a foot of the reference stands."""
+        self.known = {name: parts[name] for name in _ROOT_DERIVED}
+        self.known["root_rot"] = parts["root_rot"].view(*frames.shape, 3, 3)
+
+    def fetch(self, name: str, compute: Compute) -> Tensor:
+        """Return a quantity of these frames, [..., ...]; `compute` makes it of frames in one row."""
+        if name not in self.known:
+            taken = self.tables.take(name, compute, self)
+            self.known[name] = taken.view(*self.frames.shape, *taken.shape[1:])
+            self.fetched[name] = compute
+        known: Tensor = self.known[name]
+        return known
+
+    def put(self, ids: Tensor, rows: GatheredKinematics) -> None:
+        """Replace some rows, int64 [m], in every quantity fetched so far."""
+        self.frames.index_copy_(0, ids, rows.frames)
+        self.row.index_copy_(0, ids, rows.row)
+        self.plain = None
+        for name, value in self.known.items():
+            if name in self.fetched:  # the others are views of `row`
+                value.index_copy_(0, ids, self.tables.take(name, self.fetched[name], rows))
+
+    def rows(self, ids: Tensor) -> GatheredKinematics:
+        """Return the kinematics of some rows, int64 [m]."""
+        return GatheredKinematics(self.tables, self.frames.index_select(0, ids))

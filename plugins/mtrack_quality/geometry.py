@@ -1,0 +1,151 @@
+"""Where a robot's colliding shapes are in every frame of a motion, and which of them run into each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import attrs
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrack.protocols import Robot
+from mtrack_mujoco.addresses import Addresses
+
+Array: TypeAlias = NDArray[np.float64]
+
+_KIND = mujoco.mjtGeom
+_NEAR = 2
+"""Links so few hinges apart are not held against each other: their simple shapes overlap where real ones do not."""
+
+
+@attrs.frozen(eq=False)
+class Track:
+    """The colliding shapes of a robot in T frames: G shapes, of which some are the feet's."""
+
+    names: tuple[str, ...]
+    """Names of the F feet."""
+    foot: NDArray[np.int64]
+    """[G] which foot a shape belongs to; -1: none."""
+    centre: Array
+    """[T, G, 3] m."""
+    bottom: Array
+    """[T, G] height of each shape's lowest point [m]."""
+    overlap: Array
+    """[T] how deep two shapes of the robot are in each other at most; 0: none are [m]."""
+    pair: tuple[str, ...]
+    """T names of the two links that are deepest in each other; empty where none are."""
+
+    @property
+    def lowest(self) -> Array:
+        """[T] height of the robot's lowest point [m]."""
+        return np.asarray(self.bottom.min(axis=1))
+
+    @property
+    def soles(self) -> Array:
+        """[T, F] height of the lowest point of each foot [m]."""
+        feet = [self.bottom[:, self.foot == foot].min(axis=1) for foot in range(len(self.names))]
+        return np.stack(feet, axis=1)
+
+
+class Geometry:
+    """Follows the colliding shapes of one robot through motions.
+
+    Each frame is one `mj_kinematics` and one `mj_collision` of the robot alone (no floor: heights are exact, from the
+    shapes themselves), some 60 us. Links that overlap in the default pose, or that are at most two hinges apart, are
+    not held against each other.
+    """
+
+    def __init__(self, robot: Robot) -> None:
+        """Compile the robot with all its shapes colliding with each other."""
+        self._robot = robot.model()
+        spec = robot.spec()
+        colliding = [geom for geom in spec.geoms if geom.contype or geom.conaffinity]
+        for geom in colliding:
+            solid = geom.parent.name != "world"
+            geom.contype = geom.conaffinity = int(solid)
+        model = spec.compile()
+        self._model, self._data = model, mujoco.MjData(model)
+        self._at = Addresses.of(model, self._robot)
+        self._geoms = np.flatnonzero(model.geom_contype)
+        feet = [self._robot.body_names[i] for i in self._robot.bodies("feet").tolist()]
+        welded = {int(model.body_weldid[model.body(name).id]): place for place, name in enumerate(feet)}
+        self._feet = tuple(feet)
+        self._foot = np.array([welded.get(int(model.body_weldid[b]), -1) for b in model.geom_bodyid[self._geoms]])
+        self._depths = [_depth(model, int(geom)) for geom in self._geoms]
+        self._ignored = self._near() | self._overlapping()
+
+    def track(self, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> Track:
+        """Return the shapes at root poses [T, 3], [T, 4] and joints [T, J] in the order of the robot's model."""
+        count, model, data = len(root_pos), self._model, self._data
+        centre, turn = np.empty((count, len(self._geoms), 3)), np.empty((count, len(self._geoms), 9))
+        overlap, pairs = np.zeros(count), []
+        for frame in range(count):
+            self._pose(root_pos[frame], root_quat_wxyz[frame], joint_pos[frame])
+            centre[frame], turn[frame] = data.geom_xpos[self._geoms], data.geom_xmat[self._geoms]
+            overlap[frame], pair = self._deepest()
+            pairs.append(" and ".join(model.body(body).name for body in pair))
+        upward = turn[:, :, 6:]  # the row of a rotation matrix that gives heights
+        below = np.stack([depth(upward[:, place]) for place, depth in enumerate(self._depths)], axis=1)
+        return Track(self._feet, self._foot, centre, centre[..., 2] - below, overlap, tuple(pairs))
+
+    def _pose(self, root_pos: Array, quat_wxyz: Array, joint_pos: Array) -> None:
+        at, data = self._at, self._data
+        data.qpos[at.root_qpos : at.root_qpos + 3] = root_pos
+        data.qpos[at.root_qpos + 3 : at.root_qpos + 7] = quat_wxyz
+        data.qpos[at.qpos] = joint_pos
+        mujoco.mj_kinematics(self._model, data)
+        mujoco.mj_collision(self._model, data)
+
+    def _deepest(self) -> tuple[float, Sequence[int]]:
+        """Return how deep the two links that are deepest in each other are, and these links."""
+        deepest, contact = 0.0, self._data.contact
+        pair: tuple[int, ...] = ()
+        for depth, geoms in zip(-contact.dist, contact.geom, strict=True):
+            links = self._links(geoms)
+            if depth > deepest and links not in self._ignored:
+                deepest, pair = float(depth), links
+        return deepest, pair
+
+    def _links(self, geoms: Sequence[int]) -> tuple[int, int]:
+        first, second = sorted(int(self._model.body_weldid[self._model.geom_bodyid[geom]]) for geom in geoms)
+        return first, second
+
+    def _near(self) -> set[tuple[int, int]]:
+        """Return pairs of links with few hinges between them."""
+        model, near = self._model, set()
+        parent = [int(model.body_weldid[model.body_parentid[body]]) for body in range(model.nbody)]
+        for body in set(model.body_weldid.tolist()) - {0}:
+            ancestor = body
+            for _ in range(_NEAR):
+                ancestor = parent[ancestor]
+                near.add((min(body, ancestor), max(body, ancestor)))
+        return near
+
+    def _overlapping(self) -> set[tuple[int, int]]:
+        """Return pairs of links that overlap in the default pose."""
+        self._pose(
+            self._robot.default_root_pos.numpy(), np.array([1.0, 0, 0, 0]), self._robot.default_joint_pos.numpy()
+        )
+        contact = self._data.contact
+        return {self._links(geoms) for dist, geoms in zip(contact.dist, contact.geom, strict=True) if dist < 0.0}
+
+
+def _depth(model: mujoco.MjModel, geom: int) -> Callable[[Array], Array]:
+    """Return how far a shape reaches below its centre, [n], given the row of heights of its rotations, [n, 3]."""
+    kind, size = model.geom_type[geom], model.geom_size[geom].copy()
+    if kind == _KIND.mjGEOM_SPHERE:
+        return lambda up: np.full(len(up), size[0])
+    if kind == _KIND.mjGEOM_CAPSULE:
+        return lambda up: np.abs(up[:, 2]) * size[1] + size[0]
+    if kind == _KIND.mjGEOM_CYLINDER:
+        return lambda up: np.abs(up[:, 2]) * size[1] + size[0] * np.sqrt(np.maximum(1.0 - up[:, 2] ** 2, 0.0))
+    if kind == _KIND.mjGEOM_ELLIPSOID:
+        return lambda up: np.linalg.norm(up * size, axis=1)
+    if kind == _KIND.mjGEOM_MESH:
+        first, count = model.mesh_vertadr[model.geom_dataid[geom]], model.mesh_vertnum[model.geom_dataid[geom]]
+        vertices = model.mesh_vert[first : first + count].astype(np.float64)
+        return lambda up: -(up @ vertices.T).min(axis=1)
+    middle, half = model.geom_aabb[geom, :3].copy(), model.geom_aabb[geom, 3:].copy()  # a box, or what bounds it
+    return lambda up: np.abs(up) @ half - up @ middle

@@ -1,0 +1,245 @@
+"""The packed file: the same frames as from single clips, for one robot model, rate and contact rule only."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from support.clips import swaying_clip
+from support.following import following, start, step
+from typer.testing import CliRunner
+
+from mtrack.errors import MotionError, MtrackError
+from mtrack.quantities import derived
+from mtrack.scene import Kinematics
+from mtrack_dev.testing import Walks, g1_model
+from mtrack_g1.robot import G1
+from mtrack_motion.cli import motions
+from mtrack_motion.collect import collect
+from mtrack_motion.derive import ContactRule
+from mtrack_motion.file import write_clip
+from mtrack_motion.library import MotionLibrary
+from mtrack_motion.pack import Pack, is_pack
+from mtrack_motion.packing import pack_motions
+from mtrack_motion.source import MotionFiles
+
+DT, RULE = 0.02, ContactRule()
+BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+DERIVED = [name for name, value in vars(Kinematics).items() if isinstance(value, derived)]
+OF_ROOT = ["root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel", "body_root"]
+
+
+def clips():
+    return [swaying_clip(60, name="even"), swaying_clip(31, fps=30.0, name="slow"), swaying_clip(200, name="wide")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pack")
+    (path / "clips").mkdir()
+    for number, clip in enumerate(reversed(clips())):
+        write_clip(path / "clips" / f"{number}.npz", attrs.evolve(clip, source="made", licence="CC0"))
+    (path / "clips" / "bad.npz").write_bytes(b"nothing")
+    pack_motions(path / "clips", path / "all.pack", G1(), DT, RULE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def single():
+    return MotionLibrary.build(G1(), [(1.0, clip) for clip in clips()], DT)
+
+
+@pytest.fixture(scope="module")
+def packed(folder):
+    return Pack.open(folder / "all.pack").library(G1(), DT, RULE, range(3))
+
+
+def run(*arguments: object):
+    result = CliRunner().invoke(motions, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+# ---- the same motion
+
+
+def test_a_packed_file_holds_the_clips_by_name(single, packed):
+    assert packed.names == ("even", "slow", "wide")
+    assert packed.sha256 == single.sha256
+    assert torch.equal(packed.start, single.start)
+    assert torch.equal(packed.length, single.length)
+    for field in attrs.fields(type(single.extremes)):
+        assert torch.equal(getattr(packed.extremes, field.name), getattr(single.extremes, field.name))
+
+
+@pytest.mark.parametrize("shape", [(7,), (4, 5), (0,), (0, 5)])
+def test_a_gather_from_a_packed_file_is_that_of_single_clips(single, packed, shape):
+    frames = torch.randint(single.num_frames, shape, generator=torch.Generator().manual_seed(1))
+    one, other = single.gather(frames), packed.gather(frames)
+    for name in OF_ROOT:
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+    assert torch.equal(one.contact, other.contact)
+    for name in [*BASE, *DERIVED]:
+        expected = getattr(one, name)
+        sign = torch.ones(()) if "quat" not in name else torch.sign((expected * getattr(other, name)).sum(-1, True))
+        torch.testing.assert_close(sign * getattr(other, name), expected, atol=3e-6, rtol=1e-5, msg=name)
+
+
+def test_rows_put_into_a_gather_are_those_of_their_frames(packed):
+    motion = packed.gather(torch.arange(6))
+    assert motion.body_pos.shape[0] == len(motion.body_root)  # both are known from here on
+    ids, frames = torch.tensor([4, 1]), torch.tensor([100, 200])
+    motion.put(ids, packed.gather(frames))
+    whole = packed.gather(torch.tensor([0, 200, 2, 3, 100, 5]))
+    for name in ("body_pos", "body_root", "root_pos", "root_rot", "body_quat_wxyz"):
+        assert torch.equal(getattr(motion, name), getattr(whole, name)), name
+
+
+def test_what_is_written_into_one_quantity_changes_no_other(packed):
+    motion = packed.gather(torch.arange(4))
+    motion.body_root.fill_(9.0)
+    assert torch.equal(motion.body_pos, packed.gather(torch.arange(4)).body_pos)
+
+
+def test_some_clips_are_chosen_by_name(folder, single):
+    source = MotionFiles(path=folder / "all.pack", names=("slow", "w*"))
+    library = source.packed(G1(), DT, RULE)
+    assert library.names == ("slow", "wide")
+    assert library.start.tolist() == [60, 111]
+    assert library.num_frames == 251
+    assert library.nth(torch.tensor([0, 50, 51, 250])).tolist() == [60, 110, 111, 310]
+    with pytest.raises(MotionError, match="did you mean 'slow'"):
+        MotionFiles(path=folder / "all.pack", names=("slaw",)).packed(G1(), DT, RULE)
+
+
+def test_the_clips_of_a_packed_file_are_clips_at_its_rate(folder):
+    even, slow, wide = MotionFiles(path=folder / "all.pack").clips(g1_model())
+    assert (even.name, even.fps, even.source, even.licence) == ("even", pytest.approx(50.0), "made", "CC0")
+    assert np.array_equal(wide.root_pos, clips()[2].root_pos)
+    assert len(slow.joint_pos) == 51
+
+
+def test_single_and_packed_sources_make_one_library(folder, single):
+    sources = {"big": (3.0, MotionFiles(path=folder / "all.pack")), "walks": (1.0, Walks(50, 90))}
+    together = collect(G1(), sources, DT, RULE)
+    library = together.library
+    assert library.names[2:] == ("even", "slow", "wide")
+    assert together.slot.tolist() == [1, 1, 0, 0, 0]
+    assert together.slot_weight.tolist() == [3.0, 1.0]
+    walks = MotionLibrary.build(G1(), [(1.0, clip) for clip in Walks(50, 90).clips(g1_model())], DT)
+    frames = torch.tensor([[139, 140], [3, 450], [200, 60]])
+    both = library.gather(frames)
+    assert torch.equal(library.gather(frames[:, 0]).root_pos, both.root_pos[:, 0])  # as the command asks
+    for name in OF_ROOT:
+        assert torch.equal(getattr(both, name)[0, 0], getattr(walks.gather(torch.tensor(139)[None]), name)[0]), name
+        assert torch.equal(getattr(both, name)[1, 1], getattr(single.gather(torch.tensor(310)[None]), name)[0]), name
+    torch.testing.assert_close(both.body_pos[2, 0], single.gather(torch.tensor([60])).body_pos[0], atol=3e-6, rtol=0)
+
+
+def test_a_run_says_what_it_uses_and_what_was_left_out(folder, caplog):
+    with caplog.at_level(logging.INFO, "mtrack"):
+        collect(G1(), {"big": (1.0, MotionFiles(path=folder / "all.pack"))}, DT, RULE).tell()
+    assert "motions.big: 3 clips, 311 frames, 0.1 min" in caplog.text
+    assert "motions.big: left out 'bad.npz'" in caplog.text
+
+
+def test_the_command_plays_a_packed_file(folder):
+    command, scene = following(motions={"big": (1.0, MotionFiles(path=folder / "all.pack"))})
+    start(command)
+    step(command, scene)
+    assert scene.reference.future.body_root.shape == (8, 5, 3, 6, 15)
+    assert scene.reference.body_pos.isfinite().all()
+    assert command.provenance()["left_out"][0]["name"] == "bad.npz"
+
+
+# ---- what it was made for
+
+
+@pytest.mark.parametrize(
+    ("robot", "dt", "rule", "says"),
+    [
+        (G1(symmetrise=True), DT, RULE, "packed for the robot model g1 .* its bodies would be elsewhere; pack"),
+        (G1(bodies=("pelvis", ".*_ankle_roll_link")), DT, RULE, "packed for the robot model"),
+        (G1(), 0.01, RULE, "holds 50 frames a second, control_dt = 0.01 asks for 100; .* --control-dt 0.01"),
+        (G1(), DT, ContactRule(enter_height=0.2), "made with enter_height = 0.18, .* --contact enter_height=0.2"),
+    ],
+)
+def test_another_robot_rate_or_contact_rule_is_refused(folder, robot, dt, rule, says):
+    with pytest.raises(MotionError, match=says):
+        MotionFiles(path=folder / "all.pack").packed(robot, dt, rule)
+
+
+def test_what_does_not_move_bodies_may_change(folder):
+    assert MotionFiles(path=folder / "all.pack").packed(G1(feet="box", self_collision=True), DT, RULE) is not None
+
+
+def test_a_file_cut_short_is_refused_in_one_line(folder, tmp_path):
+    content = (folder / "all.pack").read_bytes()
+    (tmp_path / "cut.pack").write_bytes(content[: len(content) // 2])
+    with pytest.raises(MotionError, match="is no whole packed file") as caught:
+        Pack.open(tmp_path / "cut.pack")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_packed_file_is_known_by_its_content(folder, tmp_path):
+    assert is_pack(folder / "all.pack")
+    assert not is_pack(folder / "clips" / "0.npz")
+    assert not is_pack(folder / "clips")
+    assert not is_pack(tmp_path / "absent")
+
+
+# ---- the command line
+
+
+def test_pack_says_what_it_wrote_and_info_and_check_read_it(folder, tmp_path):
+    file = tmp_path / "all.pack"
+    result = run("pack", folder / "clips", "-o", file)
+    assert result.exit_code == 0
+    assert "3 clips, 311 frames, 0.1 min" in result.stdout
+    assert "left out 'bad.npz'" in result.stderr
+    assert file.read_bytes() == (folder / "all.pack").read_bytes()
+    assert run("info", file).stdout.splitlines()[-1].startswith("3 clips, 311 frames")
+    entries = json.loads(run("check", file, "--json").stdout)
+    assert [entry["name"] for entry in entries] == ["even", "slow", "wide"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_packed_file_is_packed_again_at_another_rate(folder, tmp_path):
+    run(
+        "pack",
+        folder / "all.pack",
+        "-o",
+        tmp_path / "slow.pack",
+        "--control-dt",
+        "0.04",
+        "--contact",
+        "enter_height=0.2",
+    )
+    rule = ContactRule(enter_height=0.2)
+    library = MotionFiles(path=tmp_path / "slow.pack").packed(G1(), 0.04, rule)
+    assert library.length.tolist() == [30, 26, 100]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--contact", "enter_heigth=1"), "did you mean 'enter_height'"),
+        (("--contact", "enter_height"), "write KEY=NUMBER"),
+        (("--control-dt", "0"), "longer than nothing"),
+        (("--robot", "g2"), "no robot named 'g2'"),
+    ],
+)
+def test_a_wrong_choice_is_explained(folder, tmp_path, arguments, says):
+    with pytest.raises(MtrackError, match=says):
+        run("pack", folder / "clips", "-o", tmp_path / "x.pack", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path):
+    with pytest.raises(MotionError, match="cannot be written"):
+        run("pack", folder / "clips", "-o", tmp_path / "absent" / "x.pack")

@@ -1,0 +1,131 @@
+"""`mtrack motions check`: table, JSON, pictures and the repair, as a user sees them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from support.clips import SAMPLES, needs_samples, swaying_clip
+from typer.testing import CliRunner
+
+from mtrack.errors import MotionError, MtrackError
+from mtrack_formats.asap import AsapPickle
+from mtrack_g1.robot import G1
+from mtrack_motion.cli import motions
+from mtrack_motion.file import read_clip, write_clip
+from mtrack_quality.findings import judge
+from mtrack_quality.ground import on_ground
+from mtrack_quality.measure import Meter
+
+
+def run(*arguments: object, code: int = 0):
+    result = CliRunner().invoke(motions, ["check", *(str(argument) for argument in arguments)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.stderr
+    return result
+
+
+def lifted(height: float, **changes):
+    clip = swaying_clip(**changes)
+    return swaying_clip(root_pos=clip.root_pos + np.array([0, 0, height], np.float32), **changes)
+
+
+def test_a_directory_is_told_clip_by_clip_with_totals(tmp_path):
+    write_clip(tmp_path / "a.npz", lifted(0.05, frames=100, name="high"))
+    write_clip(tmp_path / "b.npz", swaying_clip(100, name="sway"))
+    (tmp_path / "c.npz").write_bytes(b"PK")
+    text = run(tmp_path, code=2).stdout
+    high, sway, damaged = (
+        next(line for line in text.splitlines() if f" {name} " in line) for name in ("high", "sway", "c")
+    )
+    assert "floats" in high
+    assert "sway" in sway
+    assert "unusable" in damaged
+    assert "3 clips: " in text
+    assert "1 unusable; 200 frames" in text
+
+
+def test_machines_get_every_figure_and_finding(tmp_path):
+    write_clip(tmp_path / "a.npz", lifted(0.05, frames=100, name="high"))
+    (entry,) = json.loads(run(tmp_path / "a.npz", "--json").stdout)
+    assert (entry["name"], entry["verdict"], entry["frames"]) == ("high", "flawed", 100)
+    assert entry["findings"][0]["kind"] == "ground"
+    assert 0.03 < entry["figures"]["ground_m"] < 0.06
+
+
+def test_a_motion_that_is_there_twice_is_of_no_use_the_second_time(tmp_path):
+    write_clip(tmp_path / "a.npz", swaying_clip(100, name="first"))
+    write_clip(tmp_path / "b.npz", swaying_clip(100, name="second"))
+    assert "is the same motion as 'first'" in " ".join(run(tmp_path, code=2).stdout.split())
+
+
+def test_each_clip_gets_a_picture(tmp_path):
+    write_clip(tmp_path / "a.npz", lifted(-0.05, frames=100, name="a walk/1"))
+    result = run(tmp_path / "a.npz", "--pictures", tmp_path / "pictures")
+    picture = tmp_path / "pictures" / "a_walk_1.png"
+    assert str(picture) in result.stderr
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert picture.stat().st_size > 20_000
+
+
+def test_the_repair_writes_clips_on_the_floor_and_says_by_how_much(tmp_path):
+    write_clip(tmp_path / "a.npz", lifted(0.05, frames=100, name="high", source="somewhere"))
+    result = run(tmp_path / "a.npz", "--fix", "ground", "-o", tmp_path / "out", "--json")
+    (entry,) = json.loads(result.stdout)
+    assert abs(entry["figures"]["ground_m"]) < 1e-4
+    assert "shifted by -" in result.stderr
+    before, after = read_clip(tmp_path / "a.npz"), read_clip(tmp_path / "out" / "a.npz")
+    moved = before.root_pos - after.root_pos
+    assert np.ptp(moved[:, 2]) < 1e-6
+    assert not moved[:, :2].any()
+    assert np.array_equal(before.joint_pos, after.joint_pos)
+    assert after.source.startswith("somewhere; height shifted by -0.0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--fix", "grund", "-o", "x"), "did you mean 'ground'"),
+        (("--fix", "ground"), "--fix and -o go together"),
+        (("-o", "x"), "--fix and -o go together"),
+        (("--robot", "g2"), "no robot named 'g2'"),
+    ],
+)
+def test_a_wrong_choice_is_explained(tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / "a.npz", swaying_clip())
+    with pytest.raises(MtrackError, match=says):
+        run(tmp_path / "a.npz", *arguments)
+
+
+def test_another_motion_is_overwritten_only_when_told(tmp_path):
+    write_clip(tmp_path / "a.npz", lifted(0.05, frames=100))
+    (tmp_path / "out").mkdir()
+    write_clip(tmp_path / "out" / "a.npz", swaying_clip(20))
+    with pytest.raises(MotionError, match="--overwrite"):
+        run(tmp_path / "a.npz", "--fix", "ground", "-o", tmp_path / "out")
+    run(tmp_path / "a.npz", "--fix", "ground", "-o", tmp_path / "out", "--overwrite")
+    assert len(read_clip(tmp_path / "out" / "a.npz").root_pos) == 100
+
+
+@needs_samples
+def test_every_sample_is_measured_and_its_soles_put_on_the_floor():
+    meter, importer = Meter(G1()), AsapPickle(fill_missing=True)
+    files = sorted((SAMPLES / "asap").glob("*.pkl"))
+    judged = {}
+    for file in files:
+        for clip in importer.clips(file, G1()):
+            quality = judge(clip, str(file), meter, {})
+            assert quality.unusable == ""
+            judged[clip.name] = quality
+            mended = judge(on_ground(clip, quality.figures["ground_m"]), "", meter, {})
+            assert mended.measures is not None
+            assert abs(np.quantile(mended.measures.soles.min(axis=1), 0.05)) < 0.01, clip.name
+    assert len(judged) == 37
+    kinds = {name: {finding.kind for finding in quality.findings} for name, quality in judged.items()}
+    deep = {name: -quality.figures["lowest_m"] for name, quality in judged.items()}
+    assert {"penetration", "ground"} <= kinds["TigerWoods_level1"] & kinds["step_forward_back_level3"]
+    assert 0.05 < max(deep.values()) < 0.06
+    assert {"float", "ground"} <= kinds["jump_forward_level4"]
