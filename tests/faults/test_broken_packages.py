@@ -17,7 +17,6 @@ from mtrack.errors import ComponentError, RecipeError
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
-from mtrack.versions import unmet
 from mtrack_dev.testing import install
 
 REWARD = '''
@@ -85,9 +84,16 @@ def garbage(site: Path, name: str = "acme") -> None:
 
 
 _CHOICE = '2 distributions have a reward \'near\': write "acme:near" or "other:near"'
+
+
 _NEEDS = "it needs mtrack >=99.1, this is {}: upgrade one of the two"
+
+
 _UNREADABLE = "cannot read the entry points of {site}/acme-1.0.dist-info: UnicodeDecodeError"
+
+
 _IMPORT = "reward 'near' (acme 1.0) cannot be imported: "
+
 
 BROKEN = {
     "two packages with one name": Broken(rivals, _CHOICE, _CHOICE, _CHOICE),
@@ -121,6 +127,8 @@ BROKEN = {
     "unreadable entry points": Broken(unreadable, _UNREADABLE, _UNREADABLE, "no reward named 'near'"),
     "unreadable metadata": Broken(garbage, _UNREADABLE, _UNREADABLE, "no reward named 'near'"),
 }
+
+
 EACH = pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
 
 
@@ -235,22 +243,6 @@ def test_an_error_of_several_lines_is_told_in_one(site: Path, told: Callable[...
     _, lines = told("list-plugins", "reward", "--load")
     (fault,) = [line for line in lines if "error: " in line]
     assert fault.endswith("annotations must be importable at run time: one two")
-
-
-@pytest.mark.parametrize(
-    ("requirements", "needs"),
-    [
-        (["mtrack"], ""),
-        (["mtrack>=0.0.1", "numpy>=99"], ""),
-        (["mtrack-extras>=99", "mtrack.more>=99"], ""),
-        (["mtrack>=99; extra == 'dev'"], ""),
-        (["mtrack>=99; python_version > '3'"], "mtrack >=99"),
-        (["numpy", "MTrack[gpu] (>=0.0.1,<0.0.2)"], "mtrack >=0.0.1,<0.0.2"),
-        (["mtrack!=99"], ""),
-    ],
-)
-def test_what_a_package_needs_of_mtrack_is_read_from_its_metadata(requirements: list[str], needs: str) -> None:
-    assert unmet(requirements, "mtrack") == needs
 
 
 def test_an_entry_that_needs_another_mtrack_is_never_imported(site: Path) -> None:

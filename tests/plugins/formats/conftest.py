@@ -1,0 +1,30 @@
+"""Bytes read as a pickle, and what is said where they are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtrack.errors import MotionError
+from mtrack_formats.restricted import read_pickle
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_bytes(content: bytes) -> object:
+        path = tmp_path / "file.pkl"
+        path.write_bytes(content)
+        return read_pickle(path)
+
+    return read_bytes
+
+
+@pytest.fixture
+def refusal(read):
+    def message(content: bytes) -> str:
+        with pytest.raises(MotionError) as caught:
+            read(content)
+        assert "file.pkl" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return message
