@@ -69,6 +69,11 @@ class CheckpointError(MtrackError):
 class NameProblem(MtrackError):  # noqa: N818  it is a Problem of a name, raised where no recipe path is known yet
     """A name (joint, body, sensor, field) that does not exist; the assembly adds the recipe path."""
 
+    def __init__(self, message: str, name: str = "") -> None:
+        """Say it; a backend that was asked for what it does not have gives its `name`, to find who has asked."""
+        super().__init__(message)
+        self.name = name
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `did you mean 'x'?` for the closest known name, or an empty string."""

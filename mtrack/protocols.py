@@ -51,7 +51,7 @@ class Backend(Protocol):
     """[N, B, 6] force [N] and torque [N m] on bodies at their origins, world axes; stays until changed."""
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
-        """Compile the model and allocate `plan.num_envs` copies at the default pose."""
+        """Allocate `plan.num_envs` copies at the default pose. Raises NameProblem with the `name` it lacks."""
 
     def set_state(self, ids: Tensor, start: StartState) -> None:
         """Put rows into a state at rest with respect to history: warm starts, forces and warnings are cleared."""

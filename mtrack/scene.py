@@ -13,7 +13,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.math import quat_conjugate, quat_multiply, quat_to_matrix, transform
+from mtrack.math import quat_to_matrix, transform
 from mtrack.quantities import Quantities, derived
 from mtrack.robot import RobotModel
 
@@ -105,11 +105,6 @@ class Kinematics(Quantities):
     def body_rot_root(self) -> Tensor:
         """Rotation matrices of the bodies relative to the root, [..., B, 3, 3]."""
         return self.body_root[..., 3:, :].movedim(-1, -3)
-
-    @derived
-    def body_quat_root_wxyz(self) -> Tensor:
-        """Orientations of the bodies relative to the root, [..., B, 4]."""
-        return quat_multiply(quat_conjugate(self.root_quat_wxyz).unsqueeze(-2), self.body_quat_wxyz)
 
 
 def _into_root(root_rot: Tensor, vector: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class Problems:
             needs = [(slot, part.requires(model)) for slot, part in parts if isinstance(part, Requires)]
             for slot, need in needs:
                 asked = (*need.model_fields, *(sensor.name for sensor in _sensors(need, model)))
-                if any(f"'{name}'" in str(error) for name in asked):
+                if error.name in asked:
                     self._add(slot, error)
             if not self.found:
                 raise

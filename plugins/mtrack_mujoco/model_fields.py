@@ -36,7 +36,8 @@ class ModelFields:
         self._derived: dict[str, Tensor] = {}
         for name in names:
             if name not in MODEL_FIELDS:
-                raise NameProblem(f"MuJoCo has no model field '{name}'. {did_you_mean(name, MODEL_FIELDS)}".rstrip())
+                hint = did_you_mean(name, MODEL_FIELDS)
+                raise NameProblem(f"MuJoCo has no model field '{name}'. {hint}".rstrip(), name)
         self._declared = {name: self._expand(name) for name in names}
 
     def field(self, name: str) -> Tensor:

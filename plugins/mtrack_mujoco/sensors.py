@@ -22,7 +22,7 @@ def add_contact_sensors(spec: mujoco.MjSpec, sensors: Sequence[ContactSensor], r
     for wanted in sensors:
         if wanted.body not in known:
             hint = did_you_mean(wanted.body, known)
-            raise NameProblem(f"there is no body '{wanted.body}' to sense contacts of. {hint}".rstrip())
+            raise NameProblem(f"there is no body '{wanted.body}' to sense contacts of. {hint}".rstrip(), wanted.name)
         sensor = spec.add_sensor(name=wanted.name, type=mujoco.mjtSensor.mjSENS_CONTACT)
         sensor.objtype, sensor.objname = mujoco.mjtObj.mjOBJ_BODY, wanted.body
         match wanted.against:
@@ -33,7 +33,8 @@ def add_contact_sensors(spec: mujoco.MjSpec, sensors: Sequence[ContactSensor], r
             case "self":  # XBODY: the root and everything attached to it
                 sensor.reftype, sensor.refname = mujoco.mjtObj.mjOBJ_XBODY, root
             case other:
-                raise NameProblem(f"contacts of '{wanted.body}' against '{other}': choose 'floor', 'self' or nothing")
+                message = f"contacts of '{wanted.body}' against '{other}': choose 'floor', 'self' or nothing"
+                raise NameProblem(message, wanted.name)
         sensor.intprm[:3] = _FOUND_AND_FORCE, _NET_FORCE, 1
 
 

@@ -35,7 +35,7 @@ class ModelFields:
         for name in names:
             if name not in known:
                 hint = did_you_mean(name, known)
-                raise NameProblem(f"mujoco_warp has no model field '{name}' of each environment. {hint}".rstrip())
+                raise NameProblem(f"mujoco_warp has no model field '{name}' of each environment. {hint}".rstrip(), name)
         self._declared = {name: self._expand(name, num) for name in names}
         is_derived = not _DERIVED_FROM.isdisjoint(names)
         self._derived = {name: self._expand(name, num) for name in _DERIVED if is_derived and name not in names}
