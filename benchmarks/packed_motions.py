@@ -27,8 +27,7 @@ from mtrack_g1.robot import G1
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import Pack
-from mtrack_motion.packing import SCHEMA_VERSION, PackWriter
-from mtrack_mujoco.kinematics import kinematics_sha256
+from mtrack_motion.packing import PackWriter, made_for
 from mtrack_procedural.source import Procedural
 
 DT = 0.02
@@ -42,14 +41,7 @@ def write(path: Path, hours: float, robot: Robot) -> tuple[int, int]:
     library = MotionLibrary.build(robot, [(1.0, clip) for clip in clips], DT)
     times = round(hours * 3600.0 / DT / library.num_frames)
     names = [f"{name}_{number}" for number in range(times) for name in library.names]
-    facts = {
-        "schema_version": SCHEMA_VERSION,
-        "robot": model.name,
-        "robot_sha256": kinematics_sha256(robot),
-        "joint_names": model.joint_names,
-        "body_names": model.body_names,
-        "fps": 1.0 / DT,
-        "contact": {name: getattr(ContactRule(), name) for name in ContactRule.__annotations__},
+    facts = made_for(robot, DT, ContactRule()) | {
         "columns": library.tables.columns,
         "names": names,
         "sha256": list(library.sha256) * times,

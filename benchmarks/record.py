@@ -12,7 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,14 @@ def points(metrics: Sequence[Metrics]) -> Iterator[list[float | str]]:
         yield row
 
 
+def keep(record: Mapping[str, Any], out: Path) -> None:
+    """Write a record as JSON, each row of its curve in a line."""
+    text = json.dumps(record, indent=1)
+    for row in record["curve"]:
+        text = text.replace(json.dumps(row, indent=1).replace("\n", "\n  "), json.dumps(row))
+    out.write_text(text + "\n", "utf-8")
+
+
 def main() -> None:
     """Record a run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -73,10 +81,7 @@ def main() -> None:
             "clips": scored["clips"],
             "baselines": {name: baseline["average"] for name, baseline in scored["baselines"].items()},
         }
-    text = json.dumps(record, indent=1)
-    for row in record["curve"]:  # a row of the curve is a line
-        text = text.replace(json.dumps(row, indent=1).replace("\n", "\n  "), json.dumps(row))
-    arguments.out.write_text(text + "\n", "utf-8")
+    keep(record, arguments.out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ always says zero. Errors are means over all steps, so that they hide nothing but
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Callable
 from importlib import metadata
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from record import keep
 from skrl.agents.torch.ppo import PPO, PPO_CFG
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.memories.torch import RandomMemory
@@ -190,10 +190,7 @@ def main() -> None:
         "columns": columns,
         "curve": [[round(point.get(name, math.nan), 4) for name in columns] for point in curve],
     }
-    text = json.dumps(record, indent=1)
-    for row in record["curve"]:  # a row of the curve is a line
-        text = text.replace(json.dumps(row, indent=1).replace("\n", "\n  "), json.dumps(row))
-    arguments.out.write_text(text + "\n", "utf-8")
+    keep(record, arguments.out)
 
 
 if __name__ == "__main__":

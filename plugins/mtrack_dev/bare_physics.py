@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,14 +14,14 @@ from mtrack.protocols import Backend
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.stage import Stage
 from mtrack_mujoco.backend import MujocoBackend
-from mtrack_mujoco.replay import Recording
-
-if TYPE_CHECKING:
-    from mtrack_warp.replay import Recording as RecordingOnGpu
+from mtrack_mujoco.replay import EngineCalls, Recording
 
 
-def environment(stage: Stage) -> tuple[float, float | None]:
-    """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again."""
+def environment(stage: Stage, finish: Callable[[], object]) -> tuple[float, float | None]:
+    """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again.
+
+    `finish` waits for what the device has yet to do.
+    """
     env, actions = stage.assembly.env, []
     before = copy.deepcopy(env_state(stage.assembly))
     recording = _recording(env.backend)
@@ -35,37 +34,29 @@ def environment(stage: Stage) -> tuple[float, float | None]:
     def loop() -> None:
         for action in actions:
             env.step(action)
+        finish()
 
-    device = env.scene.device
+    def calls() -> None:
+        assert recording
+        recording.replay()
+        finish()
+
+    finish()
     with rollout_mode(env.scene.num_envs):
-        whole = _timed(loop, device)
+        whole = seconds(loop)
     if recording is None:
         return whole, None
     reached = recording.state()
     recording.rewind()
-    bare = _timed(recording.replay, device)
+    finish()
+    bare = seconds(calls)
     # a GPU adds up in another order each time
-    if device.type == "cpu" and not torch.equal(reached, recording.state()):
+    if env.scene.device.type == "cpu" and not torch.equal(reached, recording.state()):
         raise RuntimeError("the engine calls made again led to another state: the measurement is void")
     return whole, bare
 
 
-def _timed(call: Callable[[], object], device: torch.device) -> float:
-    """Return how long a call takes, what it leaves to a GPU included [s]."""
-
-    def finish() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    def whole() -> None:
-        call()
-        finish()
-
-    finish()
-    return seconds(whole)
-
-
-def _recording(backend: Backend) -> Recording | RecordingOnGpu | None:
+def _recording(backend: Backend) -> EngineCalls | None:
     """Return a recording of a backend's engine calls; None where these cannot be recorded."""
     if isinstance(backend, MujocoBackend):
         return Recording(backend)

@@ -100,7 +100,7 @@ def measure(recipe: Recipe) -> Figures:
         rounds: list[Round] = []
         started = time.perf_counter()
         while not rounds or (len(rounds) < _ROUNDS and time.perf_counter() - started < _LONG_S):
-            rounds.append(Round(*training.iteration(), *environment(stage)))
+            rounds.append(Round(*training.iteration(), *environment(stage, training.finish)))
         products = None
         if isinstance(phase, Train) and isinstance(agent, TeacherStudent) and device == "cpu":
             products = _products(matrix_products(agent, phase, training.rows))

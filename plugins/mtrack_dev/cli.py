@@ -41,10 +41,10 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure how fast a recipe runs here, part by part, against what the hardware allows."""
-    from mtrack_dev.sweep import Sizes, run_bench  # noqa: PLC0415
+    from mtrack_dev.sweep import run_bench  # noqa: PLC0415
 
-    sizes = Sizes(_numbers("--envs", envs), _numbers("--threads", threads))
-    run_bench(recipe, set_ or [], sizes, out, compare, as_json)
+    wanted = _numbers("--envs", envs), _numbers("--threads", threads)
+    run_bench(recipe, set_ or [], *wanted, out, compare, as_json)
 
 
 def plan(

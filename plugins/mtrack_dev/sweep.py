@@ -24,24 +24,25 @@ from mtrack_dev.bench_report import Record, breakdown, comparison, overview, rea
 _DEFAULT_ENVS = 256  # the size the budgets are stated for
 
 
-@attrs.frozen
-class Sizes:
-    """What to measure: every number of environments at every number of threads; empty: the usual one."""
-
-    envs: Sequence[int] = ()
-    threads: Sequence[int] = ()
-
-
 def run_bench(
-    recipe: str, overrides: Sequence[str], sizes: Sizes, out: Path | None, compare: Path | None, as_json: bool
+    recipe: str,
+    overrides: Sequence[str],
+    envs: Sequence[int],
+    threads: Sequence[int],
+    out: Path | None,
+    compare: Path | None,
+    as_json: bool,
 ) -> None:
-    """Measure, print and keep. Raises MtrackError for a bad recipe, file or number of threads."""
+    """Measure every number of environments at every number of threads (none: the usual one), print and keep.
+
+    Raises MtrackError for a bad recipe, file or number of threads.
+    """
     before = read(compare) if compare else None  # a wrong file is told before minutes are spent
-    number = [value.partition("=")[2] for value in overrides if value.startswith("num_envs=")]
-    envs = sizes.envs or ([] if number else [_DEFAULT_ENVS])
+    is_told = any(value.startswith("num_envs=") for value in overrides)
+    envs = envs or ([] if is_told else [_DEFAULT_ENVS])
     asked = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
     parsed = check_recipe(load_recipe(recipe, asked[0]), Registry.scan())
-    threads = sizes.threads or [own_processors()]
+    threads = threads or [own_processors()]
     if len(asked) * len(threads) == 1:
         limit_processors(threads[0])
         points = [measure(parsed)]

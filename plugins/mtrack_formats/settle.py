@@ -12,8 +12,8 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
+from mtrack_formats.contest import alternatives, more_plausible
 from mtrack_formats.fit import Reading, best_fit
-from mtrack_formats.plausibility import alternatives, more_plausible
 from mtrack_formats.rate import frame_rate
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording, Table
 from mtrack_formats.report import say_assumed, say_checked

@@ -54,13 +54,10 @@ class _Member:
     read: Callable[[], Clip]
 
 
-def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: ContactRule) -> Packed:
-    """Write the clips of a path that are of use into one file, sorted by name. Raises MotionError."""
-    selection = Selection(path, robot.model())
-    members = sorted((_member(clip, read, control_dt) for _, clip, read in selection), key=lambda one: one.name)
-    selection.raise_if_none()
+def made_for(robot: Robot, control_dt: float, rule: ContactRule) -> dict[str, Any]:
+    """Return what a packed file is of, and refused for anything else: robot model, rate, contact rule."""
     model = robot.model()
-    facts = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "robot": model.name,
         "robot_sha256": kinematics_sha256(robot),
@@ -68,6 +65,15 @@ def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: C
         "body_names": model.body_names,
         "fps": 1.0 / control_dt,
         "contact": attrs.asdict(rule),
+    }
+
+
+def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: ContactRule) -> Packed:
+    """Write the clips of a path that are of use into one file, sorted by name. Raises MotionError."""
+    selection = Selection(path, robot.model())
+    members = sorted((_member(clip, read, control_dt) for _, clip, read in selection), key=lambda one: one.name)
+    selection.raise_if_none()
+    facts = made_for(robot, control_dt, rule) | {
         "names": [one.name for one in members],
         "sha256": [one.sha256 for one in members],
         "sources": [one.source for one in members],
@@ -80,7 +86,7 @@ def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: C
         for batch in _batches(members):
             library = MotionLibrary.build(robot, [(1.0, one.read()) for one in batch], control_dt, rule)
             writer = writer or PackWriter(
-                out, facts | {"columns": library.tables.columns}, length, len(model.body_names)
+                out, facts | {"columns": library.tables.columns}, length, len(facts["body_names"])
             )
             writer.add(library)
         assert writer is not None

@@ -17,7 +17,7 @@ from mtrack.registry import Registry
 from mtrack.structure import check_recipe
 from mtrack_dev.bench import Figures, Round, measure, rates
 from mtrack_dev.bench_report import Record, breakdown, comparison, overview, read
-from mtrack_dev.sweep import Sizes, run_bench
+from mtrack_dev.sweep import run_bench
 
 TINY = ["num_envs=4", "phases.train.train_every=3", "phases.train.minibatches=2"]
 
@@ -83,7 +83,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_file_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(MtrackError, match=r"cannot read .*absent\.json"):
-        run_bench("g1_tracking_quick", TINY, Sizes(), None, tmp_path / "absent.json", as_json=True)
+        run_bench("g1_tracking_quick", TINY, (), (), None, tmp_path / "absent.json", as_json=True)
 
 
 def test_rates_are_compared_size_by_size(record: Record, figures: Figures) -> None:
@@ -112,7 +112,7 @@ def test_the_tables_name_what_could_not_be_measured(figures: Figures) -> None:
 
 def test_a_sweep_measures_every_size_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "sweep.json"
-    run_bench("g1_tracking_quick", TINY[1:], Sizes(envs=(2, 4), threads=(1,)), out, None, as_json=True)
+    run_bench("g1_tracking_quick", TINY[1:], (2, 4), (1,), out, None, as_json=True)
     points = json.loads(capsys.readouterr().out)["points"]
     assert [(point["num_envs"], point["threads"]) for point in points] == [(2, 1), (4, 1)]
     assert [point.num_envs for point in read(out).points] == [2, 4]
