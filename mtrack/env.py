@@ -128,12 +128,14 @@ class Env:
         terminated, truncated, reasons = self._end(broken)
         self.statistics.add(values, reward, reasons, terminated, truncated, scene.episode_step)
 
-        done = (terminated | truncated).nonzero().squeeze(-1)
-        final_ids = done if self.previews_terminated else truncated.nonzero().squeeze(-1)
+        # the host reads from the device this once in a step: on a GPU each reading waits for all that is under way
+        flags = torch.stack((terminated | truncated, truncated, broken)).cpu()
+        done, cut, gone = (of_rows.nonzero().squeeze(-1).to(scene.device) for of_rows in flags)
+        final_ids = done if self.previews_terminated else cut
         final = self.observer.preview(scene.rows(final_ids), final_ids) if len(final_ids) else None
+        if len(gone):
+            self.report_broken(gone)
         if len(done):
-            if broken.any():
-                self.report_broken(broken.nonzero().squeeze(-1))
             self._reset(done, failed=terminated[done])
         self.observations = self.observer.observe(scene, done)
         weight = (~broken).to(reward.dtype)

@@ -141,10 +141,8 @@ def _row(observations: TensorDict, decision: TensorDict, step: Step) -> TensorDi
 
 def _numbers(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Bring figures to the host in one go, means over all processes."""
-    names = list(values)
-    stacked = (
-        torch.stack([torch.as_tensor(values[name], dtype=torch.float32).mean().cpu() for name in names])
-        if names
-        else torch.zeros(0)
-    )
-    return dict(zip(names, (sum_over_ranks(stacked) / num_ranks()).tolist(), strict=True))
+    tensors = {name: value.float().mean() for name, value in values.items() if isinstance(value, Tensor)}
+    read = torch.stack(list(tensors.values())).tolist() if tensors else []
+    numbers = dict(values) | dict(zip(tensors, read, strict=True))
+    means = sum_over_ranks(torch.tensor(list(numbers.values()))) / num_ranks()
+    return dict(zip(numbers, means.tolist(), strict=True))

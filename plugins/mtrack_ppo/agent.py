@@ -15,10 +15,9 @@ from mtrack.errors import MtrackError, did_you_mean
 from mtrack.exchange import Layout
 from mtrack.fields import between, component, param, positive, scratch, state
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp, Norm, Style
-from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser
+from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser, chunks
 from mtrack_ppo.parity import Parity
 
-_CHUNK = 128  # observations made into rows at once: what is computed on the way stays in the cache
 _DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
 
 
@@ -132,7 +131,7 @@ class TeacherStudent:
         rows = torch.empty(len(first), sum(self.critic.widths), dtype=dtype, device=first.device)
         for group, (even, odd) in self.columns.items():
             parity, normaliser = self.parities[group], self.normalisers[group]
-            for value, place in zip(observations[group].split(_CHUNK), rows.split(_CHUNK), strict=True):
+            for value, place in zip(chunks(observations[group]), chunks(rows), strict=True):
                 parity.write(normaliser(value), place[:, even], place[:, odd])
         return rows
 

@@ -58,11 +58,15 @@ def flat(value: Tensor) -> Tensor:
 
 
 def kept(rollout: Rollout) -> Tensor:
-    """Return the places of the samples to learn from, int64 [n]: those of weight above 0.
+    """Return the places of the samples to learn from, int64 [R]: each sample's own where its weight is above 0.
 
-    The others are not drawn at all, because 0 times what is not finite would still not be finite.
+    Any other is stood in for by one before it that counts, or by the first that does. It is not weighed with 0, because
+    0 times what is not finite is not finite; nor left out, because a GPU would have to wait to learn how many are left.
     """
-    return flat(torch.as_tensor(rollout.data["_weight"])).nonzero().squeeze(-1)
+    counts = flat(torch.as_tensor(rollout.data["_weight"])) > 0
+    places = torch.arange(len(counts), device=counts.device)
+    first = counts.int().argmax()
+    return torch.where(counts, places, first).cummax(0).values
 
 
 def minibatches(places: Tensor, epochs: int, number: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -9,7 +9,14 @@ from mtrack.mirror import Mirror
 from mtrack.ranks import sum_over_ranks
 
 _STILL = 1e-4  # a column that hardly ever moved is only centred: its first movement is no outlier
-_CHUNK = 128  # samples whose squares are summed at once: they stay in the cache
+_CHUNK = 128  # samples taken at once: what is computed on the way stays in a CPU's cache
+_CHUNK_ON_GPU = 16384  # there it only bounds the memory
+
+
+def chunks(value: Tensor) -> tuple[Tensor, ...]:
+    """Return samples [n, ...] in parts of a size that is good for their device."""
+    parts: tuple[Tensor, ...] = value.split(_CHUNK if value.device.type == "cpu" else _CHUNK_ON_GPU)
+    return parts
 
 
 class Normaliser(nn.Module):
@@ -30,6 +37,7 @@ class Normaliser(nn.Module):
         self.decay = decay
         self.clip = clip
         self.frozen = False
+        self._started = False
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("variance", torch.ones(width))
@@ -55,7 +63,8 @@ class Normaliser(nn.Module):
             return
         number = sum_over_ranks(torch.tensor(value.numel() / value.shape[-1], dtype=torch.float64, device=value.device))
         # squares are summed around the mean: around zero, float32 would lose the variance of a distant column
-        centre = self.mean if self.count > 0 else self._symmetric(sum_over_ranks(value.flatten(0, -2).sum(0)) / number)
+        self._started = self._started or bool(self.count > 0)  # once it is, the host need not read it again
+        centre = self.mean if self._started else self._symmetric(sum_over_ranks(value.flatten(0, -2).sum(0)) / number)
         total, squares = self._sums(value, centre.float())
         shift, spread = self._symmetric(total / number), self._symmetric(squares / number, signed=False)
         kept = self.count * self.decay
@@ -71,7 +80,7 @@ class Normaliser(nn.Module):
     def _sums(self, value: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums of deviations and of their squares over all samples of all ranks, [2, W] float64."""
         sums = torch.zeros(2, value.shape[-1], dtype=torch.float64, device=value.device)
-        for chunk in value.flatten(0, -2).split(_CHUNK):
+        for chunk in chunks(value.flatten(0, -2)):
             deviation = chunk - centre
             sums[0] += deviation.sum(0)
             sums[1] += deviation.square_().sum(0)

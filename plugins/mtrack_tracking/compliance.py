@@ -112,6 +112,7 @@ class Compliance:
     """[bank_size, A] rad."""
     pushed: Tensor = scratch()
     """int64 [1 + P] base and pushed bodies, of the robot's bodies."""
+    known_as: str = scratch()
     places: Tensor = scratch()
     """int64 [P] the pushed ones, of the limbs' bodies."""
     limb_of_pushed: Tensor = scratch()
@@ -202,7 +203,7 @@ class Compliance:
         self.age += 1
         motion, robot = self._present(), self.scene.robot
         goal = _rows_last(motion.limbs_base[:, :, 0]).index_select(1, self.places)  # [3, P, N]
-        shown = _rows_last(motion.motion.fetch(f"seen from the base: {self.pushed.tolist()}", self._seen_from_base))
+        shown = _rows_last(motion.motion.fetch(self.known_as, self._seen_from_base))
         acts = self.spans.limbs.mT.index_select(0, self.limb_of_pushed) * motion.moves  # [P, N]
         push = clamp_norm((goal - shown) * (self.strength / self.give), self.strength) * acts
         pull_stiffness = (acts * self.pull_stiffness).unsqueeze(1)
@@ -238,7 +239,8 @@ class Compliance:
                 raise NameProblem(f"'{self.scene.model.body_names[body]}' is on no limb that {self.joints} move")
         self.places = torch.tensor([carried.index(body) for body in bodies.tolist()], device=device)
         self.limb_of_pushed = self.limbs.limb_of_body.index_select(0, self.places)
-        self.pushed = torch.tensor([self.limbs.base, *bodies.tolist()], device=device)
+        pushed = [self.limbs.base, *bodies.tolist()]
+        self.pushed, self.known_as = torch.tensor(pushed, device=device), f"seen from the base: {pushed}"
         first = 6 * torch.cat((self.pushed[:1], self.pushed[:1], self.pushed[1:]))
         first[1] += 3  # the base's torque
         self.entries = (first.unsqueeze(1) + torch.arange(3, device=device)).flatten()

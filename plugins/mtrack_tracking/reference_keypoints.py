@@ -28,17 +28,19 @@ class ReferenceKeypointPos:
     """Bodies or named sets of bodies, K together."""
     indices: Tensor = scratch()
     """int64 [K]."""
+    known_as: str = scratch()
+    """What these keypoints are kept under, once computed."""
     halves: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Find the keypoints."""
         indices = scene.model.bodies(self.bodies)
-        self.indices = indices.to(scene.device)
+        self.indices, self.known_as = indices.to(scene.device), f"keypoints {indices.tolist()}"
         self.halves = _mirror(scene.model, indices, (1.0, -1.0, 1.0)).repeat(2 * num_future(scene))
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 2 * S * 3 * K]."""
-        own, ahead = _keypoints(scene, self.indices)
+        own, ahead = _keypoints(scene, self.indices, self.known_as)
         reference = scene.reference
         shift = (reference.future.root_pos - reference.root_pos.unsqueeze(1)) @ reference.root_rot  # [n, S, 3]
         present = scene.robot.body_root[:, :, 0].index_select(-1, self.indices).unsqueeze(1)  # [n, 1, 3, K]
@@ -62,6 +64,8 @@ class ReferenceKeypointRot:
     """Bodies or named sets of bodies, K together."""
     indices: Tensor = scratch()
     """int64 [K]."""
+    known_as: str = scratch()
+    """What these keypoints are kept under, once computed."""
     twice: Tensor = scratch()
     """int64 [2 K], the same twice."""
     halves: Mirror = scratch()
@@ -69,14 +73,14 @@ class ReferenceKeypointRot:
     def bind(self, scene: Scene) -> None:
         """Find the keypoints."""
         indices = scene.model.bodies(self.bodies)
-        self.indices = indices.to(scene.device)
+        self.indices, self.known_as = indices.to(scene.device), f"keypoints {indices.tolist()}"
         self.twice = self.indices.repeat(2)
         signs = (1.0, -1.0, -1.0, 1.0, 1.0, -1.0)  # of M Q M, M = diag(1, -1, 1), row after row
         self.halves = _mirror(scene.model, indices, signs).repeat(2 * num_future(scene))
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 2 * S * 3 * 2 * K]."""
-        own, ahead = _keypoints(scene, self.indices)
+        own, ahead = _keypoints(scene, self.indices, self.known_as)
         # both columns of the reference at once, against the robot's keypoints twice: long rows are what is fast
         robot = scene.robot.body_root[:, :, 3:].index_select(-1, self.twice)  # [n, axis, column, 2 K]
         x, y, z = robot.unsqueeze(1).unbind(2)  # rows of the robot's matrices, [n, 1, column, 2 K]
@@ -89,13 +93,13 @@ class ReferenceKeypointRot:
         return self.halves
 
 
-def _keypoints(scene: Scene, indices: Tensor) -> tuple[Tensor, Tensor]:
+def _keypoints(scene: Scene, indices: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """Return position and two matrix columns of the reference's keypoints at S frames, [n, S, axis, 3, K], twice.
 
     In the root frame of each frame; and turned into that of the present frame, where its origin stays. Both terms of
-    this file need them, so they are kept with the frames they are of.
+    this file need them, so they are kept, under a name, with the frames they are of.
     """
-    future, name = scene.reference.future, f"keypoints {indices.tolist()}"
+    future = scene.reference.future
 
     def seen_from_root(frames: Kinematics) -> Tensor:
         return frames.body_root[..., _POS_AND_COLUMNS, :].index_select(-1, indices)

@@ -74,11 +74,12 @@ def test_an_epoch_draws_every_sample_once_and_in_a_new_order():
     assert not torch.equal(first, second)
 
 
-def test_samples_of_weight_zero_are_not_drawn():
+def test_samples_of_weight_zero_are_stood_in_for_by_one_that_counts():
     _, phase = make()
     rollout = Bandit().roll(phase, num_envs=3, steps=4)
+    rollout.data["_weight"][:, 0] = 0.0  # the first three places
     rollout.data["_weight"][1, 2] = 0.0
-    assert kept(rollout).tolist() == [step * 3 + env for step in range(4) for env in range(3) if (env, step) != (1, 2)]
+    assert kept(rollout).tolist() == [3, 3, 3, 3, 4, 5, 6, 6, 8, 9, 10, 11]
 
 
 def test_the_gradient_of_each_network_is_bounded_by_itself():

@@ -1,0 +1,37 @@
+"""A GPU is hardly ever waited for: once a control step, once an update."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.stage import Stage
+from mtrack.structure import check_recipe
+from mtrack_dev.bench import Training
+from tests.support.host_reads import HostReads
+
+pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
+
+STEPS = 3
+KEPT_ON_HOST = "mtrack_warp/room.py"  # what it reads is a copy made a step before
+
+
+def test_a_step_and_an_update_wait_once(tmp_path: Path) -> None:
+    overrides = ["num_envs=4", "backend.use=mujoco_warp", "device=cpu", "phases.train.minibatches=2"]
+    recipe = check_recipe(load_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
+    training = Training(
+        Stage.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, None, 0), "train", STEPS
+    )
+    training.iteration()  # looks at what later ones know
+    with HostReads() as rollout:
+        data = training.learner.collect()
+    with HostReads() as update:
+        training.learner.phase.update(data, 0.5)
+    del rollout.found[KEPT_ON_HOST]
+    # while arms are pushed aside, the rows they are pushed in are counted too
+    assert rollout.found.pop("mtrack_tracking/altered.py", 0) <= 2 * STEPS
+    assert rollout.found == {"mtrack/env.py": STEPS}
+    assert update.found == {"mtrack_ppo/ppo.py": 1}

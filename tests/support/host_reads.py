@@ -1,0 +1,57 @@
+"""Counts what makes the host wait for a device: wherever Python takes a number or a size out of a tensor's data."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+_READING = {"item", "tolist", "cpu", "numpy", "nonzero", "argwhere", "unique", "masked_select", "equal", "allclose"}
+_READING |= {"__bool__", "__int__", "__float__", "__index__", "__array__"}
+
+
+class HostReads(TorchFunctionMode):
+    """Inside `with`, counts readings by the file they are made in; not those from a copy that is on the host."""
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        super().__init__()
+        self.found: Counter[str] = Counter()
+        self._copies: list[Tensor] = []
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Do what was asked for, and count it where it is a reading."""
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        masks = name in ("__getitem__", "__setitem__") and _is_mask(args[1])
+        if (name in _READING or masks) and not self._is_copy(args[0]):
+            self.found[_place()] += 1
+            if name == "cpu":
+                self._copies.append(result)
+        return result
+
+    def _is_copy(self, value: Tensor) -> bool:
+        return any(value is copy or value._base is copy for copy in self._copies)
+
+
+def _is_mask(index: object) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, Tensor) and part.dtype == torch.bool for part in parts)
+
+
+def _place() -> str:
+    """Return folder and file of the call, of those that are mtrack's."""
+    files = [Path(frame.filename) for frame in traceback.extract_stack()]
+    return next(f"{file.parent.name}/{file.name}" for file in reversed(files) if file.parent.name.startswith("mtrack"))
