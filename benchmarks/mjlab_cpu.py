@@ -1,0 +1,201 @@
+"""How fast mjlab's motion-tracking task of the G1 steps on processors; runs in mjlab's own environment.
+
+    python benchmarks/mjlab_cpu.py motion CLIP.npz MOTION.npz     a motion file of mtrack as one of mjlab
+    python benchmarks/mjlab_cpu.py bench MOTION.npz --envs 64     the figures, as JSON
+
+mjlab is meant for GPUs: on a processor its physics (mujoco_warp) computes with one thread, environment after
+environment. Actions are drawn as its untrained policy draws them. The engine's calls are remembered in the loop and
+made again without it, so that both are timed at the same states.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+import warp
+from mjlab.envs import ManagerBasedRlEnv
+from mjlab.scene import Scene
+from mjlab.tasks.registry import load_env_cfg, load_rl_cfg
+from model_facts import model_facts
+
+TASK = "Mjlab-Tracking-Flat-Unitree-G1"
+FPS = 50.0  # of its control steps; it plays a frame a step
+VERSIONS = ("mjlab", "mujoco", "mujoco-warp", "warp-lang", "torch", "numpy")
+
+
+def write_motion(clip: Path, out: Path) -> None:
+    """Write joints and all bodies of a clip as mjlab reads them: in the order and kinematics of its own robot."""
+    scene = Scene(load_env_cfg(TASK).scene, device="cpu")
+    model, robot = scene.compile(), scene["robot"]
+    data = mujoco.MjData(model)
+    bodies = [model.body(f"robot/{name}").id for name in robot.body_names]
+    joints = [model.joint(f"robot/{name}") for name in robot.joint_names]
+    places, dofs = ([int(of(joint)[0]) for joint in joints] for of in (lambda j: j.qposadr, lambda j: j.dofadr))
+    with np.load(clip) as found:
+        if float(found["fps"]) != FPS:
+            raise SystemExit(f"{clip}: {float(found['fps']):g} frames/s, mjlab plays {FPS:g}")
+        names = [str(name) for name in found["joint_names"]]
+        qpos = np.tile(model.qpos0, (len(found["joint_pos"]), 1))
+        qpos[:, :3], qpos[:, 3:7] = found["root_pos"], found["root_quat_wxyz"]
+        qpos[:, places] = found["joint_pos"][:, [names.index(name) for name in robot.joint_names]]
+    frames: dict[str, list[Any]] = {name: [] for name in ("pos", "quat", "lin_vel", "ang_vel", "qvel")}
+    velocity = np.zeros(6)
+    for frame, now in enumerate(qpos):
+        before, after = max(frame - 1, 0), min(frame + 1, len(qpos) - 1)
+        data.qpos[:] = now
+        mujoco.mj_differentiatePos(model, data.qvel, (after - before) / FPS, qpos[before], qpos[after])
+        mujoco.mj_forward(model, data)
+        moved = []
+        for body in bodies:
+            mujoco.mj_objectVelocity(model, data, mujoco.mjtObj.mjOBJ_XBODY, body, velocity, 0)  # world axes
+            moved.append(velocity.copy())
+        frames["pos"].append(data.xpos[bodies].copy())
+        frames["quat"].append(data.xquat[bodies].copy())
+        frames["ang_vel"].append(np.array(moved)[:, :3])
+        frames["lin_vel"].append(np.array(moved)[:, 3:])
+        frames["qvel"].append(data.qvel.copy())
+    arrays = {f"body_{name}_w": np.array(frames[name], np.float32) for name in ("pos", "quat", "lin_vel", "ang_vel")}
+    joint_vel = np.array(frames["qvel"], np.float32)[:, dofs]
+    np.savez(out, fps=[FPS], joint_pos=qpos[:, places].astype(np.float32), joint_vel=joint_vel, **arrays)
+
+
+class Engine:
+    """Remembers every substep of a simulation with the state it began from, and times the forward passes between."""
+
+    def __init__(self, sim: Any) -> None:
+        """Listen to a simulation from now on."""
+        self.sim, self.step, self.forward = sim, sim.step, sim.forward
+        self.begun: list[list[torch.Tensor]] = []
+        self.reached = torch.empty(0)
+        self.forward_s = 0.0
+        sim.step, sim.forward = self._heard_step, self._heard_forward
+
+    def replay(self) -> float:
+        """Return the seconds of all remembered substeps, made again. Raises RuntimeError where they lead elsewhere."""
+        self.sim.step, self.sim.forward = self.step, self.forward
+        started = time.perf_counter()
+        for before in self.begun:
+            for own, then in zip(self._state(), before, strict=True):
+                own.copy_(then)
+            self.sim.step()
+        taken = time.perf_counter() - started
+        if not torch.equal(self.reached, self._state()[0]):
+            raise RuntimeError("the substeps made again led to another state: the measurement is void")
+        return taken
+
+    def _state(self) -> list[torch.Tensor]:
+        data = self.sim.data
+        return [getattr(data, name)[:] for name in ("qpos", "qvel", "qacc_warmstart", "ctrl", "xfrc_applied")]
+
+    def _heard_step(self) -> None:
+        self.begun.append([own.clone() for own in self._state()])
+        self.step()
+        self.reached = self._state()[0].clone()  # rows that end are reset after the last one
+
+    def _heard_forward(self) -> None:
+        self.forward_s += seconds(self.forward)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Return how long a call takes [s]."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def bench(motion: Path, num_envs: int, steps: int, warm_up: int) -> dict[str, Any]:
+    """Return the figures of one number of environments."""
+    processors = len(os.sched_getaffinity(0))
+    torch.set_num_threads(processors)
+    began = time.perf_counter()
+    config = load_env_cfg(TASK)
+    config.scene.num_envs, config.seed = num_envs, 0
+    config.commands["motion"].motion_file = str(motion)
+    env = ManagerBasedRlEnv(config, device="cpu")
+    env.reset()
+    built = time.perf_counter() - began
+    std = float(load_rl_cfg(TASK).actor.distribution_cfg["init_std"])
+    actions = std * torch.randn(warm_up + steps, num_envs, env.action_manager.total_action_dim)
+    first = seconds(lambda: env.step(actions[0]))
+    for action in actions[1:warm_up]:
+        env.step(action)
+    engine = Engine(env.sim)
+    ended, used = 0, time.process_time()
+    started = time.perf_counter()
+    for action in actions[warm_up:]:
+        *_, terminated, truncated, _ = env.step(action)
+        ended += int((terminated | truncated).sum())
+    loop = time.perf_counter() - started
+    used = time.process_time() - used
+    physics = engine.replay()
+    return {
+        "task": TASK,
+        "num_envs": num_envs,
+        "processors": processors,
+        "steps": steps,
+        "env_steps_per_s": num_envs * steps / loop,
+        "physics_steps_per_s": num_envs * steps / physics,
+        "env_ratio": physics / loop,
+        "forward_ms": 1000.0 * engine.forward_s / steps,
+        "rest_ms": 1000.0 * (loop - physics - engine.forward_s) / steps,
+        "processors_busy": used / loop,
+        "episodes_ended_per_step": ended / (num_envs * steps),
+        "build_s": built,
+        "first_step_s": first,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "facts": facts(env),
+        "distributions": {name: metadata.version(name) for name in VERSIONS},
+    }
+
+
+def facts(env: ManagerBasedRlEnv) -> dict[str, Any]:
+    """Return what a step of the task consists of."""
+    groups = env.observation_manager.group_obs_dim
+    return {
+        "decimation": env.cfg.decimation,
+        **model_facts(env.sim.mj_model),
+        "observations": {name: width[0] for name, width in groups.items()},
+        "actions": env.action_manager.total_action_dim,
+        "rewards": len(env.reward_manager.active_terms),
+        "terminations": len(env.termination_manager.active_terms),
+        "randomizations": sorted(env.cfg.events),
+    }
+
+
+def main() -> None:
+    """Convert a motion, or measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    convert = commands.add_parser("motion")
+    convert.add_argument("clip", type=Path)
+    convert.add_argument("out", type=Path)
+    measure = commands.add_parser("bench")
+    measure.add_argument("motion", type=Path)
+    measure.add_argument("--envs", type=int, default=64)
+    measure.add_argument("--steps", type=int, default=20)
+    measure.add_argument("--warm-up", type=int, default=3)
+    arguments = parser.parse_args()
+    warp.config.quiet = True
+    with redirect_stdout(sys.stderr), torch.no_grad():  # mjlab prints tables
+        if arguments.command == "motion":
+            write_motion(arguments.clip, arguments.out)
+            return
+        found = bench(arguments.motion, arguments.envs, arguments.steps, arguments.warm_up)
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

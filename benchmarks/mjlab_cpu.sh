@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# mtrack's environment step beside that of mjlab's motion tracking, without a GPU: benchmarks/mjlab_cpu.sh FOLDER
+#
+# FOLDER is made, and holds mjlab in a Python environment of its own (2.3 GB), its compiled kernels, the motion both
+# play, and the figures. Installing takes minutes, once; a measurement takes five. Needs Linux, and mtrack installed.
+#   PYTHON   mtrack's interpreter (python)           OUT      the record (benchmarks/results/mjlab_cpu.json)
+#   ENVS     numbers of environments (64 256)        CPUS     sets of processors, as taskset has them (0 0-1)
+#   ROUNDS   how often, the sides in turn (1)        RECIPES  of mtrack's side; mjlab_cpu is the one beside this script
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares the gigabytes of torch for GPUs.
+set -Eeuo pipefail
+folder=$(mkdir -p "$1" && cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python} out=${OUT:-$here/results/mjlab_cpu.json}
+recipes=${RECIPES:-g1_tracking_quick g1_tracking_teacher mjlab_cpu}
+# mjlab must not see what PYTHONPATH shows mtrack
+theirs=(env -u PYTHONPATH "$folder/venv/bin/python" "$here/mjlab_cpu.py")
+export OMP_WAIT_POLICY=PASSIVE WARP_CACHE_PATH=$folder/kernels
+trap 'echo "failed; what was said last is in $folder/log.txt" >&2' ERR
+
+if [ ! -e "$folder/installed.txt" ]; then
+    grep -E '^(torch|tensordict|numpy)==' "$here/../constraints.txt" >"$folder/constraints.txt"
+    "$python" -m venv "$folder/venv"
+    "$folder/venv/bin/python" -m pip install -q -c "$folder/constraints.txt" \
+        mjlab==1.6.0 mujoco==3.11.0 mujoco-warp==3.11.0 warp-lang==1.19.0 torch
+    "$folder/venv/bin/python" -m pip freeze >"$folder/installed.txt"
+fi
+if [ ! -e "$folder/motion.npz" ]; then
+    "$python" -m mtrack motions make --kind walk --duration 6 --name walk --out "$folder/clips" --overwrite
+    "${theirs[@]}" motion "$folder/clips/walk.npz" "$folder/motion.npz" 2>"$folder/log.txt"
+fi
+if [ ! -s "$folder/compile.json" ]; then  # the first time compiles the kernels
+    "${theirs[@]}" bench "$folder/motion.npz" --envs 2 --steps 2 >"$folder/compile.json" 2>"$folder/log.txt"
+fi
+
+# side NAME RESULT ENVS CPUS: measure one side at one size
+side() {
+    if [ "$1" = mjlab ]; then
+        taskset -c "$4" "${theirs[@]}" bench "$folder/motion.npz" --envs "$3" >"$2" 2>"$folder/log.txt"
+        return
+    fi
+    local recipe=$1
+    [ ! -e "$here/$1.toml" ] || recipe=$here/$1.toml
+    # five rounds of six control steps; training is no part of the comparison, so as little of it as can be
+    taskset -c "$4" "$python" -m mtrack bench "$recipe" --envs "$3" -o "$2" --set motions.builtin.enabled=false \
+        --set motions.walk.use=motion_files --set "motions.walk.path=$folder/clips" \
+        --set phases.train.train_every=6 --set phases.train.epochs=1 >"$folder/log.txt"
+}
+
+rm -rf "$folder/figures"
+for round in $(seq "${ROUNDS:-1}"); do
+    for cpus in ${CPUS:-0 0-1}; do
+        for envs in ${ENVS:-64 256}; do
+            for name in mjlab $recipes; do
+                printf '%4ss round %s, processors %s, %s environments: %s\n' "$SECONDS" "$round" "$cpus" "$envs" "$name"
+                mkdir -p "$folder/figures/$name"
+                side "$name" "$folder/figures/$name/${round}_${cpus}_$envs.json" "$envs" "$cpus"
+            done
+        done
+    done
+done
+"$python" "$here/mjlab_join.py" "$folder" "$out"
+printf '%4ss %s\n' "$SECONDS" "$out"
