@@ -23,7 +23,7 @@ from mtrack.structure import check_recipe
 from mtrack_mujoco.backend import MujocoBackend
 
 RATES = ("env_steps_per_s", "physics_steps_per_s")
-FIGURES = (*RATES, "env_ratio", "forward_ms", "processors_busy", "episodes_ended_per_step", "build_s", "first_step_s")
+FIGURES = (*RATES, "env_ratio", "forward_ms", "rest_ms", "processors_busy", "episodes_ended_per_step", "first_step_s")
 NOTES = (
     "mjlab is made for GPUs, and asks for one to train: this compares what both do without a GPU, and says no more",
     "physics: mjlab's mujoco_warp computes with one thread in float32, mtrack's MuJoCo with all in float64",
@@ -33,7 +33,8 @@ NOTES = (
     "rates: mjlab's over 20 control steps after 3, mtrack's medians of five rounds of 6, by mtrack bench",
     "physics_steps_per_s: control steps of bare engine calls, made again at the states of the loop. Forward passes of "
     "rows that were reset are among mtrack's; mjlab's pass of all rows in each control step stands apart, forward_ms",
-    "beside_physics_ms: what a control step of all environments takes besides; mjlab's includes forward_ms",
+    "beside_physics_ms: what a control step of all environments takes besides; mjlab's includes forward_ms. "
+    "rest_ms is what its managers alone take, timed in the loop",
     "compile_s: building two environments and their first step when no kernel was compiled yet; not in any rate",
 )
 
