@@ -22,6 +22,6 @@ for seed in "${seeds[@]}"; do
     run=$out/${sampling}_$seed
     mtrack run "$here/sampling.toml" --seed "$seed" --run-dir "$run" \
       --set "motions.mix.path=$(cd "$out" && pwd)/clips" --set "command.sampling=$sampling"
-    mtrack eval "$run" --rollouts 16
   done
 done
+python "$here/sampling_join.py" "$out" "$out/sampling.json"
