@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from record import keep
-
 from mtrack_log.jsonl import read_jsonl
 
 KINDS = ("uniform", "failure_aware")
@@ -68,9 +66,8 @@ def main() -> None:
         "what": "success at each quarter of the frames, while learning: means over seeds; then each run",
         "means": means(runs),
         "runs": runs,
-        "curve": [],
     }
-    keep(record, chosen.out)
+    chosen.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
