@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from mtrack.protocols import Phase
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
 
-_RATE_WINDOW = 20  # iterations over which frames/s are averaged
+_RATE_WINDOW = 20  # iterations of whose durations frames/s take the median: the first may have compiled something
 _ROWS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
 
 
@@ -101,14 +102,14 @@ class Learner:
         )
 
     def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:
-        mean = sum(self._durations) / len(self._durations)
+        typical = statistics.median(self._durations)
         return Metrics(
             phase=self.name,
             iteration=self.iteration,
             iterations=self.iterations,
             frames=self.frames,
-            frames_per_s=self.frames_per_iteration / mean,
-            eta_s=(self.iterations - self.iteration) * mean,
+            frames_per_s=self.frames_per_iteration / typical,
+            eta_s=(self.iterations - self.iteration) * typical,
             values=values,
             timings=timings,
         )

@@ -68,6 +68,8 @@ class Plan:
     trials: list[Trial]
     memory_mb: float | None
     """Of a run with the recipe's environments, extrapolated [MB]."""
+    is_plain: bool
+    """Whether the recipe compiles losses and the trials did not: a run is somewhat faster."""
     phases: list[PhasePlan]
     """With the recipe's environments, or as many as were tried."""
 
@@ -76,6 +78,9 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float) -> Plan:
     """Return the plan of a recipe after about `seconds` s of trials. Raises MtrackError where it cannot begin."""
     registry = Registry.scan()
     recipe = check_recipe(load_recipe(name, overrides), registry)
+    # compiling would take longer than all trials
+    compiling = [f"phases.{phase}.compile=false" for phase, slot in recipe.phases.items() if slot.params.get("compile")]
+    overrides = [*overrides, *compiling]
     torch.set_num_threads(own_processors())
     started, trials, sizes = time.perf_counter(), list[Trial](), _sizes(recipe.num_envs)
     agent, taken = None, 0.0
@@ -101,6 +106,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float) -> Plan:
         recommended=recommended(trials, installed_memory()),
         trials=trials,
         memory_mb=memory_of(trials, recipe.num_envs),
+        is_plain=bool(compiling),
         phases=[
             PhasePlan(phase, slot.frames, rate)
             for (phase, slot), rate in zip(recipe.phases.items(), rates, strict=True)
@@ -143,7 +149,7 @@ def tables(plan: Plan) -> list[Table]:
         tried.add_row(f"{trial.num_envs:,}", f"{trial.frames_per_s:,.0f}", memory, note)
     if plan.num_envs != plan.trials[-1].num_envs:
         tried.add_row(f"{plan.num_envs:,}", "", _gigabytes(plan.memory_mb), "the recipe's, extrapolated")
-    times = Table()
+    times = Table(caption="without torch.compile, which the recipe uses" if plan.is_plain else None)
     times.add_column("phase")
     for column in ("frames", "frames/s", "time"):
         times.add_column(column, justify="right")

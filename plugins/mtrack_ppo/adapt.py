@@ -37,6 +37,8 @@ class Adapt:
     """Whether it also learns from every sample's mirror image."""
     autocast: Autocast = param(default="auto")
     """Matrix products in `bfloat16`, float32 (`none`), or `auto`: bfloat16 where the device multiplies it faster."""
+    compile: bool = param(default=False)
+    """Whether losses go through torch.compile, where there is a compiler: faster updates after up to a minute."""
 
     rng: torch.Generator = state()
     estimator_adam: torch.optim.Adam = state()
@@ -78,6 +80,7 @@ class Adapt:
             number=self.minibatches,
             max_grad_norm=self.max_grad_norm,
             generator=self.rng,
+            compile=self.compile,
         )
         report["adapt/explained_variance"] = explained_variance(report["loss/estimator"], target, places)
         report["update/skipped"] = report.pop("skipped")

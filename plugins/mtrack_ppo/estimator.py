@@ -8,6 +8,7 @@ from torch import Tensor
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import minibatches
+from mtrack_ppo.compiling import compiled
 from mtrack_ppo.optimiser import descend
 from mtrack_ppo.ranks import moments
 
@@ -29,21 +30,26 @@ def train_estimator(
     number: int,
     max_grad_norm: float,
     generator: torch.Generator,
+    compile: bool,
 ) -> dict[str, Tensor]:
     """Descend MSE(priv_pred, target) on the rows at `places`, and on their mirror images where the target has them.
 
     The encoder does not learn from it: its `features` are computed once. Returns the mean loss and the steps skipped.
     """
-    sides = target.shape[1]
+    loss_of = compiled(_loss, rows.device) if compile else _loss
     total, skips = torch.zeros((), device=rows.device), torch.zeros((), device=rows.device)
     for index in minibatches(places, epochs, number, generator):
-        prediction = agent.priv_pred(rows.index_select(0, index), sides == 2).view(len(index), sides, -1)
-        loss = (prediction - target.index_select(0, index)).float().square().mean()
+        loss = loss_of(agent, rows.index_select(0, index), target.index_select(0, index))
         skipped = descend(loss, [optimiser], max_grad_norm)
         total = total + loss.detach().masked_fill(skipped.bool(), 0.0)
         skips = skips + skipped
     taken = (epochs * number - skips).clamp_min(1.0)
     return {"loss/estimator": sum_over_ranks(total) / (num_ranks() * taken), "skipped": skips}
+
+
+def _loss(agent: TeacherStudent, rows: Tensor, target: Tensor) -> Tensor:
+    prediction = agent.priv_pred(rows, mirrored=target.shape[1] == 2).view_as(target)
+    return (prediction - target).float().square().mean()
 
 
 def explained_variance(loss: Tensor, target: Tensor, places: Tensor) -> Tensor:

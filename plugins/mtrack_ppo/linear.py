@@ -34,6 +34,8 @@ class Rounded:
 
     def __call__(self, weight: nn.Parameter, bias: nn.Parameter, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return both in `dtype`, without a gradient."""
+        if torch.compiler.is_compiling():  # a compiled graph rounds every time, in passing
+            return weight.detach().to(dtype), bias.detach().to(dtype)
         # a tensor counts the changes made to it in place, as optimisers and checkpoints make them
         key = (dtype, weight.data_ptr(), weight._version, bias.data_ptr(), bias._version)
         if key != self._key:
@@ -80,8 +82,11 @@ class MirroredLinear(torch.autograd.Function):
         unchanged, changed = functional.linear(even, even_weight, rounded[1]), functional.linear(odd, odd_weight)
         if mirrored:
             result = unchanged.new_empty(2 * len(unchanged), unchanged.shape[1])
-            torch.add(unchanged, changed, out=result[0::2])
-            torch.sub(unchanged, changed, out=result[1::2])
+            if torch.compiler.is_compiling():  # it writes the sums to their places itself, and refuses to be told so
+                result[0::2], result[1::2] = unchanged + changed, unchanged - changed
+            else:
+                torch.add(unchanged, changed, out=result[0::2])
+                torch.sub(unchanged, changed, out=result[1::2])
         else:
             result = unchanged.add_(changed)
         if feature is not None:

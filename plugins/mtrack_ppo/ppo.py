@@ -14,6 +14,7 @@ from mtrack.rollout import Rollout
 from mtrack_ppo import losses
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import Batch, Samples, flat, minibatches
+from mtrack_ppo.compiling import compiled
 from mtrack_ppo.gae import advantages, bootstrap_values
 from mtrack_ppo.optimiser import descend
 from mtrack_ppo.ranks import moments
@@ -27,9 +28,10 @@ class Objective:
     settings: PpoSettings
     agent: TeacherStudent
     actor: str
-    entropy_coef: float
-    reg_coef: float
-    """Of the pull of the teacher's features towards what the student can know; the student has none."""
+    entropy_coef: Tensor
+    """Scalar, as all that changes: a compiled loss is made for one value of each number."""
+    reg_coef: Tensor
+    """Scalar, of the pull of the teacher's features towards what the student can know; the student has none."""
     old_std: Tensor
     """[A] standard deviations of the policy that acted."""
     action_mirror: Mirror | None
@@ -119,11 +121,12 @@ def optimise(
 ) -> dict[str, Tensor]:
     """Run all epochs of minibatches. Returns the means of the objective's figures over the steps that were taken."""
     settings, actor = objective.settings, objective.agent.actor(objective.actor)
+    loss_of = compiled(objective.__call__, batch.rows.device) if settings.compile else objective
     names: list[str] = []
     total, taken = torch.zeros((), device=batch.rows.device), torch.zeros((), device=batch.rows.device)
     steps = settings.epochs * settings.minibatches
     for index in minibatches(places, settings.epochs, settings.minibatches, generator):
-        loss, figures = objective(batch.take(index))
+        loss, figures = loss_of(batch.take(index))
         skipped = descend(loss, optimisers, settings.max_grad_norm)
         actor.clamp_std()
         names = list(figures)

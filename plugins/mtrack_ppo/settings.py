@@ -53,3 +53,5 @@ class PpoSettings:
     """Highest learning rate it goes to."""
     autocast: Autocast = param(default="auto")
     """Matrix products in `bfloat16`, float32 (`none`), or `auto`: bfloat16 where the device multiplies it faster."""
+    compile: bool = param(default=False)
+    """Whether losses go through torch.compile, where there is a compiler: faster updates after up to a minute."""

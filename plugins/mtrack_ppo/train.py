@@ -84,8 +84,8 @@ class Train(PpoSettings):
             settings=self,
             agent=agent,
             actor=self.actor,
-            entropy_coef=self.entropy.at(progress),
-            reg_coef=self.reg_coef * progress,
+            entropy_coef=torch.tensor(self.entropy.at(progress), device=batch.rows.device),
+            reg_coef=torch.tensor(self.reg_coef * progress, device=batch.rows.device),
             old_std=agent.actor_teacher.std.detach().clone(),
             action_mirror=self.layout.action_mirror,
         )
@@ -103,6 +103,7 @@ class Train(PpoSettings):
             number=self.estimator_minibatches,
             max_grad_norm=self.max_grad_norm,
             generator=self.rng,
+            compile=self.compile,
         )
         report["update/skipped"] = report["update/skipped"] + estimated.pop("skipped")
         agent.learn_normalisers({group: flat(torch.as_tensor(rollout.data[group])) for group in agent.groups})

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from mtrack.errors import MtrackError
 from mtrack_dev.plan import Plan, Trial, installed_memory, make_plan, memory_of, recommended, tables
+from mtrack_ppo.compiling import can_compile
 
 TRIALS = [Trial(64, 1000.0, 500.0, True), Trial(256, 2950.0, 700.0, True), Trial(1024, 3000.0, 900.0, False)]
 
@@ -53,7 +54,20 @@ def test_every_phase_of_a_recipe_is_tried() -> None:
     with console.capture() as shown:
         console.print(*tables(plan))
     assert "finetune" in shown.get()
+    assert "torch.compile" not in shown.get()
     assert "all" in shown.get()
+
+
+def test_trials_compile_nothing_and_say_so(plan: Plan) -> None:
+    can_compile.cache_clear()
+    assert not plan.is_plain
+    made = make_plan("toy", ["num_envs=64", "phases.train.compile=true"], seconds=1.0)
+    assert made.is_plain
+    assert can_compile.cache_info().currsize == 0
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(*tables(made))
+    assert "without torch.compile" in shown.get()
 
 
 def test_what_has_not_been_tried_is_called_extrapolated(plan: Plan) -> None:

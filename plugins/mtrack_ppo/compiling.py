@@ -1,0 +1,41 @@
+"""Losses through torch.compile, which makes few kernels of many, where the machine can."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import ParamSpec, TypeVar
+
+import torch
+
+_Inputs = ParamSpec("_Inputs")
+_Output = TypeVar("_Output")
+_log = logging.getLogger(__name__)
+
+
+def compiled(function: Callable[_Inputs, _Output], device: torch.device) -> Callable[_Inputs, _Output]:
+    """Return a function of tensors compiled for a device; the function itself where nothing can be compiled for it.
+
+    What was compiled once serves all later functions of the same code: an update may well ask anew.
+    """
+    return torch.compile(function) if can_compile(device.type) else function
+
+
+@cache
+def can_compile(device: str) -> bool:
+    """Return whether torch.compile works for `cpu` or `cuda`: found out by trying, and warned of once if not."""
+    _log.info("losses are compiled: once, the first time, an update takes up to a minute longer")
+    try:
+        torch.compile(_small)(torch.ones(2, device=device))
+    except Exception as error:  # what is missing (a compiler, Python's headers, Triton) shows in errors of any kind
+        reason = str(error).strip().partition("\n")[0]
+        _log.warning("nothing is compiled: torch.compile does not work here (%s: %s)", type(error).__name__, reason)
+        _log.warning("training goes on, a little slower; a C++ compiler (apt install g++) is what most machines lack")
+        return False
+    torch._dynamo.config.suppress_errors = True  # what does not compile all the same is run as it is, with a warning
+    return True
+
+
+def _small(value: torch.Tensor) -> torch.Tensor:
+    return value.sin() + 1.0

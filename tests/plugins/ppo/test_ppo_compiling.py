@@ -1,0 +1,89 @@
+"""Compiled losses: each is one graph, the numbers stay, and nothing is lost where a machine cannot compile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import torch
+from ppo_bandit import Bandit, layout, make, parameters
+from torch._dynamo.utils import counters
+
+from mtrack_ppo import compiling
+from mtrack_ppo.adapt import Adapt
+from mtrack_ppo.agent import TeacherStudent
+from mtrack_ppo.finetune import Finetune
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, while it compiles
+LOSSES = 4  # of teacher, estimator, critic alone, student
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    """Let no test know what another has compiled."""
+    torch._dynamo.reset()
+    counters.clear()
+    compiling.can_compile.cache_clear()
+    yield
+    torch._dynamo.reset()
+    torch._dynamo.config.suppress_errors = False
+    compiling.can_compile.cache_clear()
+
+
+def all_phases(precision: str, *, compile: bool) -> TeacherStudent:
+    """Return an agent after two updates of every phase and kind."""
+    agent, phase = make(autocast=precision, compile=compile)
+    bandit = Bandit()
+    for progress in (0.3, 0.6):
+        phase.update(bandit.roll(phase), progress)
+    adapt = Adapt(minibatches=4, autocast=precision, compile=compile)
+    adapt.enter(agent, layout(), "train")
+    for progress in (0.3, 0.6):
+        adapt.update(bandit.roll(adapt), progress)
+    finetune = Finetune(epochs=2, minibatches=4, critic_alone=0.5, autocast=precision, compile=compile)
+    finetune.enter(agent, layout(), "adapt")
+    for progress in (0.2, 0.3, 0.6, 0.7):
+        finetune.update(bandit.roll(finetune), progress)
+    return agent
+
+
+@pytest.mark.parametrize("precision", ["none", "bfloat16"])
+def test_every_loss_is_one_graph_that_computes_the_same_bytes(monkeypatch: pytest.MonkeyPatch, precision: str):
+    plain = parameters(all_phases(precision, compile=False))
+    assert not counters["stats"]
+    monkeypatch.setattr(compiling, "can_compile", lambda device: True)
+    # without inductor's arithmetic; a loss that falls into parts, or is compiled anew for other numbers, raises
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
+    traced = parameters(all_phases(precision, compile=True))
+    assert counters["stats"]["unique_graphs"] == LOSSES
+    assert torch.equal(plain, traced)
+
+
+def test_the_teacher_learns_the_task_compiled(monkeypatch: pytest.MonkeyPatch):
+    if not compiling.can_compile("cpu"):
+        pytest.skip("needs a C++ compiler")
+    monkeypatch.setattr(torch._dynamo.config, "suppress_errors", False)
+    agent, phase = make({"init_std": 0.5}, lr=3e-3, gamma=0.0, compile=True)
+    bandit = Bandit()
+    for iteration in range(10):
+        phase.update(bandit.roll(phase), iteration / 10)
+    assert counters["stats"]["unique_graphs"] >= 2
+    assert bandit.score(agent) > 0.97
+
+
+def test_a_machine_that_cannot_compile_is_warned_once_and_trains_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(function: object) -> object:
+        raise RuntimeError("No working C++ compiler found\nin many places")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with caplog.at_level(logging.WARNING):
+        compiled = all_phases("none", compile=True)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "(RuntimeError: No working C++ compiler found)" in said[0]
+    assert "apt install g++" in said[1]
+    assert torch.equal(parameters(compiled), parameters(all_phases("none", compile=False)))
