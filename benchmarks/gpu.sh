@@ -67,31 +67,36 @@ raise SystemExit(failed)
 END
 fi
 
-for count in "${envs[@]}"; do
-    step "$recipe, $count environments"
-    result=$out/bench_gpu_$count.json memory=$out/bench_gpu_$count.memory.csv
+# measure COUNT NAME [WISH]...: one size, into bench_gpu_NAME.json
+measure() {
+    local count=$1 result=$out/bench_gpu_$2.json memory=$out/bench_gpu_$2.memory.csv sampler wish wishes=()
+    step "$recipe, $count environments ${*:3}"
     : >"$memory"
     watch "$memory" &
     sampler=$!
-    wishes=()
-    for wish in ${SET:-}; do wishes+=(--set "$wish"); done
+    for wish in ${SET:-} "${@:3}"; do wishes+=(--set "$wish"); done
     "$python" -m mtrack bench "$recipe" --set "device=$device" --set backend.use=mujoco_warp --envs "$count" \
         "${wishes[@]}" -o "$result" || echo "$count environments: FAILED"
     kill "$sampler" 2>/dev/null || true
     wait "$sampler" 2>/dev/null || true
     awk -F, 'NR > 1 && $1 + 0 > most { most = $1 + 0 } NR > 1 { busy += $2; count++ }
         END { if (count) printf "GPU memory at most %d MiB, busy %.0f %%\n", most, busy / count }' "$memory"
+}
+for count in "${envs[@]}"; do
+    measure "$count" "$count"
 done
+measure "${envs[0]}" plain phases.train.compile=false # what torch.compile gains
 
 step summary
 "$python" - "$out" "${envs[@]}" <<'END'
 import json
 import sys
 from pathlib import Path
-for count in sys.argv[2:]:
-    file = Path(sys.argv[1]) / f"bench_gpu_{count}.json"
+for name in (*sys.argv[2:], "plain"):
+    file = Path(sys.argv[1]) / f"bench_gpu_{name}.json"
     if file.exists():
         point = json.loads(file.read_text())["points"][0]
         names = ("physics_steps_per_s", "env_steps_per_s", "train_frames_per_s", "rollout_s", "update_s")
-        print(f"{int(count):>7,} environments", *(f"{name} {point[name] or 0:,.1f}" for name in names), sep="  ")
+        how = "without torch.compile" if name == "plain" else ""
+        print(f"{point['num_envs']:>7,} environments {how}", *(f"{key} {point[key] or 0:,.1f}" for key in names), sep="  ")
 END
