@@ -20,7 +20,7 @@ from torch import Tensor
 from mtrack.errors import CheckpointError
 from mtrack.state import flatten, unflatten
 
-FORMAT = 1
+FORMAT = 2
 _MANIFEST = "manifest.json"
 
 
@@ -31,8 +31,8 @@ class Checkpoint:
     path: Path
     phase: str
     """Slot of the phase it was made in."""
-    trained_by: str
-    """Component name of that phase: what a following phase's `enter` is told."""
+    trainers: list[str]
+    """Component names of the phases that have trained its agent, in other runs too, that phase last."""
     iteration: int
     """Iterations of the phase done."""
     frames: int

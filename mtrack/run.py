@@ -61,19 +61,19 @@ class Run:
     def _phases(self) -> bool:
         """Carry out the phases in order; return False where a signal stopped one."""
         names, begin, inside = list(self.recipe.phases), self.begin, None
-        previous, frames = (begin.trained_by if begin else None), 0
+        earlier, frames = (begin.trainers if begin else []), 0
         if begin and self.resume:
             if begin.phase not in names:
                 raise CheckpointError(f"{begin.path} was made in phase '{begin.phase}'; the recipe has {names}")
             names = names[names.index(begin.phase) + begin.ended :]
             frames = begin.frames
             if not begin.ended:
-                inside, previous, frames = begin, begin.manifest["previous"], begin.manifest["frames_before"]
+                inside, earlier, frames = begin, earlier[:-1], begin.manifest["frames_before"]
         with explained(self.recipe.agent):
             agent = self.recipe.agent.build()
         for name in names:
             recipe = self.recipe.for_phase(name)
-            stage = Stage.open(recipe, name, self.directory, agent, self.device, begin, previous, frames)
+            stage = Stage.open(recipe, name, self.directory, agent, self.device, begin, earlier, frames)
             learner = self._learner(stage, name)
             wait_for_all()
             if inside:
@@ -84,7 +84,7 @@ class Run:
                 return False
             self.reporter.phase_ended(name)
             begin = inside = None
-            previous, frames = stage.slot.entry.name, learner.frames
+            earlier, frames = stage.trainers, learner.frames
         return True
 
     def _record_sources(self, stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,8 +40,8 @@ class Stage:
     directory: Path
     """Of the run."""
     agent: Any
-    previous: str | None
-    """Component name of the phase that last trained the agent."""
+    trainers: list[str]
+    """Component names of the phases that have trained the agent, those of earlier runs included, this one last."""
     frames_before: int
     assembly: Assembly
     phase: Phase
@@ -56,15 +56,15 @@ class Stage:
         agent: Any,
         device: str,
         begin: Checkpoint | None,
-        previous: str | None,
+        earlier: Sequence[str],
         frames_before: int,
     ) -> Stage:
-        """Assemble a phase and hand the agent over to it; the agent's networks are built, or taken from `begin`."""
+        """Assemble a phase and hand it the agent that `earlier` phases trained; with networks from `begin`, if any."""
         slot = recipe.phases[name]
         faults = _Faults(directory / "broken", name)
         assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=faults.keep)
         faults.assembly = assembly
-        if begin or previous is None:
+        if begin or not earlier:
             with explained(recipe.agent):
                 agent.build(assembly.layout)
         if begin:
@@ -72,9 +72,9 @@ class Stage:
         with explained(slot):
             phase = slot.build()
             give_generators(phase, slot.path, recipe.seed, rank(), device)
-            phase.enter(agent, assembly.layout, previous)
+            phase.enter(agent, assembly.layout, earlier[-1] if earlier else None)
         assembly.env.start()
-        return Stage(recipe, slot, directory, agent, previous, frames_before, assembly, phase)
+        return Stage(recipe, slot, directory, agent, [*earlier, slot.entry.name], frames_before, assembly, phase)
 
     def restore(self, learner: Learner, inside: Checkpoint) -> None:
         """Go on where a checkpoint of this phase was made, bit for bit."""
@@ -89,8 +89,7 @@ class Stage:
         facts = {
             **run,
             "phase": name,
-            "trained_by": self.slot.entry.name,
-            "previous": self.previous,
+            "trainers": self.trainers,
             "iteration": learner.iteration,
             "frames": learner.frames,
             "frames_before": self.frames_before,

@@ -105,7 +105,7 @@ def _carry_out(
         else:
             if checkpoint:
                 hold_versions(checkpoint.path, recipe.registry, allow_change, facts["components"].values())
-            check_order(recipe, checkpoint.trained_by if checkpoint else None)
+            check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         _log.info("run directory: %s", directory)
         _log.info("%s", _where(recipe))

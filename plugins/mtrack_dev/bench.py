@@ -91,7 +91,7 @@ def measure(recipe: Recipe) -> Figures:
     name, device = next(iter(recipe.phases)), recipe.place
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
-        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, device, None, None, 0)
+        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, device, None, [], 0)
         phase, training = stage.phase, Training(stage, name)
         first = sum(training.iteration())
         for _ in range(_WARM_UP - 1 if first < _LONG_S / 2 else 0):

@@ -91,13 +91,13 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float) -> Plan:
         began = time.perf_counter()
         asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
         agent = asked.agent.build()
-        trials.append(_trial(asked, next(iter(asked.phases)), agent, None))
+        trials.append(_trial(asked, next(iter(asked.phases)), agent, []))
         taken = time.perf_counter() - began
     asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={trials[-1].num_envs}"]), registry)
-    rates, previous = [trials[-1].frames_per_s], next(iter(asked.phases.values())).entry.name
-    for phase in list(asked.phases)[1:]:
-        rates.append(_trial(asked, phase, agent, previous).frames_per_s)
-        previous = asked.phases[phase].entry.name
+    rates, kinds = [trials[-1].frames_per_s], [slot.entry.name for slot in asked.phases.values()]
+    for number, phase in enumerate(asked.phases):
+        if number > 0:
+            rates.append(_trial(asked, phase, agent, kinds[:number]).frames_per_s)
     return Plan(
         recipe=recipe.name,
         device=recipe.place,
@@ -161,14 +161,14 @@ def tables(plan: Plan) -> list[Table]:
     return [tried, times]
 
 
-def _trial(recipe: Recipe, name: str, agent: Any, previous: str | None) -> Trial:
+def _trial(recipe: Recipe, name: str, agent: Any, earlier: Sequence[str]) -> Trial:
     """Carry out two short iterations of a phase and time the second."""
     slot = recipe.phases[name]
     follows = getattr(slot.cls, "follows", (None,))
-    if previous is None and None not in follows:
+    if not earlier and None not in follows:
         raise MtrackError(f"phase '{name}' cannot begin a run: plan a recipe that has the phases before it too")
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, previous, 0)
+        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, earlier, 0)
         steps = max(4, min(slot.train_every, _FRAMES // recipe.num_envs))
         training = Training(stage, name, steps)
         training.iteration()

@@ -114,15 +114,12 @@ def _acts_later(slot: Slot) -> bool:
 
 def _actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Registry) -> str:
     """Return the actor to run. Raises MtrackError where the run has not trained the one that is wanted."""
-    names = list(recipe.phases)
-    trained = [recipe.phases[name].build().actor for name in names[: names.index(checkpoint.phase) + 1]]
-    previous = checkpoint.manifest.get("previous")
-    if previous:  # in this run or in the one it began with
-        trained.insert(0, getattr(registry.load(registry.find("phase", previous)), "actor", ""))
+    earlier = [registry.load(registry.find("phase", name)) for name in checkpoint.trainers[:-1]]
+    trained = [*(str(phase.actor) for phase in earlier), str(recipe.phases[checkpoint.phase].build().actor)]
     if not wanted:
-        return str(trained[-1])
+        return trained[-1]
     if wanted not in trained:
-        known = sorted({str(actor) for actor in trained if actor})
+        known = sorted(set(trained))
         remedy = did_you_mean(wanted, known) or f"trained so far: {', '.join(known)}"
         raise MtrackError(f"actor '{wanted}' has not been trained in {checkpoint.path}; {remedy}")
     return wanted

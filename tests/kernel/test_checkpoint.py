@@ -13,7 +13,7 @@ PARTS = {"agent": {"net": {"w": torch.arange(6.0).reshape(2, 3)}}, "env": {"newe
 
 
 def facts(frames: int, ended: bool = False) -> dict:
-    return {"phase": "train", "trained_by": "train", "iteration": frames, "frames": frames, "ended": ended}
+    return {"phase": "train", "trainers": ["train"], "iteration": frames, "frames": frames, "ended": ended}
 
 
 def test_parts_come_back_as_they_were_saved(tmp_path):

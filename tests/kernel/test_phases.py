@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mtrack.checkpoint import newest
 from mtrack.cli import main
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
@@ -87,7 +88,7 @@ def test_all_phases_follow_each_other_in_one_run(whole):
     assert {"loss/estimator", "adapt/explained_variance"} <= set(metrics[5].values)
     assert "policy/kl" in metrics[-1].values
     manifest = json.loads((whole / "checkpoints" / "adapt-0000010" / "manifest.json").read_text())
-    assert (manifest["trained_by"], manifest["previous"], manifest["ended"]) == ("adapt", "train", True)
+    assert (manifest["trainers"], manifest["ended"]) == (["train", "adapt"], True)
 
 
 def test_the_student_takes_over_from_the_teacher_and_only_finetune_changes_it(whole):
@@ -102,14 +103,14 @@ def test_the_student_takes_over_from_the_teacher_and_only_finetune_changes_it(wh
     assert changed == {"actor_student", "critic"}
 
 
-@pytest.mark.parametrize("newest", ["adapt-0000005", "train-0000002", "finetune-0000002"])
-def test_a_run_stopped_in_or_between_phases_goes_on_byte_for_byte(whole, tmp_path, newest):
+@pytest.mark.parametrize("place", ["adapt-0000005", "train-0000002", "finetune-0000002"])
+def test_a_run_stopped_in_or_between_phases_goes_on_byte_for_byte(whole, tmp_path, place):
     directory = tmp_path / "stopped"
     shutil.copytree(whole, directory)
     order = ("train", "adapt", "finetune")
     for path in (directory / "checkpoints").iterdir():
         phase, iteration = path.name.split("-")
-        if (order.index(phase), iteration) > (order.index(newest.split("-")[0]), newest.split("-")[1]):
+        if (order.index(phase), iteration) > (order.index(place.split("-")[0]), place.split("-")[1]):
             shutil.rmtree(path)
     command = [sys.executable, "-m", "mtrack", "run", "--resume", str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -133,6 +134,15 @@ def test_each_phase_alone_begins_with_the_agent_of_a_run(whole, recipe, tmp_path
     assert metrics[-1].frames == 1280, "frames of this run, not of the one it begins from"
     copied = agent_of(directory, "adapt-0000010")["agent.actor_student.mean.head.weight"]
     assert copied.equal(agent_of(whole, "train-0000002")["agent.actor_teacher.mean.head.weight"])
+
+
+def test_a_checkpoint_knows_all_who_trained_its_agent_across_runs(whole, recipe, tmp_path):
+    only = [*NO_TEACHING, "--set", "phases.adapt.enabled=false", "--set", "phases.finetune.frames=128"]
+    adapted, first, second = whole / "checkpoints" / "adapt-0000010", tmp_path / "first", tmp_path / "second"
+    assert mtrack("run", recipe, "--run-dir", first, "--from", adapted, *only) == 0
+    assert mtrack("run", recipe, "--run-dir", second, "--from", first, *only) == 0
+    assert newest(first)[0].trainers == ["train", "adapt", "finetune"]
+    assert newest(second)[0].trainers == ["train", "adapt", "finetune", "finetune"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def run(tmp_path_factory):
     (directory / "recipe.toml").write_text(made.resolved_toml())
     agent = made.agent.build()
     agent.build(assemble(made, "train").layout)
-    facts = manifest(made) | {"phase": "train", "trained_by": "train", "previous": None, "iteration": 1, "frames": 640}
+    facts = manifest(made) | {"phase": "train", "trainers": ["train"], "iteration": 1, "frames": 640}
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory

@@ -118,6 +118,19 @@ def test_an_actor_that_was_not_trained_is_said_and_exits_2(run, capsys):
     assert "actor 'student' has not been trained" in capsys.readouterr().err
 
 
+def test_every_actor_trained_on_the_way_may_be_scored(run, tmp_path, capsys):
+    directory = tmp_path / "tuned"
+    shutil.copytree(run, directory)
+    path = directory / "checkpoints" / "train-0000001"
+    manifest = json.loads((path / "manifest.json").read_text())
+    path = path.rename(path.with_name("finetune-0000001"))
+    manifest |= {"phase": "finetune", "trainers": ["train", "adapt", "finetune"]}  # the first two in other runs
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    for actor in ("student", "teacher"):
+        evaluate(directory, "--actor", actor, "--rollouts", 1, "--json", "--no-figures")
+        assert json.loads(capsys.readouterr().out)["actor"] == actor
+
+
 @pytest.mark.parametrize("content", [None, "nothing of the kind"])
 def test_motions_nobody_knows_are_said_and_exit_2(run, tmp_path, capsys, content):
     path = tmp_path / "dance.txt"

@@ -23,9 +23,7 @@ def test_a_step_and_an_update_wait_once(tmp_path: Path) -> None:
     overrides = ["num_envs=4", "backend.use=mujoco_warp", "device=cpu", "phases.train.minibatches=2"]
     overrides += ["phases.train.compile=false"]  # a compiled loss would hide what it reads
     recipe = check_recipe(load_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
-    training = Training(
-        Stage.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, None, 0), "train", STEPS
-    )
+    training = Training(Stage.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0), "train", STEPS)
     training.iteration()  # looks at what later ones know
     with HostReads() as rollout:
         data = training.learner.collect()
