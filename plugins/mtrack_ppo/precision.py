@@ -1,4 +1,7 @@
-"""Which dtype matrix products run in."""
+"""Which dtype matrix products run in.
+
+TensorFloat-32 is left off on GPUs: what is still float32 there (heads, rotations, positions) needs its digits.
+"""
 
 from __future__ import annotations
 
