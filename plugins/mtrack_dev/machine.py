@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
-from mtrack.processors import own_processors
+from mtrack.processors import has_gpu, own_processors
 from mtrack_dev.finding import Finding
 
 _LEAST_FREE, _SCARCE = 200e6, 2e9  # bytes: a few checkpoints, and a long run's
+_BUSY = 4  # processors that one process keeps busy
 
 
 def processors() -> Iterator[Finding]:
     """Compare the processors this process may use with the threads it will use."""
     allowed = own_processors()
     yield Finding("ok", "processors", f"{allowed}")
+    if allowed > _BUSY and not has_gpu():
+        message = f"one process steps physics on {allowed}, but computes observations and rewards on one"
+        yield Finding("note", "processors", message, f"torchrun --nproc-per-node {allowed // 2} -m mtrack run ...")
     quota = cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
     if quota is not None and quota < allowed:
         message = f"this container gets the time of {quota:g} of them: more threads wait for each other"

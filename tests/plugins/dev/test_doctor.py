@@ -135,6 +135,16 @@ def test_a_container_with_less_time_than_processors_is_noted(tmp_path: Path) -> 
     assert machine.cpu_quota(file) == 1.5
 
 
+@pytest.mark.parametrize(("count", "has_gpu", "is_noted"), [(2, False, False), (16, False, True), (16, True, False)])
+def test_more_processors_than_one_process_can_use_are_noted(
+    monkeypatch: pytest.MonkeyPatch, count: int, has_gpu: bool, is_noted: bool
+) -> None:
+    monkeypatch.setattr(machine, "own_processors", lambda: count)
+    monkeypatch.setattr(machine, "has_gpu", lambda: has_gpu)
+    notes = found(machine.processors(), "note")
+    assert ("torchrun --nproc-per-node 8" in notes) == is_noted
+
+
 def test_more_threads_than_processors_and_spinning_ones_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "4096")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
