@@ -1,0 +1,75 @@
+"""How much faster updates are where losses go through torch.compile, and how long compiling takes.
+
+    python benchmarks/compiled.py g1_tracking_teacher 256 --rounds 8 [-o FILE]
+
+Updates on one rollout, compiled and not in turn, in one process: the ratio does not depend on how fast the machine
+happens to be. Compiling is only slow the first time; empty TORCHINDUCTOR_CACHE_DIR to see how slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from mtrack.processors import own_processors
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.stage import Stage
+from mtrack.structure import check_recipe
+from mtrack_dev.bare_physics import seconds
+from mtrack_dev.bench import Training
+
+
+def measure(name: str, num_envs: int, rounds: int) -> dict[str, object]:
+    """Return seconds of updates of a recipe's first phase, compiled and plain, and the median of their ratios."""
+    recipe = check_recipe(load_recipe(name, [f"num_envs={num_envs}"]), Registry.scan())
+    phase_name = next(iter(recipe.phases))
+    with tempfile.TemporaryDirectory() as folder:
+        agent = recipe.agent.build()
+        stage = Stage.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, "cpu", None, [], 0)
+        phase, training = stage.phase, Training(stage, phase_name)
+        rollout = training.learner.collect()
+
+        def update(compile: bool) -> float:
+            phase.compile = compile  # type: ignore[attr-defined]
+            return seconds(lambda: phase.update(rollout, 0.0))
+
+        update(False)
+        update(False)
+        first = update(True)
+        pairs = [(update(True), update(False)) for _ in range(rounds)]
+    compiled, plain = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return {
+        "recipe": name,
+        "num_envs": num_envs,
+        "compiled_s": round(compiled, 3),
+        "plain_s": round(plain, 3),
+        "ratio": round(statistics.median(a / b for a, b in pairs), 3),
+        "ratios": [round(a / b, 2) for a, b in pairs],
+        "first_update_s": round(first, 1),
+    }
+
+
+def main() -> None:
+    """Measure, print, and keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("num_envs", type=int)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("-o", "--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(own_processors())
+    text = json.dumps(measure(arguments.recipe, arguments.num_envs, arguments.rounds))
+    sys.stdout.write(text + "\n")
+    if arguments.out:
+        arguments.out.write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
