@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from mtrack.ranks import wait_for_all
+
 _Inputs = ParamSpec("_Inputs")
 _Output = TypeVar("_Output")
 _log = logging.getLogger(__name__)
@@ -17,9 +19,21 @@ _log = logging.getLogger(__name__)
 def compiled(function: Callable[_Inputs, _Output], device: torch.device) -> Callable[_Inputs, _Output]:
     """Return a function of tensors compiled for a device; the function itself where nothing can be compiled for it.
 
-    What was compiled once serves all later functions of the same code: an update may well ask anew.
+    What was compiled once serves all later functions of the same code: an update may well ask anew. Processes that
+    learn together wait for each other after the first call, since none knows how long another compiles.
     """
-    return torch.compile(function) if can_compile(device.type) else function
+    faster = torch.compile(function) if can_compile(device.type) else function
+    is_first = True
+
+    def call(*inputs: _Inputs.args, **more: _Inputs.kwargs) -> _Output:
+        nonlocal is_first
+        output = faster(*inputs, **more)
+        if is_first:
+            wait_for_all()
+            is_first = False
+        return output
+
+    return call
 
 
 @cache
