@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def compiled(function: Callable[_Inputs, _Output], device: torch.device) -> Callable[_Inputs, _Output]:
-    """Return a function of tensors compiled for a device; the function itself where nothing can be compiled for it.
+    """Return a function of tensors compiled for a device; plain where nothing can be compiled for it.
 
     What was compiled once serves all later functions of the same code: an update may well ask anew. Processes that
     learn together wait for each other after the first call, since none knows how long another compiles.
@@ -39,7 +39,6 @@ def compiled(function: Callable[_Inputs, _Output], device: torch.device) -> Call
 @cache
 def can_compile(device: str) -> bool:
     """Return whether torch.compile works for `cpu` or `cuda`: found out by trying, and warned of once if not."""
-    _log.info("losses are compiled: once, the first time, an update takes up to a minute longer")
     try:
         torch.compile(_small)(torch.ones(2, device=device))
     except Exception as error:  # what is missing (a compiler, Python's headers, Triton) shows in errors of any kind
@@ -48,6 +47,7 @@ def can_compile(device: str) -> bool:
         _log.warning("training goes on, a little slower; a C++ compiler (apt install g++) is what most machines lack")
         return False
     torch._dynamo.config.suppress_errors = True  # what does not compile all the same is run as it is, with a warning
+    _log.info("losses are compiled: the first update takes up to a minute longer")
     return True
 
 

@@ -73,6 +73,22 @@ def test_the_teacher_learns_the_task_compiled(monkeypatch: pytest.MonkeyPatch):
     assert bandit.score(agent) > 0.97
 
 
+@pytest.mark.parametrize("can_compile", [True, False])
+def test_processes_wait_for_each_other_after_the_first_call_only(monkeypatch: pytest.MonkeyPatch, can_compile: bool):
+    happened: list[str] = []
+    monkeypatch.setattr(compiling, "can_compile", lambda device: can_compile)  # in some of the processes, perhaps
+    monkeypatch.setattr(compiling, "wait_for_all", lambda: happened.append("waited"))
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+
+    def loss(value: int) -> int:
+        happened.append("computed")
+        return 2 * value
+
+    call = compiling.compiled(loss, torch.device("cpu"))
+    assert [call(1), call(2)] == [2, 4]
+    assert happened == ["computed", "waited", "computed"]
+
+
 def test_a_machine_that_cannot_compile_is_warned_once_and_trains_all_the_same(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
