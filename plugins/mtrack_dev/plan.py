@@ -86,7 +86,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float) -> Plan:
     agent, taken = None, 0.0
     for num_envs in sizes:
         left = seconds / 2 - (time.perf_counter() - started)  # the other half is for the later phases
-        if trials and left < taken:
+        if len(trials) > 1 and left < taken:  # one trial alone recommends nothing, and the first takes the longest
             break
         began = time.perf_counter()
         asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
@@ -94,10 +94,11 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float) -> Plan:
         trials.append(_trial(asked, next(iter(asked.phases)), agent, []))
         taken = time.perf_counter() - began
     asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={trials[-1].num_envs}"]), registry)
-    rates, kinds = [trials[-1].frames_per_s], [slot.entry.name for slot in asked.phases.values()]
-    for number, phase in enumerate(asked.phases):
-        if number > 0:
-            rates.append(_trial(asked, phase, agent, kinds[:number]).frames_per_s)
+    rates, earlier = [trials[-1].frames_per_s], list[str]()
+    for phase, slot in asked.phases.items():
+        if earlier:
+            rates.append(_trial(asked, phase, agent, earlier).frames_per_s)
+        earlier.append(slot.entry.name)
     return Plan(
         recipe=recipe.name,
         device=recipe.place,

@@ -42,7 +42,7 @@ def test_a_phase_takes_its_frames_at_its_rate(plan: Plan) -> None:
     assert phase.frames_per_s == plan.trials[-1].frames_per_s
     assert phase.seconds == phase.frames / phase.frames_per_s
     assert plan.recommended in [trial.num_envs for trial in plan.trials]
-    assert [trial.num_envs for trial in plan.trials] in ([64], [64, 128])
+    assert [trial.num_envs for trial in plan.trials] == [64, 128], "two at least, however long they take"
 
 
 def test_every_phase_of_a_recipe_is_tried() -> None:
