@@ -120,7 +120,8 @@ def load(path: Path) -> Checkpoint:
     except ValueError as error:
         raise CheckpointError(f"{path / _MANIFEST} is damaged: {error}") from error
     if manifest.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: format {manifest.get('format')}, this mtrack reads format {FORMAT}")
+        found = f"{path}: format {manifest.get('format')}, this mtrack reads format {FORMAT}"
+        raise CheckpointError(f"{found}; use the mtrack it was made with")
     names = [field.name for field in attrs.fields(Checkpoint)]
     facts = {name: manifest[name] for name in names if name in manifest}
     return Checkpoint(path=path, manifest=manifest, **facts)

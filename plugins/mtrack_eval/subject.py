@@ -114,10 +114,11 @@ def _acts_later(slot: Slot) -> bool:
 
 def _actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Registry) -> str:
     """Return the actor to run. Raises MtrackError where the run has not trained the one that is wanted."""
-    earlier = [registry.load(registry.find("phase", name)) for name in checkpoint.trainers[:-1]]
-    trained = [*(str(phase.actor) for phase in earlier), str(recipe.phases[checkpoint.phase].build().actor)]
+    latest = str(recipe.phases[checkpoint.phase].build().actor)
     if not wanted:
-        return trained[-1]
+        return latest
+    earlier = [registry.load(registry.find("phase", name)) for name in checkpoint.trainers[:-1]]
+    trained = [*(str(phase.actor) for phase in earlier), latest]
     if wanted not in trained:
         known = sorted(set(trained))
         remedy = did_you_mean(wanted, known) or f"trained so far: {', '.join(known)}"
