@@ -85,18 +85,18 @@ measure() {
 for count in "${envs[@]}"; do
     measure "$count" "$count"
 done
-measure "${envs[0]}" plain phases.train.compile=false # what torch.compile gains
+measure "${envs[0]}" "${envs[0]}_plain" phases.train.compile=false # what torch.compile gains
 
 step summary
 "$python" - "$out" "${envs[@]}" <<'END'
 import json
 import sys
 from pathlib import Path
-for name in (*sys.argv[2:], "plain"):
+for name in (*sys.argv[2:], f"{sys.argv[2]}_plain"):
     file = Path(sys.argv[1]) / f"bench_gpu_{name}.json"
     if file.exists():
         point = json.loads(file.read_text())["points"][0]
         names = ("physics_steps_per_s", "env_steps_per_s", "train_frames_per_s", "rollout_s", "update_s")
-        how = "without torch.compile" if name == "plain" else ""
+        how = "without torch.compile" if name.endswith("plain") else ""
         print(f"{point['num_envs']:>7,} environments {how}", *(f"{key} {point[key] or 0:,.1f}" for key in names), sep="  ")
 END
