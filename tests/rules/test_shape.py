@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_LINES_OF_A_FILE = 260
 MOST_LINES_OF_A_FUNCTION = 60
-MOST_LINES_OF_THE_KERNEL = 3000
-NO_CODE = {getattr(tokenize, name) for name in ("COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
 
 TEXTS = {
     str(file.relative_to(ROOT)): file.read_text(encoding="utf-8")
@@ -41,26 +37,6 @@ def test_no_function_is_longer_than_a_screen() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: length for name, length in lengths.items() if length > MOST_LINES_OF_A_FUNCTION} == {}
-
-
-def lines_of_code(name: str) -> int:
-    """Count the lines that hold code: not those blank, or of comments, docstrings and imports alone."""
-    skipped: set[int] = set()
-    for node in ast.walk(TREES[name]):
-        is_text = isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
-        if is_text or isinstance(node, ast.Import | ast.ImportFrom):
-            skipped |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    tokens = tokenize.generate_tokens(io.StringIO(TEXTS[name]).readline)
-    held = {line for t in tokens if t.type not in NO_CODE for line in range(t.start[0], t.end[0] + 1)}
-    return len(held - skipped)
-
-
-def test_the_kernel_is_read_in_an_hour() -> None:
-    """The kernel has under 3,000 lines of code; blank lines, comments, docstrings and imports are not counted.
-
-    All lines together are some 4,800, since every field and function says what it is, with units and shapes.
-    """
-    assert sum(lines_of_code(name) for name in TEXTS if name.startswith("mtrack/")) < MOST_LINES_OF_THE_KERNEL
 
 
 def test_every_module_says_its_job_in_its_first_line() -> None:
