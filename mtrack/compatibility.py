@@ -64,7 +64,7 @@ def require_compatible(
 
     `ignore` names parts that do not matter this time. Raises CheckpointError; a difference in widths cannot be allowed.
     """
-    require_shape(place / "manifest.json", before)
+    require_shape(place / "manifest.json", before, with_contract="contract" in now)
     found = [change for change in differences(before, now) if change.part not in ignore]
     if purpose == "start":
         found = [c for c in found if c.part != "data" and not (c.part == "values" and c.path[0] in _NEW_IN_A_START)]

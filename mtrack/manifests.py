@@ -49,11 +49,14 @@ def read_manifest(place: Path) -> dict[str, Any]:
     raise CheckpointError(f"{place} is not a run or checkpoint: it has no manifest.json that names its components")
 
 
-def require_shape(file: Path, facts: Mapping[str, Any]) -> None:
-    """Raise CheckpointError naming the first key of a manifest that is not of the expected form."""
+def require_shape(file: Path, facts: Mapping[str, Any], *, with_contract: bool = False) -> None:
+    """Raise CheckpointError naming the first key of a manifest that is not of the expected form.
+
+    A run has no contract before its first phase is assembled; a checkpoint always has one.
+    """
     for key, shape in _SHAPES.items():
-        if key == "contract" and key not in facts:
-            continue  # a run has none before its first phase is assembled
+        if key == "contract" and key not in facts and not with_contract:
+            continue
         flaw = _flaw(facts.get(key), shape, (key,))
         if flaw:
             raise CheckpointError(f"{file} is damaged: '{flaw}' is missing or of a wrong type")

@@ -78,10 +78,7 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
     if overrides:
         raise MtrackError(f"--set changes a recipe, and {name} is a run; compare with {place / 'recipe.toml'} instead")
     source = load_recipe(place / "recipe.toml")
-    try:
-        facts = read_manifest(place)
-    except CheckpointError:
-        facts = None
+    facts = read_manifest(place) if (place / "manifest.json").is_file() else None
     return Side(name, source.data, _recorded_origin(source.layers[-1]), facts)
 
 

@@ -163,8 +163,8 @@ def test_an_order_that_cannot_work_is_refused_at_once(whole, recipe, tmp_path, c
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("observations.policy.joint_pos.history=[0, 1]", "observations.policy had 4 columns, here it has 6"),
-        ("agent.actor_hidden=[16]", "[agent] must be that of the run it is from"),
+        ("observations.policy.joint_pos.history=[0, 1]", "observations.policy: 4 columns -> 6 columns"),
+        ("agent.actor_hidden=[16]", "agent.actor_hidden: [32] -> [16]"),
     ],
 )
 def test_an_agent_of_other_widths_is_refused_with_the_reason(whole, recipe, tmp_path, capsys, change, message):

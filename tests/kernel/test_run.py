@@ -92,7 +92,7 @@ def test_a_run_with_hooks_and_loggers_off_learns_the_same_bytes(whole, tmp_path)
 def test_resuming_with_another_recipe_stops_and_says_what_differs(whole):
     done = mtrack("run", "--resume", whole, "--set", "rewards.toy.closeness.sigma=0.4")
     assert done.returncode == 2
-    assert "recipe_sha256" in done.stderr
+    assert "rewards.toy.closeness.sigma: 0.5 -> 0.4" in done.stderr
     assert "--allow-change" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -153,7 +153,7 @@ def test_two_runs_differ_in_the_versions_that_supplied_their_components(told: An
     make_run("b", "my.toml", "rewards.toy.near.weight=2")
     shutil.rmtree(folder / "site" / "acme-1.1.dist-info")
     lines = told("a", "b")
-    assert line(lines, "acme") == "acme 1.0 -> 1.1 rewards.toy.near"
+    assert line(lines, "acme") == "acme 1.0 -> 1.1: near (rewards.toy.near)"
     assert line(lines, "toy.near") == "toy.near near (acme 1.0) -> near (acme 1.1)"
     assert line(lines, "weight") == "weight 0.5 -> 2.0 my.toml:5 -> --set"
 
@@ -166,9 +166,11 @@ def test_a_run_is_compared_with_the_recipe_it_was_made_from(told: Any) -> None:
 
 def test_runs_of_other_data_are_told_apart(told: Any) -> None:
     for name, clips in (("a", {"walk": "00", "run": "11"}), ("b", {"walk": "01", "squat": "22"})):
-        listed = [{"name": clip, "frames": 9, "sha256": sha256} for clip, sha256 in clips.items()]
-        make_run(name, "toy", sources={"command": {"clips": listed}})
-    assert told("a", "b")[-1].strip() == "command clips: without run; with squat; other content in walk"
+        robot = {"joint_names": [], "sets": {}}
+        policy = {"control_dt": 0.02, "robot": robot, "command": {}, "action": {}, "agent": {}, "observations": {}}
+        contract = {"policy": policy, "widths": {}, "data": {"command": clips}, "phase_keys": []}
+        make_run(name, "toy", contract=contract)
+    assert told("a", "b")[-1].strip() == "clips of command missing: run; changed: walk; new: squat"
 
 
 def test_a_run_without_a_manifest_is_compared_all_the_same(told: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import torch
 from support.clips import swaying_clip
@@ -10,6 +11,7 @@ from mtrack import checkpoint
 from mtrack.assemble import assemble
 from mtrack.provenance import manifest
 from mtrack.state import component_state
+from mtrack.transfer import Contract
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_motion.file import write_clip
 
@@ -24,9 +26,10 @@ def run(tmp_path_factory):
     clips = ("motions.builtin.use='motion_files'", f"motions.builtin.path='{directory / 'clips'}'")
     made = recipe("g1_tracking_quick", "num_envs=2", "randomizations.motor_gains.enabled=true", *clips)
     (directory / "recipe.toml").write_text(made.resolved_toml())
-    agent = made.agent.build()
-    agent.build(assemble(made, "train").layout)
-    facts = manifest(made) | {"phase": "train", "trainers": ["train"], "iteration": 1, "frames": 640}
+    agent, assembly = made.agent.build(), assemble(made, "train")
+    agent.build(assembly.layout)
+    facts = manifest(made) | {"contract": attrs.asdict(Contract.of(made, assembly))}
+    facts |= {"phase": "train", "trainers": ["train"], "iteration": 1, "frames": 640}
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory
