@@ -26,9 +26,9 @@ _REJECTED: dict[Purpose, frozenset[str]] = {
     "evaluate": frozenset({"policy", "widths", "data"}),
 }
 _FAILURES: dict[Purpose, str] = {
-    "resume": "cannot resume {}: it is not what made it",
-    "start": "cannot start from {}: its policy was trained for something else",
-    "evaluate": "cannot evaluate {}: it is not what was trained",
+    "resume": "cannot resume {}: this has changed since it was made",
+    "start": "cannot start from {}: its policy does not fit this recipe",
+    "evaluate": "cannot evaluate {}: this has changed since it was trained",
 }
 _REMEDIES: dict[Purpose, str] = {
     "resume": "restore it (a package: pip install NAME==VERSION), or add --allow-change to resume with the change",
