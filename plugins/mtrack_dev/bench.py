@@ -115,7 +115,7 @@ def measure(recipe: Recipe) -> Figures:
             for _ in rounds:
                 training.iteration()
     return Figures(
-        recipe=recipe.name,
+        recipe=Path(recipe.name).name,  # a record holds no path of the machine
         recipe_sha256=recipe_sha256(recipe),
         num_envs=recipe.num_envs,
         threads=own_processors(),

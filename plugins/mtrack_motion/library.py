@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 import torch
@@ -177,10 +178,10 @@ def _kinematics(robot: Robot, parts: Sequence[Frames], dt: float) -> Kinematics:
 def _with_held(kinematics: Kinematics, last: Tensor) -> Kinematics:
     """Return frames [F, ...] followed by those of `last`, int64 [C], at rest."""
     names = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
-    values = {name: getattr(kinematics, name) for name in names}
-    poses = {name: torch.cat((value, value[last])) for name, value in values.items() if not name.endswith("_vel")}
-    zeros = {name: value.new_zeros(len(last), *value.shape[1:]) for name, value in values.items() if name not in poses}
-    return Kinematics(**poses, **{name: torch.cat((values[name], rest)) for name, rest in zeros.items()})
+    values: dict[str, Tensor] = {name: getattr(kinematics, name) for name in names}
+    held = {name: torch.zeros_like(v[last]) if name.endswith("_vel") else v[last] for name, v in values.items()}
+    joined: dict[str, Any] = {name: torch.cat((value, held[name])) for name, value in values.items()}
+    return Kinematics(**joined)
 
 
 def _report_foreign_joints(clips: Sequence[Clip], model: RobotModel) -> None:

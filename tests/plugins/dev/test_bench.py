@@ -169,7 +169,7 @@ def test_a_record_of_another_machine_is_rejected(record: Record, fact: str) -> N
 
 def test_a_record_of_another_recipe_is_rejected_with_the_keys_that_differ(record: Record) -> None:
     text = refusal(record, None, "agent.init_std=0.5", "rewards.tracking.root_pos.weight=9")
-    assert "another recipe, recipes/g1_tracking_quick.toml: different agent.init_std, rewards.tracking.root_pos" in text
+    assert "another recipe, g1_tracking_quick.toml: different agent.init_std, rewards.tracking.root_pos" in text
     assert "another order" in refusal(kept(record, recipe_sha256="0" * 64))
 
 
