@@ -111,7 +111,7 @@ def pack(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what has been packed as JSON.")] = False,
 ) -> None:
-    """Derive everything of many clips once, into one file that processes map into memory and share."""
+    """Derive everything of many clips once, into one file that processes map and share; exits 2 if one is left out."""
     import attrs  # noqa: PLC0415
 
     from mtrack_motion.packing import pack_for  # noqa: PLC0415
@@ -126,6 +126,9 @@ def pack(
         typer.echo(
             f"{out}: {packed.clips} clips, {packed.frames:,} frames, {minutes:.1f} min, {packed.bytes / 1e6:,.0f} MB"
         )
+    if packed.num_failed:
+        _say(f"{packed.num_failed} not packed, for the reasons above")
+        raise typer.Exit(_EXIT_PROBLEM)
 
 
 def _outcome(result: Imported) -> str:

@@ -39,6 +39,13 @@ class Packed:
     bytes: int
     left_out: Mapping[str, str]
     """Why, by clip or file."""
+    duplicates: Sequence[str]
+    """Those of them whose motion is packed under another name."""
+
+    @property
+    def num_failed(self) -> int:
+        """Number of motions that are not in the file under any name."""
+        return len(self.left_out) - len(self.duplicates)
 
 
 @attrs.frozen
@@ -96,7 +103,7 @@ def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: C
     finally:
         if writer is not None:
             writer.discard()
-    return Packed(len(members), int(length.sum()), out.stat().st_size, selection.left_out)
+    return Packed(len(members), int(length.sum()), out.stat().st_size, selection.left_out, tuple(selection.duplicates))
 
 
 def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequence[str]) -> Packed:

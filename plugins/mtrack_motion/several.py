@@ -1,8 +1,8 @@
-"""Several motions of one file, some of which cannot be read: the others are read all the same."""
+"""Several motions, some of which fail: the others are dealt with all the same, and the failures reported at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from mtrack.errors import MotionError
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class SeveralMotionsError(MotionError):
-    """What is wrong with several motions of one file, each in one line."""
+    """What is wrong with several motions, each in one line."""
 
-    def __init__(self, problems: list[MotionError]) -> None:
+    def __init__(self, problems: Sequence[MotionError]) -> None:
         """Take the problems, at least one."""
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
@@ -30,6 +30,11 @@ def read_each(motions: Iterable[T], read: Callable[[T], Clip]) -> Iterator[Clip]
             problems.append(error)
         else:
             yield clip
+    raise_all(problems)
+
+
+def raise_all(problems: Sequence[MotionError]) -> None:
+    """Raise MotionError unless there are no problems."""
     if len(problems) == 1:
         raise problems[0]
     if problems:

@@ -217,7 +217,8 @@ def test_a_packed_file_is_known_by_its_content(folder, tmp_path):
 def test_pack_says_what_it_wrote_and_info_and_check_read_it(folder, tmp_path):
     file = tmp_path / "all.pack"
     result = run("pack", folder / "clips", "-o", file)
-    assert result.exit_code == 0
+    assert result.exit_code == 2
+    assert "1 not packed" in result.stderr
     assert "3 clips, 311 frames, 0.1 min" in result.stdout
     assert "left out 'bad.npz'" in result.stderr
     assert file.read_bytes() == (folder / "all.pack").read_bytes()
@@ -225,6 +226,24 @@ def test_pack_says_what_it_wrote_and_info_and_check_read_it(folder, tmp_path):
     entries = json.loads(run("check", file, "--json").stdout)
     assert [entry["name"] for entry in entries] == ["even", "slow", "wide"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_pack_fails_for_each_motion_that_it_leaves_out_but_not_for_duplicates(tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    write_clip(tmp_path / "in" / "a.npz", swaying_clip(60, name="a"))
+    write_clip(tmp_path / "in" / "b.npz", swaying_clip(60, name="twin"))
+    result = run("pack", tmp_path / "in", "-o", tmp_path / "x.pack")
+    assert result.exit_code == 0
+    assert "left out 'twin': is the same motion as 'a'" in result.stderr
+    for folder in ("in", "in/sub"):
+        (tmp_path / folder / "bad.npz").write_bytes(b"nothing")  # two of one name are two
+    write_clip(tmp_path / "in" / "short.npz", swaying_clip(3, name="short"))
+    result = run("pack", tmp_path / "in", "-o", tmp_path / "x.pack")
+    assert result.exit_code == 2
+    assert result.stderr.count("left out '") == 4
+    assert "left out 'short': is " in result.stderr
+    assert "3 not packed" in result.stderr
+    assert Pack.open(tmp_path / "x.pack").names == ("a",)
 
 
 def test_a_packed_file_is_packed_again_at_another_rate(folder, tmp_path):
