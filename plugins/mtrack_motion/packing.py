@@ -122,8 +122,12 @@ def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequ
         if name not in names:
             remedy = did_you_mean(name, names) or f"there are: {', '.join(names)}"
             raise MtrackError(f"--contact {text}: no threshold '{name}'; {remedy}")
+    try:
+        rule = ContactRule(**changes)
+    except ValueError as error:
+        raise MtrackError(f"--contact: {error.args[0]}") from None
     body = cast(Robot, registry.load(registry.find("robot", robot))())
-    return pack_motions(path, out, body, control_dt, ContactRule(**changes))
+    return pack_motions(path, out, body, control_dt, rule)
 
 
 def _member(clip: Clip, read: Callable[[], Clip], control_dt: float) -> _Member:

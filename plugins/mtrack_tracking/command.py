@@ -13,7 +13,7 @@ from mtrack.fields import between, component, non_negative, one_of, param, posit
 from mtrack.protocols import Motion, Robot
 from mtrack.scene import Scene
 from mtrack_motion.collect import collect
-from mtrack_motion.derive import ContactRule
+from mtrack_motion.derive import ContactRule, at_least
 from mtrack_motion.library import MotionLibrary
 from mtrack_tracking.bounds import frame_range, from_now_on
 from mtrack_tracking.coverage import Coverage
@@ -73,11 +73,11 @@ class MotionTracking:
     """Share of v_n = max(horizontal speed of the root, 1 m/s) its horizontal speed must stay below for that."""
     contact_enter_vertical: float = param(default=0.15, validator=positive)
     """Share of v_n its vertical speed must stay below for that."""
-    contact_leave_height: float = param(default=0.25, validator=positive)
+    contact_leave_height: float = param(default=0.25, validator=[positive, at_least("contact_enter_height")])
     """Height above which it stops standing [m]."""
-    contact_leave_horizontal: float = param(default=0.3, validator=positive)
+    contact_leave_horizontal: float = param(default=0.3, validator=[positive, at_least("contact_enter_horizontal")])
     """Share of v_n of the horizontal speed above which it stops."""
-    contact_leave_vertical: float = param(default=0.25, validator=positive)
+    contact_leave_vertical: float = param(default=0.25, validator=[positive, at_least("contact_enter_vertical")])
     """Share of v_n of the vertical speed above which it stops."""
 
     rng: Generator = state()

@@ -267,6 +267,8 @@ def test_a_packed_file_is_packed_again_at_another_rate(folder, tmp_path):
     [
         (("--contact", "enter_heigth=1"), "did you mean 'enter_height'"),
         (("--contact", "enter_height"), "write KEY=NUMBER"),
+        (("--contact", "enter_height=0.3"), "--contact: 'leave_height' is 0.25, below enter_height = 0.3"),
+        (("--contact", "enter_vertical=nan"), "'enter_vertical' must be > 0"),
         (("--control-dt", "0"), "longer than nothing"),
         (("--robot", "g2"), "no robot named 'g2'"),
     ],

@@ -6,8 +6,12 @@ import pytest
 import torch
 from support.following import following, start, step
 
+from mtrack.errors import RecipeError
 from mtrack.math import quat_from_rotation_vector, quat_multiply
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
 from mtrack.state import component_state, load_component_state
+from mtrack.structure import check_recipe
 from mtrack_tracking.command import MotionTracking
 
 
@@ -221,3 +225,19 @@ def test_a_restored_command_goes_on_as_the_saved_one(params):
 def test_future_frames_must_begin_with_the_present_one_and_rise(frames):
     with pytest.raises(ValueError, match="must begin with 0"):
         MotionTracking(future_frames=frames)
+
+
+@pytest.mark.parametrize("what", ["height", "horizontal", "vertical"])
+def test_a_foot_may_not_stop_standing_where_it_may_still_begin_to(what):
+    with pytest.raises(ValueError, match=f"'contact_leave_{what}' is 0.1, below contact_enter_{what} = 0"):
+        MotionTracking(**{f"contact_leave_{what}": 0.1})
+    with pytest.raises(ValueError, match=f"below contact_enter_{what} = 0.9"):
+        MotionTracking(**{f"contact_enter_{what}": 0.9})
+    MotionTracking(**{f"contact_enter_{what}": 0.9, f"contact_leave_{what}": 0.9})
+
+
+def test_a_recipe_in_which_contact_leaves_below_where_it_enters_is_rejected_at_its_line():
+    with pytest.raises(RecipeError) as caught:
+        check_recipe(load_recipe("g1_tracking_quick", ["command.contact_enter_height=0.3"]), Registry.scan())
+    assert "'contact_leave_height' is 0.25, below contact_enter_height = 0.3" in str(caught.value)
+    assert "command" in str(caught.value)
