@@ -179,13 +179,15 @@ def tables_of(
     seen = world @ rot[:, None]
     root_vel = np.stack((vel, ang_vel), axis=1) @ rot
     last = np.repeat((library.start + library.length - 1).numpy(), library.length)
-    future = np.minimum(np.arange(len(pos))[:, None] + frames.numpy(), last[:, None])  # [F, S]
+    shown = np.arange(len(pos))[:, None] + frames.numpy()
+    future = np.minimum(shown, last[:, None])  # [F, S]
+    moving = (shown <= last[:, None])[:, :, None]  # beyond its end a clip is held at rest
     own = seen[future][..., (0, 3, 4), :]  # [F, S, K, 3, 3]
     turn = rot.swapaxes(1, 2)[:, None] @ rot[future]  # from the root of a later frame to that of the present one
     ahead = np.einsum("fsab,fskqb->fskqa", turn, own)
     shift = (pos[future] - pos[:, None]) @ rot
     columns = rot[future][..., :2].swapaxes(-1, -2)  # [F, S, 2, 3]
-    roots = (pos[future], columns.reshape(len(pos), -1, 3), vel[future], ang_vel[future])
+    roots = (pos[future], columns.reshape(len(pos), -1, 3), moving * vel[future], moving * ang_vel[future])
     told = {
         "displacement": shift[:, 1:],
         "future_joint_pos": joint_pos[future],

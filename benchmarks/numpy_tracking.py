@@ -232,8 +232,8 @@ class NumpyTracking(gymnasium.Env[Array, Array]):
         tilt = abs(self.root_rot[2, 2] - self.tables.root_rot[self.frame, 2, 2])
         self.failed = bool(
             not math.isfinite(reward)
-            or (off and self.episode_step >= params[f"{height}.grace_steps"])
-            or (tilt > params[f"{gravity}.threshold"] and self.episode_step >= params[f"{gravity}.grace_steps"])
+            or (off and self.episode_step > params[f"{height}.grace_steps"])
+            or (tilt > params[f"{gravity}.threshold"] and self.episode_step > params[f"{gravity}.grace_steps"])
         )
         return self.failed, self.frame >= self.last or self.episode_step >= self.task.max_episode_steps
 

@@ -175,7 +175,7 @@ class Env:
         truncated = self.command.finished() | (step >= self.max_episode_steps)
         reasons = []
         for term in self.terminations:
-            reason = term.component(self.scene) & (step >= term.grace_steps)
+            reason = term.component(self.scene) & (step > term.grace_steps)
             reasons.append(reason)
             if term.component.timeout:
                 truncated = truncated | reason

@@ -20,6 +20,8 @@ import torch
 
 from mtrack.learner import Learner
 from mtrack.processors import own_processors
+from mtrack.provenance import recipe_sha256
+from mtrack.ranks import num_ranks
 from mtrack.stage import Stage
 from mtrack.structure import Recipe
 from mtrack_dev.bare_physics import environment, seconds
@@ -39,9 +41,14 @@ class Figures:
     """What was measured of one recipe at one size. None: not to be measured of this backend or this phase."""
 
     recipe: str
+    recipe_sha256: str
+    """Of all its values, `num_envs` included; see `mtrack.provenance.recipe_sha256`."""
     num_envs: int
     threads: int
+    processes: int
     device: str
+    backend: str
+    """Its full name, e.g. `mtrack:mujoco`."""
     dtype: str | None
     """In which matrix products are computed in training."""
     env_steps_per_s: float
@@ -108,10 +115,13 @@ def measure(recipe: Recipe) -> Figures:
             for _ in rounds:
                 training.iteration()
     return Figures(
-        recipe=recipe.name,
+        recipe=Path(recipe.name).name,  # a record holds no path of the machine
+        recipe_sha256=recipe_sha256(recipe),
         num_envs=recipe.num_envs,
         threads=own_processors(),
+        processes=num_ranks(),
         device=device,
+        backend=recipe.backend.entry.full_name,
         dtype=str(phase.dtype).removeprefix("torch.") if isinstance(phase, Train) else None,
         memory_mb=memory,
         products_s=products,

@@ -1,4 +1,4 @@
-"""What `mtrack bench` prints and keeps: figures of several sizes, beside those of another day or machine."""
+"""What `mtrack bench` prints and keeps: figures of several sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from mtrack.errors import MtrackError
 from mtrack_dev.bench import Figures
 
-_COLUMNS = {
+COLUMNS = {
     "num_envs": "envs",
     "threads": "threads",
     "physics_steps_per_s": "physics\nsteps/s",
@@ -23,8 +23,6 @@ _COLUMNS = {
     "train_ratio": "train\nratio",
     "memory_mb": "memory\nMB",
 }
-_RATES = ("physics_steps_per_s", "env_steps_per_s", "train_frames_per_s", "env_ratio", "train_ratio", "memory_mb")
-_SAME = ("num_envs", "threads", "device")  # points that can be compared agree in these
 
 
 @attrs.frozen
@@ -33,31 +31,52 @@ class Record:
 
     machine: dict[str, Any]
     distributions: dict[str, str]
+    recipe: dict[str, str]
+    """A hash of each value of the recipe by its key; see `bench_compare.recipe_keys`."""
     points: list[Figures]
 
     def write(self, file: Path) -> None:
-        """Write it as JSON."""
-        file.write_text(json.dumps(attrs.asdict(self), indent=1) + "\n", "utf-8")
+        """Write it as JSON. Raises MtrackError if the file cannot be written."""
+        try:
+            file.write_text(json.dumps(attrs.asdict(self), indent=1) + "\n", "utf-8")
+        except OSError as error:
+            raise MtrackError(f"cannot write {file}: {error.strerror}; give another file with -o") from error
 
 
 def read(file: Path) -> Record:
     """Return a record as `write` left it. Raises MtrackError where the file is none."""
     try:
         found = json.loads(file.read_text("utf-8"))
-        return Record(found["machine"], found["distributions"], [Figures(**point) for point in found["points"]])
+        points = [Figures(**point) for point in found["points"]]
+        record = Record(found["machine"], found["distributions"], found["recipe"], points)
+        _check(record)
+        return record
     except OSError as error:
         raise MtrackError(f"cannot read {file}: {error.strerror}; give a file that `mtrack bench -o` wrote") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise MtrackError(f"{file} is not what `mtrack bench -o` of this version writes: {error}") from error
+        raise MtrackError(
+            f"{file} is not what `mtrack bench -o` of this version writes: {error}; measure it again with -o"
+        ) from error
+
+
+def _check(record: Record) -> None:
+    """Raise ValueError unless there are points and the rates are numbers above 0, or None."""
+    if not record.points:
+        raise ValueError("it has no points")
+    for point in record.points:
+        for name in (name for name in COLUMNS if name.endswith("_per_s")):
+            value: object = getattr(point, name)
+            if value is not None and not (isinstance(value, int | float) and value > 0.0):
+                raise ValueError(f"{name} is {value}")
 
 
 def overview(points: Sequence[Figures]) -> Table:
     """Return a table with a row for each size."""
     table = Table(title=points[0].recipe, title_justify="left", title_style="bold")
-    for title in _COLUMNS.values():
+    for title in COLUMNS.values():
         table.add_column(title, justify="right")
     for point in points:
-        table.add_row(*(_shown(getattr(point, name)) for name in _COLUMNS))
+        table.add_row(*(_shown(getattr(point, name)) for name in COLUMNS))
     return table
 
 
@@ -77,31 +96,9 @@ def breakdown(points: Sequence[Figures]) -> Table:
     return table
 
 
-def comparison(record: Record, before: Record) -> Table:
-    """Return a table of each rate over what it was in another record. Raises MtrackError without a common size."""
-    table = Table(title="now / before", title_justify="left", title_style="bold")
-    for name in (*_SAME, *_RATES):
-        table.add_column(_COLUMNS.get(name, name), justify="right")
-    for point in record.points:
-        for other in before.points:
-            if all(getattr(point, name) == getattr(other, name) for name in _SAME):
-                known = (str(getattr(point, name)) for name in _SAME)
-                table.add_row(*known, *(_over(getattr(point, name), getattr(other, name)) for name in _RATES))
-    if not table.row_count:
-        sizes = ", ".join(f"{p.num_envs} on {p.threads} threads ({p.device})" for p in before.points)
-        raise MtrackError(f"nothing to compare: the other record has {sizes}; choose these with --envs and --threads")
-    if record.machine != before.machine or record.distributions != before.distributions:
-        table.caption = "machine or versions differ: rates compare these too, ratios within a process hardly"
-    return table
-
-
 def _shown(value: float | None) -> str:
     if value is None:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
-
-
-def _over(value: float | None, other: float | None) -> str:
-    return f"{value / other:.2f}" if value and other else "-"

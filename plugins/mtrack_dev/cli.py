@@ -37,14 +37,27 @@ def bench(
     envs: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of environments to measure.")] = "",
     threads: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of processors to measure with.")] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Keep the figures in this file, as JSON.")] = None,
-    compare: Annotated[Path | None, typer.Option(help="Compare with the figures that an earlier -o kept.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Compare with what an earlier -o kept, of the same recipe on the same machine.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=100.0, help="Percent by which a rate may fall; fail beyond it.  [default: 30]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure how fast a recipe runs here, part by part, against what the hardware allows."""
-    from mtrack_dev.sweep import run_bench  # noqa: PLC0415
+    from mtrack_dev.sweep import THRESHOLD, run_bench  # noqa: PLC0415
 
+    if threshold is not None and compare is None:
+        raise typer.BadParameter("there is nothing to compare with; give --compare FILE too", param_hint="--threshold")
+    allowed = THRESHOLD if threshold is None else threshold
     wanted = _numbers("--envs", envs), _numbers("--threads", threads)
-    run_bench(recipe, set_ or [], *wanted, out, compare, as_json)
+    fallen = run_bench(recipe, set_ or [], *wanted, out, compare, as_json, allowed)
+    for text in fallen:
+        typer.echo(f"slower than in {compare} by more than {allowed:g} %: {text}", err=True)
+    if fallen:
+        raise typer.Exit(_EXIT_BROKEN)
 
 
 def plan(

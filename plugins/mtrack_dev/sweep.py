@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
+import torch
 from rich.console import Console
 
 from mtrack.errors import MtrackError
@@ -17,10 +19,13 @@ from mtrack.processors import own_processors
 from mtrack.provenance import manifest
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack.structure import Recipe, check_recipe
 from mtrack_dev.bench import Figures, measure
-from mtrack_dev.bench_report import Record, breakdown, comparison, overview, read
+from mtrack_dev.bench_compare import comparison, recipe_keys, require_comparable
+from mtrack_dev.bench_report import Record, breakdown, overview, read
 
+THRESHOLD = 30.0
+"""Percent by which a rate may fall: machines that other work shares vary by less."""
 _DEFAULT_ENVS = 256  # the size the budgets are stated for
 
 
@@ -32,33 +37,48 @@ def run_bench(
     out: Path | None,
     compare: Path | None,
     as_json: bool,
-) -> None:
+    threshold: float = THRESHOLD,
+) -> list[str]:
     """Measure every number of environments at every number of threads (none: the usual one), print and keep.
 
-    Raises MtrackError for a bad recipe, file or number of threads.
+    Returns the rates that have fallen by more than `threshold` [%] since the record to `compare` with. Raises
+    MtrackError for a bad recipe, file, number of threads, or a record of something else.
     """
-    before = read(compare) if compare else None  # a wrong file is told before minutes are spent
+    before = read(compare) if compare else None  # a wrong file is reported before minutes are spent
+    if out and not out.absolute().parent.is_dir():
+        raise MtrackError(f"cannot write {out}: there is no directory {out.parent}; create it first")
     is_told = any(value.startswith("num_envs=") for value in overrides)
     envs = envs or ([] if is_told else [_DEFAULT_ENVS])
     asked = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
-    parsed = check_recipe(load_recipe(recipe, asked[0]), Registry.scan())
+    registry = Registry.scan()
+    recipes = [check_recipe(load_recipe(recipe, wish), registry) for wish in asked]
     threads = threads or [own_processors()]
+    of = manifest(recipes[0])
+    machine = of["machine"] | _hardware(recipes[0])
+    if before and compare:
+        require_comparable(compare, before, machine, recipes, threads)
     if len(asked) * len(threads) == 1:
         limit_processors(threads[0])
-        points = [measure(parsed)]
+        points = [measure(recipes[0])]
     else:
         points = [_in_a_process(recipe, wish, count) for count in threads for wish in asked]
-    of = manifest(parsed)
-    record = Record(of["machine"], of["distributions"], points)
+    record = Record(machine, of["distributions"], recipe_keys(recipes[0]), points)
     if out:
         record.write(out)
+    compared = comparison(record, before, compare, threshold) if before and compare else None
     if as_json:
         sys.stdout.write(json.dumps(attrs.asdict(record), indent=1) + "\n")
-        return
-    console = Console()
-    console.print(overview(points), breakdown(points))
-    if before:
-        console.print(comparison(record, before))
+    else:
+        Console().print(overview(points), breakdown(points), *([compared.table] if compared else []))
+    return list(compared.fallen) if compared else []
+
+
+def _hardware(recipe: Recipe) -> dict[str, str]:
+    """Return what makes a machine besides its processors: the system, and the GPU if the recipe runs there."""
+    found = {"system": f"{platform.system()} {platform.machine()}"}
+    if recipe.place == "cuda":
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
 
 
 def limit_processors(count: int) -> None:

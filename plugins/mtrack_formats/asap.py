@@ -14,12 +14,13 @@ from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.math import quat_conjugate, quat_from_rotation_vector, quat_multiply, quat_to_rotation_vector
 from mtrack.protocols import Robot
-from mtrack_formats.fields import Fields, motions_in
+from mtrack_formats.fields import Fields, incomplete_motions, motions_in
 from mtrack_formats.fit import both_orders
 from mtrack_formats.joints import G1_23, G1_29, axis_of
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording, Table
 from mtrack_formats.restricted import is_pickle, read_pickle
 from mtrack_formats.settle import settle
+from mtrack_motion.several import read_each
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,19 @@ class AsapPickle:
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
         """Yield the clips of a file. Raises MotionError naming file, field and remedy."""
-        motions = motions_in(read_pickle(path), _KEYS, path.stem)
+        content = read_pickle(path)
+        motions = motions_in(content, _KEYS, path.stem)
         if not motions:
             raise MotionError(f"{path}: holds no motion with {', '.join(_KEYS)}; choose another --format")
-        for key, motion in motions.items():
+        motions |= incomplete_motions(content, _KEYS)
+        options = Options(self.fps, self.fill_missing, self.trust)
+
+        def read(key: str) -> Clip:
             name = path.stem if len(motions) == 1 else key
-            fields = Fields(motion, f"{path}: motion '{key}'" if key.isprintable() else str(path))
-            yield settle(_recording(fields, name, path), robot, Options(self.fps, self.fill_missing, self.trust))
+            fields = Fields(motions[key], f"{path}: motion '{key}'" if key.isprintable() else str(path))
+            return settle(_recording(fields, name, path), robot, options)
+
+        yield from read_each(motions, read)
 
 
 def _recording(fields: Fields, name: str, path: Path) -> Recording:
@@ -62,7 +69,8 @@ def _recording(fields: Fields, name: str, path: Path) -> Recording:
     known = G1_23 if dof.shape[1] == len(G1_23) else G1_29
     root_rot = fields.table("root_rot", 4)
     rotations = _rotations(fields, len(dof), len(known))
-    proven = rotations is not None and len(root_rot) == len(dof)
+    # a number that is not finite is reported as such later, not as a contradiction
+    proven = rotations is not None and len(root_rot) == len(dof) and _is_finite(dof) and _is_finite(root_rot)
     order = _ORDER
     if rotations is not None and proven:
         order = _checked_order(root_rot, rotations[:, 0], fields.place)
@@ -80,6 +88,10 @@ def _recording(fields: Fields, name: str, path: Path) -> Recording:
         joints_proven=proven,
         root_proven=proven,
     )
+
+
+def _is_finite(table: Table) -> bool:
+    return bool(np.isfinite(table).all())
 
 
 def _rotations(fields: Fields, frames: int, count: int) -> Table | None:

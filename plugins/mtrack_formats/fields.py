@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
 
+log = logging.getLogger(__name__)
+_LISTED = 8
 MAX_NUMBERS = 4 * 1024 * 1024
 """In one table: 32 MB as float64, whatever smaller type the file has them in; 11 minutes of 30 bodies at 50 Hz."""
 _REMEDY = "export it again, or choose another --format"
@@ -75,12 +78,26 @@ def motions_in(content: object, keys: Sequence[str], name: str) -> dict[str, Map
     if all(key in content for key in keys):
         return {name: content}
     found = {
-        str(key): motion
-        for key, motion in content.items()
-        if isinstance(motion, Mapping) and all(wanted in motion for wanted in keys)
+        str(key): motion for key, motion in content.items() if isinstance(motion, Mapping) and _has(motion, keys, all)
     }
     # a small file can hold one motion under any number of names
     return found if len({id(motion) for motion in found.values()}) == len(found) else {}
+
+
+def incomplete_motions(content: object, keys: Sequence[str]) -> dict[str, Mapping[object, object]]:
+    """Return what a file holds besides its motions that has some of their keys, by name; says what has none."""
+    if not isinstance(content, Mapping) or all(key in content for key in keys):
+        return {}
+    others = {str(key): value for key, value in content.items() if not _has(value, keys, all)}
+    found = {name: value for name, value in others.items() if isinstance(value, Mapping) and _has(value, keys, any)}
+    if names := [name for name in others if name not in found and name.isprintable()]:
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        log.warning("left out, since they are no motions: %s%s", ", ".join(names[:_LISTED]), more)
+    return found
+
+
+def _has(value: object, keys: Sequence[str], how_many: Callable[[Iterable[bool]], bool]) -> bool:
+    return isinstance(value, Mapping) and how_many(key in value for key in keys)
 
 
 def _holds(value: object) -> bool:

@@ -12,11 +12,12 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.protocols import Robot
-from mtrack_formats.fields import Fields, motions_in
+from mtrack_formats.fields import Fields, incomplete_motions, motions_in
 from mtrack_formats.recording import Bodies, Options, Recording
 from mtrack_formats.restricted import is_pickle, read_pickle
 from mtrack_formats.settle import settle
 from mtrack_motion.archive import member_shapes, read_archive
+from mtrack_motion.several import read_each
 
 _POSES = ("root_pos", "root_rot", "dof_pos")
 _READ = (*_POSES, "fps", "dof_vel", "joint_names")
@@ -49,10 +50,15 @@ class Gmr:
         motions = motions_in(content, _POSES, path.stem)
         if not motions:
             raise MotionError(f"{path}: holds no motion with {', '.join(_POSES)}; choose another --format")
-        for name, motion in motions.items():
+        motions |= incomplete_motions(content, _POSES)
+        options = Options(self.fps, self.fill_missing, self.trust)
+
+        def read(name: str) -> Clip:
             called = f": motion '{name}'" if len(motions) > 1 and name.isprintable() else ""
-            recording = _recording(Fields(motion, f"{path}{called}"), name, path, "link_body_list")
-            yield settle(recording, robot, Options(self.fps, self.fill_missing, self.trust))
+            fields = Fields(motions[name], f"{path}{called}")
+            return settle(_recording(fields, name, path, "link_body_list"), robot, options)
+
+        yield from read_each(motions, read)
 
 
 @component

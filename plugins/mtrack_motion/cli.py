@@ -7,13 +7,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtrack_motion.make import SETTINGS, make
 from mtrack_motion.view import view
 from mtrack_quality.cli import check
+
+if TYPE_CHECKING:
+    from mtrack_motion.importing import Imported
 
 motions = typer.Typer(
     name="motions", help="Import, make, check and view motions.", no_args_is_help=True, rich_markup_mode=None
@@ -58,11 +61,14 @@ def import_(
                 typer.echo(result.file)
             for line in result.oddities:
                 _say(f"odd: {line}")
-            _say(f"error: {result.problem}" if result.problem else f"{result.source}: {result.found}")
+            _say(_outcome(result))
     if as_json:
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=2))
-    problems = sum(bool(result.problem) for result in results)
-    _say(f"{len(results) - problems} clips written to {out}" + (f", {problems} problems" if problems else ""))
+    written, problems, skipped = (
+        sum(bool(getattr(result, of)) for result in results) for of in ("file", "problem", "skipped")
+    )
+    more = (f", {problems} not imported" if problems else "") + (f", {skipped} skipped" if skipped else "")
+    _say(f"{written} clip{'s' if written != 1 else ''} written to {out}{more}")
     if problems:
         raise typer.Exit(_EXIT_PROBLEM)
 
@@ -105,7 +111,7 @@ def pack(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what has been packed as JSON.")] = False,
 ) -> None:
-    """Derive everything of many clips once, into one file that processes map into memory and share."""
+    """Derive everything of many clips once, into one file that processes map and share; exits 2 if one is left out."""
     import attrs  # noqa: PLC0415
 
     from mtrack_motion.packing import pack_for  # noqa: PLC0415
@@ -120,6 +126,16 @@ def pack(
         typer.echo(
             f"{out}: {packed.clips} clips, {packed.frames:,} frames, {minutes:.1f} min, {packed.bytes / 1e6:,.0f} MB"
         )
+    if packed.num_failed:
+        _say(f"{packed.num_failed} not packed, for the reasons above")
+        raise typer.Exit(_EXIT_PROBLEM)
+
+
+def _outcome(result: Imported) -> str:
+    """Return what became of a file or motion, in one line."""
+    if result.problem:
+        return f"error: {result.problem}"
+    return f"{result.source}: " + (f"skipped: {result.skipped}" if result.skipped else result.found)
 
 
 def _say(line: str) -> None:

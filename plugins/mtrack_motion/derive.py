@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
+from mtrack.fields import positive
 from mtrack.math import quat_conjugate, quat_multiply, quat_slerp, quat_to_rotation_vector
 from mtrack.scene import Kinematics
 
@@ -29,21 +31,35 @@ class Frames:
     """[T, J] rad."""
 
 
+def at_least(name: str) -> Any:
+    """Return a validator: the value is not below another field of the same object."""
+
+    def check(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+        least = getattr(instance, name)
+        if value < least:
+            raise ValueError(
+                f"'{attribute.name}' is {value:g}, below {name} = {least:g}: a foot would begin and stop to stand in "
+                f"the same frame; give at least {least:g}"
+            )
+
+    return check
+
+
 @attrs.frozen
 class ContactRule:
     """When a foot of the reference stands, with hysteresis; speeds are shares of v_n = max(|v_root,xy|, 1 m/s)."""
 
-    enter_height: float = 0.18
+    enter_height: float = attrs.field(default=0.18, validator=positive)
     """Height of the foot's origin below which it may begin to stand [m]."""
-    enter_horizontal: float = 0.2
+    enter_horizontal: float = attrs.field(default=0.2, validator=positive)
     """Share of v_n the horizontal speed must stay below for that."""
-    enter_vertical: float = 0.15
+    enter_vertical: float = attrs.field(default=0.15, validator=positive)
     """Share of v_n the vertical speed must stay below for that."""
-    leave_height: float = 0.25
+    leave_height: float = attrs.field(default=0.25, validator=[positive, at_least("enter_height")])
     """Height above which it stops standing [m]."""
-    leave_horizontal: float = 0.3
+    leave_horizontal: float = attrs.field(default=0.3, validator=[positive, at_least("enter_horizontal")])
     """Share of v_n of the horizontal speed above which it stops."""
-    leave_vertical: float = 0.25
+    leave_vertical: float = attrs.field(default=0.25, validator=[positive, at_least("enter_vertical")])
     """Share of v_n of the vertical speed above which it stops."""
 
 

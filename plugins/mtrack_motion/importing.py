@@ -18,6 +18,8 @@ from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.plausible import oddities
+from mtrack_motion.requested import Requested, requested_files, why_not_imported, why_skipped
+from mtrack_motion.several import SeveralMotionsError
 
 _SUFFIXES = (".npz", ".pkl", ".csv")
 
@@ -38,16 +40,19 @@ class Choices:
 
 @attrs.frozen
 class Imported:
-    """One file dealt with: a clip written, or a problem."""
+    """What became of one motion or file: a clip written, a problem, or skipped."""
 
     source: str
     file: str = ""
-    """Motion file written; empty where there was a problem, or nothing for any importer."""
+    """Motion file written; empty for a problem and for what was skipped."""
     found: str = ""
     """What the importer recognised."""
     clip: str = ""
     oddities: tuple[str, ...] = ()
     problem: str = ""
+    """Why it was not imported."""
+    skipped: str = ""
+    """Why nothing was to be imported, e.g. from a picture."""
 
 
 class _OneRobot:
@@ -63,29 +68,23 @@ class _OneRobot:
 
 
 def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator[Imported]:
-    """Import a file, or every file in a directory, and yield what became of each clip. Raises MtrackError."""
+    """Import a file, or every file in a directory, and yield what became of each clip and file. Raises MtrackError."""
     importers = _importers(registry, choices)
     robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot))()))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    files = list(requested_files(path))
     try:
         choices.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MotionError(f"{choices.out}: cannot be made: {error.strerror}; choose another directory") from None
     taken: dict[Path, Path] = {}
-    recognised = 0
-    for file in files:
-        try:
-            name, found = _choose(importers, file, choices.format)
-        except MotionError as error:
-            recognised += 1
-            yield Imported(str(file), problem=str(error))
-            continue
-        if name:
-            recognised += 1
-            yield from _import_file(importers[name], file, f"{name}: {found}", robot, choices, taken)
-    if not recognised:
+    results: list[Imported] = []
+    for one in files:
+        for result in _of_file(importers, one, robot, choices, taken):
+            results.append(result)
+            yield result
+    if all(result.skipped for result in results):
         raise MotionError(f"{path}: no importer recognises it; there are: {', '.join(importers)}; choose a --format")
 
 
@@ -109,6 +108,27 @@ def _importers(registry: Registry, choices: Choices) -> dict[str, Importer]:
             raise MtrackError(f"importer '{entry.name}' has no parameter '{unknown[0]}'; leave that option out")
         importers[entry.name] = cls(**{name: value for name, value in given.items() if name not in unknown})
     return importers
+
+
+def _of_file(
+    importers: Mapping[str, Importer], one: Requested, robot: Robot, choices: Choices, taken: dict[Path, Path]
+) -> Iterator[Imported]:
+    """Import one file; what no importer recognises is skipped if it cannot be a motion, and else a problem."""
+    file = one.file
+    if one.problem:
+        yield Imported(str(file), problem=f"{file}: {one.problem}")
+        return
+    try:
+        name, found = _choose(importers, file, choices.format)
+    except MotionError as error:
+        yield Imported(str(file), problem=str(error))
+        return
+    if name:
+        yield from _import_file(importers[name], file, f"{name}: {found}", robot, choices, taken)
+    elif reason := why_skipped(file, choices.out):
+        yield Imported(str(file), skipped=reason)
+    else:
+        yield Imported(str(file), problem=f"{file}: {why_not_imported(file)}")
 
 
 def _choose(importers: Mapping[str, Importer], file: Path, wanted: str) -> tuple[str, str]:
@@ -137,14 +157,27 @@ def _import_file(
 ) -> Iterator[Imported]:
     try:
         for clip in importer.clips(file, robot):
-            licensed = attrs.evolve(clip, licence=choices.licence or clip.licence)
-            notes = tuple(oddities(licensed, robot))
-            target = choices.out / f"{file_name(clip.name)}.npz"
-            _write(target, licensed, file, choices, taken)
-            taken[target] = file
-            yield Imported(str(file), str(target), found, clip.name, notes)
+            try:
+                written = _import_clip(clip, file, found, robot, choices, taken)
+            except MotionError as error:  # the clips after it are not its fault
+                written = Imported(str(file), found=found, clip=clip.name, problem=str(error))
+            yield written
+    except SeveralMotionsError as errors:
+        for problem in errors.problems:
+            yield Imported(str(file), found=found, problem=str(problem))
     except MotionError as error:
         yield Imported(str(file), found=found, problem=str(error))
+
+
+def _import_clip(
+    clip: Clip, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
+) -> Imported:
+    licensed = attrs.evolve(clip, licence=choices.licence or clip.licence)
+    notes = tuple(oddities(licensed, robot))
+    target = choices.out / f"{file_name(clip.name)}.npz"
+    _write(target, licensed, file, choices, taken)
+    taken[target] = file
+    return Imported(str(file), str(target), found, clip.name, notes)
 
 
 def _write(target: Path, clip: Clip, file: Path, choices: Choices, taken: Mapping[Path, Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 import torch
@@ -60,13 +61,18 @@ class Extremes:
 
 @attrs.frozen(eq=False, kw_only=True)
 class MotionLibrary:
-    """Clips of one robot at the control rate: C clips, F frames in all, one after the other."""
+    """Clips of one robot at the control rate: C clips, F frames in all, one after the other.
+
+    The tables have a row for each frame, and behind the frames of all clips a row for each clip that is held.
+    """
 
     names: tuple[str, ...]
     start: Tensor
     """int64 [C] first frame of each clip."""
     length: Tensor
     """int64 [C] number of its frames."""
+    held: Tensor
+    """int64 [C] the row that holds it beyond its end: the pose of its last frame, at rest."""
     weight: Tensor
     """[C] how often it is to be drawn, as given."""
     extremes: Extremes = attrs.field(repr=False)
@@ -93,13 +99,13 @@ class MotionLibrary:
 
     def to(self, device: torch.device | str) -> MotionLibrary:
         """Return the library on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("start", "length", "weight", "tables")}
+        moved = {name: getattr(self, name).to(device) for name in ("start", "length", "held", "weight", "tables")}
         return attrs.evolve(self, extremes=self.extremes.each(lambda tensor: tensor.to(device)), **moved)
 
     def some(self, clips: Sequence[int]) -> MotionLibrary:
         """Return a library of some clips, over the same tables."""
         ids = torch.tensor(clips, dtype=torch.int64)
-        kept = {name: getattr(self, name)[ids] for name in ("start", "length", "weight")}
+        kept = {name: getattr(self, name)[ids] for name in ("start", "length", "held", "weight")}
         names, digests = (tuple(values[i] for i in clips) for values in (self.names, self.sha256))
         extremes = self.extremes.each(lambda tensor: tensor[ids])
         return attrs.evolve(self, names=names, sha256=digests, extremes=extremes, **kept)
@@ -109,12 +115,13 @@ class MotionLibrary:
         """Return one library of the clips of several at the same rate, in order."""
         if len(libraries) == 1:
             return libraries[0]
-        before = itertools.accumulate((each.tables.num_frames for each in libraries), initial=0)
+        before = list(itertools.accumulate((each.tables.num_frames for each in libraries[:-1]), initial=0))
         extremes = [attrs.asdict(each.extremes, recurse=False) for each in libraries]
         return MotionLibrary(
             names=tuple(name for each in libraries for name in each.names),
-            start=torch.cat([each.start + first for each, first in zip(libraries, before, strict=False)]),
+            start=torch.cat([each.start + first for each, first in zip(libraries, before, strict=True)]),
             length=torch.cat([each.length for each in libraries]),
+            held=torch.cat([each.held + first for each, first in zip(libraries, before, strict=True)]),
             weight=torch.cat([each.weight for each in libraries]),
             extremes=Extremes(**{name: torch.cat([each[name] for each in extremes]) for name in extremes[0]}),
             fps=libraries[0].fps,
@@ -140,15 +147,17 @@ class MotionLibrary:
         first = torch.zeros(len(kinematics.root_pos), dtype=torch.bool)
         first[start] = True
         feet = standing_feet(kinematics, model.bodies("feet"), first, contact or ContactRule())
+        last = start + length - 1
         return MotionLibrary(
             names=tuple(clip.name for _, clip in clips),
             start=start,
             length=length,
+            held=len(first) + torch.arange(len(clips)),
             weight=torch.tensor([weight for weight, _ in clips], dtype=torch.float32),
             extremes=Extremes.of(kinematics, model.bodies("feet"), length),
             fps=1.0 / control_dt,
             sha256=tuple(clip.identity or content_hash(clip) for _, clip in clips),
-            tables=FrameTables(kinematics, feet),
+            tables=FrameTables(_with_held(kinematics, last), torch.cat((feet, feet[last]))),
         )
 
 
@@ -164,6 +173,15 @@ def _kinematics(robot: Robot, parts: Sequence[Frames], dt: float) -> Kinematics:
     )
     root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel = (torch.cat(c).float() for c in columns)
     return forward_kinematics(robot, root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
+
+
+def _with_held(kinematics: Kinematics, last: Tensor) -> Kinematics:
+    """Return frames [F, ...] followed by those of `last`, int64 [C], at rest."""
+    names = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+    values: dict[str, Tensor] = {name: getattr(kinematics, name) for name in names}
+    held = {name: torch.zeros_like(v[last]) if name.endswith("_vel") else v[last] for name, v in values.items()}
+    joined: dict[str, Any] = {name: torch.cat((value, held[name])) for name, value in values.items()}
+    return Kinematics(**joined)
 
 
 def _report_foreign_joints(clips: Sequence[Clip], model: RobotModel) -> None:

@@ -40,6 +40,7 @@ def make(
     from mtrack.errors import MotionError  # noqa: PLC0415
     from mtrack.registry import Registry  # noqa: PLC0415
     from mtrack_motion.importing import file_name  # noqa: PLC0415
+    from mtrack_motion.several import raise_all  # noqa: PLC0415
     from mtrack_procedural.catalogue import listed, listing, ordered  # noqa: PLC0415
 
     if list_:
@@ -52,14 +53,20 @@ def make(
     registry = Registry.scan()
     robot = registry.load(registry.find("robot", "g1"))().model()
     clips = source.clips(robot)
-    files = []
+    files, problems = [], []
     for clip in _named(clips, name or "_".join([kind, *(f"{key}{value}" for key, value in given.items())]), kind):
-        files.append(out / f"{file_name(clip.name)}.npz")
-        _keep(files[-1], clip, overwrite)
+        file = out / f"{file_name(clip.name)}.npz"
+        try:
+            _keep(file, clip, overwrite)
+        except MotionError as error:  # the others can be written all the same
+            problems.append(error)
+            continue
+        files.append(file)
         if not as_json:
-            typer.echo(files[-1])
+            typer.echo(file)
     if as_json:
         typer.echo(json.dumps([str(file) for file in files], indent=2))
+    raise_all(problems)
 
 
 def _parameters(arguments: Sequence[str]) -> dict[str, str]:

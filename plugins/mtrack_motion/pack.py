@@ -1,7 +1,8 @@
 """The packed file: all frames of many clips with everything derived, for one robot; mapped into memory, not read.
 
-It is a safetensors file (tensors and JSON, nothing that could run): `root` [F, W] and `bodies` [F, 18 B], float32, and
-the facts of the clips. Processes that open it share one copy in memory, of those pages alone that they gather from.
+It is a safetensors file (tensors and JSON, nothing that could run): `root` [F + C, W] and `bodies` [F + C, 18 B],
+float32, and the facts of the C clips. Rows are those of a `MotionLibrary`: F frames, then each clip held at its end.
+Processes that open it share one copy in memory, of those pages alone that they gather from.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mtrack_motion.library import Extremes, MotionLibrary
 from mtrack_motion.tables import BODY_WIDTH, LargeTables, Part
 from mtrack_mujoco.kinematics import kinematics_sha256
 
-FORMAT, SCHEMA_VERSION = "mtrack motions", 1
+FORMAT, SCHEMA_VERSION = "mtrack motions", 2
 EXTREMES = tuple(field.name for field in attrs.fields(Extremes))
 _HEAD = b'{"__metadata__":{"format":"' + FORMAT.encode() + b'"'
 _SAME_RATE = 1e-6
@@ -75,6 +76,7 @@ class Pack:
             names=self.names,
             start=self.length.cumsum(0) - self.length,
             length=self.length.clone(),
+            held=int(self.length.sum()) + torch.arange(len(self.length)),
             weight=torch.ones(len(self.length)),
             extremes=Extremes(**{n: v.clone() for n, v in zip(EXTREMES, self.extremes.unbind(1), strict=True)}),
             fps=1.0 / control_dt,
@@ -103,13 +105,14 @@ class Pack:
         ]
 
     def _check_shapes(self) -> None:
-        clips, frames = len(self.facts["names"]), int(self.length.sum())
+        clips = len(self.facts["names"])
+        rows = int(self.length.sum()) + clips
         widths = (sum(self.facts["columns"].values()), BODY_WIDTH * len(self.facts["body_names"]))
         expected = {
             "length": (clips,),
             "extremes": (clips, 5),
-            "root": (frames, widths[0]),
-            "bodies": (frames, widths[1]),
+            "root": (rows, widths[0]),
+            "bodies": (rows, widths[1]),
         }
         for name, shape in expected.items():
             tensor: Tensor = getattr(self, name)

@@ -23,7 +23,7 @@ from mtrack_motion.file import sync_directory
 from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import EXTREMES, FORMAT, SCHEMA_VERSION
 from mtrack_motion.reading import Selection
-from mtrack_motion.tables import BODY_WIDTH
+from mtrack_motion.tables import BODY_WIDTH, Part
 from mtrack_mujoco.kinematics import kinematics_sha256
 
 _BATCH = 50_000  # frames derived at once: some 200 MB
@@ -39,6 +39,13 @@ class Packed:
     bytes: int
     left_out: Mapping[str, str]
     """Why, by clip or file."""
+    duplicates: Sequence[str]
+    """Those of them whose motion is packed under another name."""
+
+    @property
+    def num_failed(self) -> int:
+        """Number of motions that are not in the file under any name."""
+        return len(self.left_out) - len(self.duplicates)
 
 
 @attrs.frozen
@@ -96,7 +103,7 @@ def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: C
     finally:
         if writer is not None:
             writer.discard()
-    return Packed(len(members), int(length.sum()), out.stat().st_size, selection.left_out)
+    return Packed(len(members), int(length.sum()), out.stat().st_size, selection.left_out, tuple(selection.duplicates))
 
 
 def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequence[str]) -> Packed:
@@ -115,8 +122,12 @@ def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequ
         if name not in names:
             remedy = did_you_mean(name, names) or f"there are: {', '.join(names)}"
             raise MtrackError(f"--contact {text}: no threshold '{name}'; {remedy}")
+    try:
+        rule = ContactRule(**changes)
+    except ValueError as error:
+        raise MtrackError(f"--contact: {error.args[0]}") from None
     body = cast(Robot, registry.load(registry.find("robot", robot))())
-    return pack_motions(path, out, body, control_dt, ContactRule(**changes))
+    return pack_motions(path, out, body, control_dt, rule)
 
 
 def _member(clip: Clip, read: Callable[[], Clip], control_dt: float) -> _Member:
@@ -140,9 +151,10 @@ class PackWriter:
     def __init__(self, path: Path, facts: Mapping[str, Any], length: Tensor, num_bodies: int) -> None:
         """Begin a file of clips with some lengths, int64 [C]; `facts` have the columns of a row of `root`."""
         self._path, self._beside = path, path.with_name(f".{path.name}.{os.getpid()}.part")
-        frames, clips = int(length.sum()), len(length)
+        clips = len(length)
+        rows = int(length.sum()) + clips
         shapes = {"length": [clips], "extremes": [clips, len(EXTREMES)]}
-        shapes |= {"root": [frames, sum(facts["columns"].values())], "bodies": [frames, BODY_WIDTH * num_bodies]}
+        shapes |= {"root": [rows, sum(facts["columns"].values())], "bodies": [rows, BODY_WIDTH * num_bodies]}
         sizes = {name: math.prod(shape) * (8 if name == "length" else 4) for name, shape in shapes.items()}
         header: dict[str, object] = {"__metadata__": {"format": FORMAT, "facts": json.dumps(facts)}}
         places, ends = {}, 0
@@ -156,17 +168,22 @@ class PackWriter:
         self._file.write(len(text).to_bytes(8, "little") + text)
         self._next = {name: 8 + len(text) + place for name, place in places.items()}
         self._end = 8 + len(text) + ends
+        self._held: list[Part] = []
         self._put("length", length)
 
     def add(self, library: MotionLibrary) -> None:
-        """Write the next clips."""
+        """Write the next clips, as `MotionLibrary.build` made them."""
         self._put("extremes", torch.stack([getattr(library.extremes, name) for name in EXTREMES], dim=1))
-        for part in library.tables.parts:
-            self._put("root", part.root)
-            self._put("bodies", part.bodies)
+        (part,), frames = library.tables.parts, library.num_frames
+        self._put("root", part.root[:frames])
+        self._put("bodies", part.bodies[:frames])
+        self._held.append(Part(part.root[frames:].clone(), part.bodies[frames:].clone()))  # behind the last frame
 
     def close(self) -> None:
-        """Give the file its name. Raises ValueError where clips are missing."""
+        """Write the clips' held rows and give the file its name. Raises ValueError where clips are missing."""
+        for part in self._held:
+            self._put("root", part.root)
+            self._put("bodies", part.bodies)
         if self._next["bodies"] != self._end:
             raise ValueError(f"{self._end - self._next['bodies']:,} bytes are missing")
         self._file.flush()

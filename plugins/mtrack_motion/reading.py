@@ -50,7 +50,9 @@ class Selection:
         self._places: dict[str, Path] = {}
         self._twins: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
-        """Why, by clip, or by file where that cannot be read."""
+        """Why, by clip, or by file if that cannot be read."""
+        self.duplicates: list[str] = []
+        """Those of them whose motion is used under another name."""
 
     def __iter__(self) -> Iterator[tuple[Path, Clip, Read]]:
         """Yield file, clip and reader. Raises MotionError where two clips bear one name."""
@@ -58,13 +60,17 @@ class Selection:
             try:
                 clip = read()
             except MotionError as error:
-                self.left_out[file.name] = str(error)
+                self._leave_out(file.name, file, str(error))
                 continue
             if not self._wanted(clip.name):
                 continue
-            if reason := self._reason(clip):
-                self.left_out[clip.name] = reason
+            if twin := self._twin(clip):
+                self.duplicates.append(self._leave_out(clip.name, file, f"is the same motion as '{twin}'"))
                 continue
+            if reason := why_unusable(clip, self._robot):
+                self._leave_out(clip.name, file, reason)
+                continue
+            self._twins[content_hash(clip)] = clip.name
             if clip.name in self._places:
                 raise MotionError(f"{file}: clip '{clip.name}' is in {self._places[clip.name]} too; rename one")
             self._places[clip.name] = file
@@ -78,14 +84,16 @@ class Selection:
             shown = reasons[:_SHOWN_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
             raise MotionError(f"{self._path}: no clip is of use\n  " + "\n  ".join(shown))
 
-    def _reason(self, clip: Clip) -> str:
-        if reason := why_unusable(clip, self._robot):
-            return reason
-        digest = content_hash(clip)
-        if digest in self._twins:
-            return f"is the same motion as '{self._twins[digest]}'"
-        self._twins[digest] = clip.name
-        return ""
+    def _twin(self, clip: Clip) -> str:
+        """Return the clip in use that is the same motion; empty if there is no such clip."""
+        return self._twins.get(content_hash(clip), "")
+
+    def _leave_out(self, name: str, file: Path, reason: str) -> str:
+        """Note a reason and return the name under which it is kept: another file may have the same one."""
+        if name in self.left_out:
+            name = f"{name} ({file})"
+        self.left_out[name] = reason
+        return name
 
 
 def _of_pack(pack: Pack, number: int) -> Clip:

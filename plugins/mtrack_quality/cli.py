@@ -23,17 +23,25 @@ def check(
     """Measure clips on their robot: floor, contact, jumps, limits, overlaps; exits 2 where one is of no use."""
     from rich.console import Console  # noqa: PLC0415
 
+    from mtrack.errors import MotionError  # noqa: PLC0415
     from mtrack_quality.checking import Wishes, check_motions  # noqa: PLC0415
     from mtrack_quality.report import show  # noqa: PLC0415
 
-    qualities = []
-    for quality, line in check_motions(path, Wishes(fix, out, pictures, robot, overwrite)):
-        qualities.append(quality)
-        if line:
-            typer.echo(line, err=True)
+    qualities, problem = [], None
+    try:
+        for quality, line in check_motions(path, Wishes(fix, out, pictures, robot, overwrite)):
+            qualities.append(quality)
+            if line:
+                typer.echo(line, err=True)
+    except MotionError as error:
+        if not qualities:
+            raise
+        problem = error  # of files that could not be written; what was measured is shown
     if as_json:
         typer.echo(json.dumps([quality.facts() for quality in qualities], indent=1))
     else:
         show(qualities, Console())
+    if problem is not None:
+        raise problem
     if any(quality.unusable for quality in qualities):
         raise typer.Exit(_EXIT_PROBLEM)

@@ -13,7 +13,7 @@ from mtrack.fields import between, component, non_negative, one_of, param, posit
 from mtrack.protocols import Motion, Robot
 from mtrack.scene import Scene
 from mtrack_motion.collect import collect
-from mtrack_motion.derive import ContactRule
+from mtrack_motion.derive import ContactRule, at_least
 from mtrack_motion.library import MotionLibrary
 from mtrack_tracking.bounds import frame_range, from_now_on
 from mtrack_tracking.coverage import Coverage
@@ -31,7 +31,7 @@ class MotionTracking:
     """Follow recorded motions: a new clip and start frame each episode, with what lies ahead at some future frames."""
 
     future_frames: list[int] = param(factory=lambda: [0, 2, 4, 8, 16], validator=from_now_on)
-    """What the reference shows [frames from now]; the first is 0. Past its end a clip's last frame holds."""
+    """What the reference shows [frames from now]; the first is 0. Past its end a clip's last pose holds, at rest."""
     sampling: str = param(default="uniform", validator=one_of("uniform", "failure_aware"))
     """Where episodes start: anywhere alike, or more often where rows fail."""
     bin_frames: int = param(default=50, validator=positive)
@@ -73,18 +73,18 @@ class MotionTracking:
     """Share of v_n = max(horizontal speed of the root, 1 m/s) its horizontal speed must stay below for that."""
     contact_enter_vertical: float = param(default=0.15, validator=positive)
     """Share of v_n its vertical speed must stay below for that."""
-    contact_leave_height: float = param(default=0.25, validator=positive)
+    contact_leave_height: float = param(default=0.25, validator=[positive, at_least("contact_enter_height")])
     """Height above which it stops standing [m]."""
-    contact_leave_horizontal: float = param(default=0.3, validator=positive)
+    contact_leave_horizontal: float = param(default=0.3, validator=[positive, at_least("contact_enter_horizontal")])
     """Share of v_n of the horizontal speed above which it stops."""
-    contact_leave_vertical: float = param(default=0.25, validator=positive)
+    contact_leave_vertical: float = param(default=0.25, validator=[positive, at_least("contact_enter_vertical")])
     """Share of v_n of the vertical speed above which it stops."""
 
     rng: Generator = state()
     clip: Tensor = state()
     """int64 [N]."""
     frame: Tensor = state()
-    """int64 [N], within the clip."""
+    """int64 [N], within the clip; its length once the row is held at the clip's end."""
     failures: Tensor = state()
     """[bins] moving average of failures a step; None where starts are uniform."""
     coverage: Coverage = state()
@@ -143,7 +143,8 @@ class MotionTracking:
 
     def reset(self, ids: Tensor, failed: Tensor) -> StartState:
         """Draw a new clip and frame for rows, publish their reference and return the disturbed state to start in."""
-        before = self.clip.index_select(0, ids), self.frame.index_select(0, ids)
+        clip = self.clip.index_select(0, ids)
+        before = clip, torch.minimum(self.frame.index_select(0, ids), self.last[clip])
         if self.bins is not None:
             self.failures.index_add_(0, self.bins.of(*before), failed * self.failure_rate)
         self.coverage.end(ids, *before, failed)
@@ -164,7 +165,7 @@ class MotionTracking:
 
     def advance(self) -> None:
         """Go on by one frame and publish the reference of the new time."""
-        torch.minimum(self.frame + 1, self.last[self.clip], out=self.frame)
+        torch.minimum(self.frame + 1, self.library.length[self.clip], out=self.frame)
         if self.bins is not None:
             self.failures.mul_(1.0 - self.failure_rate)
         if self.records is not None:
@@ -206,13 +207,14 @@ class MotionTracking:
         return {"clips": used} | ({"left_out": left} if left else {})
 
     def finished(self) -> Tensor:
-        """Return bool [N]: rows at the last frame of their clip."""
+        """Return bool [N]: rows at the last frame of their clip, or held there."""
         return self.frame >= self.last[self.clip]
 
     def _frames(self, clip: Tensor, frame: Tensor) -> Tensor:
         """Return the frames of the library the reference shows at frames of clips, int64 [n] to [n, S]."""
-        ahead = torch.minimum(frame.unsqueeze(1) + self.ahead, self.last[clip].unsqueeze(1))
-        return self.library.start[clip].unsqueeze(1) + ahead
+        library, ahead = self.library, frame.unsqueeze(1) + self.ahead
+        within = ahead <= self.last[clip].unsqueeze(1)
+        return torch.where(within, library.start[clip].unsqueeze(1) + ahead, library.held[clip].unsqueeze(1))
 
     def _aim(self) -> None:
         """Say where the root should be, where that is not simply on the reference."""

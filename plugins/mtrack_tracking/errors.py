@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -14,19 +15,37 @@ POS, LIN_VEL, ANG_VEL, ROT = range(4)
 """What `body_errors` measures, in order."""
 
 
+@attrs.frozen(eq=False)
+class _Errors:
+    """Errors, and the tensors that they were computed from, as they were then."""
+
+    robot: Tensor
+    reference: Tensor
+    versions: tuple[int, int]
+    """How often each had been written to."""
+    value: Tensor
+
+    def are_of(self, robot: Tensor, reference: Tensor) -> bool:
+        """Return whether these tensors are the same ones, not written to since."""
+        same = self.robot is robot and self.reference is reference
+        return same and self.versions == (robot._version, reference._version)
+
+
 def body_errors(scene: Scene) -> Tensor:
     """Return distances between robot and reference for every body, [n, 4, B].
 
     Of position [m], linear velocity [m/s], angular velocity [rad/s] and orientation [rad], each seen from its own
-    root: pose counts, drift of the root does not. Kept with the reference, which is another one in each step.
+    root: pose counts, drift of the root does not. Kept with the scene until robot or reference change.
     """
-    known = scene.reference.known
-    if "body_errors" not in known:
-        squares = (scene.robot.body_root - scene.reference.body_root).square().sum(1)  # [n, 6, B]
+    robot, reference = scene.robot.body_root, scene.reference.body_root
+    kept: _Errors | None = scene.known.get("body_errors")
+    if kept is None or not kept.are_of(robot, reference):
+        squares = (robot - reference).square().sum(1)  # [n, 6, B]
         chord = squares[:, 3:].sum(1, keepdim=True).sqrt()  # of rotations, as the norm of the matrices' difference
-        known["body_errors"] = torch.cat((squares[:, :3].sqrt(), angle_of_chord(chord)), dim=1)
-    errors: Tensor = known["body_errors"]
-    return errors
+        errors = torch.cat((squares[:, :3].sqrt(), angle_of_chord(chord)), dim=1)
+        kept = _Errors(robot, reference, (robot._version, reference._version), errors)
+        scene.known["body_errors"] = kept
+    return kept.value
 
 
 def mean_body_error(scene: Scene, what: int, indices: Tensor) -> Tensor:
@@ -83,7 +102,7 @@ class KeypointError:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1]."""
-        # after a reset `body_errors` are to be made anew, and the other three of them nobody may ask for
+        # after a reset `body_errors` would compute all four errors again, and observations need only this one
         apart = scene.robot.body_root[:, :, POS] - scene.reference.body_root[:, :, POS]
         distance = apart.index_select(-1, self.indices).square_().sum(1).sqrt_()
         return distance.mean(-1, keepdim=True) / self.scale

@@ -65,7 +65,11 @@ class ClipBins:
 
 
 class FailureBins(ClipBins):
-    """Bins that are drawn more often the more often rows have failed in them or shortly after them."""
+    """Bins that are drawn more often the more often rows have failed in them or shortly after them.
+
+    Episodes start up to `last_start` of a clip, as `UniformStarts` has it. Only the bins up to there are drawn, the
+    last one of a clip with what remains; later bins count failures, which add to that last one.
+    """
 
     def __init__(
         self,
@@ -86,20 +90,30 @@ class FailureBins(ClipBins):
         """
         super().__init__(length, frames)
         self.uniform_share = uniform
-        self.last = last_start(length)
+        starts = (last_start(length) + 1)[self.clip]  # frames of each bin's clip that an episode can start at
+        drawn = torch.div(starts, frames, rounding_mode="floor").clamp_min(1)
+        index = torch.arange(len(self.clip), device=length.device) - self.first[self.clip]
+        self.counted_in = self.first[self.clip] + torch.minimum(index, drawn - 1)
+        """int64 [bins] the bin in which an episode can start to practise each bin."""
+        remainder = starts - (drawn - 1) * frames
+        self.startable = torch.where(index == drawn - 1, remainder, frames).masked_fill(index >= drawn, 0)
+        """int64 [bins] number of frames of each bin that an episode can start at."""
         self.slot = slot[self.clip]
         self.weight = _of_clips(weight, length)[self.clip]
         # a failure k bins ahead counts where that bin is of the same clip, [bins - k] each
         ahead = range(1, min(kernel, len(self.clip)))
         self.ahead = [(self.clip[k:] == self.clip[:-k]) * decay**k for k in ahead]
-        self.uniform = shared_out(self.size * self.weight, self.slot, slot_weight)
+        # as often as `UniformStarts` draws the clip, and each of its startable frames alike
+        frame_weight = length[self.clip].double() / starts
+        self.uniform = shared_out(self.startable * frame_weight * self.weight, self.slot, slot_weight)
         self.slot_share = torch.zeros_like(slot_weight, dtype=torch.float64).index_add_(0, self.slot, self.uniform)
 
     def probability(self, failures: Tensor) -> Tensor:
         """Return the probability of each bin, float64, given the failure rate of each."""
-        difficulty = failures.clone()
+        counted = torch.zeros_like(failures).index_add_(0, self.counted_in, failures)
+        difficulty = counted.clone()
         for k, counts in enumerate(self.ahead, start=1):
-            difficulty[:-k] += failures[k:] * counts
+            difficulty[:-k] += counted[k:] * counts
         amount = (difficulty * self.weight).double()
         total = torch.zeros_like(self.slot_share).index_add_(0, self.slot, amount)
         # where nothing in a slot has failed yet, all of its frames are equally difficult
@@ -111,6 +125,4 @@ class FailureBins(ClipBins):
     def draw(self, failures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame, int64 [n], for failure rates of the bins and uniform numbers [n, 2]."""
         chosen = draw_index(self.probability(failures).cumsum(0), uniform[:, 0])
-        clip = self.clip[chosen]
-        frame = self.start[chosen] + (uniform[:, 1] * self.size[chosen]).long()
-        return clip, torch.minimum(frame, self.last[clip])
+        return self.clip[chosen], self.start[chosen] + (uniform[:, 1] * self.startable[chosen]).long()

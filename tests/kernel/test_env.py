@@ -6,12 +6,22 @@ import attrs
 import pytest
 import torch
 
-from mtrack.env import Calls
+from mtrack.env import Calls, TerminationTerm
 from mtrack.snapshot import env_state, load_env_state
+from mtrack.statistics import EpisodeStatistics
 from mtrack_dev.testing import OrderTracker
 from mtrack_dev.testing import small_task as task
 
 MANY = "num_envs=6"
+
+
+class Always:
+    """A termination of every row in every step."""
+
+    timeout = False
+
+    def __call__(self, scene):
+        return torch.ones(scene.num_envs, dtype=torch.bool)
 
 
 def record(env) -> list[str]:
@@ -82,6 +92,18 @@ def test_resetting_one_row_leaves_the_others_untouched():
         one, two = getattr(first.env.scene.robot, name), getattr(second.env.scene.robot, name)
         assert torch.equal(one[[0, 1, 3, 4, 5]], two[[0, 1, 3, 4, 5]])
     assert second.env.scene.episode_step.tolist() == [1, 1, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("grace", [0, 1, 5])
+def test_grace_steps_protect_exactly_that_many_first_control_steps(grace):
+    env = task("toy", MANY).env
+    env.terminations = [TerminationTerm("always", Always(), grace)]
+    env.statistics = EpisodeStatistics(6, ["toy/r"], ["toy"], ["always", "broken"], "cpu")
+    ended = [env.step(torch.zeros(6, 2)).terminated.tolist() for _ in range(grace + 1)]
+    assert ended == [[False] * 6] * grace + [[True] * 6]
+    # and again in the next episode of a row
+    ended = [env.step(torch.zeros(6, 2)).terminated.any().item() for _ in range(grace + 1)]
+    assert ended == [False] * grace + [True]
 
 
 def test_a_broken_row_is_reset_counted_and_kept_from_learning_while_the_others_go_on():

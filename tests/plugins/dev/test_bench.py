@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import attrs
 import pytest
+import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
 from mtrack.env import Env
 from mtrack.errors import MtrackError
+from mtrack.provenance import recipe_sha256
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import check_recipe
+from mtrack_dev import sweep
 from mtrack_dev.bench import Figures, Round, measure, rates
-from mtrack_dev.bench_report import Record, breakdown, comparison, overview, read
+from mtrack_dev.bench_compare import comparison, recipe_keys, require_comparable
+from mtrack_dev.bench_report import Record, breakdown, overview, read
+from mtrack_dev.cli import bench
 from mtrack_dev.sweep import run_bench
 
+OLD = Path("old.json")
+command_line = typer.Typer()
+command_line.command()(bench)
 TINY = ["num_envs=4", "phases.train.train_every=3", "phases.train.minibatches=2"]
 
 
@@ -31,7 +41,8 @@ def figures() -> Figures:
 @pytest.fixture
 def record(figures: Figures) -> Record:
     """Return a record of one point."""
-    return Record({"processor": "one"}, {"torch": "2"}, [figures])
+    recipe = check_recipe(load_recipe("g1_tracking_quick", TINY), Registry.scan())
+    return Record({"processor": "one"}, {"torch": "2"}, recipe_keys(recipe), [figures])
 
 
 def printed(table: object) -> str:
@@ -74,11 +85,29 @@ def test_what_was_kept_is_read_again(record: Record, tmp_path: Path) -> None:
     assert read(tmp_path / "figures.json") == record
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"machine": {}, "distributions": {}, "points": [{"speed": 3}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", '{"machine": {}, "distributions": {}, "recipe": {}, "points": [{"speed": 3}]}'),
+        '{"machine": {}, "distributions": {}, "recipe": {}, "points": []}',
+    ],
+)
 def test_a_file_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "other.json").write_text(text)
     with pytest.raises(MtrackError, match=r"other\.json is not what `mtrack bench -o`"):
         read(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, "fast"])
+def test_a_record_with_an_impossible_rate_is_rejected(record: Record, tmp_path: Path, rate: object) -> None:
+    kept(record, env_steps_per_s=rate).write(tmp_path / "odd.json")
+    with pytest.raises(MtrackError, match=f"env_steps_per_s is {rate}"):
+        read(tmp_path / "odd.json")
+
+
+def test_a_place_that_cannot_be_written_is_rejected_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(MtrackError, match="there is no directory"):
+        run_bench("g1_tracking_quick", TINY, (), (), tmp_path / "absent" / "b.json", None, as_json=True)
 
 
 def test_a_missing_file_is_told_before_anything_is_measured(tmp_path: Path) -> None:
@@ -86,22 +115,102 @@ def test_a_missing_file_is_told_before_anything_is_measured(tmp_path: Path) -> N
         run_bench("g1_tracking_quick", TINY, (), (), None, tmp_path / "absent.json", as_json=True)
 
 
+def kept(record: Record, **changes: object) -> Record:
+    """Return a record whose only point is changed."""
+    return attrs.evolve(record, points=[attrs.evolve(record.points[0], **changes)])
+
+
 def test_rates_are_compared_size_by_size(record: Record, figures: Figures) -> None:
     slower = attrs.evolve(figures, train_frames_per_s=figures.train_frames_per_s / 2)
     before = attrs.evolve(record, points=[attrs.evolve(figures, num_envs=99), slower])
-    table = comparison(record, before)
-    assert table.row_count == 1
-    assert "2.00" in printed(table)
-    assert table.caption is None
+    compared = comparison(record, before, OLD, 30.0)
+    assert compared.table.row_count == 1
+    assert "2.00" in printed(compared.table)
+    assert compared.table.caption is None
+    assert not compared.fallen
 
 
-def test_another_machine_is_pointed_out(record: Record) -> None:
-    assert "differ" in str(comparison(record, attrs.evolve(record, machine={"processor": "another"})).caption)
+@pytest.mark.parametrize("rate", ["physics_steps_per_s", "env_steps_per_s", "train_frames_per_s"])
+def test_a_rate_that_has_fallen_beyond_the_threshold_is_named(record: Record, rate: str) -> None:
+    before = kept(record, **{rate: 1000.0})
+    for now, threshold, falls in ((701.0, 30.0, False), (699.0, 30.0, True), (699.0, 31.0, False), (200.0, 0.0, True)):
+        fallen = comparison(kept(record, **{rate: now}), before, OLD, threshold).fallen
+        assert [text.split(": ")[1].split(" is ")[0] for text in fallen] == [rate] * falls
+    assert fallen == [f"4 environments, {record.points[0].threads} threads: {rate} is 200, was 1,000 (-80%)"]
 
 
-def test_without_a_common_size_it_says_which_there_are(record: Record, figures: Figures) -> None:
-    with pytest.raises(MtrackError, match="the other record has 99 on"):
-        comparison(record, attrs.evolve(record, points=[attrs.evolve(figures, num_envs=99)]))
+@pytest.mark.parametrize(
+    ("what", "other"), [("dtype", "bfloat16"), ("device", "cuda"), ("backend", "mtrack:mujoco_warp"), ("processes", 2)]
+)
+def test_a_size_that_was_measured_with_something_else_is_rejected(record: Record, what: str, other: object) -> None:
+    with pytest.raises(MtrackError, match=rf"old\.json was measured with another {what}: {other} there"):
+        comparison(record, kept(record, **{what: other}), OLD, 30.0)
+
+
+def test_other_versions_are_pointed_out(record: Record) -> None:
+    before = attrs.evolve(record, distributions={"torch": "1"})
+    assert "versions differ" in str(comparison(record, before, OLD, 30.0).table.caption)
+
+
+def refusal(before: Record, machine: dict[str, object] | None = None, *overrides: str) -> str:
+    """Return why the record before is rejected for the tiny job with overrides."""
+    recipe = check_recipe(load_recipe("g1_tracking_quick", [*TINY, *overrides]), Registry.scan())
+    threads = [before.points[0].threads]
+    with pytest.raises(MtrackError) as caught:
+        require_comparable(OLD, before, machine or before.machine, [recipe], threads)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("fact", ["processor", "cpu_count", "gpu", "system"])
+def test_a_record_of_another_machine_is_rejected(record: Record, fact: str) -> None:
+    text = refusal(record, {**record.machine, fact: "this"})
+    assert f"old.json was measured on another machine: {fact} is {record.machine.get(fact)} there and this here" in text
+
+
+def test_a_record_of_another_recipe_is_rejected_with_the_keys_that_differ(record: Record) -> None:
+    text = refusal(record, None, "agent.init_std=0.5", "rewards.tracking.root_pos.weight=9")
+    assert "another recipe, g1_tracking_quick.toml: different agent.init_std, rewards.tracking.root_pos" in text
+    assert "another order" in refusal(kept(record, recipe_sha256="0" * 64))
+
+
+def test_a_record_without_a_size_is_rejected_with_those_it_has(record: Record) -> None:
+    assert "has no measurement of 4 environments" in refusal(kept(record, num_envs=99))
+    assert "only of 99 on" in refusal(kept(record, num_envs=99))
+
+
+def test_the_same_recipe_on_the_same_machine_is_accepted_and_a_record_holds_no_path(record: Record) -> None:
+    recipe = check_recipe(load_recipe("g1_tracking_quick", TINY), Registry.scan())
+    require_comparable(OLD, record, record.machine, [recipe], [record.points[0].threads])
+    overrides = [*TINY, "motions.mine.use=motion_files", "motions.mine.path=/home/somebody/clips"]
+    keys = recipe_keys(check_recipe(load_recipe("g1_tracking_quick", overrides), Registry.scan()))
+    assert "motions.mine.path" in keys
+    assert "somebody" not in json.dumps(keys)
+
+
+def test_bench_fails_at_a_fifth_of_the_recorded_speed_and_says_so(
+    figures: Figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "measure", lambda recipe: attrs.evolve(figures, recipe_sha256=recipe_sha256(recipe)))
+    out, fast = tmp_path / "b.json", tmp_path / "fast.json"
+    tiny = ["g1_tracking_quick", *(part for override in TINY for part in ("--set", override))]
+    run = partial(CliRunner().invoke, command_line)
+    assert run([*tiny, "-o", str(out)]).exit_code == 0
+    assert run([*tiny, "--compare", str(out)]).exit_code == 0
+    content = json.loads(out.read_text())
+    for point in content["points"]:
+        point["env_steps_per_s"] *= 5
+        point["train_frames_per_s"] *= 5
+    fast.write_text(json.dumps(content))
+    for more in ([], ["--json"]):
+        done = run([*tiny, "--compare", str(fast), *more])
+        assert done.exit_code == 1
+        assert f"slower than in {fast} by more than 30 %: 4 environments" in done.stderr
+        assert "env_steps_per_s is" in done.stderr
+        assert "train_frames_per_s is" in done.stderr
+    assert run([*tiny, "--compare", str(fast), "--threshold", "90"]).exit_code == 0
+    done = run([*tiny, "--threshold", "50"])
+    assert done.exit_code == 2
+    assert "--compare" in done.stderr
 
 
 def test_the_tables_name_what_could_not_be_measured(figures: Figures) -> None:

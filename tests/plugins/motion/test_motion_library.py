@@ -134,6 +134,17 @@ def test_no_clip_at_all_is_an_error():
 # ---- gathering
 
 
+def check_held(library, atol):
+    held, last = library.gather(library.held), library.gather(library.start + library.length - 1)
+    for name in ("root_pos", "root_rot", "joint_pos", "contact", "body_pos", "body_rot", "projected_gravity"):
+        torch.testing.assert_close(getattr(held, name), getattr(last, name), atol=atol, rtol=0)
+    for name in ("root_lin_vel", "root_ang_vel", "joint_vel", "body_lin_vel", "body_ang_vel"):
+        assert getattr(held, name).abs().max() == 0.0, name
+        assert getattr(last, name).abs().max() > 0.0, name
+    for name in ("root_lin_vel_root", "root_ang_vel_root", "body_lin_vel_root", "body_ang_vel_root"):
+        assert getattr(held, name).abs().max() == 0.0, name
+
+
 def test_clips_lie_one_after_the_other(library):
     assert library.names == ("even", "slow")
     assert library.start.tolist() == [0, 60]
@@ -142,6 +153,11 @@ def test_clips_lie_one_after_the_other(library):
     assert library.num_frames == 111
     assert math.isclose(library.fps, 50.0)
     assert all(len(digest) == 64 for digest in library.sha256)
+
+
+def test_a_clip_is_held_in_the_pose_of_its_last_frame_at_rest(library):
+    assert library.held.tolist() == [111, 112]
+    check_held(library, atol=0.0)
 
 
 @pytest.mark.parametrize("shape", [(7,), (4, 5), (0,), (0, 5)])

@@ -73,6 +73,7 @@ def test_a_packed_file_holds_the_clips_by_name(single, packed):
     assert packed.sha256 == single.sha256
     assert torch.equal(packed.start, single.start)
     assert torch.equal(packed.length, single.length)
+    assert torch.equal(packed.held, single.held)
     for field in attrs.fields(type(single.extremes)):
         assert torch.equal(getattr(packed.extremes, field.name), getattr(single.extremes, field.name))
 
@@ -88,6 +89,22 @@ def test_a_gather_from_a_packed_file_is_that_of_single_clips(single, packed, sha
         expected = getattr(one, name)
         sign = torch.ones(()) if "quat" not in name else torch.sign((expected * getattr(other, name)).sum(-1, True))
         torch.testing.assert_close(sign * getattr(other, name), expected, atol=3e-6, rtol=1e-5, msg=name)
+
+
+def test_a_packed_clip_is_held_at_rest_as_a_single_one_is(folder, single):
+    walks = Walks(50, 90)
+    sources = {"walks": (1.0, walks), "big": (1.0, MotionFiles(path=folder / "all.pack", names=("slow", "wide")))}
+    library = collect(G1(), sources, DT, RULE).library
+    assert library.names == ("walk50", "walk90", "slow", "wide")
+    held, last = library.gather(library.held), library.gather(library.start + library.length - 1)
+    of_single = single.gather(single.held[1:])
+    for name in OF_ROOT:
+        assert torch.equal(getattr(held, name)[2:], getattr(of_single, name)), name
+    assert torch.equal(held.contact, last.contact)
+    torch.testing.assert_close(held.body_pos, last.body_pos, atol=1e-6, rtol=0)
+    for name in ("root_lin_vel", "root_ang_vel", "joint_vel", "body_lin_vel", "body_ang_vel"):
+        assert getattr(held, name).abs().max() == 0.0, name
+    assert held.body_root[:, :, 1:3].abs().max() == 0.0
 
 
 def test_rows_put_into_a_gather_are_those_of_their_frames(packed):
@@ -132,7 +149,8 @@ def test_single_and_packed_sources_make_one_library(folder, single):
     assert together.slot.tolist() == [1, 1, 0, 0, 0]
     assert together.slot_weight.tolist() == [3.0, 1.0]
     walks = MotionLibrary.build(G1(), [(1.0, clip) for clip in Walks(50, 90).clips(g1_model())], DT)
-    frames = torch.tensor([[139, 140], [3, 450], [200, 60]])
+    # frames 0..139 and two held rows are of the walks, then those of the file follow
+    frames = torch.tensor([[139, 142], [3, 452], [202, 60]])
     both = library.gather(frames)
     assert torch.equal(library.gather(frames[:, 0]).root_pos, both.root_pos[:, 0])  # as the command asks
     for name in OF_ROOT:
@@ -199,7 +217,8 @@ def test_a_packed_file_is_known_by_its_content(folder, tmp_path):
 def test_pack_says_what_it_wrote_and_info_and_check_read_it(folder, tmp_path):
     file = tmp_path / "all.pack"
     result = run("pack", folder / "clips", "-o", file)
-    assert result.exit_code == 0
+    assert result.exit_code == 2
+    assert "1 not packed" in result.stderr
     assert "3 clips, 311 frames, 0.1 min" in result.stdout
     assert "left out 'bad.npz'" in result.stderr
     assert file.read_bytes() == (folder / "all.pack").read_bytes()
@@ -207,6 +226,24 @@ def test_pack_says_what_it_wrote_and_info_and_check_read_it(folder, tmp_path):
     entries = json.loads(run("check", file, "--json").stdout)
     assert [entry["name"] for entry in entries] == ["even", "slow", "wide"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_pack_fails_for_each_motion_that_it_leaves_out_but_not_for_duplicates(tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    write_clip(tmp_path / "in" / "a.npz", swaying_clip(60, name="a"))
+    write_clip(tmp_path / "in" / "b.npz", swaying_clip(60, name="twin"))
+    result = run("pack", tmp_path / "in", "-o", tmp_path / "x.pack")
+    assert result.exit_code == 0
+    assert "left out 'twin': is the same motion as 'a'" in result.stderr
+    for folder in ("in", "in/sub"):
+        (tmp_path / folder / "bad.npz").write_bytes(b"nothing")  # two of one name are two
+    write_clip(tmp_path / "in" / "short.npz", swaying_clip(3, name="short"))
+    result = run("pack", tmp_path / "in", "-o", tmp_path / "x.pack")
+    assert result.exit_code == 2
+    assert result.stderr.count("left out '") == 4
+    assert "left out 'short': is " in result.stderr
+    assert "3 not packed" in result.stderr
+    assert Pack.open(tmp_path / "x.pack").names == ("a",)
 
 
 def test_a_packed_file_is_packed_again_at_another_rate(folder, tmp_path):
@@ -230,6 +267,8 @@ def test_a_packed_file_is_packed_again_at_another_rate(folder, tmp_path):
     [
         (("--contact", "enter_heigth=1"), "did you mean 'enter_height'"),
         (("--contact", "enter_height"), "write KEY=NUMBER"),
+        (("--contact", "enter_height=0.3"), "--contact: 'leave_height' is 0.25, below enter_height = 0.3"),
+        (("--contact", "enter_vertical=nan"), "'enter_vertical' must be > 0"),
         (("--control-dt", "0"), "longer than nothing"),
         (("--robot", "g2"), "no robot named 'g2'"),
     ],

@@ -59,6 +59,17 @@ def test_variants_are_numbered(tmp_path):
     assert len(first.joint_pos) != len(second.joint_pos)
 
 
+def test_a_file_that_is_there_already_keeps_none_of_the_others_from_being_made(tmp_path):
+    arguments = ("--kind", "stand", "--duration", 2, "--variants", 3, "--spread", 0.1, "-o", tmp_path)
+    make(*arguments)
+    for name in ("stand_duration2_0", "stand_duration2_2"):
+        (tmp_path / f"{name}.npz").unlink()
+    make("--kind", "stand", "--duration", 3, "--name", "stand_duration2_0", "-o", tmp_path)
+    with pytest.raises(MotionError, match=r"stand_duration2_0\.npz: is there already"):
+        make(*arguments)
+    assert (tmp_path / "stand_duration2_2.npz").exists()
+
+
 def test_another_motion_is_replaced_only_when_told_so(tmp_path):
     make("--kind", "stand", "--duration", 2, "--name", "a", "-o", tmp_path)
     make("--kind", "stand", "--duration", 2, "--name", "a", "-o", tmp_path)

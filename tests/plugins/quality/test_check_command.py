@@ -110,6 +110,27 @@ def test_another_motion_is_overwritten_only_when_told(tmp_path):
     assert len(read_clip(tmp_path / "out" / "a.npz").root_pos) == 100
 
 
+def test_a_repair_that_cannot_be_written_keeps_no_other_clip_from_being_repaired_and_shown(tmp_path):
+    for folder in ("in/a", "in/b", "out"):
+        (tmp_path / folder).mkdir(parents=True)
+    write_clip(tmp_path / "in" / "a" / "walk.npz", lifted(0.05, frames=100, name="one"))
+    write_clip(tmp_path / "in" / "b" / "walk.npz", lifted(0.06, frames=100, name="two"))
+    write_clip(tmp_path / "in" / "c.npz", lifted(0.05, frames=90, name="three"))
+    write_clip(tmp_path / "in" / "d.npz", lifted(0.05, frames=80, name="four"))
+    write_clip(tmp_path / "out" / "c.npz", swaying_clip(20))
+    result = CliRunner().invoke(
+        motions, ["check", str(tmp_path / "in"), "--fix", "ground", "-o", str(tmp_path / "out")]
+    )
+    assert isinstance(result.exception, MotionError)
+    first, second = str(result.exception).splitlines()
+    assert "clip 'two': would be" in first
+    assert "rename one" in first
+    assert "c.npz: is there already" in second
+    assert "4 clips" in result.stdout
+    assert len(read_clip(tmp_path / "out" / "d.npz").root_pos) == 80
+    assert read_clip(tmp_path / "out" / "walk.npz").name == "one"
+
+
 @needs_samples
 def test_every_sample_is_measured_and_its_soles_put_on_the_floor():
     meter, importer = Meter(G1()), AsapPickle(fill_missing=True)

@@ -160,8 +160,21 @@ def test_rewards_hold_the_robot_to_the_other_pose(reward):
         for name in ("joint_pos", "root_pos", "root_quat_wxyz", "body_pos", "body_quat_wxyz"):
             getattr(scene.robot, name).copy_(getattr(source, name))
         scene.robot.invalidate()
-        scene.reference.known.pop("body_errors", None)
         assert bool((term(scene) > 0.99).all()) == is_best
+
+
+def test_a_goal_with_other_arms_is_at_rest_once_its_clip_is_held():
+    command, scene, compliance = yielding(**ALWAYS, span=(100, 150), lengths=(150,))
+    compliance.spans.begin.add_(150 - (compliance.spans.begin + compliance.spans.frames.long()))  # to the very end
+    command.frame.fill_(149)
+    command.publish()
+    assert (compliance._present().moves).all()
+    assert scene.reference.body_lin_vel.abs().max() > 0.0
+    for _ in range(3):
+        step(command, scene)
+        for name in ("joint_vel", "root_lin_vel", "root_ang_vel", "body_lin_vel", "body_ang_vel"):
+            assert getattr(scene.reference, name).abs().max() == 0.0, name
+        assert scene.reference.body_root[:, :, 1:3].abs().max() == 0.0
 
 
 def test_bodies_of_the_goal_are_where_the_engines_kinematics_put_them_before_and_after_resets():

@@ -6,8 +6,12 @@ import pytest
 import torch
 from support.following import following, start, step
 
+from mtrack.errors import RecipeError
 from mtrack.math import quat_from_rotation_vector, quat_multiply
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
 from mtrack.state import component_state, load_component_state
+from mtrack.structure import check_recipe
 from mtrack_tracking.command import MotionTracking
 
 
@@ -61,6 +65,49 @@ def test_a_reset_changes_the_reference_of_its_rows_only():
     assert not torch.equal(scene.reference.future.root_pos[[1, 4]], before_ahead[[1, 4]])
 
 
+AT_REST = ("root_lin_vel", "root_ang_vel", "joint_vel", "body_lin_vel", "body_ang_vel", "root_lin_vel_root")
+
+
+def test_what_lies_beyond_the_end_of_a_clip_is_at_rest_and_nothing_before_it():
+    command, scene = following((120, 130))
+    command.pin(torch.tensor([0, 1] * 4))
+    start(command)
+    command.frame.copy_(
+        torch.tensor([111, 121] * 4)
+    )  # 8 before the end: of 0, 2, 4, 8, 16 ahead only the last is beyond
+    command.publish()
+    future = scene.reference.future
+    whole = command.library.gather(scene.reference.frames)
+    last = command.library.gather((command.library.start + command.library.length - 1)[command.clip])
+    for name in AT_REST:
+        assert getattr(future, name)[:, 4].abs().max() == 0.0, name
+        assert torch.equal(getattr(future, name)[:, 3], getattr(last, name)), name
+        assert getattr(last, name).abs().amax(-1).min() > 0.0 or name.startswith("body"), name
+    for name in ("root_pos", "joint_pos", "body_pos"):
+        assert torch.equal(getattr(future, name)[:, 4], getattr(last, name)), name
+    assert torch.equal(whole.root_pos, future.root_pos)
+
+
+@pytest.mark.parametrize("root_target", ["absolute", "sliding"])
+def test_a_row_that_is_not_reset_at_the_end_of_its_clip_is_shown_a_reference_at_rest(root_target):
+    command, scene = following((120, 130), root_target=root_target, sampling="failure_aware")
+    command.pin(torch.tensor([0, 1] * 4))
+    start(command)
+    for _ in range(119):
+        step(command, scene)
+    reached = {name: getattr(scene.reference, name).clone() for name in (*AT_REST, "body_pos")}
+    assert reached["joint_vel"][::2].abs().amax(1).min() > 0.0  # the last frame is still part of the motion
+    for _ in range(30):
+        step(command, scene)
+        for name in AT_REST:
+            assert getattr(scene.reference, name)[::2].abs().max() == 0.0, name
+    assert torch.equal(scene.reference.body_pos[::2], reached["body_pos"][::2])
+    assert command.finished().all()
+    start(command, failed=True)  # counts for the bins of its own clip
+    assert command.failures.nonzero().squeeze(1).tolist() == [2, 5]
+    assert command.coverage.passed.cumsum(0)[-1] == 0.0
+
+
 def test_a_row_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
     command, scene = following((120, 130))
     command.pin(torch.tensor([0, 1] * 4))
@@ -71,7 +118,8 @@ def test_a_row_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
     assert command.finished().tolist() == [True, False] * 4
     for _ in range(20):
         step(command, scene)
-    assert command.frame.tolist() == [119, 129] * 4
+    assert command.finished().all()
+    assert torch.equal(scene.reference.root_pos, command.library.gather(command.library.held[command.clip]).root_pos)
 
 
 def test_a_failed_row_tries_the_same_place_again_four_times_in_five():
@@ -177,3 +225,19 @@ def test_a_restored_command_goes_on_as_the_saved_one(params):
 def test_future_frames_must_begin_with_the_present_one_and_rise(frames):
     with pytest.raises(ValueError, match="must begin with 0"):
         MotionTracking(future_frames=frames)
+
+
+@pytest.mark.parametrize("what", ["height", "horizontal", "vertical"])
+def test_a_foot_may_not_stop_standing_where_it_may_still_begin_to(what):
+    with pytest.raises(ValueError, match=f"'contact_leave_{what}' is 0.1, below contact_enter_{what} = 0"):
+        MotionTracking(**{f"contact_leave_{what}": 0.1})
+    with pytest.raises(ValueError, match=f"below contact_enter_{what} = 0.9"):
+        MotionTracking(**{f"contact_enter_{what}": 0.9})
+    MotionTracking(**{f"contact_enter_{what}": 0.9, f"contact_leave_{what}": 0.9})
+
+
+def test_a_recipe_in_which_contact_leaves_below_where_it_enters_is_rejected_at_its_line():
+    with pytest.raises(RecipeError) as caught:
+        check_recipe(load_recipe("g1_tracking_quick", ["command.contact_enter_height=0.3"]), Registry.scan())
+    assert "'contact_leave_height' is 0.25, below contact_enter_height = 0.3" in str(caught.value)
+    assert "command" in str(caught.value)

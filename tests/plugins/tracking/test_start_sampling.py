@@ -47,18 +47,39 @@ def test_bins_cover_every_frame_of_every_clip():
     assert them.start[place].tolist() == [50, 0, 250, 50]
 
 
-def test_without_failures_starts_are_uniform():
-    torch.testing.assert_close(bins().probability(torch.zeros(20)), bins(uniform=1.0).probability(torch.zeros(20)))
+def test_without_failures_every_frame_that_can_be_started_from_is_as_likely_as_with_uniform_starts():
+    them = bins(weights=torch.tensor([3.0, 1.0]))
+    probability = them.probability(torch.zeros(20))
+    of_clips = torch.zeros(3, dtype=torch.float64).index_add_(0, them.clip, probability)
+    # slots go 3 to 1, and the clips of the first one by their 100 and 300 frames
+    assert of_clips.tolist() == pytest.approx([0.75 * 0.25, 0.75 * 0.75, 0.25])
+    # an episode starts at one frame of clip 0, at 201 of clip 1, at 451 of clip 2
+    frames = torch.tensor([1, 201, 451])
+    expected = of_clips[them.clip] * them.startable / frames[them.clip]
+    assert probability.tolist() == pytest.approx(expected.tolist())
+    assert torch.zeros(3).index_add_(0, them.clip, them.startable.float()).tolist() == frames.tolist()
+
+
+@pytest.mark.parametrize(("length", "first_late"), [(250, 151), (120, 21), (149, 50), (1000, 751), (60, 1)])
+def test_without_failures_no_frame_is_drawn_more_often_than_another(length, first_late):
+    clip = torch.tensor([length])
+    them = FailureBins(clip, torch.zeros_like(clip), torch.ones(1), frames=50, kernel=5, decay=0.8, uniform=0.1)
+    # every draw that a fine grid of numbers makes, so that the counts are exact
+    steps = torch.linspace(0, 1, 1502, dtype=torch.float64)[:-1]
+    frame = them.draw(torch.zeros(len(them.clip)), torch.cartesian_prod(steps, steps))[1]
+    share = torch.bincount(frame, minlength=length) / len(frame)
+    assert share[:first_late].tolist() == pytest.approx([1 / first_late] * first_late, rel=0.07)
+    assert share[first_late:].sum() == 0.0
 
 
 def test_a_failure_makes_its_bin_and_those_before_it_likelier_but_no_other_clip():
     failures = torch.zeros(20)
     failures[2] = 0.01  # first bin of clip 1
-    failures[7] = 0.01  # last bin of clip 1
+    failures[7] = 0.01  # last bin of clip 1, which counts for bin 5: the last one in which an episode can start
     probability = bins(uniform=0.0).probability(failures)
     assert probability[:2].tolist() == [0.0, 0.0]  # clip 0 ends just before the first failure
     assert probability[2:8].tolist() == pytest.approx(
-        [0.5 / p for p in (2.75 / 1, 1e9, 1e9, 2.75 / 0.25, 2.75 / 0.5, 2.75)], abs=1e-6
+        [0.5 * difficulty / 2.75 for difficulty in (1.0, 0.25, 0.5, 1.0, 0.0, 0.0)]
     )
     assert probability[8:].sum() == pytest.approx(0.5)  # the other slot keeps its weight
 
@@ -71,10 +92,19 @@ def test_the_uniform_share_stays_however_much_fails_elsewhere():
     assert probability.sum() == pytest.approx(1.0)
 
 
-def test_drawn_frames_lie_in_the_drawn_bin_unless_that_is_too_late_to_start():
+def test_drawn_frames_lie_in_the_drawn_bin():
     failures = torch.zeros(20)
-    failures[[4, 19]] = 1.0  # frames 100..149 of clip 1; 550..599 of clip 2, where no episode starts
+    failures[4] = 1.0  # frames 100..149 of clip 1
     clip, frame = bins(kernel=1, uniform=0.0).draw(failures, numbers(1000))
     middle = frame[clip == 1]
     assert (middle.min(), middle.max()) == (100, 149)
-    assert frame[clip == 2].unique().tolist() == [450]
+
+
+@pytest.mark.parametrize("late", [17, 18, 19])
+def test_a_failure_where_no_episode_starts_counts_for_the_last_bin_in_which_one_can(late):
+    failures = torch.zeros(20)
+    failures[late] = 1.0  # of clip 2, bins 8 to 19: frames 450 and later can hold no start
+    clip, frame = bins(kernel=1, uniform=0.0).draw(failures, numbers(4000))
+    frame = frame[clip == 2]
+    assert (frame.min(), frame.max()) == (400, 450)
+    assert torch.bincount(frame - 400).max() / len(frame) < 0.04

@@ -214,3 +214,52 @@ def test_a_tracking_error_must_last_to_end_an_episode():
     assert [term(scene).any().item() for scene in (bad, bad, good, bad, bad)] == [False] * 5
     term.reset(torch.tensor([0]))
     assert term(bad).tolist() == [False, True]
+
+
+BODY_TERMS = [
+    rewards.KeypointPos,
+    rewards.KeypointRot,
+    rewards.KeypointVel,
+    rewards.KeypointAngVel,
+    errors.KeypointError,
+]
+POSES_AND_VELOCITIES = (
+    *("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel"),
+    *("body_pos", "body_quat_wxyz", "body_lin_vel", "body_ang_vel"),
+)
+
+
+@pytest.mark.parametrize("kind", BODY_TERMS, ids=lambda kind: kind.__name__)
+def test_errors_follow_the_robot_under_a_command_that_keeps_its_reference(kind):
+    scene, later = random_scene(16), random_scene(16, seed=5)
+    term = bound(kind, scene)
+    before = term(scene)
+    for name in POSES_AND_VELOCITIES:
+        getattr(scene.robot, name).copy_(getattr(later.robot, name))
+    scene.robot.invalidate()
+    later.reference = scene.reference.rows(torch.arange(16))
+    assert not torch.allclose(term(scene), before)
+    torch.testing.assert_close(term(scene), term(later))
+
+
+@pytest.mark.parametrize("kind", BODY_TERMS, ids=lambda kind: kind.__name__)
+def test_errors_follow_a_few_reset_rows_under_a_command_that_keeps_its_reference(kind):
+    scene, later, ids = random_scene(16), random_scene(16, seed=5), torch.tensor([3, 11])
+    term = bound(kind, scene)
+    expected = term(scene).clone()
+    later.reference = scene.reference.rows(torch.arange(16))
+    expected[ids] = term(later)[ids]
+    rows = later.robot.rows(ids)
+    for name in POSES_AND_VELOCITIES:
+        getattr(scene.robot, name)[ids] = getattr(rows, name)
+    scene.robot.renew(ids, rows)
+    torch.testing.assert_close(term(scene), expected)
+
+
+def test_errors_follow_a_reference_that_is_written_in_place():
+    scene = random_scene(16)
+    term = bound(rewards.KeypointPos, scene)
+    before = term(scene)
+    scene.reference.body_pos.add_(torch.linspace(0, 1, scene.reference.body_pos.shape[1]).unsqueeze(1))
+    scene.reference.invalidate()
+    assert not torch.allclose(term(scene), before)

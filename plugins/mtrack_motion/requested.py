@@ -1,0 +1,111 @@
+"""Which files of a path an import is asked to read, and what is skipped: pictures, documents, output of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from mtrack.errors import MotionError
+from mtrack_motion.archive import member_shapes
+from mtrack_motion.pack import is_pack
+
+_NO_MOTION = {
+    "is a picture or a film": "png jpg jpeg gif svg webp bmp tif tiff mp4 mov avi webm mkv",
+    "is a document": "md rst pdf html htm doc docx bib ipynb",
+    "is code or the description of a robot": "py pyc sh urdf mjcf stl obj dae glb usd usda",
+}
+_TEXTS = (".txt", ".json", ".toml", ".yaml", ".yml", ".xml", ".log", ".cfg", ".ini")
+"""Documents or motions: their content decides."""
+_NAMED = ("readme", "license", "licence", "notice", "changelog", "authors", "citation", "copying", "makefile")
+_SAMPLE = 4096  # characters
+_NUMBERS = re.compile(r"[-+]?\d[\d.eE+-]*")
+_MOSTLY = 0.5
+
+
+@attrs.frozen
+class Requested:
+    """A file that an import comes across."""
+
+    file: Path
+    problem: str = ""
+    """Why it cannot even be opened."""
+
+
+def requested_files(path: Path) -> Iterator[Requested]:
+    """Yield a file, or every file of a directory and those below it in order; hidden ones were not asked for.
+
+    A directory that cannot be read, or is a link, is yielded with its problem. Raises MotionError for no file.
+    """
+    if not path.is_dir():
+        yield Requested(path, "" if path.exists() else "there is no such file; check the path")
+        return
+    found: list[Requested] = []
+
+    def fail(error: OSError) -> None:
+        found.append(Requested(Path(error.filename), f"cannot be read: {error.strerror}; check its permissions"))
+
+    for folder, folders, names in os.walk(path, onerror=fail):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        links = (place for place in (Path(folder, name) for name in folders) if place.is_symlink())
+        found += (Requested(link, "is a link to a directory; import that directory by itself") for link in links)
+        found += (_checked(Path(folder, name)) for name in names if not _is_hidden(name))
+    if not found:
+        raise MotionError(f"{path}: holds no file; check the path")
+    yield from sorted(found, key=lambda one: one.file)
+
+
+def why_skipped(file: Path, out: Path) -> str:
+    """Return why a file that no importer recognises is no motion to import; empty if it may be one."""
+    suffix = file.suffix.lower()
+    for kind, suffixes in _NO_MOTION.items():
+        if suffix.removeprefix(".") in suffixes.split():
+            return kind
+    if file.stem.lower() in _NAMED:
+        return "is a document"
+    if suffix in _TEXTS and not _is_mostly_numbers(file):
+        return "is text"
+    if _kind_of_ours(file) and out.resolve() in file.resolve().parents:
+        return "is there already, in the output directory"
+    return ""
+
+
+def why_not_imported(file: Path) -> str:
+    """Return why no importer recognises a file that may be a motion, and what to do."""
+    if kind := _kind_of_ours(file):
+        return f"is a {kind} of mtrack already; copy it"
+    return "no importer recognises it; 'mtrack list-plugins importer' lists their formats, --format chooses one"
+
+
+def _kind_of_ours(file: Path) -> str:
+    if is_pack(file):
+        return "packed file"
+    try:
+        return "motion file" if "schema_version" in member_shapes(file) else ""
+    except MotionError:
+        return ""
+
+
+def _checked(file: Path) -> Requested:
+    if file.is_file():
+        return Requested(file)
+    return Requested(file, "is a link to nothing; copy the file" if file.is_symlink() else "is no regular file")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "__"))
+
+
+def _is_mostly_numbers(file: Path) -> bool:
+    """Return whether the beginning of a text consists of numbers rather than words."""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            text = opened.read(_SAMPLE)
+    except OSError:
+        return True
+    written = re.sub(r"[\s,;\[\]{}()\"':]+", "", text)
+    numbers = sum(len(number) for number in _NUMBERS.findall(text))
+    return numbers > _MOSTLY * len(written)
