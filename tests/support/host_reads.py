@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ class HostReads(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         masks = name in ("__getitem__", "__setitem__") and _is_mask(args[1])
-        if _is_sent(name, args, kwargs or {}):
+        if _is_sent(name, args, kwargs or {}) and not _is_of_torch(sys._getframe(1).f_code.co_filename):
             self.found[_place()] += 1
         elif (name in _READING or masks) and not self._is_copy(args[0]):
             self.found[_place()] += 1
@@ -70,6 +71,11 @@ def _is_sent(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> boo
         parts = args[1] if isinstance(args[1], tuple) else (args[1],)
         return any(isinstance(part, list | tuple) for part in parts)
     return name == "cuda"
+
+
+def _is_of_torch(file: str) -> bool:
+    """Return whether a file is of torch itself, whose functions send tensors that are on the device already."""
+    return Path(file).is_relative_to(Path(torch.__file__).parent)
 
 
 def _place() -> str:
