@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def run_bench(
 
     Raises MtrackError for a bad recipe, file or number of threads.
     """
+    logging.basicConfig(format="%(message)s", level=logging.INFO)  # such as that kernels are being compiled
     before = read(compare) if compare else None  # a wrong file is told before minutes are spent
     is_told = any(value.startswith("num_envs=") for value in overrides)
     envs = envs or ([] if is_told else [_DEFAULT_ENVS])
@@ -77,7 +79,7 @@ def _in_a_process(recipe: str, overrides: Sequence[str], threads: int) -> Figure
     """Return the figures of one size, measured by another process of this command."""
     command = [sys.executable, "-m", "mtrack", "bench", recipe, "--json", "--threads", str(threads)]
     command += [part for override in overrides for part in ("--set", override)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # what it logs is shown at once
     if done.returncode:
-        raise MtrackError(f"measuring {' '.join(overrides)} on {threads} threads failed:\n{done.stderr.strip()}")
+        raise MtrackError(f"measuring {' '.join(overrides)} on {threads} threads failed: see the messages above")
     return Figures(**json.loads(done.stdout)["points"][0])
