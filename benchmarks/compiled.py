@@ -1,6 +1,6 @@
 """How much faster updates are where losses go through torch.compile, and how long compiling takes.
 
-    python benchmarks/compiled.py g1_tracking_teacher 256 --rounds 8 [-o FILE]
+    python benchmarks/compiled.py g1_tracking_teacher 256 --rounds 8 [--device cuda] [-o FILE]
 
 Updates on one rollout, compiled and not in turn, in one process: the ratio does not depend on how fast the machine
 happens to be. Compiling is only slow the first time; empty TORCHINDUCTOR_CACHE_DIR to see how slow.
@@ -26,19 +26,25 @@ from mtrack_dev.bare_physics import seconds
 from mtrack_dev.bench import Training
 
 
-def measure(name: str, num_envs: int, rounds: int) -> dict[str, object]:
+def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, object]:
     """Return seconds of updates of a recipe's first phase, compiled and plain, and the median of their ratios."""
-    recipe = check_recipe(load_recipe(name, [f"num_envs={num_envs}"]), Registry.scan())
+    recipe = check_recipe(load_recipe(name, [f"num_envs={num_envs}", f"device={device}"]), Registry.scan())
     phase_name = next(iter(recipe.phases))
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
-        stage = Stage.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, "cpu", None, [], 0)
+        stage = Stage.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
         phase, training = stage.phase, Training(stage, phase_name)
         rollout = training.learner.collect()
 
         def update(compile: bool) -> float:
             phase.compile = compile  # type: ignore[attr-defined]
-            return seconds(lambda: phase.update(rollout, 0.0))
+            training.finish()
+
+            def work() -> None:
+                phase.update(rollout, 0.0)
+                training.finish()
+
+            return seconds(work)
 
         update(False)
         update(False)
@@ -48,6 +54,7 @@ def measure(name: str, num_envs: int, rounds: int) -> dict[str, object]:
     return {
         "recipe": name,
         "num_envs": num_envs,
+        "device": recipe.place,
         "compiled_s": round(compiled, 3),
         "plain_s": round(plain, 3),
         "ratio": round(statistics.median(a / b for a, b in pairs), 3),
@@ -62,10 +69,11 @@ def main() -> None:
     parser.add_argument("recipe")
     parser.add_argument("num_envs", type=int)
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, auto")
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(own_processors())
-    text = json.dumps(measure(arguments.recipe, arguments.num_envs, arguments.rounds))
+    text = json.dumps(measure(arguments.recipe, arguments.num_envs, arguments.rounds, arguments.device))
     sys.stdout.write(text + "\n")
     if arguments.out:
         arguments.out.write_text(text + "\n", "utf-8")

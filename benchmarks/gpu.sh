@@ -2,19 +2,22 @@
 # The whole measurement on a GPU: does physics there keep its promises, how fast is the full teacher recipe at several
 # sizes and what is its time spent on, and how much of the GPU's memory does it take.
 #
-#   benchmarks/gpu.sh [ENVS]...     default 4096 8192 16384; one size at a time fits a short lease
+#   benchmarks/gpu.sh [ENVS]...     default 16384 4096; the last size is also measured without torch.compile
 #
 # Needs an NVIDIA GPU and an environment with the extra: python -m pip install -c constraints.txt -e ".[gpu]"
 #   PYTHON   its interpreter (python)        OUT      where results go (benchmarks/results)
 #   RECIPE   what to measure (g1_tracking_teacher)        SET   more recipe keys: "backend.deterministic=true ..."
 #   CHECK=0  leaves the conformance suites out            DEVICE=cpu tries the script itself, without a GPU
-# The first run compiles the kernels, which takes minutes; they are kept in ~/.cache/warp.
+#   EACH     seconds that one measurement may take (170)  LIMIT    seconds that everything may take (540)
+# A part that fails or takes too long is reported, and the next one begins. Results are written as soon as they are
+# there. The first run compiles the kernels, which takes minutes; they are kept in ~/.cache/warp or WARP_CACHE_PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python} out=${OUT:-benchmarks/results} recipe=${RECIPE:-g1_tracking_teacher}
 device=${DEVICE:-cuda}
+if [ "$device" = cpu ]; then each=${EACH:-900} limit=${LIMIT:-3600}; else each=${EACH:-170} limit=${LIMIT:-540}; fi
 envs=("$@")
-[ ${#envs[@]} -gt 0 ] || envs=(4096 8192 16384)
+[ ${#envs[@]} -gt 0 ] || envs=(16384 4096)
 export OMP_WAIT_POLICY=PASSIVE PYTHONUNBUFFERED=1
 mkdir -p "$out"
 
@@ -22,8 +25,22 @@ step() {
     printf '\n== %s (%ss)\n' "$*" "$SECONDS"
 }
 
+# within SECONDS COMMAND...: run it no longer than that, nor than is left of the limit less 10 s for the summary
+within() {
+    local seconds=$1 left=$((limit - SECONDS - 10)) status=0
+    shift
+    [ "$seconds" -le "$left" ] || seconds=$left
+    if [ "$seconds" -lt 20 ]; then
+        echo "left out: only $left of $limit s remain (LIMIT)"
+        return 1
+    fi
+    timeout --kill-after=5 "$seconds" "$@" || status=$?
+    case $status in 124 | 137) echo "stopped after $seconds s" ;; esac
+    return "$status"
+}
+
 step machine
-"$python" - "$device" <<'END'
+within 60 "$python" - "$device" <<'END'
 import sys
 import torch
 try:
@@ -40,19 +57,24 @@ END
 # watch FILE: what the GPU does, twice a second
 watch() { :; }
 if [ "$device" != cpu ]; then
-    nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv
-    watch() {
-        exec nvidia-smi --query-gpu=memory.used,utilization.gpu,power.draw,clocks.sm --format=csv,nounits -lms 500 >"$1"
-    }
+    if timeout 20 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv; then
+        watch() {
+            exec nvidia-smi --query-gpu=memory.used,utilization.gpu,power.draw,clocks.sm --format=csv,nounits -lms 500 >"$1"
+        }
+    else
+        echo "nvidia-smi does not work here: the GPU's memory and use are not measured"
+    fi
 fi
 
 if [ "${CHECK:-1}" != 0 ]; then
     step conformance
-    "$python" - "$device" <<'END' || echo "CONFORMANCE FAILED: read on all the same"
+    within "$((each * 2 / 3))" "$python" - "$device" <<'END' || echo "CONFORMANCE FAILED: the measurements follow all the same"
+import logging
 import sys
 from mtrack_dev.testing import BrokenPromise, check_agreement, check_backend
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_warp.backend import WarpBackend
+logging.basicConfig(format="%(message)s", level=logging.INFO)  # so that it says when it compiles kernels
 failed = False
 for check in (
     lambda: check_agreement(WarpBackend, MujocoBackend, device=sys.argv[1]),
@@ -75,8 +97,9 @@ measure() {
     watch "$memory" &
     sampler=$!
     for wish in ${SET:-} "${@:3}"; do wishes+=(--set "$wish"); done
-    "$python" -m mtrack bench "$recipe" --set "device=$device" --set backend.use=mujoco_warp --envs "$count" \
-        "${wishes[@]}" -o "$result" || echo "$count environments: FAILED"
+    rm -f "$result" # the summary shows no earlier measurement
+    within "$each" "$python" -m mtrack bench "$recipe" --set "device=$device" --set backend.use=mujoco_warp \
+        --envs "$count" "${wishes[@]}" -o "$result" || echo "$count environments: FAILED"
     kill "$sampler" 2>/dev/null || true
     wait "$sampler" 2>/dev/null || true
     awk -F, 'NR > 1 && $1 + 0 > most { most = $1 + 0 } NR > 1 { busy += $2; count++ }
@@ -85,14 +108,14 @@ measure() {
 for count in "${envs[@]}"; do
     measure "$count" "$count"
 done
-measure "${envs[0]}" "${envs[0]}_plain" phases.train.compile=false # what torch.compile gains
+measure "${envs[-1]}" "${envs[-1]}_plain" phases.train.compile=false # what torch.compile gains
 
 step summary
 "$python" - "$out" "${envs[@]}" <<'END'
 import json
 import sys
 from pathlib import Path
-for name in (*sys.argv[2:], f"{sys.argv[2]}_plain"):
+for name in (*sys.argv[2:], f"{sys.argv[-1]}_plain"):
     file = Path(sys.argv[1]) / f"bench_gpu_{name}.json"
     if file.exists():
         point = json.loads(file.read_text())["points"][0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -23,11 +25,20 @@ def quat_to_matrix(quat_wxyz: Tensor) -> Tensor:
     """Return the rotation matrices of unit quaternions, [..., 3, 3]."""
     # every entry is a sum of products of two components: one outer product, and one matrix product to add them up
     products = (quat_wxyz.unsqueeze(-1) * quat_wxyz.unsqueeze(-2)).flatten(-2)
-    return (products @ _ENTRIES.to(products)).view(*quat_wxyz.shape[:-1], 3, 3)
+    return (products @ _entries(products.device, products.dtype)).view(*quat_wxyz.shape[:-1], 3, 3)
+
+
+@cache
+def _entries(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return [16, 9]: how products w w, w x, ..., z z (rows) add up to matrix entries, row after row (columns).
+
+    Kept for each device, because a copy to a GPU waits for it; and never an inference tensor, which autograd rejects.
+    """
+    with torch.inference_mode(False):
+        return _matrix_entries().to(device, dtype)
 
 
 def _matrix_entries() -> Tensor:
-    """Return [16, 9]: how products w w, w x, ..., z z (rows) add up to matrix entries, row after row (columns)."""
     entries = torch.zeros(4, 4, 3, 3)
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
@@ -36,9 +47,6 @@ def _matrix_entries() -> Tensor:
         entries[1 + i, 1 + j, i, j] = entries[1 + i, 1 + j, j, i] = 2.0
         entries[0, 1 + k, i, j], entries[0, 1 + k, j, i] = -2.0, 2.0
     return entries.view(16, 9)
-
-
-_ENTRIES = _matrix_entries()
 
 
 def transform(matrix: Tensor, columns: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def env_state(assembly: Assembly) -> dict[str, Any]:
 
 def load_env_state(assembly: Assembly, state: Mapping[str, Any]) -> None:
     """Put a started environment into a saved state. Raises CheckpointError naming what does not fit."""
-    env = assembly.env
+    env, device = assembly.env, assembly.env.scene.device
     _same_names("components", assembly.components, state["components"])
     _same_names("observation terms", {term.path: term for term in env.observer.terms()}, state["terms"])
     env.backend.load_state_dict(state["backend"])
@@ -50,10 +50,12 @@ def load_env_state(assembly: Assembly, state: Mapping[str, Any]) -> None:
     env.tracker.newest = state["newest_contact"]
     for term in env.observer.terms():
         saved = state["terms"][term.path]
-        term.past, term.newest = saved["past"], saved["newest"]
+        past = saved["past"]
+        term.past, term.newest = past if past is None else past.to(device), saved["newest"]
         term.rng.set_state(saved["rng"].cpu())
     env.command.publish()
-    env.observations = TensorDict(state["observations"], batch_size=env.observations.batch_size)
+    observations = {group: value.to(device) for group, value in state["observations"].items()}
+    env.observations = TensorDict(observations, batch_size=env.observations.batch_size)
 
 
 def _tensors(assembly: Assembly) -> dict[str, Tensor]:

@@ -169,7 +169,7 @@ class Training:
             should_stop=lambda: False,
         )
         self.rows = self.learner.frames_per_iteration
-        self._on_gpu = torch.device(stage.assembly.env.scene.device).type == "cuda"
+        self._device = stage.assembly.env.scene.device
 
     def iteration(self) -> tuple[float, float]:
         """Return the seconds of a rollout and of its update."""
@@ -192,8 +192,8 @@ class Training:
 
     def finish(self) -> None:
         """Wait for what the device has yet to do."""
-        if self._on_gpu:
-            torch.cuda.synchronize()
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
 
 
 def most_memory() -> float:

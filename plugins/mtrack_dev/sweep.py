@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -44,6 +45,7 @@ def run_bench(
     Returns the rates that have fallen by more than `threshold` [%] since the record to `compare` with. Raises
     MtrackError for a bad recipe, file, number of threads, or a record of something else.
     """
+    logging.basicConfig(format="%(message)s", level=logging.INFO)  # such as that kernels are being compiled
     before = read(compare) if compare else None  # a wrong file is reported before minutes are spent
     if out and not out.absolute().parent.is_dir():
         raise MtrackError(f"cannot write {out}: there is no directory {out.parent}; create it first")
@@ -97,7 +99,7 @@ def _in_a_process(recipe: str, overrides: Sequence[str], threads: int) -> Figure
     """Return the figures of one size, measured by another process of this command."""
     command = [sys.executable, "-m", "mtrack", "bench", recipe, "--json", "--threads", str(threads)]
     command += [part for override in overrides for part in ("--set", override)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # what it logs is shown at once
     if done.returncode:
-        raise MtrackError(f"measuring {' '.join(overrides)} on {threads} threads failed:\n{done.stderr.strip()}")
+        raise MtrackError(f"measuring {' '.join(overrides)} on {threads} threads failed: see the messages above")
     return Figures(**json.loads(done.stdout)["points"][0])

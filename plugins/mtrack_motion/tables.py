@@ -11,6 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.errors import MtrackError
 from mtrack.math import transform
 from mtrack.quantities import derived
 from mtrack.scene import Kinematics
@@ -127,8 +128,14 @@ class LargeTables:
         return compute(gathered.plain).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
 
     def to(self, device: torch.device | str) -> Tables:
-        """Return these tables on a device."""
-        return LargeTables(self.columns, [Part(part.root.to(device), part.bodies.to(device)) for part in self.parts])
+        """Return these tables on a device: on another one than now in one part, so that a gather waits for nothing.
+
+        Raises MtrackError if the device has too little memory for all of them.
+        """
+        if torch.device(device) == self._ends.device:
+            return LargeTables(self.columns, self.parts)
+        whole = Part(*(_joined([getattr(part, name) for part in self.parts], device) for name in ("root", "bodies")))
+        return LargeTables(self.columns, [whole])
 
     def _plain(self, gathered: GatheredKinematics) -> Kinematics:
         bodies = self._select([part.bodies for part in self.parts], gathered.flat_frames)
@@ -145,6 +152,22 @@ class LargeTables:
             mine = (part == number).nonzero().squeeze(1)
             chosen.index_copy_(0, mine, table.index_select(0, frames.index_select(0, mine) - first))
         return chosen
+
+
+def _joined(tables: Sequence[Tensor], device: torch.device | str) -> Tensor:
+    """Return tables one after the other on a device, sent part by part. Raises MtrackError if they do not fit."""
+    frames, width = sum(len(table) for table in tables), tables[0].shape[1]
+    try:
+        whole = torch.empty(frames, width, dtype=tables[0].dtype, device=device)
+    except torch.OutOfMemoryError as error:
+        raise MtrackError(
+            f"the packed motions do not fit into the memory of {device}: {frames:,} frames take "
+            f"{tables[0].element_size() * width * frames / 1e9:.1f} GB there for this table alone; pack only the clips "
+            "that you need, or use a GPU with more memory"
+        ) from error
+    for place, table in zip(whole.split([len(table) for table in tables]), tables, strict=True):
+        place.copy_(table)
+    return whole
 
 
 class RootedKinematics(Kinematics):

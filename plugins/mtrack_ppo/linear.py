@@ -80,17 +80,12 @@ class MirroredLinear(torch.autograd.Function):
         even, odd = inputs
         even_weight, odd_weight, feature_weight = _columns(rounded[0], even.shape[1], odd.shape[1])
         unchanged, changed = functional.linear(even, even_weight, rounded[1]), functional.linear(odd, odd_weight)
-        if mirrored:
-            result = unchanged.new_empty(2 * len(unchanged), unchanged.shape[1])
-            if torch.compiler.is_compiling():  # it writes the sums to their places itself, and refuses to be told so
-                result[0::2], result[1::2] = unchanged + changed, unchanged - changed
-            else:
-                torch.add(unchanged, changed, out=result[0::2])
-                torch.sub(unchanged, changed, out=result[1::2])
+        if torch.compiler.is_compiling():
+            result = _out_of_place(unchanged, changed, mirrored)
+            result = result if feature is None else torch.addmm(result, feature, feature_weight.t())
         else:
-            result = unchanged.add_(changed)
-        if feature is not None:
-            result.addmm_(feature, feature_weight.t())
+            result = _in_place(unchanged, changed, mirrored)
+            result = result if feature is None else result.addmm_(feature, feature_weight.t())
         ctx.save_for_backward(even, odd, feature, feature_weight)
         ctx.mirrored = mirrored
         return result
@@ -112,6 +107,27 @@ class MirroredLinear(torch.autograd.Function):
             feature_part.copy_(gradient.t() @ feature)
             below = gradient @ feature_weight if ctx.needs_input_grad[2] else None
         return whole, of_even.sum(0, dtype=torch.float32), below, None, None, None
+
+
+def _in_place(unchanged: Tensor, changed: Tensor, mirrored: bool) -> Tensor:
+    """Return the sums, and after each the difference if `mirrored`; `unchanged` may be overwritten."""
+    if not mirrored:
+        return unchanged.add_(changed)
+    result = unchanged.new_empty(2 * len(unchanged), unchanged.shape[1])
+    torch.add(unchanged, changed, out=result[0::2])
+    torch.sub(unchanged, changed, out=result[1::2])
+    return result
+
+
+def _out_of_place(unchanged: Tensor, changed: Tensor, mirrored: bool) -> Tensor:
+    """Return the same for a compiled graph, which chooses by itself where to write.
+
+    torch 2.11 silently loses the gradient of an autograd.Function whose traced forward changes its result in place.
+    """
+    if not mirrored:
+        return unchanged + changed
+    pairs = torch.stack((unchanged + changed, unchanged - changed), dim=1)
+    return pairs.flatten(0, 1).clone()  # not a view: activations overwrite what an autograd.Function returns
 
 
 def _columns(weight: Tensor, even: int, odd: int) -> Sequence[Tensor]:

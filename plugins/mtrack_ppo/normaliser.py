@@ -61,7 +61,8 @@ class Normaliser(nn.Module):
         """
         if self.frozen:
             return
-        number = sum_over_ranks(torch.tensor(value.numel() / value.shape[-1], dtype=torch.float64, device=value.device))
+        rows = value.numel() / value.shape[-1]
+        number = sum_over_ranks(torch.full((), rows, dtype=torch.float64, device=value.device))
         # squares are summed around the mean: around zero, float32 would lose the variance of a distant column
         self._started = self._started or bool(self.count > 0)  # once it is, the host need not read it again
         centre = self.mean if self._started else self._symmetric(sum_over_ranks(value.flatten(0, -2).sum(0)) / number)

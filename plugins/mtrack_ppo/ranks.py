@@ -12,7 +12,7 @@ from mtrack.ranks import num_ranks, sum_over_ranks
 
 def moments(value: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance over the first dimension of values [n, ...] of all ranks, [...]."""
-    number = sum_over_ranks(value.new_tensor(len(value)))
+    number = sum_over_ranks(value.new_full((), len(value)))
     mean = sum_over_ranks(value.sum(0)) / number
     return mean, sum_over_ranks((value - mean).square().sum(0)) / number
 

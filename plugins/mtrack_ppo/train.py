@@ -84,8 +84,8 @@ class Train(PpoSettings):
             settings=self,
             agent=agent,
             actor=self.actor,
-            entropy_coef=torch.tensor(self.entropy.at(progress), device=batch.rows.device),
-            reg_coef=torch.tensor(self.reg_coef * progress, device=batch.rows.device),
+            entropy_coef=torch.full((), self.entropy.at(progress), device=batch.rows.device),
+            reg_coef=torch.full((), self.reg_coef * progress, device=batch.rows.device),
             old_std=agent.actor_teacher.std.detach().clone(),
             action_mirror=self.layout.action_mirror,
         )

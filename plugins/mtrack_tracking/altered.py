@@ -43,18 +43,32 @@ def _with_limbs(name: str, of_limbs: Callable[[AlteredMotion], Tensor], axis: in
 
     def compute(altered: AlteredMotion) -> Tensor:
         value: Tensor = getattr(altered.motion, name)  # rows fetched for this motion alone, so they may be written to
+        bodies = altered.limbs.bodies
+        if altered.is_masked:
+            # the limbs first: they read this value before it is written to
+            limbs, kept = of_limbs(altered), value.index_select(axis, bodies)
+            return value.index_copy_(axis, bodies, altered.where_moving(limbs, kept))
         if not len(altered.places):
             return value
-        some = value.index_select(0, altered.places).index_copy_(axis, altered.limbs.bodies, of_limbs(altered))
+        some = value.index_select(0, altered.places).index_copy_(axis, bodies, of_limbs(altered))
         return value.index_copy_(0, altered.places, some)
 
     return derived(compute)
+
+
+def computes_all_rows(device: torch.device) -> bool:
+    """Return whether limbs are computed for all rows, and the moving ones are picked by a mask.
+
+    That is more work, but a GPU need not be waited for to learn which rows move.
+    """
+    return device.type == "cuda"
 
 
 class AlteredMotion(Kinematics):
     """Kinematics of n rows that follow a motion, but for limbs that are on their way to another pose.
 
     Rows whose limbs are on the motion have its numbers to the bit. Velocities are those of the blended motion.
+    Limbs are computed for m rows: those that move or, on a GPU, all (see `computes_all_rows`).
     """
 
     root_rot = _of_motion("root_rot")
@@ -67,6 +81,7 @@ class AlteredMotion(Kinematics):
         """Blend the joints; bodies follow when they are first used."""
         self.known = {}
         self.limbs, self.motion, self.blend = limbs, motion, blend
+        self.is_masked = computes_all_rows(motion.joint_pos.device)
         self.contact = motion.contact
         for name in _ROOT:
             setattr(self, name, getattr(motion, name))
@@ -93,6 +108,8 @@ class AlteredMotion(Kinematics):
         """
         num_rows, num_bodies = len(self.blend.share), len(self.limbs.bodies)
         seen = self.joint_pos.new_zeros(num_rows, 3, 6, num_bodies)
+        if self.is_masked:
+            return self.where_moving(self.limbs(self.joint_pos, self.joint_vel), seen)
         if len(self.places):  # a reset is mostly of few rows, and often of none that moves
             seen.index_copy_(0, self.places, self.limbs(self.some("joint_pos"), self.some("joint_vel")))
         return seen
@@ -100,7 +117,8 @@ class AlteredMotion(Kinematics):
     @derived
     def limbs_root(self) -> Tensor:
         """Bodies of the limbs of the m rows seen from the root, as in `Kinematics.body_root`, [m, 3, 6, K]."""
-        base = self.motion.body_root.index_select(0, self.places)[..., self.limbs.base]  # [m, axis, quantity]
+        motion = self.motion.body_root if self.is_masked else self.motion.body_root.index_select(0, self.places)
+        base = motion[..., self.limbs.base]  # [m, axis, quantity]
         turn = base[..., 3:].contiguous()
         seen = self.some("limbs_base")
         seen = transform(turn, seen.flatten(-2)).view(seen.shape)
@@ -133,9 +151,13 @@ class AlteredMotion(Kinematics):
         return self.limbs_world[:, :, 3:].movedim(-1, 1)
 
     def some(self, name: str) -> Tensor:
-        """Return a quantity of the m rows that are not on the motion."""
+        """Return a quantity of the m rows that limbs are computed for."""
         value: Tensor = getattr(self, name)
-        return value.index_select(0, self.places)
+        return value if self.is_masked else value.index_select(0, self.places)
+
+    def where_moving(self, limbs: Tensor, kept: Tensor) -> Tensor:
+        """Return `limbs` [n, ...] in rows whose limbs are not on the motion, `kept` in the others."""
+        return torch.where(self.moves.view(-1, *[1] * (limbs.dim() - 1)), limbs, kept)
 
     def put(self, ids: Tensor, rows: AlteredMotion) -> None:
         """Replace some rows, int64 [k], in every quantity used so far."""

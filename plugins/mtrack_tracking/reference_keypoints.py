@@ -13,9 +13,6 @@ from mtrack.scene import Kinematics, Scene
 from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.observations import num_future
 
-_POS_AND_COLUMNS = (0, 3, 4)
-"""Quantities of `Kinematics.body_root`: position and two columns of the rotation matrix."""
-
 
 @component
 class ReferenceKeypointPos:
@@ -102,7 +99,8 @@ def _keypoints(scene: Scene, indices: Tensor, name: str) -> tuple[Tensor, Tensor
     future = scene.reference.future
 
     def seen_from_root(frames: Kinematics) -> Tensor:
-        return frames.body_root[..., _POS_AND_COLUMNS, :].index_select(-1, indices)
+        seen = frames.body_root.index_select(-1, indices)
+        return torch.cat((seen[..., :1, :], seen[..., 3:5, :]), dim=-2)  # position, two columns of the rotation
 
     own = future.fetch(name, seen_from_root) if isinstance(future, GatheredKinematics) else seen_from_root(future)
     if f"{name} ahead" not in future.known:

@@ -131,15 +131,17 @@ class Simulation:
         said = Timer(_QUIET_S, _log.info, ("compiling the kernels of mujoco_warp, for minutes; kept in %s", place))
         said.start()
         graphs = []
-        warp.synchronize_device(self._device)
-        with warp.ScopedDevice(self._device):
-            for body in bodies:
-                body()  # first without capturing, during which no kernel should be compiled
-                with warp.ScopedCapture(device=self._device) as capture:
-                    body()
-                graphs.append(capture.graph)
-        warp.synchronize_device(self._device)
-        said.cancel()
+        try:
+            warp.synchronize_device(self._device)
+            with warp.ScopedDevice(self._device):
+                for body in bodies:
+                    body()  # first without capturing, during which no kernel should be compiled
+                    with warp.ScopedCapture(device=self._device) as capture:
+                        body()
+                    graphs.append(capture.graph)
+            warp.synchronize_device(self._device)
+        finally:
+            said.cancel()  # else an error would be shown only once the message has been
         return graphs
 
     def _launch(self, graph: Any) -> None:

@@ -11,6 +11,15 @@ QUATS = m.quat_from_rotation_vector(ROTATIONS)
 VECTORS = torch.randn(50, 3, generator=TORCH_SEED)
 
 
+def test_matrices_can_be_differentiated_after_a_first_use_in_inference_mode():
+    m._entries.cache_clear()
+    with torch.inference_mode():
+        m.quat_to_matrix(torch.randn(5, 4))
+    quat = torch.randn(5, 4, requires_grad=True)
+    m.quat_to_matrix(quat).sum().backward()
+    assert quat.grad is not None
+
+
 def test_rotating_by_quaternion_and_by_matrix_is_the_same():
     by_matrix = (m.quat_to_matrix(QUATS) @ VECTORS.unsqueeze(-1)).squeeze(-1)
     torch.testing.assert_close(m.quat_rotate(QUATS, VECTORS), by_matrix, atol=1e-5, rtol=1e-5)

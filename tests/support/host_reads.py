@@ -1,7 +1,8 @@
-"""Counts what makes the host wait for a device: wherever Python takes a number or a size out of a tensor's data."""
+"""Counts what makes the host wait for a device: data that Python reads from it, and data that is copied to it."""
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,10 +15,16 @@ from torch.overrides import TorchFunctionMode
 
 _READING = {"item", "tolist", "cpu", "numpy", "nonzero", "argwhere", "unique", "masked_select", "equal", "allclose"}
 _READING |= {"__bool__", "__int__", "__float__", "__index__", "__array__"}
+_MAKING = {"tensor", "as_tensor", "asarray", "new_tensor", "from_numpy"}
 
 
 class HostReads(TorchFunctionMode):
-    """Inside `with`, counts readings by the file they are made in; not those from a copy that is on the host."""
+    """Inside `with`, counts readings by the file they are made in; not those from a copy that is on the host.
+
+    Copies to the device are counted too: numbers that become a tensor, tensors that are sent to a device without
+    `non_blocking`, lists that index a tensor. Without a GPU nothing tells where a tensor is, so one that is there
+    already and is sent again counts as well.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing counted."""
@@ -36,7 +43,9 @@ class HostReads(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         masks = name in ("__getitem__", "__setitem__") and _is_mask(args[1])
-        if (name in _READING or masks) and not self._is_copy(args[0]):
+        if _is_sent(name, args, kwargs or {}) and not _is_of_torch(sys._getframe(1).f_code.co_filename):
+            self.found[_place()] += 1
+        elif (name in _READING or masks) and not self._is_copy(args[0]):
             self.found[_place()] += 1
             if name == "cpu":
                 self._copies.append(result)
@@ -49,6 +58,24 @@ class HostReads(TorchFunctionMode):
 def _is_mask(index: object) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
     return any(isinstance(part, Tensor) and part.dtype == torch.bool for part in parts)
+
+
+def _is_sent(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a call copies numbers of the host to a device, and waits for it."""
+    if name in _MAKING:
+        return not isinstance(args[-1], Tensor)
+    if name == "to":
+        named = any(isinstance(value, str | torch.device | Tensor) for value in (*args[1:], *kwargs.values()))
+        return named and not kwargs.get("non_blocking", False)
+    if name in ("__getitem__", "__setitem__"):
+        parts = args[1] if isinstance(args[1], tuple) else (args[1],)
+        return any(isinstance(part, list | tuple) for part in parts)
+    return name == "cuda"
+
+
+def _is_of_torch(file: str) -> bool:
+    """Return whether a file is of torch itself, whose functions send tensors that are on the device already."""
+    return Path(file).is_relative_to(Path(torch.__file__).parent)
 
 
 def _place() -> str:

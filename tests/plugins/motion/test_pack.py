@@ -26,6 +26,7 @@ from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.packing import pack_motions
 from mtrack_motion.source import MotionFiles
+from mtrack_motion.tables import _joined
 
 DT, RULE = 0.02, ContactRule()
 BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
@@ -157,6 +158,28 @@ def test_single_and_packed_sources_make_one_library(folder, single):
         assert torch.equal(getattr(both, name)[0, 0], getattr(walks.gather(torch.tensor(139)[None]), name)[0]), name
         assert torch.equal(getattr(both, name)[1, 1], getattr(single.gather(torch.tensor(310)[None]), name)[0]), name
     torch.testing.assert_close(both.body_pos[2, 0], single.gather(torch.tensor([60])).body_pos[0], atol=3e-6, rtol=0)
+
+
+def test_tables_on_another_device_are_one_part_so_that_a_gather_waits_for_nothing(folder):
+    together = collect(G1(), {"big": (3.0, MotionFiles(path=folder / "all.pack")), "walks": (1.0, Walks(50))}, DT, RULE)
+    tables = together.library.tables
+    assert len(tables.parts) == 2
+    moved = tables.to("meta")
+    assert len(moved.parts) == 1
+    assert {moved.parts[0].root.device.type, moved.parts[0].bodies.device.type} == {"meta"}
+    assert moved.num_frames == tables.num_frames
+    assert torch.equal(
+        _joined([part.root for part in tables.parts], "cpu"), tables.rows(torch.arange(moved.num_frames))
+    )
+
+
+def test_motions_too_large_for_a_device_are_rejected_with_their_size_and_the_remedy(packed, monkeypatch):
+    def full(*shape, device, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "empty", full)
+    with pytest.raises(MtrackError, match=r"do not fit into the memory of meta: .* GB .*pack only the clips"):
+        packed.tables.to("meta")
 
 
 def test_a_run_says_what_it_uses_and_what_was_left_out(folder, caplog):

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -36,31 +36,33 @@ def _forget() -> Iterator[None]:
     compiling.can_compile.cache_clear()
 
 
-def all_phases(precision: str, *, compile: bool) -> TeacherStudent:
+def all_phases(precision: str, *, compile: bool, mirror: bool = True) -> TeacherStudent:
     """Return an agent after two updates of every phase and kind."""
-    agent, phase = make(autocast=precision, compile=compile)
+    agent, phase = make(autocast=precision, compile=compile, mirror=mirror)
     bandit = Bandit()
     for progress in (0.3, 0.6):
         phase.update(bandit.roll(phase), progress)
-    adapt = Adapt(minibatches=4, autocast=precision, compile=compile)
+    adapt = Adapt(minibatches=4, autocast=precision, compile=compile, mirror=mirror)
     adapt.enter(agent, layout(), "train")
     for progress in (0.3, 0.6):
         adapt.update(bandit.roll(adapt), progress)
-    finetune = Finetune(epochs=2, minibatches=4, critic_alone=0.5, autocast=precision, compile=compile)
+    finetune = Finetune(epochs=2, minibatches=4, critic_alone=0.5, autocast=precision, compile=compile, mirror=mirror)
     finetune.enter(agent, layout(), "adapt")
     for progress in (0.2, 0.3, 0.6, 0.7):
         finetune.update(bandit.roll(finetune), progress)
     return agent
 
 
-@pytest.mark.parametrize("precision", ["none", "bfloat16"])
-def test_every_loss_is_one_graph_that_computes_the_same_bytes(monkeypatch: pytest.MonkeyPatch, precision: str):
-    plain = parameters(all_phases(precision, compile=False))
+@pytest.mark.parametrize(("precision", "mirror"), [("none", True), ("bfloat16", True), ("none", False)])
+def test_every_loss_is_one_graph_that_computes_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, precision: str, mirror: bool
+):
+    plain = parameters(all_phases(precision, compile=False, mirror=mirror))
     assert not counters["stats"]
     monkeypatch.setattr(compiling, "can_compile", lambda device: True)
     # without inductor's arithmetic; a loss that falls into parts, or is compiled anew for other numbers, raises
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
-    traced = parameters(all_phases(precision, compile=True))
+    traced = parameters(all_phases(precision, compile=True, mirror=mirror))
     assert counters["stats"]["unique_graphs"] == LOSSES
     assert torch.equal(plain, traced)
 
@@ -110,3 +112,25 @@ def test_a_machine_that_cannot_compile_is_warned_once_and_trains_all_the_same(
     assert "(RuntimeError: No working C++ compiler found)" in said[0]
     assert "apt install g++" in said[1]
     assert torch.equal(parameters(compiled), parameters(all_phases("none", compile=False)))
+
+
+def test_a_torch_whose_compiled_gradients_are_wrong_compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def wrong(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def call(*inputs: torch.Tensor) -> torch.Tensor:
+            loss = function(*inputs)
+            return loss.detach() + 0.5 * (loss - loss.detach())  # as with torch 2.11: only the gradient is wrong
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", wrong)
+    with caplog.at_level(logging.WARNING):
+        assert not compiling.can_compile("cpu")
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert f"nothing is compiled: with torch {torch.__version__}, compiled gradients differ from plain ones" in said[0]
+    assert "by 50%)" in said[0]
+    plain = torch.nn.functional.relu
+    monkeypatch.setattr(torch, "compile", None)  # not even tried again
+    assert compiling.compiled(plain, torch.device("cpu"))(torch.ones(2)).sum() == 2.0

@@ -11,6 +11,7 @@ from mtrack.state import component_state, load_component_state
 from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.kinematics import forward_kinematics
+from mtrack_tracking import altered
 from mtrack_tracking.altered import quat_from_matrix
 from mtrack_tracking.compliance import Compliance
 from mtrack_tracking.observations import ComplianceFlag, ReferenceJointPos
@@ -201,6 +202,27 @@ def test_bodies_of_the_goal_are_where_the_engines_kinematics_put_them_before_and
         torch.testing.assert_close(some.body_root, goal.body_root[[5, 40]], rtol=0, atol=1e-5)
         moved += len(goal.present.places)
     assert moved > 20
+
+
+def test_a_gpu_that_computes_all_limbs_gets_the_numbers_of_choosing_the_rows_that_move(monkeypatch):
+    names = ("joint_pos", "body_pos", "body_quat_wxyz", "body_lin_vel", "body_ang_vel", "body_root", "body_rot")
+    found = []
+    for all_rows in (False, True):
+        monkeypatch.setattr(altered, "computes_all_rows", lambda device, all_rows=all_rows: all_rows)
+        command, scene, compliance = yielding(num_envs=64, lengths=(300,))
+        numbers = []
+        for ids in (torch.arange(30, 64), torch.tensor([63])):
+            for _ in range(7):
+                step(command, scene)
+            numbers += [getattr(scene.reference, name).clone() for name in names]
+            restart(command, compliance, ids)
+            goal = scene.reference
+            numbers += [getattr(goal, name).clone() for name in names]
+            numbers += [goal.present.limbs_base.clone(), goal.rows(ids).body_root]
+        found.append(numbers)
+        assert goal.present.is_masked == all_rows
+        assert 0 < goal.present.moves.sum() < 64
+    assert all(map(torch.equal, *found))
 
 
 def test_velocities_of_the_goal_are_the_change_of_its_positions():

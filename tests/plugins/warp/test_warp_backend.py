@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 import torch
@@ -48,6 +49,20 @@ def test_a_captured_step_is_the_step() -> None:
             mujoco_warp.step(sim._model, sim._data)
     assert torch.equal(sim.qpos, backend._sim.qpos)
     assert torch.equal(sim.qvel, backend._sim.qvel)
+
+
+def test_an_engine_that_fails_at_once_does_not_wait_to_say_that_it_compiles(monkeypatch) -> None:
+    import mujoco_warp
+
+    def fails(model, data):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(mujoco_warp, "step", fails)
+    with pytest.raises(RuntimeError, match="no memory"):
+        build()
+    for timer in [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]:
+        timer.join(timeout=2.0)
+        assert not timer.is_alive()
 
 
 def test_a_forward_pass_of_one_row_leaves_what_others_last_measured() -> None:
