@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mtrack.exchange import Clip, Layout, PhysicsPlan, StartState
 from mtrack.mirror import Mirror
+from mtrack.recorded_step import RecordedStep, Replay
 from mtrack.robot import RobotModel
 
 if TYPE_CHECKING:
@@ -90,8 +91,17 @@ class Backend(Protocol):
     def broken(self) -> Tensor:
         """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
 
-    def row(self, row: int) -> dict[str, Tensor]:
-        """Return the full state and model fields of one row, for a reproduction of a fault."""
+    def last_step(self, env_id: int) -> RecordedStep:
+        """Return the last control step of one environment, from its first substep to the present state.
+
+        It is called only after a step that diverged; what it needs must have been kept while stepping.
+        """
+
+    def replay(self, step: RecordedStep) -> Replay:
+        """Step a recorded step again, on a component that has not been built, and return what is seen.
+
+        Nothing but the record and the component's parameters may be needed. Raises MtrackError if it does not fit.
+        """
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""

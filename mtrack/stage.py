@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import attrs
-from safetensors.torch import save_file
-from torch import Tensor
 
 from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint
+from mtrack.divergence import DivergenceRecorder
 from mtrack.errors import CheckpointError, ComponentError
 from mtrack.exchange import Layout
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
-from mtrack.ranks import rank
+from mtrack.ranks import num_ranks, rank
 from mtrack.slots import PhaseSlot, Slot
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.state import component_state, load_component_state
 from mtrack.structure import Recipe
 from mtrack.wiring import explained, give_generators
-
-_log = logging.getLogger("mtrack")
-_KEPT_FAULTS = 20  # reproductions of broken rows kept in a run
 
 
 @attrs.define(eq=False)
@@ -61,9 +56,9 @@ class Stage:
     ) -> Stage:
         """Assemble a phase and hand it the agent that `earlier` phases trained; with networks from `begin`, if any."""
         slot = recipe.phases[name]
-        faults = _Faults(directory / "broken", name)
-        assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=faults.keep)
-        faults.assembly = assembly
+        recorder = DivergenceRecorder(directory, recipe, name, _iterations(recipe, slot))
+        assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=recorder.keep)
+        recorder.assembly = assembly
         if begin or not earlier:
             with explained(recipe.agent):
                 agent.build(assembly.layout)
@@ -121,6 +116,11 @@ class Stage:
         return ComponentError(f"{who} at {culprit.path} raised {type(error).__name__}: {error}")
 
 
+def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:
+    """Return the iterations of a phase, as its learner will count them."""
+    return max(1, -(-slot.frames // (recipe.num_envs * slot.train_every * num_ranks())))
+
+
 def _widths(layout: Layout) -> dict[str, int]:
     """Return what the shapes of an agent's networks follow from, besides its own parameters."""
     groups = {f"observations.{group}": width for group, width in layout.observations.items()}
@@ -137,24 +137,3 @@ def _load_agent(agent: Any, begin: Checkpoint, layout: Layout) -> None:
         reasons = [f"{name} had {before[name]} columns, here it has {now.get(name, 0)}" for name in differing]
         reasons = reasons or [str(error), "the recipe's [agent] must be that of the run it is from"]
         raise CheckpointError("\n  ".join([f"the agent of {begin.path} does not fit:", *reasons])) from error
-
-
-@attrs.define(eq=False)
-class _Faults:
-    """Keeps reproductions of rows whose simulation broke."""
-
-    directory: Path
-    phase: str
-    assembly: Assembly | None = None
-    count: int = 0
-
-    def keep(self, ids: Tensor) -> None:
-        """Write the state of broken rows, int64 [n], the first few of a run."""
-        if self.assembly is None:
-            return
-        for row in ids.tolist()[: max(0, _KEPT_FAULTS - self.count)]:
-            self.directory.mkdir(exist_ok=True)
-            path = self.directory / f"{self.phase}-{self.count:03d}.safetensors"
-            save_file(self.assembly.env.backend.row(row), path)
-            _log.warning("the simulation of environment %d broke and was reset; its state is in %s", row, path)
-            self.count += 1
