@@ -190,18 +190,15 @@ class MujocoBackend:
 
     def last_step(self, env_id: int) -> RecordedStep:
         """Return the last control step of one environment. Raises MtrackError if its model cannot be described."""
-        sim, memory = self._sim, self._memory
         self._description = self._description or describe(self._spec, self._model)
-        controls = sim.ctrl[env_id].expand(len(memory.targets(env_id)), -1).clone()
-        controls[:, self._at.actuators] = memory.targets(env_id).double()
-        return RecordedStep(
-            before=memory.before(env_id),
-            controls=controls,
-            forces=memory.forces(env_id, sim.xfrc[env_id]) if self._applies_forces else None,
-            fields={name.removeprefix("field."): value[env_id] for name, value in self._fields.tensors().items()},
-            after=memory.after(env_id),
+        return self._memory.record(
+            env_id,
+            self._sim.ctrl,
+            self._at.actuator_indices,
+            self._sim.xfrc if self._applies_forces else None,
+            self._fields.tensors(),
             model=self._description,
-            warnings=sim.warnings(env_id),
+            warnings=self._sim.warnings(env_id),
         )
 
     def replay(self, step: RecordedStep) -> Replay:

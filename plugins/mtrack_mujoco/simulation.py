@@ -36,8 +36,8 @@ _WATCHED = {
     ),
     "INERTIA": (
         "singular_inertia",
-        "the inertia matrix of {{envs}} of the environments is nearly singular (mjWARN_INERTIA): look for masses, inertias "
-        "and armatures near 0 in the robot and in randomizations",
+        "the inertia matrix of {{envs}} of the environments is nearly singular (mjWARN_INERTIA): look for masses, "
+        "inertias and armatures near 0 in the robot and in randomizations",
     ),
 }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from mtrack.recorded_step import RecordedStep
 
 Forces = tuple[Tensor, Tensor]
 """Body indices, int64 [P], and what acts on these, [N, P, 6]."""
@@ -44,24 +47,33 @@ class StepMemory:
         """Take the next substep for the first of a control step."""
         self._next = self._made = 0
 
-    def before(self, env_id: int) -> dict[str, Tensor]:
-        """Return the state of an environment before the first substep, on the CPU."""
-        return {name: tensor[env_id].cpu().clone() for name, tensor in self._before.items()}
+    def record(
+        self,
+        env_id: int,
+        ctrl: Tensor,
+        actuators: Sequence[int],
+        xfrc: Tensor | None,
+        fields: Mapping[str, Tensor],
+        **more: Any,
+    ) -> RecordedStep:
+        """Return the last control step of an environment, on the CPU; `more` are other fields of the record.
 
-    def after(self, env_id: int) -> dict[str, Tensor]:
-        """Return its present state, on the CPU."""
-        return {name: tensor[env_id].cpu().clone() for name, tensor in self._state.items()}
+        `ctrl` [N, U], `xfrc` [N, nbody, 6] (None if no component applies forces) and `fields`, [N, ...] by name, are
+        the live ones; `actuators` says which of `ctrl` the J targets are.
+        """
+        targets = torch.stack([target[env_id] for target in self._targets[: self._made]])
+        controls = ctrl[env_id].expand(len(targets), -1).clone()
+        controls[:, list(actuators)] = targets.to(controls)
+        return RecordedStep(
+            before={name: tensor[env_id].cpu().clone() for name, tensor in self._before.items()},
+            controls=controls.cpu(),
+            forces=None if xfrc is None else self._forces_on(env_id, xfrc[env_id]),
+            fields={name.removeprefix("field."): value[env_id].cpu() for name, value in fields.items()},
+            after={name: tensor[env_id].cpu().clone() for name, tensor in self._state.items()},
+            **more,
+        )
 
-    def targets(self, env_id: int) -> Tensor:
-        """Return its targets, [D, J], on the CPU."""
-        if not self._made:
-            raise RuntimeError("no control step has been made yet")
-        return torch.stack([target[env_id].cpu() for target in self._targets[: self._made]])
-
-    def forces(self, env_id: int, rest: Tensor) -> Tensor:
-        """Return the forces on every body, [D, nbody, 6]; those that no component writes are `rest`, [nbody, 6]."""
-        each = []
-        for bodies, forces in self._forces:
-            own = rest.cpu().clone()
-            each.append(own.index_copy_(0, bodies.cpu(), forces[env_id].to(own).cpu()))
-        return torch.stack(each)
+    def _forces_on(self, env_id: int, present: Tensor) -> Tensor:
+        """Return the forces on every body, [D, nbody, 6]; what no component writes is as at present, [nbody, 6]."""
+        each = [present.index_copy(0, bodies, forces[env_id]) for bodies, forces in self._forces]
+        return torch.stack(each).cpu()

@@ -77,7 +77,8 @@ class WarpBackend:
         self._spec, self._description = spec, {}
         self._model = compile_physics(spec)
         self._at = Addresses.of(self._model, self._robot).to(self._device)
-        sizes = self._sizes(plan)
+        found = Sizes.of_robot(self._model, self._robot, self._at, "dof_frictionloss" in plan.model_fields)
+        sizes = Sizes(self.max_contacts or found.contacts, self.max_constraints or found.constraints)
         self._max_constraints = sizes.constraints
         deterministic = self.deterministic and self._device.type == "cuda"
         self._sim = Simulation(self._model, plan.num_envs, self._device, sizes, plan.model_fields, deterministic)
@@ -188,22 +189,16 @@ class WarpBackend:
 
     def last_step(self, env_id: int) -> RecordedStep:
         """Return the last control step of one environment. Raises MtrackError if its model cannot be described."""
-        sim, memory = self._sim, self._memory
         self._description = self._description or describe(self._spec, self._model)
-        targets = memory.targets(env_id)
-        controls = sim.ctrl[env_id].cpu().expand(len(targets), -1).clone()
-        controls[:, list(self._at.actuator_indices)] = targets
-        rest = sim.state["xfrc_applied"][env_id]
-        fields = {name.removeprefix("field."): value[env_id].cpu() for name, value in sim.fields.tensors().items()}
-        return RecordedStep(
-            before=memory.before(env_id),
-            controls=controls,
-            forces=memory.forces(env_id, rest) if self._applies_forces else None,
-            fields=fields,
-            after=memory.after(env_id),
+        return self._memory.record(
+            env_id,
+            self._sim.ctrl,
+            self._at.actuator_indices,
+            self._sim.state["xfrc_applied"] if self._applies_forces else None,
+            self._sim.fields.tensors(),
             model=self._description,
             engine={"device": self._device.type, "constraints": self._max_constraints},
-            warnings=sim.warnings(env_id),
+            warnings=self._sim.warnings(env_id),
         )
 
     def replay(self, step: RecordedStep) -> Replay:
@@ -239,15 +234,6 @@ class WarpBackend:
         wrench[..., 3:] += torch.linalg.cross(lever, self.wrench[..., :3])
         self._sim.state["xfrc_applied"].index_copy_(1, bodies, wrench)
         self._memory.add_forces(bodies, wrench)
-
-    def _sizes(self, plan: PhysicsPlan) -> Sizes:
-        qpos, ctrl = self._model.qpos0.copy(), torch.zeros(self._model.nu).double().numpy()
-        at, robot = self._at, self._robot
-        qpos[at.root_qpos : at.root_qpos + 3] = robot.default_root_pos
-        qpos[self._model.jnt_qposadr[list(at.joints)]] = robot.default_joint_pos
-        ctrl[list(at.actuator_indices)] = robot.default_joint_pos
-        found = Sizes.of(self._model, qpos, ctrl, has_friction="dof_frictionloss" in plan.model_fields)
-        return Sizes(self.max_contacts or found.contacts, self.max_constraints or found.constraints)
 
     def _allocate(self, plan: PhysicsPlan) -> None:
         num, at, device = plan.num_envs, self._at, self._device
