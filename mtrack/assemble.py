@@ -13,7 +13,7 @@ from mtrack.contacts import ContactTracker
 from mtrack.env import Env, RewardTerm, TerminationTerm
 from mtrack.errors import ComponentError
 from mtrack.exchange import Layout
-from mtrack.lifecycle import Binds, Reports
+from mtrack.lifecycle import Binds
 from mtrack.mirror import Mirror
 from mtrack.observe import Observer, Term
 from mtrack.protocols import Robot
@@ -75,9 +75,6 @@ def assemble(
             _bind(slot, component, recipe, scene, robot)
     problems.raise_if_any()
     rewards = [RewardTerm(slot.path, slot.group, components[slot.path], slot.weight) for slot in recipe.slots("reward")]
-    calls = wire(parts)
-    if isinstance(backend, Reports):
-        calls.figures.append(backend.figures)
     env = Env(
         scene=scene,
         backend=backend,
@@ -89,7 +86,7 @@ def assemble(
         terminations=[
             TerminationTerm(name, components[slot.path], slot.grace_steps) for name, slot in recipe.terminations.items()
         ],
-        calls=calls,
+        calls=wire(parts, backend),
         tracker=tracker,
         max_episode_steps=recipe.max_episode_steps,
         report_broken=report_broken,

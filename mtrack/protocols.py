@@ -15,7 +15,6 @@ from torch import Tensor
 
 from mtrack.exchange import Clip, Layout, PhysicsPlan, StartState
 from mtrack.mirror import Mirror
-from mtrack.recorded_step import RecordedStep, Replay
 from mtrack.robot import RobotModel
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
 
     from mtrack.metrics import Metrics
+    from mtrack.recorded_step import RecordedStep, Replay
     from mtrack.rollout import Rollout
     from mtrack.scene import RobotState, Scene
 
@@ -92,16 +92,10 @@ class Backend(Protocol):
         """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
 
     def last_step(self, env_id: int) -> RecordedStep:
-        """Return the last control step of one environment, from its first substep to the present state.
-
-        It is called only after a step that diverged; what it needs must have been kept while stepping.
-        """
+        """Return the control step just made by one environment; called if it diverged, before the reset."""
 
     def replay(self, step: RecordedStep) -> Replay:
-        """Step a recorded step again, on a component that has not been built, and return what is seen.
-
-        Nothing but the record and the component's parameters may be needed. Raises MtrackError if it does not fit.
-        """
+        """Step a recorded step again, without `build`: all it needs is in the record. Raises MtrackError."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""

@@ -16,7 +16,7 @@ from tests.support.host_reads import HostReads
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 
 STEPS = 3
-KEPT_ON_HOST = "mtrack_warp/room.py"  # what it reads is a copy made a step before
+KEPT_ON_HOST = "mtrack_mujoco/engine_warnings.py"  # what it reads is a copy made a step before
 
 
 def test_a_step_and_an_update_wait_once(tmp_path: Path) -> None:
