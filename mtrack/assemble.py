@@ -48,7 +48,7 @@ def assemble(
     device: str = "cpu",
     num_envs: int | None = None,
     metrics: bool = False,
-    report_broken: Callable[[Tensor], None] = lambda ids: None,
+    report_broken: Callable[[Tensor, Tensor], None] = lambda env_ids, rewards: None,
 ) -> Assembly:
     """Build the environment of a recipe as it is in one phase (`recipe.for_phase(phase)`); it has not started yet.
 
@@ -86,7 +86,7 @@ def assemble(
         terminations=[
             TerminationTerm(name, components[slot.path], slot.grace_steps) for name, slot in recipe.terminations.items()
         ],
-        calls=wire(parts),
+        calls=wire(parts, backend),
         tracker=tracker,
         max_episode_steps=recipe.max_episode_steps,
         report_broken=report_broken,

@@ -86,8 +86,8 @@ class Env:
     calls: Calls
     tracker: ContactTracker
     max_episode_steps: int
-    report_broken: Callable[[Tensor], None]
-    """Told which rows broke, before they are reset."""
+    report_broken: Callable[[Tensor, Tensor], None]
+    """Gets the envs that diverged, int64 [n], with their raw reward terms, [n, R], before they are reset."""
     statistics: EpisodeStatistics
     previews_terminated: bool = False
     """Whether rows that terminate have a final observation too; learners that bootstrap need those truncated only."""
@@ -124,7 +124,7 @@ class Env:
         self.command.advance()  # so that robot and reference are compared at the same time
 
         broken = self.backend.broken()
-        values, reward = self._reward(broken)
+        raw, values, reward = self._reward(broken)
         terminated, truncated, reasons = self._end(broken)
         self.statistics.add(values, reward, reasons, terminated, truncated, scene.episode_step)
 
@@ -134,7 +134,7 @@ class Env:
         final_ids = done if self.previews_terminated else cut
         final = self.observer.preview(scene.rows(final_ids), final_ids) if len(final_ids) else None
         if len(gone):
-            self.report_broken(gone)
+            self.report_broken(gone, raw.index_select(0, gone))
         if len(done):
             self._reset(done, failed=terminated[done])
         self.observations = self.observer.observe(scene, done)
@@ -160,13 +160,13 @@ class Env:
         scene.previous_actions[:, 0] = scene.action
         scene.action.copy_(self.action.apply(action))
 
-    def _reward(self, broken: Tensor) -> tuple[Tensor, Tensor]:
-        """Return every term [N, R] and every group's weighted, scaled sum [N, G]; 0 in rows that broke."""
-        values = torch.stack([term.component(self.scene) for term in self.rewards], dim=-1)
+    def _reward(self, broken: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return every term as computed [N, R], the same with 0 in rows that broke, and the groups' sums [N, G]."""
+        raw = torch.stack([term.component(self.scene) for term in self.rewards], dim=-1)
         # a single NaN would reach every row through the normalised advantages
-        broken |= ~torch.isfinite(values).all(-1)
-        values = values.masked_fill(broken.unsqueeze(-1), 0.0)
-        return values, values @ self._group_weights
+        broken |= ~torch.isfinite(raw).all(-1)
+        values = raw.masked_fill(broken.unsqueeze(-1), 0.0)
+        return raw, values, values @ self._group_weights
 
     def _end(self, broken: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return which rows terminate, which are truncated, and what each termination slot said (in order)."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
 
     from mtrack.metrics import Metrics
+    from mtrack.recorded_step import RecordedStep, Replay
     from mtrack.rollout import Rollout
     from mtrack.scene import RobotState, Scene
 
@@ -90,8 +91,11 @@ class Backend(Protocol):
     def broken(self) -> Tensor:
         """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
 
-    def row(self, row: int) -> dict[str, Tensor]:
-        """Return the full state and model fields of one row, for a reproduction of a fault."""
+    def last_step(self, env_id: int) -> RecordedStep:
+        """Return the control step just made by one environment; called if it diverged, before the reset."""
+
+    def replay(self, step: RecordedStep) -> Replay:
+        """Step a recorded step again, without `build`: all it needs is in the record. Raises MtrackError."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""

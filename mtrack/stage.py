@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import attrs
-from safetensors.torch import save_file
-from torch import Tensor
 
 from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint
+from mtrack.divergence import DivergenceRecorder
 from mtrack.errors import CheckpointError, ComponentError
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
-from mtrack.ranks import rank
+from mtrack.ranks import num_ranks, rank
 from mtrack.slots import PhaseSlot, Slot
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.state import component_state, load_component_state
 from mtrack.structure import Recipe
 from mtrack.transfer import Contract
 from mtrack.wiring import explained, give_generators
-
-_log = logging.getLogger("mtrack")
-_KEPT_FAULTS = 20  # reproductions of broken rows kept in a run
 
 
 @attrs.define(eq=False)
@@ -67,9 +62,9 @@ class Stage:
         `require_fit` raises CheckpointError if what has been assembled does not fit `begin`.
         """
         slot = recipe.phases[name]
-        faults = _Faults(directory / "broken", name)
-        assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=faults.keep)
-        faults.assembly = assembly
+        recorder = DivergenceRecorder(directory, recipe, name, _iterations(recipe, slot))
+        assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=recorder.keep)
+        recorder.assembly = assembly
         contract = Contract.of(recipe, assembly)
         if begin:
             require_fit(begin, contract)
@@ -131,6 +126,11 @@ class Stage:
         return ComponentError(f"{who} at {culprit.path} raised {type(error).__name__}: {error}")
 
 
+def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:
+    """Return the iterations of a phase, as its learner will count them."""
+    return max(1, -(-slot.frames // (recipe.num_envs * slot.train_every * num_ranks())))
+
+
 def _load_agent(agent: Any, begin: Checkpoint) -> None:
     """Put the networks of a checkpoint into an agent. Raises CheckpointError saying what does not fit."""
     try:
@@ -138,24 +138,3 @@ def _load_agent(agent: Any, begin: Checkpoint) -> None:
     except CheckpointError as error:
         remedy = "use the [agent] of the run that the checkpoint is from"
         raise CheckpointError(f"the networks of {begin.path} do not fit: {error}\n  {remedy}") from error
-
-
-@attrs.define(eq=False)
-class _Faults:
-    """Keeps reproductions of rows whose simulation broke."""
-
-    directory: Path
-    phase: str
-    assembly: Assembly | None = None
-    count: int = 0
-
-    def keep(self, ids: Tensor) -> None:
-        """Write the state of broken rows, int64 [n], the first few of a run."""
-        if self.assembly is None:
-            return
-        for row in ids.tolist()[: max(0, _KEPT_FAULTS - self.count)]:
-            self.directory.mkdir(exist_ok=True)
-            path = self.directory / f"{self.phase}-{self.count:03d}.safetensors"
-            save_file(self.assembly.env.backend.row(row), path)
-            _log.warning("the simulation of environment %d broke and was reset; its state is in %s", row, path)
-            self.count += 1

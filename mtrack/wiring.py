@@ -144,8 +144,8 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
     )
 
 
-def wire(parts: Iterable[Part]) -> Calls:
-    """Resolve the optional calls of all components, in recipe order."""
+def wire(parts: Iterable[Part], backend: Backend) -> Calls:
+    """Resolve the optional calls of all components, in recipe order; the backend may report figures."""
     calls = Calls()
     for slot, component in parts:
         if isinstance(component, Startup):
@@ -162,4 +162,6 @@ def wire(parts: Iterable[Part]) -> Calls:
             calls.progress.append(component.set_progress)
         if isinstance(component, Reports):
             calls.figures.append(component.figures)
+    if isinstance(backend, Reports):
+        calls.figures.append(backend.figures)
     return calls

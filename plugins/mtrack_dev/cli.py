@@ -15,18 +15,28 @@ def doctor(
     run_dir: Annotated[Path, typer.Option(help="Where runs will be kept: is there room, may it be written?")] = Path(
         "runs"
     ),
+    replay: Annotated[
+        Path | None, typer.Option(help="Step a diverged environment again, from a file in RUN/diverged.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check installation, plugins and machine; each finding comes with its remedy."""
+    """Check installation, plugins and machine, or replay a diverged environment; each finding has its remedy."""
     import attrs  # noqa: PLC0415
 
-    from mtrack_dev.doctor import examine, report  # noqa: PLC0415
+    from mtrack_dev.doctor import examine, listed, report  # noqa: PLC0415
 
-    findings = examine(run_dir)
+    if replay is None:
+        findings = examine(run_dir)
+        lines = report(findings)
+    else:  # needs torch, whose absence is one of the doctor's findings
+        from mtrack_dev.reproduce import replay_file  # noqa: PLC0415
+
+        findings = replay_file(replay)
+        lines = listed(findings)
     if as_json:
         typer.echo(json.dumps([attrs.asdict(finding) for finding in findings], indent=2))
     else:
-        typer.echo("\n".join(report(findings)))
+        typer.echo("\n".join(lines))
     if any(finding.status == "broken" for finding in findings):
         raise typer.Exit(_EXIT_BROKEN)
 

@@ -30,13 +30,17 @@ def examine(run_dir: Path) -> list[Finding]:
 
 
 def report(findings: list[Finding]) -> list[str]:
+    """Return the findings as lines for people, and a last line that counts what is broken."""
+    broken = sum(finding.status == "broken" for finding in findings)
+    return [*listed(findings), f"{broken} broken" if broken else "nothing is broken"]
+
+
+def listed(findings: list[Finding]) -> list[str]:
     """Return the findings as lines for people."""
     lines = []
     for finding in findings:
         lines.append(f"{finding.status:<7} {finding.subject:<{_WIDTH}} {finding.message}")
         lines += [f"{'':<{_WIDTH + 9}}-> {line}" for line in finding.remedy.splitlines()]
-    broken = sum(finding.status == "broken" for finding in findings)
-    lines.append(f"{broken} broken" if broken else "nothing is broken")
     return lines
 
 

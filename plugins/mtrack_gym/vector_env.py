@@ -156,7 +156,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
             self.phase,
             device=self.recipe.place,
             num_envs=self._given,
-            report_broken=lambda ids: _log.warning("the simulation of %d environments broke and was reset", len(ids)),
+            report_broken=lambda env_ids, _: _log.warning("%d environments diverged and were reset", len(env_ids)),
         )
         assembly.env.previews_terminated = True
         return assembly

@@ -14,14 +14,18 @@ from mtrack.fields import component, non_negative, param, scratch
 from mtrack.math import quat_rotate_inverse
 from mtrack.processors import own_processors
 from mtrack.protocols import Robot
+from mtrack.recorded_step import RecordedStep, Replay
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco import forces, outputs
 from mtrack_mujoco.addresses import Addresses, elements
+from mtrack_mujoco.description import describe
 from mtrack_mujoco.kinematics import default_start, free_joint
 from mtrack_mujoco.model_fields import ModelFields
+from mtrack_mujoco.reproduce import replay
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
 from mtrack_mujoco.simulation import Simulation, compile_physics, restore
+from mtrack_mujoco.step_memory import StepMemory
 
 _DRIVES = ("qacc", "qfrc_actuator", "sensordata")
 
@@ -32,6 +36,8 @@ class MujocoBackend:
 
     threads: int = param(default=0, validator=non_negative)
     """Threads that step the simulations; 0 takes every processor this process may use."""
+    memory_mb: int = param(default=0, validator=non_negative)
+    """Room for the contacts and constraints of one simulation, in each thread [MB]; 0 leaves it to MuJoCo."""
 
     state: RobotState = scratch()
     """See `Backend.state`; the root's tensors are views of its bodies'."""
@@ -52,6 +58,10 @@ class MujocoBackend:
     _sensed: Tensor = scratch()
     _applies_forces: bool = scratch()
     _forces: forces.ExternalForces = scratch()
+    _memory: StepMemory = scratch()
+    _spec: mujoco.MjSpec = scratch()
+    _description: dict[str, Tensor] = scratch()
+    """Made when it is first asked for."""
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Compile the model and allocate `plan.num_envs` copies at the default pose. Raises MtrackError."""
@@ -62,13 +72,17 @@ class MujocoBackend:
         spec.option.timestep = plan.physics_dt
         # a state that is not finite must stay visible, see `broken`
         spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        if self.memory_mb:
+            spec.memory = self.memory_mb << 20
         add_contact_sensors(spec, plan.contacts, self._robot.body_names[0])
+        self._spec, self._description = spec, {}
         self._model = compile_physics(spec)
         self._at = Addresses.of(self._model, self._robot)
         self._applies_forces = plan.forces
         names = dict.fromkeys((*outputs.FIELDS, *_DRIVES, *(forces.FIELDS if plan.forces else ())))
         self._sim = Simulation(self._model, plan.num_envs, self.threads or own_processors(), tuple(names))
         self._fields = ModelFields(self._sim.batch, plan.model_fields)
+        self._memory = StepMemory({"rows": self._sim.rows})
         self._reader = outputs.Reader(self._sim, self._at)
         if plan.forces:
             out = self._sim.outputs
@@ -98,11 +112,14 @@ class MujocoBackend:
         After the last substep positions and velocities are those of the new state, while accelerations, torques and
         contacts are those of that substep.
         """
+        self._memory.begin_substep(target, last)
         self._sim.ctrl[:, self._at.actuators] = target  # converts where it writes
         if self._applies_forces:
-            self._forces.apply(self.wrench)
+            self._memory.add_forces(*self._forces.apply(self.wrench))
         self._sim.step(mujoco.mjtStage.mjSTAGE_VEL if last else mujoco.mjtStage.mjSTAGE_NONE)
         read_contacts(self._sensed, self.contacts)
+        if last:
+            self._sim.watch()
 
     def forward(self, ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
@@ -171,9 +188,26 @@ class MujocoBackend:
         """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
         return self._sim.broken()
 
-    def row(self, row: int) -> dict[str, Tensor]:
-        """Return the full state and model fields of one row, for a reproduction of a fault."""
-        return {name: tensor[row].clone() for name, tensor in self._tensors().items()}
+    def last_step(self, env_id: int) -> RecordedStep:
+        """Return the last control step of one environment. Raises MtrackError if its model cannot be described."""
+        self._description = self._description or describe(self._spec, self._model)
+        return self._memory.record(
+            env_id,
+            self._sim.ctrl,
+            self._at.actuator_indices,
+            self._sim.xfrc if self._applies_forces else None,
+            self._fields.tensors(),
+            model=self._description,
+            warnings=self._sim.warnings(env_id),
+        )
+
+    def replay(self, step: RecordedStep) -> Replay:
+        """Step a recorded step again with plain MuJoCo. Raises MtrackError if its parts do not fit each other."""
+        return replay(step)
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Return the shares of environment steps since the last call that MuJoCo warned of, by warning."""
+        return self._sim.monitor.figures()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""
@@ -183,6 +217,7 @@ class MujocoBackend:
         """Put back what `state_dict` returned. Raises CheckpointError where shapes differ."""
         self._fields.prepare(state)
         restore(self._tensors(), state)
+        self._memory.start_over()
         if self._applies_forces:
             self._forces.take_note()
         self.refresh()

@@ -24,8 +24,11 @@ class ExternalForces:
         """Find out which bodies have a wrench: the engine's state has been loaded."""
         self._serve((self._xfrc.index_select(1, self._bodies) != 0.0).any(0).any(-1))
 
-    def apply(self, wrench: Tensor) -> None:
-        """Write force [N] and torque [N m], [N, B, 6]; the lever arm is that of the substep before."""
+    def apply(self, wrench: Tensor) -> tuple[Tensor, Tensor]:
+        """Write force [N] and torque [N m], [N, B, 6]; the lever arm is that of the substep before.
+
+        Returns which of the model's bodies were written, int64 [P], and what was, float64 [N, P, 6].
+        """
         largest = wrench.flatten(1).abs().amax(0).view(-1, 6).amax(1)
         has = (largest != 0.0) | self._served
         if has.sum() > len(self._places):
@@ -34,6 +37,7 @@ class ExternalForces:
         lever = self._xpos.index_select(1, self._at).sub_(self._xipos.index_select(1, self._at))
         served[..., 3:] += torch.linalg.cross(lever, served[..., :3].contiguous())
         self._xfrc.index_copy_(1, self._at, served)
+        return self._at, served
 
     def _serve(self, served: Tensor) -> None:
         self._served, self._places = served, served.nonzero().squeeze(1)

@@ -12,11 +12,34 @@ from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
 from mtrack.errors import CheckpointError
+from mtrack_mujoco.engine_warnings import WarningMonitor, Watched, complaint
 
 _log = logging.getLogger(__name__)
 
-# a row that raised one of these is lost: its state or controls were not finite
-_FATAL = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
+_Warning = mujoco.mjtWarning
+# an environment that raised one of these is lost: its state or controls were not finite, or its contacts are incomplete
+_FATAL = slice(int(_Warning.mjWARN_CONTACTFULL), int(_Warning.mjWARN_BADCTRL) + 1)
+_INERTIA = int(_Warning.mjWARN_INERTIA)
+_NUMBER = 1  # column of the warnings: how often; the other is what about
+_MB = 1 << 20
+
+_WATCHED = {
+    "CONTACTFULL": (
+        "contact_overflow",
+        "no room for all contacts in {{envs}} of the environments (mjWARN_CONTACTFULL): some were left out, and these "
+        "are reset: {remedy}",
+    ),
+    "CNSTRFULL": (
+        "constraint_overflow",
+        "no room for all constraints in {{envs}} of the environments (mjWARN_CNSTRFULL): some were left out, and these "
+        "are reset: {remedy}",
+    ),
+    "INERTIA": (
+        "singular_inertia",
+        "the inertia matrix of {{envs}} of the environments is nearly singular (mjWARN_INERTIA): look for masses, "
+        "inertias and armatures near 0 in the robot and in randomizations",
+    ),
+}
 
 
 def compile_physics(spec: mujoco.MjSpec) -> mujoco.MjModel:
@@ -46,6 +69,13 @@ class Simulation:
         self._motion = self.rows[:, : 1 + model.nq + model.nv]  # time, positions and velocities come first
         self._warning = torch.from_numpy(self.batch.warning)
         self._failed = torch.zeros(num, dtype=torch.bool)
+        self._error_level = logging.WARNING
+        self._remedy = f"set [backend] memory_mb above {-(-model.narena // _MB)}"
+        self._watched = [int(getattr(_Warning, f"mjWARN_{name}")) for name in _WATCHED]
+        self.monitor = WarningMonitor(
+            tuple(Watched(f"physics/{metric}", text.format(remedy=self._remedy)) for metric, text in _WATCHED.values()),
+            torch.device("cpu"),
+        )
 
     def step(self, stage: mujoco.mjtStage) -> None:
         """Advance every row by one substep, then compute the stages up to `stage` at the new state."""
@@ -68,11 +98,26 @@ class Simulation:
         """Return the model's own initial positions, [num, nq]."""
         return torch.from_numpy(self.batch.model.qpos0).expand(num, -1).clone()
 
+    def watch(self) -> None:
+        """Report and count, once a control step, what the engine warned of."""
+        self.monitor.look(self._warning[:, self._watched, _NUMBER] > 0)
+        self._warning[:, _INERTIA].zero_()  # the others end the episode, which forgets them
+
     def broken(self) -> Tensor:
         """Return bool [N]: rows that are not finite, were warned of, or raised an error since their restart."""
         finite = torch.isfinite(self._motion.sum(-1))  # a sum is finite only if all of it is
-        warned = (self._warning[:, _FATAL, 1] > 0).any(-1)
+        warned = (self._warning[:, _FATAL, _NUMBER] > 0).any(-1)
         return ~finite | warned | self._failed
+
+    def warnings(self, env_id: int) -> tuple[str, ...]:
+        """Return what the engine has complained of since the restart of an environment, by name."""
+        model, found = self.batch.model, []
+        for kind, (about, number) in enumerate(self._warning[env_id].tolist()):
+            if number:
+                found.append(complaint(_Warning(kind).name.removeprefix("mjWARN_"), model, about))
+        if self._failed[env_id]:
+            found.append(f"ERROR: {(self.batch.error(env_id) or 'the engine raised one').splitlines()[0]}")
+        return tuple(found)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return, live, everything that later calls depend on or that was computed last."""
@@ -88,7 +133,9 @@ class Simulation:
         try:
             call()
         except SimulationError as error:
-            _log.warning("%s", error)
+            advice = f"\n  {self._remedy}" if "memory" in str(error) else ""
+            _log.log(self._error_level, "%s%s", error, advice)
+            self._error_level = logging.DEBUG  # once: such a fault comes back in every step
             self._failed[torch.from_numpy(error.ids).long()] = True
 
 

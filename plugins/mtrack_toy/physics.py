@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.errors import CheckpointError, NameProblem
+from mtrack.errors import CheckpointError, MtrackError, NameProblem
 from mtrack.exchange import PhysicsPlan, StartState
 from mtrack.fields import between, component, param, scratch, state
 from mtrack.protocols import Robot
+from mtrack.recorded_step import Quantity, RecordedStep, Replay
 from mtrack.scene import RobotState
 
 
@@ -29,6 +30,13 @@ class ToyPhysics:
     contact_names: tuple[str, ...] = scratch()
     wrench: Tensor = scratch()
     substep_dt: float = scratch()
+    joint_names: tuple[str, ...] = scratch()
+    before: dict[str, Tensor] = scratch()
+    """State before the control step."""
+    targets: list[Tensor] = scratch()
+    """Of its substeps."""
+    ended: bool = scratch()
+    """Whether the last substep was the last of its control step."""
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Allocate the rows. Raises NameProblem where contacts or model fields are asked for."""
@@ -60,7 +68,8 @@ class ToyPhysics:
             body_ang_vel=zeros(bodies, 3),
         )
         self.contacts, self.contact_names, self.wrench = zeros(0, 4), (), zeros(bodies, 6)
-        self.substep_dt = plan.physics_dt
+        self.substep_dt, self.joint_names = plan.physics_dt, model.joint_names
+        self.before, self.targets, self.ended = {}, [], True
 
     def set_state(self, ids: Tensor, start: StartState) -> None:
         """Put rows into a state."""
@@ -69,6 +78,11 @@ class ToyPhysics:
 
     def step(self, target: Tensor, last: bool) -> None:
         """Move every joint towards its target, [N, J] rad."""
+        if self.ended:
+            self.before = {name: value.clone() for name, value in self.state_dict().items()}
+            self.targets = []
+        self.targets.append(target.clone())
+        self.ended = last
         move = self.response * (target - self.joint_pos)
         self.joint_vel.copy_(move / self.substep_dt)
         self.joint_pos.add_(move)
@@ -106,9 +120,43 @@ class ToyPhysics:
         """Return bool [N]: rows with a joint that is not finite."""
         return ~torch.isfinite(self.joint_pos).all(-1)
 
-    def row(self, row: int) -> dict[str, Tensor]:
-        """Return the state of one row."""
-        return {name: value[row].clone() for name, value in self.state_dict().items()}
+    def last_step(self, env_id: int) -> RecordedStep:
+        """Return the last control step of one environment."""
+        return RecordedStep(
+            before={name: value[env_id].cpu() for name, value in self.before.items()},
+            controls=torch.stack([target[env_id].cpu() for target in self.targets]),
+            after={name: value[env_id].cpu().clone() for name, value in self.state_dict().items()},
+            engine={"joint_names": list(self.joint_names), "substep_dt": self.substep_dt},
+        )
+
+    def replay(self, step: RecordedStep) -> Replay:
+        """Move the joints of one environment again. Raises MtrackError if the record is of another backend."""
+        names, substep_dt = step.engine.get("joint_names"), step.engine.get("substep_dt")
+        if step.before.keys() != {"joint_pos", "joint_vel"} or not isinstance(substep_dt, float):
+            raise MtrackError("the recorded step is not one of toy_physics")
+        if not isinstance(names, list) or step.controls.shape[1:] != (len(names),) != step.before["joint_pos"].shape:
+            raise MtrackError("the recorded targets, positions and joint names are of different numbers of joints")
+        joint_pos, joint_vel, seen = step.before["joint_pos"], step.before["joint_vel"], []
+        for target in step.controls:
+            move = self.response * (target - joint_pos)
+            joint_pos, joint_vel = joint_pos + move, move / substep_dt
+            seen.append((joint_pos, joint_vel))
+        pos, vel = (torch.stack(values) for values in zip(*seen, strict=True))
+        start, labels = step.before, tuple(map(str, names))
+        return Replay(
+            quantities=(
+                Quantity(name="control", unit="rad", labels=labels, values=step.controls.double()),
+                Quantity(
+                    name="position", unit="rad", labels=labels, values=pos.double(), start=start["joint_pos"].double()
+                ),
+                Quantity(
+                    name="velocity", unit="rad/s", labels=labels, values=vel.double(), start=start["joint_vel"].double()
+                ),
+            ),
+            diverged=tuple((~torch.isfinite(pos).all(-1)).tolist()),
+            warnings=((),) * len(seen),
+            after={"joint_pos": joint_pos, "joint_vel": joint_vel},
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return positions and velocities of the joints."""

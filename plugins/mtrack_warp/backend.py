@@ -14,15 +14,18 @@ from mtrack.exchange import PhysicsPlan, StartState
 from mtrack.fields import component, non_negative, param, scratch
 from mtrack.math import quat_rotate_inverse
 from mtrack.protocols import Robot
+from mtrack.recorded_step import RecordedStep, Replay
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco.addresses import Addresses, elements
+from mtrack_mujoco.description import describe
 from mtrack_mujoco.kinematics import default_start, free_joint
 from mtrack_mujoco.outputs import Poses, Reader
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
 from mtrack_mujoco.simulation import compile_physics, restore
+from mtrack_mujoco.step_memory import StepMemory
 from mtrack_warp.engine import require_engine
-from mtrack_warp.room import Room
+from mtrack_warp.reproduce import replay
 from mtrack_warp.simulation import Simulation
 from mtrack_warp.sizing import Sizes
 
@@ -54,11 +57,15 @@ class WarpBackend:
     _at: Addresses = scratch()
     _device: torch.device = scratch()
     _sim: Simulation = scratch()
-    _room: Room = scratch()
     _reader: Reader = scratch()
     _poses: Poses = scratch()
     _sensed: Tensor = scratch()
     _applies_forces: bool = scratch()
+    _memory: StepMemory = scratch()
+    _spec: mujoco.MjSpec = scratch()
+    _description: dict[str, Tensor] = scratch()
+    """Made when it is first asked for."""
+    _max_constraints: int = scratch()
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Compile the model and allocate `plan.num_envs` copies at the default pose. Raises MtrackError."""
@@ -70,12 +77,15 @@ class WarpBackend:
         # this engine never resets a state by itself, and knows no flag that says so
         spec.option.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
         add_contact_sensors(spec, plan.contacts, self._robot.body_names[0])
+        self._spec, self._description = spec, {}
         self._model = compile_physics(spec)
         self._at = Addresses.of(self._model, self._robot).to(self._device)
-        sizes = self._sizes(plan)
+        found = Sizes.of_robot(self._model, self._robot, self._at, "dof_frictionloss" in plan.model_fields)
+        sizes = Sizes(self.max_contacts or found.contacts, self.max_constraints or found.constraints)
+        self._max_constraints = sizes.constraints
         deterministic = self.deterministic and self._device.type == "cuda"
         self._sim = Simulation(self._model, plan.num_envs, self._device, sizes, plan.model_fields, deterministic)
-        self._room = Room(self._sim.overflow, sizes)
+        self._memory = StepMemory(self._sim.state)
         self._reader = Reader(self._sim, self._at)
         self._applies_forces = plan.forces
         self._allocate(plan)
@@ -106,11 +116,14 @@ class WarpBackend:
         After the last substep positions and velocities are those of the new state, while accelerations, torques and
         contacts are those of that substep.
         """
+        self._memory.begin_substep(target, last)
         self._sim.ctrl[:, self._at.actuators] = target
         if self._applies_forces:
             self._apply_forces()
         self._sim.step(last)
         read_contacts(self._sensed, self.contacts)
+        if last:
+            self._sim.watch()
 
     def forward(self, ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
@@ -175,12 +188,30 @@ class WarpBackend:
 
     def broken(self) -> Tensor:
         """Return bool [N]: rows that are not finite, or whose constraints did not all fit, since their reset."""
-        self._room.look()
         return self._sim.broken()
 
-    def row(self, row: int) -> dict[str, Tensor]:
-        """Return the full state and model fields of one row, for a reproduction of a fault."""
-        return {name: tensor[row].clone() for name, tensor in self._tensors().items()}
+    def last_step(self, env_id: int) -> RecordedStep:
+        """Return the last control step of one environment. Raises MtrackError if its model cannot be described."""
+        self._description = self._description or describe(self._spec, self._model)
+        return self._memory.record(
+            env_id,
+            self._sim.ctrl,
+            self._at.actuator_indices,
+            self._sim.state["xfrc_applied"] if self._applies_forces else None,
+            self._sim.fields.tensors(),
+            model=self._description,
+            engine={"device": self._device.type, "constraints": self._max_constraints},
+            warnings=self._sim.warnings(env_id),
+        )
+
+    def replay(self, step: RecordedStep) -> Replay:
+        """Step a recorded step again with mujoco_warp. Raises MtrackError if its parts do not fit each other."""
+        require_engine()
+        return replay(step, self.deterministic)
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Return the shares of environment steps since the last call in which there was no room for something."""
+        return self._sim.monitor.figures()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""
@@ -189,6 +220,7 @@ class WarpBackend:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Put back what `state_dict` returned. Raises CheckpointError where shapes differ."""
         restore(self._tensors(), state)
+        self._memory.start_over()
         self.refresh()
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -204,15 +236,7 @@ class WarpBackend:
         wrench = self.wrench.clone()
         wrench[..., 3:] += torch.linalg.cross(lever, self.wrench[..., :3])
         self._sim.state["xfrc_applied"].index_copy_(1, bodies, wrench)
-
-    def _sizes(self, plan: PhysicsPlan) -> Sizes:
-        qpos, ctrl = self._model.qpos0.copy(), torch.zeros(self._model.nu).double().numpy()
-        at, robot = self._at, self._robot
-        qpos[at.root_qpos : at.root_qpos + 3] = robot.default_root_pos
-        qpos[self._model.jnt_qposadr[list(at.joints)]] = robot.default_joint_pos
-        ctrl[list(at.actuator_indices)] = robot.default_joint_pos
-        found = Sizes.of(self._model, qpos, ctrl, has_friction="dof_frictionloss" in plan.model_fields)
-        return Sizes(self.max_contacts or found.contacts, self.max_constraints or found.constraints)
+        self._memory.add_forces(bodies, wrench)
 
     def _allocate(self, plan: PhysicsPlan) -> None:
         num, at, device = plan.num_envs, self._at, self._device

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import MtrackError
+from mtrack_mujoco.engine_warnings import LARGEST, complaint
 from mtrack_warp.engine import mujoco_warp, warp
 from mtrack_warp.model_fields import ModelFields
+from mtrack_warp.room import named, overflow_monitor
 from mtrack_warp.sizing import Sizes
 
 _log = logging.getLogger("mtrack")
@@ -27,7 +29,6 @@ _STATE = (
 _POSES = ("xpos", "xquat", "xmat", "xipos", "cvel", "subtree_com")
 _DRIVES = ("qacc", "qfrc_actuator", "sensordata")  # of the last substep, not of the present state
 
-_LARGEST = 1e10  # mjMAXVAL: the engine on the CPU calls a state bad beyond it
 _QUIET_S = 10.0  # loading kernels from the cache takes less
 
 
@@ -44,6 +45,7 @@ class Simulation:
         deterministic: bool,
     ) -> None:
         """Allocate, at the model's own initial state; compile and capture. Raises MtrackError, NameProblem."""
+        self._compiled = compiled
         self._torch_device, self._device = device, warp.device_from_torch(device)
         with warp.ScopedDevice(self._device):
             try:
@@ -61,6 +63,7 @@ class Simulation:
         self.overflow = self._tensor("overflow")
         """int32 [N] what there was no room for since the rows' restart, see `mujoco_warp.OverflowType`."""
         self._start = {name: tensor[0].clone() for name, tensor in self.state.items()}
+        self.monitor, self._watched_bits = overflow_monitor(sizes, device)
         self._step, self._look, self._forward = self._graphs()
         self.restart(torch.arange(num, device=device))
 
@@ -90,12 +93,24 @@ class Simulation:
         with self._in_order():
             self.fields.update_constants(self._data, ids)
 
+    def watch(self) -> None:
+        """Report and count, once a control step, what there was no room for."""
+        self.monitor.look((self.overflow.unsqueeze(1) & self._watched_bits) != 0)
+
     def broken(self) -> Tensor:
         """Return bool [N]: rows that are not finite, or whose constraints did not all fit, since their restart."""
-        parts = torch.cat((self.qpos, self.qvel, self.outputs["qacc"]), dim=1)
-        is_sound = (parts.abs() < _LARGEST).all(1)  # NaN is not less
+        # a motor clamps a control, so that the state may stay finite under one that is not
+        parts = torch.cat((self.qpos, self.qvel, self.outputs["qacc"], self.ctrl), dim=1)
+        is_sound = (parts.abs() < LARGEST).all(1)  # NaN is not less
         full = mujoco_warp.OverflowType.NEFC | mujoco_warp.OverflowType.NJMAX_NNZ
         return ~is_sound | ((self.overflow & int(full)) != 0)
+
+    def warnings(self, env_id: int) -> tuple[str, ...]:
+        """Return what is bad about an environment, in the words of the engine on the CPU, and what had no room."""
+        parts = {"BADQPOS": self.qpos, "BADQVEL": self.qvel, "BADQACC": self.outputs["qacc"], "BADCTRL": self.ctrl}
+        bad = {name: (~(value[env_id].abs() < LARGEST)).nonzero() for name, value in parts.items()}
+        found = [complaint(name, self._compiled, int(index[0])) for name, index in bad.items() if len(index)]
+        return (*found, *named(int(self.overflow[env_id])))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return, live, everything that later calls depend on or that was computed last."""
@@ -105,7 +120,7 @@ class Simulation:
 
     def _set_options(self, deterministic: bool) -> None:
         option = self._model.opt
-        option.warn_overflow = 0  # it would print to stdout; `Room` tells
+        option.warn_overflow = 0  # it would print to stdout; `watch` reports
         option.graph_conditional = not self._device.is_cuda or warp.is_conditional_graph_supported()
         if deterministic:
             option.deterministic = int(mujoco_warp.DeterminismType.ALL)

@@ -7,6 +7,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrack.robot import RobotModel
+from mtrack_mujoco.addresses import Addresses
+
 _PLENTY = {"contacts": 64, "constraints": 256}  # an environment: that much costs next to nothing
 _MARGIN = 3.0  # on what the probe has needed, where the model could need more than plenty
 _FALLS = ((1.0, 0.0, 0.0, 0.0), (0.7, 0.0, 0.7, 0.0), (0.7, 0.0, -0.7, 0.0), (0.7, 0.7, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
@@ -34,6 +37,15 @@ class Sizes:
     """Contact points; all environments share the room of all."""
     constraints: int
     """Rows of the constraint solver; each environment has its own."""
+
+    @staticmethod
+    def of_robot(model: mujoco.MjModel, robot: RobotModel, at: Addresses, has_friction: bool) -> Sizes:
+        """Return the room a robot needs that falls from its default pose; `has_friction` as in `of`."""
+        qpos, ctrl = model.qpos0.copy(), np.zeros(model.nu)
+        qpos[at.root_qpos : at.root_qpos + 3] = robot.default_root_pos
+        qpos[model.jnt_qposadr[list(at.joints)]] = robot.default_joint_pos
+        ctrl[list(at.actuator_indices)] = robot.default_joint_pos
+        return Sizes.of(model, qpos, ctrl, has_friction)
 
     @staticmethod
     def of(model: mujoco.MjModel, qpos: NDArray[np.float64], ctrl: NDArray[np.float64], has_friction: bool) -> Sizes:

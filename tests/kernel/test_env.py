@@ -109,7 +109,7 @@ def test_grace_steps_protect_exactly_that_many_first_control_steps(grace):
 def test_a_broken_row_is_reset_counted_and_kept_from_learning_while_the_others_go_on():
     told: list[int] = []
     broken, sound = task("toy", MANY), task("toy", MANY)
-    broken.env.report_broken = lambda ids: told.extend(ids.tolist())
+    broken.env.report_broken = lambda env_ids, rewards: told.extend(env_ids.tolist())
     action = torch.ones(6, 2)
     expected = sound.env.step(action)
     broken.env.backend.joint_pos[3] = torch.nan

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mtrack.errors import CheckpointError, MtrackError, NameProblem
 from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
+from mtrack_dev.testing.replay import check_replay
 from mtrack_dev.testing.simulation import DECLARED_FIELD, ROWS_SIMULATED, Simulation, rows_of
 from mtrack_dev.testing.watch import close, own_tensors, same
 from mtrack_dev.testing.worlds import WORLDS, World
@@ -30,7 +30,7 @@ def check_backend(cls: type, /, *, device: str = "cpu", **params: Any) -> Report
         except MtrackError as error:
             refusals.append(f"not with the {world.name} robot: {error}")
             continue
-        looks = (_shapes, _starts, _repeats, _restores, _refuses, _breaks, _fields, _carries, _forces)
+        looks = (_shapes, _starts, _repeats, _restores, _refuses, _breaks, check_replay, _fields, _carries, _forces)
         checks = tuple(check for look in looks for check in look(here, world, first))
         return Report(str(subject), (world.name,), ("contract", *checks), tuple(refusals))
     raise BrokenPromise("build", str(subject), "; ".join(refusals), "give the parameters it needs")
@@ -132,9 +132,6 @@ def _refuses(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
         except NameProblem:
             continue
         subject.fail("names", f"{words} is answered", "raise NameProblem for what is unknown or was not declared")
-    row = sim.backend.row(0)
-    is_tensors = bool(row) and all(isinstance(value, Tensor) for value in row.values())
-    subject.require(is_tensors, "row", "row(0) is no dictionary of tensors", "return state and model fields of the row")
     yield "names"
 
 

@@ -16,7 +16,8 @@ from mtrack_dev.testing.worlds import World
 
 ROWS_SIMULATED = 5
 DECLARED_FIELD = "opt.gravity"
-_STEPS, _SUBSTEPS = 6, 4
+SUBSTEPS = 4
+_STEPS = 6
 
 
 class Simulation:
@@ -83,16 +84,16 @@ class Simulation:
             draw = torch.Generator().manual_seed(step)
             noise = torch.randn(3 * ROWS_SIMULATED, joints, generator=draw)[self.cases]
             target = (self.model.default_joint_pos + 0.1 * noise).to(self.device)
-            for substep in range(_SUBSTEPS):
-                self.backend.step(target, substep == _SUBSTEPS - 1)
+            for substep in range(SUBSTEPS):
+                self.backend.step(target, substep == SUBSTEPS - 1)
         self.backend.refresh()
         return self.seen()
 
     def stand(self, steps: int) -> None:
         """Make control steps under the default pose as target."""
         target = self.model.default_joint_pos.to(self.device).expand(len(self.cases), -1)
-        for substep in range(steps * _SUBSTEPS):
-            self.backend.step(target, (substep + 1) % _SUBSTEPS == 0)
+        for substep in range(steps * SUBSTEPS):
+            self.backend.step(target, (substep + 1) % SUBSTEPS == 0)
         self.backend.refresh()
 
     def seen(self) -> dict[str, Tensor]:

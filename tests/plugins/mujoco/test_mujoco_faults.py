@@ -103,11 +103,3 @@ def test_a_state_of_another_size_is_refused_and_nothing_is_changed():
     with pytest.raises(CheckpointError, match="lacks"):
         backend.load_state_dict({})
     assert all(torch.equal(a, backend.state_dict()[name]) for name, a in before.items())
-
-
-def test_one_row_can_be_taken_out_whole():
-    backend = build(fields=("body_mass",))
-    run(backend, targets(4, 3))
-    row = backend.row(2)
-    assert torch.equal(row["rows"], backend.state_dict()["rows"][2])
-    assert row["field.body_mass"].shape == (backend._model.nbody,)

@@ -17,7 +17,7 @@ from tests.support.host_reads import HostReads
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 
 STEPS = 3
-KEPT_ON_HOST = "mtrack_warp/room.py"  # what it reads is a copy made a step before
+KEPT_ON_HOST = "mtrack_mujoco/engine_warnings.py"  # what it reads is a copy made a step before
 ON_THE_DEVICE = ("mtrack_ppo/acting.py", "mtrack_ppo/batch.py")  # what they send has been drawn there
 
 

@@ -118,6 +118,8 @@ def test_a_lack_of_room_is_told_once_with_its_remedy(params, advice, flag, caplo
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1
     assert advice in told[0]
+    metric = "constraint_overflow" if flag == OverflowType.NEFC else "contact_overflow"
+    assert backend.figures()[f"physics/{metric}"].item() == 1.0
 
 
 def test_a_row_that_is_not_finite_leaves_the_others_bit_identical() -> None:
@@ -130,6 +132,17 @@ def test_a_row_that_is_not_finite_leaves_the_others_bit_identical() -> None:
         hold(backend, 5)
     assert torch.equal(faulty.state.body_pos[[0, 2, 3]], sound.state.body_pos[[0, 2, 3]])
     assert faulty.broken().tolist() == [False, True, False, False]
+
+
+def test_a_control_that_is_not_finite_is_told_although_a_motor_hides_it() -> None:
+    backend = build()
+    put(backend, EVERYONE)
+    target = HOLD.clone()
+    target[1, 4] = torch.nan
+    for substep in range(4):
+        backend.step(target, substep == 3)
+    assert backend.broken().tolist() == [False, True, False, False]
+    assert f"BADCTRL: bad control of {MODEL.joint_names[4]}" in backend.last_step(1).warnings
 
 
 def test_a_recording_made_again_leads_to_the_same_state() -> None:
