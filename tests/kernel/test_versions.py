@@ -84,7 +84,9 @@ def test_a_requirement_counts_only_if_its_marker_holds_here(marker: str, applies
     assert unmet([f"mtrack>=99; {marker}"], "mtrack", NEXT) == says("mtrack >=99" if applies else "")
 
 
-@pytest.mark.parametrize("line", ["mtrack >= new", "mtrack>=1;;", "mtrack=1.0", "mtrack[gpu", "mtrack>=1; colour == 'red'"])
+@pytest.mark.parametrize(
+    "line", ["mtrack >= new", "mtrack>=1;;", "mtrack=1.0", "mtrack[gpu", "mtrack>=1; colour == 'red'"]
+)
 def test_an_invalid_requirement_on_mtrack_is_not_met(line: str) -> None:
     reason = f"its requirement '{line}' is invalid: upgrade it, or ask its authors to fix that line"
     assert unmet(["numpy", line], "mtrack", NEXT) == reason
