@@ -108,11 +108,11 @@ def _carry_out(
             check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         _log.info("run directory: %s", directory)
-        _log.info("%s", _where(recipe))
+        _log.info("%s", physics_place(recipe))
         return Run(recipe, directory, facts, Reporter(recipe, hooks), recipe.place, checkpoint, resume).execute()
 
 
-def _where(recipe: Recipe) -> str:
+def physics_place(recipe: Recipe) -> str:
     """Say what computes the physics, and what the recipe has left open."""
     from mtrack.processors import has_gpu
     from mtrack.slots import AUTO
