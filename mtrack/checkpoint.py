@@ -20,7 +20,7 @@ from torch import Tensor
 from mtrack.errors import CheckpointError
 from mtrack.state import flatten, unflatten
 
-FORMAT = 2
+FORMAT = 3
 _MANIFEST = "manifest.json"
 
 

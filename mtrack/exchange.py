@@ -84,6 +84,9 @@ class Clip:
     """[T, len(joint_names)] rad."""
     source: str = ""
     licence: str = ""
+    identity: str = ""
+    """Of a clip that is computed: a hash of what it is computed from, since another processor rounds its numbers
+    otherwise. Empty for a clip that was read: it is known by its content."""
 
 
 @attrs.frozen(eq=False)

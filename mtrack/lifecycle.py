@@ -7,7 +7,7 @@ In order: `requires` before the model is compiled, `bind` once, `startup`, then 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -87,8 +87,35 @@ class HasProvenance(Protocol):
     """Knows where data of the run comes from."""
 
     def provenance(self) -> Mapping[str, object]:
-        """Return facts for the run's manifest, JSON-able: names, sizes and hashes."""
+        """Return facts for the run's manifest, JSON-able: names, sizes and hashes; no paths of this machine.
+
+        Members of lists that have a `name` and a `sha256` are the data of the run: a checkpoint keeps them, and what
+        loads it compares them (`mtrack.compatibility`).
+        """
         ...
+
+
+@runtime_checkable
+class DescribesPolicy(Protocol):
+    """Knows which of its properties a trained policy depends on, once it is bound.
+
+    Without this, a policy depends on all parameters of an action or observation, and on none of a command.
+    """
+
+    def policy_facts(self) -> Mapping[str, object]:
+        """Return them by name, JSON-able, e.g. the scale of each joint of an action.
+
+        An observation adds to its parameters what else fixes its columns; an action or command names everything.
+        """
+        ...
+
+
+@runtime_checkable
+class UsesLibraries(Protocol):
+    """A class of components whose numbers depend on other distributions; asked of the class."""
+
+    libraries: ClassVar[Sequence[str]]
+    """Names of these distributions; their versions are recorded and compared."""
 
 
 @runtime_checkable

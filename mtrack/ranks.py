@@ -27,13 +27,18 @@ def rank() -> int:
     return dist.get_rank() if num_ranks() > 1 else 0
 
 
+def expected_ranks() -> int:
+    """Return how many processes torchrun has started, before they have joined too; 1 without torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def joined(device: str) -> Iterator[None]:
     """While entered, be one of the processes that torchrun has started; on its own where it has not.
 
     A process that waits for another longer than 30 s (`MTRACK_COLLECTIVE_TIMEOUT` seconds) fails instead of waiting on.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if expected_ranks() == 1:
         yield
         return
     if device == "cuda":  # a GPU for each process

@@ -15,6 +15,7 @@ import attrs
 from filelock import FileLock, Timeout
 
 from mtrack.checkpoint import Checkpoint
+from mtrack.compatibility import Purpose, require_compatible
 from mtrack.errors import CheckpointError, ComponentError, MtrackError
 from mtrack.learner import Learner
 from mtrack.lifecycle import HasProvenance
@@ -23,6 +24,7 @@ from mtrack.reporting import Reporter
 from mtrack.signals import StopRequest
 from mtrack.stage import Stage
 from mtrack.structure import Recipe
+from mtrack.transfer import Contract
 from mtrack.wiring import explained
 
 _log = logging.getLogger("mtrack")
@@ -40,6 +42,8 @@ class Run:
     begin: Checkpoint | None = None
     """Where to go on (`--resume`), or whose agent to begin with (`--from`)."""
     resume: bool = False
+    allow_change: bool = False
+    """Whether to go on from `begin` although something has changed since."""
     _stop: StopRequest = attrs.field(factory=StopRequest)
 
     def execute(self) -> int:
@@ -73,7 +77,9 @@ class Run:
             agent = self.recipe.agent.build()
         for name in names:
             recipe = self.recipe.for_phase(name)
-            stage = Stage.open(recipe, name, self.directory, agent, self.device, begin, earlier, frames)
+            stage = Stage.open(
+                recipe, name, self.directory, agent, self.device, begin, earlier, frames, require_fit=self._require_fit
+            )
             learner = self._learner(stage, name)
             wait_for_all()
             if inside:
@@ -87,11 +93,18 @@ class Run:
             earlier, frames = stage.trainers, learner.frames
         return True
 
+    def _require_fit(self, begin: Checkpoint, contract: Contract) -> None:
+        """Stop if a phase that has been assembled is not what the checkpoint to begin with was made with."""
+        now = {**self.manifest, "contract": attrs.asdict(contract)}
+        purpose: Purpose = "resume" if self.resume else "start"
+        require_compatible(begin.path, begin.manifest, now, purpose, allow_change=self.allow_change)
+
     def _record_sources(self, stage: Stage) -> None:
         """Write into the run's manifest which data its components use: clips with their hashes."""
         components = stage.assembly.components.items()
         sources = {path: dict(part.provenance()) for path, part in components if isinstance(part, HasProvenance)}
-        text = json.dumps({**self.manifest, "sources": sources}, indent=1)
+        facts = {**self.manifest, "contract": attrs.asdict(stage.contract), "sources": sources}
+        text = json.dumps(facts, indent=1)
         (self.directory / "manifest.json").write_text(text, "utf-8")
         for path, facts in sources.items():
             counted = ", ".join(f"{len(v)} {name}" for name, v in facts.items() if isinstance(v, list))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,6 @@ from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint
 from mtrack.errors import CheckpointError, ComponentError
-from mtrack.exchange import Layout
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
 from mtrack.ranks import rank
@@ -24,6 +23,7 @@ from mtrack.slots import PhaseSlot, Slot
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.state import component_state, load_component_state
 from mtrack.structure import Recipe
+from mtrack.transfer import Contract
 from mtrack.wiring import explained, give_generators
 
 _log = logging.getLogger("mtrack")
@@ -44,6 +44,8 @@ class Stage:
     """Component names of the phases that have trained the agent, those of earlier runs included, this one last."""
     frames_before: int
     assembly: Assembly
+    contract: Contract
+    """What the agent and its data are in this phase."""
     phase: Phase
     saved: int = 0
     """Iteration of the newest checkpoint."""
@@ -58,23 +60,31 @@ class Stage:
         begin: Checkpoint | None,
         earlier: Sequence[str],
         frames_before: int,
+        require_fit: Callable[[Checkpoint, Contract], None] = lambda begin, contract: None,
     ) -> Stage:
-        """Assemble a phase and hand it the agent that `earlier` phases trained; with networks from `begin`, if any."""
+        """Assemble a phase and hand it the agent that `earlier` phases trained; with networks from `begin`, if any.
+
+        `require_fit` raises CheckpointError if what has been assembled does not fit `begin`.
+        """
         slot = recipe.phases[name]
         faults = _Faults(directory / "broken", name)
         assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=faults.keep)
         faults.assembly = assembly
+        contract = Contract.of(recipe, assembly)
+        if begin:
+            require_fit(begin, contract)
         if begin or not earlier:
             with explained(recipe.agent):
                 agent.build(assembly.layout)
         if begin:
-            _load_agent(agent, begin, assembly.layout)
+            _load_agent(agent, begin)
         with explained(slot):
             phase = slot.build()
             give_generators(phase, slot.path, recipe.seed, rank(), device)
             phase.enter(agent, assembly.layout, earlier[-1] if earlier else None)
         assembly.env.start()
-        return Stage(recipe, slot, directory, agent, [*earlier, slot.entry.name], frames_before, assembly, phase)
+        trainers = [*earlier, slot.entry.name]
+        return Stage(recipe, slot, directory, agent, trainers, frames_before, assembly, contract, phase)
 
     def restore(self, learner: Learner, inside: Checkpoint) -> None:
         """Go on where a checkpoint of this phase was made, bit for bit."""
@@ -94,7 +104,7 @@ class Stage:
             "frames": learner.frames,
             "frames_before": self.frames_before,
             "ended": learner.iteration >= learner.iterations,
-            "widths": _widths(self.assembly.layout),
+            "contract": attrs.asdict(self.contract),
         }
         parts = {
             "agent": component_state(self.agent),
@@ -121,22 +131,13 @@ class Stage:
         return ComponentError(f"{who} at {culprit.path} raised {type(error).__name__}: {error}")
 
 
-def _widths(layout: Layout) -> dict[str, int]:
-    """Return what the shapes of an agent's networks follow from, besides its own parameters."""
-    groups = {f"observations.{group}": width for group, width in layout.observations.items()}
-    return {**groups, "action": layout.num_actions}
-
-
-def _load_agent(agent: Any, begin: Checkpoint, layout: Layout) -> None:
-    """Put the networks of a checkpoint into an agent. Raises CheckpointError saying what differs."""
+def _load_agent(agent: Any, begin: Checkpoint) -> None:
+    """Put the networks of a checkpoint into an agent. Raises CheckpointError saying what does not fit."""
     try:
         load_component_state(agent, begin.part("agent"), "agent")
     except CheckpointError as error:
-        before, now = begin.manifest.get("widths", {}), _widths(layout)
-        differing = [name for name in before if before[name] != now.get(name, 0)]
-        reasons = [f"{name} had {before[name]} columns, here it has {now.get(name, 0)}" for name in differing]
-        reasons = reasons or [str(error), "the recipe's [agent] must be that of the run it is from"]
-        raise CheckpointError("\n  ".join([f"the agent of {begin.path} does not fit:", *reasons])) from error
+        remedy = "use the [agent] of the run that the checkpoint is from"
+        raise CheckpointError(f"the networks of {begin.path} do not fit: {error}\n  {remedy}") from error
 
 
 @attrs.define(eq=False)

@@ -42,8 +42,9 @@ def run(
             raise MtrackError(f"-p {option}: only 'no:NAME' is understood, it switches the hook NAME off")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
+    from mtrack.compatibility import require_same_ranks, require_same_versions
     from mtrack.hooks import Hooks
-    from mtrack.lock import hold, made_with, version_changes
+    from mtrack.manifests import read_manifest
     from mtrack.ranks import joined, of_first_rank, rank
     from mtrack.recipe import load_recipe
     from mtrack.registry import Registry
@@ -52,8 +53,9 @@ def run(
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan()
     if resume:  # before the recipe is read, which a plugin of another version may not understand
-        components, libraries = version_changes(made_with(resume), registry)
-        hold(resume, components + libraries, allow_change)
+        before = read_manifest(resume)
+        require_same_ranks(resume, before)
+        require_same_versions(resume, before, registry, allow_change)
     checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     if not resume and (directory / "recipe.toml").exists():
@@ -77,7 +79,8 @@ def _carry_out(
     import torch
 
     from mtrack.checkpoint import newest
-    from mtrack.lock import hold, hold_versions, made_with, recipe_changes
+    from mtrack.compatibility import require_compatible, resumed_threads, warn_of_other_processor
+    from mtrack.manifests import read_manifest
     from mtrack.phase_order import check_order
     from mtrack.processors import own_processors
     from mtrack.provenance import manifest
@@ -85,7 +88,6 @@ def _carry_out(
     from mtrack.reporting import Reporter
     from mtrack.run import Run, locked
 
-    torch.set_num_threads(own_processors())
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     _prove_writable(directory)
     with locked(directory):
@@ -99,17 +101,20 @@ def _carry_out(
         if checkpoint:
             _log.info("starting from %s", checkpoint.path)
         if resume:
-            before = made_with(directory)
-            hold(directory, list(recipe_changes(before, facts)), allow_change)
+            before = read_manifest(directory)
+            require_compatible(directory, before, facts, "resume", allow_change=allow_change)
+            warn_of_other_processor(before, facts)
+            facts["processes"]["threads"] = resumed_threads(before, own_processors(), allow_change)
             facts |= {key: before[key] for key in ("run_id", "started") if key in before}
         else:
-            if checkpoint:
-                hold_versions(checkpoint.path, recipe.registry, allow_change, facts["components"].values())
             check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
+        torch.set_num_threads(facts["processes"]["threads"])
+        if not resume or before["recipe_sha256"] != facts["recipe_sha256"]:  # a change that was allowed is kept
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         _log.info("run directory: %s", directory)
         _log.info("%s", physics_place(recipe))
-        return Run(recipe, directory, facts, Reporter(recipe, hooks), recipe.place, checkpoint, resume).execute()
+        reporter = Reporter(recipe, hooks)
+        return Run(recipe, directory, facts, reporter, recipe.place, checkpoint, resume, allow_change).execute()
 
 
 def physics_place(recipe: Recipe) -> str:

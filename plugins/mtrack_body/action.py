@@ -107,6 +107,19 @@ class JointPosition:
         self.delay = torch.zeros_like(self.rows)
         self.age = torch.zeros_like(self.rows)
 
+    def policy_facts(self) -> Mapping[str, object]:
+        """Return what a raw action means; not its delay, which a policy meets at any length."""
+        moved = self.columns.cpu()
+        facts: dict[str, object] = {
+            "around": self.around,
+            "scale": self.scales.cpu()[moved].tolist(),
+            "clip": self.clip,
+            "filter_share": self.filter_share,
+        }
+        if self.around == "default":
+            facts["offset"] = self.default_pose.cpu()[moved].tolist()
+        return facts
+
     def mirror(self) -> Mirror:
         """Return the mirror of a raw action: that of its joints."""
         return joint_mirror(self.scene.model, self.joints)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
 
+from mtrack.changes import Change, describe, order_changes, value_changes
+from mtrack.compatibility import code_changes, data_changes, version_changes
 from mtrack.keypath import KeyPath, dotted
 from mtrack.toml_text import Table
 from mtrack_dev.sides import SLOT_TABLES, Side
@@ -46,17 +47,6 @@ class SlotChange:
 
 
 @attrs.frozen
-class VersionChange:
-    """A distribution in two versions."""
-
-    distribution: str
-    old: str
-    new: str
-    supplies: tuple[str, ...]
-    """Slots it fills in either; empty for a library such as torch."""
-
-
-@attrs.frozen
 class Difference:
     """Everything that differs."""
 
@@ -64,7 +54,8 @@ class Difference:
     components: tuple[SlotChange, ...]
     order: tuple[str, ...]
     """Tables whose slots are in another order: of observations that is another layout, of phases another course."""
-    distributions: tuple[VersionChange, ...]
+    versions: tuple[Change, ...]
+    """Distributions and packages of code that are not the same, with the slots that they fill."""
     data: tuple[str, ...]
     """Of two runs: what their components read, e.g. motions, where that is not the same."""
 
@@ -79,8 +70,8 @@ def compare(old: Side, new: Side) -> Difference:
     return Difference(
         settings=tuple(_values((), _settings(old), _settings(new), old, new)),
         components=tuple(_components(old, new)),
-        order=tuple(_order(old, new)),
-        distributions=tuple(_distributions(old.made_with, new.made_with)),
+        order=tuple(dotted(change.path) for change in order_changes(old.table, new.table)),
+        versions=tuple(_versions(old.made_with, new.made_with)),
         data=tuple(_data(old.made_with or {}, new.made_with or {})),
     )
 
@@ -111,16 +102,12 @@ def _components(old: Side, new: Side) -> Iterator[SlotChange]:
             yield SlotChange("changed", kind, dotted(path), had, has, "", values)
 
 
-def _values(path: KeyPath, was: Table, now: Table, old: Side, new: Side, within: KeyPath = ()) -> Iterator[ValueChange]:
-    """Yield the keys that differ in the tables at a path, key by key in the tables that both have `within`."""
-    for key in {**was, **now}:
-        inner, before, after = (*within, key), was.get(key), now.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _values(path, before, after, old, new, inner)
-        elif before != after:
-            place = (*path, *inner)
-            origins = (old.origin(place) if key in was else "", new.origin(place) if key in now else "")
-            yield ValueChange(dotted(place), dotted(inner), before, after, *origins)
+def _values(path: KeyPath, was: Table, now: Table, old: Side, new: Side) -> Iterator[ValueChange]:
+    """Yield the keys that differ in the tables at a path, each with where it came from."""
+    for inner, before, after in value_changes(was, now):
+        place = (*path, *inner)
+        origins = ["" if value is None else side.origin(place) for side, value in ((old, before), (new, after))]
+        yield ValueChange(dotted(place), dotted(inner), before, after, *origins)
 
 
 def _is_same(old: str, new: str) -> bool:
@@ -131,45 +118,14 @@ def _is_same(old: str, new: str) -> bool:
     return names[0] == names[1]
 
 
-def _order(old: Side, new: Side) -> Iterator[str]:
-    before, after = list(old.slots()), list(new.slots())
-    tables = dict.fromkeys(path[:-1] for path in before if len(path) > 1)
-    for table in tables:
-        common = [[path for path in paths if path[:-1] == table] for paths in (before, after)]
-        if [path for path in common[0] if path in common[1]] != [path for path in common[1] if path in common[0]]:
-            yield dotted(table)
-
-
-def _distributions(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterator[VersionChange]:
-    if old is None or new is None:
-        return
-    for name in sorted(old["distributions"].keys() & new["distributions"].keys()):
-        before, after = (str(side["distributions"][name]) for side in (old, new))
-        if before != after:
-            filled = {**new["components"], **old["components"]}
-            supplies = tuple(path for path, component in filled.items() if component.startswith(f"{name}:"))
-            yield VersionChange(name, before, after, supplies)
+def _versions(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterator[Change]:
+    if old is not None and new is not None:
+        yield from version_changes(old, new)
+        yield from code_changes(old, new)
 
 
 def _data(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what components of two runs read that is not the same, e.g. `command clips: without walk; with run`."""
-    before, after = old.get("sources", {}), new.get("sources", {})
-    for path in before.keys() & after.keys():
-        for fact in sorted(before[path].keys() | after[path].keys()):
-            named = [_by_name(side[path].get(fact)) for side in (before, after)]
-            parts = {
-                "without": [name for name in named[0] if name not in named[1]],
-                "with": [name for name in named[1] if name not in named[0]],
-                "other content in": [n for n, item in named[0].items() if n in named[1] and named[1][n] != item],
-            }
-            told = [f"{what} {', '.join(names)}" for what, names in parts.items() if names]
-            if told:
-                yield f"{path} {fact}: {'; '.join(told)}"
-
-
-def _by_name(facts: object) -> dict[str, Any]:
-    """Return the items of a list by their name; anything else as one item."""
-    items = facts if isinstance(facts, list) else [facts]
-    return {
-        str(item["name"]) if isinstance(item, dict) and "name" in item else json.dumps(item): item for item in items
-    }
+    """Yield what two runs read that is not the same, e.g. `clips of command missing: walk; new: run`."""
+    contracts = [side.get("contract", {}) for side in (old, new)]
+    if all(contracts):
+        yield from describe(data_changes(contracts[0]["data"], contracts[1]["data"]))

@@ -6,20 +6,19 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated
 
 import attrs
 import typer
 
+from mtrack.changes import arrow, short
 from mtrack.recipe import recipe_folders
 from mtrack.registry import Registry
-from mtrack.toml_text import inline
-from mtrack_dev.compare import Difference, SlotChange, ValueChange, VersionChange, compare
+from mtrack_dev.compare import Difference, SlotChange, ValueChange, compare
 from mtrack_dev.sides import open_side
 
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "replaced": ("~", "yellow"), "changed": (" ", None)}
 _LONGEST_VALUE = 60
-_MOST_NAMED = 6
 _Side = Annotated[str, typer.Argument(metavar="RECIPE|RUN")]
 
 
@@ -53,7 +52,7 @@ def summary(found: Difference) -> str:
     counts = {status: sum(change.status == status for change in found.components) for status in _MARKS}
     parts = [f"{count} {status}" for status, count in counts.items() if count]
     told = [f"components: {', '.join(parts)}"] if parts else []
-    others = ("settings", "order", "distributions", "data")
+    others = ("settings", "order", "versions", "data")
     told += [f"{name}: {len(getattr(found, name))}" for name in others if getattr(found, name)]
     return "; ".join(told) or "no difference"
 
@@ -70,9 +69,9 @@ def report(found: Difference) -> Iterator[str]:
     if found.order:
         yield from _title("in another order")
         yield from (f"  {table}" for table in found.order)
-    if found.distributions:
+    if found.versions:
         yield from _title("versions")
-        yield from map(_version_line, found.distributions)
+        yield from (f"  {change}" for change in found.versions)
     if found.data:
         yield from _title("data")
         yield from (f"  {line}" for line in found.data)
@@ -90,7 +89,7 @@ def _slot_lines(change: SlotChange, table: str) -> Iterator[str]:
     if change.status in ("added", "removed"):
         values = [(value.key, value.new if change.status == "added" else value.old, value) for value in change.values]
         given = [
-            f"{key} = {_short(v)}" for key, v, value in values if "default" not in (value.new_origin, value.old_origin)
+            f"{key} = {short(v)}" for key, v, value in values if "default" not in (value.new_origin, value.old_origin)
         ]
         if given:
             yield f"        {', '.join(given)}"
@@ -100,31 +99,11 @@ def _slot_lines(change: SlotChange, table: str) -> Iterator[str]:
 
 def _value_lines(values: Sequence[ValueChange], indent: str) -> Iterator[str]:
     keys = max((len(value.key) for value in values), default=0)
-    arrows = [_arrow(value.old, value.new) for value in values]
-    width = min(max(map(len, arrows), default=0), _LONGEST_VALUE)
-    for value, arrow in zip(values, arrows, strict=True):
+    lines = [arrow(value.old, value.new) for value in values]
+    width = min(max(map(len, lines), default=0), _LONGEST_VALUE)
+    for value, text in zip(values, lines, strict=True):
         origins = dict.fromkeys(_place(origin) for origin in (value.old_origin, value.new_origin) if origin)
-        yield f"{indent}{value.key:<{keys}}  {arrow:<{width}}{_dim(' -> '.join(origins))}"
-
-
-def _arrow(old: Any, new: Any) -> str:
-    """Return `old -> new`; of two long arrays what the second lacks and has more."""
-    if isinstance(old, list) and isinstance(new, list) and max(len(inline(old)), len(inline(new))) > _LONGEST_VALUE:
-        parts = {"without": [x for x in old if x not in new], "with": [x for x in new if x not in old]}
-        told = [f"{what} {', '.join(map(inline, items))}" for what, items in parts.items() if items]
-        return f"{len(old)} -> {len(new)} values: {'; '.join(told) or 'in another order'}"
-    return f"{_short(old)} -> {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    text = "absent" if value is None else f"{value:_}" if type(value) is int else inline(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
-
-
-def _version_line(change: VersionChange) -> str:
-    more = len(change.supplies) - _MOST_NAMED
-    names = ", ".join(change.supplies[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"  {change.distribution}  {change.old} -> {change.new}{_dim(names)}"
+        yield f"{indent}{value.key:<{keys}}  {text:<{width}}{_dim(' -> '.join(origins))}"
 
 
 def _readable(component: str) -> str:

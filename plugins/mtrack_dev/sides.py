@@ -11,7 +11,7 @@ import attrs
 from mtrack.errors import CheckpointError, MtrackError
 from mtrack.keypath import KeyPath, dotted, value_at
 from mtrack.kinds import KINDS, Kind
-from mtrack.lock import made_with
+from mtrack.manifests import read_manifest
 from mtrack.provenance import manifest
 from mtrack.recipe import Layer, load_recipe
 from mtrack.registry import Registry
@@ -77,7 +77,7 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
         raise MtrackError(f"--set changes a recipe, and {name} is a run; compare with {place / 'recipe.toml'} instead")
     source = load_recipe(place / "recipe.toml")
     try:
-        facts = made_with(place)
+        facts = read_manifest(place)
     except CheckpointError:
         facts = None
     return Side(name, source.data, _recorded_origin(source.layers[-1]), facts)

@@ -129,6 +129,7 @@ def prepare(subject: Subject, rollouts: int) -> Arena:
         raise MtrackError(f"{recipe.command} plays no clips, so there is nothing to score clip by clip")
     rows = max(1, min(count, _MOST_ROWS // rollouts)) * rollouts
     assembly = assemble(recipe, subject.checkpoint.phase, device=device, num_envs=rows, metrics=True)
+    subject.require_fit(assembly)
     with explained(recipe.agent):
         agent = recipe.agent.build()
         agent.build(assembly.layout)

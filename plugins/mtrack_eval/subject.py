@@ -8,14 +8,17 @@ from typing import Any
 
 import attrs
 
+from mtrack.assemble import Assembly
 from mtrack.checkpoint import Checkpoint, newest
+from mtrack.compatibility import list_versions, require_compatible
 from mtrack.errors import CheckpointError, MtrackError, did_you_mean
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
-from mtrack.lock import hold_versions
+from mtrack.provenance import manifest
 from mtrack.recipe import Layer, load_recipe
 from mtrack.registry import Registry
 from mtrack.slots import Slot
 from mtrack.structure import Recipe, check_recipe
+from mtrack.transfer import Contract
 
 _DEFAULTS = "base/g1_tracking"  # its metrics are those of recipes that name none
 
@@ -37,7 +40,7 @@ class Wishes:
     overrides: tuple[str, ...] = ()
     """`key=value` over everything."""
     allow_change: bool = False
-    """Whether components may be of another version than made the run."""
+    """Whether a policy or clips that are not those of the run may be scored all the same."""
 
 
 @attrs.frozen(eq=False)
@@ -48,9 +51,28 @@ class Subject:
     recipe: Recipe
     """As in the checkpoint's phase, and as it will be rolled out."""
     checkpoint: Checkpoint
+    trained_with: Recipe
+    """As recorded, with nothing changed for the evaluation."""
     actor: str
     complaints: tuple[str, ...]
     """What is wrong with newer checkpoints, if anything."""
+    wishes: Wishes
+
+    def require_fit(self, assembly: Assembly) -> None:
+        """Stop if what was assembled is not what the checkpoint was trained with. Raises CheckpointError.
+
+        Clips that were chosen for this evaluation need not be those of the run.
+        """
+        contract = attrs.asdict(Contract.of(self.recipe, assembly))
+        chosen = self.wishes.motions or any(change.startswith("motions.") for change in self.wishes.overrides)
+        require_compatible(
+            self.checkpoint.path,
+            self.checkpoint.manifest,
+            {**manifest(self.trained_with), "contract": contract},
+            "evaluate",
+            allow_change=self.wishes.allow_change,
+            ignore=("data",) if chosen else (),
+        )
 
     def conditions(self) -> dict[str, Any]:
         """Return what is switched on in the rollouts, JSON-able."""
@@ -75,7 +97,7 @@ def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
         raise CheckpointError(f"{run} is no run directory: it has no recipe.toml; 'mtrack run' makes one in runs/")
     checkpoint, complaints = newest(run)
     # before the recipe is read, which a plugin of another version may not understand
-    hold_versions(checkpoint.path, registry, wishes.allow_change)
+    list_versions(checkpoint.path, checkpoint.manifest, registry)
     source = load_recipe(file)
     whole = check_recipe(source, registry)
     if checkpoint.phase not in whole.phases:
@@ -84,7 +106,8 @@ def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
     told = load_recipe(file, wishes.overrides).layers[len(source.layers) :]
     quiet = Layer("mtrack eval", _changes(recipe, wishes), Path(os.getcwd()))  # noqa: PTH109  as recipes do
     quieted = check_recipe(recipe.source.with_layers([quiet, *told]), registry)
-    return Subject(run, quieted, checkpoint, _actor(whole, checkpoint, wishes.actor, registry), tuple(complaints))
+    actor = _actor(whole, checkpoint, wishes.actor, registry)
+    return Subject(run, quieted, checkpoint, whole, actor, tuple(complaints), wishes)
 
 
 def _changes(recipe: Recipe, wishes: Wishes) -> dict[str, Any]:

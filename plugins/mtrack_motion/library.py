@@ -147,7 +147,7 @@ class MotionLibrary:
             weight=torch.tensor([weight for weight, _ in clips], dtype=torch.float32),
             extremes=Extremes.of(kinematics, model.bodies("feet"), length),
             fps=1.0 / control_dt,
-            sha256=tuple(content_hash(clip) for _, clip in clips),
+            sha256=tuple(clip.identity or content_hash(clip) for _, clip in clips),
             tables=FrameTables(kinematics, feet),
         )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import attrs
 import numpy as np
 
 from mtrack.errors import MotionError
@@ -118,13 +121,14 @@ class Procedural:
                 name = motion if self.variants == 1 else f"{motion}_{variant}"
                 # a stream of its own, so that no clip changes when others are added
                 seeds = (self.seed, variant, *motion.encode())
+                order = Order(clip.kind, tuple(given.items()), side, seeds, self.spread)
                 try:
-                    done = made_motion(Order(clip.kind, tuple(given.items()), side, seeds, self.spread), body)
+                    done = made_motion(order, body)
                 except MotionError as error:
                     raise MotionError(
                         f"built-in clip '{name}' {error}. Change its {kind.prefix}_* parameters"
                     ) from error
-                made.append(_clip(name, done, robot.joint_names))
+                made.append(_clip(name, done, robot.joint_names, order))
         return made
 
 
@@ -141,7 +145,7 @@ def _require_g1(robot: RobotModel) -> None:
         raise MotionError(f"built-in clips are made for the Unitree G1 with 29 joints: '{robot.name}' {what}{more}")
 
 
-def _clip(name: str, motion: Motion, joint_names: tuple[str, ...]) -> Clip:
+def _clip(name: str, motion: Motion, joint_names: tuple[str, ...], order: Order) -> Clip:
     return Clip(
         name=name,
         fps=FPS,
@@ -151,4 +155,5 @@ def _clip(name: str, motion: Motion, joint_names: tuple[str, ...]) -> Clip:
         joint_pos=motion.joint_pos.astype(np.float32),
         source="mtrack_procedural",
         licence="Apache-2.0",
+        identity=hashlib.sha256(repr(attrs.astuple(order)).encode()).hexdigest(),
     )

@@ -193,6 +193,10 @@ class MotionTracking:
             **self.coverage.figures(self.reported_clips),
         }
 
+    def policy_facts(self) -> Mapping[str, object]:
+        """Return which frames of the motion a policy is shown."""
+        return {"future_frames": self.future_frames}
+
     def provenance(self) -> Mapping[str, object]:
         """Return which clips the run uses, for its manifest."""
         library = self.library

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import mujoco
 import torch
@@ -29,6 +30,8 @@ from mtrack_warp.sizing import Sizes
 @component
 class WarpBackend:
     """MuJoCo on a GPU, through mujoco_warp; on a CPU only to try it."""
+
+    libraries: ClassVar[tuple[str, ...]] = ("mujoco-warp", "warp-lang")
 
     max_contacts: int = param(default=0, validator=non_negative)
     """Contact points to make room for, a mean of all environments; 0 finds out from the robot."""
