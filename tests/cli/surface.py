@@ -1,4 +1,4 @@
-"""Prints every built-in command with its arguments and options: `python tests/cli/surface.py > tests/cli/surface.txt`."""
+"""Prints the built-in commands with arguments and options: `python tests/cli/surface.py > tests/cli/surface.txt`."""
 
 from __future__ import annotations
 
