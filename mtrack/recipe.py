@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ from mtrack.locate import key_lines
 
 _MAX_BYTES = 256 * 1024
 _MAX_CHAIN = 32
+_MOST_LISTED = 8  # files of a folder that a message lists
 COMMAND_LINE = "--set"
 
 
@@ -80,15 +81,14 @@ class RecipeSource:
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RecipeSource:
-    """Read a recipe by path, or by name where no such file exists, with `key=value` overrides over it.
+    """Read a recipe by path, or by name if no such file exists, with `key=value` overrides over it.
 
     Raises MtrackError or RecipeError; never anything else, whatever the file holds.
     """
     path = main = _find(str(name_or_path), Path())
     if main is None:
-        names = sorted(file.stem for folder in recipe_folders() for file in folder.glob("*.toml"))
-        remedy = did_you_mean(str(name_or_path).removesuffix(".toml"), names)
-        raise MtrackError(f"no recipe '{name_or_path}'. {remedy}\n  recipes: {', '.join(names)}")
+        remedy = did_you_mean(str(name_or_path).removesuffix(".toml"), _names())
+        raise MtrackError(f"no recipe '{name_or_path}'. {remedy}\n  recipes: {', '.join(_names())}")
     layers: list[Layer] = []
     chain: list[Path] = []
     while path is not None:
@@ -116,11 +116,57 @@ def recipe_folders() -> list[Path]:
     return installed[:1]
 
 
+def _names() -> list[str]:
+    """Return the names of the recipes that come with mtrack."""
+    return sorted(file.stem for folder in recipe_folders() for file in folder.glob("*.toml"))
+
+
 def _find(name: str, directory: Path) -> Path | None:
-    """Return the file of a recipe: a path, relative to a directory, or the name of one that comes with mtrack."""
-    file = f"{name.removesuffix('.toml')}.toml"
-    places = [directory / Path(name).expanduser(), *(folder / file for folder in recipe_folders())]
-    return next((place for place in places if place.exists()), None)
+    """Return the file of a recipe: a path, relative to a directory, or the name of one that comes with mtrack.
+
+    A folder does not hide a recipe of its name. Raises MtrackError if `name` means a folder, None if nothing is there.
+    """
+    if not name:
+        return None
+    try:
+        given = Path(name).expanduser()
+    except RuntimeError:  # ~ and the name of an unknown user
+        given = Path(name)
+    place = directory / given
+    is_folder = _is_there(place, Path.is_dir)
+    if not is_folder and _is_there(place, Path.exists):  # pipes count: mtrack check /dev/stdin
+        return place
+    is_path = given.is_absolute() or name.startswith(".") or name.endswith(("/", os.sep))
+    if not (is_folder and is_path):
+        for folder in recipe_folders():
+            file = folder / f"{name.removesuffix('.toml')}.toml"
+            if _is_there(file, Path.is_file):
+                return file
+    if is_folder:
+        raise MtrackError(_about_folder(name, place))
+    return None
+
+
+def _is_there(path: Path, test: Callable[[Path], bool]) -> bool:
+    """Return what a test says of a path; False if the name is too long or a folder above it cannot be read."""
+    try:
+        return test(path)
+    except OSError:
+        return False
+
+
+def _about_folder(name: str, place: Path) -> str:
+    """Return why a folder is not a recipe, and what to give instead."""
+    if (place / "recipe.toml").is_file():
+        return (
+            f"{name} is a run, not a recipe; its recipe is {Path(name) / 'recipe.toml'}. "
+            f"This resumes it: mtrack run --resume {name}"
+        )
+    files = [str(Path(name) / file.name) for file in sorted(place.glob("*.toml"))[:_MOST_LISTED]]
+    inside = f" In it: {', '.join(files)}" if files else ""
+    known = f"\n  recipes: {', '.join(_names())}"
+    what = f"{name} is a directory, neither a recipe nor a run (it has no recipe.toml)"
+    return f"{what}: give a file (*.toml) or a name.{inside}{known}"
 
 
 def _base(layer: Layer) -> Path | None:
@@ -130,7 +176,10 @@ def _base(layer: Layer) -> Path | None:
         return None
     if not isinstance(base, str):
         raise _problem(layer, "extends", "expected the path of one recipe, in quotes")
-    path = _find(base, layer.directory)
+    try:
+        path = _find(base, layer.directory)
+    except MtrackError as error:
+        raise _problem(layer, "extends", str(error)) from None
     if path is None:
         raise _problem(layer, "extends", f"no such file: {layer.directory / base}")
     return path

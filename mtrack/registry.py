@@ -142,7 +142,7 @@ class Registry:
 def _entries(allowed: Collection[str] | None, problems: list[str]) -> Iterator[Entry]:
     """Yield what all distributions announce for mtrack; those that are not allowed are refused."""
     sources: dict[str, ModuleSource] = {}
-    for name, version, needs, points in _announcements(problems):
+    for name, version, unmet_need, points in _announcements(problems):
         is_allowed = allowed is None or canonical(name) in allowed
         for point in points:
             if point.group in _GROUPS:
@@ -150,8 +150,7 @@ def _entries(allowed: Collection[str] | None, problems: list[str]) -> Iterator[E
                 refusal = "" if is_allowed else f"{name} is not in the allow list MTRACK_PLUGINS"
                 if not module or not (attribute or point.group == HOOK_GROUP):  # a hook may be a module
                     refusal = refusal or f"its entry point '{point.value}' is not 'module:name'"
-                if needs:
-                    refusal = refusal or f"it needs {needs}, this is {metadata.version(OWN)}: upgrade one of the two"
+                refusal = refusal or unmet_need
                 source = sources.setdefault(module, ModuleSource(module))
                 yield Entry(_GROUPS[point.group], point.name, name, version, module, attribute, refusal, source=source)
             elif point.group.startswith(f"{OWN}."):
@@ -160,7 +159,7 @@ def _entries(allowed: Collection[str] | None, problems: list[str]) -> Iterator[E
 
 
 def _announcements(problems: list[str]) -> Iterator[tuple[str, str, str, list[metadata.EntryPoint]]]:
-    """Yield name, version, what it needs and has not, and entry points of each distribution with any for mtrack.
+    """Yield name, version, unmet requirement on mtrack, and entry points of each distribution with any for mtrack.
 
     Of two with one name the first on the path counts, as in Python, but a dist-info goes before an egg-info: a stale
     build folder in the working directory must not win.
@@ -173,8 +172,8 @@ def _announcements(problems: list[str]) -> Iterator[tuple[str, str, str, list[me
                 continue
             name = canonical(distribution.metadata["Name"])
             if name not in installed:
-                needs = unmet(distribution.requires or (), OWN)
-                found[name] = distribution.name, distribution.version, needs, list(distribution.entry_points)
+                need = unmet(distribution.requires or (), OWN)
+                found[name] = distribution.name, distribution.version, need, list(distribution.entry_points)
             if distribution.read_text("METADATA") is not None:
                 installed.add(name)
         except Exception as error:  # whatever a foreign package did to its metadata

@@ -1,33 +1,47 @@
-"""Whether a version meets conditions, as far as plain release numbers tell."""
+"""Whether versions meet requirements, by the rules of Python packaging (PEP 440 and PEP 508)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from importlib import metadata
-from operator import eq, ge, gt, le, lt, ne
-
-_OPERATORS = {">=": ge, ">": gt, "<=": le, "<": lt, "==": eq, "!=": ne}
 
 
 def fits(version: str, conditions: str) -> bool:
-    """Return whether a version meets conditions like `>=3.17,!=4.0.0`."""
-    have = _numbers(version)
-    pairs = re.findall(r"(>=|<=|==|!=|>|<)\s*([\w.]+)", conditions)
-    return all(_OPERATORS[sign](have, _numbers(wanted)) for sign, wanted in pairs)
+    """Return whether a version meets conditions like `>=3.17,!=4.0.0`; False if it is not a PEP 440 version."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415  slow, and not needed by most commands
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415
+
+    try:
+        # a development version of mtrack counts by its place in the order, e.g. 0.2.0.dev0 meets >=0.1 but not >=0.2
+        return SpecifierSet(conditions).contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
 
 
-def unmet(requirements: Iterable[str], distribution: str) -> str:
-    """Return what metadata require of an installed distribution that it is not, e.g. `mtrack >=0.2`, or nothing."""
-    pattern = re.compile(rf"{distribution}(?![\w.-])\s*(?:\[[^]]*\])?\s*\(?([^;)]*)(.*)", re.IGNORECASE)
-    for match in filter(None, map(pattern.match, requirements)):
-        conditions, marker = match[1].strip(), match[2]
-        if conditions and "extra" not in marker and not fits(metadata.version(distribution), conditions):
-            return f"{distribution} {conditions}"
+def unmet(requirements: Iterable[str], distribution: str, version: str = "") -> str:
+    """Return which of some requirements on a distribution is not met, and what to do; empty if all are.
+
+    `version` is the one to check; by default that of the installed distribution.
+    """
+    # packaging takes as long to import as a listing takes, so that only lines with conditions may cost it
+    concerns = re.compile(rf"\s*{re.escape(distribution)}(?![\w.-])\s*\S", re.IGNORECASE)
+    for line in filter(concerns.match, requirements):
+        problem = _problem(line, distribution, version or metadata.version(distribution))
+        if problem:
+            return problem
     return ""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the release numbers, without trailing zeros: 2.13.0+cpu and 2.13 are the same."""
-    release = re.match(r"\d+(\.\d+)*", version)
-    return tuple(map(int, re.sub(r"(\.0+)+$", "", release[0]).split("."))) if release else ()
+def _problem(line: str, distribution: str, version: str) -> str:
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName  # noqa: PLC0415
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+
+    try:
+        requirement = Requirement(line)
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+        return f"its requirement '{line}' is invalid: upgrade it, or ask its authors to fix that line"
+    if not applies or fits(version, str(requirement.specifier)):
+        return ""
+    return f"it needs {distribution} {requirement.specifier}, this is {version}: upgrade one of the two"

@@ -112,12 +112,12 @@ def _carry_out(
         if not resume or before["recipe_sha256"] != facts["recipe_sha256"]:  # a change that was allowed is kept
             (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
         _log.info("run directory: %s", directory)
-        _log.info("%s", _where(recipe))
+        _log.info("%s", physics_place(recipe))
         reporter = Reporter(recipe, hooks)
         return Run(recipe, directory, facts, reporter, recipe.place, checkpoint, resume, allow_change).execute()
 
 
-def _where(recipe: Recipe) -> str:
+def physics_place(recipe: Recipe) -> str:
     """Say what computes the physics, and what the recipe has left open."""
     from mtrack.processors import has_gpu
     from mtrack.slots import AUTO

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import tomli
+from packaging.requirements import Requirement
 
 import mtrack
 from mtrack.errors import ComponentError
@@ -137,12 +138,10 @@ def extras() -> Iterator[Finding]:
 
 
 def _requirements() -> Iterator[tuple[str, str]]:
-    """Yield name and conditions (`>=3.17,!=4.0.0`) of every dependency that is no extra."""
-    for line in metadata.requires("mtrack") or ():
-        requirement, _, marker = line.partition(";")
-        match = re.match(r"\s*([\w.-]+)\s*(.*)", requirement)
-        if match and "extra" not in marker:
-            yield match[1], match[2].strip().replace(" ", "")
+    """Yield name and conditions (`!=4.0.0,>=3.17`) of every dependency that is no extra."""
+    for requirement in map(Requirement, metadata.requires("mtrack") or ()):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield requirement.name, str(requirement.specifier)
 
 
 def _constraints(checkout: Path | None) -> dict[str, str]:

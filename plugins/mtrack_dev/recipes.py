@@ -9,24 +9,34 @@ from typing import Annotated
 
 import typer
 
+from mtrack.cli.run import physics_place
+from mtrack.errors import Problem, RecipeError
+from mtrack.processors import has_gpu
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
+from mtrack.slots import AUTO
 from mtrack.structure import Recipe, check_recipe
 from mtrack.toml_text import inline, plain
 
 _Name = Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or the name of a recipe of mtrack.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")]
 _Row = dict[str, object]
+_OTHER_DEVICE = 'device = "auto" takes a GPU only if there is one'
 
 
 def check(recipe: _Name, set_: _Set = None) -> None:
-    """Check a recipe down to the names of joints and bodies, by building it with two environments."""
+    """Check a recipe by building it as `run` would, with two environments, and making a step in each phase."""
     checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan())
+    if missing := _missing_device(checked):
+        source, line = checked.source.origin("device")
+        value = inline(checked.device)
+        raise RecipeError(checked.name, [Problem("device", missing, _OTHER_DEVICE, source, line, value)])
     _step_once(checked)
     slots = list(checked.slots())
     homes = sorted({f"{slot.entry.distribution} {slot.entry.version}" for slot in slots})
     typer.echo(f"{checked.name}: OK")
-    typer.echo(f"  {len(slots)} components of {', '.join(homes)}; backend {checked.backend.entry.name}")
+    typer.echo(f"  {len(slots)} components of {', '.join(homes)}")
+    typer.echo(f"  {physics_place(checked)}")
     for name, phase in checked.phases.items():
         typer.echo(f"  phase {name}: {phase.use}, {phase.frames:,} frames of {checked.num_envs} environments")
 
@@ -38,14 +48,24 @@ def show(
     checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan())
     rewards, layout = _rewards(checked), _layout(checked)
     if as_json:
-        facts = {"recipe": checked.table(), "backend": checked.backend.entry.name, "rewards": rewards, "layout": layout}
-        typer.echo(json.dumps(facts, indent=1))
+        physics = {"backend": checked.backend.entry.name, "device": checked.place}
+        typer.echo(json.dumps({"recipe": checked.table(), **physics, "rewards": rewards, "layout": layout}, indent=1))
         return
     _print_toml(checked.resolved_toml())
-    if checked.backend.use != checked.backend.entry.name:
-        typer.echo(f"# backend '{checked.backend.use}' is {checked.backend.entry.name} here\n")
+    typer.echo(f"# {physics_place(checked)}\n")
     _print_table("Rewards", rewards)
     _print_table("Observations", layout)
+
+
+def _missing_device(recipe: Recipe) -> str:
+    """Return why the device that a run would take cannot be used here; empty if it can."""
+    kind, _, number = recipe.place.partition(":")
+    if kind == "cpu" or recipe.device == AUTO:
+        return ""
+    import torch  # noqa: PLC0415
+
+    found = torch.cuda.device_count() if has_gpu() else 0
+    return f"no such GPU on this machine (found: {found})" if int(number or 0) >= found else ""
 
 
 def _step_once(recipe: Recipe) -> None:
@@ -55,9 +75,9 @@ def _step_once(recipe: Recipe) -> None:
     from mtrack.assemble import assemble  # noqa: PLC0415
 
     for name in recipe.phases:
-        assembly = assemble(recipe.for_phase(name), name, num_envs=2)
+        assembly = assemble(recipe.for_phase(name), name, device=recipe.place, num_envs=2)
         assembly.env.start()
-        assembly.env.step(torch.zeros(2, assembly.layout.num_actions))
+        assembly.env.step(torch.zeros(2, assembly.layout.num_actions, device=assembly.layout.device))
 
 
 def _rewards(recipe: Recipe) -> list[_Row]:
@@ -78,7 +98,10 @@ def _layout(recipe: Recipe) -> list[_Row]:
     """Return a row for each term of the observations: first and last column, noise, history."""
     from mtrack.assemble import assemble  # noqa: PLC0415  imports torch
 
-    observer = assemble(recipe, num_envs=2).env.observer
+    missing = _missing_device(recipe)
+    if missing:
+        typer.echo(f"the observations were laid out on the CPU: {missing}", err=True)
+    observer = assemble(recipe, device="cpu" if missing else recipe.place, num_envs=2).env.observer
     rows: list[_Row] = []
     for group, members in recipe.observations.items():
         stop = 0

@@ -63,7 +63,7 @@ class Side:
 def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> Side:
     """Open a recipe (file or name) or a run directory. Raises MtrackError, CheckpointError, RecipeError."""
     place = Path(name).expanduser()
-    if not place.is_dir():
+    if not (place / "recipe.toml").is_file():
         recipe = check_recipe(load_recipe(name, overrides), registry)
         data = recipe.source.data
         return Side(
@@ -73,8 +73,6 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
             manifest(recipe),
             lambda path: (value_at(data, path) or {}).get("enabled") is False,
         )
-    if not (place / "recipe.toml").is_file():
-        raise CheckpointError(f"{name} is no run directory: it has no recipe.toml; give a run (runs/NAME) or a recipe")
     if overrides:
         raise MtrackError(f"--set changes a recipe, and {name} is a run; compare with {place / 'recipe.toml'} instead")
     source = load_recipe(place / "recipe.toml")

@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from mtrack_eval.conditions import header
 from mtrack_eval.summary import ClipFigures, Figures, Summary, worst_first
 
 _WORST_SHOWN = 20
@@ -31,7 +32,7 @@ class Evaluation:
     rollouts: int
     """Of each clip."""
     conditions: Mapping[str, Any]
-    """What was switched on."""
+    """What varied, as `conditions.conditions` returns it."""
     units: Mapping[str, str]
     """By metric slot."""
     policy: Summary
@@ -45,9 +46,9 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return what `--json` prints; null is a figure there is none of."""
     policy = evaluation.policy
     failed = [{"clip": c.clip, "failed": c.failed} for c in _ordered(evaluation) if c.failed]
-    header = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units")
+    facts = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units")
     return {
-        **{name: getattr(evaluation, name) for name in header},
+        **{name: getattr(evaluation, name) for name in facts},
         **_summary(policy, _ordered(evaluation)),
         "failed_clips": failed,
         "baselines": {name: _summary(summary, summary.clips) for name, summary in evaluation.baselines.items()},
@@ -93,18 +94,8 @@ def _header(evaluation: Evaluation) -> Iterable[str]:
         f"clips: {len(evaluation.policy.clips)}   rollouts of each: {evaluation.rollouts}, from frame 0, "
         f"deterministic policy, seed {on['seed']}"
     )
-    drawn = [*on["randomizations"]]
-    if on["action_delay_substeps"]:
-        drawn.append(f"action delay up to {on['action_delay_substeps']} substeps")
-    yield "drawn for each rollout: " + (", ".join(drawn) or "nothing, rollouts of a clip are alike")
-    switches = {
-        "observation noise": on["observation_noise"],
-        "start noise": on["start_noise"] > 0,
-        f"pushes{' (' + ', '.join(on['pushes']) + ')' if on['pushes'] else ''}": bool(on["pushes"]),
-        "terminations": False,
-    }
     yield "errors: means over the frames before the first failure by any criterion of success; a statue's over all"
-    yield "   ".join(f"{name}: {'on' if is_on else 'off'}" for name, is_on in switches.items())
+    yield from header(on)
 
 
 def _clip_table(evaluation: Evaluation, columns: int) -> Table:

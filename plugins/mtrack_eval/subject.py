@@ -19,6 +19,7 @@ from mtrack.registry import Registry
 from mtrack.slots import Slot
 from mtrack.structure import Recipe, check_recipe
 from mtrack.transfer import Contract
+from mtrack_eval.conditions import conditions
 
 _DEFAULTS = "base/g1_tracking"  # its metrics are those of recipes that name none
 
@@ -76,18 +77,7 @@ class Subject:
 
     def conditions(self) -> dict[str, Any]:
         """Return what is switched on in the rollouts, JSON-able."""
-        recipe = self.recipe
-        noisy = [slot.path for slot in recipe.slots("observation") if slot.noise > 0]
-        drawn = {name: _acts_later(slot) for name, slot in recipe.randomizations.items()}
-        return {
-            "randomizations": [name for name, later in drawn.items() if not later],
-            "pushes": [name for name, later in drawn.items() if later],
-            "action_delay_substeps": recipe.action.params.get("max_delay", 0),
-            "observation_noise": bool(noisy),
-            "start_noise": recipe.command.params.get("start_noise", 0.0),
-            "terminations": [],
-            "seed": recipe.seed,
-        }
+        return conditions(self.recipe, self.trained_with.for_phase(self.checkpoint.phase))
 
 
 def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:

@@ -20,6 +20,8 @@ from mtrack_ppo.optimiser import descend
 from mtrack_ppo.ranks import moments
 from mtrack_ppo.settings import PpoSettings
 
+_ACTION_SIZE = "mirror/action_size"  # summed over steps and ranks before the relative error is made of it
+
 
 @attrs.frozen(eq=False)
 class Objective:
@@ -65,7 +67,7 @@ class Objective:
             loss = loss + settings.mirror_mean_coef * mirror_mean + settings.mirror_std_coef * mirror_std
             figures |= {"loss/mirror_mean": mirror_mean, "loss/mirror_std": mirror_std}
             apart, size = difference.detach().abs().mean(), mean.detach().abs().mean()
-            figures |= {"mirror/error": apart, "mirror/relative_error": apart / size}
+            figures |= {"mirror/error": apart, _ACTION_SIZE: size}
         with torch.no_grad():
             figures["policy/kl"] = losses.kl_divergence(samples.mean, self.old_std, mean, std).mean()
             figures["policy/clip_fraction"] = ((ratio - 1.0).abs() > settings.clip).float().mean()
@@ -88,8 +90,9 @@ def prepare(
     returns = flat(advantage + value)
     if agent.value_normalisation:
         agent.return_normaliser.learn(returns[places])
-    error = flat(advantage)[places]  # returns - value
-    known = 1.0 - error.var(correction=0) / returns[places].var(correction=0).clamp_min(1e-8)
+    # of all ranks: a mean of every rank's own share would be another number. The advantage is the returns - value
+    _, variances = moments(torch.stack((flat(advantage), returns), dim=-1)[places])
+    known = 1.0 - variances[0] / variances[1].clamp_min(1e-8)
     figures = torch.cat(
         [
             flat(torch.as_tensor(data["action"])),
@@ -134,6 +137,8 @@ def optimise(
         taken += 1.0 - skipped
     total = sum_over_ranks(total) / (num_ranks() * taken.clamp_min(1.0))
     report = dict(zip(names, total, strict=True))
+    if _ACTION_SIZE in report:
+        report["mirror/relative_error"] = report["mirror/error"] / report.pop(_ACTION_SIZE)
     report["policy/std"] = actor.std.detach().mean()
     report["update/skipped"] = steps - taken
     return report

@@ -13,7 +13,7 @@ from support.fakes import install_parts
 from mtrack_dev.testing import install
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-HEAVY = {"torch", "numpy", "mujoco", "rich", "pydantic", "tensordict", "pluggy"}
+HEAVY = {"torch", "numpy", "mujoco", "rich", "pydantic", "tensordict", "pluggy", "packaging"}
 SPY = """
 import sys
 from mtrack.cli import main

@@ -182,10 +182,50 @@ def test_a_key_has_at_most_31_parts() -> None:
         load("\n" + "a." * 31 + "a = 1")
 
 
-def test_a_directory_is_no_recipe() -> None:
+def test_a_folder_with_the_name_of_a_recipe_does_not_hide_it() -> None:
+    for name in ("toy", "toy.toml", "base/g1_tracking.toml"):
+        Path(name).mkdir(parents=True)
+    assert load_recipe("toy").data["robot"] == {"use": "toy_robot"}
+    assert load_recipe("toy.toml").data["robot"] == {"use": "toy_robot"}
+    assert load('extends = "base/g1_tracking.toml"').data["robot"] == {"use": "g1"}
+
+
+@pytest.mark.parametrize("name", ["folder", "./toy", "toy/", "{here}/toy", "../{parent}/toy", "."])
+def test_a_folder_given_explicitly_is_named_as_one(name: str, tmp_path: Path) -> None:
     Path("folder").mkdir()
-    with pytest.raises(MtrackError, match=r"folder: Is a directory"):
+    Path("toy").mkdir()
+    written = name.format(here=tmp_path, parent=tmp_path.name)
+    with pytest.raises(MtrackError) as caught:
+        load_recipe(written)
+    what = f"{written} is a directory, neither a recipe nor a run (it has no recipe.toml)"
+    assert str(caught.value).startswith(f"{what}: give a file (*.toml) or a name.")
+    assert "recipes: g1_tracking" in str(caught.value)
+
+
+def test_a_folder_with_recipes_says_which() -> None:
+    write("folder/b.toml", "")
+    write("folder/a.toml", "")
+    with pytest.raises(MtrackError, match=r"folder is a directory.* In it: folder/a\.toml, folder/b\.toml"):
         load_recipe("folder")
+
+
+def test_the_folder_of_a_run_is_answered_with_how_to_resume_it() -> None:
+    write("runs/mine/recipe.toml", "seed = 1")
+    with pytest.raises(MtrackError, match=r"is a run, not a recipe.*resumes it: mtrack run --resume runs/mine"):
+        load_recipe("runs/mine")
+
+
+def test_a_base_that_is_a_folder_is_named_with_its_line() -> None:
+    Path("folder").mkdir()
+    with pytest.raises(RecipeError, match="folder is a directory, neither a recipe") as caught:
+        load('\nextends = "folder"')
+    assert (caught.value.problems[0].path, caught.value.problems[0].line) == ("extends", 2)
+
+
+@pytest.mark.parametrize("name", ["~somebody_unknown/x", "x" * 5000, "a\0b", ""])
+def test_a_name_that_cannot_be_a_path_is_an_unknown_recipe(name: str) -> None:
+    with pytest.raises(MtrackError, match="no recipe"):
+        load_recipe(name)
 
 
 def test_an_endless_file_is_not_read_to_its_end() -> None:

@@ -186,7 +186,7 @@ def test_a_run_without_a_manifest_is_compared_all_the_same(told: Any, capsys: py
 
 def test_what_cannot_be_compared_is_named_with_a_remedy(told: Any) -> None:
     Path("empty").mkdir()
-    assert "empty is no run directory: it has no recipe.toml; give a run" in told("toy", "empty", code=2)
+    assert "empty is a directory, neither a recipe nor a run (it has no recipe.toml)" in told("toy", "empty", code=2)
     assert "no recipe 'toi'. did you mean 'toy'?" in told("toi", "toy", code=2)
     Path("bad.toml").write_text('extends = "toy.toml"\n[rewards.toy.closeness]\nsigmo = 1\n', "utf-8")
     assert "bad.toml: 1 problem\n   3  rewards.toy.closeness.sigmo" in told("toy", "bad.toml", code=2)
@@ -200,3 +200,8 @@ def test_a_run_cannot_be_changed_by_set(told: Any) -> None:
     make_run("a", "toy")
     assert "--set changes a recipe, and a is a run" in told("toy", "a", "--set", "num_envs=8", code=2)
     assert line(told("toy", "a/recipe.toml", "--set", "num_envs=8"), "num_envs").startswith("num_envs 64 -> 8")
+
+
+def test_a_folder_with_the_name_of_a_recipe_does_not_hide_it(told: Any) -> None:
+    Path("toy").mkdir()
+    assert told("toy", "toy.toml") == ["from toy to toy.toml: no difference"]

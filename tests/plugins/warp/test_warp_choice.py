@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mtrack import processors, reader, structure
-from mtrack.cli.run import _where
+from mtrack.cli.run import physics_place
 from mtrack.errors import MtrackError
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
@@ -55,10 +55,10 @@ def test_the_gpu_is_taken_where_it_is_there_with_its_engine(machine, overrides, 
 
 def test_a_run_says_where_its_physics_is_computed(machine) -> None:
     machine(gpu=True, installed=True)
-    assert _where(checked()) == "physics: mujoco_warp on cuda (auto)"
-    assert _where(checked("device=cpu", "backend.use=mujoco")) == "physics: mujoco on cpu"
+    assert physics_place(checked()) == "physics: mujoco_warp on cuda (auto)"
+    assert physics_place(checked("device=cpu", "backend.use=mujoco")) == "physics: mujoco on cpu"
     machine(gpu=True, installed=False)
-    assert "pip install 'mtrack[gpu]'" in _where(checked())
+    assert "pip install 'mtrack[gpu]'" in physics_place(checked())
 
 
 def test_a_run_of_one_machine_can_be_opened_on_another(machine) -> None:

@@ -1,0 +1,82 @@
+"""What varies in an evaluation: the randomizations that act, what each does and when, and those switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Resets, Startup
+from mtrack.slots import Slot
+from mtrack.structure import Recipe
+from mtrack.toml_text import inline, plain
+
+_WHEN: dict[type, str] = {
+    Startup: "at startup",
+    Resets: "on reset",
+    BeforeStep: "every step",
+    BeforeSubstep: "before every substep",
+    AfterSubstep: "after every substep",
+    Progresses: "with training progress",
+}
+
+
+def conditions(recipe: Recipe, trained: Recipe) -> dict[str, Any]:
+    """Return what is switched on in the rollouts of `recipe`, and what is not although `trained` had it; JSON-able."""
+    acting = recipe.randomizations
+    off = {name: slot for name, slot in trained.randomizations.items() if name not in acting}
+    return {
+        "randomizations": [_described(name, slot) for name, slot in acting.items()],
+        "switched_off": [_described(name, slot) for name, slot in off.items()],
+        "action_delay_substeps": recipe.action.params.get("max_delay", 0),
+        "observation_noise": any(slot.noise > 0 for slot in recipe.slots("observation")),
+        "start_noise": recipe.command.params.get("start_noise", 0.0),
+        "terminations": [],
+        "seed": recipe.seed,
+    }
+
+
+def header(conditions: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines that say what varies between rollouts and what does not."""
+    delay = conditions["action_delay_substeps"]
+    acting = conditions["randomizations"]
+    if acting or delay:
+        yield "randomizations that act:"
+    else:
+        yield "randomizations that act: none, rollouts of a clip are alike"
+    for randomization in acting:
+        yield from _lines(randomization)
+    if delay:
+        yield f"  action delay, on reset: up to {delay} substeps"
+    if conditions["switched_off"]:
+        yield "switched off for the evaluation:"
+    for randomization in conditions["switched_off"]:
+        yield from _lines(randomization)
+    switches = {
+        "observation noise": conditions["observation_noise"],
+        "start noise": conditions["start_noise"] > 0,
+        "terminations": False,
+    }
+    yield "   ".join(f"{name}: {'on' if is_on else 'off'}" for name, is_on in switches.items())
+
+
+def _described(name: str, slot: Slot) -> dict[str, Any]:
+    """Return what a randomization does, when and with which parameters; of paths only the last part."""
+    parameters = {key: value.name if isinstance(value, Path) else plain(value) for key, value in slot.params.items()}
+    return {
+        "slot": name,
+        "component": slot.entry.full_name,
+        "does": next(iter((slot.cls.__doc__ or "").strip().splitlines()), ""),
+        "when": [words for protocol, words in _WHEN.items() if issubclass(slot.cls, protocol)],
+        "parameters": parameters,
+    }
+
+
+def _lines(randomization: Mapping[str, Any]) -> Iterator[str]:
+    slot, component = randomization["slot"], randomization["component"]
+    name = slot if component == f"mtrack:{slot}" else f"{slot} ({component})"
+    when = " and ".join(randomization["when"]) or "when the environments are made"
+    yield f"  {name}, {when}: {randomization['does'] or 'its author does not say what it does'}"
+    values = [f"{key} = {inline(value)}" for key, value in randomization["parameters"].items() if value is not None]
+    if values:
+        yield f"      {', '.join(values)}"

@@ -1,0 +1,110 @@
+"""`mtrack check` and `mtrack show` assemble what `mtrack run` would, on the device that it would take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import mtrack.assemble
+from mtrack import processors, reader, structure
+from mtrack.assemble import Assembly
+from mtrack.cli import main
+from mtrack.structure import Recipe
+from mtrack_dev import recipes
+
+Machine = Callable[..., None]
+
+
+class AssembledError(Exception):
+    """Ends a command before it assembles a G1, which takes long, or on a GPU, which may not be there."""
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Return a function that pretends that there is a GPU, and its engine."""
+
+    def pretend(*, gpu: bool) -> None:
+        for module in (processors, reader, structure, recipes):
+            monkeypatch.setattr(module, "has_gpu", lambda: gpu, raising=False)
+        monkeypatch.setattr(reader, "find_spec", lambda name: "found" if gpu else None)
+
+    return pretend
+
+
+@pytest.fixture
+def assembled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Return the backends and devices of what is assembled: a toy for real, anything else ends the command."""
+    seen: list[tuple[str, str]] = []
+    real = mtrack.assemble.assemble
+
+    def spy(recipe: Recipe, phase: str = "", **options: Any) -> Assembly:
+        device = options.get("device", "cpu")
+        seen.append((recipe.backend.entry.name, device))
+        if seen[-1] != ("toy_physics", "cpu"):
+            raise AssembledError
+        return real(recipe, phase, **options)
+
+    monkeypatch.setattr(mtrack.assemble, "assemble", spy)
+    return seen
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+@pytest.mark.parametrize(
+    ("overrides", "gpu", "expected"),
+    [
+        ((), True, ("mujoco_warp", "cuda")),
+        (("device=cpu",), True, ("mujoco", "cpu")),
+        (("backend.use=mujoco",), True, ("mujoco", "cpu")),
+    ],
+)
+def test_check_and_show_assemble_what_run_would_use(
+    machine: Machine, assembled: list[Any], command: str, overrides: tuple[str, ...], gpu: bool, expected: Any
+) -> None:
+    machine(gpu=gpu)
+    arguments = [part for override in overrides for part in ("--set", override)]
+    with pytest.raises(AssembledError):
+        main([command, "g1_tracking_quick", *arguments])
+    assert assembled == [expected]
+
+
+def test_check_says_which_backend_and_device(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine(gpu=False)
+    assert call("check", "toy") == 0
+    assert "  physics: toy_physics on cpu (auto)\n" in capsys.readouterr().out
+
+
+def test_show_says_which_backend_and_device(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine(gpu=False)
+    assert call("show", "toy") == 0
+    assert "# physics: toy_physics on cpu (auto)\n" in capsys.readouterr().out
+    assert call("show", "toy", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["backend"], shown["device"]) == ("toy_physics", "cpu")
+
+
+def test_check_rejects_a_device_that_is_not_here(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine(gpu=False)
+    assert call("check", "toy", "--set", "device=cuda") == 2
+    message = capsys.readouterr().err
+    assert 'device = "cuda"   [--set]' in message
+    assert "no such GPU on this machine (found: 0)" in message
+
+
+def test_show_of_a_recipe_for_another_machine_lays_it_out_on_the_cpu(
+    machine: Machine, assembled: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine(gpu=False)
+    assert call("show", "toy", "--set", "device=cuda:7") == 0
+    captured = capsys.readouterr()
+    assert assembled == [("toy_physics", "cpu")]
+    assert "# physics: toy_physics on cuda:7" in captured.out
+    assert "observations were laid out on the CPU: no such GPU on this machine (found: 0)" in captured.err

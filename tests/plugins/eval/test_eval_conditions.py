@@ -1,0 +1,81 @@
+"""The header of an evaluation says of every randomization what it does, when, and with which parameters."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.structure import Recipe, check_recipe
+from mtrack_dev.testing import install
+from mtrack_eval.conditions import conditions, header
+from mtrack_eval.subject import Wishes, open_run
+
+WIND = '''
+from pathlib import Path
+from mtrack.fields import component, param
+
+@component
+class Wind:
+    """Blows against the root.
+
+    More about it.
+    """
+
+    strength: float = param(default=2.0)
+    map: Path = param(default=Path("/home/somebody/wind.csv"))
+
+    def bind(self, scene): ...
+
+    def {method}: ...
+'''
+METHODS = {
+    "startup(self)": "at startup",
+    "reset(self, ids)": "on reset",
+    "before_step(self)": "every step",
+    "before_substep(self, substep)": "before every substep",
+    "after_substep(self, substep)": "after every substep",
+    "set_progress(self, progress)": "with training progress",
+}
+
+
+def checked(*overrides: str) -> Recipe:
+    return check_recipe(load_recipe("g1_tracking_quick", overrides), Registry.scan())
+
+
+@pytest.mark.parametrize(("method", "when"), METHODS.items())
+def test_a_randomization_is_described_whenever_it_acts(site: Path, method: str, when: str) -> None:
+    install(
+        site,
+        "acme",
+        {"mtrack.randomizations": {"wind": "acme_wind:Wind"}},
+        {"acme_wind.py": WIND.format(method=method)},
+    )
+    recipe = checked("randomizations.breeze.use=wind", "randomizations.breeze.strength=3.5")
+    lines = list(header(conditions(recipe, recipe)))
+    place = lines.index(f"  breeze (acme:wind), {when}: Blows against the root.")
+    assert lines[place + 1] == '      strength = 3.5, map = "wind.csv"'
+    assert lines.index("randomizations that act:") < place
+
+
+def test_what_the_evaluation_switches_off_is_described_too(run: Path, tmp_path: Path) -> None:
+    trained = tmp_path / "run"
+    shutil.copytree(run, trained)
+    with (trained / "recipe.toml").open("a") as file:
+        file.write("\n[randomizations.nudge]\nuse = 'push'\ninterval = [2.0, 4.0]\n")
+    lines = list(header(open_run(trained, Wishes(), Registry.scan()).conditions()))
+    place = lines.index("switched off for the evaluation:")
+    assert lines[place + 1].startswith("  nudge (mtrack:push), on reset and every step: Kicks the root's velocity")
+    assert lines[place + 2].startswith("      interval = [2.0, 4.0], lin_vel = [0.5, 0.5, 0.2]")
+    assert not [line for line in lines[:place] if "nudge" in line]
+    again = open_run(trained, Wishes(overrides=("randomizations.nudge.enabled=true",)), Registry.scan()).conditions()
+    assert ("nudge" in [one["slot"] for one in again["randomizations"]], again["switched_off"]) == (True, [])
+
+
+def test_rollouts_without_randomizations_are_said_to_be_alike() -> None:
+    off = [f"randomizations.{name}.enabled=false" for name in checked().randomizations]
+    recipe = checked(*off, "action.max_delay=0")
+    assert next(header(conditions(recipe, recipe))) == "randomizations that act: none, rollouts of a clip are alike"
