@@ -78,9 +78,12 @@ class Stage:
 
     def restore(self, learner: Learner, inside: Checkpoint) -> None:
         """Go on where a checkpoint of this phase was made, bit for bit."""
-        load_component_state(self.agent, inside.part("agent"), "agent")
-        load_component_state(self.phase, inside.part("phase"), self.slot.path)
-        load_env_state(self.assembly, inside.part("env"))
+        with inside.loading("agent") as state:
+            load_component_state(self.agent, state, "agent")
+        with inside.loading("phase") as state:
+            load_component_state(self.phase, state, self.slot.path)
+        with inside.loading("env") as state:
+            load_env_state(self.assembly, state)
         learner.iteration = self.saved = inside.iteration
 
     def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
@@ -102,23 +105,35 @@ class Stage:
             "env": env_state(self.assembly),
         }
         path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, parts)
-        checkpoints.prune(folder, self.recipe.run.keep)
+        checkpoints.prune(folder, self.recipe.run.keep, path)
         self.saved = learner.iteration
         return path
 
-    def blame(self, error: Exception) -> ComponentError | None:
-        """Return an error that names the component whose code raised, or None where it was none."""
+    def blame(self, error: BaseException) -> ComponentError | None:
+        """Return an error that names the component whose code raised, or None if it was none.
+
+        What is no Exception (sys.exit, KeyboardInterrupt) is always an error of the code that raised it.
+        """
         owners: dict[int, Slot] = {id(self.phase): self.slot, id(self.agent): self.recipe.agent}
         owners |= {id(component): self.assembly.slots[path] for path, component in self.assembly.components.items()}
+        owners[id(self.assembly.env.backend)] = self.recipe.backend
         culprit: Slot | None = None
         trace: TracebackType | None = error.__traceback__
         while trace is not None:  # the innermost component on the way to the error
             culprit = owners.get(id(trace.tb_frame.f_locals.get("self")), culprit)
             trace = trace.tb_next
-        if culprit is None:
-            return None
-        who = f"{culprit.kind} '{culprit.use}' ({culprit.entry.distribution} {culprit.entry.version})"
-        return ComponentError(f"{who} at {culprit.path} raised {type(error).__name__}: {error}")
+        raised = f"raised {type(error).__name__}: {error}".rstrip(": ")
+        if culprit is not None:
+            return ComponentError(f"{culprit} {raised}")
+        return None if isinstance(error, Exception) else ComponentError(f"{raised_at(error)} {raised}")
+
+
+def raised_at(error: BaseException) -> str:
+    """Return file and line of the code that raised an exception: `/home/me/acme/rewards.py:12`."""
+    place, trace = "code", error.__traceback__
+    while trace is not None:
+        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+    return place
 
 
 def _widths(layout: Layout) -> dict[str, int]:

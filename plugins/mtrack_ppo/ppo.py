@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mtrack.mirror import Mirror
+from mtrack.protocols import SKIPPED
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
 from mtrack_ppo import losses
@@ -135,7 +136,7 @@ def optimise(
     total = sum_over_ranks(total) / (num_ranks() * taken.clamp_min(1.0))
     report = dict(zip(names, total, strict=True))
     report["policy/std"] = actor.std.detach().mean()
-    report["update/skipped"] = steps - taken
+    report[SKIPPED] = (steps - taken) / steps
     return report
 
 
