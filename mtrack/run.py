@@ -65,14 +65,15 @@ class Run:
             except StoppedAtOnce:
                 status = "interrupted"
                 raise
-            except (ComponentError, RunError) as error:
-                error.add_note(self._how_to_continue())
+            except MtrackError:
                 raise
             except BaseException as error:
-                if isinstance(error, Exception) or is_from_user(error):
-                    raise
-                raised = f"{raised_at(error)} raised {type(error).__name__}: {error}".rstrip(": ")
-                raise ComponentError(raised) from error  # or sys.exit(0) would pass for success
+                if not isinstance(error, Exception) and not is_from_user(error):
+                    raised = ComponentError(f"{raised_at(error)} raised {type(error).__name__}: {error}".rstrip(": "))
+                    raised.add_note(self._how_to_continue())
+                    raise raised from error  # or sys.exit(0) would pass for success
+                error.add_note(self._how_to_continue())
+                raise
             finally:
                 self.reporter.finish(status)
         return 0 if finished else self._stop.exit_status
@@ -97,7 +98,8 @@ class Run:
             wait_for_all()
             if inside:
                 stage.restore(learner, inside)
-            self._record_sources(stage)
+            with stage.blaming():
+                self._record_sources(stage)
             self.reporter.phase_started(name)
             if not self._learn(stage, learner):
                 return False
@@ -158,17 +160,14 @@ class Run:
 
     def _learn(self, stage: Stage, learner: Learner) -> bool:
         """Learn, and save where it ends: but not after an exception, which leaves half an iteration behind."""
-        try:
-            finished = learner.learn()
-        except (MtrackError, ComponentError, RunError):
-            raise
-        except BaseException as error:
-            if is_from_user(error):
+        with stage.blaming():
+            try:
+                finished = learner.learn()
+            except Exception as error:
+                lost = deserted(error)
+                if lost is not None:
+                    raise lost from error
                 raise
-            blamed = (deserted(error) if isinstance(error, Exception) else None) or stage.blame(error)
-            if blamed is None:
-                raise
-            raise blamed from error
         self._save(stage, learner)
         return finished
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import attrs
@@ -15,7 +17,7 @@ from torch import Tensor
 from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint
-from mtrack.errors import CheckpointError, ComponentError
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError, is_from_user
 from mtrack.exchange import Layout
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
@@ -73,8 +75,10 @@ class Stage:
             phase = slot.build()
             give_generators(phase, slot.path, recipe.seed, rank(), device)
             phase.enter(agent, assembly.layout, earlier[-1] if earlier else None)
-        assembly.env.start()
-        return Stage(recipe, slot, directory, agent, [*earlier, slot.entry.name], frames_before, assembly, phase)
+        stage = Stage(recipe, slot, directory, agent, [*earlier, slot.entry.name], frames_before, assembly, phase)
+        with stage.blaming():
+            assembly.env.start()
+        return stage
 
     def restore(self, learner: Learner, inside: Checkpoint) -> None:
         """Go on where a checkpoint of this phase was made, bit for bit."""
@@ -109,23 +113,47 @@ class Stage:
         self.saved = learner.iteration
         return path
 
-    def blame(self, error: BaseException) -> ComponentError | None:
-        """Return an error that names the component whose code raised, or None if it was none.
+    @contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Run code that calls components. Raises ComponentError naming the one whose code raised, if it was one's.
 
         What is no Exception (sys.exit, KeyboardInterrupt) is always an error of the code that raised it.
         """
+        try:
+            yield
+        except (MtrackError, ComponentError, RunError):
+            raise
+        except BaseException as error:
+            if is_from_user(error):
+                raise
+            culprit = self._culprit(error)
+            if culprit is None and isinstance(error, Exception):
+                raise
+            raised = f"raised {type(error).__name__}: {error}".rstrip(": ")
+            raise ComponentError(f"{culprit or raised_at(error)} {raised}") from error
+
+    def _culprit(self, error: BaseException) -> Slot | None:
+        """Return the slot of the innermost component on the way to an error, or None if there is none."""
         owners: dict[int, Slot] = {id(self.phase): self.slot, id(self.agent): self.recipe.agent}
         owners |= {id(component): self.assembly.slots[path] for path, component in self.assembly.components.items()}
         owners[id(self.assembly.env.backend)] = self.recipe.backend
         culprit: Slot | None = None
         trace: TracebackType | None = error.__traceback__
-        while trace is not None:  # the innermost component on the way to the error
-            culprit = owners.get(id(trace.tb_frame.f_locals.get("self")), culprit)
+        while trace is not None:
+            culprit = owners.get(id(_first_argument(trace.tb_frame)), culprit)
             trace = trace.tb_next
-        raised = f"raised {type(error).__name__}: {error}".rstrip(": ")
-        if culprit is not None:
-            return ComponentError(f"{culprit} {raised}")
-        return None if isinstance(error, Exception) else ComponentError(f"{raised_at(error)} {raised}")
+        return culprit
+
+
+def _first_argument(frame: FrameType) -> object:
+    """Return what a function was called with first, `self` in a method and in a wrapper around one; or None."""
+    code = frame.f_code
+    if code.co_argcount:
+        return frame.f_locals.get(code.co_varnames[0])
+    if code.co_flags & inspect.CO_VARARGS:
+        arguments = frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount], ())
+        return arguments[0] if isinstance(arguments, tuple) and arguments else None
+    return None
 
 
 def raised_at(error: BaseException) -> str:
