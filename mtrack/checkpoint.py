@@ -147,14 +147,9 @@ def has_any(run: Path) -> bool:
 def load(path: Path) -> Checkpoint:
     """Open one checkpoint. Raises CheckpointError if it is none, damaged, or of another format."""
     file = path / _MANIFEST
-    try:
-        manifest = json.loads(file.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path} is no checkpoint: {error.strerror} ({_MANIFEST})") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file} is damaged: {error}") from error
-    if not isinstance(manifest, dict):
-        raise CheckpointError(f"{file} is damaged: expected a JSON object")
+    if not file.exists():
+        raise CheckpointError(f"{path} is no checkpoint: {_MANIFEST} is missing")
+    manifest = read_manifest(file)
     if manifest.get("format") != FORMAT:
         found = f"{path}: format {manifest.get('format')}, this mtrack reads format {FORMAT}"
         raise CheckpointError(f"{found}; use the mtrack it was made with")
@@ -166,6 +161,17 @@ def load(path: Path) -> Checkpoint:
         require(pair in manifest["files"], file, f"files.{pair}", None, "the other file of the same part")
     facts = {field.name: manifest[field.name] for field in attrs.fields(Checkpoint) if field.name in _FACTS}
     return Checkpoint(path=path, manifest=manifest, **facts)
+
+
+def read_manifest(file: Path) -> dict[str, Any]:
+    """Return the content of a manifest, of a run or a checkpoint. Raises CheckpointError naming the file."""
+    try:
+        manifest = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from error
+    if not isinstance(manifest, dict):
+        raise CheckpointError(f"{file} is damaged: expected a JSON object")
+    return manifest
 
 
 def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, list[str]]:
@@ -229,7 +235,7 @@ _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "frames": _COUNT,
     "frames_before": _COUNT,
     "ended": (lambda value: isinstance(value, bool), "true or false"),
-    "files": (lambda value: isinstance(value, dict), "a table of files"),
+    "files": (lambda value: isinstance(value, dict) and bool(value), "a table of files"),
 }
 """What a manifest must have: key, test and description of the value."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mtrack.checkpoint import read_manifest, require
 from mtrack.errors import CheckpointError
 from mtrack.provenance import LIBRARIES
 from mtrack.registry import Registry, canonical
@@ -23,11 +23,10 @@ def made_with(place: Path) -> dict[str, Any]:
     Raises CheckpointError where there is none, or it cannot be read.
     """
     for file in (folder / "manifest.json" for folder in (place, *place.absolute().parents[:2])):
-        try:
-            facts = dict(json.loads(file.read_bytes())) if file.is_file() else {}
-        except (OSError, ValueError, TypeError) as error:
-            raise CheckpointError(f"{file} is damaged: {error}") from error
+        facts = read_manifest(file) if file.is_file() else {}
         if facts.keys() >= {"components", "distributions"}:
+            for key in ("components", "distributions"):
+                require(_is_text_table(facts[key]), file, key, facts[key], "a table of texts")
             return facts
     raise CheckpointError(f"{place} is of no run: it has no manifest.json that says what made it")
 
@@ -86,6 +85,10 @@ def hold(place: Path, changes: Sequence[str], allow_change: bool) -> None:
         raise CheckpointError("\n  ".join([f"what made {place} is not what is here:", *changes]) + f"\n{remedy}")
     for change in changes:
         _log.warning("changed since %s was made: %s", place, change)
+
+
+def _is_text_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _name(component: str) -> str:

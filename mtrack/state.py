@@ -40,13 +40,14 @@ def load_component_state(component: object, state: Mapping[str, Any], path: str)
 def require_like(present: Any, saved: Any, path: str) -> None:
     """Raise CheckpointError if a saved value, or one inside it, is of another type than what it replaces.
 
-    Containers are compared as far as both sides have the same keys; None may become anything.
+    Tables and lists are compared as far as both sides have the same keys; None may become anything.
     """
     if isinstance(present, Mapping):
         fits = isinstance(saved, Mapping)
         inner = [(present[key], saved[key], f"{path}.{key}") for key in present if key in saved] if fits else []
     elif isinstance(present, list | tuple):
         fits = isinstance(saved, list | tuple) and isinstance(present, tuple) == isinstance(saved, tuple)
+        fits = fits and (isinstance(present, list) or len(present) == len(saved))
         inner = [(a, b, f"{path}.{i}") for i, (a, b) in enumerate(zip(present, saved, strict=False))] if fits else []
     else:
         fits, inner = present is None or _is_like(present, saved), []
