@@ -219,6 +219,9 @@ class Metric(Protocol):
 
 # ---------------------------------------------------------------- learning
 
+SKIPPED = "update/skipped"
+"""Metric that a phase may return from `update`: the share of its optimiser steps that it skipped, 0 to 1."""
+
 
 class Agent(Protocol):
     """The named networks of a whole run and their normalisers; all in `state()` fields."""
@@ -246,17 +249,26 @@ class Phase(Protocol):
         """Return what to do and what to remember: `action` [n, A] and, for the update, what it needs, [n, ...]."""
 
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
-        """Learn from a rollout and return metrics: means over the update."""
+        """Learn from a rollout and return metrics: means over the update.
+
+        A phase that skips optimiser steps whose loss or gradient is not finite returns their share as
+        `update/skipped`, 0 to 1; with several optimisers, the largest share among them. The console shows it when it
+        is not 0. If it is 1 in three iterations in a row, the kernel ends the run with exit status 1.
+        """
 
 
 class Logger(Protocol):
-    """Where metrics go. One that raises is reported once and left out from then on."""
+    """Receives metrics. A logger that raises is reported once, then disabled; training continues."""
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """Open; `run` is the manifest."""
+        """Open; `run` is a copy of the manifest. `recipe.toml` and `manifest.json` are written after this call.
+
+        Raises MtrackError if the user has to do something first, such as install a package: that ends the run before
+        it trains.
+        """
 
     def log(self, metrics: Metrics) -> None:
-        """Take the metrics of one iteration."""
+        """Receive the metrics of one iteration, as a copy of its own."""
 
     def finish(self, status: str) -> None:
         """Close; status is `finished`, `interrupted` or `failed`."""
