@@ -58,10 +58,7 @@ class Backend(Protocol):
         """Put rows into a state at rest with respect to history: warm starts, forces and warnings are cleared."""
 
     def step(self, target: Tensor, last: bool) -> None:
-        """Advance every row by one substep under position targets [N, J] rad; then `contacts` is current.
-
-        `last` marks the last substep of a control step: positions and velocities of the new state are computed too.
-        """
+        """Advance every row by one substep under targets [N, J] rad; the `last` of a step computes new poses too."""
 
     def forward(self, ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
@@ -78,8 +75,7 @@ class Backend(Protocol):
     def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
         """Return indices in the model, int64; `kind` is body, geom, joint, dof or actuator. Raises NameProblem.
 
-        Joints, dofs and actuators follow `RobotModel.joint_names`; bodies are any of the model; the geoms of a body
-        set are its colliding ones.
+        Joints, dofs and actuators follow `RobotModel.joint_names`; the geoms of a body set are its colliding ones.
         """
 
     def update_constants(self, ids: Tensor) -> None:
