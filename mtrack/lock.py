@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mtrack.checkpoint import read_manifest, require
+from mtrack.checkpoint_facts import read_manifest, require
 from mtrack.errors import CheckpointError
 from mtrack.provenance import LIBRARIES
 from mtrack.registry import Registry, canonical
