@@ -52,6 +52,11 @@ def is_from_user(error: BaseException) -> bool:
     return isinstance(error, StoppedAtOnce) or (isinstance(error, KeyboardInterrupt) and may_be_ctrl_c)
 
 
+def describe_error(error: BaseException) -> str:
+    """Return type and message of an exception: `ValueError: no more`, or `KeyboardInterrupt` if it has no message."""
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
 class RecipeError(MtrackError):
     """All problems of one recipe, reported together."""
 

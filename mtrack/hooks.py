@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from mtrack.errors import ComponentError, did_you_mean, is_from_user
+from mtrack.errors import ComponentError, describe_error, did_you_mean, is_from_user
 from mtrack.registry import Registry
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Hooks:
     def _drop(self, name: str, what: str, error: BaseException) -> None:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
-        _log.warning("hook '%s' %s and is switched off: %s: %s", name, what, type(error).__name__, error)
+        _log.warning("hook '%s' %s and is switched off: %s", name, what, describe_error(error))
 
 
 @contextmanager

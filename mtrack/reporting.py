@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtrack.errors import MtrackError, Problem, RecipeError, is_from_user
+from mtrack.errors import MtrackError, Problem, RecipeError, describe_error, is_from_user
 from mtrack.hooks import Hooks, process_state_kept
 from mtrack.metrics import Metrics
 from mtrack.structure import Recipe
@@ -87,8 +87,8 @@ class Reporter:
         if is_from_user(error):
             raise error
         self.loggers.pop(name, None)
-        slot, raised = self._recipe.loggers[name], type(error).__name__
-        _log.warning("%s raised %s in %s: %s; it is disabled, training continues", slot, raised, method, error)
+        slot, reason = self._recipe.loggers[name], describe_error(error)
+        _log.warning("%s failed in %s and is disabled, training continues: %s", slot, method, reason)
 
     def _rejected(self, name: str, error: MtrackError) -> RecipeError:
         """Return the error of a logger that cannot start as the recipe has it."""

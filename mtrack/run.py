@@ -17,7 +17,15 @@ from filelock import FileLock, Timeout
 from mtrack.checkpoint import Checkpoint, newest
 from mtrack.checkpoint import load as load_checkpoint
 from mtrack.compatibility import Purpose, require_compatible
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError, StoppedAtOnce, is_from_user
+from mtrack.errors import (
+    CheckpointError,
+    ComponentError,
+    MtrackError,
+    RunError,
+    StoppedAtOnce,
+    describe_error,
+    is_from_user,
+)
 from mtrack.learner import Learner
 from mtrack.lifecycle import HasProvenance
 from mtrack.ranks import deserted, extreme_over_ranks, rank, wait_for_all
@@ -75,7 +83,7 @@ class Run:
                 raise
             except BaseException as error:
                 if not isinstance(error, Exception) and not is_from_user(error):
-                    raised = ComponentError(f"{raised_at(error)} raised {type(error).__name__}: {error}".rstrip(": "))
+                    raised = ComponentError(f"{raised_at(error)} raised {describe_error(error)}")
                     raised.add_note(self._how_to_continue())
                     raise raised from error  # or sys.exit(0) would pass for success
                 error.add_note(self._how_to_continue())

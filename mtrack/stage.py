@@ -15,7 +15,7 @@ from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint
 from mtrack.divergence import DivergenceRecorder
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError, is_from_user
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError, describe_error, is_from_user
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
 from mtrack.ranks import num_ranks, rank
@@ -134,8 +134,7 @@ class Stage:
             culprit = self._culprit(error)
             if culprit is None and isinstance(error, Exception):
                 raise
-            raised = f"raised {type(error).__name__}: {error}".rstrip(": ")
-            raise ComponentError(f"{culprit or raised_at(error)} {raised}") from error
+            raise ComponentError(f"{culprit or raised_at(error)} raised {describe_error(error)}") from error
 
     def _culprit(self, error: BaseException) -> Slot | None:
         """Return the slot of the innermost component on the way to an error, or None if there is none."""
