@@ -233,10 +233,7 @@ class Phase(Protocol):
     """The actor whose policy this phase runs, as in `Agent.policy`; for evaluation."""
 
     def enter(self, agent: Agent, layout: Layout, previous: str | None) -> None:
-        """Take the agent over from the phase that last trained it (None at the start); make optimisers.
-
-        Raises MtrackError where the phase cannot follow `previous`.
-        """
+        """Make optimisers for an agent that phase `previous` trained last (None: none). Raises MtrackError if unfit."""
 
     def act(self, observations: TensorDict) -> TensorDict:
         """Return what to do and what to remember: `action` [n, A] and, for the update, what it needs, [n, ...]."""
