@@ -15,11 +15,10 @@ from torch import Tensor
 
 from mtrack.env import Env, Step
 from mtrack.errors import RunError
-from mtrack.metrics import Metrics
-from mtrack.protocols import SKIPPED, Phase
+from mtrack.metrics import DIVERGED, SKIPPED, Metrics
+from mtrack.protocols import Phase
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
-from mtrack.statistics import DIVERGED
 
 _RATE_WINDOW = 20  # iterations of whose durations frames/s take the median: the first may have compiled something
 _FUTILE_ITERATIONS = 3  # in a row end the run: one may be an accident from which the next iteration recovers

@@ -1,10 +1,18 @@
-"""The figures of one iteration, as loggers get them."""
+"""The metrics of one iteration, as loggers receive them, and the names of those that the kernel itself looks at."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import attrs
+
+DIVERGED = "env/diverged"
+"""Environment steps of an iteration, of all environments and processes, in which the simulation diverged."""
+SKIPPED = "update/skipped"
+"""Share of the optimiser steps of an update that a phase skipped because loss or gradient was not finite, 0 to 1.
+
+With several optimisers, the largest of their shares. Optional: a phase that skips nothing need not return it.
+"""
 
 
 @attrs.frozen

@@ -1,8 +1,8 @@
 """The contracts a plugin author reads: one small Protocol for each kind of component.
 
 A component is a class made with `@component` (mtrack.fields); its `param()` fields are its recipe parameters. Besides
-the calls of its kind it may have those of mtrack.lifecycle: ask for sensors, bind, reset, watch substeps. All tensors
-are float32 on `scene.device` unless said otherwise; N environments, J joints, B bodies, F feet.
+the calls of its kind it may have those of mtrack.lifecycle. All tensors are float32 on `scene.device` unless said
+otherwise; N environments, J joints, B bodies, F feet.
 """
 
 from __future__ import annotations
@@ -215,9 +215,6 @@ class Metric(Protocol):
 
 # ---------------------------------------------------------------- learning
 
-SKIPPED = "update/skipped"
-"""Metric that a phase may return from `update`: the share of its optimiser steps that it skipped, 0 to 1."""
-
 
 class Agent(Protocol):
     """The named networks of a whole run and their normalisers; all in `state()` fields."""
@@ -236,10 +233,7 @@ class Phase(Protocol):
     """The actor whose policy this phase runs, as in `Agent.policy`; for evaluation."""
 
     def enter(self, agent: Agent, layout: Layout, previous: str | None) -> None:
-        """Take the agent over from the phase that last trained it (None at the start); make optimisers.
-
-        Raises MtrackError where the phase cannot follow `previous`.
-        """
+        """Make optimisers for an agent that phase `previous` trained last (None: none). Raises MtrackError if unfit."""
 
     def act(self, observations: TensorDict) -> TensorDict:
         """Return what to do and what to remember: `action` [n, A] and, for the update, what it needs, [n, ...]."""
@@ -247,9 +241,7 @@ class Phase(Protocol):
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
         """Learn from a rollout and return metrics: means over the update.
 
-        A phase that skips optimiser steps whose loss or gradient is not finite returns their share as
-        `update/skipped`, 0 to 1; with several optimisers, the largest share among them. The console shows it when it
-        is not 0. If it is 1 in three iterations in a row, the kernel ends the run with exit status 1.
+        `update/skipped` is the share of skipped optimiser steps, 0 to 1: 1 in three iterations in a row ends the run.
         """
 
 
@@ -257,11 +249,7 @@ class Logger(Protocol):
     """Receives metrics. A logger that raises is reported once, then disabled; training continues."""
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """Open; `run` is a copy of the manifest. `recipe.toml` and `manifest.json` are written after this call.
-
-        Raises MtrackError if the user has to do something first, such as install a package: that ends the run before
-        it trains.
-        """
+        """Open; `run` is a copy of the manifest. Raises MtrackError if the user must act first: that ends the run."""
 
     def log(self, metrics: Metrics) -> None:
         """Receive the metrics of one iteration, as a copy of its own."""

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mtrack.metrics import DIVERGED
 from mtrack.ranks import num_ranks, sum_over_ranks
-
-DIVERGED = "env/diverged"
-"""Metric: environment steps of an iteration, of all environments and processes, in which the simulation diverged."""
 
 
 class EpisodeStatistics:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from mtrack.metrics import Metrics
-from mtrack.protocols import SKIPPED
-from mtrack.statistics import DIVERGED
+from mtrack.metrics import DIVERGED, SKIPPED, Metrics
 
 _SHARES = ("episode/completed", "termination/", "coverage/", "clip/", SKIPPED)
 FAULTS = {DIVERGED: "diverged", SKIPPED: "skipped"}

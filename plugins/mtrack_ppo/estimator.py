@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.protocols import SKIPPED
+from mtrack.metrics import SKIPPED
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import minibatches

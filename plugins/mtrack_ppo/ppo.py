@@ -8,8 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.metrics import SKIPPED
 from mtrack.mirror import Mirror
-from mtrack.protocols import SKIPPED
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
 from mtrack_ppo import losses

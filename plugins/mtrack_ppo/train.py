@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mtrack.exchange import Layout
 from mtrack.fields import component, non_negative, param, positive, scratch, state
+from mtrack.metrics import SKIPPED
 from mtrack.phase_order import require_order
-from mtrack.protocols import SKIPPED
 from mtrack.rollout import Rollout
 from mtrack_ppo.acting import decision
 from mtrack_ppo.agent import TeacherStudent
