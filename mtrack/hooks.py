@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from mtrack.errors import ComponentError, did_you_mean
+from mtrack.process_state import process_state_kept
 from mtrack.registry import Registry
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ class Hooks:
         """Tell every hook of an event. One that raises is reported once and not called again."""
         for implementation in reversed(getattr(self._manager.hook, event).get_hookimpls()):
             try:
-                implementation.function(*(arguments[name] for name in implementation.argnames))
+                with process_state_kept(f"hook '{implementation.plugin_name}'"):
+                    implementation.function(*(arguments[name] for name in implementation.argnames))
             except (Exception, SystemExit) as error:
                 self._drop(implementation.plugin_name, f"failed in {event}", error)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mtrack.hooks import Hooks
 from mtrack.metrics import Metrics
+from mtrack.process_state import process_state_kept
 from mtrack.structure import Recipe
 
 _log = logging.getLogger("mtrack")
@@ -24,8 +25,9 @@ class Reporter:
 
     def start(self, directory: Path, manifest: Mapping[str, object]) -> None:
         """Open all. An error here is the user's to mend (a missing extra), so it is not swallowed."""
-        for logger in self.loggers.values():
-            logger.start(directory, manifest)
+        for name, logger in self.loggers.items():
+            with process_state_kept(f"loggers.{name}"):
+                logger.start(directory, manifest)
         self.hooks.call("run_started", directory=directory, manifest=manifest)
 
     def phase_started(self, phase: str) -> None:
@@ -54,7 +56,8 @@ class Reporter:
     def _each(self, call: Callable[[Any], object]) -> None:
         for name, logger in list(self.loggers.items()):
             try:
-                call(logger)
+                with process_state_kept(f"loggers.{name}"):
+                    call(logger)
             except Exception as error:  # whatever a logger does wrong must not stop training
                 del self.loggers[name]
                 _log.warning("loggers.%s raised %s: %s; it is left out from here on", name, type(error).__name__, error)

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from mtrack.errors import CheckpointError, MtrackError
+from mtrack.errors import MtrackError
 from mtrack.keypath import KeyPath, dotted, value_at
 from mtrack.kinds import KINDS, Kind
 from mtrack.manifests import read_manifest
