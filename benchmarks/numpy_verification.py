@@ -76,7 +76,7 @@ class Verification:
         env, command, model = self.envs[row], self.assembly.env.command, self.task.model
         where = {"clip": int(command.clip[row]), "frame": int(command.frame[row])}
         env.reset(options=where)
-        state = self.assembly.env.backend.row(row)["rows"].numpy()  # time, positions, velocities, ...
+        state = self.assembly.env.backend.state_dict()["rows"][row].numpy()  # time, positions, velocities, ...
         qpos, qvel = state[1 : 1 + model.nq], state[1 + model.nq : 1 + model.nq + model.nv]
         self._compare("start.qpos", env.qpos, qpos)
         self._compare("start.qvel", env.qvel, qvel)

@@ -94,7 +94,7 @@ def assemble(
             plan.num_envs,
             [term.path.partition(".")[2].replace(".", "/") for term in rewards],
             list(recipe.rewards),
-            [*recipe.terminations, "broken"],
+            [*recipe.terminations, "diverged"],
             device,
         ),
     )

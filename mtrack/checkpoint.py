@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
+from mtrack.checkpoint_facts import read_manifest, require_facts
 from mtrack.errors import CheckpointError
 from mtrack.state import flatten, unflatten
 
 FORMAT = 3
 _MANIFEST = "manifest.json"
+_log = logging.getLogger("mtrack")
 
 
 @attrs.frozen(eq=False)
@@ -37,19 +41,39 @@ class Checkpoint:
     """Iterations of the phase done."""
     frames: int
     """Frames of the whole run done."""
+    frames_before: int
+    """Frames of the run done before that phase."""
     ended: bool
     """Whether the phase was done."""
     manifest: Mapping[str, Any]
     """All of the manifest: the above, the run's manifest, and size and sha256 of every file."""
 
     def part(self, name: str) -> Any:
-        """Return a saved part (`agent`, `phase`, `env`). Raises CheckpointError where its files are damaged."""
-        tree = json.loads(self._read(f"{name}.json"))
+        """Return a saved part (`agent`, `phase`, `env`). Raises CheckpointError naming the damaged file and key."""
+        file = self.path / f"{name}.json"
+        data, tensor_data = self._read(f"{name}.json"), self._read(f"{name}.safetensors")
         try:
-            tensors = read_tensors(self._read(f"{name}.safetensors"))
+            tensors = read_tensors(tensor_data)
         except SafetensorError as error:
             raise CheckpointError(f"{self.path / name}.safetensors: {error}") from error
-        return unflatten(tree, tensors)
+        try:
+            return unflatten(json.loads(data), tensors, name)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"{file} is damaged: {error}") from error
+        except CheckpointError as error:
+            raise CheckpointError(f"{file}: {error}") from error
+
+    @contextmanager
+    def loading(self, name: str) -> Iterator[Any]:
+        """Give a saved part to code that loads it, and name its file in whatever goes wrong. Raises CheckpointError."""
+        part = self.part(name)
+        try:
+            yield part
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path / name}.json: {error}") from error
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            text = f"{self.path / name}.json cannot be loaded: {type(error).__name__}: {error}"
+            raise CheckpointError(text) from error
 
     def verify(self) -> None:
         """Raise CheckpointError naming the first file that is missing or not what was written."""
@@ -73,10 +97,11 @@ class Checkpoint:
 def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[str, Any]) -> Path:
     """Write `directory/name` with one pair of files a part; atomic and durable. Returns its path.
 
-    Every file, then the directory, is fsynced before the rename: after a power cut it is the old state or the new.
+    Every file, then the directory, is fsynced before the rename: after a power cut it is the old state or the new. A
+    checkpoint of the same name is first renamed to `name.replaced-*`, which readers find too, and deleted at the end.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    final = directory / name
+    final, replaced = directory / name, None
     making = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=directory))
     try:
         files: dict[str, dict[str, Any]] = {}
@@ -91,19 +116,23 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
         making.chmod(0o755)
         _sync(making)
         if final.exists():
-            shutil.rmtree(final)
+            replaced = final.rename(directory / f"{name}.replaced-{making.name.rpartition('.')[2]}")
         making.rename(final)
         _sync(directory)
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
+        if replaced and not final.exists():
+            replaced.rename(final)
         raise
+    for old in directory.glob(f"{name}.replaced-*"):
+        _delete(old)
     return final
 
 
 def find(directory: Path) -> tuple[list[Checkpoint], list[str]]:
     """Return the checkpoints of a folder, newest (most frames) first, and why others cannot be read."""
     found, complaints = [], []
-    for path in sorted(directory.glob("[!.]*/")):  # a dot marks one that was being written
+    for path in sorted(directory.glob("[!.]*/")):  # a dot marks one that was being written or deleted
         try:
             found.append(load(path))
         except CheckpointError as error:
@@ -111,31 +140,35 @@ def find(directory: Path) -> tuple[list[Checkpoint], list[str]]:
     return sorted(found, key=lambda c: (c.frames, c.ended), reverse=True), complaints
 
 
+def has_any(run: Path) -> bool:
+    """Return whether a run has anything in the place of a checkpoint, be it damaged."""
+    return any((run / "checkpoints").glob("[!.]*/"))
+
+
 def load(path: Path) -> Checkpoint:
-    """Open one checkpoint. Raises CheckpointError where it is none, or of another format."""
-    try:
-        manifest = json.loads((path / _MANIFEST).read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path} is no checkpoint: {error.strerror} ({_MANIFEST})") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path / _MANIFEST} is damaged: {error}") from error
+    """Open one checkpoint. Raises CheckpointError if it is none, damaged, or of another format."""
+    file = path / _MANIFEST
+    if not file.exists():
+        raise CheckpointError(f"{path} is no checkpoint: {_MANIFEST} is missing")
+    manifest = read_manifest(file)
     if manifest.get("format") != FORMAT:
         found = f"{path}: format {manifest.get('format')}, this mtrack reads format {FORMAT}"
         raise CheckpointError(f"{found}; use the mtrack it was made with")
-    names = [field.name for field in attrs.fields(Checkpoint)]
-    facts = {name: manifest[name] for name in names if name in manifest}
-    return Checkpoint(path=path, manifest=manifest, **facts)
+    require_facts(manifest, file)
+    facts = {field.name: manifest[field.name] for field in attrs.fields(Checkpoint) if field.name in manifest}
+    return Checkpoint(**facts | {"path": path, "manifest": manifest})
 
 
 def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, list[str]]:
     """Return the newest whole checkpoint of a run or of a folder, and what is wrong with others; `place` may be one.
 
-    With `most_frames`, the newest of those that have no more. Raises CheckpointError where there is none.
+    With `most_frames`, the newest of those that have no more. Raises CheckpointError if there is none.
     """
     directory = place / "checkpoints" if (place / "checkpoints").exists() else place
-    if (directory / _MANIFEST).exists():
+    is_run = (place / "recipe.toml").exists()
+    if not is_run and (directory / _MANIFEST).exists():
         return load(directory), []
-    found, complaints = find(directory)
+    found, complaints = ([], []) if is_run and directory == place else find(directory)
     for checkpoint in found:
         if most_frames is not None and checkpoint.frames > most_frames:
             continue
@@ -145,13 +178,32 @@ def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, lis
             complaints.append(str(error))
             continue
         return checkpoint, complaints
+    if is_run and not has_any(place):
+        raise CheckpointError(f"{place} has no checkpoint: the run ended before its first one")
     raise CheckpointError("\n".join([f"no usable checkpoint in {directory}", *complaints]))
 
 
-def prune(directory: Path, keep: int) -> None:
-    """Delete all but the `keep` newest checkpoints; those at the end of a phase stay."""
-    for checkpoint in [c for c in find(directory)[0] if not c.ended][keep:]:
-        shutil.rmtree(checkpoint.path)
+def prune(directory: Path, keep: int, saved: Path | None = None) -> None:
+    """Delete all but the `keep` newest checkpoints; those at the end of a phase stay. Deleting may fail: then it warns.
+
+    What has more frames than the one just `saved` is from before a resume, and perhaps damaged: it neither counts nor
+    is it deleted.
+    """
+    found = find(directory)[0]
+    most = next((checkpoint.frames for checkpoint in found if checkpoint.path == saved), None)
+    kept = [c for c in found if not c.ended and (most is None or c.frames <= most)]
+    leftovers = [path for path in directory.glob(".*/") if path.is_dir()]  # of a save or a deletion that was killed
+    for path in (*(checkpoint.path for checkpoint in kept[keep:]), *leftovers):
+        _delete(path)
+
+
+def _delete(path: Path) -> None:
+    """Delete a checkpoint; first under a name that readers pass over, so that none of them sees half of one."""
+    try:
+        hidden = path if path.name.startswith(".") else path.rename(path.with_name(f".{path.name}"))
+        shutil.rmtree(hidden)
+    except OSError as error:
+        _log.warning("cannot delete %s: %s", path, error)
 
 
 def _write(directory: Path, name: str, data: bytes) -> dict[str, dict[str, Any]]:

@@ -46,13 +46,14 @@ class DivergenceRecorder:
 
         An error never ends the run: it goes on without this reproduction.
         """
-        if self.assembly is None:
+        if self.assembly is None or self._said_full:
             return
         folder = self.directory / FOLDER
         for env_id, terms in zip(env_ids.tolist(), rewards.cpu(), strict=True):
             number = _last_number(folder) + 1
             if number > _MOST_KEPT:
-                self._say_full(folder)
+                _log.warning("%s holds %d reproductions: further ones are not written", folder, _MOST_KEPT)
+                self._said_full = True
                 return
             path = folder / f"{self.phase}-{number:03d}.safetensors"
             try:
@@ -66,11 +67,6 @@ class DivergenceRecorder:
                 )
                 return
             _log.warning("%s\n  step it again: mtrack doctor --replay %s", describe(made), shlex.quote(str(path)))
-
-    def _say_full(self, folder: Path) -> None:
-        if not self._said_full:
-            _log.warning("%s holds %d reproductions: further ones are not written", folder, _MOST_KEPT)
-        self._said_full = True
 
     def _reproduction(self, assembly: Assembly, env_id: int, terms: Tensor) -> Reproduction:
         env, slot = assembly.env, self.recipe.backend

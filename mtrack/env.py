@@ -206,4 +206,5 @@ def _sent(ids: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
     together = torch.cat(list(ids))
     if device.type == "cuda":
         together = together.pin_memory()
-    return together.to(device, non_blocking=True).split([len(some) for some in ids])
+    sent: Sequence[Tensor] = together.to(device, non_blocking=True).split([len(some) for some in ids])
+    return sent

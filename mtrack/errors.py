@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -32,6 +33,28 @@ class MtrackError(Exception):
 
 class ComponentError(Exception):
     """A component that broke its contract or raised: names plugin and component, exit status 1."""
+
+
+class RunError(Exception):
+    """A run that did not do what it was asked to, through no component's exception: no traceback, exit status 1."""
+
+
+class StoppedAtOnce(SystemExit):
+    """The user's second signal: the only SystemExit in a run that is not an error of the code that raised it."""
+
+
+def is_from_user(error: BaseException) -> bool:
+    """Return whether an exception is the user's wish to stop, not raised by somebody's code.
+
+    While a run catches signals, Ctrl-C raises no KeyboardInterrupt: one that appears then was raised by code.
+    """
+    may_be_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return isinstance(error, StoppedAtOnce) or (isinstance(error, KeyboardInterrupt) and may_be_ctrl_c)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return type and message of an exception: `ValueError: no more`, or `KeyboardInterrupt` if it has no message."""
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 class RecipeError(MtrackError):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, dataclass_transform
+from typing import Any, Literal, TypeAlias, TypeVar, dataclass_transform
 
 import attrs
 
 _ROLE = "mtrack.role"
 C = TypeVar("C", bound=type)
+Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], Any]"
+"""Raises ValueError if the value of a field is out of bounds."""
 
-positive = attrs.validators.gt(0)
-non_negative = attrs.validators.ge(0)
+positive: Validator = attrs.validators.gt(0)
+non_negative: Validator = attrs.validators.ge(0)
 
 
 def between(low: float, high: float) -> Any:

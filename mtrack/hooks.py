@@ -1,7 +1,8 @@
-"""Hooks: what an operator may watch of a run. They are told, they change no numbers, and they cannot stop it."""
+"""Hooks: what an operator may watch of a run. They receive copies, change no numbers and cannot stop it."""
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from mtrack.errors import ComponentError, did_you_mean
+from mtrack.errors import ComponentError, describe_error, did_you_mean, is_from_user
 from mtrack.process_state import process_state_kept
 from mtrack.registry import Registry
 
@@ -78,19 +79,25 @@ class Hooks:
         try:
             self._manager.register(plugin() if isinstance(plugin, type) else plugin, name)
             self._manager.check_pending()
-        except Exception as error:
+        except BaseException as error:
+            if is_from_user(error):
+                raise
             self._drop(name, "does not fit", error)
 
     def call(self, event: str, **arguments: object) -> None:
-        """Tell every hook of an event. One that raises is reported once and not called again."""
+        """Call every hook of an event with copies of the arguments. One that raises is reported once, then disabled."""
         for implementation in reversed(getattr(self._manager.hook, event).get_hookimpls()):
+            name = implementation.plugin_name
+            own = [copy.deepcopy(arguments[argument]) for argument in implementation.argnames]
             try:
-                with process_state_kept(f"hook '{implementation.plugin_name}'"):
-                    implementation.function(*(arguments[name] for name in implementation.argnames))
-            except (Exception, SystemExit) as error:
-                self._drop(implementation.plugin_name, f"failed in {event}", error)
+                with process_state_kept(f"hook '{name}'"):
+                    implementation.function(*own)
+            except BaseException as error:  # sys.exit and KeyboardInterrupt of a hook are its own errors too
+                if is_from_user(error):
+                    raise
+                self._drop(name, f"failed in {event}", error)
 
     def _drop(self, name: str, what: str, error: BaseException) -> None:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
-        _log.warning("hook '%s' %s and is switched off: %s: %s", name, what, type(error).__name__, error)
+        _log.warning("hook '%s' %s and is switched off: %s", name, what, describe_error(error))

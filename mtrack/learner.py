@@ -1,4 +1,4 @@
-"""The learner loop: roll out, update, report, save; until the phase has its frames or somebody asks to stop."""
+"""The learner loop: roll out, update, report, save; until the phase has its frames, learns nothing, or is stopped."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack.env import Env, Step
+from mtrack.errors import RunError
 from mtrack.metrics import Metrics
-from mtrack.protocols import Phase
+from mtrack.protocols import SKIPPED, Phase
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
+from mtrack.statistics import DIVERGED
 
 _RATE_WINDOW = 20  # iterations of whose durations frames/s take the median: the first may have compiled something
+_FUTILE_ITERATIONS = 3  # in a row end the run: one may be an accident from which the next iteration recovers
 _ROWS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
 
 
@@ -43,6 +46,8 @@ class Learner:
     """Frames of the phases before this one."""
     _buffer: TensorDict | None = None
     _durations: deque[float] = attrs.field(factory=lambda: deque(maxlen=_RATE_WINDOW))
+    _futile: int = 0
+    """Iterations in a row, up to the present one, from which nothing was learned."""
 
     @property
     def frames_per_iteration(self) -> int:
@@ -60,7 +65,10 @@ class Learner:
         return self.frames_before + self.iteration * self.frames_per_iteration
 
     def learn(self) -> bool:
-        """Run the phase to its end. Returns False where it was asked to stop before."""
+        """Run the phase to its end. Returns False if it was asked to stop before.
+
+        Raises RunError if nothing was learned for some iterations in a row.
+        """
         while self.iteration < self.iterations:
             if self.should_stop():
                 return False
@@ -75,6 +83,7 @@ class Learner:
             ended = time.perf_counter()
             self._durations.append(ended - started)
             self.report(self._metrics(values, {"rollout": collected - started, "update": ended - collected}))
+            self._require_learning(values)
             self.save(self)
         return True
 
@@ -101,6 +110,14 @@ class Learner:
             final=TensorDict.cat([env.observations[:0], *(final for _, final in finals if final is not None)]),
         )
 
+    def _require_learning(self, values: Mapping[str, float]) -> None:
+        """Raise RunError if every environment diverged in every step, or every update was skipped, for too long."""
+        reason = _futility(values, self.frames_per_iteration)
+        self._futile = self._futile + 1 if reason else 0
+        if self._futile >= min(_FUTILE_ITERATIONS, self.iterations):
+            during = f"iteration {self.iteration} of phase '{self.name}'"
+            raise RunError(f"the run stopped after {during}: {self._futile} in a row taught nothing. {reason}")
+
     def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:
         typical = statistics.median(self._durations)
         return Metrics(
@@ -113,6 +130,22 @@ class Learner:
             values=values,
             timings=timings,
         )
+
+
+def _futility(values: Mapping[str, float], frames: int) -> str:
+    """Return why an iteration of so many frames cannot have taught anything, and where to look; "" if it can have."""
+    if values[DIVERGED] >= 0.999 * frames:  # a float32 count, which may be rounded
+        return (
+            f"Every environment diverged in every step ({DIVERGED} {values[DIVERGED]:.0f} of {frames}).\n"
+            "look at the rewards and observations for NaN (metrics.jsonl), at the states in the folder broken/, and at "
+            "physics_dt, gains and masses"
+        )
+    if values.get(SKIPPED, 0.0) >= 1.0:
+        return (
+            f"Every update was skipped, because a loss or a gradient was not finite ({SKIPPED} 1).\n"
+            "look at the size of each reward and its weight (metrics.jsonl), and at the learning rate of the phase"
+        )
+    return ""
 
 
 @contextmanager

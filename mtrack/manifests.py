@@ -12,6 +12,7 @@ from mtrack.errors import CheckpointError
 _SHAPES: dict[str, Any] = {
     "components": {str: str},
     "distributions": {str: str},
+    "recipe_sha256": str,
     "processes": {"ranks": int, "threads": int},
     "code": {str: {"sha256": str, "supplies": [str]}},
     "values": dict,

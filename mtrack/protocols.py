@@ -58,10 +58,7 @@ class Backend(Protocol):
         """Put rows into a state at rest with respect to history: warm starts, forces and warnings are cleared."""
 
     def step(self, target: Tensor, last: bool) -> None:
-        """Advance every row by one substep under position targets [N, J] rad; then `contacts` is current.
-
-        `last` marks the last substep of a control step: positions and velocities of the new state are computed too.
-        """
+        """Advance every row by one substep under targets [N, J] rad; the `last` of a step computes new poses too."""
 
     def forward(self, ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
@@ -78,8 +75,7 @@ class Backend(Protocol):
     def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
         """Return indices in the model, int64; `kind` is body, geom, joint, dof or actuator. Raises NameProblem.
 
-        Joints, dofs and actuators follow `RobotModel.joint_names`; bodies are any of the model; the geoms of a body
-        set are its colliding ones.
+        Joints, dofs and actuators follow `RobotModel.joint_names`; the geoms of a body set are its colliding ones.
         """
 
     def update_constants(self, ids: Tensor) -> None:
@@ -219,6 +215,9 @@ class Metric(Protocol):
 
 # ---------------------------------------------------------------- learning
 
+SKIPPED = "update/skipped"
+"""Metric that a phase may return from `update`: the share of its optimiser steps that it skipped, 0 to 1."""
+
 
 class Agent(Protocol):
     """The named networks of a whole run and their normalisers; all in `state()` fields."""
@@ -246,17 +245,26 @@ class Phase(Protocol):
         """Return what to do and what to remember: `action` [n, A] and, for the update, what it needs, [n, ...]."""
 
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
-        """Learn from a rollout and return metrics: means over the update."""
+        """Learn from a rollout and return metrics: means over the update.
+
+        A phase that skips optimiser steps whose loss or gradient is not finite returns their share as
+        `update/skipped`, 0 to 1; with several optimisers, the largest share among them. The console shows it when it
+        is not 0. If it is 1 in three iterations in a row, the kernel ends the run with exit status 1.
+        """
 
 
 class Logger(Protocol):
-    """Where metrics go. One that raises is reported once and left out from then on."""
+    """Receives metrics. A logger that raises is reported once, then disabled; training continues."""
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """Open; `run` is the manifest."""
+        """Open; `run` is a copy of the manifest. `recipe.toml` and `manifest.json` are written after this call.
+
+        Raises MtrackError if the user has to do something first, such as install a package: that ends the run before
+        it trains.
+        """
 
     def log(self, metrics: Metrics) -> None:
-        """Take the metrics of one iteration."""
+        """Receive the metrics of one iteration, as a copy of its own."""
 
     def finish(self, status: str) -> None:
         """Close; status is `finished`, `interrupted` or `failed`."""

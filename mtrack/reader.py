@@ -140,7 +140,7 @@ class Reader:
         slot = slot_class(path=dotted(path), kind=kind.name, use=use, entry=entry, cls=cls, params=params, **own)
         try:
             slot.build()  # for checks across fields, which need them all
-        except Exception as error:  # a constructor of somebody else's
+        except (Exception, SystemExit) as error:  # a constructor of somebody else's
             self.problem(path, f"{entry} does not accept these parameters: {error}", with_value=False)
         return slot
 

@@ -14,15 +14,24 @@ from typing import Any
 import attrs
 from filelock import FileLock, Timeout
 
-from mtrack.checkpoint import Checkpoint
+from mtrack.checkpoint import Checkpoint, newest
+from mtrack.checkpoint import load as load_checkpoint
 from mtrack.compatibility import Purpose, require_compatible
-from mtrack.errors import CheckpointError, ComponentError, MtrackError
+from mtrack.errors import (
+    CheckpointError,
+    ComponentError,
+    MtrackError,
+    RunError,
+    StoppedAtOnce,
+    describe_error,
+    is_from_user,
+)
 from mtrack.learner import Learner
 from mtrack.lifecycle import HasProvenance
 from mtrack.ranks import deserted, extreme_over_ranks, rank, wait_for_all
 from mtrack.reporting import Reporter
 from mtrack.signals import StopRequest
-from mtrack.stage import Stage
+from mtrack.stage import Stage, raised_at
 from mtrack.structure import Recipe
 from mtrack.transfer import Contract
 from mtrack.wiring import explained
@@ -36,34 +45,55 @@ class Run:
 
     recipe: Recipe
     directory: Path
+    """Absolute: a hook or a component may change the working directory."""
     manifest: Mapping[str, Any]
     reporter: Reporter
     device: str
     begin: Checkpoint | None = None
-    """Where to go on (`--resume`), or whose agent to begin with (`--from`)."""
+    """Where to continue (`--resume`), or whose agent to start with (`--from`)."""
     resume: bool = False
     allow_change: bool = False
-    """Whether to go on from `begin` although something has changed since."""
+    """Whether to continue from `begin` although something has changed since."""
+    is_changed: bool = False
+    """Whether a resumed run has another recipe from now on."""
     _stop: StopRequest = attrs.field(factory=StopRequest)
+    _unsaved: dict[str, str] = attrs.field(factory=dict)
+    """What could not be written when it was last due, and why; by phase, or by file."""
+    _saved: Path | None = None
+    """The newest checkpoint that this process has written."""
 
     def execute(self) -> int:
-        """Carry out every phase that is left. Returns the exit status: 0, or 130 / 143 after a signal."""
+        """Carry out every phase that is left. Returns the exit status: 0, or 130 / 143 after a signal.
+
+        Raises RunError if nothing was learned, or if the last state is not on disk; ComponentError if one raised.
+        """
         status = "failed"
         with self._stop:
             try:
                 self.reporter.start(self.directory, self.manifest)
+                if not self.resume:
+                    self._write_recipe_and_manifest()
                 finished = self._phases()
+                self._require_saved()
                 status = "finished" if finished else "interrupted"
-            except ComponentError as error:
-                if rank() == 0 and (self.directory / "checkpoints").exists():
-                    error.add_note(f"the run is saved; once that is mended: mtrack run --resume {self.directory}")
+            except StoppedAtOnce:
+                status = "interrupted"
+                raise
+            except MtrackError:
+                raise
+            except BaseException as error:
+                if not isinstance(error, Exception) and not is_from_user(error):
+                    raised = ComponentError(f"{raised_at(error)} raised {describe_error(error)}")
+                    raised.add_note(self._how_to_continue())
+                    raise raised from error  # or sys.exit(0) would pass for success
+                error.add_note(self._how_to_continue())
                 raise
             finally:
                 self.reporter.finish(status)
         return 0 if finished else self._stop.exit_status
 
     def _phases(self) -> bool:
-        """Carry out the phases in order; return False where a signal stopped one."""
+        """Carry out the phases in order; return False if a signal stopped one."""
         names, begin, inside = list(self.recipe.phases), self.begin, None
         earlier, frames = (begin.trainers if begin else []), 0
         if begin and self.resume:
@@ -72,7 +102,7 @@ class Run:
             names = names[names.index(begin.phase) + begin.ended :]
             frames = begin.frames
             if not begin.ended:
-                inside, earlier, frames = begin, earlier[:-1], begin.manifest["frames_before"]
+                inside, earlier, frames = begin, earlier[:-1], begin.frames_before
         with explained(self.recipe.agent):
             agent = self.recipe.agent.build()
         for name in names:
@@ -84,7 +114,8 @@ class Run:
             wait_for_all()
             if inside:
                 stage.restore(learner, inside)
-            self._record_sources(stage)
+            with stage.blaming():
+                self._record_sources(stage)
             self.reporter.phase_started(name)
             if not self._learn(stage, learner):
                 return False
@@ -99,16 +130,41 @@ class Run:
         purpose: Purpose = "resume" if self.resume else "start"
         require_compatible(begin.path, begin.manifest, now, purpose, allow_change=self.allow_change)
 
+    def _write_recipe_and_manifest(self) -> None:
+        """Write what `--resume` needs; the manifest first, so that there is no recipe without one."""
+        try:
+            self._write("manifest.json", self.manifest)
+            self._write("recipe.toml", self.recipe.resolved_toml())
+        except OSError as error:
+            raise MtrackError(f"cannot write to {short(self.directory)}: {error}") from error
+
     def _record_sources(self, stage: Stage) -> None:
         """Write into the run's manifest which data its components use: clips with their hashes."""
         components = stage.assembly.components.items()
         sources = {path: dict(part.provenance()) for path, part in components if isinstance(part, HasProvenance)}
-        facts = {**self.manifest, "contract": attrs.asdict(stage.contract), "sources": sources}
-        text = json.dumps(facts, indent=1)
-        (self.directory / "manifest.json").write_text(text, "utf-8")
+        try:
+            self._write(
+                "manifest.json", {**self.manifest, "contract": attrs.asdict(stage.contract), "sources": sources}
+            )
+            if self.is_changed:  # a change that was allowed is the run's own from now on
+                self._write("recipe.toml", self.recipe.resolved_toml())
+        except OSError as error:  # a full disk stops no training; checkpoints are tried again too
+            self._unsaved["manifest.json"] = f"manifest.json of phase '{stage.slot.path}': {error}"
+            _log.error("cannot write %s", self._unsaved["manifest.json"])
+        else:
+            self._unsaved.pop("manifest.json", None)
         for path, facts in sources.items():
             counted = ", ".join(f"{len(v)} {name}" for name, v in facts.items() if isinstance(v, list))
             _log.info("%s: %s", path, counted)
+
+    def _write(self, name: str, content: str | Mapping[str, Any]) -> None:
+        """Write a file of the run directory, a mapping as JSON, whole or not at all. Raises OSError."""
+        new = self.directory / f".{name}.new"
+        with new.open("w", encoding="utf-8") as file:
+            file.write(content if isinstance(content, str) else json.dumps(content, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.directory / name)
 
     def _learner(self, stage: Stage, name: str) -> Learner:
         return Learner(
@@ -125,48 +181,86 @@ class Run:
 
     def _should_stop(self) -> bool:
         """Return whether a signal has asked any of the processes to stop; they stop together."""
-        self._stop.signal = extreme_over_ranks(self._stop.signal or 0) or None
+        self._stop.join(extreme_over_ranks(self._stop.signal or 0) or None)
         return self._stop.signal is not None
 
     def _learn(self, stage: Stage, learner: Learner) -> bool:
-        """Learn, and save at the end, whatever the end is."""
-        try:
-            finished = learner.learn()
-        except MtrackError:
-            raise
-        except Exception as error:
-            self._save(stage, learner)
-            blamed = deserted(error) or stage.blame(error)
-            if blamed is None:
+        """Learn, and save where it ends: but not after an exception, which leaves half an iteration behind."""
+        with stage.blaming():
+            try:
+                finished = learner.learn()
+            except Exception as error:
+                lost = deserted(error)
+                if lost is not None:
+                    raise lost from error
                 raise
-            raise blamed from error
         self._save(stage, learner)
         return finished
 
     def _save(self, stage: Stage, learner: Learner, due: int = 1) -> None:
-        """Write a checkpoint where one is due and not there yet; a full disk is reported, and tried again next time."""
+        """Write a checkpoint if one is due and not there yet; a full disk is reported, and tried again next time."""
         if learner.iteration % due or learner.iteration == stage.saved:
             return
         try:
-            path = stage.save(learner, learner.name, self.manifest)
+            self._saved = stage.save(learner, learner.name, self.manifest)
         except OSError as error:
-            _log.error("no checkpoint at iteration %d: %s; older ones are whole", learner.iteration, error)
+            what = f"the checkpoint of iteration {learner.iteration} of phase '{learner.name}': {error}"
+            self._unsaved[learner.name] = what
+            _log.error("cannot write %s; the next one that is due is tried", what)
             return
-        self.reporter.checkpoint_saved(path)
+        self._unsaved.pop(learner.name, None)
+        self.reporter.checkpoint_saved(self._saved)
+
+    def _require_saved(self) -> None:
+        """Raise RunError if the last state, or the end of a phase, is not on disk."""
+        problems = [f"cannot write {what}" for what in self._unsaved.values()]
+        if self._saved is not None and not problems:
+            try:
+                load_checkpoint(self._saved).verify()
+            except CheckpointError as error:
+                problems = [f"the last checkpoint was written, but has changed since: {error}"]
+        if problems:
+            raise RunError("\n  ".join(["what this run was to leave behind is not on disk:", *problems]))
+
+    def _how_to_continue(self) -> str:
+        """Return which checkpoint there is, and the command that continues from it."""
+        root = self.directory.parents[1] if rank() > 0 else self.directory
+        command = f"mtrack run --resume {short(root)}"
+        try:
+            checkpoint, _ = newest(self.directory)
+        except CheckpointError:
+            return f"there is no checkpoint; once this is fixed, start again from the beginning: {command}"
+        at = f"iteration {checkpoint.iteration} of phase '{checkpoint.phase}'"
+        return f"the last checkpoint is {short(checkpoint.path)} ({at}); once this is fixed: {command}"
+
+
+def short(path: Path) -> Path:
+    """Return a path as a user would type it: relative to the working directory if it is below it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (OSError, ValueError):
+        return path
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold a run directory for this process. Raises MtrackError naming the process that has it."""
+    """Lock a run directory for this process. Raises MtrackError naming the process that has locked it."""
     lock, holder = FileLock(directory / ".lock"), directory / ".lock.json"
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        who = json.loads(holder.read_text()) if holder.exists() else {}
-        since = f"process {who.get('pid', '?')}, since {who.get('started', '?')}"
-        raise MtrackError(f"{directory} is in use by another run ({since}); give another --run-dir") from None
+        raise MtrackError(f"{short(directory)} is in use by another run ({_holder(holder)})") from None
     try:
         holder.write_text(json.dumps({"pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}))
         yield
     finally:
         lock.release()
+
+
+def _holder(file: Path) -> str:
+    """Return which process has written a lock's note, as far as it can be read."""
+    try:
+        who = dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        who = {}
+    return f"process {who.get('pid', '?')}, since {who.get('started', '?')}"

@@ -8,6 +8,8 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from mtrack.errors import StoppedAtOnce
+
 _SAME_REQUEST_S = 1.0  # one Ctrl-C reaches a process of torchrun twice: from the terminal, and from torchrun
 
 
@@ -17,7 +19,8 @@ class StopRequest:
     def __init__(self) -> None:
         """Start with nothing asked."""
         self.signal: int | None = None
-        self._asked = 0.0
+        """The signal that asked to stop, this process or another one of the run; None if none has."""
+        self._received: float | None = None
         self._before: dict[int, Any] = {}
 
     @property
@@ -25,8 +28,12 @@ class StopRequest:
         """Exit status of a process ended by that signal: 130 for SIGINT, 143 for SIGTERM."""
         return 128 + (self.signal or 0)
 
+    def join(self, number: int | None) -> None:
+        """Stop as another process of the run was asked to; this one's own first signal is still its first."""
+        self.signal = number
+
     def __enter__(self) -> Self:
-        """Take over both signals."""
+        """Catch both signals."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._note)
         return self
@@ -34,15 +41,17 @@ class StopRequest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give them back."""
+        """Restore the handlers from before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self.signal is not None and now - self._asked > _SAME_REQUEST_S:
-            sys.stderr.write("stopped at once; the last checkpoint stands\n")
-            sys.exit(128 + number)
-        if self.signal is None:
-            sys.stderr.write("stopping after this iteration, with a checkpoint; again to stop at once\n")
-            self.signal, self._asked = number, now
+        if self._received is None:
+            self._received = now
+            if self.signal is None:
+                self.signal = number
+                sys.stderr.write("stopping after this iteration, with a checkpoint; again to stop at once\n")
+        elif now - self._received > _SAME_REQUEST_S:
+            sys.stderr.write("stopped at once; the last checkpoint is kept\n")
+            raise StoppedAtOnce(128 + number)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtrack.assemble import Assembly
 from mtrack.errors import CheckpointError
-from mtrack.state import component_state, load_component_state
+from mtrack.state import component_state, load_component_state, require_like
 
 
 def env_state(assembly: Assembly) -> dict[str, Any]:
@@ -35,14 +35,11 @@ def env_state(assembly: Assembly) -> dict[str, Any]:
 def load_env_state(assembly: Assembly, state: Mapping[str, Any]) -> None:
     """Put a started environment into a saved state. Raises CheckpointError naming what does not fit."""
     env, device = assembly.env, assembly.env.scene.device
-    _same_names("components", assembly.components, state["components"])
-    _same_names("observation terms", {term.path: term for term in env.observer.terms()}, state["terms"])
+    _require_whole(assembly, state)
     env.backend.load_state_dict(state["backend"])
     for path, component in assembly.components.items():
         load_component_state(component, state["components"][path], path)
-    present = _tensors(assembly)
-    _same_names("tensors", present, state["tensors"])
-    for name, tensor in present.items():
+    for name, tensor in _tensors(assembly).items():
         if tensor.shape != state["tensors"][name].shape:
             shapes = f"{tuple(state['tensors'][name].shape)}, the run {tuple(tensor.shape)}"
             raise CheckpointError(f"{name}: the checkpoint has shape {shapes}; was num_envs changed?")
@@ -71,6 +68,43 @@ def _tensors(assembly: Assembly) -> dict[str, Tensor]:
     found["contacts.recent"] = env.tracker.recent
     found["statistics.episode_return"] = env.statistics.episode_return
     return found
+
+
+def _require_whole(assembly: Assembly, state: Mapping[str, Any]) -> None:
+    """Raise CheckpointError naming what a saved state lacks, or has of another type than the environment."""
+    present = env_state(assembly)
+    require_like(present, state, "env")
+    missing = sorted(present.keys() - state.keys())
+    if missing:
+        raise CheckpointError(f"env: missing {', '.join(missing)}")
+    for part, what in _NAMED_PARTS.items():
+        _same_names(what, present[part], state[part])
+    for path, term in present["terms"].items():
+        _same_names(f"observation term {path}", term, state["terms"][path])
+    rings = {"newest_contact": (state["newest_contact"], assembly.env.tracker.recent)}
+    for term in assembly.env.observer.terms():
+        past, newest = (state["terms"][term.path][name] for name in ("past", "newest"))
+        saved, own = (None if ring is None else tuple(ring.shape) for ring in (past, term.past))
+        if saved != own:
+            raise CheckpointError(f"{term.path}: the checkpoint has a history of shape {saved}, the run {own}")
+        if past is not None:
+            rings[f"terms.{term.path}.newest"] = newest, past.transpose(0, 1)
+    for name, (newest, ring) in rings.items():
+        if newest not in range(len(ring)):
+            raise CheckpointError(f"{name} is {newest}; expected a place in the ring, 0 to {len(ring) - 1}")
+    for group, value in present["observations"].items():
+        if value.shape != state["observations"][group].shape:
+            shape = tuple(state["observations"][group].shape)
+            raise CheckpointError(f"observations.{group}: the checkpoint has {shape}, the run {tuple(value.shape)}")
+
+
+_NAMED_PARTS = {
+    "components": "components",
+    "terms": "observation terms",
+    "tensors": "tensors",
+    "observations": "observation groups",
+}
+"""Parts of which the checkpoint must have all that the environment has, and no more; as messages call them."""
 
 
 def _same_names(what: str, present: Mapping[str, object], saved: Mapping[str, object]) -> None:

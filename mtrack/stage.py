@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import attrs
@@ -13,7 +15,7 @@ from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint
 from mtrack.divergence import DivergenceRecorder
-from mtrack.errors import CheckpointError, ComponentError
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError, describe_error, is_from_user
 from mtrack.learner import Learner
 from mtrack.protocols import Phase
 from mtrack.ranks import num_ranks, rank
@@ -77,15 +79,20 @@ class Stage:
             phase = slot.build()
             give_generators(phase, slot.path, recipe.seed, rank(), device)
             phase.enter(agent, assembly.layout, earlier[-1] if earlier else None)
-        assembly.env.start()
         trainers = [*earlier, slot.entry.name]
-        return Stage(recipe, slot, directory, agent, trainers, frames_before, assembly, contract, phase)
+        stage = Stage(recipe, slot, directory, agent, trainers, frames_before, assembly, contract, phase)
+        with stage.blaming():
+            assembly.env.start()
+        return stage
 
     def restore(self, learner: Learner, inside: Checkpoint) -> None:
         """Go on where a checkpoint of this phase was made, bit for bit."""
-        load_component_state(self.agent, inside.part("agent"), "agent")
-        load_component_state(self.phase, inside.part("phase"), self.slot.path)
-        load_env_state(self.assembly, inside.part("env"))
+        with inside.loading("agent") as state:
+            load_component_state(self.agent, state, "agent")
+        with inside.loading("phase") as state:
+            load_component_state(self.phase, state, self.slot.path)
+        with inside.loading("env") as state:
+            load_env_state(self.assembly, state)
         learner.iteration = self.saved = inside.iteration
 
     def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
@@ -107,23 +114,58 @@ class Stage:
             "env": env_state(self.assembly),
         }
         path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, parts)
-        checkpoints.prune(folder, self.recipe.run.keep)
+        checkpoints.prune(folder, self.recipe.run.keep, path)
         self.saved = learner.iteration
         return path
 
-    def blame(self, error: Exception) -> ComponentError | None:
-        """Return an error that names the component whose code raised, or None where it was none."""
+    @contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Run code that calls components. Raises ComponentError naming the one whose code raised, if it was one's.
+
+        What is no Exception (sys.exit, KeyboardInterrupt) is always an error of the code that raised it.
+        """
+        try:
+            yield
+        except (MtrackError, ComponentError, RunError):
+            raise
+        except BaseException as error:
+            if is_from_user(error):
+                raise
+            culprit = self._culprit(error)
+            if culprit is None and isinstance(error, Exception):
+                raise
+            raise ComponentError(f"{culprit or raised_at(error)} raised {describe_error(error)}") from error
+
+    def _culprit(self, error: BaseException) -> Slot | None:
+        """Return the slot of the innermost component on the way to an error, or None if there is none."""
         owners: dict[int, Slot] = {id(self.phase): self.slot, id(self.agent): self.recipe.agent}
         owners |= {id(component): self.assembly.slots[path] for path, component in self.assembly.components.items()}
+        owners[id(self.assembly.env.backend)] = self.recipe.backend
         culprit: Slot | None = None
         trace: TracebackType | None = error.__traceback__
-        while trace is not None:  # the innermost component on the way to the error
-            culprit = owners.get(id(trace.tb_frame.f_locals.get("self")), culprit)
+        while trace is not None:
+            culprit = owners.get(id(_first_argument(trace.tb_frame)), culprit)
             trace = trace.tb_next
-        if culprit is None:
-            return None
-        who = f"{culprit.kind} '{culprit.use}' ({culprit.entry.distribution} {culprit.entry.version})"
-        return ComponentError(f"{who} at {culprit.path} raised {type(error).__name__}: {error}")
+        return culprit
+
+
+def _first_argument(frame: FrameType) -> object:
+    """Return what a function was called with first, `self` in a method and in a wrapper around one; or None."""
+    code = frame.f_code
+    if code.co_argcount:
+        return frame.f_locals.get(code.co_varnames[0])
+    if code.co_flags & inspect.CO_VARARGS:
+        arguments = frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount], ())
+        return arguments[0] if isinstance(arguments, tuple) and arguments else None
+    return None
+
+
+def raised_at(error: BaseException) -> str:
+    """Return file and line of the code that raised an exception: `/home/me/acme/rewards.py:12`."""
+    place, trace = "code", error.__traceback__
+    while trace is not None:
+        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+    return place
 
 
 def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:

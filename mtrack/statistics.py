@@ -1,4 +1,4 @@
-"""Figures of the episodes of one iteration, gathered on the device and read once."""
+"""Statistics of the episodes of one iteration, accumulated on the device and read once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from torch import Tensor
 
 from mtrack.ranks import num_ranks, sum_over_ranks
 
+DIVERGED = "env/diverged"
+"""Metric: environment steps of an iteration, of all environments and processes, in which the simulation diverged."""
+
 
 class EpisodeStatistics:
-    """Mean rewards by term, and length, return and end of the episodes that ended."""
+    """Mean rewards by term; length, return and end of the episodes that ended; how often the simulation diverged."""
 
     def __init__(
         self, num_envs: int, reward_paths: Sequence[str], groups: Sequence[str], reasons: Sequence[str], device: str
     ) -> None:
-        """Allocate; `reward_paths` and `reasons` name the columns of what `add` gets."""
+        """Allocate; `reward_paths` and `reasons` name the columns of what `add` gets; the last reason is divergence."""
         self.names = (*(f"reward/{path}" for path in reward_paths), *(f"reward/{group}" for group in groups))
         self.reasons = tuple(f"termination/{reason}" for reason in reasons)
         self.episode_return = torch.zeros(num_envs, device=device)
@@ -43,12 +46,13 @@ class EpisodeStatistics:
         self.episode_return.masked_fill_(done, 0.0)
 
     def read(self) -> dict[str, float]:
-        """Return the figures since the last call, of all processes, and start anew."""
+        """Return the statistics since the last call, of all processes, and reset them."""
         ended = sum_over_ranks(self.ended).tolist()
         means = sum_over_ranks(self.sums) / (max(1, self.steps) * num_ranks())
         values = dict(zip(self.names, means.tolist(), strict=True))
         count = ended[0]
         values["episode/count"] = count
+        values[DIVERGED] = ended[-1]
         if count:
             values["episode/length"] = ended[1] / count
             values["episode/return"] = ended[2] / count

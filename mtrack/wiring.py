@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mtrack.env import Calls
-from mtrack.errors import ComponentError, MtrackError, NameProblem, Problem, RecipeError
+from mtrack.errors import ComponentError, MtrackError, NameProblem, Problem, RecipeError, describe_error, is_from_user
 from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
@@ -74,8 +74,10 @@ def explained(slot: Slot) -> Iterator[None]:
         yield
     except (MtrackError, ComponentError):
         raise
-    except Exception as error:
-        raise ComponentError(f"{slot}: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # sys.exit in a component is an error of that component
+        if is_from_user(error):
+            raise
+        raise ComponentError(f"{slot}: {describe_error(error)}") from error
 
 
 def give_generators(component: object, path: str, seed: int, rank: int, device: str) -> None:

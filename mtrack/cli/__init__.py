@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from mtrack.errors import ComponentError, MtrackError, RecipeError, did_you_mean
+from mtrack.errors import ComponentError, MtrackError, RecipeError, RunError, did_you_mean
 from mtrack.registry import OWN, Entry, Registry
 from mtrack.source_help import ModuleSource
 
@@ -71,7 +71,7 @@ def mtrack(version: Annotated[bool, typer.Option("--version", help="Show the ver
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exits 2 with a message for what the user can mend, with a traceback for what is a bug."""
+    """Run the command line; exits 2 with a message for what the user can fix, with a traceback for what is a bug."""
     # Before torch is imported: its threads wait for each other some 20 us before they sleep. Waking one costs more,
     # and endless spinning would take a processor from the physics, or from anybody else on the machine.
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if process == "0":  # the same in every process
             typer.echo(error.render(_dim), err=True)
         sys.exit(2)
-    except (MtrackError, ComponentError) as error:
+    except (MtrackError, ComponentError, RunError) as error:
         if isinstance(error, ComponentError) and error.__cause__:
             traceback.print_exception(error.__cause__)  # the way to the mistake, and no more
         who = OWN if process == "0" else f"{OWN} (process {process})"

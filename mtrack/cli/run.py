@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 import typer
 
-from mtrack.errors import MtrackError
+from mtrack.errors import MtrackError, did_you_mean
 
 if TYPE_CHECKING:
+    from mtrack.checkpoint import Checkpoint
     from mtrack.hooks import Hooks
     from mtrack.structure import Recipe
 
+_FROM = "started_from"  # key of the manifest: which agent of another run a run started with
 _log = logging.getLogger("mtrack")
 
 
@@ -33,15 +37,16 @@ def run(
     plugin: Annotated[list[str] | None, typer.Option("-p", metavar="no:HOOK", help="Switch a hook off.")] = None,
 ) -> None:
     """Carry out a recipe: every phase in order, with checkpoints."""
-    if bool(recipe) == bool(resume):
-        raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to go on with (--resume runs/...)")
-    if from_ and resume:
-        raise MtrackError("--from begins a new run with another run's agent, --resume goes on with a run: give one")
+    if not recipe and not resume:
+        raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to resume (--resume runs/NAME)")
+    if resume:
+        _require_run(resume, recipe, from_, run_dir)
     for option in plugin or ():
         if not option.startswith("no:"):
             raise MtrackError(f"-p {option}: only 'no:NAME' is understood, it switches the hook NAME off")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
+    from mtrack.checkpoint import has_any
     from mtrack.compatibility import require_same_ranks, require_same_versions
     from mtrack.hooks import Hooks
     from mtrack.manifests import read_manifest
@@ -52,22 +57,22 @@ def run(
 
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan()
-    if resume:  # before the recipe is read, which a plugin of another version may not understand
+    if resume and has_any(resume):  # before the recipe is read, which a plugin of another version may not understand
         before = read_manifest(resume)
         require_same_ranks(resume, before)
         require_same_versions(resume, before, registry, allow_change)
     checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if not resume and (directory / "recipe.toml").exists():
+    if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
         raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
     hooks = Hooks.load(registry, plugin or ())
     with joined(checked.place):
         if rank() > 0:  # every process has a directory of its own; the first one speaks for all
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             checked, hooks = attrs.evolve(checked, loggers={}), Hooks()
-        root = Path(of_first_rank(str(directory)))
+        root = Path(of_first_rank(str(directory))).absolute()  # whatever the working directory will be
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
-        begin = directory if resume else from_
+        begin = from_.absolute() if from_ else None
         status = _carry_out(checked, directory, hooks, begin, bool(resume), allow_change)
     raise typer.Exit(status)
 
@@ -84,37 +89,104 @@ def _carry_out(
     from mtrack.phase_order import check_order
     from mtrack.processors import own_processors
     from mtrack.provenance import manifest
-    from mtrack.ranks import extreme_over_ranks
     from mtrack.reporting import Reporter
-    from mtrack.run import Run, locked
+    from mtrack.run import Run, locked, short
 
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-    _prove_writable(directory)
+    is_changed = False
+    _prove_writable(directory, resume)
     with locked(directory):
-        checkpoint, complaints = newest(begin) if begin else (None, [])
-        if checkpoint and resume:
-            # processes that were killed while they saved go on from where all of them have been
-            least = extreme_over_ranks(checkpoint.frames, least=True)
-            checkpoint, complaints = newest(directory, least) if least < checkpoint.frames else (checkpoint, complaints)
+        if resume:
+            checkpoint, complaints = _common_checkpoint(directory)
+            if checkpoint is None:
+                _require_own_start(directory)
+                _log.warning("%s has no checkpoint yet: the run starts over", short(directory))
+                resume = False
+        else:
+            checkpoint, complaints = newest(begin) if begin else (None, [])
         for complaint in complaints:
             _log.warning("%s", complaint)
         if checkpoint:
-            _log.info("starting from %s", checkpoint.path)
+            _log.info("starting from %s", short(checkpoint.path))
         if resume:
             before = read_manifest(directory)
             require_compatible(directory, before, facts, "resume", allow_change=allow_change)
             warn_of_other_processor(before, facts)
             facts["processes"]["threads"] = resumed_threads(before, own_processors(), allow_change)
-            facts |= {key: before[key] for key in ("run_id", "started") if key in before}
+            facts |= {key: before[key] for key in ("run_id", "started", _FROM) if key in before}
+            is_changed = before["recipe_sha256"] != facts["recipe_sha256"]
         else:
+            if checkpoint:
+                facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
             check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
         torch.set_num_threads(facts["processes"]["threads"])
-        if not resume or before["recipe_sha256"] != facts["recipe_sha256"]:  # a change that was allowed is kept
-            (directory / "recipe.toml").write_text(recipe.resolved_toml(), "utf-8")
-        _log.info("run directory: %s", directory)
+        _log.info("run directory: %s", short(directory))
         _log.info("%s", physics_place(recipe))
-        reporter = Reporter(recipe, hooks)
-        return Run(recipe, directory, facts, reporter, recipe.place, checkpoint, resume, allow_change).execute()
+        return Run(
+            recipe,
+            directory,
+            facts,
+            Reporter(recipe, hooks),
+            recipe.place,
+            checkpoint,
+            resume,
+            allow_change=allow_change,
+            is_changed=is_changed,
+        ).execute()
+
+
+def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
+    """Raise MtrackError if `--resume` is given what it does not take, or something that contradicts it."""
+    from mtrack.run import short
+
+    if recipe:
+        change = "to change keys: --set A.B=VALUE and --allow-change"
+        raise MtrackError(f"--resume uses the recipe in {place}: leave out '{recipe}' or --resume ({change})")
+    if from_:
+        raise MtrackError("--from starts a new run with the agent of another run, --resume continues a run: give one")
+    if run_dir:
+        raise MtrackError(f"--resume continues in {place} itself: leave out --run-dir")
+    if not place.exists():
+        siblings = [path.name for path in place.parent.glob("*/")]
+        raise MtrackError(f"--resume {place}: no such directory. {did_you_mean(place.name, siblings)}".rstrip())
+    if not place.is_dir():
+        raise MtrackError(f"--resume {place}: not a directory; it takes the directory of a run, such as runs/NAME")
+    if place.absolute().parent.name != "ranks" and (place / "recipe.toml").exists():
+        return
+    run = next((folder for folder in place.absolute().parents[:2] if (folder / "recipe.toml").exists()), None)
+    if run is None:
+        raise MtrackError(f"--resume {place}: not the directory of a run, recipe.toml is missing")
+    hint = f"--resume {short(run)} continues from its newest checkpoint"
+    is_one = (place / "manifest.json").exists() and place.parent.name == "checkpoints"
+    other = f"; --from {place} starts a new run with the agent of this one" if is_one else ""
+    raise MtrackError(f"--resume {place}: not a run, but a folder of one. {hint}{other}")
+
+
+def _common_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest checkpoint that every process of a run has, and complaints; None if one process has none."""
+    from mtrack.checkpoint import has_any, newest
+    from mtrack.ranks import extreme_over_ranks
+
+    checkpoint, complaints = newest(directory) if has_any(directory) else (None, [])
+    frames = checkpoint.frames if checkpoint else 0
+    # processes that were killed while they saved continue from where all of them have been
+    least = extreme_over_ranks(frames, least=True)
+    if least == 0:
+        return None, complaints
+    return newest(directory, least) if least < frames else (checkpoint, complaints)
+
+
+def _require_own_start(directory: Path) -> None:
+    """Raise MtrackError if a run that is to start over had started with an agent that only its command names."""
+    try:
+        before = json.loads((directory / "manifest.json").read_bytes())
+    except (OSError, ValueError):  # killed before it was written
+        return
+    if isinstance(before, dict) and _FROM in before:
+        raise MtrackError(
+            f"{directory} has no checkpoint yet, and it started with the agent of another run: repeat the command "
+            f"that started it, with --from RUN and --run-dir {directory}"
+        )
 
 
 def physics_place(recipe: Recipe) -> str:
@@ -128,10 +200,15 @@ def physics_place(recipe: Recipe) -> str:
     return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
 
 
-def _prove_writable(directory: Path) -> None:
-    """Make the run directory and write to it. Raises MtrackError."""
+def _prove_writable(directory: Path, resume: bool) -> None:
+    """Make the run directory and its folder of checkpoints, and write to both. Raises MtrackError."""
+    folder = directory / "checkpoints"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / ".lock.json").touch()
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".probe.", dir=folder):
+            pass
     except OSError as error:
-        raise MtrackError(f"cannot write to {directory}: {error.strerror}; give another --run-dir") from error
+        remedy = "make it writable" if resume else "give another --run-dir"
+        raise MtrackError(f"cannot write to {error.filename or directory}: {error.strerror}; {remedy}") from error

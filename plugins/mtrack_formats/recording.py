@@ -27,6 +27,10 @@ class Bodies:
     names: tuple[str, ...] | None
     in_world: bool
     """Whether in world axes; otherwise in the root's frame."""
+    lin_vel: Table | None = None
+    """[T, B, 3] m/s, or of any shape if the file is wrong: compared, and never used."""
+    ang_vel: Table | None = None
+    """[T, B, 3] rad/s, likewise."""
     hold_root: bool = False
     """Whether the recording's root is one of these bodies, so that one quaternion order goes for both."""
 

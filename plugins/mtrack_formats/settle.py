@@ -18,6 +18,7 @@ from mtrack_formats.rate import frame_rate
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording, Table
 from mtrack_formats.report import say_assumed, say_checked
 from mtrack_formats.tree import Tree
+from mtrack_formats.velocities import report_velocities
 from mtrack_motion.clip import check_clip, check_upright, single, unit_quaternions
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def settle(recording: Recording, robot: Robot, options: Options) -> Clip:
     rest = np.array([defaults.get(name, 0.0) for name in tree.joint_names])
     rate = frame_rate(recording, options)
     reading, joints_open, root_open = _decide(recording, tree, assumed, orders, rest)
+    if recording.bodies is not None:
+        report_velocities(recording, reading.body_quat_order or recording.bodies.quat_order, rate)
     open_readings = alternatives(reading, orders, joints_open, root_open)
     doubt = more_plausible(recording, tree, model, open_readings, rate, rest)
     if doubt and not options.trust:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import attrs
+import numpy as np
+
+from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.protocols import Robot
 from mtrack_formats.fields import Fields
-from mtrack_formats.recording import Bodies, Options, Recording
+from mtrack_formats.recording import QUATERNION_ORDERS, Bodies, Options, Recording, Table
 from mtrack_formats.settle import settle
 from mtrack_motion.archive import member_shapes, read_archive
+
+log = logging.getLogger(__name__)
 
 _POSES = ("joint_pos", "body_pos_w", "body_quat_w")
 _READ = (*_POSES, "joint_vel", "fps", "joint_names", "body_names")
 _ORDER = "w, x, y, z"
+_AT_ORIGIN = 1e-6  # m, and of a quaternion's w
 _ROOT_POS, _ROOT_VEL = 7, 6  # columns of the root before the joints, where a file has the whole state
 
 
 @component
 class BeyondMimicNpz:
-    """BeyondMimic and mjlab: joints and body poses in world axes, without names; the orders that fit are found."""
+    """BeyondMimic, mjlab and UniLab: joints and body poses in world axes, without names; the orders that fit are found.
+
+    The world as first body, which UniLab writes, is left out.
+    """
 
     fps: float | None = param(default=None)
     """Frame rate to use instead of the one in the file [1/s]."""
@@ -37,7 +48,7 @@ class BeyondMimicNpz:
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
         """Yield the one clip of a file. Raises MotionError naming file, field and remedy."""
-        recording = _recording(Fields(read_archive(path, _READ), str(path)), path, bodies=None, root=0)
+        recording = _without_world(_recording(Fields(read_archive(path, _READ), str(path)), path, bodies=None, root=0))
         yield settle(recording, robot, Options(self.fps, self.fill_missing, self.trust))
 
 
@@ -96,5 +107,51 @@ def _recording(fields: Fields, path: Path, bodies: tuple[str, ...] | None, root:
         joint_pos=joint_pos[:, -count:],
         joint_vel=None if joint_vel is None else joint_vel[:, -count:],
         joint_names=joints,
-        bodies=Bodies(pos=pos, quat=quat, quat_order=_ORDER, names=bodies, in_world=True, hold_root=not whole),
+        bodies=Bodies(
+            pos=pos,
+            quat=quat,
+            quat_order=_ORDER,
+            names=bodies,
+            in_world=True,
+            lin_vel=_velocities(path, "body_lin_vel_w"),
+            ang_vel=_velocities(path, "body_ang_vel_w"),
+            hold_root=not whole,
+        ),
     )
+
+
+def _velocities(path: Path, name: str) -> Table | None:
+    """Return velocities of bodies; None if the file has none that can be read: they are only compared."""
+    try:
+        value = read_archive(path, (name,)).get(name)
+    except MotionError:
+        return None
+    return None if value is None or value.dtype.kind not in "iuf" else np.asarray(value, np.float64)
+
+
+def _without_world(recording: Recording) -> Recording:
+    """Return a recording of nameless bodies without the first one if that is the world: at rest at the origin.
+
+    Exporters that copy all of MuJoCo's bodies (UniLab's does) write it.
+    """
+    bodies = recording.bodies
+    assert bodies is not None
+    assert bodies.quat is not None
+    if bodies.pos.shape[1] < 2 or np.abs(bodies.pos[:, 0]).max(initial=0.0) > _AT_ORIGIN:
+        return recording
+    turned = (np.abs(bodies.quat[:, 0, order[0]] - 1.0) for order in QUATERNION_ORDERS.values())
+    if not any(off.max(initial=0.0) < _AT_ORIGIN for off in turned):
+        return recording
+    log.warning("left out: body 0, which is at rest at the origin: the world, not a link of the robot")
+    rest = attrs.evolve(
+        bodies,
+        pos=bodies.pos[:, 1:],
+        quat=bodies.quat[:, 1:],
+        lin_vel=_without_first(bodies.lin_vel),
+        ang_vel=_without_first(bodies.ang_vel),
+    )
+    return attrs.evolve(recording, root_pos=rest.pos[:, 0], root_quat=bodies.quat[:, 1], bodies=rest)
+
+
+def _without_first(values: Table | None) -> Table | None:
+    return values[:, 1:] if values is not None and values.ndim == 3 else values

@@ -15,7 +15,7 @@ from rich.live import Live
 from mtrack.fields import component, non_negative, param, scratch
 from mtrack.metrics import Metrics
 from mtrack_log.display import Display
-from mtrack_log.text import count, duration, plain_line
+from mtrack_log.text import count, duration, from_here, plain_line
 
 _REFRESH_S = 0.25
 
@@ -35,7 +35,7 @@ class Console:
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
         """Note the time; the display opens with the first iteration."""
-        self.directory = directory
+        self.directory = from_here(directory)
         self.started = time.monotonic()
         self.last = None
 

@@ -10,9 +10,21 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from mtrack.metrics import Metrics
-from mtrack_log.text import count, duration, figure, number, per_cent
+from mtrack_log.text import FAULTS, count, duration, figure, number, per_cent
 
-_ORDER = ("rows", "episode", "termination", "tracking", "reward", "coverage", "clip", "policy", "adapt", "loss")
+_ORDER = (
+    "env",
+    "update",
+    "episode",
+    "termination",
+    "tracking",
+    "reward",
+    "coverage",
+    "clip",
+    "policy",
+    "adapt",
+    "loss",
+)
 _GAP = 3
 _INDENT = 2
 _INLINE = 5
@@ -107,7 +119,7 @@ def _families(metrics: Metrics) -> dict[str, list[tuple[str, str]]]:
     families: dict[str, list[tuple[str, str]]] = {}
     for name, value in metrics.values.items():
         first, *rest = name.split("/")
-        if name == "rows/broken" and value == 0:
+        if name in FAULTS and value == 0:
             continue
         if first == "reward" and len(rest) == 1:
             families.setdefault(name, [])  # the sum of the group stands in the title
@@ -126,5 +138,5 @@ def _rank(family: str) -> int:
 
 
 def _title(family: str, values: Mapping[str, float]) -> Text:
-    title = Text(family.replace("/", " "), "bold red" if family == "rows" else "bold")
+    title = Text(family.replace("/", " "), "bold red" if family == "env" else "bold")
     return title.append(f" {number(values[family])}", "bold green") if family in values else title

@@ -25,13 +25,14 @@ class Jsonl:
     """Name of the file in the run directory."""
 
     descriptor: int | None = scratch()
-    waiting: bytes = scratch()
+    waiting: list[bytes] = scratch()
+    """Whole lines that are not on disk yet, in order."""
     is_failing: bool = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
         """Open the file to append; a last line torn by a crash is cut off."""
         path = directory / self.file
-        self.waiting = b""
+        self.waiting = []
         self.is_failing = False
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
         text = path.read_bytes()
@@ -40,7 +41,7 @@ class Jsonl:
 
     def log(self, metrics: Metrics) -> None:
         """Append a line. On a full disk lines wait in memory until there is room again."""
-        self.waiting += to_line(metrics)
+        self.waiting.append(to_line(metrics))
         self._write()
 
     def finish(self, status: str) -> None:
@@ -51,21 +52,37 @@ class Jsonl:
         os.close(self.descriptor)
         self.descriptor = None
         if self.waiting:
-            lines = self.waiting.count(b"\n")
-            raise OSError(f"the last {lines} iterations could not be written to {self.file}")
+            raise OSError(f"the last {len(self.waiting)} iterations could not be written to {self.file}")
 
     def _write(self) -> None:
         if self.descriptor is None:
             raise RuntimeError("metrics were logged before start or after finish")
         try:
+            if self.is_failing:
+                self._end_torn_line(self.descriptor)
             while self.waiting:
-                self.waiting = self.waiting[os.write(self.descriptor, self.waiting) :]
+                _write_whole(self.descriptor, self.waiting[0])
+                del self.waiting[0]
         except OSError as error:
             if not self.is_failing:
                 _log.warning("%s: %s; metrics are kept in memory until it can be written again", self.file, error)
             self.is_failing = True
         else:
             self.is_failing = False
+
+    def _end_torn_line(self, descriptor: int) -> None:
+        """Start a new line if a failed write has left a part of one: its whole is written again, readers skip it."""
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        if end:
+            os.lseek(descriptor, end - 1, os.SEEK_SET)
+            if os.read(descriptor, 1) != b"\n":
+                _write_whole(descriptor, b"\n")
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    """Append all of some data. Raises OSError, perhaps after a part of it."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def to_line(metrics: Metrics) -> bytes:
@@ -77,15 +94,21 @@ def to_line(metrics: Metrics) -> bytes:
 
 
 def read_jsonl(path: Path) -> list[Metrics]:
-    """Return the iterations of a run in order; of one done twice (after a resume) the last, and no torn last line.
+    """Return the iterations of a run in order; of one done twice (after a resume) the last.
 
-    Raises MtrackError naming the line of what is not a record.
+    Torn lines are skipped, with a warning unless it is the last one. Raises MtrackError naming the line of what is JSON
+    but not a record.
     """
     iterations: dict[tuple[str, int], Metrics] = {}
     *lines, _torn = path.read_bytes().split(b"\n")  # what follows the last newline is empty, or torn
     for index, line in enumerate(lines, start=1):
         try:
-            metrics = _from_record(json.loads(line))
+            record = json.loads(line)
+        except ValueError:  # no part of a record is JSON
+            _log.warning("%s:%d: torn line skipped", path, index)
+            continue
+        try:
+            metrics = _from_record(record)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             remedy = "remove the line to read the others"
             raise MtrackError(f"{path}:{index}: not a line of metrics ({error!r}); {remedy}") from error

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from mtrack.metrics import Metrics
+from mtrack.protocols import SKIPPED
+from mtrack.statistics import DIVERGED
 
-_SHARES = ("episode/completed", "termination/", "coverage/", "clip/")
+_SHARES = ("episode/completed", "termination/", "coverage/", "clip/", SKIPPED)
+FAULTS = {DIVERGED: "diverged", SKIPPED: "skipped"}
+"""Metrics of what went wrong in an iteration, with their labels; shown if they are not 0."""
 
 
 def number(value: float) -> str:
@@ -50,6 +55,12 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def from_here(path: Path) -> Path:
+    """Return a path as a user would type it: relative to the working directory if it is below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def plain_line(metrics: Metrics) -> str:
     """Return the one line for logs: where the run stands and the figures that say whether it learns."""
     values = metrics.values
@@ -64,8 +75,7 @@ def plain_line(metrics: Metrics) -> str:
         "failing": "coverage/failing",
     }
     figures = [f"{label} {figure(name, values[name])}" for label, name in shown.items() if name in values]
-    if values.get("rows/broken"):
-        figures.append(f"broken rows {number(values['rows/broken'])}")
+    figures += [f"{label} {figure(name, values[name])}" for name, label in FAULTS.items() if values.get(name)]
     head = f"{metrics.phase} {metrics.iteration}/{metrics.iterations}"
     rate = f"{metrics.frames_per_s:,.0f} frames/s  ETA {duration(metrics.eta_s)}"
     return f"{head}  {rate}" + ("  | " + "  ".join(figures) if figures else "")

@@ -45,41 +45,51 @@ class WandB:
     capacity: int = param(default=1000, validator=positive)
     """Iterations kept while wandb is slow; later ones are left out of it, and counted."""
 
+    directory: Path | None = scratch()
+    run: Mapping[str, object] = scratch()
     sender: Sender | None = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """Start the process; it connects while the run goes on. Raises MtrackError if wandb is not installed."""
+        """Check that wandb is installed. Raises MtrackError."""
         if self.mode == "disabled":
             return
         if importlib.util.find_spec("wandb") is None:
             raise MtrackError("logger 'wandb' needs the package: pip install \"mtrack[wandb]\"")
-        settings = {
-            "mode": self.mode,
-            "directory": str(directory.resolve()),
-            "project": self.project,
-            "entity": self.entity,
-            "id": self.id or str(run.get("run_id") or directory.resolve().name),
-            "name": directory.resolve().name,
-            "timeout_s": self.timeout_s / 3,
-            "config": {"recipe": _recipe(directory), "versions": run.get("distributions", {})},
-        }
-        self.sender = Sender(settings, directory / "wandb", self.capacity)
+        self.directory, self.run = directory.resolve(), run
 
     def log(self, metrics: Metrics) -> None:
-        """Hand over the figures of an iteration; never waits."""
-        if self.sender is not None:
-            self.sender.put({"log": flat(metrics), "step": metrics.frames})
+        """Hand over the metrics of an iteration; never waits."""
+        self._put({"log": flat(metrics), "step": metrics.frames})
 
     def checkpoint_saved(self, path: Path) -> None:
         """Hand over a checkpoint to upload; never waits."""
-        if self.sender is not None and self.upload_checkpoints and self.mode == "online":
-            self.sender.put({"checkpoint": str(path.resolve())})
+        if self.upload_checkpoints and self.mode == "online":
+            self._put({"checkpoint": str(path.resolve())})
+
+    def _put(self, message: Mapping[str, object]) -> None:
+        """Queue a message; the first one starts the process, which connects while the run continues."""
+        if self.directory is None:
+            return
+        if self.sender is None:
+            settings = {
+                "mode": self.mode,
+                "directory": str(self.directory),
+                "project": self.project,
+                "entity": self.entity,
+                "id": self.id or str(self.run.get("run_id") or self.directory.name),
+                "name": self.directory.name,
+                "timeout_s": self.timeout_s / 3,
+                # the recipe is not yet written when loggers start
+                "config": {"recipe": _recipe(self.directory), "versions": self.run.get("distributions", {})},
+            }
+            self.sender = Sender(settings, self.directory / "wandb", self.capacity)
+        self.sender.put(message)
 
     def finish(self, status: str) -> None:
         """Wait for the process, but no longer than `timeout_s`."""
         if self.sender is not None:
             self.sender.close({"finish": status}, self.timeout_s)
-            self.sender = None
+        self.directory = self.sender = None
 
 
 def _recipe(directory: Path) -> dict[str, object]:

@@ -16,6 +16,7 @@ from mtrack.math import quat_conjugate, quat_multiply, quat_slerp, quat_to_rotat
 from mtrack.scene import Kinematics
 
 _SAME_RATE = 1e-6
+_POSITIVE: Any = positive
 _UNIT = 1e-6  # a float32 quaternion is off by less; one written with few decimals is made unit
 
 
@@ -49,17 +50,17 @@ def at_least(name: str) -> Any:
 class ContactRule:
     """When a foot of the reference stands, with hysteresis; speeds are shares of v_n = max(|v_root,xy|, 1 m/s)."""
 
-    enter_height: float = attrs.field(default=0.18, validator=positive)
+    enter_height: float = attrs.field(default=0.18, validator=_POSITIVE)
     """Height of the foot's origin below which it may begin to stand [m]."""
-    enter_horizontal: float = attrs.field(default=0.2, validator=positive)
+    enter_horizontal: float = attrs.field(default=0.2, validator=_POSITIVE)
     """Share of v_n the horizontal speed must stay below for that."""
-    enter_vertical: float = attrs.field(default=0.15, validator=positive)
+    enter_vertical: float = attrs.field(default=0.15, validator=_POSITIVE)
     """Share of v_n the vertical speed must stay below for that."""
-    leave_height: float = attrs.field(default=0.25, validator=[positive, at_least("enter_height")])
+    leave_height: float = attrs.field(default=0.25, validator=[_POSITIVE, at_least("enter_height")])
     """Height above which it stops standing [m]."""
-    leave_horizontal: float = attrs.field(default=0.3, validator=[positive, at_least("enter_horizontal")])
+    leave_horizontal: float = attrs.field(default=0.3, validator=[_POSITIVE, at_least("enter_horizontal")])
     """Share of v_n of the horizontal speed above which it stops."""
-    leave_vertical: float = attrs.field(default=0.25, validator=[positive, at_least("enter_vertical")])
+    leave_vertical: float = attrs.field(default=0.25, validator=[_POSITIVE, at_least("enter_vertical")])
     """Share of v_n of the vertical speed above which it stops."""
 
 

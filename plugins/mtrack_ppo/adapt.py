@@ -83,5 +83,4 @@ class Adapt:
             compile=self.compile,
         )
         report["adapt/explained_variance"] = explained_variance(report["loss/estimator"], target, places)
-        report["update/skipped"] = report.pop("skipped")
         return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrack.protocols import SKIPPED
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import minibatches
@@ -34,7 +35,8 @@ def train_estimator(
 ) -> dict[str, Tensor]:
     """Descend MSE(priv_pred, target) on the rows at `places`, and on their mirror images where the target has them.
 
-    The encoder does not learn from it: its `features` are computed once. Returns the mean loss and the steps skipped.
+    The encoder does not learn from it: its `features` are computed once. Returns the mean loss and the share of skipped
+    steps.
     """
     loss_of = compiled(_loss, rows.device) if compile else _loss
     total, skips = torch.zeros((), device=rows.device), torch.zeros((), device=rows.device)
@@ -44,7 +46,8 @@ def train_estimator(
         total = total + loss.detach().masked_fill(skipped.bool(), 0.0)
         skips = skips + skipped
     taken = (epochs * number - skips).clamp_min(1.0)
-    return {"loss/estimator": sum_over_ranks(total) / (num_ranks() * taken), "skipped": skips}
+    skipped_share = skips / max(1, epochs * number)
+    return {"loss/estimator": sum_over_ranks(total) / (num_ranks() * taken), SKIPPED: skipped_share}
 
 
 def _loss(agent: TeacherStudent, rows: Tensor, target: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mtrack.mirror import Mirror
+from mtrack.protocols import SKIPPED
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
 from mtrack_ppo import losses
@@ -140,7 +141,7 @@ def optimise(
     if _ACTION_SIZE in report:
         report["mirror/relative_error"] = report["mirror/error"] / report.pop(_ACTION_SIZE)
     report["policy/std"] = actor.std.detach().mean()
-    report["update/skipped"] = steps - taken
+    report[SKIPPED] = (steps - taken) / steps
     return report
 
 

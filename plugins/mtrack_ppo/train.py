@@ -11,6 +11,7 @@ from torch import Tensor
 from mtrack.exchange import Layout
 from mtrack.fields import component, non_negative, param, positive, scratch, state
 from mtrack.phase_order import require_order
+from mtrack.protocols import SKIPPED
 from mtrack.rollout import Rollout
 from mtrack_ppo.acting import decision
 from mtrack_ppo.agent import TeacherStudent
@@ -105,7 +106,7 @@ class Train(PpoSettings):
             generator=self.rng,
             compile=self.compile,
         )
-        report["update/skipped"] = report["update/skipped"] + estimated.pop("skipped")
+        estimated[SKIPPED] = torch.maximum(report[SKIPPED], estimated[SKIPPED])
         agent.learn_normalisers({group: flat(torch.as_tensor(rollout.data[group])) for group in agent.groups})
         figures = numbers(report | estimated) | {"policy/learning_rate": self.learning_rate}
         self.learning_rate = next_rate(self, self.learning_rate, figures, progress)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ PARTS = {"agent": {"net": {"w": torch.arange(6.0).reshape(2, 3)}}, "env": {"newe
 
 
 def facts(frames: int, ended: bool = False) -> dict:
-    return {"phase": "train", "trainers": ["train"], "iteration": frames, "frames": frames, "ended": ended}
+    counts = {"iteration": frames, "frames": frames, "frames_before": 0}
+    return {"phase": "train", "trainers": ["train"], **counts, "ended": ended}
 
 
 def test_parts_come_back_as_they_were_saved(tmp_path):
@@ -81,3 +83,41 @@ def test_pruning_keeps_the_newest_and_the_end_of_every_phase(tmp_path):
         checkpoint.save(tmp_path, f"b-{frames}", facts(frames), PARTS)
     checkpoint.prune(tmp_path, keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-2", "b-4", "b-5"]
+
+
+def test_pruning_never_deletes_what_was_just_saved(tmp_path):
+    for frames in (8, 9):  # from before a resume that had to begin at 4, because these are damaged
+        checkpoint.save(tmp_path, f"a-{frames}", facts(frames), PARTS)
+    for frames in (4, 5):
+        saved = checkpoint.save(tmp_path, f"a-{frames}", facts(frames), PARTS)
+        checkpoint.prune(tmp_path, 1, saved)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-5", "a-8", "a-9"]
+
+
+def test_pruning_removes_what_a_killed_save_or_deletion_has_left(tmp_path):
+    (tmp_path / ".train-1.x2k1").mkdir()
+    saved = checkpoint.save(tmp_path, "train-2", facts(2), PARTS)
+    checkpoint.prune(tmp_path, 3, saved)
+    assert [path.name for path in tmp_path.iterdir()] == ["train-2"]
+
+
+def test_a_checkpoint_that_cannot_be_deleted_does_not_fail_the_save(tmp_path, monkeypatch, caplog):
+    for frames in (1, 2):
+        checkpoint.save(tmp_path, f"train-{frames}", facts(frames), PARTS)
+
+    def refuse(path, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    checkpoint.prune(tmp_path, keep=1)
+    assert "cannot delete" in caplog.text
+
+
+def test_two_tensors_that_a_dotted_key_gives_one_name_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r"env\.a\.b: two tensors"):
+        checkpoint.save(tmp_path, "c", facts(1), {"env": {"a.b": torch.ones(1), "a": {"b": torch.zeros(1)}}})
+
+
+def test_keys_that_look_like_marks_come_back_as_they_were_saved(tmp_path):
+    odd = {"__tensor__": "agent.w", "__tuple__": [1]}
+    assert checkpoint.load(checkpoint.save(tmp_path, "c", facts(1), {"env": odd})).part("env") == odd

@@ -42,7 +42,7 @@ def learn(thing: Learning) -> torch.Tensor:
 def through_json(tree):
     tensors = {}
     plain = json.dumps(flatten(tree, tensors, "part"))
-    return unflatten(json.loads(plain), {name: tensor.clone() for name, tensor in tensors.items()})
+    return unflatten(json.loads(plain), {name: tensor.clone() for name, tensor in tensors.items()}, "part")
 
 
 def test_a_restored_component_goes_on_exactly_as_the_saved_one():

@@ -63,4 +63,4 @@ def test_what_broke_is_told_and_hands_on_nothing_that_is_not_finite(
     assert terminated.tolist() == infos["final_info"]["broken"].tolist() == [False, False, False, True, False]
     assert infos["final_obs"][3].tolist() == [0.0] * 4
     assert np.isfinite(observation).all()
-    assert "the simulation of 1 environments broke" in caplog.text
+    assert "1 environments diverged and were reset" in caplog.text

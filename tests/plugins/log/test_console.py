@@ -12,13 +12,43 @@ from pathlib import Path
 import pytest
 from feed_of_metrics import RUN, iteration
 
+from mtrack.assemble import assemble
+from mtrack.learner import Learner
+from mtrack.metrics import Metrics
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.structure import check_recipe
+from mtrack.wiring import give_generators
 from mtrack_log.console import Console
-from mtrack_log.display import Display
-from mtrack_log.text import count, duration, number, plain_line
+from mtrack_log.display import _ORDER, Display
+from mtrack_log.text import FAULTS, count, duration, number, plain_line
 
 
 def shown(width: int, height: int, **values: float) -> list[str]:
     return [line.plain for line in Display(Path("runs/a"), iteration(12, **values)).lines(width, height)]
+
+
+def toy_metrics() -> Metrics:
+    """Return the metrics of the first iteration of a small toy run."""
+    recipe = check_recipe(load_recipe("toy", ["num_envs=4", "phases.train.train_every=4"]), Registry.scan())
+    recipe = recipe.for_phase("train")
+    assembly, agent, phase = assemble(recipe, "train"), recipe.agent.build(), recipe.phases["train"].build()
+    agent.build(assembly.layout)
+    give_generators(phase, "phases.train", recipe.seed, 0, "cpu")
+    phase.enter(agent, assembly.layout, None)
+    assembly.env.start()
+    seen: list[Metrics] = []
+    Learner(
+        env=assembly.env,
+        phase=phase,
+        name="train",
+        train_every=4,
+        total_frames=16,
+        report=seen.append,
+        save=lambda learner: None,
+        should_stop=lambda: False,
+    ).learn()
+    return seen[0]
 
 
 @pytest.mark.parametrize(("width", "height"), [(200, 60), (100, 30), (80, 24), (40, 24), (20, 8)])
@@ -43,9 +73,23 @@ def test_a_family_nobody_announced_is_shown() -> None:
     assert any("my_plugin" in line and "thing 7.00" in line for line in shown(80, 40, **{"my_plugin/thing": 7.0}))
 
 
-def test_broken_rows_show_only_when_there_are_some() -> None:
-    assert not any("broken" in line for line in shown(80, 40))
-    assert any("broken 2" in line for line in shown(80, 40, **{"rows/broken": 2.0}))
+@pytest.mark.parametrize(
+    ("name", "value", "text"), [("env/diverged", 2.0, "diverged 2"), ("update/skipped", 0.25, "skipped 25 %")]
+)
+def test_diverged_environments_and_skipped_updates_show_only_if_there_are_some(
+    name: str, value: float, text: str
+) -> None:
+    label = text.partition(" ")[0]
+    assert not any(label in line for line in [*shown(80, 40), plain_line(iteration(1))])
+    assert any(text in line for line in shown(80, 40, **{name: value}))
+    assert text in plain_line(iteration(1, **{name: value}))
+
+
+def test_the_kernel_emits_what_the_console_shows() -> None:
+    """The names are checked with the metrics of a real rollout and update, not with made-up ones."""
+    metrics = toy_metrics()
+    assert set(FAULTS) <= set(metrics.values)
+    assert {name.partition("/")[0] for name in metrics.values} <= {*_ORDER, "value", "mirror"}
 
 
 def test_without_a_terminal_there_are_plain_lines_on_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +181,3 @@ def test_times_and_counts_read_as_people_write_them() -> None:
     assert [duration(s) for s in (12, 200, 8040, 273600)] == ["12 s", "3 min 20 s", "2 h 14 min", "3 d 4 h"]
     assert duration(float("inf")) == "unknown"
     assert [count(n) for n in (812, 45_200, 1_230_000, 2_100_000_000)] == ["812", "45.2 k", "1.23 M", "2.10 G"]
-
-
-def test_a_plain_line_names_broken_rows() -> None:
-    assert "broken rows 3.00" in plain_line(iteration(1, **{"rows/broken": 3.0}))

@@ -78,6 +78,34 @@ def test_a_line_in_the_middle_that_is_no_record_is_named(tmp_path: Path) -> None
         read_jsonl(path)
 
 
+@pytest.mark.parametrize("torn", [b'{"phase":"train","iter', b"\xff\x00\x00", b"0.5},"])
+def test_a_torn_line_in_the_middle_is_skipped_by_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, torn: bytes
+) -> None:
+    path = logged(tmp_path, 1, 2)
+    first, second, _ = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join((first, torn, second, b"")))
+    assert read_jsonl(path) == [iteration(1), iteration(2)]
+    assert "metrics.jsonl:2: torn line skipped" in caplog.text
+
+
+def test_the_write_after_a_torn_one_starts_on_a_new_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = Jsonl()
+    logger.start(tmp_path, RUN)
+    real_write = os.write
+
+    def tear(descriptor: int, data: bytes) -> int:
+        real_write(descriptor, data[:50])  # the disk has taken more than it says
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", tear)
+        logger.log(iteration(1))
+    logger.log(iteration(2))
+    logger.finish("finished")
+    assert read_jsonl(tmp_path / "metrics.jsonl") == [iteration(1), iteration(2)]
+
+
 def test_lines_wait_for_a_full_disk_to_have_room_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,8 +124,8 @@ def test_lines_wait_for_a_full_disk_to_have_room_again(
         logger.log(iteration(2))
     logger.log(iteration(3))
     logger.finish("finished")
-    assert [m.iteration for m in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
     assert len(caplog.records) == 1, "reported once"
+    assert [m.iteration for m in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
 
 
 def test_lines_that_never_reached_the_disk_are_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,7 +169,7 @@ def test_what_is_not_finite_is_skipped_and_counted():
     phase = entered(Adapt(autocast="none"), agent, "train")
     rollout = bandit.roll(phase)
     rollout.data["normalised"][5, 3] = torch.nan
-    assert float(phase.update(rollout, 0.0)["update/skipped"]) == 2.0  # one minibatch an epoch has it
+    assert float(phase.update(rollout, 0.0)["update/skipped"]) == 1 / 8  # one of 8 minibatches has it, in each epoch
     assert parameters(agent).isfinite().all()
     rollout.data["_weight"][5, 3] = 0.0
     assert float(phase.update(rollout, 0.0)["update/skipped"]) == 0.0

@@ -1,0 +1,78 @@
+"""A run that can learn nothing stops with status 1 and says why; what it skips or loses is shown while it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from toy_runs import checkpoints, run_toy
+
+from mtrack_log.jsonl import read_jsonl
+from mtrack_ppo.train import Train
+from mtrack_toy.physics import ToyPhysics
+
+
+def iterations(directory: Path) -> int:
+    return len(read_jsonl(directory / "metrics.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "setting", ["rewards.toy.closeness.weight=1e30", "phases.train.lr=1e30"], ids=["reward", "learning rate"]
+)
+def test_a_run_whose_updates_are_all_skipped_stops_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str
+) -> None:
+    assert run_toy(tmp_path / "run", 20, setting) == 1
+    errors = capsys.readouterr().err
+    assert iterations(tmp_path / "run") <= 5
+    assert "3 in a row taught nothing" in errors
+    assert "failed after" in errors
+    assert "finished" not in errors
+
+
+def test_the_reason_names_skipped_updates_and_where_to_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_toy(tmp_path / "run", 20, "rewards.toy.closeness.weight=1e30") == 1
+    errors = capsys.readouterr().err
+    assert "Every update was skipped" in errors
+    assert "look at the size of each reward and its weight" in errors
+
+
+def test_a_run_whose_environments_all_diverge_stops_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToyPhysics, "broken", lambda self: torch.ones(4, dtype=torch.bool))
+    assert run_toy(tmp_path / "run", 20) == 1
+    errors = capsys.readouterr().err
+    assert iterations(tmp_path / "run") == 3
+    assert "Every environment diverged in every step (env/diverged 16 of 16)" in errors
+    assert checkpoints(tmp_path / "run") == ["train-0000002"]
+
+
+def test_a_phase_of_two_iterations_that_taught_nothing_fails_too(tmp_path: Path) -> None:
+    assert run_toy(tmp_path / "run", 2, "rewards.toy.closeness.weight=1e30") == 1
+
+
+def test_two_lost_iterations_in_a_row_do_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = Train.update
+
+    def skipping(self: Train, rollout: Any, progress: float) -> Any:
+        values = dict(update(self, rollout, progress))
+        return values | {"update/skipped": 0.0 if round(progress * 8) % 3 == 2 else 1.0}
+
+    monkeypatch.setattr(Train, "update", skipping)
+    assert run_toy(tmp_path / "run", 8) == 0
+
+
+def test_diverged_environments_and_skipped_updates_are_counted_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging = torch.tensor([True, False, False, True])
+    monkeypatch.setattr(ToyPhysics, "broken", lambda self: diverging.clone())
+    assert run_toy(tmp_path / "run", 3, "loggers.console.every_s=0") == 0
+    (first, *_) = read_jsonl(tmp_path / "run" / "metrics.jsonl")
+    assert first.values["env/diverged"] == 2 * 4
+    assert first.values["update/skipped"] == 0.0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train ")]
+    assert all("diverged 8" in line and "skipped" not in line for line in lines)

@@ -1,0 +1,77 @@
+"""Runs of the toy task in this process, as the command line has them, with faults that a test injects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mtrack.cli import main
+
+SMALL = ("num_envs=4", "run.checkpoint_every=2", "phases.train.train_every=4", "phases.train.epochs=1")
+FRAMES = 4 * 4  # of an iteration with these settings
+
+
+def mtrack(*arguments: object) -> int:
+    """Return the exit status of a command; torch's threads stay as they are."""
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+    finally:
+        torch.set_num_threads(threads)
+    return int(exit_.value.code or 0)
+
+
+def run_toy(directory: Path, iterations: int = 6, *more: str) -> int:
+    """Return the exit status of a toy run of so many iterations, with a checkpoint every 2."""
+    settings = (*SMALL, f"phases.train.frames={iterations * FRAMES}", *more)
+    return mtrack("run", "toy", "--run-dir", directory, *(part for key in settings for part in ("--set", key)))
+
+
+def checkpoints(directory: Path) -> list[str]:
+    """Return the names of the checkpoints of a run."""
+    return sorted(path.name for path in (directory / "checkpoints").glob("[!.]*"))
+
+
+def tensors(directory: Path, name: str = "") -> dict[str, torch.Tensor]:
+    """Return every tensor of a checkpoint, the last by default."""
+    folder = directory / "checkpoints" / (name or checkpoints(directory)[-1])
+    parts = (load_file(file).items() for file in sorted(folder.glob("*.safetensors")))
+    return {key: value for part in parts for key, value in part}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Return whether two checkpoints have the same tensors, bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@contextmanager
+def failing(owner: Any, name: str, nth: int, fail: Callable[[], object]) -> Iterator[None]:
+    """Call `fail` before the nth call of a method, and before that one only."""
+    inner, calls = getattr(owner, name), 0
+
+    def patched(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == nth:
+            fail()
+        return inner(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, patched)
+        yield
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    """Return a function that raises an exception."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
