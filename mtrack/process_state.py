@@ -30,7 +30,7 @@ def process_state_kept(who: str) -> Iterator[None]:
             settings[name][1](before[name])
         _restore_generator(generator)
         if changed:
-            _log.warning("%s changed %s; it was restored", who, ", ".join(changed))
+            _log.warning("%s changed %s; they were restored", who, ", ".join(changed))
 
 
 def _settings() -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:

@@ -170,7 +170,7 @@ def test_what_a_hook_changes_of_the_process_is_restored_and_named(
     assert (torch.get_num_threads(), Path.cwd()) == (threads, tmp_path)
     (record,) = caplog.records
     named = "the working directory, torch's default device, torch's default dtype, torch's number of threads"
-    assert record.message == f"hook 'acme:meddler' changed {named}; it was restored"
+    assert record.message == f"hook 'acme:meddler' changed {named}; they were restored"
 
 
 def test_nothing_is_said_of_a_hook_that_only_draws_random_numbers(caplog: pytest.LogCaptureFixture) -> None:
