@@ -14,7 +14,6 @@ from mtrack.errors import CheckpointError
 from mtrack.keypath import KeyPath, split_path
 from mtrack.manifests import require_shape
 from mtrack.provenance import installed_versions
-from mtrack.ranks import expected_ranks
 from mtrack.registry import Registry
 
 Purpose = Literal["resume", "start", "evaluate"]
@@ -102,6 +101,8 @@ def require_same_ranks(place: Path, before: Mapping[str, Any]) -> None:
 
     Called before the processes join, so that each of them says so instead of waiting for others.
     """
+    from mtrack.ranks import expected_ranks  # noqa: PLC0415  imports torch, which comparing need not
+
     then, now = before["processes"]["ranks"], expected_ranks()
     if then != now:
         remedy = f"torchrun --nproc-per-node {then} -m mtrack run --resume {place}" if then > 1 else "without torchrun"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from mtrack.errors import ComponentError, describe_error, did_you_mean, is_from_user
+from mtrack.process_state import process_state_kept
 from mtrack.registry import Registry
 
 if TYPE_CHECKING:
@@ -102,29 +101,3 @@ class Hooks:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
         _log.warning("hook '%s' %s and is switched off: %s", name, what, describe_error(error))
-
-
-@contextmanager
-def process_state_kept(who: str) -> Iterator[None]:
-    """Call somebody else's code; afterwards restore the working directory and torch's settings if it changed them."""
-    import torch  # noqa: PLC0415  not needed to list or to load hooks
-
-    before = _working_directory(), torch.get_default_dtype(), torch.is_grad_enabled()
-    try:
-        yield
-    finally:
-        if (_working_directory(), torch.get_default_dtype(), torch.is_grad_enabled()) != before:
-            directory, dtype, has_gradients = before
-            with suppress(OSError):  # it may have been deleted; run directories are absolute paths
-                os.chdir(directory)
-            torch.set_default_dtype(dtype)
-            torch.set_grad_enabled(has_gradients)
-            _log.warning("%s changed the working directory or torch's settings; they were restored", who)
-
-
-def _working_directory() -> str:
-    """Return the working directory; "" if it no longer exists."""
-    try:
-        return str(Path.cwd())
-    except OSError:
-        return ""

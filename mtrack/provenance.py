@@ -13,9 +13,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from mtrack.keypath import merge, nested
-from mtrack.lifecycle import UsesLibraries
 from mtrack.processors import own_processors
-from mtrack.ranks import expected_ranks
 from mtrack.registry import OWN, Registry, canonical
 from mtrack.slots import Slot
 from mtrack.structure import Recipe
@@ -31,6 +29,9 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
 
     It holds no path of this machine, and nothing of the environment's variables.
     """
+    from mtrack.lifecycle import UsesLibraries  # noqa: PLC0415  imports torch
+    from mtrack.ranks import expected_ranks  # noqa: PLC0415  likewise
+
     slots = _all_slots(recipe)
     versions = {slot.entry.distribution: slot.entry.version for slot in slots.values()}
     used = {name for slot in slots.values() if isinstance(slot.cls, UsesLibraries) for name in slot.cls.libraries}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mtrack.errors import MtrackError, Problem, RecipeError, describe_error, is_from_user
-from mtrack.hooks import Hooks, process_state_kept
+from mtrack.hooks import Hooks
 from mtrack.metrics import Metrics
+from mtrack.process_state import process_state_kept
 from mtrack.structure import Recipe
 from mtrack.wiring import explained
 

@@ -42,8 +42,8 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: boo
         arena = prepare(subject, wishes.rollouts)
     policy, statue, zero_action = arena.policy(_PANELS if with_strips else 0), arena.statue(), arena.zero_action()
     evaluation = Evaluation(
-        run=str(run),
-        checkpoint=str(subject.checkpoint.path),
+        run=run.resolve().name,
+        checkpoint=_within(run, subject.checkpoint.path),
         actor=subject.actor,
         frames=subject.checkpoint.frames,
         rollouts=wishes.rollouts,
@@ -58,6 +58,12 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: boo
     if with_strips:
         _draw_strips(subject, arena, evaluation, policy)
     return evaluation
+
+
+def _within(run: Path, path: Path) -> str:
+    """Return a path of a run from the run's own folder on: evaluations are shared, folders of this machine are not."""
+    run, path = run.resolve(), path.resolve()
+    return str(Path(run.name, path.relative_to(run))) if path.is_relative_to(run) else path.name
 
 
 def _units(arena: Arena) -> dict[str, str]:

@@ -25,7 +25,9 @@ class Evaluation:
     """Everything an evaluation has to say."""
 
     run: str
+    """Name of its folder; an evaluation holds no path of the machine."""
     checkpoint: str
+    """From the folder of the run on."""
     actor: str
     frames: int
     """The run had trained for when the checkpoint was made."""

@@ -117,7 +117,8 @@ def test_the_working_directory_and_torchs_settings_are_restored_and_who_changed_
         monkeypatch.setattr(Console, "log", disturb)
     assert run_toy(Path("run"), 2) == 0
     assert f"{owner} '" in caplog.text
-    assert "changed the working directory or torch's settings; they were restored" in caplog.text
+    named = "the working directory, torch's default dtype, torch's gradient mode"
+    assert f"changed {named}; they were restored" in caplog.text
     assert Path.cwd() == tmp_path
     assert same(tensors(tmp_path / "run"), tensors(whole))
 

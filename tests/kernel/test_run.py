@@ -83,12 +83,6 @@ def test_resume_reproduces_an_uninterrupted_run(whole, tmp_path):
             assert path.read_bytes() == (newest(directory) / path.name).read_bytes(), path.name
 
 
-def test_a_run_with_hooks_and_loggers_off_learns_the_same_bytes(whole, tmp_path):
-    assert run_toy(tmp_path / "quiet", 10, "--set", "loggers.console.enabled=false").returncode == 0
-    quiet = newest(tmp_path / "quiet") / "agent.safetensors"
-    assert quiet.read_bytes() == (newest(whole) / "agent.safetensors").read_bytes()
-
-
 def test_resuming_with_another_recipe_stops_and_says_what_differs(whole):
     done = mtrack("run", "--resume", whole, "--set", "rewards.toy.closeness.sigma=0.4")
     assert done.returncode == 2

@@ -33,7 +33,10 @@ def evaluate(*arguments, code=0):
 
 def test_json_has_every_metric_of_every_clip_and_of_the_baselines(run, capsys):
     evaluate(run, "--rollouts", 2, "--json", "--no-figures")
-    told = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    told = json.loads(printed)
+    assert str(run.parent) not in printed, "an evaluation is shared, folders of the machine are not"
+    assert (told["run"], told["checkpoint"]) == (run.name, f"{run.name}/checkpoints/train-0000001")
     assert list(told["units"]) == METRICS
     assert list(told["average"]) == METRICS
     assert {clip["clip"]: clip["frames"] for clip in told["clips"]} == {"sway12": 11, "sway20": 19}
