@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-from filelock import FileLock, Timeout
 
 from mtrack.checkpoint import Checkpoint, newest
 from mtrack.checkpoint import load as load_checkpoint
@@ -30,6 +27,7 @@ from mtrack.learner import Learner
 from mtrack.lifecycle import HasProvenance
 from mtrack.ranks import deserted, extreme_over_ranks, rank, wait_for_all
 from mtrack.reporting import Reporter
+from mtrack.run_directory import short
 from mtrack.signals import StopRequest
 from mtrack.stage import Stage, raised_at
 from mtrack.structure import Recipe
@@ -232,35 +230,3 @@ class Run:
             return f"there is no checkpoint; once this is fixed, start again from the beginning: {command}"
         at = f"iteration {checkpoint.iteration} of phase '{checkpoint.phase}'"
         return f"the last checkpoint is {short(checkpoint.path)} ({at}); once this is fixed: {command}"
-
-
-def short(path: Path) -> Path:
-    """Return a path as a user would type it: relative to the working directory if it is below it."""
-    try:
-        return path.relative_to(Path.cwd())
-    except (OSError, ValueError):
-        return path
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Lock a run directory for this process. Raises MtrackError naming the process that has locked it."""
-    lock, holder = FileLock(directory / ".lock"), directory / ".lock.json"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise MtrackError(f"{short(directory)} is in use by another run ({_holder(holder)})") from None
-    try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}))
-        yield
-    finally:
-        lock.release()
-
-
-def _holder(file: Path) -> str:
-    """Return which process has written a lock's note, as far as it can be read."""
-    try:
-        who = dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        who = {}
-    return f"process {who.get('pid', '?')}, since {who.get('started', '?')}"

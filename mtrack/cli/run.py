@@ -90,7 +90,8 @@ def _carry_out(
     from mtrack.processors import own_processors
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
-    from mtrack.run import Run, locked, short
+    from mtrack.run import Run
+    from mtrack.run_directory import locked, short
 
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     is_changed = False
@@ -137,7 +138,7 @@ def _carry_out(
 
 def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
     """Raise MtrackError if `--resume` is given what it does not take, or something that contradicts it."""
-    from mtrack.run import short
+    from mtrack.run_directory import short
 
     if recipe:
         change = "to change keys: --set A.B=VALUE and --allow-change"

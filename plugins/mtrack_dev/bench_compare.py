@@ -12,7 +12,7 @@ import attrs
 from rich.table import Table
 
 from mtrack.errors import MtrackError
-from mtrack.provenance import recipe_sha256
+from mtrack.provenance import portable_table, recipe_sha256
 from mtrack.structure import Recipe
 from mtrack_dev.bench import Figures
 from mtrack_dev.bench_report import COLUMNS, Record
@@ -35,8 +35,8 @@ class Comparison:
 
 
 def recipe_keys(recipe: Recipe) -> dict[str, str]:
-    """Return a hash of every value of a recipe by its dotted key, without `num_envs`: values may be paths."""
-    flat = dict(_flat(recipe.table(), ""))
+    """Return a hash of every value of a recipe by its dotted key, without `num_envs`; folders do not count."""
+    flat = dict(_flat(portable_table(recipe), ""))
     flat.pop("num_envs")
     return {key: hashlib.sha256(json.dumps(value).encode()).hexdigest()[:12] for key, value in flat.items()}
 

@@ -16,8 +16,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import tomli
-
 from mtrack.errors import MtrackError
 from mtrack.fields import component, one_of, param, positive, scratch
 from mtrack.metrics import Metrics
@@ -79,8 +77,8 @@ class WandB:
                 "id": self.id or str(self.run.get("run_id") or self.directory.name),
                 "name": self.directory.name,
                 "timeout_s": self.timeout_s / 3,
-                # the recipe is not yet written when loggers start
-                "config": {"recipe": _recipe(self.directory), "versions": self.run.get("distributions", {})},
+                # the manifest has no path of this machine, the run's recipe.toml has
+                "config": {"recipe": self.run.get("values", {}), "versions": self.run.get("distributions", {})},
             }
             self.sender = Sender(settings, self.directory / "wandb", self.capacity)
         self.sender.put(message)
@@ -90,12 +88,6 @@ class WandB:
         if self.sender is not None:
             self.sender.close({"finish": status}, self.timeout_s)
         self.directory = self.sender = None
-
-
-def _recipe(directory: Path) -> dict[str, object]:
-    """Return the resolved recipe, as the run directory keeps it."""
-    file = directory / "recipe.toml"
-    return tomli.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 class Sender:

@@ -120,13 +120,8 @@ class MotionTracking:
         self.goal = Goal(self.library, robot.spec().compile())
         self.soles = Soles(scene.model, self.goal.compiled, scene.device)
         self.joint_range = scene.model.joint_range.to(scene.device)
-        self.noise = StartNoise(
-            root_pos=self.start_noise * self.start_root_pos,
-            root_rot=self.start_noise * self.start_root_rot,
-            root_vel=self.start_noise * self.start_root_vel,
-            joint_pos=self.start_noise * self.start_joint_pos,
-            joint_vel=self.start_noise * self.start_joint_vel,
-        )
+        fields = [field.name for field in attrs.fields(StartNoise)]
+        self.noise = StartNoise(**{name: self.start_noise * getattr(self, f"start_{name}") for name in fields})
         self.ahead = torch.tensor(self.future_frames, device=scene.device)
         self.clip = torch.zeros(scene.num_envs, dtype=torch.int64, device=scene.device)
         self.frame = torch.zeros_like(self.clip)

@@ -45,20 +45,20 @@ def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def run_directory(tmp_path: Path) -> Path:
     directory = tmp_path / "runs" / "quick"
     directory.mkdir(parents=True)
-    (directory / "recipe.toml").write_text('[robot]\nuse = "a-robot-of-the-recipe"\n')
     return directory
 
 
 def test_an_offline_run_is_written_below_the_run_directory(tmp_path: Path) -> None:
     directory = run_directory(tmp_path)
     logger = WandB()
-    logger.start(directory, RUN)
+    logger.start(directory, {**RUN, "values": {"robot": {"use": "a-robot-of-the-recipe"}}})
     logger.log(iteration(1))
     logger.finish("finished")
     (record,) = directory.glob("wandb/offline-run-*/run-20261122-101500-quick.wandb")
     content = record.read_bytes()
     for expected in (b"reward/tracking/root_pos", b"time/collect", b"mtrack", b"a-robot-of-the-recipe"):
         assert expected in content
+    assert str(tmp_path).encode() not in content, "no path of this machine is uploaded"
     assert not (tmp_path / "home").exists(), "nothing is left in the user's home"
 
 

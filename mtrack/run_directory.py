@@ -1,0 +1,46 @@
+"""A run directory: its short name for messages, and the lock that keeps a second run out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mtrack.errors import MtrackError
+
+
+def short(path: Path) -> Path:
+    """Return a path as a user would type it: relative to the working directory if it is below it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (OSError, ValueError):
+        return path
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Lock a run directory for this process. Raises MtrackError naming the process that has locked it."""
+    lock, holder = FileLock(directory / ".lock"), directory / ".lock.json"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise MtrackError(f"{short(directory)} is in use by another run ({_holder(holder)})") from None
+    try:
+        holder.write_text(json.dumps({"pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}))
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(file: Path) -> str:
+    """Return which process has written a lock's note, as far as it can be read."""
+    try:
+        who = dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        who = {}
+    return f"process {who.get('pid', '?')}, since {who.get('started', '?')}"
