@@ -78,7 +78,7 @@ def order_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Ch
 def term_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath) -> Iterator[Change]:
     """Yield what differs between the terms of an observation group: slots by name, then their order.
 
-    Slots may have other names: only what stands in the columns counts, one term after the other.
+    Slots may have other names: only what is in the columns counts, one term after the other.
     """
     if list(old.values()) == list(new.values()):
         return
@@ -100,8 +100,8 @@ def describe(changes: Iterable[Change]) -> list[str]:
         else:
             lines.append(str(change))
     for path, kinds in data.items():
-        told = [f"{what}: {_names(kinds[what])}" for what in ("missing", "changed", "new") if what in kinds]
-        lines.append(f"clips of {path} {'; '.join(told)}")
+        groups = [f"{what}: {_names(kinds[what])}" for what in ("missing", "changed", "new") if what in kinds]
+        lines.append(f"clips of {path} {'; '.join(groups)}")
     return lines
 
 
@@ -109,8 +109,8 @@ def arrow(old: Any, new: Any) -> str:
     """Return `old -> new`; of two long arrays what the second lacks and has more."""
     if isinstance(old, list) and isinstance(new, list) and max(len(inline(old)), len(inline(new))) > _LONGEST_VALUE:
         parts = {"without": [x for x in old if x not in new], "with": [x for x in new if x not in old]}
-        told = [f"{what} {short(items)[1:-1]}" for what, items in parts.items() if items]
-        return f"{len(old)} -> {len(new)} values: {'; '.join(told) or 'in another order'}"
+        differing = [f"{what} {short(items)[1:-1]}" for what, items in parts.items() if items]
+        return f"{len(old)} -> {len(new)} values: {'; '.join(differing) or 'in another order'}"
     return f"{short(old)} -> {short(new)}"
 
 

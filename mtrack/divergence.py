@@ -44,7 +44,7 @@ class DivergenceRecorder:
     def keep(self, env_ids: Tensor, rewards: Tensor) -> None:
         """Report environments, int64 [n], that are about to be reset, with their raw reward terms, [n, R].
 
-        An error never ends the run: it goes on without this reproduction.
+        An error never ends the run: it continues without this reproduction.
         """
         if self.assembly is None or self._said_full:
             return
