@@ -136,7 +136,7 @@ def _futility(values: Mapping[str, float], frames: int) -> str:
     if values[DIVERGED] >= 0.999 * frames:  # a float32 count, which may be rounded
         return (
             f"Every environment diverged in every step ({DIVERGED} {values[DIVERGED]:.0f} of {frames}).\n"
-            "step one of them again (mtrack doctor --replay FILE, the files are in the run's folder diverged/), and look "
+            "step one of them again (mtrack doctor --replay FILE, files in the folder diverged/), and look "
             "at the rewards and observations for NaN (metrics.jsonl), at physics_dt, gains and masses"
         )
     if values.get(SKIPPED, 0.0) >= 1.0:

@@ -229,4 +229,7 @@ class Run:
         except CheckpointError:
             return f"there is no checkpoint; once this is fixed, start again from the beginning: {command}"
         at = f"iteration {checkpoint.iteration} of phase '{checkpoint.phase}'"
-        return f"the last checkpoint is {short(checkpoint.path)} ({at}); once this is fixed: {command}"
+        return (
+            f"the last checkpoint is {short(checkpoint.path)} ({at})\n"
+            f"  once this is fixed: {command}   (with --allow-change if you edited code)"
+        )

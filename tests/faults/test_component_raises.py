@@ -33,7 +33,9 @@ def test_resuming_after_an_exception_reproduces_an_uninterrupted_run(
         assert run_toy(directory) == 1
     errors = capsys.readouterr().err
     assert "raised ArithmeticError: broken on purpose" in errors
-    assert f"(iteration {kept} of phase 'train'); once this is fixed: mtrack run --resume" in errors.splitlines()[-1]
+    *_, kept_one, remedy = errors.splitlines()
+    assert f"(iteration {kept} of phase 'train')" in kept_one
+    assert "once this is fixed: mtrack run --resume" in remedy and "--allow-change if you edited code" in remedy
     assert checkpoints(directory)[-1] == f"train-{kept:07d}", "nothing is saved in the middle of an iteration"
     assert mtrack("run", "--resume", directory) == 0
     assert same(tensors(directory), tensors(whole))

@@ -15,6 +15,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from mtrack_log.jsonl import read_jsonl
+
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ("mtrack", "plugins", "recipes", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
 OFFLINE = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index")
@@ -101,25 +103,30 @@ def test_a_run_uses_it_in_a_recipe(workplace: Workplace) -> None:
     assert len(metrics(run)) == 10
 
 
-def test_a_run_whose_reward_raises_at_iteration_50_is_saved_and_goes_on_after_the_fix(workplace: Workplace) -> None:
+def test_a_run_whose_reward_raises_at_iteration_50_resumes_from_its_last_checkpoint_after_the_fix(
+    workplace: Workplace,
+) -> None:
     file = workplace.folder / "acme-parts" / "src" / "acme_parts" / "reward.py"
     sound = file.read_text()
     before, call, after = sound.partition("        return ")
     file.write_text(before + FAILS + call + after)
-    command = ("mtrack", "run", "recipes/demo.toml", "--set", "phases.train.frames=60416", "--run-dir", "runs/broken")
+    changes = ("--set", "phases.train.frames=60416", "--set", "run.checkpoint_every=20")
+    command = ("mtrack", "run", "recipes/demo.toml", *changes, "--run-dir", "runs/broken")
     done = workplace.run("run to the error", *command, cwd="acme-parts", status=1)
-    who, what = done.stderr.splitlines()[-2:]
+    who, _, what = done.stderr.splitlines()[-3:]
     assert who == (
         "mtrack: reward 'joint_stillness' (acme-parts 0.1.0) at rewards.toy.joint_stillness "
         "raised ValueError: tilt is not a number"
     )
-    assert what.endswith("mtrack run --resume runs/broken")
+    assert "mtrack run --resume runs/broken   (with --allow-change if you edited code)" in what
     run = workplace.folder / "acme-parts" / "runs" / "broken"
-    assert (run / "checkpoints" / "train-0000049").is_dir()
+    assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1] == "train-0000040"
 
     file.write_text(sound)
-    workplace.run("resume after the fix", "mtrack", "run", "--resume", "runs/broken", cwd="acme-parts")
-    assert [values["iteration"] for values in metrics(run)] == list(range(1, 60))
+    resume = ("mtrack", "run", "--resume", "runs/broken")
+    assert "the code of acme_parts was edited" in workplace.run("resume", *resume, cwd="acme-parts", status=2).stderr
+    workplace.run("resume after the fix", *resume, "--allow-change", cwd="acme-parts")
+    assert [one.iteration for one in read_jsonl(run / "metrics.jsonl")] == list(range(1, 60))
 
 
 def metrics(run: Path) -> list[dict[str, float]]:

@@ -114,7 +114,7 @@ def test_what_is_no_run_is_said_and_exits_2(tmp_path, capsys):
 def test_a_run_without_a_checkpoint_is_said_and_exits_2(run, tmp_path, capsys):
     shutil.copy(run / "recipe.toml", tmp_path)
     evaluate(tmp_path, code=2)
-    assert "no usable checkpoint" in capsys.readouterr().err
+    assert "has no checkpoint: the run ended before its first one" in capsys.readouterr().err
 
 
 def test_an_actor_that_was_not_trained_is_said_and_exits_2(run, capsys):
