@@ -15,6 +15,7 @@ from mtrack.keypath import KeyPath, split_path
 from mtrack.manifests import require_shape
 from mtrack.provenance import installed_versions
 from mtrack.registry import Registry
+from mtrack.run_directory import short
 
 Purpose = Literal["resume", "start", "evaluate"]
 """Why a checkpoint is loaded: `--resume`, `--from`, `mtrack eval`."""
@@ -73,13 +74,15 @@ def require_compatible(
     cannot_fit = any(change.part == "widths" for change in rejected)
     if rejected and (cannot_fit or not allow_change):
         remedy = "with these widths the networks of the checkpoint cannot be used" if cannot_fit else _REMEDIES[purpose]
-        lines = [_FAILURES[purpose].format(place), *describe(rejected)]
+        lines = [_FAILURES[purpose].format(short(place)), *describe(rejected)]
         raise CheckpointError("\n  ".join(lines) + f"\n{remedy}")
     lines = describe(found)
     for line in lines[:_MOST_LISTED]:
-        _log.warning("changed since %s was made: %s", place, line)
+        _log.warning("changed since %s was made: %s", short(place), line)
     if len(lines) > _MOST_LISTED:
-        _log.warning("... and %d more changes: mtrack diff %s RECIPE lists them", len(lines) - _MOST_LISTED, place)
+        _log.warning(
+            "... and %d more changes: mtrack diff %s RECIPE lists them", len(lines) - _MOST_LISTED, short(place)
+        )
 
 
 def require_same_versions(place: Path, before: Mapping[str, Any], registry: Registry, allow_change: bool) -> None:
