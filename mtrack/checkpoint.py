@@ -19,7 +19,7 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from mtrack.checkpoint_facts import read_manifest, require_facts
+from mtrack.checkpoint_facts import read_json_object, require_facts
 from mtrack.errors import CheckpointError
 from mtrack.state import flatten, unflatten
 
@@ -150,7 +150,7 @@ def load(path: Path) -> Checkpoint:
     file = path / _MANIFEST
     if not file.exists():
         raise CheckpointError(f"{path} is no checkpoint: {_MANIFEST} is missing")
-    manifest = read_manifest(file)
+    manifest = read_json_object(file)
     if manifest.get("format") != FORMAT:
         found = f"{path}: format {manifest.get('format')}, this mtrack reads format {FORMAT}"
         raise CheckpointError(f"{found}; use the mtrack it was made with")

@@ -10,15 +10,15 @@ from typing import Any
 from mtrack.errors import CheckpointError
 
 
-def read_manifest(file: Path) -> dict[str, Any]:
-    """Return the content of a manifest, of a run or a checkpoint. Raises CheckpointError naming the file."""
+def read_json_object(file: Path) -> dict[str, Any]:
+    """Return the content of a manifest file, not yet checked. Raises CheckpointError naming the file."""
     try:
-        manifest = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged: {error}") from error
-    if not isinstance(manifest, dict):
+    if not isinstance(content, dict):
         raise CheckpointError(f"{file} is damaged: expected a JSON object")
-    return manifest
+    return content
 
 
 def require_facts(manifest: Mapping[str, Any], file: Path) -> None:

@@ -89,7 +89,7 @@ class DivergenceRecorder:
             backend=slot.entry.full_name,
             backend_params=_without_paths(slot.params),
             engine=dict(step.engine),
-            versions=installed_versions(slot.entry.distribution),
+            versions=decisive_versions(slot.entry.distribution),
             physics_diverged=bool(env.backend.broken()[env_id]),
             warnings=step.warnings,
             reward_terms=tuple(term.path for term in env.rewards),
@@ -109,7 +109,7 @@ def describe(reproduction: Reproduction) -> str:
     return f"reward {named} in environment {at.env_id}, {where}, and it was reset; the physics did not diverge"
 
 
-def installed_versions(*distributions: str) -> dict[str, str]:
+def decisive_versions(*distributions: str) -> dict[str, str]:
     """Return the versions of mtrack, of some distributions, and of the libraries that decide about numbers."""
     versions: dict[str, str] = {}
     for name in ("mtrack", *distributions, *LIBRARIES, *_OPTIONAL_LIBRARIES):

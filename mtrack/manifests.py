@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtrack.checkpoint_facts import read_json_object
 from mtrack.errors import CheckpointError
 
 _SHAPES: dict[str, Any] = {
@@ -38,12 +38,7 @@ def read_manifest(place: Path) -> dict[str, Any]:
     Raises CheckpointError if there is none, or it is damaged.
     """
     for file in (folder / "manifest.json" for folder in (place, *place.absolute().parents[:2])):
-        try:
-            facts = json.loads(file.read_bytes()) if file.is_file() else {}
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{file} is damaged: {error}") from error
-        if not isinstance(facts, dict):
-            raise CheckpointError(f"{file} is damaged: expected a JSON object")
+        facts = read_json_object(file) if file.is_file() else {}
         if "components" in facts:
             require_shape(file, facts)
             return facts

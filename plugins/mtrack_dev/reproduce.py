@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.divergence import describe, installed_versions
+from mtrack.divergence import decisive_versions, describe
 from mtrack.errors import ComponentError, MtrackError
 from mtrack.fields import params_of
 from mtrack.recorded_step import FieldValue, Quantity, Replay
@@ -62,7 +62,7 @@ def _replayed(path: Path, made: Reproduction, entry: Entry) -> Replay:
 
 
 def _version_changes(made: Reproduction, entry: Entry) -> list[str]:
-    here = installed_versions(entry.distribution)
+    here = decisive_versions(entry.distribution)
     changed = {name: version for name, version in made.facts.versions.items() if here.get(name) != version}
     return [f"{name} {version} then, {here.get(name, 'not installed')} here" for name, version in changed.items()]
 
