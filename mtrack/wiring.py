@@ -10,8 +10,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.blame import Part, blaming, culprit_of
 from mtrack.env import Calls
-from mtrack.errors import ComponentError, MtrackError, NameProblem, Problem, RecipeError, describe_error, is_from_user
+from mtrack.errors import CheckpointError, MtrackError, NameProblem, Problem, RecipeError
 from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
@@ -21,9 +22,6 @@ from mtrack.robot import RobotModel
 from mtrack.scene import Contacts, Kinematics, Reference, Scene
 from mtrack.slots import Slot
 from mtrack.structure import Recipe
-
-Part = tuple[Slot, Any]
-"""A slot and its component."""
 
 
 class Problems:
@@ -35,13 +33,18 @@ class Problems:
         self.found: list[Problem] = []
 
     @contextmanager
-    def of(self, slot: Slot) -> Iterator[None]:
-        """Take the NameProblem of a slot; let other errors through with the component's name on them."""
+    def of(self, slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
+        """Take what the user can fix about a slot; let other errors through with the component's name on them.
+
+        That is one of those `inside`, if the slot has called it (a command its motions), else the slot's own.
+        """
         try:
-            with explained(slot):
+            with explained(slot, inside):
                 yield
-        except NameProblem as error:
-            self._add(slot, error)
+        except (RecipeError, CheckpointError):  # located already
+            raise
+        except MtrackError as error:
+            self._add(culprit_of(error, inside) or slot, error)
 
     @contextmanager
     def of_askers(self, parts: Iterable[Part], model: RobotModel) -> Iterator[None]:
@@ -57,7 +60,7 @@ class Problems:
             if not self.found:
                 raise
 
-    def _add(self, slot: Slot, error: NameProblem) -> None:
+    def _add(self, slot: Slot, error: MtrackError) -> None:
         place, line = self.source.origin(slot.path)
         self.found.append(Problem(slot.path, str(error), source=place, line=line))
 
@@ -68,16 +71,10 @@ class Problems:
 
 
 @contextmanager
-def explained(slot: Slot) -> Iterator[None]:
-    """Say which component an unexpected error comes from. Raises ComponentError."""
-    try:
+def explained(slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
+    """Say which component an unexpected error comes from: one of those `inside`, or `slot`. Raises ComponentError."""
+    with blaming(inside, otherwise=slot):
         yield
-    except (MtrackError, ComponentError):
-        raise
-    except BaseException as error:  # sys.exit in a component is an error of that component
-        if is_from_user(error):
-            raise
-        raise ComponentError(f"{slot}: {describe_error(error)}") from error
 
 
 def give_generators(component: object, path: str, seed: int, rank: int, device: str) -> None:

@@ -25,13 +25,13 @@ _OTHER_DEVICE = 'device = "auto" takes a GPU only if there is one'
 
 
 def check(recipe: _Name, set_: _Set = None) -> None:
-    """Check a recipe by building it as `run` would, with two environments, and making a step in each phase."""
+    """Check a recipe: every name and value, then a few steps and an update of each phase with four environments."""
     checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan())
     if missing := _missing_device(checked):
         source, line = checked.source.origin("device")
         value = inline(checked.device)
         raise RecipeError(checked.name, [Problem("device", missing, _OTHER_DEVICE, source, line, value)])
-    _step_once(checked)
+    notes = _try(checked)
     slots = list(checked.slots())
     homes = sorted({f"{slot.entry.distribution} {slot.entry.version}" for slot in slots})
     typer.echo(f"{checked.name}: OK")
@@ -39,6 +39,8 @@ def check(recipe: _Name, set_: _Set = None) -> None:
     typer.echo(f"  {physics_place(checked)}")
     for name, phase in checked.phases.items():
         typer.echo(f"  phase {name}: {phase.use}, {phase.frames:,} frames of {checked.num_envs} environments")
+    for note in notes:
+        typer.echo(f"  note: {note}")
 
 
 def show(
@@ -57,6 +59,16 @@ def show(
     _print_table("Observations", layout)
 
 
+def _try(recipe: Recipe) -> list[str]:
+    """Try every phase and every logger. Returns what is worth knowing; raises what is wrong."""
+    from mtrack.first_step import try_phases  # noqa: PLC0415  imports torch
+    from mtrack.logger_trial import try_loggers  # noqa: PLC0415
+
+    notes = try_phases(recipe, recipe.place)
+    try_loggers(recipe)
+    return notes
+
+
 def _missing_device(recipe: Recipe) -> str:
     """Return why the device that a run would take cannot be used here; empty if it can."""
     kind, _, number = recipe.place.partition(":")
@@ -66,18 +78,6 @@ def _missing_device(recipe: Recipe) -> str:
 
     found = torch.cuda.device_count() if has_gpu() else 0
     return f"no such GPU on this machine (found: {found})" if int(number or 0) >= found else ""
-
-
-def _step_once(recipe: Recipe) -> None:
-    """Make one step of two environments in every phase. Raises what is wrong."""
-    import torch  # noqa: PLC0415
-
-    from mtrack.assemble import assemble  # noqa: PLC0415
-
-    for name in recipe.phases:
-        assembly = assemble(recipe.for_phase(name), name, device=recipe.place, num_envs=2)
-        assembly.env.start()
-        assembly.env.step(torch.zeros(2, assembly.layout.num_actions, device=assembly.layout.device))
 
 
 def _rewards(recipe: Recipe) -> list[_Row]:
