@@ -66,8 +66,9 @@ def assemble(
     components = {path: built(slot, recipe.seed, rank, device) for path, slot in slots.items()}
     parts = [(slots[path], component) for path, component in components.items()]
     robot, backend = (built(slot, recipe.seed, rank, device) for slot in (recipe.robot, recipe.backend))
-    with explained(recipe.robot):
+    with problems.of(recipe.robot):
         model = robot.model()
+    problems.raise_if_any()
     plan = physics_plan(recipe, model, parts, num_envs or recipe.num_envs, device, problems)
     problems.raise_if_any()
     physics: list[Part] = [(recipe.robot, robot), (recipe.backend, backend)]

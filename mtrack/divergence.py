@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import torch
 from torch import Tensor
 
 from mtrack.assemble import Assembly
+from mtrack.lifecycle import Requires
+from mtrack.outputs import nonfinite_observations
 from mtrack.provenance import LIBRARIES, recipe_sha256
 from mtrack.ranks import rank
 from mtrack.recorded_step import RecordedStep
@@ -66,7 +69,10 @@ class DivergenceRecorder:
                     *(env_id, type(error).__name__, error),
                 )
                 return
-            _log.warning("%s\n  step it again: mtrack doctor --replay %s", describe(made), shlex.quote(str(path)))
+            cause = _cause(self.assembly, made)
+            _log.warning(
+                "%s\n  step it again: mtrack doctor --replay %s", describe(made, cause), shlex.quote(str(path))
+            )
 
     def _reproduction(self, assembly: Assembly, env_id: int, terms: Tensor) -> Reproduction:
         env, slot = assembly.env, self.recipe.backend
@@ -97,13 +103,46 @@ class DivergenceRecorder:
         return Reproduction(facts=facts, step=step, rewards=terms, action=env.scene.action[env_id])
 
 
-def describe(reproduction: Reproduction) -> str:
+def _cause(assembly: Assembly, reproduction: Reproduction) -> str:
+    """Return which component made a number that is not finite before the physics did; "" if none has."""
+    step, at = reproduction.step, reproduction.facts.circumstances
+    fields = [name for name, value in step.fields.items() if not _is_finite(value)]
+    if fields:
+        drawn_by = [str(assembly.slots[path]) for path in _declare(assembly, fields[0])]
+        return f"model field {fields[0]} is not finite; it is drawn by {', '.join(drawn_by) or 'nothing'}"
+    if not all(map(_is_finite, step.before.values())):
+        start = f"the start state of {assembly.slots['command']}"
+        return f"{start if at.episode_step == 1 else 'the state before this step'} is not finite"
+    seen = nonfinite_observations(assembly, assembly.env.observations[at.env_id : at.env_id + 1])
+    if seen:
+        return f"{assembly.slots[next(iter(seen))]} returned NaN or infinity"
+    if not _is_finite(reproduction.action):
+        return f"the action of phase '{at.phase}' is not finite, although every observation is"
+    if not _is_finite(step.controls):
+        return f"the targets of {assembly.slots['action']} are not finite, although the raw action is"
+    return ""
+
+
+def _declare(assembly: Assembly, field: str) -> list[str]:
+    """Return the paths of the components that give a model field a value of its own."""
+    model, components = assembly.env.scene.model, assembly.components.items()
+    return [
+        path for path, part in components if isinstance(part, Requires) and field in part.requires(model).model_fields
+    ]
+
+
+def _is_finite(value: Tensor) -> bool:
+    return bool(torch.isfinite(value).all())
+
+
+def describe(reproduction: Reproduction, cause: str = "") -> str:
     """Return in one line which environment diverged where, and why."""
     facts, bad = reproduction.facts, reproduction.bad_rewards()
     at = facts.circumstances
     where = f"in step {at.episode_step} of its episode, iteration {at.iteration} of phase '{at.phase}'"
     if facts.physics_diverged:
         reasons = f" ({'; '.join(facts.warnings)})" if facts.warnings else ""
+        reasons = f": {cause}" if cause else reasons
         return f"environment {at.env_id} diverged {where}, and was reset{reasons}"
     named = ", ".join(f"'{path}' returned {_number(value)}" for path, value in bad.items())
     return f"reward {named} in environment {at.env_id}, {where}, and it was reset; the physics did not diverge"

@@ -148,6 +148,23 @@ def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
     assert f"mtrack doctor --replay {tmp_path}/diverged/train-001.safetensors" in message
 
 
+def test_the_first_number_that_was_not_finite_is_blamed_on_its_component(tmp_path, caplog):
+    recorder = recorded(tmp_path)
+    env = recorder.assembly.env
+    env.report_broken = recorder.keep
+    action = torch.zeros(6, 2)
+    action[3, 1] = torch.nan
+    seen = env.observations.clone()
+    env.step(action)
+    assert "the action of phase 'train' is not finite, although every observation is" in caplog.messages[0]
+    env.observations = seen
+    env.observations["priv"][3] = torch.nan
+    env.step(action)
+    assert "environment 3 diverged" in caplog.messages[1]
+    assert "observation 'toy_error' (mtrack 0.1.0) at observations.priv.error" in caplog.messages[1]
+    assert "returned NaN or infinity" in caplog.messages[1]
+
+
 def test_a_run_keeps_20_and_a_resumed_one_continues_their_numbers(tmp_path, caplog):
     diverge(recorded(tmp_path), 0, 1)
     kept = {path: path.read_bytes() for path in (tmp_path / "diverged").iterdir()}
