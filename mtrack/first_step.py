@@ -17,13 +17,14 @@ from torch import Tensor
 
 from mtrack.assemble import Assembly, assemble
 from mtrack.blame import Part, blaming
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, Problem, RunError
 from mtrack.learner import Learner, rollout_mode
 from mtrack.lifecycle import Follows, Reports, TakesLengths
 from mtrack.model_values import require_sound_fields
 from mtrack.outputs import find_breach, require_numbers, require_tensor
 from mtrack.process_state import process_state_kept
 from mtrack.protocols import Action
+from mtrack.sensors import without_sensor
 from mtrack.slots import Slot
 from mtrack.snapshot import env_state
 from mtrack.state import component_state, flatten, load_component_state, unflatten
@@ -42,13 +43,24 @@ def is_trial() -> bool:
     return _is_trial
 
 
-def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> list[str]:
-    """Try every phase of a recipe; return what is not wrong but worth knowing, one line each.
+@attrs.frozen
+class Findings:
+    """What a trial has found that does not stop a run."""
+
+    notes: tuple[str, ...]
+    """What is worth knowing, one line each."""
+    without_sensor: tuple[Problem, ...]
+    """Observations of the robot's actor for which the robot has no sensor."""
+
+
+def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Findings:
+    """Try every phase of a recipe; return what is not wrong but worth knowing.
 
     `previous` is the component of the phase that has trained the agent before, if one has. Raises ComponentError,
     RecipeError or MtrackError for the first output, name or state that is wrong.
     """
     notes: list[str] = []
+    unsensed: dict[str, Problem] = {}
     assembled: tuple[Recipe, Assembly] | None = None
     with _trying(), process_state_kept("the first step"):
         with explained(recipe.agent):
@@ -65,7 +77,8 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> list
             trial = _Trial(in_phase, name, assembled[1], agent, notes)
             trial.run(previous)
             previous = in_phase.phases[name].entry.name
-    return list(dict.fromkeys(notes))
+            unsensed |= {problem.path: problem for problem in without_sensor(in_phase, assembled[1], agent)}
+    return Findings(tuple(dict.fromkeys(notes)), tuple(unsensed.values()))
 
 
 @contextmanager

@@ -143,6 +143,26 @@ class NoisyObservation(Protocol):
 
 
 @runtime_checkable
+class NeedsSensors(Protocol):
+    """An observation that says what a robot needs to compute it."""
+
+    sensors: Sequence[str]
+    """Names as in `RobotModel.sensors`: `imu`, `joint_encoders`, ...; `simulation` is what no robot can sense.
+
+    Empty for what needs no sensor: the reference, the policy's own actions.
+    """
+
+
+@runtime_checkable
+class RunsOnRobot(Protocol):
+    """An agent with an actor that is made for a robot."""
+
+    def robot_groups(self) -> Sequence[str]:
+        """Return the observation groups that this actor reads: all their terms must be sensed."""
+        ...
+
+
+@runtime_checkable
 class TakesLengths(Protocol):
     """A metric that wants to know how long the rollouts are."""
 

@@ -44,6 +44,10 @@ class RobotModel:
     """How joint values [.., J] mirror."""
     mirrored_name: Mapping[str, str]
     """Body (or contact sensor) to its partner on the other side; itself where there is none."""
+    sensors: tuple[str, ...] = ("imu", "joint_encoders")
+    """What the robot can measure: `imu` (orientation, gravity direction, angular velocity of the root),
+    `joint_encoders` (positions and velocities), `joint_torque`, `contact_force`, `root_position` and `root_velocity` in
+    the world, `body_poses` and velocities seen from the root; or any other name that observations use."""
 
     def joints(self, names: str | Sequence[str]) -> Tensor:
         """Return the indices of joints, int64, in the order given.

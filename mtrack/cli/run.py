@@ -122,7 +122,8 @@ def _carry_out(
                 facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
             check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
         torch.set_num_threads(facts["processes"]["threads"])
-        for note in try_phases(recipe, recipe.place, checkpoint.trainers[-1] if checkpoint and not resume else None):
+        found = try_phases(recipe, recipe.place, checkpoint.trainers[-1] if checkpoint and not resume else None)
+        for note in (*found.notes, *(f"{problem.path}: {problem.message}" for problem in found.without_sensor)):
             _log.warning("%s", note)
         _log.info("run directory: %s", short(directory))
         _log.info("%s", physics_place(recipe))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from mtrack.fields import component, param, scratch
@@ -13,6 +15,8 @@ from mtrack_body.names import ANG_VEL, FIRST_COLUMNS, LIN_VEL, POS, seen_from_ro
 @component
 class KeypointPos:
     """Positions of bodies in the root frame [m]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
     bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies to observe: names or sets."""
@@ -36,6 +40,8 @@ class KeypointPos:
 @component
 class KeypointRot:
     """Orientations of bodies relative to the root, as the first two columns of their rotation matrices."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
     bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies to observe: names or sets."""
@@ -61,6 +67,8 @@ class KeypointRot:
 class KeypointLinVel:
     """Linear velocities of bodies against the root's, in the root frame [m/s]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
+
     bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies to observe: names or sets."""
     columns: Tensor = scratch()
@@ -83,6 +91,8 @@ class KeypointLinVel:
 @component
 class KeypointAngVel:
     """Angular velocities of bodies against the root's, in the root frame [rad/s]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
     bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies to observe: names or sets."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,11 @@ class JointPos:
     """Whether as the encoders read them, shifted by their calibration error; otherwise the true positions."""
     selected: Joints = scratch()
 
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """The encoders, or what only a simulation knows."""
+        return ("joint_encoders",) if self.measured else ("simulation",)
+
     def bind(self, scene: Scene) -> None:
         """Resolve the joints. Raises NameProblem."""
         self.selected = select_joints(scene, self.joints)
@@ -43,6 +50,8 @@ class JointPos:
 @component
 class JointVel:
     """Joint velocities [rad/s]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("joint_encoders",)
 
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints to observe."""
@@ -65,6 +74,8 @@ class JointVel:
 class AppliedTarget:
     """Position targets of the last substep: after delay and filter [rad]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("simulation",)
+
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints to observe."""
     selected: Joints = scratch()
@@ -86,6 +97,8 @@ class AppliedTarget:
 class AppliedTorque:
     """Joint torques of the last substep, after the effort limits [N m]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("joint_torque",)
+
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints to observe."""
     selected: Joints = scratch()
@@ -106,6 +119,8 @@ class AppliedTorque:
 @component
 class PreviousActions:
     """The last three raw actions, newest first."""
+
+    sensors: ClassVar[tuple[str, ...]] = ()
 
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints of the action, as in `[action] joints`: they say how it mirrors."""
@@ -133,6 +148,8 @@ class PreviousActions:
 class ProjectedGravity:
     """Direction of gravity in the root frame; noise keeps it a unit vector."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("imu",)
+
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3]."""
         return scene.robot.projected_gravity
@@ -150,6 +167,8 @@ class ProjectedGravity:
 class RootLinVel:
     """Linear velocity of the root in its own frame [m/s]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("root_velocity",)
+
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3] m/s."""
         return scene.robot.root_lin_vel_root
@@ -163,6 +182,8 @@ class RootLinVel:
 class RootAngVel:
     """Angular velocity of the root in its own frame, as its gyroscope reads it [rad/s]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("imu",)
+
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3] rad/s."""
         return scene.robot.root_ang_vel_root
@@ -175,6 +196,8 @@ class RootAngVel:
 @component
 class BootIndicator:
     """1 at the reset, falling linearly to 0: tells the policy that its histories are still short."""
+
+    sensors: ClassVar[tuple[str, ...]] = ()
 
     duration: float = param(default=0.5, validator=positive)
     """Time until it is 0 [s]."""
@@ -191,6 +214,8 @@ class BootIndicator:
 @component
 class BodyHeight:
     """Heights of bodies above the floor plane [m]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("root_position",)
 
     bodies: tuple[str, ...] = param(default=("root", "feet", "torso"))
     """Bodies to observe: names or sets."""
@@ -214,6 +239,8 @@ class BodyHeight:
 @component
 class FootContact:
     """For each foot its contact force in weights of the robot, in the root frame, whether and how long it stands."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("contact_force",)
 
     feet: tuple[str, ...] = param(default=("feet",))
     """Bodies to observe: names or sets."""

@@ -59,14 +59,19 @@ def show(
     _print_table("Observations", layout)
 
 
-def _try(recipe: Recipe) -> list[str]:
-    """Try every phase and every logger. Returns what is worth knowing; raises what is wrong."""
+def _try(recipe: Recipe) -> tuple[str, ...]:
+    """Try every phase and every logger. Returns what is worth knowing; raises what is wrong.
+
+    An observation without a sensor is an error here only: a policy that stays in the simulation trains with it.
+    """
     from mtrack.first_step import try_phases  # noqa: PLC0415  imports torch
     from mtrack.logger_trial import try_loggers  # noqa: PLC0415
 
-    notes = try_phases(recipe, recipe.place)
+    found = try_phases(recipe, recipe.place)
     try_loggers(recipe)
-    return notes
+    if found.without_sensor:
+        raise RecipeError(recipe.name, found.without_sensor)
+    return found.notes
 
 
 def _missing_device(recipe: Recipe) -> str:

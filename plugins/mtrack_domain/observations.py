@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,8 @@ from mtrack.scene import Scene
 @component
 class Dynamics:
     """Friction of the soles, masses and centres of mass of bodies, motor gains of joints, as they are in each row."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("simulation",)
 
     feet: tuple[str, ...] = param(default=("feet",))
     """Bodies whose sliding friction is observed, as one mean: names or sets."""

@@ -38,6 +38,9 @@ class G1:
     """MuJoCo description whose world geoms replace the floor."""
     bodies: tuple[str, ...] = param(default=BODIES)
     """Bodies that components see: names or regular expressions, the root first."""
+    sensors: tuple[str, ...] = param(default=("imu", "joint_encoders"))
+    """What the robot can measure; `mtrack check` names what the student sees besides. Add e.g. "root_position" and
+    "root_velocity" for motion capture."""
 
     def spec(self) -> mujoco.MjSpec:
         """Return a new description with floor, joints and position actuators. Raises MtrackError."""
@@ -75,6 +78,7 @@ class G1:
             mass=float(compiled.body_subtreemass[compiled.body(_ROOT).id]),
             joint_mirror=_joint_mirror(joints),
             mirrored_name={name: mirrored_name(name) for name in names},
+            sensors=self.sensors,
         )
 
     def _figures(self) -> Figures:

@@ -73,6 +73,10 @@ class TeacherStudent:
     parities: dict[str, Parity] = scratch()
     columns: dict[str, tuple[slice, slice]] = scratch()
 
+    def robot_groups(self) -> tuple[str, ...]:
+        """Return the group that the student's actor and its estimator read."""
+        return (self.policy_group,)
+
     def build(self, layout: Layout) -> None:
         """Create networks and normalisers. Raises MtrackError where the layout lacks a group or a name is unknown."""
         self.groups = (self.policy_group, self.priv_group, self.critic_group)

@@ -7,7 +7,7 @@ optimal policy has error 0, and reward 1, from the first step on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -82,6 +82,8 @@ class ToyTarget:
 @component
 class ToyError:
     """Target minus joint position."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("joint_encoders",)
 
     sides: Mirror = scratch()
 

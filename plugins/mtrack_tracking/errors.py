@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 import torch
 from torch import Tensor
@@ -57,6 +59,8 @@ def mean_body_error(scene: Scene, what: int, indices: Tensor) -> Tensor:
 class RootPosError:
     """Distance of the root from its target, over a scale."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("root_position",)
+
     scale: float = param(default=1.5, validator=positive)
     """Distance that reads 1 [m]."""
 
@@ -74,6 +78,8 @@ class RootPosError:
 class RootRotError:
     """Angle between the orientations of robot and reference root, over a scale."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("imu",)
+
     scale: float = param(default=0.7, validator=positive)
     """Angle that reads 1 [rad]."""
 
@@ -89,6 +95,8 @@ class RootRotError:
 @component
 class KeypointError:
     """Mean distance of the keypoints from the re-anchored reference's, over a scale."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
     scale: float = param(default=0.25, validator=positive)
     """Distance that reads 1 [m]."""

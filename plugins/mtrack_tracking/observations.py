@@ -6,6 +6,8 @@ frame" means relative to position and orientation of the robot's root; velocitie
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,8 @@ def num_future(scene: Scene) -> int:
 @component
 class ReferenceRootDisplacement:
     """Way of the reference root from now to each later frame, in its present frame [m]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ()
 
     frames: int = scratch()
 
@@ -45,6 +49,8 @@ class ReferenceRootDisplacement:
 @component
 class ReferenceRootRot:
     """Orientation of the reference root in the robot frame, as the first two columns of its matrix."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("imu",)
 
     frames: int = scratch()
 
@@ -75,6 +81,8 @@ class ReferenceRootRot:
 class ComplianceFlag:
     """What the command tells besides the motion: flag, force / 20 N, stiffness / 400 N/m of compliant arms."""
 
+    sensors: ClassVar[tuple[str, ...]] = ()
+
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3]."""
         return scene.reference.flags
@@ -87,6 +95,8 @@ class ComplianceFlag:
 @component
 class ReferenceJointPos:
     """Joint positions of the reference [rad]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ()
 
     joints: Mirror = scratch()
 
@@ -106,6 +116,8 @@ class ReferenceJointPos:
 @component
 class ReferenceJointDifference:
     """Joint positions of the reference minus the encoders' present readings [rad]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("joint_encoders",)
 
     joints: Mirror = scratch()
 
@@ -132,6 +144,8 @@ class ReferenceJointDifference:
 class ReferenceRootHeight:
     """Height of the reference root [m]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ()
+
     frames: int = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -151,6 +165,8 @@ class ReferenceRootHeight:
 class ReferenceGravity:
     """Direction of gravity in the frame of the reference root."""
 
+    sensors: ClassVar[tuple[str, ...]] = ()
+
     frames: int = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -169,6 +185,8 @@ class ReferenceGravity:
 @component
 class ReferenceRootPos:
     """Position of the reference root in the robot frame [m]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("root_position",)
 
     frames: int = scratch()
 
@@ -190,6 +208,8 @@ class ReferenceRootPos:
 class ReferenceRootLinVel:
     """Linear velocity of the reference root in the robot frame [m/s]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("imu",)
+
     frames: int = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -209,6 +229,8 @@ class ReferenceRootLinVel:
 class ReferenceRootAngVel:
     """Angular velocity of the reference root in the robot frame [rad/s]."""
 
+    sensors: ClassVar[tuple[str, ...]] = ("imu",)
+
     frames: int = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -227,6 +249,8 @@ class ReferenceRootAngVel:
 @component
 class ReferenceContact:
     """Whether each foot of the reference stands: 1 or 0."""
+
+    sensors: ClassVar[tuple[str, ...]] = ()
 
     feet: Mirror = scratch()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,8 @@ class ReferenceKeypointPos:
 
     Sorted by half, frame, axis, keypoint.
     """
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
     bodies: list[str] = param(factory=lambda: ["keypoints"])
     """Bodies or named sets of bodies, K together."""
@@ -56,6 +60,8 @@ class ReferenceKeypointRot:
     The second half is (R^T R_k)^T (Q_0^T Q_k): R and R_k of the robot's root and keypoint, Q_0 of the reference root at
     the present frame, Q_k of its keypoint. Of each matrix two columns, sorted by half, frame, axis, column, keypoint.
     """
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
     bodies: list[str] = param(factory=lambda: ["keypoints"])
     """Bodies or named sets of bodies, K together."""

@@ -13,7 +13,7 @@ import torch
 from mtrack.cli import main
 from mtrack.errors import ComponentError, RecipeError
 from mtrack.exchange import Requirements
-from mtrack.first_step import is_trial, try_phases
+from mtrack.first_step import Findings, is_trial, try_phases
 from mtrack.logger_trial import try_loggers
 from mtrack.model_values import require_sound_fields
 from mtrack.recipe import load_recipe
@@ -118,7 +118,7 @@ def test_a_wrong_output_is_named_with_component_package_and_line(
 def test_what_is_right_passes_and_nothing_is_left_of_the_trial(toy: Callable[[str], Recipe]) -> None:
     recipe = toy('[rewards.toy.mine]\nuse = "bad_clock"\n')
     before = torch.get_rng_state()
-    assert try_phases(recipe, "cpu") == []
+    assert try_phases(recipe, "cpu") == Findings((), ())
     assert torch.equal(before, torch.get_rng_state())
     assert not is_trial()
 
@@ -132,7 +132,7 @@ def test_what_is_right_passes_and_nothing_is_left_of_the_trial(toy: Callable[[st
     ],
 )
 def test_what_is_doubtful_is_noted(toy: Callable[[str], Recipe], table: str, note: str) -> None:
-    (found,) = try_phases(toy(table), "cpu")
+    (found,) = try_phases(toy(table), "cpu").notes
     assert "(acme 1.0) at " in found and note in found
 
 
@@ -144,6 +144,14 @@ def test_a_state_that_cannot_be_saved_is_found_before_training(toy: Callable[[st
 def test_a_reset_of_some_environments_is_tried(toy: Callable[[str], Recipe]) -> None:
     with pytest.raises(ComponentError, match=r"randomization 'bad_idle' .* raised IndexError: some environments only"):
         try_phases(toy('[randomizations.mine]\nuse = "bad_idle"\n'), "cpu")
+
+
+def test_what_no_sensor_gives_is_named_in_the_group_of_the_robot_only(toy: Callable[[str], Recipe]) -> None:
+    table = "use = 'joint_pos'\nmeasured = false\n"
+    recipe = toy(f"[observations.policy.joint_pos]\n{table}[observations.priv.joint_pos]\n{table}")
+    (problem,) = try_phases(recipe, "cpu").without_sensor
+    assert (problem.path, problem.source, problem.line) == ("observations.policy.joint_pos", "my.toml", 3)
+    assert "no robot can sense this" in problem.message and "move it to a privileged group" in problem.hint
 
 
 @pytest.mark.parametrize("how", ["log", "finish"])
