@@ -53,12 +53,12 @@ class Findings:
     """Observations of the robot's actor for which the robot has no sensor."""
 
 
-def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Findings:
+def try_phases(recipe: Recipe, device: str) -> Findings:
     """Try every phase of a recipe; return what is not wrong but worth knowing.
 
-    `previous` is the component of the phase that has trained the agent before, if one has. Raises ComponentError,
-    RecipeError or MtrackError for the first output, name or state that is wrong.
+    Raises ComponentError, RecipeError or MtrackError for the first output, name or state that is wrong.
     """
+    previous: str | None = None
     notes: list[str] = []
     unsensed: dict[str, Problem] = {}
     assembled: tuple[Recipe, Assembly] | None = None

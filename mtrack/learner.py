@@ -16,6 +16,7 @@ from torch import Tensor
 from mtrack.env import Env, Step
 from mtrack.errors import RunError
 from mtrack.metrics import DIVERGED, SKIPPED, Metrics
+from mtrack.outputs import require_numbers
 from mtrack.protocols import Phase
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack.rollout import Rollout
@@ -77,6 +78,7 @@ class Learner:
             rollout = self.collect()
             collected = time.perf_counter()
             losses = self.phase.update(rollout, progress)
+            require_numbers(f"phases.{self.name} ({type(self.phase).__qualname__})", losses, "its update")
             self.iteration += 1
             values = {**self.env.statistics.read(), **_numbers(losses), **_numbers(self.env.figures())}
             ended = time.perf_counter()

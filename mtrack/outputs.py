@@ -65,15 +65,15 @@ def require_decision(slot: Slot, decision: object, num_envs: int, num_actions: i
             )
 
 
-def require_numbers(slot: Slot, values: object, what: str) -> None:
+def require_numbers(who: object, values: object, what: str) -> None:
     """Verify figures by name, scalars, that `what` (`its update`) returned. Raises ComponentError."""
     if not isinstance(values, Mapping):
-        raise ComponentError(f"{slot}: {what} returned {_shown(values)}; it must return a mapping of names to numbers")
+        raise ComponentError(f"{who}: {what} returned {_shown(values)}; it must return a mapping of names to numbers")
     for name, value in values.items():
         is_scalar = isinstance(value, Tensor) and value.numel() == 1
         if not isinstance(name, str) or not (is_scalar or isinstance(value, bool | int | float)):
             raise ComponentError(
-                f"{slot}: {what} returned {name!r}: {_shown(value)}; figures are numbers or tensors of one number"
+                f"{who}: {what} returned {name!r}: {_shown(value)}; figures are numbers or tensors of one number"
             )
 
 

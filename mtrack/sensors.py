@@ -33,9 +33,7 @@ def without_sensor(recipe: Recipe, assembly: Assembly, agent: Any) -> list[Probl
 def _problem(recipe: Recipe, path: str, group: str, missing: list[str], sensors: tuple[str, ...]) -> Problem:
     has = ", ".join(sensors)
     if _ANYWHERE in missing:
-        message = (
-            f"no robot can sense this, only the simulation knows it; and the robot's actor reads '{group}'"
-        )
+        message = f"no robot can sense this, only the simulation knows it; and the robot's actor reads '{group}'"
         hint = "move it to a privileged group"
     else:
         message = f"the robot's actor reads '{group}', but the robot has no {' or '.join(missing)} (it has {has})"

@@ -96,6 +96,9 @@ def _carry_out(
 
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     is_changed = False
+    found = try_phases(recipe, recipe.place)  # before anything is written
+    for note in (*found.notes, *(f"{problem.path}: {problem.message}" for problem in found.without_sensor)):
+        _log.warning("%s", note)
     _prove_writable(directory, resume)
     with locked(directory):
         if resume:
@@ -122,9 +125,6 @@ def _carry_out(
                 facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
             check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
         torch.set_num_threads(facts["processes"]["threads"])
-        found = try_phases(recipe, recipe.place, checkpoint.trainers[-1] if checkpoint and not resume else None)
-        for note in (*found.notes, *(f"{problem.path}: {problem.message}" for problem in found.without_sensor)):
-            _log.warning("%s", note)
         _log.info("run directory: %s", short(directory))
         _log.info("%s", physics_place(recipe))
         return Run(
