@@ -11,7 +11,7 @@ import attrs
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.fields import non_negative, param, params_of, positive
 from mtrack.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
-from mtrack.kinds import KINDS
+from mtrack.kinds import KINDS, TABLE_DEPTHS
 from mtrack.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
 from mtrack.processors import has_gpu
 from mtrack.reader import GPU_BACKEND, Reader
@@ -22,7 +22,6 @@ from mtrack.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlo
 from mtrack.toml_text import Table, plain, to_toml
 
 _TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
-_DEPTHS = {"run": 0, "reward_groups": 1} | {table: kind.depth for table, kind in _TABLES.items()}
 
 
 def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -125,7 +124,7 @@ class Recipe:
 
     def resolved_toml(self) -> str:
         """Return one TOML text that gives an equal recipe by itself; comments say where values are from."""
-        return to_toml(self.table(), _DEPTHS, self.origin)
+        return to_toml(self.table(), self.origin)
 
     def origin(self, path: KeyPath) -> str:
         """Return where a value came from: `file:line`, `--set`, `default`; of `use` also what enabled the slot."""
@@ -183,7 +182,7 @@ def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list
     """Return the recipe of a source, or None and its problems."""
     reader = Reader(source, registry, named_by_phases(source))
     settings = params_of(Recipe)
-    reader.unknown((), source.data, [*settings, *_DEPTHS, "extends"])
+    reader.unknown((), source.data, [*settings, *TABLE_DEPTHS, "extends"])
     values = reader.fields((), settings, source.data)
     if "control_dt" in values and "physics_dt" in values:
         substeps = values["control_dt"] / values["physics_dt"]

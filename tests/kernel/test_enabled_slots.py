@@ -86,7 +86,9 @@ OVERRIDES = {
 
 
 @pytest.mark.parametrize(("overrides", "expected"), OVERRIDES.items())
-def test_all_overrides_of_a_command_line_decide_together(layered: Layered, overrides: tuple[str, ...], expected: bool) -> None:
+def test_all_overrides_of_a_command_line_decide_together(
+    layered: Layered, overrides: tuple[str, ...], expected: bool
+) -> None:
     assert is_enabled(layered(overrides=overrides)) is expected
     wanted = expected or all(text.partition("=")[0] != f"{FAR}.enabled" for text in overrides)
     assert is_enabled(layered("[rewards.task.far]", overrides=overrides)) is wanted
