@@ -40,15 +40,8 @@ class Reader:
         self._waking = waking
 
     def problem(self, path: KeyPath, message: str, hint: str = "", *, with_value: bool = True) -> None:
-        """Note a problem at a path; where nothing is there, its place is that of the table around it."""
-        present = path
-        while present and self.source.layer(present) is None:
-            present = present[:-1]
-        place, line = self.source.origin(present)
-        value = value_at(self.source.data, path) if with_value else None
-        text = "" if value is None else inline(value)
-        shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
-        self.problems.append(Problem(dotted(path), message, hint, place, line, shown))
+        """Note a problem at a path."""
+        self.problems.append(problem_at(self.source, path, message, hint, with_value=with_value))
 
     def table(self, path: KeyPath) -> Table:
         """Return the table at a path, an empty one where there is none."""
@@ -172,6 +165,20 @@ class Reader:
     def _directory(self, path: KeyPath) -> Path:
         layer = self.source.layer(path)
         return self.source.directory if layer is None else layer.directory
+
+
+def problem_at(
+    source: RecipeSource, path: KeyPath, message: str, hint: str = "", *, with_value: bool = True
+) -> Problem:
+    """Return a problem at a path; if nothing is there, its place is that of the table around it."""
+    present = path
+    while present and source.layer(present) is None:
+        present = present[:-1]
+    place, line = source.origin(present)
+    value = value_at(source.data, path) if with_value else None
+    text = "" if value is None else inline(value)
+    shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+    return Problem(dotted(path), message, hint, place, line, shown)
 
 
 def _given(fields: Fields, table: Table) -> Fields:

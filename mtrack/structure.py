@@ -195,9 +195,10 @@ def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list
             reader.problem(("phases", name, "set", key), message)
     for table, kind in _TABLES.items():
         values[table] = reader.slots(kind) if kind.depth else reader.single(kind, AUTO if table == "backend" else "")
-    for table in ("observations", "phases"):
-        if not values[table] and not reader.table((table,)):
-            reader.problem((table,), f"a recipe needs at least one of its {table}")
+    for table in ("observations", "rewards", "phases"):
+        if not values[table] and not any(problem.path.startswith(f"{table}.") for problem in reader.problems):
+            hint = "all of them are disabled" if reader.table((table,)) else ""
+            reader.problem((table,), f"a recipe needs at least one of its {table}", hint, with_value=False)
     if reader.problems:
         return None, reader.problems
     groups = {name: RewardGroup() for name in values["rewards"]} | groups
@@ -207,7 +208,7 @@ def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list
 def _reward_groups(reader: Reader) -> dict[str, RewardGroup]:
     rewards, groups = reader.table(("rewards",)), reader.table(("reward_groups",))
     for name in groups:
-        if name not in rewards:
-            remedy = did_you_mean(name, rewards)
+        if not rewards.get(name):
+            remedy = did_you_mean(name, rewards.keys() - {name})
             reader.problem(("reward_groups", name), f"no rewards in a group '{name}'", remedy, with_value=False)
     return {name: reader.settings(("reward_groups", name), RewardGroup, "a reward group") for name in groups}

@@ -16,6 +16,7 @@ from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
 from mtrack.protocols import Backend
+from mtrack.reader import problem_at
 from mtrack.rng import generator
 from mtrack.robot import RobotModel
 from mtrack.scene import Contacts, Kinematics, Reference, Scene
@@ -58,8 +59,8 @@ class Problems:
                 raise
 
     def _add(self, slot: Slot, error: NameProblem) -> None:
-        place, line = self.source.origin(slot.path)
-        self.found.append(Problem(slot.path, str(error), source=place, line=line))
+        path = (*slot.path.split("."), *filter(None, [error.parameter]))
+        self.found.append(problem_at(self.source, path, str(error), with_value=bool(error.parameter)))
 
     def raise_if_any(self) -> None:
         """Report everything found together. Raises RecipeError."""
@@ -78,6 +79,15 @@ def explained(slot: Slot) -> Iterator[None]:
         if is_from_user(error):
             raise
         raise ComponentError(f"{slot}: {describe_error(error)}") from error
+
+
+@contextmanager
+def placed(recipe: Recipe, slot: Slot) -> Iterator[None]:
+    """Say which component an error comes from; a name that does not exist is reported with its recipe line."""
+    problems = Problems(recipe)
+    with problems.of(slot):
+        yield
+    problems.raise_if_any()
 
 
 def give_generators(component: object, path: str, seed: int, rank: int, device: str) -> None:

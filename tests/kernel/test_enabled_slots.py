@@ -128,7 +128,7 @@ def again(recipe: Recipe) -> Recipe:
         "[phases.train.set]\n'rewards.task.far' = {}",
         "[phases.train.set]\n'rewards.task' = { far = { sigma = 2 } }",
         "[phases.train.set]\n'rewards.task.far.enabled' = false",
-        "[phases.train.set]\n'rewards.task.near.enabled' = false",
+        "[rewards.task.far]\n[phases.train.set]\n'rewards.task.near.enabled' = false",
         "[rewards.task.far]",
     ],
 )
