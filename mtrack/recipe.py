@@ -189,7 +189,8 @@ def _base(layer: Layer) -> Path | None:
     except MtrackError as error:
         raise _problem(layer, "extends", str(error)) from None
     if path is None:
-        raise _problem(layer, "extends", f"no such file: {layer.directory / base}")
+        remedy = did_you_mean(Path(base).stem, [*_names(), *(file.stem for file in layer.directory.glob("*.toml"))])
+        raise _problem(layer, "extends", f"no such file: {layer.directory / base}; {remedy}".rstrip("; "))
     return path
 
 
