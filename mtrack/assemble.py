@@ -9,6 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.blame import Part
 from mtrack.contacts import ContactTracker
 from mtrack.env import Env, RewardTerm, TerminationTerm
 from mtrack.errors import ComponentError
@@ -16,10 +17,10 @@ from mtrack.exchange import Layout
 from mtrack.lifecycle import Binds
 from mtrack.mirror import Mirror
 from mtrack.observe import Observer, Term
-from mtrack.protocols import Robot
+from mtrack.protocols import Motion, Robot
 from mtrack.rng import generator
 from mtrack.scene import Scene
-from mtrack.slots import Slot
+from mtrack.slots import MotionSlot, Slot
 from mtrack.statistics import EpisodeStatistics
 from mtrack.structure import Recipe
 from mtrack.wiring import Problems, built, explained, make_scene, physics_plan, wire
@@ -37,7 +38,11 @@ class Assembly:
     """By dotted recipe path."""
     slots: dict[str, Slot]
     """The recipe's slots of the same paths."""
+    parts: list[Part]
+    """The same pairs, and robot, backend and motions."""
     layout: Layout
+    widths: dict[str, int]
+    """Columns of each observation, without history, by path."""
 
 
 def assemble(
@@ -65,14 +70,17 @@ def assemble(
         model = robot.model()
     plan = physics_plan(recipe, model, parts, num_envs or recipe.num_envs, device, problems)
     problems.raise_if_any()
-    with explained(recipe.backend), problems.of_askers(parts, model):
+    physics: list[Part] = [(recipe.robot, robot), (recipe.backend, backend)]
+    with explained(recipe.backend, inside=physics), problems.of_askers(parts, model):
         backend.build(robot, plan)
     problems.raise_if_any()
     tracker = ContactTracker(backend, plan.num_envs, recipe.control_dt)
     scene = make_scene(recipe, model, backend, tracker.contacts, phase)
+    motions = {name: (slot, built(slot, recipe.seed, rank, device)) for name, slot in recipe.motions.items()}
+    every = [*parts, *physics, *motions.values()]
     for slot, component in parts:
-        with problems.of(slot):
-            _bind(slot, component, recipe, scene, robot)
+        with problems.of(slot, inside=every):
+            _bind(slot, component, scene, robot, motions)
     problems.raise_if_any()
     rewards = [RewardTerm(slot.path, slot.group, components[slot.path], slot.weight) for slot in recipe.slots("reward")]
     env = Env(
@@ -98,12 +106,15 @@ def assemble(
             device,
         ),
     )
-    return Assembly(env, components, slots, _layout(recipe, env, device))
+    widths = {term.path: _width(slots[term.path], term, env) for term in env.observer.terms()}
+    return Assembly(env, components, slots, every, _layout(recipe, env, device), widths)
 
 
-def _bind(slot: Slot, component: Any, recipe: Recipe, scene: Scene, robot: Robot) -> None:
+def _bind(
+    slot: Slot, component: Any, scene: Scene, robot: Robot, motions: Mapping[str, tuple[MotionSlot, Motion]]
+) -> None:
     if slot.kind == "command":
-        component.bind(scene, robot, {name: (motion.weight, motion.build()) for name, motion in recipe.motions.items()})
+        component.bind(scene, robot, {name: (own.weight, motion) for name, (own, motion) in motions.items()})
     elif isinstance(component, Binds):
         component.bind(scene)
     if slot.kind == "action":
@@ -123,8 +134,6 @@ def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: 
 def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
     mirrors: dict[str, Mirror] = {}
     for group, terms in env.observer.groups.items():
-        for term in terms:
-            _check_shape(term, env)
         mirrors[group] = Mirror.cat([term.mirror() for term in terms]).to(device)
     return Layout(
         observations={group: mirror.width for group, mirror in mirrors.items()},
@@ -137,12 +146,15 @@ def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
     )
 
 
-def _check_shape(term: Term, env: Env) -> None:
-    """Raise ComponentError where an observation is not [n, width] float32 with a mirror as wide."""
+def _width(slot: Slot, term: Term, env: Env) -> int:
+    """Return the columns of an observation. Raises ComponentError if it is not float32 [n, columns of its mirror]."""
     some = torch.arange(min(2, env.scene.num_envs), device=env.scene.device)
-    value, width = term.component(env.scene.rows(some)), term.component.mirror().width
-    if value.shape != (len(some), width) or value.dtype != torch.float32:
+    with explained(slot):
+        value, width = term.component(env.scene.rows(some)), term.component.mirror().width
+    if not isinstance(value, Tensor) or value.shape != (len(some), width) or value.dtype != torch.float32:
+        found = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise ComponentError(
-            f"observation at {term.path} ({type(term.component).__qualname__}) gave {tuple(value.shape)} {value.dtype} "
-            f"for {len(some)} environments; its mirror is {width} wide, so it must give ({len(some)}, {width}) float32"
+            f"{slot} gave {found} for {len(some)} environments; its mirror is {width} wide, so it must give "
+            f"({len(some)}, {width}) float32"
         )
+    return width

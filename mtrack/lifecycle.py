@@ -159,3 +159,19 @@ class NoisyObservation(Protocol):
 
     def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
         """Return the value with noise, [n, width]."""
+
+
+@runtime_checkable
+class TakesLengths(Protocol):
+    """A metric that wants to know how long the rollouts are."""
+
+    def set_lengths(self, lengths: Tensor) -> None:
+        """Take the number of frames that can be counted in each environment, [N]; called before `begin`."""
+
+
+@runtime_checkable
+class Probes(Protocol):
+    """A logger that can find out what `start` needs (a package, an account) without opening anything."""
+
+    def probe(self) -> None:
+        """Raise MtrackError if something is missing; `mtrack check` calls this instead of start, log and finish."""

@@ -133,7 +133,11 @@ class Reader:
         if len(self.problems) > before or len(own) < len(own_fields) or len(params) < len(fields):
             return None
         use = table.get("use", default_use)
-        slot = slot_class(path=dotted(path), kind=kind.name, use=use, entry=entry, cls=cls, params=params, **own)
+        file, line = self.source.origin(path)
+        origin = f"{file}:{line}" if line else file
+        slot = slot_class(
+            path=dotted(path), kind=kind.name, use=use, entry=entry, cls=cls, params=params, origin=origin, **own
+        )
         try:
             slot.build()  # for checks across fields, which need them all
         except (Exception, SystemExit) as error:  # a constructor of somebody else's

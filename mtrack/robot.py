@@ -56,6 +56,11 @@ class RobotModel:
         """Return the indices of bodies, int64, in the order given; names as in `joints`. Raises NameProblem."""
         return torch.tensor(self._find(names, self.body_names, "body"), dtype=torch.int64)
 
+    def expand(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return body names with the named sets among them taken apart, each body once. Raises NameProblem if empty."""
+        _require_some(names, "body")
+        return tuple(dict.fromkeys(body for name in names for body in self.sets.get(name, (name,))))
+
     def body_mirror(self, indices: Tensor, each: Mirror) -> Mirror:
         """Return the mirror of per-body blocks [.., len(indices) * each.width]; the set must hold both sides."""
         names = [self.body_names[i] for i in indices.tolist()]
@@ -71,6 +76,7 @@ class RobotModel:
         return [places[partner] for partner in partners]
 
     def _find(self, names: str | Sequence[str], known: Sequence[str], kind: str) -> list[int]:
+        _require_some(names, kind)
         found: list[int] = []
         for name in [names] if isinstance(names, str) else names:
             members: Iterable[str] = self.sets.get(name, (name,))
@@ -81,3 +87,9 @@ class RobotModel:
                     raise NameProblem(f"{self.name} has no {kind} '{member}'. {suggestion}".rstrip(". "))
                 found += [i for i in matches if i not in found]
         return found
+
+
+def _require_some(names: str | Sequence[str], kind: str) -> None:
+    """Raise NameProblem for an empty list: a mean over nothing is NaN, and a sum over nothing does nothing."""
+    if not names:
+        raise NameProblem(f"an empty list names no {kind}: leave the key out for its default, or disable the slot")

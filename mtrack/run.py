@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from mtrack.blame import raised_at
 from mtrack.checkpoint import Checkpoint, newest
 from mtrack.checkpoint import load as load_checkpoint
 from mtrack.compatibility import Purpose, require_compatible
@@ -29,7 +30,7 @@ from mtrack.ranks import deserted, extreme_over_ranks, rank, wait_for_all
 from mtrack.reporting import Reporter
 from mtrack.run_directory import short
 from mtrack.signals import StopRequest
-from mtrack.stage import Stage, raised_at
+from mtrack.stage import Stage
 from mtrack.structure import Recipe
 from mtrack.transfer import Contract
 from mtrack.wiring import explained

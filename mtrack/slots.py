@@ -38,6 +38,8 @@ class Slot:
     cls: type
     params: dict[str, Any]
     """Every parameter, defaults included, of its annotated type."""
+    origin: str = attrs.field(default="", eq=False)
+    """File and line of its table: `my.toml:12`."""
 
     @property
     def group(self) -> str:
@@ -49,8 +51,9 @@ class Slot:
         return self.cls(**self.params)
 
     def __str__(self) -> str:
-        """Return e.g. `reward 'root_pos' (mtrack 0.1.0) at rewards.tracking.root_pos`."""
-        return f"{self.kind} '{self.use}' ({self.entry.home}) at {self.path}"
+        """Return e.g. `reward 'root_pos' (mtrack 0.1.0) at rewards.tracking.root_pos (my.toml:12)`."""
+        origin = f" ({self.origin})" if self.origin else ""
+        return f"{self.kind} '{self.use}' ({self.entry.home}) at {self.path}{origin}"
 
     def table(self) -> Table:
         """Return the table that gives this slot."""

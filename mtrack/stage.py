@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 import attrs
 
 from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
+from mtrack.blame import Part, blaming
 from mtrack.checkpoint import Checkpoint
 from mtrack.divergence import DivergenceRecorder
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError, describe_error, is_from_user
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError
 from mtrack.learner import Learner
+from mtrack.outputs import find_breach
 from mtrack.protocols import Phase
 from mtrack.ranks import num_ranks, rank
-from mtrack.slots import PhaseSlot, Slot
+from mtrack.slots import PhaseSlot
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.state import component_state, load_component_state
 from mtrack.structure import Recipe
@@ -120,52 +120,19 @@ class Stage:
 
     @contextmanager
     def blaming(self) -> Iterator[None]:
-        """Run code that calls components. Raises ComponentError naming the one whose code raised, if it was one's.
-
-        What is no Exception (sys.exit, KeyboardInterrupt) is always an error of the code that raised it.
-        """
-        try:
-            yield
-        except (MtrackError, ComponentError, RunError):
-            raise
-        except BaseException as error:
-            if is_from_user(error):
+        """Run code that calls components. Raises ComponentError naming the one that broke its contract or raised."""
+        parts: list[Part] = [*self.assembly.parts, (self.slot, self.phase), (self.recipe.agent, self.agent)]
+        with blaming(parts):
+            try:
+                yield
+            except (MtrackError, ComponentError, RunError):
                 raise
-            culprit = self._culprit(error)
-            if culprit is None and isinstance(error, Exception):
+            except Exception as error:
+                # the wrong shape of one component often fails in another one, or in the kernel
+                breach = find_breach(self.assembly)
+                if breach:
+                    raise ComponentError(breach) from error
                 raise
-            raise ComponentError(f"{culprit or raised_at(error)} raised {describe_error(error)}") from error
-
-    def _culprit(self, error: BaseException) -> Slot | None:
-        """Return the slot of the innermost component on the way to an error, or None if there is none."""
-        owners: dict[int, Slot] = {id(self.phase): self.slot, id(self.agent): self.recipe.agent}
-        owners |= {id(component): self.assembly.slots[path] for path, component in self.assembly.components.items()}
-        owners[id(self.assembly.env.backend)] = self.recipe.backend
-        culprit: Slot | None = None
-        trace: TracebackType | None = error.__traceback__
-        while trace is not None:
-            culprit = owners.get(id(_first_argument(trace.tb_frame)), culprit)
-            trace = trace.tb_next
-        return culprit
-
-
-def _first_argument(frame: FrameType) -> object:
-    """Return what a function was called with first, `self` in a method and in a wrapper around one; or None."""
-    code = frame.f_code
-    if code.co_argcount:
-        return frame.f_locals.get(code.co_varnames[0])
-    if code.co_flags & inspect.CO_VARARGS:
-        arguments = frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount], ())
-        return arguments[0] if isinstance(arguments, tuple) and arguments else None
-    return None
-
-
-def raised_at(error: BaseException) -> str:
-    """Return file and line of the code that raised an exception: `/home/me/acme/rewards.py:12`."""
-    place, trace = "code", error.__traceback__
-    while trace is not None:
-        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
-    return place
 
 
 def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:

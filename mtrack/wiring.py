@@ -10,8 +10,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.blame import Part, blaming, culprit_of
 from mtrack.env import Calls
-from mtrack.errors import ComponentError, MtrackError, NameProblem, Problem, RecipeError, describe_error, is_from_user
+from mtrack.errors import CheckpointError, MtrackError, NameProblem, Problem, RecipeError
 from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
@@ -23,9 +24,6 @@ from mtrack.scene import Contacts, Kinematics, Reference, Scene
 from mtrack.slots import Slot
 from mtrack.structure import Recipe
 
-Part = tuple[Slot, Any]
-"""A slot and its component."""
-
 
 class Problems:
     """Collects problems of names, which only the built robot can tell, with their places in the recipe."""
@@ -36,13 +34,18 @@ class Problems:
         self.found: list[Problem] = []
 
     @contextmanager
-    def of(self, slot: Slot) -> Iterator[None]:
-        """Take the NameProblem of a slot; let other errors through with the component's name on them."""
+    def of(self, slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
+        """Take what the user can fix about a slot; let other errors through with the component's name on them.
+
+        That is one of those `inside`, if the slot has called it (a command its motions), else the slot's own.
+        """
         try:
-            with explained(slot):
+            with explained(slot, inside):
                 yield
-        except NameProblem as error:
-            self._add(slot, error)
+        except (RecipeError, CheckpointError):  # located already
+            raise
+        except MtrackError as error:
+            self._add(culprit_of(error, inside) or slot, error)
 
     @contextmanager
     def of_askers(self, parts: Iterable[Part], model: RobotModel) -> Iterator[None]:
@@ -58,9 +61,10 @@ class Problems:
             if not self.found:
                 raise
 
-    def _add(self, slot: Slot, error: NameProblem) -> None:
-        path = (*slot.path.split("."), *filter(None, [error.parameter]))
-        self.found.append(problem_at(self.source, path, str(error), with_value=bool(error.parameter)))
+    def _add(self, slot: Slot, error: MtrackError) -> None:
+        parameter = error.parameter if isinstance(error, NameProblem) else ""
+        path = (*slot.path.split("."), *filter(None, [parameter]))
+        self.found.append(problem_at(self.source, path, str(error), with_value=bool(parameter)))
 
     def raise_if_any(self) -> None:
         """Report everything found together. Raises RecipeError."""
@@ -69,16 +73,10 @@ class Problems:
 
 
 @contextmanager
-def explained(slot: Slot) -> Iterator[None]:
-    """Say which component an unexpected error comes from. Raises ComponentError."""
-    try:
+def explained(slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
+    """Say which component an unexpected error comes from: one of those `inside`, or `slot`. Raises ComponentError."""
+    with blaming(inside, otherwise=slot):
         yield
-    except (MtrackError, ComponentError):
-        raise
-    except BaseException as error:  # sys.exit in a component is an error of that component
-        if is_from_user(error):
-            raise
-        raise ComponentError(f"{slot}: {describe_error(error)}") from error
 
 
 @contextmanager

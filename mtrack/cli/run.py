@@ -87,6 +87,7 @@ def _carry_out(
 
     from mtrack.checkpoint import newest
     from mtrack.compatibility import require_compatible, resumed_threads, warn_of_other_processor
+    from mtrack.first_step import try_phases
     from mtrack.manifests import read_manifest
     from mtrack.phase_order import check_order
     from mtrack.preflight import notes
@@ -124,6 +125,8 @@ def _carry_out(
                 facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
             check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
         torch.set_num_threads(facts["processes"]["threads"])
+        for note in try_phases(recipe, recipe.place, checkpoint.trainers[-1] if checkpoint and not resume else None):
+            _log.warning("%s", note)
         _log.info("run directory: %s", short(directory))
         _log.info("%s", physics_place(recipe))
         for note in notes(recipe):

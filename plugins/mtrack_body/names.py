@@ -75,16 +75,11 @@ def seen_from_root(scene: Scene, names: Sequence[str], quantities: Sequence[int]
     return ((axis * 6 + quantity) * len(scene.model.body_names) + bodies).flatten().to(scene.device)
 
 
-def expand(model: RobotModel, names: Sequence[str]) -> tuple[str, ...]:
-    """Return body names with the named sets among them taken apart, each body once."""
-    return tuple(dict.fromkeys(body for name in names for body in model.sets.get(name, (name,))))
-
-
 def touches(model: RobotModel, names: Sequence[str], against: str = "") -> Requirements:
     """Return the request for a contact sensor on each body."""
-    return Requirements(contacts=tuple(ContactSensor(body, against) for body in expand(model, names)))
+    return Requirements(contacts=tuple(ContactSensor(body, against) for body in model.expand(names)))
 
 
 def contact_columns(scene: Scene, names: Sequence[str], against: str = "") -> Tensor:
     """Return the columns of the sensors asked for with `touches`, int64, in the order of the names."""
-    return scene.contacts.columns(expand(scene.model, names), against).to(scene.device)
+    return scene.contacts.columns(scene.model.expand(names), against).to(scene.device)

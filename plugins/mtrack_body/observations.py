@@ -12,7 +12,7 @@ from mtrack.mirror import Mirror
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack_body.feet import weight
-from mtrack_body.names import Joints, body_columns, contact_columns, expand, joint_mirror, select_joints, touches
+from mtrack_body.names import Joints, body_columns, contact_columns, joint_mirror, select_joints, touches
 
 
 @component
@@ -231,7 +231,7 @@ class FootContact:
         self.columns = (
             6 * contact_columns(scene, self.feet).unsqueeze(-1) + torch.arange(6, device=scene.device)
         ).flatten()
-        partners = scene.model.partners(expand(scene.model, self.feet))
+        partners = scene.model.partners(scene.model.expand(self.feet))
         self.reflection = Mirror.swap(partners, Mirror.cat([Mirror.vector(), Mirror.scalar(3)]))
 
     def __call__(self, scene: Scene) -> Tensor:

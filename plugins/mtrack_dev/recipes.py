@@ -23,12 +23,12 @@ _Row = dict[str, object]
 
 
 def check(recipe: _Name, set_: _Set = None) -> None:
-    """Check a recipe by building it as `run` would, with two environments, and making a step in each phase."""
+    """Check a recipe: every name and value, then a few steps and an update of each phase with four environments."""
     checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan())
     require_runnable(checked)
     follows = starts_from_run(checked)
     check_order(checked, follows[0] if follows else None)
-    _step_once(checked)
+    found = [*notes(checked), *_try(checked)]
     slots = list(checked.slots())
     homes = sorted({f"{slot.entry.distribution} {slot.entry.version}" for slot in slots})
     typer.echo(f"{checked.name}: OK")
@@ -38,7 +38,7 @@ def check(recipe: _Name, set_: _Set = None) -> None:
         typer.echo(f"  phase {name}: {phase.use}, {phase.frames:,} frames of {checked.num_envs} environments")
     if follows:
         typer.echo(f"  note: start it with --from RUN, a run that ended with phase {' or '.join(follows)}")
-    for note in notes(checked):
+    for note in found:
         typer.echo(f"  note: {note}")
 
 
@@ -58,22 +58,14 @@ def show(
     _print_table("Observations", layout)
 
 
-def _step_once(recipe: Recipe) -> None:
-    """Make one step of two environments in every phase. Raises what is wrong."""
-    import torch  # noqa: PLC0415
+def _try(recipe: Recipe) -> list[str]:
+    """Try every phase and every logger. Returns what is worth knowing; raises what is wrong."""
+    from mtrack.first_step import try_phases  # noqa: PLC0415  imports torch
+    from mtrack.logger_trial import try_loggers  # noqa: PLC0415
 
-    from mtrack.assemble import assemble  # noqa: PLC0415
-    from mtrack.wiring import placed  # noqa: PLC0415
-
-    agent = None
-    for name in recipe.phases:
-        assembly = assemble(recipe.for_phase(name), name, device=recipe.place, num_envs=2)
-        if agent is None:
-            agent = recipe.agent.build()
-            with placed(recipe, recipe.agent):
-                agent.build(assembly.layout)
-        assembly.env.start()
-        assembly.env.step(torch.zeros(2, assembly.layout.num_actions, device=assembly.layout.device))
+    found = try_phases(recipe, recipe.place)
+    try_loggers(recipe)
+    return found
 
 
 def _rewards(recipe: Recipe) -> list[_Row]:

@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from mtrack.robot import RobotModel
-
 Range: TypeAlias = tuple[float, float]
 """Lowest and highest value."""
 
@@ -18,8 +16,8 @@ Range: TypeAlias = tuple[float, float]
 def ordered(_: object, attribute: Any, value: Range) -> None:
     """Validate that the lower bound comes first."""
     low, high = value
-    if not low <= high:
-        raise ValueError(f"{attribute.name} must be [lowest, highest], not [{low}, {high}]")
+    if not (low <= high and math.isfinite(high - low)):
+        raise ValueError(f"{attribute.name} must be [lowest, highest], two finite numbers, not [{low}, {high}]")
 
 
 def ordered_positive(instance: object, attribute: Any, value: Range) -> None:
@@ -52,8 +50,3 @@ def assign(field: Tensor, ids: Tensor, elements: Tensor, value: Tensor, entry: i
     """Write values [n, k, ...] to elements [k] of rows `ids` [n] of a field; to one entry of each if it is given."""
     place: tuple[Tensor | int, ...] = (ids.unsqueeze(-1), elements)
     field[place if entry is None else (*place, entry)] = value.to(field)
-
-
-def expand(model: RobotModel, names: Sequence[str]) -> tuple[str, ...]:
-    """Return body names with the named sets among them taken apart, each body once."""
-    return tuple(dict.fromkeys(body for name in names for body in model.sets.get(name, (name,))))

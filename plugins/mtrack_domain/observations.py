@@ -11,7 +11,6 @@ from mtrack.fields import component, param, scratch
 from mtrack.mirror import Mirror
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
-from mtrack_domain.draws import expand
 
 
 @component
@@ -40,8 +39,8 @@ class Dynamics:
     def bind(self, scene: Scene) -> None:
         """Resolve names, keep compiled values. Raises NameProblem."""
         model, backend = scene.model, scene.backend
-        bodies, joints = expand(model, self.bodies), model.joints(self.joints)
-        self.soles = backend.element("geom", expand(model, self.feet))
+        bodies, joints = model.expand(self.bodies), model.joints(self.joints)
+        self.soles = backend.element("geom", model.expand(self.feet))
         self.links = backend.element("body", bodies)
         self.motors = backend.element("actuator", [model.joint_names[i] for i in joints.tolist()])
         self.mass = backend.nominal("body_mass")[self.links]

@@ -47,13 +47,16 @@ class WandB:
     run: Mapping[str, object] = scratch()
     sender: Sender | None = scratch()
 
-    def start(self, directory: Path, run: Mapping[str, object]) -> None:
+    def probe(self) -> None:
         """Check that wandb is installed. Raises MtrackError."""
-        if self.mode == "disabled":
-            return
-        if importlib.util.find_spec("wandb") is None:
+        if self.mode != "disabled" and importlib.util.find_spec("wandb") is None:
             raise MtrackError("logger 'wandb' needs the package: pip install \"mtrack[wandb]\"")
-        self.directory, self.run = directory.resolve(), run
+
+    def start(self, directory: Path, run: Mapping[str, object]) -> None:
+        """Note the run; the process starts with the first metrics. Raises MtrackError if wandb is not installed."""
+        self.probe()
+        if self.mode != "disabled":
+            self.directory, self.run = directory.resolve(), run
 
     def log(self, metrics: Metrics) -> None:
         """Hand over the metrics of an iteration; never waits."""

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mtrack.first_step import is_trial
 from mtrack.ranks import wait_for_all
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Mlp, Style
 
@@ -26,7 +27,7 @@ def compiled(function: Callable[_Inputs, _Output], device: torch.device) -> Call
     What was compiled once serves all later functions of the same code, so every update may ask again. Processes that
     learn together wait for each other after the first call, because each compiles for its own time.
     """
-    faster = torch.compile(function) if can_compile(device.type) else function
+    faster = torch.compile(function) if not is_trial() and can_compile(device.type) else function
     is_first = True
 
     def call(*inputs: _Inputs.args, **more: _Inputs.kwargs) -> _Output:

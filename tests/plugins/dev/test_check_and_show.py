@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import mtrack.assemble
-from mtrack import preflight, processors, reader, structure
+from mtrack import first_step, preflight, processors, reader, structure
 from mtrack.assemble import Assembly
 from mtrack.cli import main
 from mtrack.structure import Recipe
@@ -46,7 +46,8 @@ def assembled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             raise AssembledError
         return real(recipe, phase, **options)
 
-    monkeypatch.setattr(mtrack.assemble, "assemble", spy)
+    for module in (mtrack.assemble, first_step):
+        monkeypatch.setattr(module, "assemble", spy)
     return seen
 
 

@@ -1,0 +1,65 @@
+"""Which component an exception comes from, and the error that says so."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+from mtrack.errors import ComponentError, MtrackError, RunError, describe_error, is_from_user
+from mtrack.slots import Slot
+
+Part = tuple[Slot, Any]
+"""A slot and its component."""
+
+
+@contextmanager
+def blaming(parts: Iterable[Part], otherwise: Slot | None = None) -> Iterator[None]:
+    """Run code that calls components. Raises ComponentError naming the one whose code raised, if it was one's.
+
+    `otherwise` is named if none of `parts` is on the way to the error; without it such an error passes as it is.
+    What is no Exception (sys.exit, KeyboardInterrupt) is always an error of the code that raised it.
+    """
+    try:
+        yield
+    except (MtrackError, ComponentError, RunError):
+        raise
+    except BaseException as error:
+        if is_from_user(error):
+            raise
+        culprit = culprit_of(error, parts) or otherwise
+        if culprit is None and isinstance(error, Exception):
+            raise
+        raise ComponentError(f"{culprit or raised_at(error)} raised {describe_error(error)}") from error
+
+
+def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
+    """Return the slot of the innermost component on the way to an error, or None if there is none."""
+    owners = {id(component): slot for slot, component in parts}
+    culprit: Slot | None = None
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        culprit = owners.get(id(_first_argument(trace.tb_frame)), culprit)
+        trace = trace.tb_next
+    return culprit
+
+
+def raised_at(error: BaseException) -> str:
+    """Return file and line of the code that raised an exception: `/home/me/acme/rewards.py:12`."""
+    place, trace = "code", error.__traceback__
+    while trace is not None:
+        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+    return place
+
+
+def _first_argument(frame: FrameType) -> object:
+    """Return what a function was called with first, `self` in a method and in a wrapper around one; or None."""
+    code = frame.f_code
+    if code.co_argcount:
+        return frame.f_locals.get(code.co_varnames[0])
+    if code.co_flags & inspect.CO_VARARGS:
+        arguments = frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount], ())
+        return arguments[0] if isinstance(arguments, tuple) and arguments else None
+    return None
