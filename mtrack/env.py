@@ -147,6 +147,7 @@ class Env:
         scales = {group: schedule.at(progress) * self.scene.dt for group, schedule in self.group_scales.items()}
         rows = [[term.weight * scales[g] * (term.group == g) for g in self.group_scales] for term in self.rewards]
         self._group_weights = torch.tensor(rows, device=self.scene.device).reshape(len(rows), len(scales))
+        self.statistics.set_weights(self._group_weights.sum(-1))
         for call in self.calls.progress:
             call(progress)
 

@@ -92,10 +92,14 @@ class CheckpointError(MtrackError):
 class NameProblem(MtrackError):  # noqa: N818  it is a Problem of a name, raised where no recipe path is known yet
     """A name (joint, body, sensor, field) that does not exist; the assembly adds the recipe path."""
 
-    def __init__(self, message: str, name: str = "") -> None:
-        """Say it; a backend that was asked for what it does not have gives its `name`, to find who has asked."""
+    def __init__(self, message: str, name: str = "", parameter: str = "") -> None:
+        """Say it; a backend that was asked for what it does not have gives its `name`, to find who has asked.
+
+        `parameter` is the parameter of the component that has the name; the recipe's line is then that of its value.
+        """
         super().__init__(message)
         self.name = name
+        self.parameter = parameter
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

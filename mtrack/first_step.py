@@ -30,7 +30,7 @@ from mtrack.snapshot import env_state
 from mtrack.state import component_state, flatten, load_component_state, unflatten
 from mtrack.structure import Recipe
 from mtrack.watched import WatchedAction, WatchedCommand, WatchedPhase, WatchedTerm
-from mtrack.wiring import explained, give_generators
+from mtrack.wiring import explained, give_generators, placed
 
 NUM_ENVS = 4
 """Environments of the trial: enough to see whether one depends on another."""
@@ -71,7 +71,7 @@ def try_phases(recipe: Recipe, device: str) -> Findings:
             if assembled is None or assembled[0] != in_phase:  # phases often share one environment
                 assembled = in_phase, assemble(in_phase, name, device=device, num_envs=NUM_ENVS, metrics=True)
             if not is_built:
-                with explained(recipe.agent):
+                with placed(recipe, recipe.agent):
                     agent.build(assembled[1].layout)
                 is_built = True
             trial = _Trial(in_phase, name, assembled[1], agent, notes)

@@ -50,5 +50,7 @@ KINDS: dict[str, Kind] = {
     )
 }
 
+TABLE_DEPTHS = {"run": 0, "reward_groups": 1} | {kind.table: kind.depth for kind in KINDS.values() if kind.table}
+"""Table levels of a recipe below each table at its top, as `Kind.depth`."""
 HOOK_GROUP = "mtrack.hooks"
 COMMAND_GROUP = "mtrack.cli"

@@ -135,6 +135,25 @@ class Follows(Protocol):
 
 
 @runtime_checkable
+class DividesRollouts(Protocol):
+    """A phase that learns from parts of a rollout; asked before a run begins."""
+
+    def rollout_parts(self) -> Mapping[str, int]:
+        """Return into how many parts it divides a rollout, by parameter: none may be without a sample."""
+
+
+@runtime_checkable
+class ReadsObservations(Protocol):
+    """An agent or phase that says which observation groups it reads; asked before a run begins.
+
+    If the agent and all phases of a recipe do, a group that none of them reads is an error of the recipe.
+    """
+
+    def observation_groups(self) -> Mapping[str, str]:
+        """Return the groups by the parameter that names each: `{"policy_group": "policy"}`."""
+
+
+@runtime_checkable
 class NoisyObservation(Protocol):
     """An observation that is disturbed other than by adding noise to each column (optional)."""
 

@@ -14,6 +14,13 @@ SKIPPED = "update/skipped"
 With several optimisers, the largest of their shares. Optional: a phase that skips nothing need not return it.
 """
 
+RAW_REWARD = "reward_raw"
+"""First part of the names of reward terms as their components return them.
+
+`reward/GROUP/SLOT` is the term as it counts: times its weight, its group's scale and the control step. These add up to
+`reward/GROUP`. All are means over environments and control steps.
+"""
+
 
 @attrs.frozen
 class Metrics:

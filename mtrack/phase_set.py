@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
+import attrs
+
+from mtrack.enabled import is_disabled, named_slots
 from mtrack.errors import MtrackError, did_you_mean
-from mtrack.keypath import KeyPath, nested, split_path, value_at
+from mtrack.keypath import KeyPath, merge, nested, split_path, value_at
 from mtrack.kinds import KINDS
 from mtrack.recipe import Layer, RecipeSource
 
@@ -15,8 +19,31 @@ _SAME_IN_ALL_PHASES = frozenset({"seed", "device", "run", "agent", "phases", "lo
 
 
 def in_phase(source: RecipeSource, name: str) -> RecipeSource:
-    """Return the source with the `set` of a phase over it; keys that cannot be set are left out."""
-    return source.with_layers([layer for _, layer in _layers(source, name) if isinstance(layer, Layer)])
+    """Return the source with the `set` of a phase over it; keys that cannot be set are left out.
+
+    A slot named there is enabled in the phase, except if it was disabled later than those keys were written.
+    """
+    layers = [layer for _, layer in _changes(source, name)]
+    for slot, off in disabled_since(source, name).items():
+        data = nested((*slot, "enabled"), False)
+        layers.append(attrs.evolve(off, data=data, at=off.line((*slot, "enabled")), statement=_statement(name)))
+    return source.with_layers(layers)
+
+
+def disabled_since(source: RecipeSource, name: str) -> dict[KeyPath, Layer]:
+    """Return the slots that the `set` of a phase names and that a later layer disables, and that layer."""
+    changes = _changes(source, name)
+    data: dict[str, Any] = reduce(merge, (layer.data for _, layer in changes), {})
+    found: dict[KeyPath, Layer] = {}
+    for slot, table in named_slots(data):
+        off = source.layer((*slot, "enabled"))
+        if off is None or "enabled" in table or not is_disabled(source.data, slot):
+            continue
+        keys = [key for key, layer in changes if value_at(layer.data, slot) is not None]
+        written = [source.layer(("phases", name, "set", key)) for key in keys]
+        if source.layers.index(off) > max(source.layers.index(layer) for layer in written if layer):
+            found[slot] = off
+    return found
 
 
 def wrong_keys(source: RecipeSource, name: str) -> list[tuple[str, str]]:
@@ -24,16 +51,20 @@ def wrong_keys(source: RecipeSource, name: str) -> list[tuple[str, str]]:
     return [(key, flaw) for key, flaw in _layers(source, name) if isinstance(flaw, str)]
 
 
-def touched_slots(source: RecipeSource) -> set[KeyPath]:
-    """Return the paths of all slots that some phase changes."""
+def named_by_phases(source: RecipeSource) -> set[KeyPath]:
+    """Return the paths of all slots that the `set` of some phase names."""
     phases = source.data.get("phases")
-    paths: set[KeyPath] = set()
-    for name in phases if isinstance(phases, dict) else ():
-        for key, layer in _layers(source, name):
-            if isinstance(layer, Layer):
-                path = split_path(key)
-                paths.add(path[: _DEPTHS.get(path[0], 0) + 1])
-    return paths
+    changes = [change for name in (phases if isinstance(phases, dict) else ()) for change in _changes(source, name)]
+    return {slot for _, layer in changes for slot, _ in named_slots(layer.data)}
+
+
+def _changes(source: RecipeSource, name: str) -> list[tuple[str, Layer]]:
+    """Return the keys in the `set` of a phase that can be set, each with the layer it makes."""
+    return [(key, layer) for key, layer in _layers(source, name) if isinstance(layer, Layer)]
+
+
+def _statement(name: str) -> str:
+    return f"phases.{name}.set"
 
 
 def _layers(source: RecipeSource, name: str) -> Iterator[tuple[str, Layer | str]]:
@@ -55,4 +86,5 @@ def _layers(source: RecipeSource, name: str) -> Iterator[tuple[str, Layer | str]
             remedy = did_you_mean(slot[-1], others) if isinstance(others, dict) else ""
             yield key, f"there is no '{'.'.join(slot)}' for a phase to change; {remedy}".rstrip("; ")
         elif layer is not None:
-            yield key, Layer(layer.name, nested(path, value), layer.directory, at=layer.line(place))
+            line, data = layer.line(place), nested(path, value)
+            yield key, Layer(layer.name, data, layer.directory, at=line, statement=_statement(name))

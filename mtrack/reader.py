@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
+
 from mtrack.errors import ComponentError, NameProblem, Problem, did_you_mean
 from mtrack.fields import params_of
 from mtrack.keypath import KeyPath, dotted, merge, nested, value_at
@@ -29,7 +31,7 @@ class Reader:
     """Reads one recipe."""
 
     def __init__(self, source: RecipeSource, registry: Registry, waking: Collection[KeyPath] = ()) -> None:
-        """Read `source`; slots at the paths `waking` are read even where they are not enabled."""
+        """Read `source`; slots at the paths `waking` are kept even if they are not enabled."""
         self.source = source
         self.registry = registry
         self.problems: list[Problem] = []
@@ -38,15 +40,8 @@ class Reader:
         self._waking = waking
 
     def problem(self, path: KeyPath, message: str, hint: str = "", *, with_value: bool = True) -> None:
-        """Note a problem at a path; where nothing is there, its place is that of the table around it."""
-        present = path
-        while present and self.source.layer(present) is None:
-            present = present[:-1]
-        place, line = self.source.origin(present)
-        value = value_at(self.source.data, path) if with_value else None
-        text = "" if value is None else inline(value)
-        shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
-        self.problems.append(Problem(dotted(path), message, hint, place, line, shown))
+        """Note a problem at a path."""
+        self.problems.append(problem_at(self.source, path, message, hint, with_value=with_value))
 
     def table(self, path: KeyPath) -> Table:
         """Return the table at a path, an empty one where there is none."""
@@ -110,31 +105,32 @@ class Reader:
                 yield below, inner
 
     def _enabled(self, kind: Kind, path: KeyPath, table: Table) -> Slot | None:
-        """Return a slot unless it is not enabled; then keep it apart if a phase may enable it."""
+        """Return a slot unless it is not enabled; then it is checked too, and kept apart if a phase may enable it."""
         enabled = table.get("enabled", True)
         if not isinstance(enabled, bool):
             self.problem((*path, "enabled"), "expected true or false")
         if enabled is not False:
             return self._slot(kind, path, table, path[-1])
-        if path in self._waking:
-            problems, self.problems = self.problems, []
-            slot = self._slot(kind, path, table, path[-1])
-            if slot is not None and not self.problems:
-                self.dormant[slot.path] = slot
-            self.problems = problems  # those of the phase that enables it are reported when that is read
+        slot = self._slot(kind, path, table, path[-1], is_enabled=False)
+        if slot is not None and path in self._waking:
+            self.dormant[slot.path] = slot
         return None
 
-    def _slot(self, kind: Kind, path: KeyPath, table: Table, default_use: str) -> Slot | None:
+    def _slot(
+        self, kind: Kind, path: KeyPath, table: Table, default_use: str, *, is_enabled: bool = True
+    ) -> Slot | None:
+        """Return the slot of a table, or None if something is wrong with it, or missing from one that is disabled."""
         before, slot_class = len(self.problems), SLOT_CLASSES.get(kind.name, Slot)
-        own = self.fields(path, params_of(slot_class), table)
-        entry, cls = self._component(kind, path, table, default_use)
+        own_fields = params_of(slot_class)
+        own = self.fields(path, own_fields if is_enabled else _given(own_fields, table), table)
+        entry, cls = self._component(kind, path, table, default_use, is_enabled=is_enabled)
         if entry is None or cls is None:
             return None
         fields = params_of(cls)
         hint = f"parameters: {describe_fields(fields) or 'none'}"
         self.unknown(path, table, [*fields, *kind.keys], f"parameter '{{}}' for {entry}", hint)
-        params = self.fields(path, fields, table)
-        if len(self.problems) > before:
+        params = self.fields(path, fields if is_enabled else _given(fields, table), table)
+        if len(self.problems) > before or len(own) < len(own_fields) or len(params) < len(fields):
             return None
         use = table.get("use", default_use)
         file, line = self.source.origin(path)
@@ -148,7 +144,9 @@ class Reader:
             self.problem(path, f"{entry} does not accept these parameters: {error}", with_value=False)
         return slot
 
-    def _component(self, kind: Kind, path: KeyPath, table: Table, default_use: str) -> tuple[Entry | None, type | None]:
+    def _component(
+        self, kind: Kind, path: KeyPath, table: Table, default_use: str, *, is_enabled: bool
+    ) -> tuple[Entry | None, type | None]:
         use = table.get("use", default_use)
         if not isinstance(use, str) or not use:
             self.problem((*path, "use"), f"expected the name of a {kind.name}, in quotes")
@@ -157,6 +155,8 @@ class Reader:
             entry = self.registry.find(kind.name, self._automatic() if (kind.name, use) == ("backend", AUTO) else use)
             return entry, self.registry.load(entry)
         except (NameProblem, ComponentError) as error:
+            if isinstance(error, ComponentError) and not is_enabled:
+                return None, None  # disabling a component is how to do without one that cannot be imported
             is_written = "use" in table
             self.problem((*path, "use") if is_written else path, str(error), with_value=is_written)
             return None, None
@@ -169,3 +169,22 @@ class Reader:
     def _directory(self, path: KeyPath) -> Path:
         layer = self.source.layer(path)
         return self.source.directory if layer is None else layer.directory
+
+
+def problem_at(
+    source: RecipeSource, path: KeyPath, message: str, hint: str = "", *, with_value: bool = True
+) -> Problem:
+    """Return a problem at a path; if nothing is there, its place is that of the table around it."""
+    present = path
+    while present and source.layer(present) is None:
+        present = present[:-1]
+    place, line = source.origin(present)
+    value = value_at(source.data, path) if with_value else None
+    text = "" if value is None else inline(value)
+    shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+    return Problem(dotted(path), message, hint, place, line, shown)
+
+
+def _given(fields: Fields, table: Table) -> Fields:
+    """Return the fields that a table gives or that have a default; whoever enables a slot gives the others."""
+    return {name: field for name, field in fields.items() if name in table or field.default is not attrs.NOTHING}

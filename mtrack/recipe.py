@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, reduce
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from mtrack.enabled import lay_over
 from mtrack.errors import MtrackError, Problem, RecipeError, did_you_mean
 from mtrack.keypath import KeyPath, merge, nested, parse, split_path, value_at
 from mtrack.locate import key_lines
@@ -33,6 +35,8 @@ class Layer:
     text: str = ""
     at: int | None = None
     """Line of everything in it, where it is a part of one statement."""
+    statement: str = ""
+    """Neighbours of the same statement (the command line, the `set` of a phase) decide together what is enabled."""
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:
@@ -55,10 +59,14 @@ class RecipeSource:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """All layers merged: tables merge, anything else replaces; keys keep the place of their first appearance."""
+        """All layers merged: tables merge, anything else replaces; keys keep the place of their first appearance.
+
+        A slot is as enabled as the last statement that names it says (`mtrack.enabled`).
+        """
         merged: dict[str, Any] = {}
-        for layer in self.layers:
-            merged = merge(merged, layer.data)
+        for _, statement in groupby(self.layers, key=lambda layer: layer.statement or id(layer)):
+            parts: Iterator[dict[str, Any]] = (layer.data for layer in statement)
+            merged = lay_over(merged, reduce(merge, parts))
         return {key: value for key, value in merged.items() if key != "extends"}
 
     def origin(self, path: str | KeyPath) -> tuple[str, int | None]:
@@ -181,7 +189,8 @@ def _base(layer: Layer) -> Path | None:
     except MtrackError as error:
         raise _problem(layer, "extends", str(error)) from None
     if path is None:
-        raise _problem(layer, "extends", f"no such file: {layer.directory / base}")
+        remedy = did_you_mean(Path(base).stem, [*_names(), *(file.stem for file in layer.directory.glob("*.toml"))])
+        raise _problem(layer, "extends", f"no such file: {layer.directory / base}; {remedy}".rstrip("; "))
     return path
 
 
@@ -214,7 +223,7 @@ def _override(text: str) -> Layer:
         raise MtrackError(f"{COMMAND_LINE} {text}: {error}") from None
     if not equals:
         raise MtrackError(f"{COMMAND_LINE} {text}: expected KEY=VALUE, e.g. {COMMAND_LINE} num_envs=64")
-    return Layer(COMMAND_LINE, nested(path, value), Path.cwd())
+    return Layer(COMMAND_LINE, nested(path, value), Path.cwd(), statement=COMMAND_LINE)
 
 
 def _value(written: str) -> Any:

@@ -10,10 +10,15 @@ from mtrack.fields import non_negative, param, params_of, positive
 from mtrack.registry import Entry
 from mtrack.toml_text import Table, plain
 
+MAX_HISTORY = 1000
+"""Steps back that an observation may reach at most."""
+
 
 def _history(instance: object, attribute: attrs.Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
     if any(steps < 0 for steps in value) or len(set(value)) != len(value):
         raise ValueError("expected different numbers of steps back, 0 being the present")
+    if max(value, default=0) > MAX_HISTORY:
+        raise ValueError(f"expected at most {MAX_HISTORY} steps back: all values up to the oldest are kept in memory")
 
 
 AUTO = "auto"
@@ -66,7 +71,10 @@ class ObservationSlot(Slot):
     noise: float = param(default=0.0, validator=non_negative)
     """Standard deviation of the noise on each column [the observation's unit]."""
     history: tuple[int, ...] = param(default=(), validator=_history)
-    """Steps back of the values given, 0 being the present; empty for the present value alone."""
+    """Steps back of the values given, at most 1000, 0 being the present; empty for the present value alone.
+
+    Every environment keeps all values up to the oldest in memory.
+    """
 
 
 @attrs.frozen(kw_only=True)

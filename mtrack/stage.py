@@ -24,7 +24,7 @@ from mtrack.snapshot import env_state, load_env_state
 from mtrack.state import component_state, load_component_state
 from mtrack.structure import Recipe
 from mtrack.transfer import Contract
-from mtrack.wiring import explained, give_generators
+from mtrack.wiring import explained, give_generators, placed
 
 
 @attrs.define(eq=False)
@@ -71,7 +71,7 @@ class Stage:
         if begin:
             require_fit(begin, contract)
         if begin or not earlier:
-            with explained(recipe.agent):
+            with placed(recipe, recipe.agent):
                 agent.build(assembly.layout)
         if begin:
             _load_agent(agent, begin)

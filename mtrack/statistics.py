@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mtrack.metrics import DIVERGED
+from mtrack.metrics import DIVERGED, RAW_REWARD
 from mtrack.ranks import num_ranks, sum_over_ranks
 
 
@@ -18,12 +18,21 @@ class EpisodeStatistics:
         self, num_envs: int, reward_paths: Sequence[str], groups: Sequence[str], reasons: Sequence[str], device: str
     ) -> None:
         """Allocate; `reward_paths` and `reasons` name the columns of what `add` gets; the last reason is divergence."""
-        self.names = (*(f"reward/{path}" for path in reward_paths), *(f"reward/{group}" for group in groups))
+        weighted, raw = ([f"{first}/{path}" for path in reward_paths] for first in ("reward", RAW_REWARD))
+        self.names = (*weighted, *(f"reward/{group}" for group in groups), *raw)
         self.reasons = tuple(f"termination/{reason}" for reason in reasons)
         self.episode_return = torch.zeros(num_envs, device=device)
-        self.sums = torch.zeros(len(self.names), device=device)
+        self.weights = torch.ones(len(raw), device=device)
+        self.sums = torch.zeros(len(raw) + len(groups), device=device)
+        """Of raw terms and groups, since the weights last changed."""
+        self.totals = torch.zeros(len(self.names), device=device)
         self.ended = torch.zeros(4 + len(self.reasons), device=device)
         self.steps = 0
+
+    def set_weights(self, weights: Tensor) -> None:
+        """Take what each term is multiplied with in its group from now on, [R]."""
+        self._apply_weights()
+        self.weights = weights
 
     def add(
         self,
@@ -46,7 +55,8 @@ class EpisodeStatistics:
     def read(self) -> dict[str, float]:
         """Return the statistics since the last call, of all processes, and reset them."""
         ended = sum_over_ranks(self.ended).tolist()
-        means = sum_over_ranks(self.sums) / (max(1, self.steps) * num_ranks())
+        self._apply_weights()
+        means = sum_over_ranks(self.totals) / (max(1, self.steps) * num_ranks())
         values = dict(zip(self.names, means.tolist(), strict=True))
         count = ended[0]
         values["episode/count"] = count
@@ -56,7 +66,13 @@ class EpisodeStatistics:
             values["episode/return"] = ended[2] / count
             values["episode/completed"] = ended[3] / count
             values.update(zip(self.reasons, (number / count for number in ended[4:]), strict=True))
-        self.sums.zero_()
+        self.totals.zero_()
         self.ended.zero_()
         self.steps = 0
         return values
+
+    def _apply_weights(self) -> None:
+        """Move the sums to the totals: terms weighted, groups, terms as they are; once, not in every step."""
+        terms, groups = self.sums.split((len(self.weights), len(self.sums) - len(self.weights)))
+        self.totals += torch.cat((terms * self.weights, groups, terms))
+        self.sums.zero_()

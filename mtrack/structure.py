@@ -11,18 +11,17 @@ import attrs
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.fields import non_negative, param, params_of, positive
 from mtrack.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
-from mtrack.kinds import KINDS
-from mtrack.phase_set import in_phase, touched_slots, wrong_keys
+from mtrack.kinds import KINDS, TABLE_DEPTHS
+from mtrack.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
 from mtrack.processors import has_gpu
 from mtrack.reader import GPU_BACKEND, Reader
-from mtrack.recipe import RecipeSource
+from mtrack.recipe import Layer, RecipeSource
 from mtrack.registry import Registry
 from mtrack.schedule import Schedule
 from mtrack.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
 from mtrack.toml_text import Table, plain, to_toml
 
 _TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
-_DEPTHS = {"run": 0, "reward_groups": 1} | {table: kind.depth for table, kind in _TABLES.items()}
 
 
 def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -119,20 +118,22 @@ class Recipe:
             if phase.set:
                 absolute = self.for_phase(name)._table()
                 changed = {key: value_at(absolute, split_path(key)) for key in phase.set}
+                changed |= {f"{dotted(slot)}.enabled": False for slot in disabled_since(self.source, name)}
                 table["phases"][name]["set"] |= {key: value for key, value in changed.items() if value is not None}
         return table
 
     def resolved_toml(self) -> str:
         """Return one TOML text that gives an equal recipe by itself; comments say where values are from."""
-        return to_toml(self.table(), _DEPTHS, self.origin)
+        return to_toml(self.table(), self.origin)
 
     def origin(self, path: KeyPath) -> str:
-        """Return where a value came from: `file:line`, `--set`, `default`."""
+        """Return where a value came from: `file:line`, `--set`, `default`; of `use` also what enabled the slot."""
         layer = self.source.layer(path)
-        if layer is None:
-            return "" if path[-1] == "use" else "default"
-        line = layer.line(path)
-        return f"{layer.name}:{line}" if line else layer.name
+        if path[-1] == "use":
+            places = [_place(layer, path)] if layer else []
+            enabling = _enabling_layer(self.source, path[:-1])
+            return ", ".join([*places, *([f"enabled by {_place(enabling, path[:-1])}"] if enabling else [])])
+        return _place(layer, path) if layer else "default"
 
     def _table(self) -> Table:
         slots = {slot.path: slot.table() for slot in self.slots()}
@@ -144,6 +145,23 @@ class Recipe:
                     table = merge(table, nested(path, slots[dotted(path)]))
         groups = {name: plain(group) for name, group in self.reward_groups.items() if name in table.get("rewards", {})}
         return table | ({"reward_groups": groups} if groups else {})
+
+
+def _enabling_layer(source: RecipeSource, slot: KeyPath) -> Layer | None:
+    """Return the layer that enabled a slot which one before it disables, if there is one."""
+    found, was_disabled = None, False
+    for layer in source.layers:
+        table = value_at(layer.data, slot)
+        if isinstance(table, dict) and table.get("enabled") is False:
+            found, was_disabled = None, True
+        elif isinstance(table, dict) and was_disabled:
+            found = found or layer
+    return found
+
+
+def _place(layer: Layer, path: KeyPath) -> str:
+    line = layer.line(path)
+    return f"{layer.name}:{line}" if line else layer.name
 
 
 def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
@@ -162,9 +180,9 @@ def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
 
 def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list[Problem]]:
     """Return the recipe of a source, or None and its problems."""
-    reader = Reader(source, registry, touched_slots(source))
+    reader = Reader(source, registry, named_by_phases(source))
     settings = params_of(Recipe)
-    reader.unknown((), source.data, [*settings, *_DEPTHS, "extends"])
+    reader.unknown((), source.data, [*settings, *TABLE_DEPTHS, "extends"])
     values = reader.fields((), settings, source.data)
     if "control_dt" in values and "physics_dt" in values:
         substeps = values["control_dt"] / values["physics_dt"]
@@ -177,9 +195,10 @@ def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list
             reader.problem(("phases", name, "set", key), message)
     for table, kind in _TABLES.items():
         values[table] = reader.slots(kind) if kind.depth else reader.single(kind, AUTO if table == "backend" else "")
-    for table in ("observations", "phases"):
-        if not values[table] and not reader.table((table,)):
-            reader.problem((table,), f"a recipe needs at least one of its {table}")
+    for table in ("observations", "rewards", "phases"):
+        if not values[table] and not any(problem.path.startswith(f"{table}.") for problem in reader.problems):
+            hint = "all of them are disabled" if reader.table((table,)) else ""
+            reader.problem((table,), f"a recipe needs at least one of its {table}", hint, with_value=False)
     if reader.problems:
         return None, reader.problems
     groups = {name: RewardGroup() for name in values["rewards"]} | groups
@@ -189,7 +208,7 @@ def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list
 def _reward_groups(reader: Reader) -> dict[str, RewardGroup]:
     rewards, groups = reader.table(("rewards",)), reader.table(("reward_groups",))
     for name in groups:
-        if name not in rewards:
-            remedy = did_you_mean(name, rewards)
+        if not rewards.get(name):
+            remedy = did_you_mean(name, rewards.keys() - {name})
             reader.problem(("reward_groups", name), f"no rewards in a group '{name}'", remedy, with_value=False)
     return {name: reader.settings(("reward_groups", name), RewardGroup, "a reward group") for name in groups}

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from mtrack.keypath import KeyPath, dotted, leaves
+from mtrack.kinds import TABLE_DEPTHS
 from mtrack.schedule import Schedule
 
 Table = dict[str, Any]
@@ -51,10 +52,10 @@ def inline(value: object) -> str:
     return repr(value) if isinstance(value, int | float) else str(value)
 
 
-def to_toml(table: Table, depths: Mapping[str, int], origin: Callable[[KeyPath], str]) -> str:
-    """Return the text of a recipe; tables below `depths[key]` levels of a top-level key are written inline."""
-    lines = [_line((key,), value, origin) for key, value in table.items() if key not in depths]
-    for key, depth in depths.items():
+def to_toml(table: Table, origin: Callable[[KeyPath], str] = lambda path: "") -> str:
+    """Return the text of a recipe, with the origin of each value as a comment; tables within a slot are inline."""
+    lines = [_line((key,), value, origin) for key, value in table.items() if key not in TABLE_DEPTHS]
+    for key, depth in TABLE_DEPTHS.items():
         if key in table:
             for path, slot in leaves(table[key], depth, (key,)):
                 lines += ["", f"[{dotted(path)}]"]

@@ -17,6 +17,7 @@ from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
 from mtrack.protocols import Backend
+from mtrack.reader import problem_at
 from mtrack.rng import generator
 from mtrack.robot import RobotModel
 from mtrack.scene import Contacts, Kinematics, Reference, Scene
@@ -61,8 +62,9 @@ class Problems:
                 raise
 
     def _add(self, slot: Slot, error: MtrackError) -> None:
-        place, line = self.source.origin(slot.path)
-        self.found.append(Problem(slot.path, str(error), source=place, line=line))
+        parameter = error.parameter if isinstance(error, NameProblem) else ""
+        path = (*slot.path.split("."), *filter(None, [parameter]))
+        self.found.append(problem_at(self.source, path, str(error), with_value=bool(parameter)))
 
     def raise_if_any(self) -> None:
         """Report everything found together. Raises RecipeError."""
@@ -75,6 +77,15 @@ def explained(slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
     """Say which component an unexpected error comes from: one of those `inside`, or `slot`. Raises ComponentError."""
     with blaming(inside, otherwise=slot):
         yield
+
+
+@contextmanager
+def placed(recipe: Recipe, slot: Slot) -> Iterator[None]:
+    """Say which component an error comes from; a name that does not exist is reported with its recipe line."""
+    problems = Problems(recipe)
+    with problems.of(slot):
+        yield
+    problems.raise_if_any()
 
 
 def give_generators(component: object, path: str, seed: int, rank: int, device: str) -> None:

@@ -1,14 +1,29 @@
-"""Makes `tests/support` importable as `support`, and a folder for distributions that exist for one test."""
+"""Makes `tests/support` importable, runs the whole suite in two processes, makes distributions for one test."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+_PROCESSES = 2  # each has torch and MuJoCo in memory
+
 sys.path.insert(0, str(Path(__file__).parent))
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the processes share the processors
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Give the whole suite two processes if pytest-xdist is installed; `-n 0`, or naming tests, keeps it in one."""
+    options, plugins = config.option, config.pluginmanager
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not options.collectonly
+    if is_whole and plugins.hasplugin("xdist") and options.numprocesses is None and not options.usepdb:
+        options.numprocesses, options.dist = _PROCESSES, "loadfile"  # fixtures of a module are made once
+        options.loadscopereorder = False  # or the files of few, long tests would come last, in one process
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def run(
     from mtrack.compatibility import require_same_ranks, require_same_versions
     from mtrack.hooks import Hooks
     from mtrack.manifests import read_manifest
+    from mtrack.preflight import require_runnable
     from mtrack.ranks import joined, of_first_rank, rank
     from mtrack.recipe import load_recipe
     from mtrack.registry import Registry
@@ -62,6 +63,7 @@ def run(
         require_same_ranks(resume, before)
         require_same_versions(resume, before, registry, allow_change)
     checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
+    require_runnable(checked)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
         raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
@@ -88,6 +90,7 @@ def _carry_out(
     from mtrack.first_step import try_phases
     from mtrack.manifests import read_manifest
     from mtrack.phase_order import check_order
+    from mtrack.preflight import notes
     from mtrack.processors import own_processors
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
@@ -127,6 +130,8 @@ def _carry_out(
         torch.set_num_threads(facts["processes"]["threads"])
         _log.info("run directory: %s", short(directory))
         _log.info("%s", physics_place(recipe))
+        for note in notes(recipe):
+            _log.warning("%s", note)
         return Run(
             recipe,
             directory,

@@ -10,28 +10,26 @@ from typing import Annotated
 import typer
 
 from mtrack.cli.run import physics_place
-from mtrack.errors import Problem, RecipeError
-from mtrack.processors import has_gpu
+from mtrack.errors import RecipeError
+from mtrack.phase_order import check_order, starts_from_run
+from mtrack.preflight import missing_device, notes, require_runnable
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
-from mtrack.slots import AUTO
 from mtrack.structure import Recipe, check_recipe
 from mtrack.toml_text import inline, plain
 
 _Name = Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or the name of a recipe of mtrack.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")]
 _Row = dict[str, object]
-_OTHER_DEVICE = 'device = "auto" takes a GPU only if there is one'
 
 
 def check(recipe: _Name, set_: _Set = None) -> None:
     """Check a recipe: every name and value, then a few steps and an update of each phase with four environments."""
     checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan())
-    if missing := _missing_device(checked):
-        source, line = checked.source.origin("device")
-        value = inline(checked.device)
-        raise RecipeError(checked.name, [Problem("device", missing, _OTHER_DEVICE, source, line, value)])
-    notes = _try(checked)
+    require_runnable(checked)
+    follows = starts_from_run(checked)
+    check_order(checked, follows[0] if follows else None)
+    found = [*notes(checked), *_try(checked)]
     slots = list(checked.slots())
     homes = sorted({f"{slot.entry.distribution} {slot.entry.version}" for slot in slots})
     typer.echo(f"{checked.name}: OK")
@@ -39,7 +37,9 @@ def check(recipe: _Name, set_: _Set = None) -> None:
     typer.echo(f"  {physics_place(checked)}")
     for name, phase in checked.phases.items():
         typer.echo(f"  phase {name}: {phase.use}, {phase.frames:,} frames of {checked.num_envs} environments")
-    for note in notes:
+    if follows:
+        typer.echo(f"  note: start it with --from RUN, a run that ended with phase {' or '.join(follows)}")
+    for note in found:
         typer.echo(f"  note: {note}")
 
 
@@ -74,17 +74,6 @@ def _try(recipe: Recipe) -> tuple[str, ...]:
     return found.notes
 
 
-def _missing_device(recipe: Recipe) -> str:
-    """Return why the device that a run would take cannot be used here; empty if it can."""
-    kind, _, number = recipe.place.partition(":")
-    if kind == "cpu" or recipe.device == AUTO:
-        return ""
-    import torch  # noqa: PLC0415
-
-    found = torch.cuda.device_count() if has_gpu() else 0
-    return f"no such GPU on this machine (found: {found})" if int(number or 0) >= found else ""
-
-
 def _rewards(recipe: Recipe) -> list[_Row]:
     return [
         {
@@ -103,7 +92,7 @@ def _layout(recipe: Recipe) -> list[_Row]:
     """Return a row for each term of the observations: first and last column, noise, history."""
     from mtrack.assemble import assemble  # noqa: PLC0415  imports torch
 
-    missing = _missing_device(recipe)
+    missing = missing_device(recipe)
     if missing:
         typer.echo(f"the observations were laid out on the CPU: {missing}", err=True)
     observer = assemble(recipe, device="cpu" if missing else recipe.place, num_envs=2).env.observer

@@ -22,7 +22,7 @@ from mtrack.slots import SLOT_CLASSES, Slot
 from mtrack.structure import Recipe, RewardGroup, RunSettings
 from mtrack_dev.schema_values import Schema, hint, open_table, parameters, required_parameters, schedule, table
 
-_IS_OFF: Schema = open_table({"enabled": {"const": False}}, "enabled")  # nothing in it is checked
+_IS_OFF: Schema = open_table({"enabled": {"const": False}}, "enabled")  # it may lack what must be given
 _Components = Sequence[tuple[Entry, type]]
 _NAME = "[A-Za-z0-9_-]+"  # of slots and groups
 _HAS_USE: Schema = open_table({}, "use")
@@ -98,7 +98,7 @@ def _definitions(kind: Kind, found: _Components) -> Schema:
     by_use = [{"if": _uses(entry), "then": _ref(_key(entry))} for entry, _ in found]
     some = table(own | _merged(found))  # without `use` the file that is extended says which component it is
     checked = {"if": _HAS_USE, "then": open_table({"use": own["use"]}) | {"allOf": [{}, *by_use]}, "else": some}
-    made[kind.name] = open_table({}) | hint(some) | {"type": "object", "if": _IS_OFF, "else": checked}
+    made[kind.name] = open_table({}) | hint(some) | {"type": "object", **checked}
     return made
 
 
@@ -111,9 +111,7 @@ def _slots(kind: Kind, found: _Components) -> Schema:
     for entry, _ in found:
         if not entry.rivals:
             own = _ref(_key(entry))
-            named[entry.name] = (
-                open_table({}) | hint(own) | {"if": {"anyOf": [_HAS_USE, _IS_OFF]}, "then": slot, "else": own}
-            )
+            named[entry.name] = open_table({}) | hint(own) | {"if": _HAS_USE, "then": slot, "else": own}
     level = _tables(slot) | {"properties": named}
     return _tables(level) if kind.depth > 1 else level
 

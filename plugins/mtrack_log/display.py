@@ -9,7 +9,7 @@ import attrs
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from mtrack.metrics import Metrics
+from mtrack.metrics import RAW_REWARD, Metrics
 from mtrack_log.text import FAULTS, count, duration, figure, number, per_cent
 
 _ORDER = (
@@ -119,7 +119,7 @@ def _families(metrics: Metrics) -> dict[str, list[tuple[str, str]]]:
     families: dict[str, list[tuple[str, str]]] = {}
     for name, value in metrics.values.items():
         first, *rest = name.split("/")
-        if name in FAULTS and value == 0:
+        if (name in FAULTS and value == 0) or first == RAW_REWARD:
             continue
         if first == "reward" and len(rest) == 1:
             families.setdefault(name, [])  # the sum of the group stands in the title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from mtrack.errors import MtrackError
 from mtrack.fields import component, param, positive, scratch
 from mtrack.metrics import Metrics
+from mtrack.toml_text import to_toml
 from mtrack_log.flat import flat
 
 
@@ -19,6 +21,10 @@ class Writer(Protocol):
         """Add a point."""
         ...
 
+    def add_text(self, tag: str, text_string: str, global_step: int) -> None:
+        """Add a text, which is read as Markdown."""
+        ...
+
     def close(self) -> None:
         """Write everything and close."""
         ...
@@ -26,12 +32,18 @@ class Writer(Protocol):
 
 @component
 class TensorBoard:
-    """Every figure as a TensorBoard chart over frames; needs the extra `mtrack[tensorboard]`."""
+    """Every figure as a chart over frames, with a curve for each phase, and the recipe as text.
+
+    Needs the extra `mtrack[tensorboard]`. A phase is a run of TensorBoard's, in a folder of its name.
+    """
 
     flush_s: float = param(default=30.0, validator=positive)
     """Longest time a figure waits in memory [s]."""
 
     directory: Path | None = scratch()
+    recipe: str = scratch()
+    phase: str = scratch()
+    """The one that the writer is of."""
     writer: Writer | None = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
@@ -43,11 +55,14 @@ class TensorBoard:
                 f"logger 'tensorboard' cannot be used: {error}\n  install it with: pip install \"mtrack[tensorboard]\""
             ) from error
         self.directory = directory / "tensorboard"
+        values = run.get("values")  # the manifest has no path of this machine, the run's recipe.toml has
+        self.recipe = to_toml(values) if isinstance(values, dict) else ""
 
     def log(self, metrics: Metrics) -> None:
         """Add a point to each chart."""
-        if self.writer is None:
-            self.writer = self._open(metrics.frames)
+        if self.writer is None or metrics.phase != self.phase:
+            self.finish("")
+            self.writer, self.phase = self._open(metrics), metrics.phase
         for name, value in flat(metrics).items():
             self.writer.add_scalar(name, value, metrics.frames)
 
@@ -57,8 +72,12 @@ class TensorBoard:
             self.writer.close()
             self.writer = None
 
-    def _open(self, frames: int) -> Writer:
+    def _open(self, metrics: Metrics) -> Writer:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  as in start
 
+        assert self.directory is not None, "metrics were logged before start"
         # purge_step hides what an earlier process wrote from here on: iterations that a resume does again
-        return SummaryWriter(str(self.directory), purge_step=frames, flush_secs=round(self.flush_s))
+        folder, flush = str(self.directory / metrics.phase), round(self.flush_s)
+        writer: Writer = SummaryWriter(folder, purge_step=metrics.frames, flush_secs=flush)
+        writer.add_text("recipe", textwrap.indent(self.recipe, "    "), metrics.frames)  # indented: shown as it is
+        return writer

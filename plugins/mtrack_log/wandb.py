@@ -60,7 +60,8 @@ class WandB:
 
     def log(self, metrics: Metrics) -> None:
         """Hand over the metrics of an iteration; never waits."""
-        self._put({"log": flat(metrics), "step": metrics.frames})
+        named = {f"{metrics.phase}/{name}": value for name, value in flat(metrics).items()}  # a section for each phase
+        self._put({"log": named, "step": metrics.frames})
 
     def checkpoint_saved(self, path: Path) -> None:
         """Hand over a checkpoint to upload; never waits."""

@@ -49,6 +49,14 @@ class Adapt:
     actor = "student"
     follows = ("train", "adapt", "finetune")
 
+    def observation_groups(self) -> dict[str, str]:
+        """Return the groups it reads besides the agent's."""
+        return {}
+
+    def rollout_parts(self) -> dict[str, int]:
+        """Return into how many parts it divides a rollout."""
+        return {"minibatches": self.minibatches}
+
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Begin with the teacher's actor as the student's. Raises MtrackError where there is no trained teacher."""
         require_order("adapt", self.follows, previous)

@@ -5,18 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
+import attrs
 import torch
 from attrs.validators import min_len
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from mtrack.errors import MtrackError, did_you_mean
+from mtrack.errors import MtrackError, NameProblem, did_you_mean
 from mtrack.exchange import Layout
 from mtrack.fields import between, component, param, positive, scratch, state
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp, Norm, Style
 from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser, chunks
 from mtrack_ppo.parity import Parity
+
+
+def _stds(instance: object, attribute: attrs.Attribute[Any], value: float | Mapping[str, float]) -> None:
+    """Raise ValueError unless every pattern is a regular expression, and every number is above 0."""
+    for pattern, std in ({".*": value} if isinstance(value, int | float) else value).items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
+        if std <= 0:
+            raise ValueError(f"expected a number above 0, got {std}")
+
 
 _DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
 
@@ -49,7 +63,7 @@ class TeacherStudent:
     """Activation of hidden layers."""
     norm: Norm = param(default="none")
     """`layer` puts a LayerNorm before each activation."""
-    init_std: float | dict[str, float] = param(factory=_DEFAULT_STD.copy)
+    init_std: float | dict[str, float] = param(factory=_DEFAULT_STD.copy, validator=_stds)
     """Initial and largest standard deviation of the action: a number, or regular expression of whole action names to
     number; the last that matches counts, 1.0 where none does."""
     normaliser_decay: float = param(default=1.0, validator=between(0.0, 1.0))
@@ -76,6 +90,10 @@ class TeacherStudent:
     def robot_groups(self) -> tuple[str, ...]:
         """Return the group that the student's actor and its estimator read."""
         return (self.policy_group,)
+
+    def observation_groups(self) -> dict[str, str]:
+        """Return the groups it reads, by parameter."""
+        return {name: getattr(self, name) for name in ("policy_group", "priv_group", "critic_group")}
 
     def build(self, layout: Layout) -> None:
         """Create networks and normalisers. Raises MtrackError where the layout lacks a group or a name is unknown."""
@@ -190,19 +208,23 @@ class TeacherStudent:
 def initial_std(setting: float | Mapping[str, float], names: Sequence[str]) -> Tensor:
     """Return the standard deviation of each action, [A], as `TeacherStudent.init_std` says.
 
-    Raises MtrackError for a number that is not positive and for a pattern of the recipe's own that matches nothing.
+    Raises NameProblem for a pattern of the recipe's own that matches nothing.
     """
     patterns = {".*": setting} if isinstance(setting, int | float) else setting
     std = torch.ones(len(names))
     for pattern, value in patterns.items():
         places = [place for place, name in enumerate(names) if re.fullmatch(pattern, name)]
-        if value <= 0:
-            raise MtrackError(f"agent.init_std: '{pattern}' is {value}; a standard deviation is above 0")
         if not places and pattern not in _DEFAULT_STD:
-            hint = did_you_mean(pattern, names) or f"actions are called {', '.join(names[:3])}, ..."
-            raise MtrackError(f"agent.init_std: no action matches '{pattern}'; {hint}")
+            raise NameProblem(f"no action matches '{pattern}'; {_closest(pattern, names)}", parameter="init_std")
         std[places] = value
     return std
+
+
+def _closest(pattern: str, names: Sequence[str]) -> str:
+    """Return what a pattern that matches no whole name may have meant."""
+    if any(re.search(pattern, name) for name in names):
+        return f"it must match whole names: '.*{pattern}.*'"
+    return did_you_mean(pattern, names) or f"actions are called {', '.join(names[:3])}, ..."
 
 
 def _require(groups: Sequence[str], known: Mapping[str, int]) -> None:

@@ -55,3 +55,11 @@ class PpoSettings:
     """Matrix products in `bfloat16`, float32 (`none`), or `auto`: bfloat16 where the device multiplies it faster."""
     compile: bool = param(default=False)
     """Whether losses go through torch.compile, where there is a compiler: faster updates after up to a minute."""
+
+    def observation_groups(self) -> dict[str, str]:
+        """Return the groups it reads besides the agent's."""
+        return {}
+
+    def rollout_parts(self) -> dict[str, int]:
+        """Return into how many parts it divides a rollout."""
+        return {"minibatches": self.minibatches}

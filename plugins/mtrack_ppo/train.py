@@ -51,6 +51,11 @@ class Train(PpoSettings):
     actor = "teacher"
     follows = (None, "train")
 
+    def rollout_parts(self) -> dict[str, int]:
+        """Return into how many parts it divides a rollout."""
+        estimator = {"estimator_minibatches": self.estimator_minibatches} if self.estimator_epochs else {}
+        return {"minibatches": self.minibatches, **estimator}
+
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Make the optimisers. Raises MtrackError after another phase, or where something has no mirror."""
         require_order("train", self.follows, previous)

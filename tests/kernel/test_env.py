@@ -161,6 +161,22 @@ def test_statistics_tell_length_and_completion_of_ended_episodes():
     assert env.statistics.read()["episode/count"] == 0
 
 
+def test_logged_reward_terms_add_up_to_their_group_whatever_its_scale_was_meanwhile():
+    second = ("rewards.toy.still.use=joint_vel_l2", "rewards.toy.still.weight=0.5")
+    env = task("toy", MANY, *second, "rewards.toy.closeness.weight=3", "reward_groups.toy.scale={from=0.5, to=1.0}").env
+    earned, raw = torch.zeros(()), torch.zeros(2)
+    for progress in (0.0, 0.0, 0.5):
+        env.set_progress(progress)
+        earned += env.step(torch.ones(6, 2)).reward.mean() / 3
+        raw += torch.stack([term.component(env.scene).mean() for term in env.rewards]) / 3
+    values = env.statistics.read()
+    terms = [values[f"reward/toy/{name}"] for name in ("closeness", "still")]
+    assert values["reward/toy"] == pytest.approx(earned.item())
+    assert sum(terms) == pytest.approx(values["reward/toy"])
+    assert min(map(abs, terms)) > 0
+    assert [values[f"reward_raw/toy/{name}"] for name in ("closeness", "still")] == pytest.approx(raw.tolist())
+
+
 def test_an_environment_put_back_goes_on_exactly_as_it_did():
     assembly = task("toy", MANY, "command.steps=4")
     env = assembly.env

@@ -148,9 +148,9 @@ def test_a_checkpoint_knows_all_who_trained_its_agent_across_runs(whole, recipe,
 @pytest.mark.parametrize(
     ("skipped", "has_begin", "message"),
     [
-        ("adapt", False, "phase 'finetune' begins after 'adapt' or 'finetune', not after 'train'"),
-        ("train", False, "phase 'adapt' begins after 'train' or 'adapt' or 'finetune', not at the start"),
-        ("adapt", True, "phase 'train' begins at the start or after 'train', not after 'finetune'"),
+        ("adapt", False, "phase 'finetune' must follow 'adapt' or 'finetune', but it follows 'train'"),
+        ("train", False, "phase 'adapt' must follow 'train' or 'adapt' or 'finetune', but it is first"),
+        ("adapt", True, "phase 'train' must be first or follow 'train', but it follows 'finetune'"),
     ],
 )
 def test_an_order_that_cannot_work_is_refused_at_once(whole, recipe, tmp_path, capsys, skipped, has_begin, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ import pytest
 
 from mtrack_log.jsonl import read_jsonl
 
-SETTINGS = ["--set", "num_envs=8", "--set", "run.checkpoint_every=2"]
+SETTINGS = ["--set", "num_envs=8", "--set", "run.checkpoint_every=2", "--set", "run.keep=5"]
+FRAMES = f"phases.train.frames={4 * 8 * 2 * 16}"  # 4 iterations of two processes
 RAISES_ON_SECOND = """
 import sys
 from mtrack.cli import main
@@ -35,11 +37,6 @@ def two(program: list[str], *arguments: object) -> subprocess.CompletedProcess[s
     return subprocess.run([*torchrun, *map(str, arguments)], capture_output=True, text=True, timeout=170, check=False)
 
 
-def learn(directory: Path, iterations: int, *more: object) -> subprocess.CompletedProcess[str]:
-    frames = f"phases.train.frames={iterations * 8 * 2 * 16}"
-    return two(["-m", "mtrack"], "run", "toy", "--run-dir", directory, "--set", frames, *SETTINGS, *more)
-
-
 def agent(directory: Path, checkpoint: str) -> bytes:
     return (directory / "checkpoints" / checkpoint / "agent.safetensors").read_bytes()
 
@@ -48,7 +45,7 @@ def agent(directory: Path, checkpoint: str) -> bytes:
 def whole(tmp_path_factory) -> Path:
     """A run of 4 iterations of two processes."""
     directory = tmp_path_factory.mktemp("ranks") / "whole"
-    done = learn(directory, 4)
+    done = two(["-m", "mtrack"], "run", "toy", "--run-dir", directory, "--set", FRAMES, *SETTINGS)
     assert done.returncode == 0, done.stderr
     return directory
 
@@ -67,12 +64,14 @@ def test_frames_of_all_processes_count_and_one_of_them_writes(whole):
 
 
 def test_a_stopped_run_goes_on_byte_for_byte_from_where_both_have_been(whole, tmp_path):
-    assert learn(tmp_path / "half", 4, "--set", "run.keep=5").returncode == 0
+    shutil.copytree(whole, tmp_path / "half")
     # as after a crash in which the second process came no further than iteration 2
     second = tmp_path / "half" / "ranks" / "1"
     (second / "checkpoints" / "train-0000004" / "agent.json").write_text("{}")
     done = two(["-m", "mtrack"], "run", "--resume", tmp_path / "half", "--allow-change")
     assert done.returncode == 0, done.stderr
+    assert "starting from" in done.stderr
+    assert "train-0000002" in done.stderr
     assert agent(tmp_path / "half", "train-0000004") == agent(whole, "train-0000004")
 
 
@@ -80,8 +79,7 @@ def test_a_failing_process_ends_the_run_soon_and_resuming_gives_the_bytes_of_a_w
     program = tmp_path / "failing.py"
     program.write_text(RAISES_ON_SECOND)
     began = time.monotonic()
-    frames = f"phases.train.frames={4 * 8 * 2 * 16}"
-    done = two([str(program)], "run", "toy", "--run-dir", tmp_path / "run", "--set", frames, *SETTINGS)
+    done = two([str(program)], "run", "toy", "--run-dir", tmp_path / "run", "--set", FRAMES, *SETTINGS)
     assert done.returncode != 0
     assert "ArithmeticError: the second process has had enough" in done.stderr
     assert f"once this is fixed: mtrack run --resume {tmp_path / 'run'}" in done.stderr

@@ -47,10 +47,6 @@ def test_a_component_may_be_named_with_its_distribution(check: Check) -> None:
     assert (slot.use, slot.entry.name) == ("fake-parts:fake_reward", "fake_reward")
 
 
-def test_a_slot_that_is_not_enabled_is_dropped_and_not_even_looked_at(check: Check) -> None:
-    assert check("[rewards.task.gone]\nuse = 'nobody_has_this'\nenabled = false\n").rewards["task"].keys() == {"near"}
-
-
 KERNEL_KEYS = {
     "seed=-1": "must be >= 0",
     "seed=1.0": "expected an integer",

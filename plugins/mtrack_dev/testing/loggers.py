@@ -41,6 +41,6 @@ def check_logger(cls: type, **params: Any) -> Report:
 
 def _iteration(number: int, odd: float) -> Metrics:
     """Return metrics as the first iterations of a run have them; one figure may be no number."""
-    values = {"reward/task/near": 0.5, "episode/length": 12.0, "loss/policy": odd}
+    values = {"reward/task/near": 0.5, "reward_raw/task/near": 2.0, "episode/length": 12.0, "loss/policy": odd}
     timings = {"rollout": 0.5, "update": 0.25}
     return Metrics("train", number, 3, 64 * number, 85.0, 1.5, values, timings)

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 import mtrack.assemble
-from mtrack import processors, reader, structure
+from mtrack import first_step, preflight, processors, reader, structure
 from mtrack.assemble import Assembly
 from mtrack.cli import main
 from mtrack.structure import Recipe
-from mtrack_dev import recipes
 
 Machine = Callable[..., None]
 
@@ -27,7 +26,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Return a function that pretends that there is a GPU, and its engine."""
 
     def pretend(*, gpu: bool) -> None:
-        for module in (processors, reader, structure, recipes):
+        for module in (processors, reader, structure, preflight):
             monkeypatch.setattr(module, "has_gpu", lambda: gpu, raising=False)
         monkeypatch.setattr(reader, "find_spec", lambda name: "found" if gpu else None)
 
@@ -47,7 +46,8 @@ def assembled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             raise AssembledError
         return real(recipe, phase, **options)
 
-    monkeypatch.setattr(mtrack.assemble, "assemble", spy)
+    for module in (mtrack.assemble, first_step):
+        monkeypatch.setattr(module, "assemble", spy)
     return seen
 
 

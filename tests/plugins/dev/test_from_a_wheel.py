@@ -20,7 +20,7 @@ from mtrack_log.jsonl import read_jsonl
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ("mtrack", "plugins", "recipes", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
 OFFLINE = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index")
-FAILS = "        if scene.progress >= 49 / 59: raise ValueError('tilt is not a number')\n"
+FAILS = "        if scene.progress >= 9 / 12: raise ValueError('tilt is not a number')\n"
 
 
 @attrs.define
@@ -103,14 +103,14 @@ def test_a_run_uses_it_in_a_recipe(workplace: Workplace) -> None:
     assert len(metrics(run)) == 10
 
 
-def test_a_run_whose_reward_raises_at_iteration_50_resumes_from_its_last_checkpoint_after_the_fix(
+def test_a_run_whose_reward_raises_at_iteration_10_resumes_from_its_last_checkpoint_after_the_fix(
     workplace: Workplace,
 ) -> None:
     file = workplace.folder / "acme-parts" / "src" / "acme_parts" / "reward.py"
     sound = file.read_text()
     before, call, after = sound.partition("        return ")
     file.write_text(before + FAILS + call + after)
-    changes = ("--set", "phases.train.frames=60416", "--set", "run.checkpoint_every=20")
+    changes = ("--set", "phases.train.frames=12288", "--set", "run.checkpoint_every=4")
     command = ("mtrack", "run", "recipes/demo.toml", *changes, "--run-dir", "runs/broken")
     done = workplace.run("run to the error", *command, cwd="acme-parts", status=1)
     who, _, what = done.stderr.splitlines()[-3:]
@@ -120,13 +120,13 @@ def test_a_run_whose_reward_raises_at_iteration_50_resumes_from_its_last_checkpo
     )
     assert "mtrack run --resume runs/broken   (with --allow-change if you edited code)" in what
     run = workplace.folder / "acme-parts" / "runs" / "broken"
-    assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1] == "train-0000040"
+    assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1] == "train-0000008"
 
     file.write_text(sound)
     resume = ("mtrack", "run", "--resume", "runs/broken")
     assert "the code of acme_parts was edited" in workplace.run("resume", *resume, cwd="acme-parts", status=2).stderr
     workplace.run("resume after the fix", *resume, "--allow-change", cwd="acme-parts")
-    assert [one.iteration for one in read_jsonl(run / "metrics.jsonl")] == list(range(1, 60))
+    assert [one.iteration for one in read_jsonl(run / "metrics.jsonl")] == list(range(1, 13))
 
 
 def metrics(run: Path) -> list[dict[str, float]]:

@@ -75,6 +75,23 @@ def test_what_the_evaluation_switches_off_is_described_too(run: Path, tmp_path: 
     assert ("nudge" in [one["slot"] for one in again["randomizations"]], again["switched_off"]) == (True, [])
 
 
+def test_what_the_set_of_a_phase_enables_is_quiet_in_an_evaluation_unless_the_user_names_it(
+    run: Path, tmp_path: Path
+) -> None:
+    trained = tmp_path / "run"
+    shutil.copytree(run, trained)
+    text = (trained / "recipe.toml").read_text("utf-8")
+    change = 'set = { "randomizations.nudge.interval" = [2.0, 4.0], "observations.priv.joint_vel.noise" = 0.1 }'
+    slots = "\n[randomizations.nudge]\nuse = 'push'\nenabled = false\n[observations.priv.joint_vel]\nenabled = false\n"
+    (trained / "recipe.toml").write_text(text.replace("set = {}", change, 1) + slots, "utf-8")
+    subject = open_run(trained, Wishes(), Registry.scan())
+    assert "nudge" in subject.trained_with.for_phase("train").randomizations
+    assert "nudge" not in subject.recipe.randomizations
+    assert subject.recipe.observations["priv"]["joint_vel"].noise == 0.0
+    named = Wishes(overrides=("randomizations.nudge.interval=[1.0, 2.0]",))
+    assert "nudge" in open_run(trained, named, Registry.scan()).recipe.randomizations
+
+
 def test_rollouts_without_randomizations_are_said_to_be_alike() -> None:
     off = [f"randomizations.{name}.enabled=false" for name in checked().randomizations]
     recipe = checked(*off, "action.max_delay=0")

@@ -105,7 +105,7 @@ def test_figures_are_those_a_run_logs(toy: Callable[..., VectorEnv]) -> None:
         env.step(action)
     figures = env.figures()
     assert (figures["episode/count"], figures["episode/length"], figures["episode/completed"]) == (10, 3, 1)
-    assert 0 < figures["reward/toy/closeness"] < 1
+    assert 0 < figures["reward_raw/toy/closeness"] < 1
     assert env.figures()["episode/count"] == 0
 
 

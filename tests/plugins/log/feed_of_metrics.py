@@ -15,6 +15,7 @@ def iteration(number: int, *, phase: str = "train", iterations: int = 100, **val
         "reward/tracking": 0.0579,
         "reward/loco/survival": 0.06,
         "reward/loco": 0.06,
+        "reward_raw/loco/survival": 1.0,
         "episode/length": 412.0,
         "episode/return": 13.2,
         "episode/completed": 0.63,

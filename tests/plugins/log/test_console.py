@@ -14,7 +14,7 @@ from feed_of_metrics import RUN, iteration
 
 from mtrack.assemble import assemble
 from mtrack.learner import Learner
-from mtrack.metrics import Metrics
+from mtrack.metrics import RAW_REWARD, Metrics
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import check_recipe
@@ -63,6 +63,7 @@ def test_a_window_of_24_lines_by_80_shows_every_figure() -> None:
     for expected in ("train", "12 of 100", "3,120 frames/s", "2 h 14 min", "root_pos", "412", "13.2", "63 %", "21 %"):
         assert expected in text
     assert "too small" not in text
+    assert "raw" not in text
 
 
 def test_a_small_window_says_that_something_is_left_out() -> None:
@@ -89,7 +90,7 @@ def test_the_kernel_emits_what_the_console_shows() -> None:
     """The names are checked with the metrics of a real rollout and update, not with made-up ones."""
     metrics = toy_metrics()
     assert set(FAULTS) <= set(metrics.values)
-    assert {name.partition("/")[0] for name in metrics.values} <= {*_ORDER, "value", "mirror"}
+    assert {name.partition("/")[0] for name in metrics.values} <= {*_ORDER, "value", "mirror", RAW_REWARD}
 
 
 def test_without_a_terminal_there_are_plain_lines_on_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:

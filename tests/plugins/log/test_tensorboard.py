@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from feed_of_metrics import RUN, iteration
@@ -15,25 +17,44 @@ from mtrack_log.tensorboard import TensorBoard
 pytest.importorskip("tensorboard", reason="needs the extra mtrack[tensorboard]")
 
 
-def logged(directory: Path, *numbers: int) -> None:
+def logged(directory: Path, *numbers: int, phases: Sequence[str] = ("train",)) -> None:
     logger = TensorBoard()
-    logger.start(directory, RUN)
-    for k in numbers:
-        logger.log(iteration(k))
+    logger.start(directory, RUN | {"values": {"num_envs": 64, "rewards": {"loco": {"survival": {"weight": 3.0}}}}})
+    for phase in phases:
+        for k in numbers:
+            logger.log(iteration(k, phase=phase))
     logger.finish("finished")
 
 
-def points(directory: Path, name: str) -> list[tuple[int, float]]:
+def events(directory: Path, phase: str = "train") -> Any:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(directory / "tensorboard")).Reload()
-    return [(event.step, pytest.approx(event.value)) for event in events.Scalars(name)]
+    return EventAccumulator(str(directory / "tensorboard" / phase)).Reload()
+
+
+def points(directory: Path, name: str, phase: str = "train") -> list[tuple[int, float]]:
+    return [(event.step, pytest.approx(event.value)) for event in events(directory, phase).Scalars(name)]
 
 
 def test_values_and_timings_become_charts_over_frames(tmp_path: Path) -> None:
     logged(tmp_path, 1, 2)
     assert points(tmp_path, "episode/length") == [(8192, 412.0), (16384, 412.0)]
     assert points(tmp_path, "time/collect") == [(8192, 1.7), (16384, 1.7)]
+
+
+def test_each_phase_has_curves_of_its_own(tmp_path: Path) -> None:
+    logged(tmp_path, 1, 2, phases=("train", "adapt"))
+    assert sorted(path.name for path in (tmp_path / "tensorboard").iterdir()) == ["adapt", "train"]
+    for phase in ("train", "adapt"):
+        assert [step for step, _ in points(tmp_path, "loss/policy", phase)] == [8192, 16384]
+
+
+def test_the_recipe_is_there_to_read(tmp_path: Path) -> None:
+    logged(tmp_path, 1)
+    (event,) = events(tmp_path).Tensors("recipe/text_summary")
+    (text,) = event.tensor_proto.string_val
+    for line in ("num_envs = 64", "[rewards.loco.survival]", "weight = 3.0"):
+        assert f"    {line}\n" in text.decode()
 
 
 def test_iterations_done_again_after_a_resume_appear_once(tmp_path: Path) -> None:

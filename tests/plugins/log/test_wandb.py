@@ -53,10 +53,12 @@ def test_an_offline_run_is_written_below_the_run_directory(tmp_path: Path) -> No
     logger = WandB()
     logger.start(directory, {**RUN, "values": {"robot": {"use": "a-robot-of-the-recipe"}}})
     logger.log(iteration(1))
+    logger.log(iteration(2, phase="adapt"))
     logger.finish("finished")
     (record,) = directory.glob("wandb/offline-run-*/run-20261122-101500-quick.wandb")
     content = record.read_bytes()
-    for expected in (b"reward/tracking/root_pos", b"time/collect", b"mtrack", b"a-robot-of-the-recipe"):
+    names = (b"train/reward/tracking/root_pos", b"train/time/collect", b"adapt/loss/policy")
+    for expected in (*names, b"mtrack", b"a-robot-of-the-recipe"):
         assert expected in content
     assert str(tmp_path).encode() not in content, "no path of this machine is uploaded"
     assert not (tmp_path / "home").exists(), "nothing is left in the user's home"

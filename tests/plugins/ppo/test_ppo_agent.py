@@ -93,8 +93,8 @@ def test_a_pattern_that_matches_nothing_is_refused():
 
 
 def test_a_deviation_of_zero_is_refused():
-    with pytest.raises(MtrackError, match="above 0"):
-        initial_std(0.0, NAMES)
+    with pytest.raises(ValueError, match="above 0"):
+        TeacherStudent(init_std=0.0)
 
 
 def test_value_normalisation_is_undone_by_the_value():

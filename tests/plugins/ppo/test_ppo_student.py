@@ -197,10 +197,10 @@ def test_resume_reproduces_an_uninterrupted_run(kind: type[Adapt] | type[Finetun
 @pytest.mark.parametrize(
     ("kind", "previous", "message"),
     [
-        (Adapt, None, "phase 'adapt' begins after 'train' or 'adapt' or 'finetune', not at the start"),
-        (Adapt, "imitate", "not after 'imitate'"),
-        (Finetune, None, "phase 'finetune' begins after 'adapt' or 'finetune', not at the start"),
-        (Finetune, "train", "not after 'train'; put 'adapt' or 'finetune' before it, or .* --from RUN"),
+        (Adapt, None, "phase 'adapt' must follow 'train' or 'adapt' or 'finetune', but it is first"),
+        (Adapt, "imitate", "but it follows 'imitate'"),
+        (Finetune, None, "phase 'finetune' must follow 'adapt' or 'finetune', but it is first"),
+        (Finetune, "train", "but it follows 'train'. Add 'adapt' or 'finetune' before it, or .* --from RUN"),
     ],
 )
 def test_a_phase_refuses_what_it_cannot_follow(kind: type, previous: str | None, message: str):
