@@ -121,14 +121,19 @@ def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: 
 
 
 def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
-    mirrors: dict[str, Mirror] = {}
+    mirrors: dict[str, Mirror | None] = {}
+    unmirrored: list[str] = []
     for group, terms in env.observer.groups.items():
         for term in terms:
-            _check_shape(term, env)
-        mirrors[group] = Mirror.cat([term.mirror() for term in terms]).to(device)
+            term.width = _width(term, env) * max(1, len(term.history))
+        parts = {term.path: term.mirror() for term in terms}
+        missing = [path for path, mirror in parts.items() if mirror is None]
+        mirrors[group] = None if missing else Mirror.cat([m for m in parts.values() if m is not None]).to(device)
+        unmirrored += missing
     return Layout(
-        observations={group: mirror.width for group, mirror in mirrors.items()},
+        observations={group: sum(term.width for term in terms) for group, terms in env.observer.groups.items()},
         mirrors=mirrors,
+        unmirrored=tuple(unmirrored),
         num_actions=env.action.num_actions,
         action_names=env.action.names,
         action_mirror=env.action.mirror().to(device),
@@ -137,12 +142,14 @@ def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
     )
 
 
-def _check_shape(term: Term, env: Env) -> None:
-    """Raise ComponentError where an observation is not [n, width] float32 with a mirror as wide."""
+def _width(term: Term, env: Env) -> int:
+    """Return the columns of an observation. Raises ComponentError if it is not [n, width] float32, as its mirror."""
     some = torch.arange(min(2, env.scene.num_envs), device=env.scene.device)
-    value, width = term.component(env.scene.rows(some)), term.component.mirror().width
+    value, mirror = term.component(env.scene.rows(some)), term.component.mirror()
+    width = value.shape[-1] if mirror is None else mirror.width
     if value.shape != (len(some), width) or value.dtype != torch.float32:
         raise ComponentError(
             f"observation at {term.path} ({type(term.component).__qualname__}) gave {tuple(value.shape)} {value.dtype} "
             f"for {len(some)} environments; its mirror is {width} wide, so it must give ({len(some)}, {width}) float32"
         )
+    return width

@@ -55,4 +55,4 @@ def _layers(source: RecipeSource, name: str) -> Iterator[tuple[str, Layer | str]
             remedy = did_you_mean(slot[-1], others) if isinstance(others, dict) else ""
             yield key, f"there is no '{'.'.join(slot)}' for a phase to change; {remedy}".rstrip("; ")
         elif layer is not None:
-            yield key, Layer(layer.name, nested(path, value), layer.directory, at=layer.line(place))
+            yield key, Layer(layer.name, nested(path, value), layer.directory, at=layer.line(place), file=layer.file)

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from mtrack.fields import non_negative, param, params_of, positive
-from mtrack.registry import Entry
+from mtrack.registry import Entry, is_own
 from mtrack.toml_text import Table, plain
 
 
@@ -39,6 +39,11 @@ class Slot:
         """Group of an observation or reward."""
         return self.path.split(".")[1]
 
+    @property
+    def component(self) -> str:
+        """Name of the component, with its distribution unless that is mtrack."""
+        return self.entry.name if is_own(self.entry.distribution) else self.entry.full_name
+
     def build(self) -> Any:
         """Return a new component with these parameters."""
         return self.cls(**self.params)
@@ -53,7 +58,8 @@ class Slot:
         known, is_auto = params_of(self.cls), self.use == AUTO  # on another machine that may not know these parameters
         params = {name: value for name, value in self.params.items() if not is_auto or value != known[name].default}
         values = {name: plain(value) for name, value in (own | params).items()}
-        return {"use": self.use, **{name: value for name, value in values.items() if value is not None}}
+        given = {name: value for name, value in values.items() if value is not None}
+        return {"use": AUTO if is_auto else self.component, **given}
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mtrack.cli.options import PluginFiles
+
 _EXIT_BROKEN = 1
 
 
@@ -54,6 +56,7 @@ def bench(
         float | None,
         typer.Option(min=0.0, max=100.0, help="Percent by which a rate may fall; fail beyond it.  [default: 30]"),
     ] = None,
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure how fast a recipe runs here, part by part, against what the hardware allows."""
@@ -63,7 +66,7 @@ def bench(
         raise typer.BadParameter("there is nothing to compare with; give --compare FILE too", param_hint="--threshold")
     allowed = THRESHOLD if threshold is None else threshold
     wanted = _numbers("--envs", envs), _numbers("--threads", threads)
-    fallen = run_bench(recipe, set_ or [], *wanted, out, compare, as_json, allowed)
+    fallen = run_bench(recipe, set_ or [], *wanted, out, compare, as_json, allowed, plugin or ())
     for text in fallen:
         typer.echo(f"slower than in {compare} by more than {allowed:g} %: {text}", err=True)
     if fallen:
@@ -74,6 +77,7 @@ def plan(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     seconds: Annotated[float, typer.Option(min=1.0, help="About how long to measure [s].")] = 20.0,
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Say how long a recipe would take here, phase by phase, and how many environments to run."""
@@ -82,7 +86,7 @@ def plan(
 
     from mtrack_dev.plan import make_plan, tables  # noqa: PLC0415
 
-    made = make_plan(recipe, set_ or [], seconds)
+    made = make_plan(recipe, set_ or [], seconds, plugin or ())
     if as_json:
         typer.echo(json.dumps(attrs.asdict(made), indent=1))
     else:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 import traceback
-from contextlib import redirect_stdout
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtrack.errors import ComponentError, MtrackError, did_you_mean
 from mtrack.registry import KIND_NAMES, Entry, Registry
+from mtrack_dev.entries import clash, try_to_load
+
+if TYPE_CHECKING:
+    from mtrack.local import LocalFile
 
 
 def list_plugins(
     ctx: typer.Context,
     load: Annotated[bool, typer.Option("--load", help="Import everything and check its contract.")] = False,
+    plugin: Annotated[
+        list[str] | None, typer.Option("-p", metavar="FILE.py", help="List what is in this file too; imports it.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show where each is, and tracebacks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -24,24 +29,28 @@ def list_plugins(
     for kind in ctx.args:
         if kind not in KIND_NAMES:
             raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, KIND_NAMES)}   kinds: {', '.join(KIND_NAMES)}")
-    registry = Registry.scan()
+    registry = Registry.scan(files=plugin or ())
     entries = registry.of(*(ctx.args or KIND_NAMES))
     errors = {entry: entry.error for entry in entries}
     traces: dict[Entry, str] = {}
     for entry in entries if load else ():
         try:
-            with redirect_stdout(sys.stderr):  # results alone go to stdout, whatever a plugin prints
-                registry.load(entry)
+            try_to_load(registry, entry)
         except ComponentError as error:
             errors[entry] = errors[entry] or " ".join(str(error).split())
             traces[entry] = "".join(traceback.format_exception(error))
     if as_json:
-        rows = [{**facts(entry), "help": entry.help, "error": errors[entry]} for entry in entries]
+        rows = [{**facts(entry), "help": entry.help, "error": errors[entry], "note": clash(entry)} for entry in entries]
         for row, entry in zip(rows, entries, strict=True) if verbose else ():
             row["traceback"] = traces.get(entry, "")
-        typer.echo(json.dumps({"plugins": rows, "problems": registry.problems}, indent=1))
+        local = [{"file": file.name, **row} for file in registry.files for row in contents(file)]
+        typer.echo(json.dumps({"plugins": rows, "local": local, "problems": registry.problems}, indent=1))
     else:
         _print(entries, errors, traces, verbose)
+        for file in registry.files:
+            typer.echo(typer.style(file.name, bold=True))
+            for row in contents(file):
+                typer.echo(f"  {row['name']}  ({row['what']})  {row['help']}".rstrip())
         for problem in registry.problems:
             typer.echo(f"problem: {problem}", err=True)
     if load and (registry.problems or any(errors.values())):
@@ -61,6 +70,14 @@ def facts(entry: Entry) -> dict[str, str]:
     return {name: getattr(entry, name) for name in names}
 
 
+def contents(file: LocalFile) -> list[dict[str, str]]:
+    """Return name, use and help of each class and function in a local file."""
+    return [
+        {"name": name, "what": file.what(name), "help": (found.__doc__ or "").strip().partition("\n")[0]}
+        for name, found in file.names.items()
+    ]
+
+
 def _print(entries: list[Entry], errors: dict[Entry, str], traces: dict[Entry, str], verbose: bool) -> None:
     width = max((len(entry.name) for entry in entries), default=0)
     home = max((len(entry.home) for entry in entries), default=0)
@@ -75,5 +92,7 @@ def _print(entries: list[Entry], errors: dict[Entry, str], traces: dict[Entry, s
             typer.echo(typer.style(f"      {entry.module}:{entry.attribute}", dim=True))
         if errors[entry]:
             typer.echo(typer.style(f"      error: {errors[entry]}", fg="red"))
+        if note := clash(entry):
+            typer.echo(typer.style(f"      note: {note}", fg="yellow"))
         if verbose and entry in traces:
             typer.echo(traces[entry])
