@@ -56,7 +56,7 @@ class LocalFile:
                 self.component(kind, name)
             except ComponentError as error:
                 return str(error).partition(": ")[2]
-        return " or ".join(FUNCTION_KINDS)
+        return f"{', '.join(FUNCTION_KINDS[:-1])} or {FUNCTION_KINDS[-1]}"
 
 
 def load_files(paths: Sequence[str], registry: Registry) -> tuple[LocalFile, ...]:
@@ -168,13 +168,11 @@ def _note_clashes(file: LocalFile, registry: Registry) -> None:
     """Say which names of a file are those of installed components too."""
     for entry in registry.entries:
         found = file.names.get(entry.name)
-        if found is None or entry.refusal or entry.kind not in KINDS or not _can_be(found, KINDS[entry.kind]):
-            continue
-        _log.warning(
-            "%s and %s both have a %s '%s': your recipe means %s:%s, recipes that come with %s mean %s",
-            *(file.name, entry.distribution, entry.kind, entry.name),
-            *(file.name, entry.name, entry.distribution, entry.full_name),
-        )
+        if found is not None and not entry.refusal and entry.kind in KINDS and _can_be(found, KINDS[entry.kind]):
+            _log.warning(
+                "%s '%s' is in %s too: your recipe means the one in %s; for the other write use = \"%s\"",
+                *(entry.kind, entry.name, entry.distribution, file.name, entry.full_name),
+            )
 
 
 def _can_be(found: Any, kind: Kind) -> bool:

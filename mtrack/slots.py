@@ -50,7 +50,7 @@ class Slot:
 
     def __str__(self) -> str:
         """Return e.g. `reward 'root_pos' (mtrack 0.1.0) at rewards.tracking.root_pos`."""
-        return f"{self.kind} '{self.use}' ({self.entry.home}) at {self.path}"
+        return f"{self.entry} at {self.path}"
 
     def table(self) -> Table:
         """Return the table that gives this slot."""
