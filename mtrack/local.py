@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import inspect
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -70,11 +71,12 @@ def load_files(paths: Sequence[str], registry: Registry) -> tuple[LocalFile, ...
         for other in files:
             if other.name == file.name:
                 raise MtrackError(f"-p {path}: there is another file called {file.name}; rename one of them")
-            for name in other.names.keys() & file.names.keys():
+            for name in (name for name in file.names if name in other.names):
                 places = f"{_place(other.names[name])} and at {_place(file.names[name])}"
                 raise MtrackError(f"'{name}' is defined at {places}; rename one of them")
         files.append(file)
-        _note_clashes(file, registry)
+        if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
+            _note_clashes(file, registry)
     return tuple(files)
 
 

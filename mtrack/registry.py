@@ -183,7 +183,11 @@ class Registry:
         if elsewhere and not remedy:
             remedy = f"of that name there is: {', '.join(elsewhere)}"
         place = f" in {distribution}" if distribution else ""
-        local = "" if self.files or distribution else "if it is in a file of yours, add -p FILE.py"
+        local = (
+            ""
+            if remedy or self.files or distribution or kind not in KINDS
+            else "if it is in a file of yours, add -p FILE.py"
+        )
         hints = "   ".join(filter(None, (remedy, f"'mtrack list-plugins {kind}' lists them", local)))
         return f"no {kind} named '{name}'{place}; {hints}"
 

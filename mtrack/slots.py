@@ -27,8 +27,8 @@ class Slot:
     path: str
     """Dotted path of its table: `rewards.tracking.root_pos`."""
     kind: str
-    use: str
-    """As the recipe names it."""
+    use: str = attrs.field(eq=False)
+    """As the recipe names it; `entry` says what that is."""
     entry: Entry
     cls: type
     params: dict[str, Any]

@@ -21,6 +21,8 @@ def load_command(registry: Registry, entry: Entry) -> Any:
     target = registry.load(entry)
     try:
         return _command(entry, target)
+    except ComponentError:
+        raise
     except Exception as error:  # typer rejects some annotations, and an app without commands
         raise ComponentError(f"{entry} is not a usable command: {error}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,18 +20,13 @@ if TYPE_CHECKING:
 def list_plugins(
     ctx: typer.Context,
     load: Annotated[bool, typer.Option("--load", help="Import everything and check its contract.")] = False,
-    plugin: Annotated[
-        list[str] | None, typer.Option("-p", metavar="FILE.py", help="List what is in this file too; imports it.")
-    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show where each is, and tracebacks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List installed components, hooks and commands; of the kinds named, or all."""
-    for kind in ctx.args:
-        if kind not in KIND_NAMES:
-            raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, KIND_NAMES)}   kinds: {', '.join(KIND_NAMES)}")
-    registry = Registry.scan(files=plugin or ())
-    entries = registry.of(*(ctx.args or KIND_NAMES))
+    """List installed components, hooks and commands, of the kinds named or all; with -p also those of a file."""
+    kinds, local = _arguments(ctx.args)
+    registry = Registry.scan(files=local)
+    entries = registry.of(*(kinds or KIND_NAMES))
     errors = {entry: entry.error for entry in entries}
     traces: dict[Entry, str] = {}
     for entry in entries if load else ():
@@ -43,8 +39,8 @@ def list_plugins(
         rows = [{**facts(entry), "help": entry.help, "error": errors[entry], "note": clash(entry)} for entry in entries]
         for row, entry in zip(rows, entries, strict=True) if verbose else ():
             row["traceback"] = traces.get(entry, "")
-        local = [{"file": file.name, **row} for file in registry.files for row in contents(file)]
-        typer.echo(json.dumps({"plugins": rows, "local": local, "problems": registry.problems}, indent=1))
+        contained = [{"file": file.name, **row} for file in registry.files for row in contents(file)]
+        typer.echo(json.dumps({"plugins": rows, "local": contained, "problems": registry.problems}, indent=1))
     else:
         _print(entries, errors, traces, verbose)
         for file in registry.files:
@@ -57,11 +53,28 @@ def list_plugins(
         raise typer.Exit(1)
 
 
-# Positional parameters would have typer import pydantic, which takes longer than everything else here.
+# Parameters that are no flags would have typer import pydantic, which takes longer than everything else here.
 list_plugins.command_settings = {  # type: ignore[attr-defined]
-    "context_settings": {"allow_extra_args": True},
-    "options_metavar": "[KIND]... [OPTIONS]",
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+    "options_metavar": "[KIND]... [-p FILE.py]... [OPTIONS]",
 }
+
+
+def _arguments(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return kinds and local files. Raises MtrackError for anything else."""
+    kinds: list[str] = []
+    files: list[str] = []
+    rest = iter(given)
+    for word in rest:
+        if word == "-p":
+            files.append(next(rest, ""))
+        elif word.startswith("-"):
+            raise MtrackError(f"no option '{word}'. 'mtrack list-plugins --help' lists them")
+        elif word in KIND_NAMES:
+            kinds.append(word)
+        else:
+            raise MtrackError(f"no kind '{word}'. {did_you_mean(word, KIND_NAMES)}   kinds: {', '.join(KIND_NAMES)}")
+    return kinds, files
 
 
 def facts(entry: Entry) -> dict[str, str]:
