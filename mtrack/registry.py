@@ -183,11 +183,8 @@ class Registry:
         if elsewhere and not remedy:
             remedy = f"of that name there is: {', '.join(elsewhere)}"
         place = f" in {distribution}" if distribution else ""
-        local = (
-            ""
-            if remedy or self.files or distribution or kind not in KINDS
-            else "if it is in a file of yours, add -p FILE.py"
-        )
+        may_be_local = kind in KINDS and not (remedy or distribution or self.files)
+        local = "if it is in a file of yours, add -p FILE.py" if may_be_local else ""
         hints = "   ".join(filter(None, (remedy, f"'mtrack list-plugins {kind}' lists them", local)))
         return f"no {kind} named '{name}'{place}; {hints}"
 

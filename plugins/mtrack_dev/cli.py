@@ -95,15 +95,21 @@ def plan(
 
 def new_plugin(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package, e.g. acme-rewards.")],
-    kind: Annotated[list[str] | None, typer.Option("--kind", help="Kind of component; again for more.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Kind of component, hook or cli; again for more.")
+    ] = None,
     directory: Annotated[Path, typer.Option(help="Where the package's folder shall be.")] = Path(),
 ) -> None:
-    """Make a plugin package that is complete: a component of each kind, entry points, tests, a recipe."""
+    """Make a plugin package that is complete: an example of each kind, entry points, tests, a recipe.
+
+    Its README.md says how to move terms there from a file that you tried with -p FILE.py.
+    """
     from mtrack_dev.scaffold import create  # noqa: PLC0415
 
     files = create(name, kind or ["reward"], directory)
     typer.echo("\n".join(str(file) for file in files))
     typer.echo(f"next: cd {directory / name}; pip install -e '.[dev]'; python -m pytest", err=True)
+    typer.echo("to move terms there from a file that you tried with -p: see its README.md", err=True)
 
 
 def _numbers(option: str, text: str) -> list[int]:
