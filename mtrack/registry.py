@@ -220,10 +220,11 @@ def _announcements(problems: list[str]) -> Iterator[tuple[str, str, str, list[me
         try:
             if OWN not in (distribution.read_text("entry_points.txt") or ""):
                 continue
-            name = canonical(distribution.metadata["Name"])
+            facts = distribution.metadata  # parsed once: each of the distribution's own properties parses all of it
+            name = canonical(facts["Name"])
             if name not in installed:
-                need = unmet(distribution.requires or (), OWN)
-                found[name] = distribution.name, distribution.version, need, list(distribution.entry_points)
+                need = unmet(facts.get_all("Requires-Dist") or distribution.requires or (), OWN)
+                found[name] = facts["Name"], facts["Version"], need, list(distribution.entry_points)
             if distribution.read_text("METADATA") is not None:
                 installed.add(name)
         except Exception as error:  # whatever a foreign package did to its metadata
