@@ -108,6 +108,8 @@ def assemble(
         ),
     )
     widths = {term.path: _width(slots[term.path], term, env) for term in env.observer.terms()}
+    for term in env.observer.terms():
+        term.width = widths[term.path] * max(1, len(term.history))
     return Assembly(env, components, slots, every, _layout(recipe, env, device), widths)
 
 
@@ -133,12 +135,17 @@ def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: 
 
 
 def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
-    mirrors: dict[str, Mirror] = {}
+    mirrors: dict[str, Mirror | None] = {}
+    unmirrored: list[str] = []
     for group, terms in env.observer.groups.items():
-        mirrors[group] = Mirror.cat([term.mirror() for term in terms]).to(device)
+        parts = {term.path: term.mirror() for term in terms}
+        missing = [path for path, mirror in parts.items() if mirror is None]
+        mirrors[group] = None if missing else Mirror.cat([m for m in parts.values() if m is not None]).to(device)
+        unmirrored += missing
     return Layout(
-        observations={group: mirror.width for group, mirror in mirrors.items()},
+        observations={group: sum(term.width for term in terms) for group, terms in env.observer.groups.items()},
         mirrors=mirrors,
+        unmirrored=tuple(unmirrored),
         num_actions=env.action.num_actions,
         action_names=env.action.names,
         action_mirror=env.action.mirror().to(device),
@@ -151,11 +158,14 @@ def _width(slot: Slot, term: Term, env: Env) -> int:
     """Return the columns of an observation. Raises ComponentError if it is not float32 [n, columns of its mirror]."""
     some = torch.arange(min(2, env.scene.num_envs), device=env.scene.device)
     with explained(slot):
-        value, width = term.component(env.scene.rows(some)), term.component.mirror().width
-    if not isinstance(value, Tensor) or value.shape != (len(some), width) or value.dtype != torch.float32:
-        found = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        value, mirror = term.component(env.scene.rows(some)), term.component.mirror()
+    if not isinstance(value, Tensor):
+        raise ComponentError(f"{slot} gave a {type(value).__name__}; it must give a tensor, float32 [n, columns]")
+    width = value.shape[-1] if mirror is None and value.dim() == 2 else (1 if mirror is None else mirror.width)
+    if value.shape != (len(some), width) or value.dtype != torch.float32:
+        found = f"{tuple(value.shape)} {value.dtype}"
+        wide = "one axis is that of environments" if mirror is None else f"its mirror is {width} wide"
         raise ComponentError(
-            f"{slot} gave {found} for {len(some)} environments; its mirror is {width} wide, so it must give "
-            f"({len(some)}, {width}) float32"
+            f"{slot} gave {found} for {len(some)} environments; {wide}, so it must give ({len(some)}, {width}) float32"
         )
     return width

@@ -38,9 +38,9 @@ class Change:
         """Return the line of a report."""
         name = dotted(self.path)
         if self.part == "code":
-            return f"the code of {name} was edited{self._suppliers()}"
+            return f"the code of {self.path[0]} was edited{self._suppliers()}"
         if self.part == "versions":
-            return f"{name} {self.old} -> {self.new}{self._suppliers()}"
+            return f"{self.path[0]} {self.old} -> {self.new}{self._suppliers()}"
         if self.part == "widths":
             return f"{name}: {self.old} columns -> {'absent' if self.new is None else f'{self.new} columns'}"
         if self.is_order:

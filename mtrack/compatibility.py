@@ -94,6 +94,23 @@ def require_same_versions(place: Path, before: Mapping[str, Any], registry: Regi
     require_compatible(place, before, now, "resume", allow_change=allow_change)
 
 
+def require_local_files(place: Path, before: Mapping[str, Any], registry: Registry, allow_change: bool) -> None:
+    """Stop if a run used local files (`-p FILE.py`) that are not given again, or that were edited since.
+
+    Raises CheckpointError.
+    """
+    given = {file.name: file.sha256 for file in registry.files}
+    for name, sha256 in before.get("local_files", {}).items():
+        if name not in given:
+            others = f" (given: {', '.join(given)})" if given else ""
+            raise CheckpointError(f"{short(place)} uses components of the file {name}: add -p {name}{others}")
+        if given[name] != sha256 and not allow_change:
+            raise CheckpointError(
+                f"{name} is not the file that {short(place)} was made with: restore it, "
+                "or add --allow-change to use it as it is now"
+            )
+
+
 def list_versions(place: Path, before: Mapping[str, Any], registry: Registry) -> None:
     """Log in which versions packages are here that differ from those that made a run."""
     require_compatible(place, before, _installed(before, registry), "evaluate")

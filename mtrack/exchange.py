@@ -103,3 +103,5 @@ class Layout:
     device: str
     seed: int
     """Seed of the network initialisation."""
+    unmirrored: tuple[str, ...] = ()
+    """Recipe paths of the observation terms that have no mirror."""

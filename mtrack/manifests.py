@@ -13,6 +13,7 @@ _SHAPES: dict[str, Any] = {
     "components": {str: str},
     "distributions": {str: str},
     "recipe_sha256": str,
+    "local_files": {str: str},
     "processes": {"ranks": int, "threads": int},
     "code": {str: {"sha256": str, "supplies": [str]}},
     "values": dict,
@@ -51,7 +52,8 @@ def require_shape(file: Path, facts: Mapping[str, Any], *, with_contract: bool =
     A run has no contract before its first phase is assembled; a checkpoint always has one.
     """
     for key, shape in _SHAPES.items():
-        if key == "contract" and key not in facts and not with_contract:
+        is_optional = key == "local_files" or (key == "contract" and not with_contract)
+        if is_optional and key not in facts:
             continue
         flaw = _flaw(facts.get(key), shape, (key,))
         if flaw:

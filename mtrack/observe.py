@@ -29,6 +29,8 @@ class Term:
     rng: torch.Generator
     past: Tensor | None = None
     """[N, depth, width], a ring of values as they were observed (with their noise)."""
+    width: int = 0
+    """Columns with the history, known once it has been measured."""
     newest: int = 0
     """Place in the ring of the newest value."""
     _places: list[Tensor] = attrs.field(factory=list)
@@ -68,9 +70,10 @@ class Term:
             past[:, self.history.index(0)] = value
         return past.flatten(1)
 
-    def mirror(self) -> Mirror:
-        """Return the mirror of the term with its history."""
-        return self.component.mirror().repeat(max(1, len(self.history)))
+    def mirror(self) -> Mirror | None:
+        """Return the mirror of the term with its history; None if it has none."""
+        mirror = self.component.mirror()
+        return None if mirror is None else mirror.repeat(max(1, len(self.history)))
 
     def _allocate(self, value: Tensor) -> None:
         depth = max(self.history) + 1

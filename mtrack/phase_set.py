@@ -87,4 +87,4 @@ def _layers(source: RecipeSource, name: str) -> Iterator[tuple[str, Layer | str]
             yield key, f"there is no '{'.'.join(slot)}' for a phase to change; {remedy}".rstrip("; ")
         elif layer is not None:
             line, data = layer.line(place), nested(path, value)
-            yield key, Layer(layer.name, data, layer.directory, at=line, statement=_statement(name))
+            yield key, Layer(layer.name, data, layer.directory, at=line, statement=_statement(name), file=layer.file)

@@ -172,8 +172,8 @@ class Observation(Protocol):
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, width] for the n rows of `scene` (which may be a part of all)."""
 
-    def mirror(self) -> Mirror:
-        """Return the mirror of the value; called after `bind`."""
+    def mirror(self) -> Mirror | None:
+        """Return the mirror of the value; called after `bind`. None if it has none: then phases need mirror = false."""
 
 
 class Reward(Protocol):

@@ -33,7 +33,8 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
     from mtrack.ranks import expected_ranks  # noqa: PLC0415  likewise
 
     slots = _all_slots(recipe)
-    versions = {slot.entry.distribution: slot.entry.version for slot in slots.values()}
+    installed = [slot.entry for slot in slots.values() if slot.entry.file is None]
+    versions = {entry.distribution: entry.version for entry in installed}
     used = {name for slot in slots.values() if isinstance(slot.cls, UsesLibraries) for name in slot.cls.libraries}
     versions |= {name: _version(name) for name in (*LIBRARIES, *used)}
     return {
@@ -51,6 +52,7 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
         },
         "processes": {"ranks": expected_ranks(), "threads": own_processors()},
         "code": _code(slots),
+        "local_files": {slot.entry.file.name: slot.entry.file.sha256 for slot in slots.values() if slot.entry.file},
         "values": _values(recipe),
         **more,
     }
@@ -119,11 +121,16 @@ def _all_slots(recipe: Recipe) -> dict[str, Slot]:
 
 
 def _code(slots: Mapping[str, Slot]) -> dict[str, Any]:
-    """Return of each package that supplies components, and of the kernel, a hash of its code and the slots it fills."""
+    """Return a hash of the code, and the slots it fills, of each package or local file of components and the kernel."""
     supplied: dict[str, list[str]] = {OWN: []}
+    hashes: dict[str, str] = {}
     for path, slot in slots.items():
-        supplied.setdefault(_package(slot.entry.module), []).append(path)
-    return {name: {"sha256": code_sha256(name), "supplies": paths} for name, paths in supplied.items()}
+        file = slot.entry.file
+        supplied.setdefault(file.name if file else _package(slot.entry.module), []).append(path)
+        if file:
+            hashes[file.name] = file.sha256
+    hashes |= {name: code_sha256(name) for name in supplied if name not in hashes}
+    return {name: {"sha256": hashes[name], "supplies": paths} for name, paths in supplied.items()}
 
 
 def _package(module: str) -> str:

@@ -16,7 +16,8 @@ from mtrack.keypath import KeyPath, dotted, merge, nested, value_at
 from mtrack.kinds import Kind
 from mtrack.processors import has_gpu
 from mtrack.recipe import RecipeSource
-from mtrack.registry import Entry, Registry
+from mtrack.registry import OWN, Entry, Registry
+from mtrack.shipped import is_named_by
 from mtrack.slots import AUTO, SLOT_CLASSES, Slot
 from mtrack.toml_text import Table, inline
 from mtrack.values import Fields, describe_fields, structure_fields
@@ -152,7 +153,10 @@ class Reader:
             self.problem((*path, "use"), f"expected the name of a {kind.name}, in quotes")
             return None, None
         try:
-            entry = self.registry.find(kind.name, self._automatic() if (kind.name, use) == ("backend", AUTO) else use)
+            if (kind.name, use) == ("backend", AUTO):
+                use = self._automatic()
+            layer = self.source.naming_layer(path)
+            entry = self.registry.find(kind.name, use, lambda home: is_named_by(layer, dotted(path), use, home))
             return entry, self.registry.load(entry)
         except (NameProblem, ComponentError) as error:
             if isinstance(error, ComponentError) and not is_enabled:
@@ -164,7 +168,8 @@ class Reader:
     def _automatic(self) -> str:
         """Return the backend that `auto` means here: that for the GPU where there is one, and its engine installed."""
         is_wanted = self.source.data.get("device", AUTO) != "cpu"
-        return GPU_BACKEND if is_wanted and find_spec(GPU_BACKEND) and has_gpu() else "mujoco"
+        name = GPU_BACKEND if is_wanted and find_spec(GPU_BACKEND) and has_gpu() else "mujoco"
+        return f"{OWN}:{name}"
 
     def _directory(self, path: KeyPath) -> Path:
         layer = self.source.layer(path)

@@ -37,6 +37,10 @@ class Layer:
     """Line of everything in it, where it is a part of one statement."""
     statement: str = ""
     """Neighbours of the same statement (the command line, the `set` of a phase) decide together what is enabled."""
+    file: Path | None = None
+    """The file it was read from; None for the command line and for what a command changes."""
+    owner: str = ""
+    """Distribution of the command that made it, if a command did."""
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:
@@ -82,6 +86,11 @@ class RecipeSource:
     def layer(self, path: KeyPath) -> Layer | None:
         """Return the layer that set a value: the last that has it."""
         return next((layer for layer in reversed(self.layers) if value_at(layer.data, path) is not None), None)
+
+    def naming_layer(self, slot: KeyPath) -> Layer | None:
+        """Return the layer that names the component of a slot: by its `use`, else the first that has the slot."""
+        has_slot = (layer for layer in self.layers if value_at(layer.data, slot) is not None)
+        return self.layer((*slot, "use")) or next(has_slot, None)
 
     def with_layers(self, layers: Sequence[Layer]) -> RecipeSource:
         """Return this source with further layers over it."""
@@ -195,7 +204,7 @@ def _base(layer: Layer) -> Path | None:
 
 
 def _read(path: Path) -> Layer:
-    layer = Layer(_display(path), {}, path.resolve().parent)
+    layer = Layer(_display(path), {}, path.resolve().parent, file=path)
     try:
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mtrack.errors import ComponentError, NameProblem, did_you_mean
+from mtrack.errors import NameProblem, did_you_mean
 from mtrack.kinds import COMMAND_GROUP, HOOK_GROUP, KINDS
+from mtrack.loading import load
 from mtrack.source_help import ModuleSource
 from mtrack.versions import unmet
+
+if TYPE_CHECKING:
+    from mtrack.local import LocalFile
 
 OWN = "mtrack"
 _GROUPS = {kind.group: kind.name for kind in KINDS.values()} | {HOOK_GROUP: "hook", COMMAND_GROUP: "cli"}
@@ -24,6 +27,11 @@ KIND_NAMES = tuple(_GROUPS.values())
 def canonical(distribution: str) -> str:
     """Return the name of a distribution as package indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def is_own(distribution: str) -> bool:
+    """Return whether a distribution is mtrack itself: what the defaults of its commands mean by a name."""
+    return canonical(distribution) == OWN
 
 
 @attrs.frozen
@@ -40,7 +48,9 @@ class Entry:
     refusal: str = ""
     """Why it cannot be used, as far as the metadata tell."""
     rivals: tuple[str, ...] = ()
-    """Full names of all that share kind and name, this one included, where there are others."""
+    """Full names of all that share kind and name, this one included, if there are others."""
+    file: LocalFile | None = None
+    """The file given with `-p` that it is in; None for what is installed."""
     source: ModuleSource = attrs.field(default=ModuleSource(""), eq=False, repr=False)
 
     @property
@@ -50,28 +60,33 @@ class Entry:
 
     @property
     def error(self) -> str:
-        """What is wrong as far as metadata and source tell; empty where it looks fine."""
-        return self.refusal or self.source.error(self.attribute) or self.ambiguity
+        """What is wrong as far as metadata and source tell; empty if it looks fine."""
+        return self.refusal or self.source.error(self.attribute)
 
     @property
     def ambiguity(self) -> str:
-        """How to choose among those of the same name; empty where there is but one."""
+        """The error if nothing says which of those that share a name is meant."""
         ways = " or ".join(f'"{name}"' for name in self.rivals)
-        return f"{len(self.rivals)} distributions have a {self.kind} '{self.name}': write {ways}" if ways else ""
+        how = "write" if self.kind == "cli" else "choose one with use ="
+        return f"{len(self.rivals)} distributions have a {self.kind} '{self.name}': {how} {ways}"
 
     @property
     def full_name(self) -> str:
-        """A name that no other distribution can bear: `acme-rewards:root_position`."""
+        """A name that no other distribution can have: `acme-rewards:root_position`."""
         return f"{self.distribution}:{self.name}"
 
     @property
     def home(self) -> str:
-        """Distribution and version: `mtrack 0.1.0`."""
-        return f"{self.distribution} {self.version}"
+        """Distribution and version: `mtrack 0.1.0`; of a local file its name."""
+        return f"{self.distribution} {self.version}".rstrip()
 
     def __str__(self) -> str:
         """Return e.g. `reward 'root_pos' (mtrack 0.1.0)`."""
         return f"{self.kind} '{self.name}' ({self.home})"
+
+
+RUN = Entry("cli", "run", OWN, "", "mtrack.cli.run", "run", source=ModuleSource("mtrack.cli.run"))
+"""The one command of the kernel itself."""
 
 
 @attrs.frozen(eq=False)
@@ -82,11 +97,15 @@ class Registry:
     """Components, hooks and commands, by kind, name, distribution."""
     problems: Sequence[str] = ()
     """Distributions and groups that could not be read, one line each."""
+    files: Sequence[LocalFile] = ()
+    """Files of components given with `-p`."""
     _loaded: dict[Entry, Any] = attrs.field(factory=dict, init=False, repr=False)
 
     @classmethod
-    def scan(cls, allow: Iterable[str] | None = None) -> Registry:
-        """Read the entry points of all distributions; a broken one is noted and hides no other.
+    def scan(cls, allow: Iterable[str] | None = None, files: Sequence[str] = ()) -> Registry:
+        """Read the entry points of all distributions, and `files` of components given with `-p`.
+
+        A broken distribution is noted and hides no other; a broken file raises MtrackError.
 
         `allow` restricts which distributions may be used, besides mtrack itself; by default those that the variable
         `MTRACK_PLUGINS` names (unset: all).
@@ -97,21 +116,38 @@ class Registry:
         allowed = None if allow is None else {OWN, *map(canonical, allow)}
         problems: list[str] = []
         found = list(_entries(allowed, problems))
+        version = next((entry.version for entry in found if entry.distribution == OWN), "")
+        found.append(attrs.evolve(RUN, version=version))
         found.sort(key=lambda entry: (KIND_NAMES.index(entry.kind), entry.name, entry.distribution))
-        return cls(_mark_rivals(found), problems)
+        registry = cls(_mark_rivals(found), problems)
+        if not files:
+            return registry
+        from mtrack.local import load_files  # noqa: PLC0415  brings torch
+
+        return attrs.evolve(registry, files=load_files(files, registry))
 
     def of(self, *kinds: str) -> list[Entry]:
         """Return what there is of some kinds."""
         return [entry for entry in self.entries if entry.kind in kinds]
 
-    def find(self, kind: str, use: str) -> Entry:
-        """Return what a recipe means by `use`: a name, or `distribution:name`. Raises NameProblem."""
+    def find(self, kind: str, use: str, prefers: Callable[[str], bool] = lambda distribution: False) -> Entry:
+        """Return what is meant by `use`: a name, or `distribution:name`. Raises NameProblem.
+
+        If several have the name, it is the one of a distribution that `prefers` (the one that ships the recipe file in
+        which it is written), or of a local file.
+        """
         distribution, _, name = use.rpartition(":")
         fitting = [
             entry
             for entry in self.of(kind)
             if entry.name == name and canonical(distribution or entry.distribution) == canonical(entry.distribution)
         ]
+        local = self._local(kind, distribution, name)
+        if len(fitting) > 1 or (fitting and local):
+            preferred = [entry for entry in fitting if prefers(entry.distribution)]
+            fitting, local = (preferred, None) if preferred else (fitting, local)
+        if local:
+            return local
         usable = [entry for entry in fitting if not entry.refusal]
         if not fitting:
             raise NameProblem(self._unknown(kind, distribution, name))
@@ -124,18 +160,32 @@ class Registry:
     def load(self, entry: Entry) -> Any:
         """Import the class (hook, command) of an entry and check its contract, once. Raises ComponentError."""
         if entry not in self._loaded:
-            self._loaded[entry] = _load(entry)
+            self._loaded[entry] = load(entry)
         return self._loaded[entry]
 
+    def _local(self, kind: str, distribution: str, name: str) -> Entry | None:
+        """Return what a local file has of that name; whether it can be of that kind shows when it is loaded."""
+        for file in self.files:
+            if name in file.names and canonical(distribution or file.name) == canonical(file.name):
+                return Entry(kind, name, file.name, "", file.module, file.names[name].__name__, file=file)
+        return None
+
     def _unknown(self, kind: str, distribution: str, name: str) -> str:
+        if distribution.endswith(".py"):
+            file = next((file for file in self.files if file.name == distribution), None)
+            remedy = did_you_mean(name, file.names) if file else f"give it on the command line: -p {distribution}"
+            return f"no '{name}' in {distribution}; {remedy}" if file else f"{distribution} is missing; {remedy}"
         if distribution and canonical(distribution) not in {canonical(entry.distribution) for entry in self.entries}:
             return f"no distribution '{distribution}' with components is installed; 'pip install {distribution}'?"
-        remedy = did_you_mean(name, [entry.name for entry in self.of(kind)])
+        known = [*(entry.name for entry in self.of(kind)), *(name for file in self.files for name in file.names)]
+        remedy = did_you_mean(name, known)
         elsewhere = sorted({entry.kind for entry in self.entries if entry.name == name})
         if elsewhere and not remedy:
             remedy = f"of that name there is: {', '.join(elsewhere)}"
         place = f" in {distribution}" if distribution else ""
-        hints = "   ".join(filter(None, (remedy, f"'mtrack list-plugins {kind}' lists them")))
+        may_be_local = kind in KINDS and not (remedy or distribution or self.files)
+        local = "if it is in a file of yours, add -p FILE.py" if may_be_local else ""
+        hints = "   ".join(filter(None, (remedy, f"'mtrack list-plugins {kind}' lists them", local)))
         return f"no {kind} named '{name}'{place}; {hints}"
 
 
@@ -170,10 +220,11 @@ def _announcements(problems: list[str]) -> Iterator[tuple[str, str, str, list[me
         try:
             if OWN not in (distribution.read_text("entry_points.txt") or ""):
                 continue
-            name = canonical(distribution.metadata["Name"])
+            facts = distribution.metadata  # parsed once: each of the distribution's own properties parses all of it
+            name = canonical(facts["Name"])
             if name not in installed:
-                need = unmet(distribution.requires or (), OWN)
-                found[name] = distribution.name, distribution.version, need, list(distribution.entry_points)
+                need = unmet(facts.get_all("Requires-Dist") or distribution.requires or (), OWN)
+                found[name] = facts["Name"], facts["Version"], need, list(distribution.entry_points)
             if distribution.read_text("METADATA") is not None:
                 installed.add(name)
         except Exception as error:  # whatever a foreign package did to its metadata
@@ -190,24 +241,3 @@ def _mark_rivals(entries: list[Entry]) -> list[Entry]:
             same.setdefault((entry.kind, entry.name), []).append(entry.full_name)
     rivals = {key: tuple(names) for key, names in same.items() if len(names) > 1}
     return [attrs.evolve(entry, rivals=rivals.get((entry.kind, entry.name), ())) for entry in entries]
-
-
-def _load(entry: Entry) -> Any:
-    try:
-        if entry.refusal:
-            raise ImportError(entry.refusal)
-        target: Any = importlib.import_module(entry.module)
-        for part in filter(None, entry.attribute.split(".")):
-            target = getattr(target, part)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may even raise SystemExit
-        reason = (str(error).splitlines() or ["no message"])[0]
-        raise ComponentError(f"{entry} cannot be imported: {type(error).__name__}: {reason}") from error
-    if entry.kind in KINDS:
-        from mtrack.contract import breaches  # noqa: PLC0415  brings torch
-
-        broken = breaches(KINDS[entry.kind], target)
-        if broken:
-            raise ComponentError(f"{entry} breaks the contract of a {entry.kind}: {'; '.join(broken)}")
-    return target

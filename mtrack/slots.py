@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from mtrack.fields import non_negative, param, params_of, positive
-from mtrack.registry import Entry
+from mtrack.registry import Entry, is_own
 from mtrack.toml_text import Table, plain
 
 MAX_HISTORY = 1000
@@ -32,8 +32,8 @@ class Slot:
     path: str
     """Dotted path of its table: `rewards.tracking.root_pos`."""
     kind: str
-    use: str
-    """As the recipe names it."""
+    use: str = attrs.field(eq=False)
+    """As the recipe names it; `entry` says what that is."""
     entry: Entry
     cls: type
     params: dict[str, Any]
@@ -46,6 +46,11 @@ class Slot:
         """Group of an observation or reward."""
         return self.path.split(".")[1]
 
+    @property
+    def component(self) -> str:
+        """Name of the component, with its distribution unless that is mtrack."""
+        return self.entry.name if is_own(self.entry.distribution) else self.entry.full_name
+
     def build(self) -> Any:
         """Return a new component with these parameters."""
         return self.cls(**self.params)
@@ -53,7 +58,7 @@ class Slot:
     def __str__(self) -> str:
         """Return e.g. `reward 'root_pos' (mtrack 0.1.0) at rewards.tracking.root_pos (my.toml:12)`."""
         origin = f" ({self.origin})" if self.origin else ""
-        return f"{self.kind} '{self.use}' ({self.entry.home}) at {self.path}{origin}"
+        return f"{self.entry} at {self.path}{origin}"
 
     def table(self) -> Table:
         """Return the table that gives this slot."""
@@ -61,7 +66,8 @@ class Slot:
         known, is_auto = params_of(self.cls), self.use == AUTO  # on another machine that may not know these parameters
         params = {name: value for name, value in self.params.items() if not is_auto or value != known[name].default}
         values = {name: plain(value) for name, value in (own | params).items()}
-        return {"use": self.use, **{name: value for name, value in values.items() if value is not None}}
+        given = {name: value for name, value in values.items() if value is not None}
+        return {"use": AUTO if is_auto else self.component, **given}
 
 
 @attrs.frozen(kw_only=True)

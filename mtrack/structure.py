@@ -123,8 +123,22 @@ class Recipe:
         return table
 
     def resolved_toml(self) -> str:
-        """Return one TOML text that gives an equal recipe by itself; comments say where values are from."""
-        return to_toml(self.table(), self.origin)
+        """Return one TOML text that gives an equal recipe by itself; comments say where values are from.
+
+        Components have their full names: the text means the same, whatever is installed later.
+        """
+        table = self.table()
+        for slot in [*self.slots(), *self.dormant.values()]:
+            if slot.use != AUTO:
+                table = merge(table, nested(split_path(slot.path), {"use": slot.entry.full_name}))
+        for name, phase in self.phases.items():
+            uses = [key for key in phase.set if split_path(key)[-1] == "use"]
+            in_this = {slot.path: slot for slot in self.for_phase(name).slots()} if uses else {}
+            for key in uses:
+                slot = in_this.get(dotted(split_path(key)[:-1]))
+                if slot is not None and slot.use != AUTO:
+                    table["phases"][name]["set"][key] = slot.entry.full_name
+        return to_toml(table, self.origin)
 
     def origin(self, path: KeyPath) -> str:
         """Return where a value came from: `file:line`, `--set`, `default`; of `use` also what enabled the slot."""

@@ -56,8 +56,9 @@ def phase_keys(source: RecipeSource) -> list[str]:
 def _policy(recipe: Recipe, assembly: Assembly) -> Facts:
     model, scene = assembly.env.scene.model, assembly.env.scene
     observations: dict[str, Facts] = {}
+    widths = {term.path: term.width for term in assembly.env.observer.terms()}
     for slot in recipe.slots("observation"):
-        term = _observation(slot, assembly.components[slot.path])
+        term = _observation(slot, assembly.components[slot.path], widths[slot.path])
         observations.setdefault(slot.group, {})[slot.path.rpartition(".")[2]] = term
     return {
         "control_dt": recipe.control_dt,
@@ -81,12 +82,12 @@ def _policy(recipe: Recipe, assembly: Assembly) -> Facts:
     }
 
 
-def _observation(slot: ObservationSlot, component: Any) -> Facts:
+def _observation(slot: ObservationSlot, component: Any, width: int) -> Facts:
     """Return what a term's columns are: its component, parameters and history, and what it says of them itself."""
     return {
         "use": slot.entry.full_name,
         "history": list(slot.history),
-        "columns": component.mirror().width * max(1, len(slot.history)),
+        "columns": width,
         **_parameters(slot),
         **_described(slot, component, {}),
     }

@@ -12,15 +12,12 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command, get_group
+from typer.main import get_group
 
+from mtrack.cli.commands import NO_HELP, load_command
+from mtrack.cli.opengl import import_mujoco_without_opengl
 from mtrack.errors import ComponentError, MtrackError, RecipeError, RunError, did_you_mean
-from mtrack.registry import OWN, Entry, Registry
-from mtrack.source_help import ModuleSource
-
-_RUN = Entry("cli", "run", OWN, "", "mtrack.cli.run", "run", source=ModuleSource("mtrack.cli.run"))
-# Said outright, or typer imports pydantic to convert "--help was not given", which takes longer than a listing.
-_NO_HELP = {"default_map": {"help": False}}
+from mtrack.registry import OWN, RUN, Entry, Registry, is_own
 
 
 class Commands(TyperGroup):
@@ -28,8 +25,8 @@ class Commands(TyperGroup):
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """Every command by name; no plugin takes the place of `run`."""
-        return {entry.name: entry for entry in (_RUN, *Registry.scan().of("cli"), _RUN)}
+        """Every command by the name that calls it."""
+        return callable_names(Registry.scan())
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
@@ -41,15 +38,25 @@ class Commands(TyperGroup):
         return None if entry is None else TyperCommand(cmd_name, help=entry.help or f"({entry.error or 'no help'})")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Import the command that is called. Raises MtrackError where there is none of that name."""
+        """Import the command that is called. Raises MtrackError if there is none of that name, or several."""
         name, *rest = args
-        if name == _RUN.name:
-            return name, _loaded(Registry(), _RUN), rest
+        if name == RUN.name:  # without a look at plugins, none of which can replace it
+            return name, load_command(Registry(), RUN), rest
         registry = Registry.scan()
-        if not any(name in (entry.name, entry.full_name) for entry in registry.of("cli")):
+        entry = callable_names(registry).get(name)
+        if entry is None and not any(name in (one.name, one.full_name) for one in registry.of("cli")):
             remedy = did_you_mean(name, self.entries)
             raise MtrackError(f"no command '{name}'. {remedy}   'mtrack --help' lists them")
-        return name, _loaded(registry, registry.find("cli", name)), rest
+        return name, load_command(registry, registry.find("cli", entry.full_name if entry else name)), rest
+
+
+def callable_names(registry: Registry) -> dict[str, Entry]:
+    """Return every command by the name that calls it: built-in ones first; what shares a name, by its full name."""
+    names: dict[str, Entry] = {}
+    for entry in sorted(registry.of("cli"), key=lambda one: (not is_own(one.distribution), bool(one.refusal))):
+        is_shared = entry.name in names or (entry.rivals and not is_own(entry.distribution))
+        names[entry.full_name if is_shared else entry.name] = entry
+    return names
 
 
 app = typer.Typer(
@@ -58,7 +65,7 @@ app = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
-    context_settings=_NO_HELP,
+    context_settings=NO_HELP,
 )
 
 
@@ -78,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     # torch asks every distribution for device backends, and dies of one whose metadata nobody can read.
     os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
+    import_mujoco_without_opengl()
     process = os.environ.get("RANK", "0")  # torchrun numbers those it starts
     try:
         get_group(app).main(args=arguments, prog_name=OWN)
@@ -98,15 +106,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _dim(text: str) -> str:
     is_plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
     return text if is_plain else typer.style(text, dim=True)
-
-
-def _loaded(registry: Registry, entry: Entry) -> Any:
-    """Return the command of a function, or the group of a typer app."""
-    target = registry.load(entry)
-    if isinstance(target, typer.Typer):
-        return get_group(target)
-    settings = {"context_settings": {}, **getattr(target, "command_settings", {})}
-    settings["context_settings"] = _NO_HELP | settings["context_settings"]
-    single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(entry.name, **settings)(target)
-    return get_command(single)

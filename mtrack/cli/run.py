@@ -34,20 +34,22 @@ def run(
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Go on though recipe or versions have changed.")
     ] = False,
-    plugin: Annotated[list[str] | None, typer.Option("-p", metavar="no:HOOK", help="Switch a hook off.")] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="FILE.py|no:HOOK", help="Use the components of a file, or disable a hook."),
+    ] = None,
 ) -> None:
     """Carry out a recipe: every phase in order, with checkpoints."""
     if not recipe and not resume:
         raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to resume (--resume runs/NAME)")
     if resume:
         _require_run(resume, recipe, from_, run_dir)
-    for option in plugin or ():
-        if not option.startswith("no:"):
-            raise MtrackError(f"-p {option}: only 'no:NAME' is understood, it switches the hook NAME off")
+    disabled = [option for option in plugin or () if option.startswith("no:")]
+    files = [option for option in plugin or () if not option.startswith("no:")]
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
     from mtrack.checkpoint import has_any
-    from mtrack.compatibility import require_same_ranks, require_same_versions
+    from mtrack.compatibility import require_local_files, require_same_ranks, require_same_versions
     from mtrack.hooks import Hooks
     from mtrack.manifests import read_manifest
     from mtrack.preflight import require_runnable
@@ -57,17 +59,18 @@ def run(
     from mtrack.structure import check_recipe
 
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
-    registry = Registry.scan()
+    registry = Registry.scan(files=files)
     if resume and has_any(resume):  # before the recipe is read, which a plugin of another version may not understand
         before = read_manifest(resume)
         require_same_ranks(resume, before)
+        require_local_files(resume, before, registry, allow_change)
         require_same_versions(resume, before, registry, allow_change)
     checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
     require_runnable(checked)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
         raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
-    hooks = Hooks.load(registry, plugin or ())
+    hooks = Hooks.load(registry, disabled)
     with joined(checked.place):
         if rank() > 0:  # every process has a directory of its own; the first one speaks for all
             logging.getLogger("mtrack").setLevel(logging.WARNING)

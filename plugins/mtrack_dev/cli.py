@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mtrack.cli.options import PluginFiles
+
 _EXIT_BROKEN = 1
 
 
@@ -54,6 +56,7 @@ def bench(
         float | None,
         typer.Option(min=0.0, max=100.0, help="Percent by which a rate may fall; fail beyond it.  [default: 30]"),
     ] = None,
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure how fast a recipe runs here, part by part, against what the hardware allows."""
@@ -63,7 +66,7 @@ def bench(
         raise typer.BadParameter("there is nothing to compare with; give --compare FILE too", param_hint="--threshold")
     allowed = THRESHOLD if threshold is None else threshold
     wanted = _numbers("--envs", envs), _numbers("--threads", threads)
-    fallen = run_bench(recipe, set_ or [], *wanted, out, compare, as_json, allowed)
+    fallen = run_bench(recipe, set_ or [], *wanted, out, compare, as_json, allowed, plugin or ())
     for text in fallen:
         typer.echo(f"slower than in {compare} by more than {allowed:g} %: {text}", err=True)
     if fallen:
@@ -74,6 +77,7 @@ def plan(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     seconds: Annotated[float, typer.Option(min=1.0, help="About how long to measure [s].")] = 20.0,
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Say how long a recipe would take here, phase by phase, and how many environments to run."""
@@ -82,7 +86,7 @@ def plan(
 
     from mtrack_dev.plan import make_plan, tables  # noqa: PLC0415
 
-    made = make_plan(recipe, set_ or [], seconds)
+    made = make_plan(recipe, set_ or [], seconds, plugin or ())
     if as_json:
         typer.echo(json.dumps(attrs.asdict(made), indent=1))
     else:
@@ -91,15 +95,21 @@ def plan(
 
 def new_plugin(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package, e.g. acme-rewards.")],
-    kind: Annotated[list[str] | None, typer.Option("--kind", help="Kind of component; again for more.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Kind of component, hook or cli; again for more.")
+    ] = None,
     directory: Annotated[Path, typer.Option(help="Where the package's folder shall be.")] = Path(),
 ) -> None:
-    """Make a plugin package that is complete: a component of each kind, entry points, tests, a recipe."""
+    """Make a plugin package that is complete: an example of each kind, entry points, tests, a recipe.
+
+    Its README.md says how to move terms there from a file that you tried with -p FILE.py.
+    """
     from mtrack_dev.scaffold import create  # noqa: PLC0415
 
     files = create(name, kind or ["reward"], directory)
     typer.echo("\n".join(str(file) for file in files))
     typer.echo(f"next: cd {directory / name}; pip install -e '.[dev]'; python -m pytest", err=True)
+    typer.echo("to move terms there from a file that you tried with -p: see its README.md", err=True)
 
 
 def _numbers(option: str, text: str) -> list[int]:

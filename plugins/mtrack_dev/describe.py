@@ -8,6 +8,7 @@ from typing import Annotated
 import attrs
 import typer
 
+from mtrack.cli.options import PluginFiles
 from mtrack.errors import MtrackError, did_you_mean
 from mtrack.fields import params_of
 from mtrack.kinds import KINDS, Kind
@@ -15,6 +16,7 @@ from mtrack.registry import Entry, Registry
 from mtrack.slots import SLOT_CLASSES, Slot
 from mtrack.toml_text import inline
 from mtrack.values import default_text, type_name
+from mtrack_dev.extensions import EXTENSIONS, extension_contract
 from mtrack_dev.help_text import help_of
 from mtrack_dev.listing import facts as listed
 from mtrack_dev.schema_values import bounds_text, parameters
@@ -26,19 +28,27 @@ _EXAMPLES = {"frames": 1_000_000}  # of keys that must be given
 def describe(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of component; or `scene`: what components see.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The component; none: the contract of its kind.")] = "",
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Describe a component, the contract of a kind, or what components see."""
-    kinds = [*KINDS, _SCENE]
+    """Describe a component, the contract of a kind, of hooks or of commands (`cli`), or what components see."""
+    kinds = [*KINDS, *EXTENSIONS, _SCENE]
     if kind not in kinds:
         raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, kinds)}   kinds: {', '.join(kinds)}")
+    if kind in EXTENSIONS and not name:
+        typer.echo(extension_contract(kind))
+        return
     if kind == _SCENE or not name:
         from mtrack_dev.guide import contract, sights  # noqa: PLC0415  imports torch
 
         typer.echo(sights() if kind == _SCENE else contract(kind))
         return
-    registry = Registry.scan()
+    registry = Registry.scan(files=plugin or ())
     entry = registry.find(kind, name)
+    if kind in EXTENSIONS:
+        registry.load(entry)
+        typer.echo(f"{entry}   {entry.module}:{entry.attribute}\n\n{entry.help}".rstrip())
+        return
     cls = registry.load(entry)
     helps = help_of(cls)
     rows = [

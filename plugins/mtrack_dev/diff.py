@@ -12,6 +12,7 @@ import attrs
 import typer
 
 from mtrack.changes import arrow, short
+from mtrack.cli.options import PluginFiles
 from mtrack.recipe import recipe_folders
 from mtrack.registry import Registry
 from mtrack_dev.compare import Difference, SlotChange, ValueChange, compare
@@ -28,10 +29,11 @@ def diff(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a key of the second.")
     ] = None,
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare two recipes or runs, component by component: from the first to the second."""
-    registry = Registry.scan()
+    registry = Registry.scan(files=plugin or ())
     old, new = open_side(a, registry), open_side(b, registry, set_ or ())
     found = compare(old, new)
     for side in (old, new):

@@ -24,6 +24,7 @@ def examine(run_dir: Path) -> list[Finding]:
         "extras": installation.extras,
         "processors": machine.processors,
         "gpu": machine.gpu,
+        "opengl": machine.opengl,
         "run directory": partial(machine.run_directory, run_dir),
     }
     return [finding for subject, check in checks.items() for finding in _carry_out(subject, check)]

@@ -21,6 +21,7 @@ import mtrack
 from mtrack.errors import ComponentError
 from mtrack.registry import Registry
 from mtrack.versions import fits
+from mtrack_dev.entries import clash, try_to_load
 from mtrack_dev.finding import Finding
 
 _REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]"'
@@ -118,10 +119,12 @@ def plugins() -> Iterator[Finding]:
             yield Finding("note", "plugins", f"{entry}: {entry.refusal}", remedy)
             continue
         try:
-            registry.load(entry)
+            try_to_load(registry, entry)
             sound += 1
         except ComponentError as error:
             yield Finding("broken", "plugins", str(error), f"repair, upgrade or uninstall {entry.distribution}")
+        if note := clash(entry):
+            yield Finding("note", "names", f"{entry}: {note}")
     homes = sorted({entry.distribution for entry in registry.entries})
     yield Finding("ok", "plugins", f"{sound} of {len(registry.entries)} usable, from {', '.join(homes)}")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 import traceback
-from contextlib import redirect_stdout
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtrack.errors import ComponentError, MtrackError, did_you_mean
 from mtrack.registry import KIND_NAMES, Entry, Registry
+from mtrack_dev.entries import clash, try_to_load
+
+if TYPE_CHECKING:
+    from mtrack.local import LocalFile
 
 
 def list_plugins(
@@ -20,45 +23,72 @@ def list_plugins(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show where each is, and tracebacks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List installed components, hooks and commands; of the kinds named, or all."""
-    for kind in ctx.args:
-        if kind not in KIND_NAMES:
-            raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, KIND_NAMES)}   kinds: {', '.join(KIND_NAMES)}")
-    registry = Registry.scan()
-    entries = registry.of(*(ctx.args or KIND_NAMES))
+    """List installed components, hooks and commands, of the kinds named or all; with -p also those of a file."""
+    kinds, local = _arguments(ctx.args)
+    registry = Registry.scan(files=local)
+    entries = registry.of(*(kinds or KIND_NAMES))
     errors = {entry: entry.error for entry in entries}
     traces: dict[Entry, str] = {}
     for entry in entries if load else ():
         try:
-            with redirect_stdout(sys.stderr):  # results alone go to stdout, whatever a plugin prints
-                registry.load(entry)
+            try_to_load(registry, entry)
         except ComponentError as error:
             errors[entry] = errors[entry] or " ".join(str(error).split())
             traces[entry] = "".join(traceback.format_exception(error))
     if as_json:
-        rows = [{**facts(entry), "help": entry.help, "error": errors[entry]} for entry in entries]
+        rows = [{**facts(entry), "help": entry.help, "error": errors[entry], "note": clash(entry)} for entry in entries]
         for row, entry in zip(rows, entries, strict=True) if verbose else ():
             row["traceback"] = traces.get(entry, "")
-        typer.echo(json.dumps({"plugins": rows, "problems": registry.problems}, indent=1))
+        contained = [{"file": file.name, **row} for file in registry.files for row in contents(file)]
+        typer.echo(json.dumps({"plugins": rows, "local": contained, "problems": registry.problems}, indent=1))
     else:
         _print(entries, errors, traces, verbose)
+        for file in registry.files:
+            typer.echo(typer.style(file.name, bold=True))
+            for row in contents(file):
+                typer.echo(f"  {row['name']}  ({row['what']})  {row['help']}".rstrip())
         for problem in registry.problems:
             typer.echo(f"problem: {problem}", err=True)
     if load and (registry.problems or any(errors.values())):
         raise typer.Exit(1)
 
 
-# Positional parameters would have typer import pydantic, which takes longer than everything else here.
+# Parameters that are no flags would have typer import pydantic, which takes longer than everything else here.
 list_plugins.command_settings = {  # type: ignore[attr-defined]
-    "context_settings": {"allow_extra_args": True},
-    "options_metavar": "[KIND]... [OPTIONS]",
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+    "options_metavar": "[KIND]... [-p FILE.py]... [OPTIONS]",
 }
+
+
+def _arguments(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return kinds and local files. Raises MtrackError for anything else."""
+    kinds: list[str] = []
+    files: list[str] = []
+    rest = iter(given)
+    for word in rest:
+        if word == "-p":
+            files.append(next(rest, ""))
+        elif word.startswith("-"):
+            raise MtrackError(f"no option '{word}'. 'mtrack list-plugins --help' lists them")
+        elif word in KIND_NAMES:
+            kinds.append(word)
+        else:
+            raise MtrackError(f"no kind '{word}'. {did_you_mean(word, KIND_NAMES)}   kinds: {', '.join(KIND_NAMES)}")
+    return kinds, files
 
 
 def facts(entry: Entry) -> dict[str, str]:
     """Return what the metadata say of an entry, by name."""
     names = ("kind", "name", "distribution", "version", "module", "attribute")
     return {name: getattr(entry, name) for name in names}
+
+
+def contents(file: LocalFile) -> list[dict[str, str]]:
+    """Return name, use and help of each class and function in a local file."""
+    return [
+        {"name": name, "what": file.what(name), "help": (found.__doc__ or "").strip().partition("\n")[0]}
+        for name, found in file.names.items()
+    ]
 
 
 def _print(entries: list[Entry], errors: dict[Entry, str], traces: dict[Entry, str], verbose: bool) -> None:
@@ -75,5 +105,7 @@ def _print(entries: list[Entry], errors: dict[Entry, str], traces: dict[Entry, s
             typer.echo(typer.style(f"      {entry.module}:{entry.attribute}", dim=True))
         if errors[entry]:
             typer.echo(typer.style(f"      error: {errors[entry]}", fg="red"))
+        if note := clash(entry):
+            typer.echo(typer.style(f"      note: {note}", fg="yellow"))
         if verbose and entry in traces:
             typer.echo(traces[entry])

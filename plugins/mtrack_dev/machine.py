@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
+from mtrack.cli.opengl import failures
 from mtrack.processors import has_gpu, own_processors
 from mtrack_dev.finding import Finding
 
@@ -61,6 +62,15 @@ def gpu() -> Iterator[Finding]:
         yield Finding("ok", "gpu", "none; physics and learning run on the processors")
     if util.find_spec("mujoco_warp"):
         yield Finding("ok", "mujoco_warp", "installed")
+
+
+def opengl() -> Iterator[Finding]:
+    """See whether mujoco can be imported with the OpenGL library that MUJOCO_GL names."""
+    import mujoco  # noqa: F401, PLC0415  its absence is a finding of another check
+
+    for failure in failures:
+        message = f"{failure}. mujoco was imported without OpenGL; only plugins that draw with OpenGL need it"
+        yield Finding("note", "opengl", message, "unset MUJOCO_GL, or set it to a library that is installed")
 
 
 def run_directory(directory: Path) -> Iterator[Finding]:

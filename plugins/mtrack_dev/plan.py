@@ -74,9 +74,12 @@ class Plan:
     """With the recipe's environments, or as many as were tried."""
 
 
-def make_plan(name: str, overrides: Sequence[str], seconds: float) -> Plan:
-    """Return the plan of a recipe after about `seconds` s of trials. Raises MtrackError where it cannot begin."""
-    registry = Registry.scan()
+def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequence[str] = ()) -> Plan:
+    """Return the plan of a recipe (and local `files`) after about `seconds` s of trials.
+
+    Raises MtrackError if it cannot begin.
+    """
+    registry = Registry.scan(files=files)
     recipe = check_recipe(load_recipe(name, overrides), registry)
     # compiling would take longer than all trials
     compiling = [f"phases.{phase}.compile=false" for phase, slot in recipe.phases.items() if slot.params.get("compile")]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mtrack.cli.options import PluginFiles
 from mtrack.cli.run import physics_place
 from mtrack.errors import RecipeError
 from mtrack.phase_order import check_order, starts_from_run
@@ -23,15 +24,15 @@ _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", he
 _Row = dict[str, object]
 
 
-def check(recipe: _Name, set_: _Set = None) -> None:
+def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
     """Check a recipe: every name and value, then a few steps and an update of each phase with four environments."""
-    checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan())
+    checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     require_runnable(checked)
     follows = starts_from_run(checked)
     check_order(checked, follows[0] if follows else None)
     found = [*notes(checked), *_try(checked)]
     slots = list(checked.slots())
-    homes = sorted({f"{slot.entry.distribution} {slot.entry.version}" for slot in slots})
+    homes = sorted({slot.entry.home for slot in slots})
     typer.echo(f"{checked.name}: OK")
     typer.echo(f"  {len(slots)} components of {', '.join(homes)}")
     typer.echo(f"  {physics_place(checked)}")
@@ -44,10 +45,13 @@ def check(recipe: _Name, set_: _Set = None) -> None:
 
 
 def show(
-    recipe: _Name, set_: _Set = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    recipe: _Name,
+    set_: _Set = None,
+    plugin: PluginFiles = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a recipe resolved, with the origin of each value, its rewards and the layout of its observations."""
-    checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan())
+    checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     rewards, layout = _rewards(checked), _layout(checked)
     if as_json:
         physics = {"backend": checked.backend.entry.name, "device": checked.place}
@@ -79,7 +83,7 @@ def _rewards(recipe: Recipe) -> list[_Row]:
         {
             "group": group,
             "slot": name,
-            "component": slot.use,
+            "component": slot.component,
             "weight": slot.weight,
             "group_scale": inline(plain(recipe.reward_scale(group))),
         }
@@ -100,8 +104,8 @@ def _layout(recipe: Recipe) -> list[_Row]:
     for group, members in recipe.observations.items():
         stop = 0
         for term, (name, slot) in zip(observer.groups[group], members.items(), strict=True):
-            start, stop = stop, stop + term.mirror().width
-            row: _Row = {"group": group, "slot": name, "component": slot.use, "start": start, "stop": stop}
+            start, stop = stop, stop + term.width
+            row: _Row = {"group": group, "slot": name, "component": slot.component, "start": start, "stop": stop}
             rows.append(row | {"noise": slot.noise, "history": list(slot.history)})
     return rows
 

@@ -1,4 +1,4 @@
-"""`mtrack new-plugin`: a package of one's own that is complete: components, entry points, tests, a recipe."""
+"""`mtrack new-plugin`: a complete package: components, hooks, commands, entry points, tests, a recipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from string import Template
 import attrs
 
 from mtrack.errors import MtrackError, did_you_mean
-from mtrack.kinds import KINDS
+from mtrack.kinds import COMMAND_GROUP, HOOK_GROUP, KINDS
 
 _TEMPLATES = Path(__file__).parent / "template"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -24,8 +24,8 @@ class Example:
 
     name: str
     cls: str
-    recipe: str
-    """How the demo recipe uses it."""
+    recipe: str = ""
+    """How the demo recipe uses it; empty for what no recipe names."""
 
 
 EXAMPLES = {
@@ -35,7 +35,10 @@ EXAMPLES = {
     "randomization": Example("sideways_push", "SidewaysPush", "[randomizations.sideways_push]\nrate = 0.5"),
     "metric": Example("mean_joint_speed", "MeanJointSpeed", "[metrics.mean_joint_speed]"),
     "phase": Example("hill_climbing", "HillClimbing", "[phases.hill_climbing]\nframes = 20_000\ntrain_every = 16"),
+    "hook": Example("run_notes", "RunNotes"),
+    "cli": Example("", "app"),  # has the name of the package
 }
+_GROUPS = {name: kind.group for name, kind in KINDS.items()} | {"hook": HOOK_GROUP, "cli": COMMAND_GROUP}
 
 
 def create(name: str, kinds: Sequence[str], directory: Path) -> list[Path]:
@@ -78,16 +81,16 @@ def _package(name: str) -> str:
 
 def _files(name: str, package: str, kinds: Sequence[str]) -> dict[str, str]:
     """Return the text of every file, by its place in the package's folder."""
-    chosen = {kind: EXAMPLES[kind] for kind in kinds}
+    chosen = {kind: attrs.evolve(EXAMPLES[kind], name=EXAMPLES[kind].name or name) for kind in kinds}
     points = [
-        f'[project.entry-points."{KINDS[kind].group}"]\n{one.name} = "{package}.{kind}:{one.cls}"'
+        f'[project.entry-points."{_GROUPS[kind]}"]\n{one.name} = "{package}.{kind}:{one.cls}"'
         for kind, one in chosen.items()
     ]
     words = {
         "distribution": name,
         "package": package,
         "entry_points": "\n\n".join(points),
-        "slots": "\n\n".join(one.recipe for one in chosen.values()),
+        "slots": "\n\n".join(one.recipe for one in chosen.values() if one.recipe),
         "components": "\n".join(f"- {kind} `{one.name}`: `src/{package}/{kind}.py`" for kind, one in chosen.items()),
         "first_kind": kinds[0],
         "first_name": chosen[kinds[0]].name,

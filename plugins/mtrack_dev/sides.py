@@ -14,7 +14,7 @@ from mtrack.kinds import KINDS, Kind
 from mtrack.manifests import read_manifest
 from mtrack.provenance import manifest
 from mtrack.recipe import Layer, load_recipe
-from mtrack.registry import Registry
+from mtrack.registry import OWN, Registry
 from mtrack.structure import check_recipe
 from mtrack.toml_text import Table
 
@@ -77,7 +77,15 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
         raise MtrackError(f"--set changes a recipe, and {name} is a run; compare with {place / 'recipe.toml'} instead")
     source = load_recipe(place / "recipe.toml")
     facts = read_manifest(place) if (place / "manifest.json").is_file() else None
-    return Side(name, source.data, _recorded_origin(source.layers[-1]), facts)
+    return Side(name, _with_short_names(source.data), _recorded_origin(source.layers[-1]), facts)
+
+
+def _with_short_names(value: Any, key: str = "") -> Any:
+    """Return a table in which components of mtrack have their short names, as in `Recipe.table`."""
+    if isinstance(value, dict):
+        return {inner: _with_short_names(member, inner) for inner, member in value.items()}
+    is_use = key == "use" or key.endswith(".use")
+    return value.removeprefix(f"{OWN}:") if is_use and isinstance(value, str) else value
 
 
 def _recorded_origin(layer: Layer) -> Callable[[KeyPath], str]:

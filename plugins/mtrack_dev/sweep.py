@@ -39,6 +39,7 @@ def run_bench(
     compare: Path | None,
     as_json: bool,
     threshold: float = THRESHOLD,
+    files: Sequence[str] = (),
 ) -> list[str]:
     """Measure every number of environments at every number of threads (none: the usual one), print and keep.
 
@@ -52,7 +53,7 @@ def run_bench(
     is_told = any(value.startswith("num_envs=") for value in overrides)
     envs = envs or ([] if is_told else [_DEFAULT_ENVS])
     asked = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
-    registry = Registry.scan()
+    registry = Registry.scan(files=files)
     recipes = [check_recipe(load_recipe(recipe, wish), registry) for wish in asked]
     threads = threads or [own_processors()]
     of = manifest(recipes[0])
@@ -63,7 +64,7 @@ def run_bench(
         limit_processors(threads[0])
         points = [measure(recipes[0])]
     else:
-        points = [_in_a_process(recipe, wish, count) for count in threads for wish in asked]
+        points = [_in_a_process(recipe, wish, count, files) for count in threads for wish in asked]
     record = Record(machine, of["distributions"], recipe_keys(recipes[0]), points)
     if out:
         record.write(out)
@@ -95,10 +96,11 @@ def limit_processors(count: int) -> None:
     os.sched_setaffinity(0, own[:count])
 
 
-def _in_a_process(recipe: str, overrides: Sequence[str], threads: int) -> Figures:
+def _in_a_process(recipe: str, overrides: Sequence[str], threads: int, files: Sequence[str]) -> Figures:
     """Return the figures of one size, measured by another process of this command."""
     command = [sys.executable, "-m", "mtrack", "bench", recipe, "--json", "--threads", str(threads)]
     command += [part for override in overrides for part in ("--set", override)]
+    command += [part for file in files for part in ("-p", file)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # what it logs is shown at once
     if done.returncode:
         raise MtrackError(f"measuring {' '.join(overrides)} on {threads} threads failed: see the messages above")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from mtrack.cli.options import PluginFiles
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint is scored.")],
@@ -20,6 +22,7 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: the recipe's.")] = None,
     noise: Annotated[bool, typer.Option("--noise", help="Observations and starts as noisy as in training.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    plugin: PluginFiles = None,
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Score it though components are here in another version.")
     ] = False,
@@ -47,6 +50,7 @@ def evaluate(
         noise=noise,
         overrides=tuple(set_ or ()),
         allow_change=allow_change,
+        files=tuple(plugin or ()),
     )
     evaluation = evaluate_run(run, wishes, figures, strip)
     if as_json:

@@ -31,7 +31,7 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: boo
     Raises MtrackError for what the user can mend.
     """
     torch.set_num_threads(own_processors())
-    registry = Registry.scan()
+    registry = Registry.scan(files=wishes.files)
     with tempfile.TemporaryDirectory() as folder:
         subject = open_run(run, wishes, registry)
         if wishes.motions:

@@ -10,12 +10,12 @@ import attrs
 
 from mtrack.assemble import Assembly
 from mtrack.checkpoint import Checkpoint, newest
-from mtrack.compatibility import list_versions, require_compatible
+from mtrack.compatibility import list_versions, require_compatible, require_local_files
 from mtrack.errors import CheckpointError, MtrackError, did_you_mean
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.provenance import manifest
 from mtrack.recipe import Layer, load_recipe
-from mtrack.registry import Registry
+from mtrack.registry import OWN, Registry, is_own
 from mtrack.slots import Slot
 from mtrack.structure import Recipe, check_recipe
 from mtrack.transfer import Contract
@@ -40,6 +40,8 @@ class Wishes:
     """Whether observations and start states are as noisy as in training."""
     overrides: tuple[str, ...] = ()
     """`key=value` over everything."""
+    files: tuple[str, ...] = ()
+    """Local files of components, `-p FILE.py`."""
     allow_change: bool = False
     """Whether a policy or clips that are not those of the run may be scored all the same."""
 
@@ -87,6 +89,7 @@ def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
         raise CheckpointError(f"{run} is no run directory: it has no recipe.toml; 'mtrack run' makes one in runs/")
     checkpoint, complaints = newest(run)
     # before the recipe is read, which a plugin of another version may not understand
+    require_local_files(run, checkpoint.manifest, registry, wishes.allow_change)
     list_versions(checkpoint.path, checkpoint.manifest, registry)
     source = load_recipe(file)
     whole = check_recipe(source, registry)
@@ -94,7 +97,7 @@ def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
         raise CheckpointError(f"{checkpoint.path} is of a phase '{checkpoint.phase}', which {file} does not have")
     recipe = whole.for_phase(checkpoint.phase)
     told = load_recipe(file, wishes.overrides).layers[len(source.layers) :]
-    quiet = Layer("mtrack eval", _changes(recipe, wishes), Path(os.getcwd()))  # noqa: PTH109  as recipes do
+    quiet = Layer("mtrack eval", _changes(recipe, wishes), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
     quieted = check_recipe(recipe.source.with_layers([quiet, *told]), registry)
     actor = _actor(whole, checkpoint, wishes.actor, registry)
     return Subject(run, quieted, checkpoint, whole, actor, tuple(complaints), wishes)
@@ -130,7 +133,7 @@ def _actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Regist
     latest = str(recipe.phases[checkpoint.phase].build().actor)
     if not wanted:
         return latest
-    earlier = [registry.load(registry.find("phase", name)) for name in checkpoint.trainers[:-1]]
+    earlier = [registry.load(registry.find("phase", name, is_own)) for name in checkpoint.trainers[:-1]]
     trained = [*(str(phase.actor) for phase in earlier), latest]
     if wanted not in trained:
         known = sorted(set(trained))

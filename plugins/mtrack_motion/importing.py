@@ -13,7 +13,7 @@ from mtrack.errors import MotionError, MtrackError
 from mtrack.exchange import Clip
 from mtrack.fields import params_of
 from mtrack.protocols import Importer, Robot
-from mtrack.registry import Registry
+from mtrack.registry import Registry, is_own
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
@@ -70,7 +70,7 @@ class _OneRobot:
 def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator[Imported]:
     """Import a file, or every file in a directory, and yield what became of each clip and file. Raises MtrackError."""
     importers = _importers(registry, choices)
-    robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot))()))
+    robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot, is_own))()))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
     files = list(requested_files(path))

@@ -38,7 +38,7 @@ def make(
     Every kind has parameters of its own, as in --kind walk --speed 0.6 --turn 0.3; --list names them.
     """
     from mtrack.errors import MotionError  # noqa: PLC0415
-    from mtrack.registry import Registry  # noqa: PLC0415
+    from mtrack.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.importing import file_name  # noqa: PLC0415
     from mtrack_motion.several import raise_all  # noqa: PLC0415
     from mtrack_procedural.catalogue import listed, listing, ordered  # noqa: PLC0415
@@ -51,7 +51,7 @@ def make(
     given = _parameters(context.args)
     source = ordered(kind, given, side, seed, variants, spread)
     registry = Registry.scan()
-    robot = registry.load(registry.find("robot", "g1"))().model()
+    robot = registry.load(registry.find("robot", "g1", is_own))().model()
     clips = source.clips(robot)
     files, problems = [], []
     for clip in _named(clips, name or "_".join([kind, *(f"{key}{value}" for key, value in given.items())]), kind):

@@ -16,7 +16,7 @@ from torch import Tensor
 from mtrack.errors import MotionError, MtrackError, did_you_mean
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
-from mtrack.registry import Registry
+from mtrack.registry import Registry, is_own
 from mtrack_motion.clip import content_hash
 from mtrack_motion.derive import ContactRule, resampled_frames
 from mtrack_motion.file import sync_directory
@@ -126,7 +126,7 @@ def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequ
         rule = ContactRule(**changes)
     except ValueError as error:
         raise MtrackError(f"--contact: {error.args[0]}") from None
-    body = cast(Robot, registry.load(registry.find("robot", robot))())
+    body = cast(Robot, registry.load(registry.find("robot", robot, is_own))())
     return pack_motions(path, out, body, control_dt, rule)
 
 

@@ -28,7 +28,7 @@ def view(
     """Draw a motion as a picture strip; needs no display. The camera goes along with the root."""
     import numpy as np  # noqa: PLC0415
 
-    from mtrack.registry import Registry  # noqa: PLC0415
+    from mtrack.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.file import read_clip  # noqa: PLC0415
     from mtrack_view.film import FPS, find_ffmpeg, shoot  # noqa: PLC0415
     from mtrack_view.pictures import Take  # noqa: PLC0415
@@ -39,7 +39,7 @@ def view(
     motion = read_clip(_motion_file(clip))
     ffmpeg = find_ffmpeg() if video else ""
     registry = Registry.scan()
-    body = registry.load(registry.find("robot", robot))()
+    body = registry.load(registry.find("robot", robot, is_own))()
     poses = _poses(motion, body.model(), motion.fps)
     shown = np.unique(np.linspace(0, len(poses) - 1, frames).round().astype(int))
     panels = [Panel(index / motion.fps) for index in shown.tolist()]

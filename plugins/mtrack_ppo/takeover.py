@@ -20,9 +20,11 @@ def require_fit(phase: str, agent: TeacherStudent, layout: Layout, mirror: bool)
             )
     without = [group for group in agent.groups if layout.mirrors.get(group) is None]
     if mirror and (without or layout.action_mirror is None):
-        what = f"observation group '{without[0]}'" if without else "the action"
+        terms = [path for path in layout.unmirrored if path.split(".")[1] in without]
+        what = ", ".join(terms) or (f"observation group '{without[0]}'" if without else "the action")
         raise MtrackError(
-            f"phase '{phase}' uses mirror images, but {what} has no mirror; set mirror = false, or add one"
+            f"phase '{phase}' uses mirror images, but {what} has no mirror: set mirror = false in that phase, or give "
+            "it one (in a class: mirror(); of a function: NAME.mirror = Mirror.scalar(), or a function of the scene)"
         )
 
 

@@ -12,7 +12,7 @@ import attrs
 from mtrack.errors import MotionError, MtrackError, did_you_mean
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
-from mtrack.registry import Registry
+from mtrack.registry import Registry, is_own
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.reading import each_clip
@@ -44,7 +44,7 @@ def check_motions(path: Path, wishes: Wishes) -> Iterator[tuple[Quality, str]]:
     """
     _check_wishes(path, wishes)
     registry = Registry.scan()
-    meter = Meter(cast(Robot, registry.load(registry.find("robot", wishes.robot))()))
+    meter = Meter(cast(Robot, registry.load(registry.find("robot", wishes.robot, is_own))()))
     known: dict[str, str] = {}
     written, problems = _Written(), list[MotionError]()
     for file, clip in _clips(path):

@@ -9,7 +9,8 @@ from typing import Any, get_type_hints
 
 from typer.main import get_group
 
-from mtrack.cli import _RUN, _loaded, app
+from mtrack.cli import app
+from mtrack.cli.commands import load_command
 from mtrack.registry import OWN, Registry
 
 
@@ -17,9 +18,9 @@ def surface() -> Iterator[str]:
     """Yield one line for each command, argument and option, by command."""
     yield from _lines("mtrack", get_group(app), subcommands={})
     registry = Registry.scan(allow=())
-    built_in = {entry.name: entry for entry in registry.of("cli") if entry.distribution == OWN} | {_RUN.name: _RUN}
+    built_in = {entry.name: entry for entry in registry.of("cli") if entry.distribution == OWN}
     for name, entry in sorted(built_in.items()):
-        command = _loaded(registry, entry)
+        command = load_command(registry, entry)
         yield from _lines(f"mtrack {name}", command, getattr(command, "commands", {}))
 
 

@@ -66,12 +66,6 @@ def package(module: str, requires: str = "") -> Put:
     return put
 
 
-def rivals(site: Path, name: str = "acme") -> None:
-    """Leave two packages with a reward of one name."""
-    near(site, name, REWARD)
-    near(site, "other", REWARD)
-
-
 def unreadable(site: Path, name: str = "acme") -> None:
     """Leave a package whose entry points are not text."""
     install(site, name, b"[mtrack.rewards]\nnear = \xff\xfe:Near\n", {f"{name}_parts.py": REWARD})
@@ -81,9 +75,6 @@ def garbage(site: Path, name: str = "acme") -> None:
     """Leave a package whose metadata are garbage."""
     near(site, name, REWARD)
     (site / f"{name}-1.0.dist-info" / "METADATA").write_bytes(b"\xff\xfe\x00garbage")
-
-
-_CHOICE = '2 distributions have a reward \'near\': write "acme:near" or "other:near"'
 
 
 _NEEDS = "it needs mtrack >=99.1, this is {}: upgrade one of the two"
@@ -96,7 +87,6 @@ _IMPORT = "reward 'near' (acme 1.0) cannot be imported: "
 
 
 BROKEN = {
-    "two packages with one name": Broken(rivals, _CHOICE, _CHOICE, _CHOICE),
     "an import that fails": Broken(
         package("import a_module_nobody_has\n" + REWARD),
         "",
@@ -211,7 +201,7 @@ def test_a_recipe_without_them_is_carried_out_with_all_of_them_installed(site: P
         command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "hook 'watch' (watcher 1.0) cannot be imported: SystemExit: 3; the run goes on without it" in done.stderr
+    assert "hook 'watch' (watcher 1.0) cannot be imported: SystemExit: 3; the run continues without it" in done.stderr
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text("utf-8"))
     assert {component.partition(":")[0] for component in manifest["components"].values()} == {"mtrack"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.hooks import Hooks, Specifications, hookimpl
+from mtrack.hooks import Hooks, Specifications, hook_flaws, hookimpl
 from mtrack.registry import Registry
 from mtrack_dev.testing import install
 
@@ -122,3 +122,53 @@ def test_a_hook_that_cannot_be_imported_is_reported_and_left_out(site: Path, cap
 def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixture) -> None:
     Hooks.load(Registry(), ["no:wach"])
     assert "no hook 'wach' is installed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "flaw"),
+    [
+        (
+            "def run_ended(self, status): ...",
+            "run_ended is not marked, so it would not be called: write @hookimpl above it",
+        ),
+        (
+            "def ring(self): ...",
+            "no method is marked with @hookimpl (from mtrack.hooks import hookimpl); events: run_started,",
+        ),
+        ("@hookimpl\n    def run_finished(self): ...", "no event 'run_finished'; did you mean 'run_"),
+        ("@hookimpl\n    def run_ended(self, colour): ...", "run_ended has no argument 'colour'; it has status"),
+        (
+            "@hookimpl(wrapper=True)\n    def run_ended(self): yield",
+            "run_ended is a wrapper, and a hook cannot wrap others",
+        ),
+        (
+            "@hookimpl\n    def run_ended(self): ...\n    def phase_ended(self, phase): ...",
+            "phase_ended is not marked, so it would not be called",
+        ),
+        (
+            "def __init__(self, x): ...\n    @hookimpl\n    def run_ended(self): ...",
+            "it cannot be made without arguments",
+        ),
+    ],
+)
+def test_a_hook_that_would_not_be_called_says_why(
+    site: Path, caplog: pytest.LogCaptureFixture, body: str, flaw: str
+) -> None:
+    source = f"from mtrack.hooks import hookimpl\n\nclass Bell:\n    {body}\n"
+    install(site, "acme", {"mtrack.hooks": {"bell": "acme_bell:Bell"}}, {"acme_bell.py": source})
+    Hooks.load(Registry.scan())
+    (message,) = caplog.messages
+    assert message.startswith("hook 'bell' (acme 1.0) breaks the contract of a hook: ")
+    assert flaw in message
+
+
+def test_an_object_a_module_and_a_static_method_can_be_hooks() -> None:
+    class Static:
+        @staticmethod
+        @hookimpl
+        def run_ended(status: str) -> None: ...
+
+        @hookimpl(specname="phase_ended")
+        def other(self, phase: str) -> None: ...
+
+    assert hook_flaws(Static) == hook_flaws(Static()) == hook_flaws(Recorder()) == []

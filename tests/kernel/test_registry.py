@@ -113,7 +113,7 @@ def test_a_name_of_two_distributions_is_listed_twice_and_usable_only_in_full(sit
         install(site, name, {"mtrack.rewards": {"near": f"{module}:Near"}}, {f"{module}.py": REWARD})
     registry = Registry.scan()
     assert [entry.distribution for entry in registry.entries if entry.name == "near"] == ["acme", "other-rewards"]
-    with pytest.raises(NameProblem, match=r'write "acme:near" or "other-rewards:near"'):
+    with pytest.raises(NameProblem, match=r'choose one with use = "acme:near" or "other-rewards:near"'):
         registry.find("reward", "near")
     assert registry.find("reward", "Other_Rewards:near").distribution == "other-rewards"
 

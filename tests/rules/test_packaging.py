@@ -17,6 +17,9 @@ from typer.main import get_group
 from mtrack.cli import app
 from mtrack.contract import breaches
 from mtrack.kinds import KINDS
+from mtrack.recipe import load_recipe
+from mtrack.registry import Registry
+from mtrack.structure import check_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -127,13 +130,25 @@ def test_every_command_in_the_readme_exists() -> None:
 
 
 def test_the_reward_plugin_of_the_readme_fulfils_its_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = re.search(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert source
-    assert sum(bool(line.strip()) for line in source[1].splitlines()) <= 15
-    (tmp_path / "readme_plugin.py").write_text(source[1])
+    source = next(block for block in blocks("python") if "class Upright" in block)
+    assert sum(bool(line.strip()) for line in source.splitlines()) <= 15
+    (tmp_path / "readme_plugin.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     plugin = importlib.import_module("readme_plugin")
     assert breaches(KINDS["reward"], plugin.Upright) == []
+
+
+def test_the_function_of_the_readme_is_a_reward_of_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_terms.py").write_text(next(block for block in blocks("python") if "def still" in block), "utf-8")
+    Path("mine.toml").write_text(next(block for block in blocks("toml") if "# mine.toml" in block), "utf-8")
+    recipe = check_recipe(load_recipe("mine.toml"), Registry.scan(files=["my_terms.py"]))
+    assert recipe.rewards["loco"]["still"].params == {"sigma": 2.0}
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of README.md in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_licence_travels_with_the_distribution() -> None:

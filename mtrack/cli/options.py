@@ -1,0 +1,11 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+PluginFiles: TypeAlias = Annotated[
+    list[str] | None, typer.Option("-p", metavar="FILE.py", help="Use the components and functions of this file.")
+]

@@ -1,0 +1,42 @@
+"""What `list-plugins` and the doctor find out about an entry: whether it can be used, and what shares its name."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+
+from mtrack.cli.commands import load_command
+from mtrack.registry import OWN, Entry, Registry
+
+
+def try_to_load(registry: Registry, entry: Entry) -> None:
+    """Import an entry and check its contract; what it prints goes to stderr. Raises ComponentError."""
+    with redirect_stdout(sys.stderr):
+        if entry.kind == "cli":
+            load_command(registry, entry)
+        else:
+            registry.load(entry)
+
+
+def clash(entry: Entry) -> str:
+    """Return which of those with its name an entry is, and how to choose; empty if no other has it."""
+    if not entry.rivals:
+        return ""
+    others = " and ".join(name.rpartition(":")[0] for name in entry.rivals if name != entry.full_name)
+    if entry.kind == "hook":
+        return f"also in {others}: all of them are called, and -p no:{entry.name} disables all of them"
+    if entry.kind == "cli":
+        return _of_commands(entry, others)
+    return (
+        f"also in {others}: recipes that come with {entry.distribution} use this one; "
+        f'in your own write use = "{entry.full_name}"'
+    )
+
+
+def _of_commands(entry: Entry, others: str) -> str:
+    built_in, here = f"{OWN}:{entry.name}", f"this one is 'mtrack {entry.full_name}'"
+    if entry.full_name == built_in:
+        return f"also in {others}: 'mtrack {entry.name}' is this one, the built-in command"
+    if built_in in entry.rivals:
+        return f"'mtrack {entry.name}' is the built-in command; {here}"
+    return f"also in {others}, so 'mtrack {entry.name}' is ambiguous; {here}"

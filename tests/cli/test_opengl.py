@@ -1,0 +1,32 @@
+"""Commands that do not draw with OpenGL work without it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mtrack_dev.testing import install
+
+DRAW = '''
+import os
+import mujoco
+from mtrack.cli.opengl import failures
+
+def draw() -> None:
+    """Use mujoco as third-party code does."""
+    mujoco.MjSpec().compile()
+    print(os.environ["MUJOCO_GL"], failures[0].partition(":")[0])
+'''
+
+
+@pytest.mark.parametrize("library", ["osmesa", "nonsense"])
+def test_commands_import_mujoco_whatever_mujoco_gl_says(
+    site: Path, mtrack: Callable[..., subprocess.CompletedProcess[str]], library: str
+) -> None:
+    install(site, "acme", {"mtrack.cli": {"draw": "acme_draw:draw"}}, {"acme_draw.py": DRAW})
+    code = f"import os; os.environ['MUJOCO_GL'] = '{library}'; from mtrack.cli import main; main()"
+    done = mtrack("draw", code=code)
+    assert (done.returncode, done.stdout) == (0, f"{library} MUJOCO_GL={library}\n"), done.stderr

@@ -1,0 +1,139 @@
+"""Built-in commands keep their names; what a package brings is a command, or says why it is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtrack.cli import callable_names, main
+from mtrack.cli.commands import load_command
+from mtrack.errors import ComponentError
+from mtrack.registry import Registry
+from mtrack_dev.entries import clash
+from mtrack_dev.testing import install
+
+MODULE = '''
+import click
+import typer
+
+app = typer.Typer(help="Tools of acme.")
+number = 3
+
+
+@app.command()
+def greet(name: str) -> None:
+    """Greet."""
+    typer.echo(f"hello {name}")
+
+
+@app.command()
+def wave() -> None:
+    """Wave."""
+
+
+@click.group()
+def group() -> None:
+    """Click."""
+
+
+@group.command()
+@click.option("--times", default=1)
+def ring(times: int) -> None:
+    click.echo("ring " * times)
+
+
+def function(name: str) -> None:
+    """Print a name."""
+    typer.echo(name)
+
+
+def odd(name: "Unknown") -> None:
+    """Have an annotation that nobody knows."""
+'''
+
+
+def install_commands(site: Path, distribution: str = "acme", **names: str) -> Registry:
+    module = f"{distribution}_cli"
+    points = {name: f"{module}:{attribute}" for name, attribute in names.items()}
+    install(site, distribution, {"mtrack.cli": points}, {f"{module}.py": MODULE})
+    return Registry.scan()
+
+
+def called(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[Any, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code, "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("name", ["check", "run", "motions"])
+def test_a_built_in_command_keeps_its_name(site: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    registry = install_commands(site, **{name: "app"})
+    names = callable_names(registry)
+    assert names[name].distribution == "mtrack"
+    assert names[f"acme:{name}"].distribution == "acme"
+    assert called(capfd, f"acme:{name}", "greet", "Ann") == (0, "hello Ann\n")
+    (theirs, built_in) = (entry for entry in registry.of("cli") if entry.name == name)
+    assert clash(theirs) == f"'mtrack {name}' is the built-in command; this one is 'mtrack acme:{name}'"
+    assert clash(built_in) == f"also in acme: 'mtrack {name}' is this one, the built-in command"
+
+
+def test_a_command_of_two_packages_is_an_error_that_names_both_only_if_it_is_called(
+    site: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for distribution in ("acme", "other"):
+        install_commands(site, distribution, greet="function")
+    status, text = called(capfd, "--help")
+    assert (status, "acme:greet" in text, "other:greet" in text) == (0, True, True)
+    status, text = called(capfd, "greet", "Ann")
+    assert (status, text) == (
+        2,
+        'mtrack: 2 distributions have a cli \'greet\': write "acme:greet" or "other:greet"\n',
+    )
+    assert called(capfd, "other:greet", "Ann") == (0, "Ann\n")
+
+
+def test_a_package_that_may_not_be_used_takes_no_name(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for distribution in ("acme", "other"):
+        install_commands(site, distribution, greet="function")
+    monkeypatch.setenv("MTRACK_PLUGINS", "other")
+    names = callable_names(Registry.scan())
+    assert names["greet"].distribution == "other"
+    assert names["acme:greet"].refusal
+
+
+@pytest.mark.parametrize(
+    ("attribute", "arguments", "said"),
+    [
+        ("app", ("greet", "Ann"), "hello Ann\n"),
+        ("group", ("ring", "--times", "2"), "ring ring \n"),
+        ("ring", ("--times", "1"), "ring \n"),
+        ("function", ("Ann",), "Ann\n"),
+    ],
+)
+def test_a_typer_app_a_click_command_and_a_function_are_commands(
+    site: Path, capfd: pytest.CaptureFixture[str], attribute: str, arguments: tuple[str, ...], said: str
+) -> None:
+    install_commands(site, tool=attribute)
+    assert called(capfd, "tool", *arguments) == (0, said)
+
+
+def test_help_of_a_click_command_is_its_own(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    install_commands(site, tool="group")
+    status, text = called(capfd, "tool", "--help")
+    assert (status, text.splitlines()[0]) == (0, "Usage: mtrack tool [OPTIONS] COMMAND [ARGS]...")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "what"),
+    [
+        ("number", "is a int: expected a typer.Typer, a click command or a function"),
+        ("odd", "is not a usable command: name 'Unknown' is not defined"),
+    ],
+)
+def test_what_is_no_command_says_so(site: Path, attribute: str, what: str) -> None:
+    registry = install_commands(site, tool=attribute)
+    with pytest.raises(ComponentError) as caught:
+        load_command(registry, registry.find("cli", "tool"))
+    assert str(caught.value).startswith(f"cli 'tool' (acme 1.0) {what}")
