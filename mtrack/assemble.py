@@ -16,10 +16,10 @@ from mtrack.exchange import Layout
 from mtrack.lifecycle import Binds
 from mtrack.mirror import Mirror
 from mtrack.observe import Observer, Term
-from mtrack.protocols import Robot
+from mtrack.protocols import Motion, Robot
 from mtrack.rng import generator
 from mtrack.scene import Scene
-from mtrack.slots import Slot
+from mtrack.slots import MotionSlot, Slot
 from mtrack.statistics import EpisodeStatistics
 from mtrack.structure import Recipe
 from mtrack.wiring import Problems, built, explained, make_scene, physics_plan, wire
@@ -61,8 +61,9 @@ def assemble(
     components = {path: built(slot, recipe.seed, rank, device) for path, slot in slots.items()}
     parts = [(slots[path], component) for path, component in components.items()]
     robot, backend = (built(slot, recipe.seed, rank, device) for slot in (recipe.robot, recipe.backend))
-    with explained(recipe.robot):
+    with problems.of(recipe.robot):
         model = robot.model()
+    problems.raise_if_any()
     plan = physics_plan(recipe, model, parts, num_envs or recipe.num_envs, device, problems)
     problems.raise_if_any()
     with explained(recipe.backend), problems.of_askers(parts, model):
@@ -103,12 +104,18 @@ def assemble(
 
 def _bind(slot: Slot, component: Any, recipe: Recipe, scene: Scene, robot: Robot) -> None:
     if slot.kind == "command":
-        component.bind(scene, robot, {name: (motion.weight, motion.build()) for name, motion in recipe.motions.items()})
+        component.bind(scene, robot, {name: (motion.weight, _source(motion)) for name, motion in recipe.motions.items()})
     elif isinstance(component, Binds):
         component.bind(scene)
     if slot.kind == "action":
         scene.action = scene.action.new_zeros(scene.num_envs, component.num_actions)
         scene.previous_actions = scene.action.new_zeros(scene.num_envs, 2, component.num_actions)
+
+
+def _source(slot: MotionSlot) -> Motion:
+    with explained(slot):
+        source: Motion = slot.build()
+        return source
 
 
 def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: str) -> Observer:

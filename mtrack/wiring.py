@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 
 from mtrack.env import Calls
-from mtrack.errors import ComponentError, MtrackError, NameProblem, Problem, RecipeError, describe_error, is_from_user
+from mtrack.errors import (
+    ComponentError,
+    MtrackError,
+    NameProblem,
+    Problem,
+    RecipeError,
+    SlotError,
+    describe_error,
+    is_from_user,
+)
 from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
@@ -31,7 +40,7 @@ class Problems:
 
     def __init__(self, recipe: Recipe) -> None:
         """Collect for one recipe."""
-        self.source = recipe.source
+        self.recipe, self.source = recipe, recipe.source
         self.found: list[Problem] = []
 
     @contextmanager
@@ -40,6 +49,8 @@ class Problems:
         try:
             with explained(slot):
                 yield
+        except SlotError as error:
+            raise self._blamed(error) from error.__cause__
         except NameProblem as error:
             self._add(slot, error)
 
@@ -48,6 +59,8 @@ class Problems:
         """Take the NameProblem of a backend for those that have asked for what it does not have."""
         try:
             yield
+        except SlotError as error:
+            raise self._blamed(error) from error.__cause__
         except NameProblem as error:
             needs = [(slot, part.requires(model)) for slot, part in parts if isinstance(part, Requires)]
             for slot, need in needs:
@@ -56,6 +69,13 @@ class Problems:
                     self._add(slot, error)
             if not self.found:
                 raise
+
+    def _blamed(self, error: SlotError) -> Exception:
+        """Return an error that names the component of the slot that is to blame, its distribution and recipe line."""
+        slot = next(slot for slot in self.recipe.slots() if slot.path == error.path)
+        file, line = self.source.origin(error.path)
+        place = f" ({file}:{line})" if line else ""
+        return (ComponentError if error.is_fault else MtrackError)(f"{slot}{place}: {error.message}")
 
     def _add(self, slot: Slot, error: NameProblem) -> None:
         place, line = self.source.origin(slot.path)
