@@ -104,7 +104,9 @@ def assemble(
 
 def _bind(slot: Slot, component: Any, recipe: Recipe, scene: Scene, robot: Robot) -> None:
     if slot.kind == "command":
-        component.bind(scene, robot, {name: (motion.weight, _source(motion)) for name, motion in recipe.motions.items()})
+        component.bind(
+            scene, robot, {name: (motion.weight, _source(motion)) for name, motion in recipe.motions.items()}
+        )
     elif isinstance(component, Binds):
         component.bind(scene)
     if slot.kind == "action":

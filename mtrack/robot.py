@@ -12,7 +12,6 @@ from torch import Tensor
 from mtrack.errors import NameProblem, SlotError, did_you_mean
 from mtrack.mirror import Mirror
 
-
 _BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness", "damping")
 
 

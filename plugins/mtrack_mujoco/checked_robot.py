@@ -17,7 +17,9 @@ _ANGLE = 1e-3  # rad
 _SHOWN = 6  # names
 _HINGE = mujoco.mjtJoint.mjJNT_HINGE
 _ON_JOINT = [int(kind) for kind in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)]
-_DIRECT = [int(kind) for kind in (mujoco.mjtDyn.mjDYN_NONE, mujoco.mjtDyn.mjDYN_FILTER, mujoco.mjtDyn.mjDYN_FILTEREXACT)]
+_DIRECT = [
+    int(kind) for kind in (mujoco.mjtDyn.mjDYN_NONE, mujoco.mjtDyn.mjDYN_FILTER, mujoco.mjtDyn.mjDYN_FILTEREXACT)
+]
 _SERVO = (
     "torque = kp (target - angle) - kv velocity, gear 1; in MJCF <position joint=... kp=... kv=...>, in Python "
     "actuator.set_to_position(kp, kv)"
