@@ -208,7 +208,9 @@ class Wobbly(G1):
     def spec(self):
         spec = G1.spec(self)
         spec.body("left_hip_pitch_link").add_joint(name="wobble", axis=(0, 0, 1))
-        spec.body("right_hand_mimic").add_joint(name="reach", type=mujoco.mjtJoint.mjJNT_SLIDE)
+        hand = spec.body("right_hand_mimic")
+        hand.add_joint(name="reach", type=mujoco.mjtJoint.mjJNT_SLIDE)
+        hand.explicitinertial, hand.mass, hand.inertia = True, 0.1, (1e-4, 1e-4, 1e-4)
         return spec
 '''
 
