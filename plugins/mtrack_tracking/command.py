@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import torch
@@ -138,8 +138,12 @@ class MotionTracking:
         self.keypoints = scene.model.bodies("keypoints").to(scene.device)
         self.publish()
 
-    def pin(self, clips: Tensor) -> None:
-        """From now on start row i at frame 0 of `clips[i]`, int64 [N], at every reset: for evaluation."""
+    def clip_frames(self) -> Sequence[tuple[str, int]]:
+        """Return name and number of frames of each clip, the first frame included."""
+        return list(zip(self.library.names, self.library.length.tolist(), strict=True))
+
+    def pin_clips(self, clips: Tensor) -> None:
+        """From now on start env i at frame 0 of clip `clips[i]`, int64 [N], at every reset: for evaluation."""
         self.pinned = clips.to(self.clip)
 
     def reset(self, ids: Tensor, failed: Tensor) -> StartState:
