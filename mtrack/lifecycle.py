@@ -39,7 +39,7 @@ class Binds(Protocol):
 
 @runtime_checkable
 class Startup(Protocol):
-    """A randomization that acts once, when the environments are made (and not on resume)."""
+    """Acts once, when the environments are made (and not on resume)."""
 
     def startup(self) -> None:
         """Draw for every row."""
