@@ -102,6 +102,18 @@ class NameProblem(MtrackError):  # noqa: N818  it is a Problem of a name, raised
         self.parameter = parameter
 
 
+class SlotError(MtrackError):
+    """What is wrong with the component of another slot than the one being called; the assembly says which component.
+
+    A backend raises it for the robot that it is given, a command for a source of motions.
+    """
+
+    def __init__(self, path: str, message: str, *, is_fault: bool = True) -> None:
+        """Blame the slot at a recipe path; `is_fault` if its code is wrong, not what the user gave it."""
+        super().__init__(f"{path}: {message}")
+        self.path, self.message, self.is_fault = path, message, is_fault
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `did you mean 'x'?` for the closest known name, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -38,6 +38,7 @@ class Requirements:
     """What a component needs built into the simulation."""
 
     contacts: tuple[ContactSensor, ...] = ()
+    """Contacts that it reads."""
     model_fields: tuple[str, ...] = ()
     """Fields of `mujoco.MjModel` this component gives a value of its own in each environment."""
     forces: bool = False
@@ -49,24 +50,35 @@ class PhysicsPlan:
     """All requirements together, as the backend gets them."""
 
     num_envs: int
+    """Number of environments, N."""
     physics_dt: float
+    """Physics substep [s]."""
     device: str
+    """Where tensors live: `cpu`, `cuda`, `cuda:1`."""
     contacts: tuple[ContactSensor, ...] = ()
     """One concrete body each (named sets already taken apart), without duplicates."""
     model_fields: tuple[str, ...] = ()
+    """Fields of the model that have a value of their own in each environment."""
     forces: bool = False
+    """Whether a component applies external forces."""
 
 
 @attrs.frozen(eq=False)
 class StartState:
-    """State of n rows at their reset; world axes, velocities of the root link's origin."""
+    """State of n envs at their reset, float32; world axes, velocities of the root link's origin."""
 
     root_pos: Tensor
+    """[n, 3] m."""
     root_quat_wxyz: Tensor
+    """[n, 4] unit quaternion, w first."""
     root_lin_vel: Tensor
+    """[n, 3] m/s."""
     root_ang_vel: Tensor
+    """[n, 3] rad/s."""
     joint_pos: Tensor
+    """[n, J] rad, in the order of `RobotModel.joint_names`."""
     joint_vel: Tensor
+    """[n, J] rad/s."""
 
 
 @attrs.frozen(eq=False)
@@ -74,16 +86,21 @@ class Clip:
     """One motion of one robot, without velocities: those are derived with the robot's kinematics."""
 
     name: str
+    """One line of text, different from that of every other clip of the source."""
     fps: float
+    """Frames a second, 1 to 1000."""
     joint_names: tuple[str, ...]
+    """Of the columns of `joint_pos`, in any order; all of the robot's, further ones are ignored."""
     root_pos: NDArray[np.float32]
-    """[T, 3] m."""
+    """[T, 3] m, world axes, z up."""
     root_quat_wxyz: NDArray[np.float32]
-    """[T, 4]."""
+    """[T, 4] unit quaternion, w first."""
     joint_pos: NDArray[np.float32]
     """[T, len(joint_names)] rad."""
     source: str = ""
+    """Where it is from, for the record."""
     licence: str = ""
+    """Under which licence, for the record."""
     identity: str = ""
     """Of a clip that is computed: a hash of what it is computed from, since another processor rounds its numbers
     otherwise. Empty for a clip that was read: it is known by its content."""
@@ -98,9 +115,13 @@ class Layout:
     mirrors: Mapping[str, Mirror | None]
     """Mirror of each observation group; None where a term of it has none."""
     num_actions: int
+    """Width of an action, A."""
     action_names: tuple[str, ...]
+    """Name of each column of an action."""
     action_mirror: Mirror | None
+    """How an action [.., A] mirrors."""
     device: str
+    """Where tensors live."""
     seed: int
     """Seed of the network initialisation."""
     unmirrored: tuple[str, ...] = ()

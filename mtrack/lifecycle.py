@@ -1,4 +1,6 @@
-"""Calls any component may offer besides those of its kind; the kernel resolves them once, at assembly.
+"""Calls a component may offer besides those of its kind; the kernel resolves them once, at assembly.
+
+`OFFERED_BY` says which kinds are asked for which; `mtrack describe KIND` lists them.
 
 In order: `requires` before the model is compiled, `bind` once, `startup`, then `reset`, `before_step`,
 `before_substep`, `after_substep` and `set_progress` as the loop goes.
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 from torch import Tensor
 
 from mtrack.exchange import Noise, Requirements
+from mtrack.kinds import KINDS
 from mtrack.robot import RobotModel
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ class Binds(Protocol):
 
 @runtime_checkable
 class Startup(Protocol):
-    """A randomization that acts once, when the environments are made (and not on resume)."""
+    """Acts once, when the environments are made (and not on resume)."""
 
     def startup(self) -> None:
         """Draw for every row."""
@@ -182,11 +185,59 @@ class RunsOnRobot(Protocol):
 
 
 @runtime_checkable
+class PlaysClips(Protocol):
+    """A command whose episodes are clips: `mtrack eval` scores it clip by clip, all others by episodes."""
+
+    def clip_frames(self) -> Sequence[tuple[str, int]]:
+        """Return name and number of frames of each clip, the first frame included; called after `bind`."""
+
+    def pin_clips(self, clips: Tensor) -> None:
+        """From now on start env i at frame 0 of clip `clips[i]`, int64 [N], at every reset."""
+
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A motion source that knows which clips it has left out."""
+
+    left_out: Mapping[str, str]
+    """Why, by clip or file; set by `clips`."""
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A motion source some clips of which are drawn more often than their length says."""
+
+    def clip_weights(self, names: Sequence[str]) -> Sequence[float]:
+        """Return the factor of each clip. Raises MotionError."""
+
+
+@runtime_checkable
+class HasUnit(Protocol):
+    """A metric that says in which unit its values are."""
+
+    unit: str
+    """As it is shown; `share` is shown in percent."""
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """A metric that decides which envs have failed, if clips are scored.
+
+    It sees every frame until the end of the clip, or until the simulation diverged. All other metrics see an env only
+    until the first frame in which one judge finds that it failed; that frame does not count. In an evaluation by
+    episodes the terminations of the recipe decide instead, and all metrics see whole episodes.
+    """
+
+    failed: Tensor
+    """bool [N], so far; the evaluation marks envs whose simulation diverged."""
+
+
+@runtime_checkable
 class TakesLengths(Protocol):
-    """A metric that wants to know how long the rollouts are."""
+    """A metric that needs to know how long a clip is; it is left out of an evaluation by episodes."""
 
     def set_lengths(self, lengths: Tensor) -> None:
-        """Take the number of frames that can be counted in each environment, [N]; called before `begin`."""
+        """Receive the number of frames that can be counted in each env, [N]; called before `begin`."""
 
 
 @runtime_checkable
@@ -195,3 +246,34 @@ class Probes(Protocol):
 
     def probe(self) -> None:
         """Raise MtrackError if something is missing; `mtrack check` calls this instead of start, log and finish."""
+
+
+_TERMS = ("action", "command", "observation", "reward", "termination", "randomization", "metric")
+OFFERED_BY: Mapping[type, Sequence[str]] = {
+    Requires: _TERMS,
+    Binds: [kind for kind in _TERMS if kind not in ("action", "command", "randomization")],
+    Startup: _TERMS,
+    Resets: [kind for kind in _TERMS if kind not in ("action", "command")],
+    BeforeStep: _TERMS,
+    BeforeSubstep: _TERMS,
+    AfterSubstep: _TERMS,
+    Reports: (*_TERMS, "backend"),
+    HasProvenance: _TERMS,
+    DescribesPolicy: ("action", "command", "observation"),
+    UsesLibraries: tuple(KINDS),
+    Progresses: _TERMS,
+    Follows: ("phase",),
+    DividesRollouts: ("phase",),
+    ReadsObservations: ("agent", "phase"),
+    RunsOnRobot: ("agent",),
+    NeedsSensors: ("observation",),
+    NoisyObservation: ("observation",),
+    PlaysClips: ("command",),
+    LeavesOut: ("motion",),
+    Weighs: ("motion",),
+    HasUnit: ("metric",),
+    Judges: ("metric",),
+    TakesLengths: ("metric",),
+    Probes: ("logger",),
+}
+"""The kinds of component that may offer each of these; in the contract of the other kinds the call is there already."""

@@ -121,7 +121,7 @@ class Importer(Protocol):
 
 
 class Command(Protocol):
-    """What the robot shall do: picks clip and frame of each row and publishes `scene.reference`."""
+    """What the robot shall do: picks clip and frame of each row and publishes `scene.reference`, a Reference."""
 
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Load the motions (slot to weight and source), resolve names, publish a first reference."""

@@ -9,15 +9,21 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem, did_you_mean
+from mtrack.errors import NameProblem, SlotError, did_you_mean
 from mtrack.mirror import Mirror
+
+_BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness", "damping")
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class RobotModel:
-    """Names and constants of one robot; tensors on the CPU, in the order of the names."""
+    """Names and constants of one robot; float32 tensors on the CPU, in the order of the names.
+
+    Raises SlotError if a tensor does not have one value for each name, or a name is there twice.
+    """
 
     name: str
+    """What messages call the robot."""
     joint_names: tuple[str, ...]
     """The J actuated joints, in the order of every joint axis."""
     body_names: tuple[str, ...]
@@ -48,6 +54,21 @@ class RobotModel:
     """What the robot can measure: `imu` (orientation, gravity direction, angular velocity of the root),
     `joint_encoders` (positions and velocities), `joint_torque`, `contact_force`, `root_position` and `root_velocity` in
     the world, `body_poses` and velocities seen from the root; or any other name that observations use."""
+
+    def __attrs_post_init__(self) -> None:
+        """Check that names and tensors fit each other."""
+        for what, names in (("joint_names", self.joint_names), ("body_names", self.body_names)):
+            if not names:
+                raise SlotError("robot", f"{what} of its model() is empty")
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise SlotError("robot", f"{what} of its model() has '{twice[0]}' more than once")
+        joints = len(self.joint_names)
+        shapes = dict.fromkeys(_BY_JOINT, (joints,)) | {"joint_range": (joints, 2), "default_root_pos": (3,)}
+        for name, shape in shapes.items():
+            _require_tensor(name, getattr(self, name), shape)
+        if self.joint_mirror.width != joints:
+            width = self.joint_mirror.width
+            raise SlotError("robot", f"joint_mirror of its model() is {width} wide, but there are {joints} joint_names")
 
     def joints(self, names: str | Sequence[str]) -> Tensor:
         """Return the indices of joints, int64, in the order given.
@@ -97,3 +118,15 @@ def _require_some(names: str | Sequence[str], kind: str) -> None:
     """Raise NameProblem for an empty list: a mean over nothing is NaN, and a sum over nothing does nothing."""
     if not names:
         raise NameProblem(f"an empty list names no {kind}: leave the key out for its default, or disable the slot")
+
+
+def _require_tensor(name: str, value: object, shape: tuple[int, ...]) -> None:
+    """Raise SlotError unless a value is a float32 tensor of a shape, without NaN."""
+    wanted = f"expected a float32 tensor {shape}, joints in the order of joint_names"
+    if not isinstance(value, Tensor):
+        raise SlotError("robot", f"{name} of its model() is a {type(value).__name__}; {wanted}")
+    if tuple(value.shape) != shape or value.dtype != torch.float32:
+        dtype = str(value.dtype).removeprefix("torch.")
+        raise SlotError("robot", f"{name} of its model() is {dtype} of shape {tuple(value.shape)}; {wanted}")
+    if value.isnan().any():
+        raise SlotError("robot", f"{name} of its model() has a NaN")

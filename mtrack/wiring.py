@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtrack.blame import Part, blaming, culprit_of
 from mtrack.env import Calls
-from mtrack.errors import CheckpointError, MtrackError, NameProblem, Problem, RecipeError
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, NameProblem, Problem, RecipeError, SlotError
 from mtrack.exchange import ContactSensor, PhysicsPlan, Requirements
 from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
@@ -30,7 +30,7 @@ class Problems:
 
     def __init__(self, recipe: Recipe) -> None:
         """Collect for one recipe."""
-        self.source = recipe.source
+        self.recipe, self.source = recipe, recipe.source
         self.found: list[Problem] = []
 
     @contextmanager
@@ -42,6 +42,8 @@ class Problems:
         try:
             with explained(slot, inside):
                 yield
+        except SlotError as error:
+            raise self._blamed(error) from error.__cause__
         except (RecipeError, CheckpointError):  # located already
             raise
         except MtrackError as error:
@@ -52,6 +54,8 @@ class Problems:
         """Take the NameProblem of a backend for those that have asked for what it does not have."""
         try:
             yield
+        except SlotError as error:
+            raise self._blamed(error) from error.__cause__
         except NameProblem as error:
             needs = [(slot, part.requires(model)) for slot, part in parts if isinstance(part, Requires)]
             for slot, need in needs:
@@ -60,6 +64,11 @@ class Problems:
                     self._add(slot, error)
             if not self.found:
                 raise
+
+    def _blamed(self, error: SlotError) -> Exception:
+        """Return an error that names the component of the slot that is to blame, its distribution and recipe line."""
+        slot = next(slot for slot in self.recipe.slots() if slot.path == error.path)
+        return (ComponentError if error.is_fault else MtrackError)(f"{slot}: {error.message}")
 
     def _add(self, slot: Slot, error: MtrackError) -> None:
         parameter = error.parameter if isinstance(error, NameProblem) else ""

@@ -9,7 +9,7 @@ import attrs
 import typer
 
 from mtrack.cli.options import PluginFiles
-from mtrack.errors import MtrackError, did_you_mean
+from mtrack.errors import MtrackError
 from mtrack.fields import params_of
 from mtrack.kinds import KINDS, Kind
 from mtrack.registry import Entry, Registry
@@ -26,22 +26,30 @@ _EXAMPLES = {"frames": 1_000_000}  # of keys that must be given
 
 
 def describe(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of component; or `scene`: what components see.")],
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="Kind of component, `scene`, or a type such as Clip."),
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The component; none: the contract of its kind.")] = "",
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Describe a component, the contract of a kind, of hooks or of commands (`cli`), or what components see."""
+    """Describe a component, the contract of a kind, of hooks or commands (`cli`), what components see, or a type."""
     kinds = [*KINDS, *EXTENSIONS, _SCENE]
     if kind not in kinds:
-        raise MtrackError(f"no kind '{kind}'. {did_you_mean(kind, kinds)}   kinds: {', '.join(kinds)}")
+        _describe_type(kind, kinds, as_json)
+        return
     if kind in EXTENSIONS and not name:
         typer.echo(extension_contract(kind))
         return
     if kind == _SCENE or not name:
-        from mtrack_dev.guide import contract, sights  # noqa: PLC0415  imports torch
+        from mtrack_dev.guide import Contract, sights  # noqa: PLC0415  imports torch
 
-        typer.echo(sights() if kind == _SCENE else contract(kind))
+        if kind == _SCENE:
+            typer.echo(json.dumps({"scene": sights()}, indent=1) if as_json else sights())
+        else:
+            contract = Contract.of(kind)
+            typer.echo(json.dumps(attrs.asdict(contract), indent=1) if as_json else contract.text())
         return
     registry = Registry.scan(files=plugin or ())
     entry = registry.find(kind, name)
@@ -80,6 +88,18 @@ def describe(
 
         typer.echo(f"\n{offers(cls) if kind == 'agent' else names_of_robot(cls)}")
     typer.echo(f"\nin a recipe:\n\n{snippet}" if snippet else "")
+
+
+def _describe_type(name: str, kinds: list[str], as_json: bool) -> None:
+    """Print a type that passes between components and the kernel. Raises MtrackError if there is no such type."""
+    from mtrack_dev.exchanged import closest, find_type, known_types  # noqa: PLC0415  imports torch
+
+    found = find_type(name)
+    if found is None:
+        raise MtrackError(
+            f"no kind '{name}'. {closest(name, kinds)}   kinds: {', '.join(kinds)}   types: {', '.join(known_types())}"
+        )
+    typer.echo(json.dumps(attrs.asdict(found), indent=1) if as_json else found.text())
 
 
 def recipe_snippet(kind: Kind, entry: Entry, cls: type) -> str:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 
 from mtrack import lifecycle, protocols
-from mtrack.fields import fields_of
+from mtrack.fields import fields_of, params_of
 from mtrack.kinds import KINDS
 from mtrack.protocols import Robot
 from mtrack.quantities import Quantities, derived
 from mtrack.robot import RobotModel
 from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
+from mtrack.slots import SLOT_CLASSES, Slot
+from mtrack.values import default_text, type_name
+from mtrack_dev.exchanged import Exchanged, signature_of, types_named
 from mtrack_dev.help_text import help_of
 
+_EVERY_KEY = {
+    "use": "The component: its name, or DISTRIBUTION:NAME; without it, that of the slot's name.",
+    "enabled": "Whether the slot counts; true unless it says false.",
+}
 _SECTIONS = (
     ("scene", Scene, Quantities),
     ("scene.robot", RobotState, Quantities),
@@ -26,12 +33,41 @@ _SECTIONS = (
 )
 
 
-def contract(kind: str) -> str:
-    """Return the Protocol of a kind as its source has it, and the calls that any component may have besides."""
-    protocol = inspect.getsource(getattr(protocols, KINDS[kind].protocol))
-    calls = "\n".join(f"  {call}" for call in _calls())
-    hints = f"seen by components: mtrack describe scene   examples: mtrack list-plugins {kind}, mtrack new-plugin"
-    return f"{protocol}\nany component may have, too (mtrack.lifecycle):\n{calls}\n\n{hints}"
+@attrs.frozen
+class Contract:
+    """What the author of a component of one kind must know."""
+
+    kind: str
+    protocol: str
+    """Source of its Protocol."""
+    keys: dict[str, str]
+    """What the kernel's own keys in its recipe table mean."""
+    optional: dict[str, str]
+    """Help of each call or attribute that it may have besides, by signature."""
+    types: list[Exchanged]
+    """What is named in all of these."""
+
+    @staticmethod
+    def of(kind: str) -> Contract:
+        """Return the contract of a kind, from the sources of the kernel."""
+        protocol = inspect.getsource(getattr(protocols, KINDS[kind].protocol))
+        optional = dict(_optional(kind))
+        return Contract(kind, protocol, dict(_keys(kind)), optional, types_named(f"{protocol} {' '.join(optional)}"))
+
+    def text(self) -> str:
+        """Return all of it, as `mtrack describe KIND` prints it."""
+        parts = [self.protocol]
+        if self.keys:
+            parts.append(_section("keys of its table that the kernel reads:", self.keys))
+        if self.optional:
+            parts.append(_section("it may also have (mtrack.lifecycle):", self.optional))
+        if self.types:
+            parts.append("what is named here:\n\n" + "\n\n".join(each.text() for each in self.types))
+        parts.append(
+            "seen by components: mtrack describe scene   one type: mtrack describe TYPE   "
+            f"examples: mtrack list-plugins {self.kind}, mtrack new-plugin"
+        )
+        return "\n\n".join(part.rstrip() for part in parts)
 
 
 def sights() -> str:
@@ -63,16 +99,34 @@ def names_of_robot(cls: type[Robot]) -> str:
     return "\n".join(["names, and sets of names:", *rows])
 
 
-def _calls() -> Iterator[str]:
-    """Yield signature and help of each call in mtrack.lifecycle."""
-    classes = [node for node in ast.parse(inspect.getsource(lifecycle)).body if isinstance(node, ast.ClassDef)]
-    for cls in classes:
-        for call in cls.body:
-            if isinstance(call, ast.FunctionDef):
-                call.args.args = call.args.args[1:]
-                returned = f" -> {ast.unparse(call.returns)}" if call.returns else ""
-                text = " ".join((ast.get_docstring(node) or "").partition("\n")[0] for node in (cls, call))
-                yield f"{call.name}({ast.unparse(call.args)}){returned}: {text}"
+def _section(title: str, rows: Mapping[str, str]) -> str:
+    return "\n".join([title, *(f"  {name}\n      {text}" for name, text in rows.items())])
+
+
+def _keys(kind: str) -> Iterator[tuple[str, str]]:
+    """Yield the kernel's keys of a slot with type and help."""
+    slot = SLOT_CLASSES.get(kind, Slot)
+    helps, fields = {**help_of(slot), **_EVERY_KEY}, params_of(slot)
+    for name in sorted(KINDS[kind].keys, key=list(helps).index):
+        field = fields.get(name)
+        facts = ", ".join(filter(None, (type_name(field.type), default_text(field)))) if field else ""
+        yield f"{name} ({facts})" if facts else name, helps[name]
+
+
+def _optional(kind: str) -> Iterator[tuple[str, str]]:
+    """Yield signature and help of each call and attribute of mtrack.lifecycle that a kind may offer."""
+    nodes = ast.parse(inspect.getsource(lifecycle)).body
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    for protocol in (protocol for protocol, kinds in lifecycle.OFFERED_BY.items() if kind in kinds):
+        node = classes[protocol.__name__]
+        about = (ast.get_docstring(node) or "").partition("\n")[0]
+        helps = help_of(protocol)
+        for member in node.body:
+            if isinstance(member, ast.FunctionDef):
+                yield signature_of(member), f"{about} {' '.join((ast.get_docstring(member) or '').split())}"
+            elif isinstance(member, ast.AnnAssign):
+                name = ast.unparse(member.target)
+                yield f"{name}: {ast.unparse(member.annotation)}", f"{about} {' '.join(helps.get(name, '').split())}"
 
 
 def _members(cls: type, beyond: type) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from itertools import pairwise
+from types import ModuleType
 
 
 def help_of(cls: type) -> dict[str, str]:
@@ -20,3 +21,15 @@ def help_of(cls: type) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
             texts[field.target.id] = inspect.cleandoc(str(following.value.value))
     return texts
+
+
+def alias_help(module: ModuleType) -> dict[str, tuple[str, str]]:
+    """Return meaning and help text of each type alias of a module: a public assignment with a text under it."""
+    found = {}
+    for node, following in pairwise(ast.parse(inspect.getsource(module)).body):
+        is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+        if is_text and isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if not name.startswith("_") and not name.isupper():
+                found[name] = (ast.unparse(node.value), inspect.cleandoc(str(following.value.value)))  # type: ignore[attr-defined]
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,15 @@ def evaluate(
         Path | None, typer.Option(help="Score on these: motion files, a directory, or what can be imported.")
     ] = None,
     actor: Annotated[str, typer.Option(help="teacher or student; default: that of the newest checkpoint.")] = "",
-    rollouts: Annotated[int, typer.Option(min=1, help="Of each clip, each with its own draws.")] = 8,
+    rollouts: Annotated[
+        int | None, typer.Option(min=1, help="Rollouts per clip, each with its own random draws; default: 8.")
+    ] = None,
+    episodes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Score so many whole episodes, ended as in training; default for tasks without clips: 100."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the draws; default: the recipe's.")] = None,
     noise: Annotated[bool, typer.Option("--noise", help="Observations and starts as noisy as in training.")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
@@ -29,21 +38,21 @@ def evaluate(
     figures: Annotated[bool, typer.Option(help="Draw figures into the run directory.")] = True,
     strip: Annotated[
         bool,
-        typer.Option("--strip", help="Draw the worst clips (at most 5) as picture strips, into the run directory."),
+        typer.Option("--strip", help="Draw the worst 5 clips or episodes as picture strips, into the run directory."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
-    """Score a run on every clip, beside a statue and a policy of zeros."""
+    """Score a run on every clip, or by episodes if its task has no clips, next to baselines."""
     from rich.console import Console  # noqa: PLC0415
 
+    from mtrack_eval import episode_report, report  # noqa: PLC0415
     from mtrack_eval.evaluate import evaluate_run  # noqa: PLC0415
-    from mtrack_eval.report import as_json as to_json  # noqa: PLC0415
-    from mtrack_eval.report import show  # noqa: PLC0415
     from mtrack_eval.subject import Wishes  # noqa: PLC0415
 
     _talk_on_stderr()
     wishes = Wishes(
         rollouts=rollouts,
+        episodes=episodes,
         actor=actor,
         motions=motions,
         seed=seed,
@@ -53,10 +62,14 @@ def evaluate(
         files=tuple(plugin or ()),
     )
     evaluation = evaluate_run(run, wishes, figures, strip)
-    if as_json:
-        typer.echo(json.dumps(to_json(evaluation), indent=1))
+    if isinstance(evaluation, episode_report.EpisodeEvaluation):
+        facts, show = partial(episode_report.as_json, evaluation), partial(episode_report.show, evaluation)
     else:
-        show(evaluation, Console())
+        facts, show = partial(report.as_json, evaluation), partial(report.show, evaluation)
+    if as_json:
+        typer.echo(json.dumps(facts(), indent=1))
+    else:
+        show(Console())
 
 
 def _talk_on_stderr() -> None:

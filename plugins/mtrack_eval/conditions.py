@@ -21,17 +21,21 @@ _WHEN: dict[type, str] = {
 }
 
 
-def conditions(recipe: Recipe, trained: Recipe) -> dict[str, Any]:
-    """Return what is switched on in the rollouts of `recipe`, and what is not although `trained` had it; JSON-able."""
+def conditions(recipe: Recipe, trained: Recipe, by_clips: bool = True) -> dict[str, Any]:
+    """Return what is switched on in the rollouts of `recipe`, and what is not although `trained` had it; JSON-able.
+
+    Terminations are off if clips are scored: metrics decide what a success is.
+    """
     acting = recipe.randomizations
     off = {name: slot for name, slot in trained.randomizations.items() if name not in acting}
     return {
+        "scored_by": "clips" if by_clips else "episodes",
         "randomizations": [_described(name, slot) for name, slot in acting.items()],
         "switched_off": [_described(name, slot) for name, slot in off.items()],
         "action_delay_substeps": recipe.action.params.get("max_delay", 0),
         "observation_noise": any(slot.noise > 0 for slot in recipe.slots("observation")),
         "start_noise": recipe.command.params.get("start_noise", 0.0),
-        "terminations": [],
+        "terminations": [] if by_clips else list(recipe.terminations),
         "seed": recipe.seed,
     }
 
@@ -43,7 +47,9 @@ def header(conditions: Mapping[str, Any]) -> Iterator[str]:
     if acting or delay:
         yield "randomizations that act:"
     else:
-        yield "randomizations that act: none, rollouts of a clip are alike"
+        is_by_clips = conditions["scored_by"] == "clips"
+        alike = "rollouts of a clip are alike" if is_by_clips else "episodes differ only in what the command draws"
+        yield f"randomizations that act: none, {alike}"
     for randomization in acting:
         yield from _lines(randomization)
     if delay:
@@ -55,9 +61,11 @@ def header(conditions: Mapping[str, Any]) -> Iterator[str]:
     switches = {
         "observation noise": conditions["observation_noise"],
         "start noise": conditions["start_noise"] > 0,
-        "terminations": False,
+        "terminations": bool(conditions["terminations"]),
     }
-    yield "   ".join(f"{name}: {'on' if is_on else 'off'}" for name, is_on in switches.items())
+    shown = "   ".join(f"{name}: {'on' if is_on else 'off'}" for name, is_on in switches.items())
+    names = ", ".join(conditions["terminations"])
+    yield f"{shown} ({names})" if names else shown
 
 
 def _described(name: str, slot: Slot) -> dict[str, Any]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import torch
 
 from mtrack.errors import MtrackError
+from mtrack.lifecycle import Judges, TakesLengths
 from mtrack.processors import own_processors
 from mtrack.registry import Registry
-from mtrack_eval.contract import HasUnit, Judges, TakesLengths
+from mtrack_eval.episode_report import EpisodeEvaluation
+from mtrack_eval.episode_report import summarise as summarise_episodes
+from mtrack_eval.episodes import roll_out
 from mtrack_eval.motions import motions_at
-from mtrack_eval.report import Evaluation
+from mtrack_eval.report import Evaluation, units_of
 from mtrack_eval.rollouts import Arena, Rollouts, prepare
 from mtrack_eval.subject import Subject, Wishes, open_run
 from mtrack_eval.summary import Summary, summarise, worst_first
@@ -22,13 +26,17 @@ from mtrack_log.jsonl import read_jsonl
 
 ERRORS, LEARNING, STRIPS = "eval_errors.png", "learning_curves.png", "eval_strips"
 _STRIPS, _PANELS = 5, 8  # clips that are drawn, and the frames of each
+_EPISODES, _MOST_ENVS = 100, 1024  # by default, and at a time
+_FILMED = 256  # episodes whose poses are kept, to draw the worst
 _log = logging.getLogger("mtrack")
 
 
-def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: bool = False) -> Evaluation:
-    """Score a run, and draw figures, and picture strips of the worst clips, into its directory.
+def evaluate_run(
+    run: Path, wishes: Wishes, with_figures: bool, with_strips: bool = False
+) -> Evaluation | EpisodeEvaluation:
+    """Score a run, and draw figures, and picture strips of the worst clips or episodes, into its directory.
 
-    Raises MtrackError for what the user can mend.
+    Raises MtrackError for what the user can fix.
     """
     torch.set_num_threads(own_processors())
     registry = Registry.scan(files=wishes.files)
@@ -39,19 +47,26 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: boo
             subject = open_run(run, attrs.evolve(wishes, motions=place), registry)
         for complaint in subject.complaints:
             _log.warning("%s", complaint)
-        arena = prepare(subject, wishes.rollouts)
+        if not subject.by_clips:
+            return _by_episodes(subject, with_figures, with_strips)
+        arena = prepare(subject)
+    return _by_clips(subject, arena, with_figures, with_strips)
+
+
+def _by_clips(subject: Subject, arena: Arena, with_figures: bool, with_strips: bool) -> Evaluation:
     policy, statue, zero_action = arena.policy(_PANELS if with_strips else 0), arena.statue(), arena.zero_action()
     evaluation = Evaluation(
-        run=run.resolve().name,
-        checkpoint=_within(run, subject.checkpoint.path),
+        run=subject.run.resolve().name,
+        checkpoint=subject.checkpoint_name,
         actor=subject.actor,
         frames=subject.checkpoint.frames,
-        rollouts=wishes.rollouts,
+        rollouts=arena.rollouts,
         conditions=subject.conditions(),
-        units=_units(arena),
+        units=units_of(arena.scorer.metrics),
         policy=_summary(arena, policy),
         baselines={"statue": _summary(arena, statue), "zero_action": _summary(arena, zero_action)},
         distance=_distance(arena),
+        judges=[slot for slot, metric in arena.scorer.metrics.items() if isinstance(metric, Judges)],
     )
     if with_figures:
         _draw(subject, arena, evaluation, policy, statue)
@@ -60,15 +75,37 @@ def evaluate_run(run: Path, wishes: Wishes, with_figures: bool, with_strips: boo
     return evaluation
 
 
-def _within(run: Path, path: Path) -> str:
-    """Return a path of a run from the run's own folder on: evaluations are shared, folders of this machine are not."""
-    run, path = run.resolve(), path.resolve()
-    return str(Path(run.name, path.relative_to(run))) if path.is_relative_to(run) else path.name
+def _by_episodes(subject: Subject, with_figures: bool, with_strips: bool) -> EpisodeEvaluation:
+    count = subject.wishes.episodes or _EPISODES
+    assembly, agent = subject.assemble(min(count, _MOST_ENVS))
+    env, recipe = assembly.env, subject.recipe
+    metrics = {name: assembly.components[slot.path] for name, slot in recipe.metrics.items()}
+    scored = {name: metric for name, metric in metrics.items() if not isinstance(metric, TakesLengths)}
+    zeros = torch.zeros(env.scene.num_envs, assembly.layout.num_actions, device=env.scene.device)
+    filmed = min(env.scene.num_envs, _FILMED) if with_strips else 0
+    episodes = roll_out(env, lambda seen: agent.policy(seen, subject.actor), count, scored, filmed)
+    still = roll_out(env, lambda seen: zeros, count, scored)
+    evaluation = EpisodeEvaluation(
+        run=subject.run.resolve().name,
+        checkpoint=subject.checkpoint_name,
+        actor=subject.actor,
+        frames=subject.checkpoint.frames,
+        conditions=subject.conditions(),
+        units=units_of(scored),
+        left_out=sorted(metrics.keys() - scored.keys()),
+        max_episode_steps=recipe.max_episode_steps,
+        control_dt=recipe.control_dt,
+        policy=summarise_episodes(episodes),
+        baselines={"zero_action": summarise_episodes(still)},
+    )
+    if with_figures:
+        _draw_learning(subject)
+    if with_strips:
+        from mtrack_eval.strips import draw_episodes  # noqa: PLC0415  matplotlib is slow to import
 
-
-def _units(arena: Arena) -> dict[str, str]:
-    metrics = arena.scorer.metrics.items()
-    return {slot: metric.unit if isinstance(metric, HasUnit) else "" for slot, metric in metrics}
+        folder, robot = subject.run / STRIPS / subject.actor, recipe.robot.build()
+        _tell_strips(draw_episodes(folder, robot, episodes, subject.actor, recipe.control_dt, _STRIPS, _PANELS))
+    return evaluation
 
 
 def _summary(arena: Arena, rollouts: Rollouts) -> Summary:
@@ -84,7 +121,7 @@ def _distance(arena: Arena) -> str:
 
 def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollouts, statue: Rollouts) -> None:
     """Draw into the run directory what there is to draw; a place that cannot be written to is reported."""
-    from mtrack_eval.figures import draw_errors, draw_learning  # noqa: PLC0415  matplotlib is slow to import
+    from mtrack_eval.figures import draw_errors  # noqa: PLC0415  matplotlib is slow to import
 
     worst = _worst_first(arena, evaluation)
     slots = [slot for slot in ("mpkpe_world", "mpkpe_local") if slot in policy.curves] or list(policy.curves)[:2]
@@ -92,11 +129,21 @@ def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollou
         if slots:
             draw_errors(subject.run / ERRORS, worst, policy, statue, slots, arena.env.scene.dt)
             _log.info("errors over time: %s", subject.run / ERRORS)
-        metrics = subject.run / "metrics.jsonl"
+    except OSError as error:
+        _log.warning("no figures: %s", error)
+    _draw_learning(subject)
+
+
+def _draw_learning(subject: Subject) -> None:
+    """Draw the curves of learning into the run directory, if the run has some."""
+    from mtrack_eval.figures import draw_learning  # noqa: PLC0415  matplotlib is slow to import
+
+    metrics = subject.run / "metrics.jsonl"
+    try:
         if metrics.is_file() and draw_learning(subject.run / LEARNING, read_jsonl(metrics)):
             _log.info("learning curves: %s", subject.run / LEARNING)
     except OSError as error:
-        _log.warning("no figures: %s", error)
+        _log.warning("no learning curves: %s", error)
 
 
 def _draw_strips(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollouts) -> None:
@@ -112,6 +159,11 @@ def _draw_strips(subject: Subject, arena: Arena, evaluation: Evaluation, policy:
         evaluation,
         arena.env.scene.dt,
     )
+    _tell_strips(strips)
+
+
+def _tell_strips(strips: Iterator[Path]) -> None:
+    """Draw strips one after the other, and say where they are."""
     try:
         for path in strips:
             _log.info("picture strip: %s", path)

@@ -11,12 +11,18 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from mtrack.lifecycle import HasUnit
+from mtrack.protocols import Metric
 from mtrack_eval.conditions import header
 from mtrack_eval.summary import ClipFigures, Figures, Summary, worst_first
 
 _WORST_SHOWN = 20
 _PLAIN_WIDTH = 130  # where nothing tells how wide the output is
 _ROW_HEAD, _COLUMN = 44, 9  # characters a row of the clip table begins with, and those of each metric
+_UNJUDGED = (
+    "failures: not judged. Terminations are off, and no metric of the recipe decides success: a robot that falls is "
+    "not counted.\nAdd one, such as [metrics.success_height], or score by episodes, with terminations: --episodes 100"
+)
 _ZERO = 1e-9  # what is smaller is rounding
 
 
@@ -42,13 +48,20 @@ class Evaluation:
     """By name: `statue`, `zero_action`."""
     distance: str
     """The metric slot clips are ordered by, after failures."""
+    judges: Sequence[str]
+    """The metric slots that decide whether a rollout has failed."""
+
+
+def units_of(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Return the unit of each metric, by slot; empty if it says none."""
+    return {slot: metric.unit if isinstance(metric, HasUnit) else "" for slot, metric in metrics.items()}
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return what `--json` prints; null is a figure there is none of."""
     policy = evaluation.policy
     failed = [{"clip": c.clip, "failed": c.failed} for c in _ordered(evaluation) if c.failed]
-    facts = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units")
+    facts = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units", "judges")
     return {
         **{name: getattr(evaluation, name) for name in facts},
         **_summary(policy, _ordered(evaluation)),
@@ -66,6 +79,10 @@ def show(evaluation: Evaluation, console: Console) -> None:
     console.print(_clip_table(evaluation, max(3, (console.width - _ROW_HEAD) // _COLUMN)))
     console.print(_average_table(evaluation))
     failed = [c for c in _ordered(evaluation) if c.failed]
+    if not evaluation.judges:
+        console.print(_UNJUDGED, highlight=False, markup=False)
+        if not failed:
+            return
     names = ", ".join(f"{c.clip} ({c.failed:.0%})" for c in failed[:_WORST_SHOWN]) or "none"
     console.print(f"clips with failures: {names}", highlight=False, markup=False)
     if len(failed) > _WORST_SHOWN:
@@ -75,13 +92,14 @@ def show(evaluation: Evaluation, console: Console) -> None:
 def _summary(summary: Summary, clips: Sequence[ClipFigures]) -> dict[str, Any]:
     averages = [field.name for field in attrs.fields(Summary) if field.name != "clips"]
     rows = [
-        {"clip": c.clip, "frames": c.frames, "failed": c.failed, **_known(c.values), "spread": _known(c.spread)}
+        {"clip": c.clip, "frames": c.frames, "failed": c.failed, **known(c.values), "spread": known(c.spread)}
         for c in clips
     ]
-    return {**{name: _known(getattr(summary, name)) for name in averages}, "clips": rows}
+    return {**{name: known(getattr(summary, name)) for name in averages}, "clips": rows}
 
 
-def _known(figures: Figures) -> dict[str, float | None]:
+def known(figures: Figures) -> dict[str, float | None]:
+    """Return figures as JSON has them: null if there is none."""
     return {slot: value if math.isfinite(value) else None for slot, value in figures.items()}
 
 
@@ -110,10 +128,10 @@ def _clip_table(evaluation: Evaluation, columns: int) -> Table:
     others = {name: {c.clip: c for c in summary.clips} for name, summary in evaluation.baselines.items()}
     ordered = _ordered(evaluation)
     for clip in ordered[:_WORST_SHOWN]:
-        cells = [_cell(clip.values[slot], evaluation.units[slot]) for slot in slots]
+        cells = [cell(clip.values[slot], evaluation.units[slot]) for slot in slots]
         table.add_row(clip.clip, evaluation.actor, str(clip.frames), *cells, style="bold red" if clip.failed else "")
         for name, figures in others.items():
-            cells = [_cell(figures[clip.clip].values[slot], evaluation.units[slot]) for slot in slots]
+            cells = [cell(figures[clip.clip].values[slot], evaluation.units[slot]) for slot in slots]
             table.add_row("", name, "", *cells, style="dim")
     if len(ordered) > _WORST_SHOWN:
         table.caption = f"and {len(ordered) - _WORST_SHOWN} more: --json has all"
@@ -136,7 +154,7 @@ def _average_table(evaluation: Evaluation) -> Table:
     for heading in columns:
         table.add_column(heading, justify="right")
     for slot, unit in evaluation.units.items():
-        cells = [_cell(figures[slot], unit) for figures in columns.values()]
+        cells = [cell(figures[slot], unit) for figures in columns.values()]
         table.add_row(slot, "" if unit == "share" else unit, *cells)
     return table
 
@@ -146,7 +164,8 @@ def _title(slot: str, evaluation: Evaluation) -> str:
     return f"{slot.replace('_', chr(10), 1)}\n{unit}" if unit not in ("", "share") else slot.replace("_", "\n", 1)
 
 
-def _cell(value: float, unit: str) -> str:
+def cell(value: float, unit: str) -> str:
+    """Return a figure as a table shows it."""
     if not math.isfinite(value):
         return "-"
     if unit == "share":

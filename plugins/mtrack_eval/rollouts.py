@@ -10,24 +10,23 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.assemble import assemble
 from mtrack.env import Env, RewardTerm
-from mtrack.errors import MtrackError
 from mtrack.learner import rollout_mode
+from mtrack.lifecycle import PlaysClips
 from mtrack.scene import Contacts, Kinematics, Scene
 from mtrack.schedule import Schedule
-from mtrack.state import load_component_state
 from mtrack.statistics import EpisodeStatistics
 from mtrack.structure import Recipe
-from mtrack.wiring import explained
-from mtrack_eval.contract import PlaysClips
+from mtrack.wiring import Problems
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
 from mtrack_eval.subject import Subject
 
+_ROLLOUTS = 8
+_CLIPS_AT_ONCE = 16
 _MOST_ROWS = 2048  # more are rolled out in turns
 _NEVER = 2**31
-_AT_THE_END = 1.0 - 1e-6  # of a phase: delays and the like at their full size, so that any two checkpoints compare
+AT_THE_END = 1.0 - 1e-6  # of a phase: delays and the like at their full size, so that any two checkpoints compare
 
 Policy = Callable[[TensorDict], Tensor]
 
@@ -55,21 +54,15 @@ class Arena:
     env: Env
     scorer: Scorer
     command: PlaysClips
+    names: tuple[str, ...]
+    """Names of the clips."""
+    lengths: Tensor
+    """Frames of each clip that are scored: all but the first, int64 [C]."""
     num_actions: int
     rollouts: int
     agent: Any
     """Of the checkpoint."""
     actor: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the clips."""
-        return tuple(self.command.library.names)
-
-    @property
-    def lengths(self) -> Tensor:
-        """Frames of each clip that are scored: all but the first, int64 [C]."""
-        return self.command.library.length - 1
 
     def policy(self, num_poses: int = 0) -> Rollouts:
         """Roll the deterministic policy of the checkpoint out; keep as many poses of each rollout."""
@@ -113,27 +106,19 @@ class Arena:
             for first in range(0, count, at_once):
                 clips = torch.arange(first, first + at_once, device=self.env.scene.device).clamp_max(count - 1)
                 rows = clips.repeat_interleave(self.rollouts)
-                self.command.pin(rows)
-                self.env.start(progress=_AT_THE_END)
+                self.command.pin_clips(rows)
+                self.env.start(progress=AT_THE_END)
                 play(self.lengths[rows])
                 parts.append(_taken(self.scorer, self.rollouts, min(at_once, count - first)))
                 self.scorer.left = self.scorer.left[:0]
         return _joined(parts)
 
 
-def prepare(subject: Subject, rollouts: int) -> Arena:
-    """Build environment and agent. Raises MtrackError where the command does not play clips."""
-    recipe, device = subject.recipe, subject.recipe.place
-    count = _count_clips(recipe)
-    if not count or not hasattr(recipe.command.cls, "pin"):
-        raise MtrackError(f"{recipe.command} plays no clips, so there is nothing to score clip by clip")
-    rows = max(1, min(count, _MOST_ROWS // rollouts)) * rollouts
-    assembly = assemble(recipe, subject.checkpoint.phase, device=device, num_envs=rows, metrics=True)
-    subject.require_fit(assembly)
-    with explained(recipe.agent):
-        agent = recipe.agent.build()
-        agent.build(assembly.layout)
-    load_component_state(agent, subject.checkpoint.part("agent"), "agent")
+def prepare(subject: Subject) -> Arena:
+    """Build environment and agent for a command that plays clips."""
+    recipe, rollouts = subject.recipe, subject.wishes.rollouts or _ROLLOUTS
+    rows = max(1, min(_clips_at_most(recipe), _MOST_ROWS // rollouts)) * rollouts
+    assembly, agent = subject.assemble(rows)
     scorer = Scorer({name: assembly.components[slot.path] for name, slot in recipe.metrics.items()})
     env = attrs.evolve(
         assembly.env,
@@ -141,16 +126,24 @@ def prepare(subject: Subject, rollouts: int) -> Arena:
         group_scales={"evaluation": Schedule.constant(0.0)},
         terminations=[],  # success is decided by the metrics
         max_episode_steps=_NEVER,
-        statistics=EpisodeStatistics(rows, ["evaluation"], ["evaluation"], ["broken"], device),
+        statistics=EpisodeStatistics(rows, ["evaluation"], ["evaluation"], ["broken"], recipe.place),
     )
-    return Arena(
-        env, scorer, cast(PlaysClips, env.command), assembly.layout.num_actions, rollouts, agent, subject.actor
-    )
+    command = cast(PlaysClips, env.command)
+    names, frames = zip(*command.clip_frames(), strict=True)
+    lengths = torch.tensor(frames, device=env.scene.device) - 1
+    return Arena(env, scorer, command, names, lengths, assembly.layout.num_actions, rollouts, agent, subject.actor)
 
 
-def _count_clips(recipe: Recipe) -> int:
-    model = recipe.robot.build().model()
-    return sum(len(motion.build().clips(model)) for motion in recipe.motions.values())
+def _clips_at_most(recipe: Recipe) -> int:
+    """Return how many clips there can be; a command with clips of its own plays some at a time."""
+    problems, count = Problems(recipe), 0
+    with problems.of(recipe.robot):
+        model = recipe.robot.build().model()
+    for slot in recipe.motions.values():
+        with problems.of(slot):
+            count += len(slot.build().clips(model))
+    problems.raise_if_any()
+    return count or _CLIPS_AT_ONCE
 
 
 def _still(scene: Scene) -> Scene:

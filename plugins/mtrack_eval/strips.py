@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mtrack.protocols import Robot
+from mtrack_eval.episodes import Episodes
 from mtrack_eval.report import Evaluation
 from mtrack_eval.rollouts import Rollouts
 from mtrack_eval.snapshots import spaced
@@ -51,6 +52,38 @@ def draw_strips(
         if panels:
             draw_strip(path, puppet, Take(shown, ghost), panels, name, told)
             yield path
+
+
+def draw_episodes(
+    folder: Path, robot: Robot, episodes: Episodes, actor: str, dt: float, count: int, num_panels: int
+) -> Iterator[Path]:
+    """Draw the `count` worst of the episodes whose poses were kept, in place of older strips, and yield their paths.
+
+    The worst are those that failed first, then those that return least. Raises MtrackError, OSError.
+    """
+    puppet = Puppet(robot)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()  # of another evaluation
+    lengths, returned = episodes.lengths.tolist(), episodes.figures["return"].tolist()
+
+    def badness(episode: int) -> tuple[bool, int, float]:
+        failed = bool(episodes.failed[episode])
+        return not failed, lengths[episode] if failed else 0, returned[episode]
+
+    for episode in sorted(range(episodes.poses.shape[1]), key=badness)[:count]:
+        failures = episodes.failures_of(episode) if episodes.failed[episode] else []
+        frames = torch.linspace(0, lengths[episode], min(num_panels, lengths[episode] + 1)).round().long()
+        poses = episodes.poses[frames, episode]
+        known = poses.isfinite().all(-1)  # until the simulation diverged
+        times = (frames[known] * dt).tolist()
+        panels = [Panel(time, ("",)) for time in times[:-1]]
+        panels += [Panel(time, (", ".join(failures),), is_bad=bool(failures)) for time in times[-1:]]
+        fate = f"failed: {', '.join(failures)}" if failures else "reached the time limit"
+        path = folder / f"episode_{episode}.png"
+        subtitle = f"{actor}, return {returned[episode]:.3g}, {fate} after {lengths[episode] * dt:.2f} s"
+        draw_strip(path, puppet, Take(poses[known].double().numpy()), panels, f"episode {episode}", subtitle)
+        yield path
 
 
 def _worst(policy: Rollouts, clip: int, distance: str) -> int:

@@ -8,17 +8,20 @@ from typing import Any
 
 import attrs
 
-from mtrack.assemble import Assembly
+from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint, newest
 from mtrack.compatibility import list_versions, require_compatible, require_local_files
 from mtrack.errors import CheckpointError, MtrackError, did_you_mean
-from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
+from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, PlaysClips
+from mtrack.protocols import Agent
 from mtrack.provenance import manifest
 from mtrack.recipe import Layer, load_recipe
 from mtrack.registry import OWN, Registry, is_own
 from mtrack.slots import Slot
+from mtrack.state import load_component_state
 from mtrack.structure import Recipe, check_recipe
 from mtrack.transfer import Contract
+from mtrack.wiring import explained
 from mtrack_eval.conditions import conditions
 
 _DEFAULTS = "base/g1_tracking"  # its metrics are those of recipes that name none
@@ -28,8 +31,10 @@ _DEFAULTS = "base/g1_tracking"  # its metrics are those of recipes that name non
 class Wishes:
     """How to evaluate."""
 
-    rollouts: int = 8
-    """Of each clip."""
+    rollouts: int | None = None
+    """Of each clip; None: 8."""
+    episodes: int | None = None
+    """Score by so many episodes, not by clips; None: 100 if the command plays no clips."""
     actor: str = ""
     """Empty: that of the phase the checkpoint is of."""
     motions: Path | None = None
@@ -57,9 +62,28 @@ class Subject:
     trained_with: Recipe
     """As recorded, with nothing changed for the evaluation."""
     actor: str
+    by_clips: bool
+    """Whether it is scored clip by clip; else by episodes."""
     complaints: tuple[str, ...]
     """What is wrong with newer checkpoints, if anything."""
     wishes: Wishes
+
+    @property
+    def checkpoint_name(self) -> str:
+        """Path of the checkpoint from the run's own folder on: evaluations are shared, folders of a machine are not."""
+        run, path = self.run.resolve(), self.checkpoint.path.resolve()
+        return str(Path(run.name, path.relative_to(run))) if path.is_relative_to(run) else path.name
+
+    def assemble(self, num_envs: int) -> tuple[Assembly, Agent]:
+        """Return environments with their metrics, and the agent of the checkpoint. Raises CheckpointError."""
+        recipe = self.recipe
+        assembly = assemble(recipe, self.checkpoint.phase, device=recipe.place, num_envs=num_envs, metrics=True)
+        self.require_fit(assembly)
+        with explained(recipe.agent):
+            agent: Agent = recipe.agent.build()
+            agent.build(assembly.layout)
+        load_component_state(agent, self.checkpoint.part("agent"), "agent")
+        return assembly, agent
 
     def require_fit(self, assembly: Assembly) -> None:
         """Stop if what was assembled is not what the checkpoint was trained with. Raises CheckpointError.
@@ -79,7 +103,7 @@ class Subject:
 
     def conditions(self) -> dict[str, Any]:
         """Return what is switched on in the rollouts, JSON-able."""
-        return conditions(self.recipe, self.trained_with.for_phase(self.checkpoint.phase))
+        return conditions(self.recipe, self.trained_with.for_phase(self.checkpoint.phase), self.by_clips)
 
 
 def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
@@ -96,11 +120,24 @@ def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
     if checkpoint.phase not in whole.phases:
         raise CheckpointError(f"{checkpoint.path} is of a phase '{checkpoint.phase}', which {file} does not have")
     recipe = whole.for_phase(checkpoint.phase)
+    by_clips = _is_scored_by_clips(recipe.command, wishes)
     told = load_recipe(file, wishes.overrides).layers[len(source.layers) :]
     quiet = Layer("mtrack eval", _changes(recipe, wishes), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
     quieted = check_recipe(recipe.source.with_layers([quiet, *told]), registry)
     actor = _actor(whole, checkpoint, wishes.actor, registry)
-    return Subject(run, quieted, checkpoint, whole, actor, tuple(complaints), wishes)
+    return Subject(run, quieted, checkpoint, whole, actor, by_clips, tuple(complaints), wishes)
+
+
+def _is_scored_by_clips(command: Slot, wishes: Wishes) -> bool:
+    """Return whether to score clip by clip. Raises MtrackError for wishes that the command cannot fulfil."""
+    if wishes.rollouts is not None and wishes.episodes is not None:
+        raise MtrackError("--rollouts counts those of each clip, --episodes scores without regard to clips: give one")
+    if not issubclass(command.cls, PlaysClips):
+        for option, value in (("--rollouts", wishes.rollouts), ("--motions", wishes.motions)):
+            if value is not None:
+                raise MtrackError(f"{option}: {command} plays no clips; it is scored by episodes, --episodes N of them")
+        return False
+    return wishes.episodes is None
 
 
 def _changes(recipe: Recipe, wishes: Wishes) -> dict[str, Any]:
@@ -118,7 +155,7 @@ def _changes(recipe: Recipe, wishes: Wishes) -> dict[str, Any]:
     if wishes.motions:
         others = {name: {"enabled": False} for name in recipe.motions}
         changes["motions"] = others | {"given": {"use": "motion_files", "path": str(wishes.motions.absolute())}}
-    if not recipe.metrics:
+    if not recipe.metrics and issubclass(recipe.command.cls, PlaysClips):
         changes["metrics"] = load_recipe(_DEFAULTS).data["metrics"]
     return changes
 

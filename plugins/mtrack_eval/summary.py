@@ -74,14 +74,14 @@ def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: 
         average_by_frame=each(by_frame, weight, everything),
         average_without_failed=each(by_clip, completed),
         average_by_frame_without_failed=each(by_frame, weight, completed),
-        spread={slot: _deviation(table.nanmean(0)) for slot, table in values.items()},
+        spread={slot: deviation(table.nanmean(0)) for slot, table in values.items()},
         clips=[
             ClipFigures(
                 clip=name,
                 frames=int(lengths[i]),
                 failed=float(rollouts.failed[i].float().mean()),
                 values={slot: float(table[i].nanmean()) for slot, table in values.items()},
-                spread={slot: _deviation(table[i]) for slot, table in values.items()},
+                spread={slot: deviation(table[i]) for slot, table in values.items()},
             )
             for i, name in enumerate(names)
         ],
@@ -98,7 +98,7 @@ def worst_first(clips: Sequence[ClipFigures], distance: str) -> list[ClipFigures
     return sorted(clips, key=badness, reverse=True)
 
 
-def _deviation(values: Tensor) -> float:
+def deviation(values: Tensor) -> float:
     """Return the standard deviation of what is known, as a sample of more; 0 for a single value."""
     known = values[~values.isnan()]
     return math.nan if not len(known) else float(known.std()) if len(known) > 1 else 0.0

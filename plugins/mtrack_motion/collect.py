@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -10,10 +11,12 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import MotionError
+from mtrack.lifecycle import Weighs
 from mtrack.protocols import Motion, Robot
+from mtrack_motion.checked_source import ContractError, blamed, left_out_by, usable_clips
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary
-from mtrack_motion.source import HasPack, LeavesOut, Weighs
+from mtrack_motion.source import HasPack
 
 _log = logging.getLogger("mtrack")
 _SHOWN = 10
@@ -27,6 +30,8 @@ class Collection:
     """Its weights are those of clips within their source."""
     slots: tuple[str, ...]
     """Names of the sources."""
+    components: tuple[str, ...]
+    """Class of each source."""
     slot: Tensor
     """int64 [C]."""
     slot_weight: Tensor
@@ -49,7 +54,7 @@ class Collection:
             _log.info("motions.%s: %d clips, %s frames, %.1f min", name, int(mine.sum()), f"{frames:,}", minutes)
             reasons = list(self.left_out.get(name, {}).items())
             for clip, reason in reasons[:_SHOWN]:
-                _log.warning("motions.%s: left out '%s': %s", name, clip, reason)
+                _log.warning("motions.%s (%s): left out '%s': %s", name, self.components[number], clip, reason)
             if len(reasons) > _SHOWN:
                 _log.warning(
                     "motions.%s: and %d more are left out: 'mtrack motions check' says why", name, len(reasons) - _SHOWN
@@ -63,30 +68,39 @@ def collect(
     model = robot.model()
     singles, packs = [], []
     single_slots: list[int] = []
-    for number, (_, source) in enumerate(motions.values()):
-        library = source.packed(robot, control_dt, rule) if isinstance(source, HasPack) else None
+    left_out: dict[str, dict[str, str]] = {}
+    for number, (name, (_, source)) in enumerate(motions.items()):
+        with blamed(name):
+            library = source.packed(robot, control_dt, rule) if isinstance(source, HasPack) else None
+            clips, reasons = usable_clips(source, model) if library is None else ([], left_out_by(source))
+            weights = _weights(source, [clip.name for clip in clips] if library is None else library.names)
+        if reasons:
+            left_out[name] = reasons
         if library is None:
-            clips = source.clips(model)
-            weights = _weights(source, [clip.name for clip in clips])
             singles += list(zip(weights, clips, strict=True))
             single_slots += [number] * len(clips)
         else:
-            weight = torch.tensor(_weights(source, library.names))
-            packs.append((number, attrs.evolve(library, weight=weight)))
+            packs.append((number, attrs.evolve(library, weight=torch.tensor(weights))))
     if not singles and not packs:
         raise MotionError("there is no motion to track: give at least one clip")
     built = [MotionLibrary.build(robot, singles, control_dt, rule)] if singles else []
     places = [torch.tensor(single_slots, dtype=torch.int64)]
     places += [torch.full((len(library.names),), number) for number, library in packs]
-    sources = {name: source for name, (_, source) in motions.items()}
     return Collection(
         library=MotionLibrary.joined([*built, *(library for _, library in packs)]),
         slots=tuple(motions),
+        components=tuple(type(source).__name__ for _, source in motions.values()),
         slot=torch.cat(places),
         slot_weight=torch.tensor([weight for weight, _ in motions.values()]),
-        left_out={n: dict(s.left_out) for n, s in sources.items() if isinstance(s, LeavesOut) and s.left_out},
+        left_out=left_out,
     )
 
 
 def _weights(source: Motion, names: Sequence[str]) -> list[float]:
-    return list(source.clip_weights(names)) if isinstance(source, Weighs) else [1.0] * len(names)
+    """Return the factor of each clip of a source. Raises ContractError."""
+    if not isinstance(source, Weighs):
+        return [1.0] * len(names)
+    weights = [float(weight) for weight in source.clip_weights(names)]
+    if len(weights) != len(names) or not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+        raise ContractError(f"clip_weights() returned {weights[:6]} for {len(names)} clips; return one factor for each")
+    return weights

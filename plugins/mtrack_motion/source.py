@@ -20,22 +20,6 @@ from mtrack_motion.reading import Selection, each_clip
 
 
 @runtime_checkable
-class LeavesOut(Protocol):
-    """A source that knows what it has left out."""
-
-    left_out: Mapping[str, str]
-    """Why, by clip or file; after `clips`."""
-
-
-@runtime_checkable
-class Weighs(Protocol):
-    """A source some clips of which are to be drawn more often than their length says."""
-
-    def clip_weights(self, names: Sequence[str]) -> Sequence[float]:
-        """Return the factor of each clip. Raises MotionError."""
-
-
-@runtime_checkable
 class HasPack(Protocol):
     """A source whose clips may be derived and packed already."""
 

@@ -19,12 +19,13 @@ from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco import forces, outputs
 from mtrack_mujoco.addresses import Addresses, elements
+from mtrack_mujoco.checked_robot import compiled, described
 from mtrack_mujoco.description import describe
 from mtrack_mujoco.kinematics import default_start, free_joint
 from mtrack_mujoco.model_fields import ModelFields
 from mtrack_mujoco.reproduce import replay
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
-from mtrack_mujoco.simulation import Simulation, compile_physics, restore
+from mtrack_mujoco.simulation import Simulation, restore
 from mtrack_mujoco.step_memory import StepMemory
 
 _DRIVES = ("qacc", "qfrc_actuator", "sensordata")
@@ -68,7 +69,7 @@ class MujocoBackend:
         if torch.device(plan.device).type != "cpu":
             raise MtrackError(f"the backend 'mujoco' runs on the CPU: set device to 'cpu' instead of '{plan.device}'")
         self._robot = robot.model()
-        spec = robot.spec()
+        spec = described(robot, self._robot)
         spec.option.timestep = plan.physics_dt
         # a state that is not finite must stay visible, see `broken`
         spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
@@ -76,7 +77,7 @@ class MujocoBackend:
             spec.memory = self.memory_mb << 20
         add_contact_sensors(spec, plan.contacts, self._robot.body_names[0])
         self._spec, self._description = spec, {}
-        self._model = compile_physics(spec)
+        self._model = compiled(spec, self._robot)
         self._at = Addresses.of(self._model, self._robot)
         self._applies_forces = plan.forces
         names = dict.fromkeys((*outputs.FIELDS, *_DRIVES, *(forces.FIELDS if plan.forces else ())))

@@ -18,6 +18,7 @@ from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
+from mtrack_mujoco.checked_robot import described
 from mtrack_mujoco.outputs import FIELDS, Poses, Reader
 from mtrack_mujoco.simulation import Simulation, compile_physics
 
@@ -48,7 +49,8 @@ def kinematics_sha256(robot: Robot) -> str:
 
     Masses, gains and shapes do not count. Numbers are rounded to 1e-9, so that it is the same on every machine.
     """
-    model, names = compile_physics(robot.spec()), robot.model()
+    names = robot.model()
+    model = compile_physics(described(robot, names))
     at = Addresses.of(model, names)
     chosen = (names.joint_names, names.body_names, names.sets.get("feet", ()), at.joints, at.bodies.tolist())
     digest = hashlib.sha256(json.dumps(chosen).encode())
@@ -62,12 +64,12 @@ class ForwardKinematics:
 
     def __init__(self, robot: Robot, threads: int = 0) -> None:
         """Compile the robot; `threads` 0 takes all processors."""
-        model = compile_physics(robot.spec())
+        self._robot = robot.model()
+        model = compile_physics(described(robot, self._robot))
         # positions and velocities need neither contacts nor constraints
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
         self._threads = threads or own_processors()
         self._model = model
-        self._robot = robot.model()
         self._at = Addresses.of(model, self._robot)
 
     def __call__(self, frames: StartState) -> Kinematics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import torch
@@ -19,6 +19,7 @@ from mtrack_tracking.bounds import frame_range, from_now_on
 from mtrack_tracking.coverage import Coverage
 from mtrack_tracking.errors import POS, mean_body_error
 from mtrack_tracking.goal import Goal
+from mtrack_tracking.hinges import require_single_hinges
 from mtrack_tracking.published import PublishedReference
 from mtrack_tracking.root_target import RECORD_WIDTH, root_record, sliding_target
 from mtrack_tracking.sampling import ClipBins, FailureBins, UniformStarts
@@ -28,7 +29,10 @@ from mtrack_tracking.start import START_QUANTITIES, StartNoise, start_state
 
 @component
 class MotionTracking:
-    """Follow recorded motions: a new clip and start frame each episode, with what lies ahead at some future frames."""
+    """Follow recorded motions: a new clip and start frame each episode, with what lies ahead at some future frames.
+
+    Each body of the robot has at most one joint, which must be a hinge.
+    """
 
     future_frames: list[int] = param(factory=lambda: [0, 2, 4, 8, 16], validator=from_now_on)
     """What the reference shows [frames from now]; the first is 0. Past its end a clip's last pose holds, at rest."""
@@ -116,8 +120,10 @@ class MotionTracking:
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Load the motions (slot to weight and source), publish their first frames. Raises MotionError, NameProblem."""
         self.scene = scene
+        compiled = robot.spec().compile()
+        require_single_hinges(compiled, scene.model)
         self._load(robot, motions)
-        self.goal = Goal(self.library, robot.spec().compile())
+        self.goal = Goal(self.library, compiled)
         self.soles = Soles(scene.model, self.goal.compiled, scene.device)
         self.joint_range = scene.model.joint_range.to(scene.device)
         fields = [field.name for field in attrs.fields(StartNoise)]
@@ -132,8 +138,12 @@ class MotionTracking:
         self.keypoints = scene.model.bodies("keypoints").to(scene.device)
         self.publish()
 
-    def pin(self, clips: Tensor) -> None:
-        """From now on start row i at frame 0 of `clips[i]`, int64 [N], at every reset: for evaluation."""
+    def clip_frames(self) -> Sequence[tuple[str, int]]:
+        """Return name and number of frames of each clip, the first frame included."""
+        return list(zip(self.library.names, self.library.length.tolist(), strict=True))
+
+    def pin_clips(self, clips: Tensor) -> None:
+        """From now on start env i at frame 0 of clip `clips[i]`, int64 [N], at every reset: for evaluation."""
         self.pinned = clips.to(self.clip)
 
     def reset(self, ids: Tensor, failed: Tensor) -> StartState:

@@ -7,8 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack.errors import NameProblem
+from mtrack.robot import RobotModel
 
 Array = NDArray[np.float64]
+_SHOWN = 6  # bodies
+
+
+def several_joints(model: mujoco.MjModel, root: str) -> list[str]:
+    """Return the bodies below a root that have more than one joint or one that is no hinge, in words."""
+    found = []
+    below = (model.body_rootid == model.body(root).rootid[0]).nonzero()[0].tolist()
+    for body in map(model.body, below):
+        if body.name == root:
+            continue
+        name = body.name
+        joints = [model.joint(i) for i in range(int(body.jntadr[0]), int(body.jntadr[0] + body.jntnum[0]))]
+        others = [joint.name for joint in joints if joint.type[0] != mujoco.mjtJoint.mjJNT_HINGE]
+        if len(joints) > 1:
+            found.append(f"'{name}' has {len(joints)} joints ({', '.join(joint.name for joint in joints)})")
+        elif others:
+            found.append(f"'{name}' has a joint that is no hinge ({others[0]})")
+    return found
+
+
+def require_single_hinges(model: mujoco.MjModel, robot: RobotModel) -> None:
+    """Raise NameProblem if a body of a robot, below its root, hangs on other than one hinge."""
+    found = several_joints(model, robot.body_names[0])
+    if found:
+        more = f" and {len(found) - _SHOWN} more bodies" if len(found) > _SHOWN else ""
+        raise NameProblem(
+            f"motion_tracking needs robots with at most one joint in each body, a hinge; of {robot.name} "
+            f"{', '.join(found[:_SHOWN])}{more}. Put a body of little mass (0.01 kg) between each two hinges"
+        )
 
 
 def chain(model: mujoco.MjModel, body: int, base: int) -> list[int]:

@@ -18,11 +18,12 @@ from mtrack.recorded_step import RecordedStep, Replay
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco.addresses import Addresses, elements
+from mtrack_mujoco.checked_robot import compiled, described
 from mtrack_mujoco.description import describe
 from mtrack_mujoco.kinematics import default_start, free_joint
 from mtrack_mujoco.outputs import Poses, Reader
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
-from mtrack_mujoco.simulation import compile_physics, restore
+from mtrack_mujoco.simulation import restore
 from mtrack_mujoco.step_memory import StepMemory
 from mtrack_warp.engine import require_engine
 from mtrack_warp.reproduce import replay
@@ -72,13 +73,13 @@ class WarpBackend:
         require_engine()
         self._device = _found(plan.device)
         self._robot = robot.model()
-        spec = robot.spec()
+        spec = described(robot, self._robot)
         spec.option.timestep = plan.physics_dt
         # this engine never resets a state by itself, and knows no flag that says so
         spec.option.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
         add_contact_sensors(spec, plan.contacts, self._robot.body_names[0])
         self._spec, self._description = spec, {}
-        self._model = compile_physics(spec)
+        self._model = compiled(spec, self._robot)
         self._at = Addresses.of(self._model, self._robot).to(self._device)
         found = Sizes.of_robot(self._model, self._robot, self._at, "dof_frictionloss" in plan.model_fields)
         sizes = Sizes(self.max_contacts or found.contacts, self.max_constraints or found.constraints)

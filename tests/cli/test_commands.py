@@ -138,6 +138,29 @@ def test_describe_of_a_kind_is_its_contract(mtrack: Command) -> None:
     assert "requires(robot: RobotModel) -> Requirements: Asks for something in the simulation." in text
 
 
+def test_describe_of_a_kind_has_the_keys_optional_calls_and_types_of_its_contract(mtrack: Command) -> None:
+    observation = mtrack("describe", "observation").stdout
+    for words in ("noise (float, 0.0)", "history (tuple[int, ...], ())", "Standard deviation of the noise", "disturb("):
+        assert words in observation
+    assert "perm: Tensor" in observation, "the mirror that it returns"
+    assert "follows" not in observation
+    facts = {kind: json.loads(mtrack("describe", kind, "--json").stdout) for kind in ("phase", "command", "metric")}
+    phase, command, metric = facts["phase"], facts["command"], facts["metric"]
+    assert [key.split()[0] for key in phase["keys"]] == ["frames", "train_every", "set", "use", "enabled"]
+    assert {"Rollout", "Layout", "Mirror"} <= {each["name"] for each in phase["types"]}
+    assert "follows: Sequence[str | None]" in phase["optional"]
+    assert {"StartState", "Reference"} <= {each["name"] for each in command["types"]}
+    assert {"pin_clips(clips: Tensor) -> None", "policy_facts() -> Mapping[str, object]"} <= command["optional"].keys()
+    assert "failed: Tensor" in metric["optional"]
+
+
+def test_describe_of_a_type_gives_shapes_and_units_of_every_field(mtrack: Command) -> None:
+    text = mtrack("describe", "startstate").stdout
+    assert "root_lin_vel: Tensor    [n, 3] m/s.\n" in text
+    failed = mtrack("describe", "Clipp", code=2)
+    assert "did you mean 'Clip'?" in failed.stderr
+
+
 def test_describe_scene_lists_what_components_see(mtrack: Command) -> None:
     lines = {line.split()[0]: line for line in mtrack("describe", "scene").stdout.splitlines() if line.startswith("  ")}
     assert "[N, J] N m, of the last substep" in lines["joint_torque"]

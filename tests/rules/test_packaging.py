@@ -8,10 +8,12 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tomli
+import torch
 from typer.main import get_group
 
 from mtrack.cli import app
@@ -136,6 +138,12 @@ def test_the_reward_plugin_of_the_readme_fulfils_its_contract(tmp_path: Path, mo
     monkeypatch.syspath_prepend(str(tmp_path))
     plugin = importlib.import_module("readme_plugin")
     assert breaches(KINDS["reward"], plugin.Upright) == []
+    upright, lying, upside_down = [0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]
+    robot = SimpleNamespace(projected_gravity=torch.tensor([upright, lying, upside_down]))
+    best, poor, worst = plugin.Upright()(SimpleNamespace(robot=robot)).tolist()
+    assert best == 1.0
+    assert 1e-3 < poor < 0.01
+    assert worst < 1e-4
 
 
 def test_the_function_of_the_readme_is_a_reward_of_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from mtrack.errors import MtrackError
+from mtrack.errors import MtrackError, SlotError
 from mtrack.robot import RobotModel
 from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.values import check_mirror
 from mtrack_dev.testing.watch import own_tensors, same, undrawn
+from mtrack_mujoco.checked_robot import compiled, described
+from mtrack_tracking.hinges import several_joints
 
 _BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness", "damping")
 
@@ -20,7 +24,7 @@ def check_robot(cls: type, **params: Any) -> Report:
     subject = Subject("robot", cls, params)
     subject.check_contract()
     robot = subject.make()
-    with undrawn(subject), subject.called("model"):
+    with undrawn(subject), subject.called("model"), _consistent(subject, "model"):
         model, other = robot.model(), robot.model()
     for name, value in own_tensors(model).items():
         subject.require(same(value, getattr(other, name)), "model", f"{name} differs when asked again", "fix its value")
@@ -39,16 +43,9 @@ def check_robot(cls: type, **params: Any) -> Report:
 
 
 def _check_numbers(subject: Subject, model: RobotModel) -> None:
-    joints = len(model.joint_names)
-    shapes = dict.fromkeys(_BY_JOINT, (joints,)) | {"joint_range": (joints, 2), "default_root_pos": (3,)}
-    for name, shape in shapes.items():
-        value = getattr(model, name)
-        subject.require(
-            tuple(value.shape) == shape and value.dtype == torch.float32 and bool(torch.isfinite(value).all()),
-            "model",
-            f"{name} is {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}",
-            f"give {shape} finite float32 numbers, one for each joint in the order of joint_names",
-        )
+    for name in (*_BY_JOINT, "joint_range", "default_root_pos"):
+        finite = bool(torch.isfinite(getattr(model, name)).all())
+        subject.require(finite, "model", f"{name} is not finite", "give every joint a finite value")
     low, high = model.joint_range.unbind(-1)
     outside = ((model.default_joint_pos < low) | (model.default_joint_pos > high)).nonzero().flatten().tolist()
     subject.require(
@@ -60,9 +57,6 @@ def _check_numbers(subject: Subject, model: RobotModel) -> None:
 
 
 def _check_names(subject: Subject, model: RobotModel, known: set[str]) -> None:
-    for what, names in (("joint", model.joint_names), ("body", model.body_names)):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        subject.require(not twice and bool(names), "names", f"{what} names twice: {twice}", "give each its own name")
     for name, members in model.sets.items():
         strange = [member for member in members if member not in known]
         subject.require(
@@ -78,22 +72,22 @@ def _check_names(subject: Subject, model: RobotModel, known: set[str]) -> None:
 
 
 def _described(subject: Subject, robot: Any, model: RobotModel) -> tuple[list[str], tuple[str, ...]]:
-    """Compare with the description, where there is one; return the names of all its bodies, and notes."""
+    """Compare with the description, if there is one; return the names of all its bodies, and notes."""
     try:
-        with subject.explained("spec"):
-            compiled = robot.spec().compile()
+        with subject.explained("spec"), _consistent(subject, "spec"):
+            description = compiled(described(robot, model), model)
     except MtrackError as error:
         return [], (f"no MuJoCo description: {error}",)
-    for kind, names in (("joint", model.joint_names), ("body", model.body_names)):
-        for name in names:
-            try:
-                getattr(compiled, kind)(name)
-            except KeyError:
-                subject.fail("spec", f"its description has no {kind} '{name}'", "use the names of the description")
-    subject.require(
-        compiled.nu >= len(model.joint_names),
-        "spec",
-        f"it has {compiled.nu} actuators for {len(model.joint_names)} joints",
-        "add a position actuator to each joint",
-    )
-    return [compiled.body(i).name for i in range(compiled.nbody)], ()
+    unfit = several_joints(description, model.body_names[0])
+    notes = (f"motion_tracking cannot use it: {', '.join(unfit)}",) if unfit else ()
+    return [description.body(i).name for i in range(description.nbody)], notes
+
+
+@contextmanager
+def _consistent(subject: Subject, promise: str) -> Iterator[None]:
+    """Raise BrokenPromise if the robot is found to contradict itself."""
+    try:
+        yield
+    except SlotError as error:
+        found, _, fix = error.message.partition("; ")
+        subject.fail(promise, found, fix or "fix its value")

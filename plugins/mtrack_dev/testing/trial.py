@@ -12,7 +12,17 @@ from torch import Tensor
 
 from mtrack.exchange import Requirements, StartState
 from mtrack.fields import fields_of
-from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
+from mtrack.lifecycle import (
+    AfterSubstep,
+    BeforeStep,
+    BeforeSubstep,
+    Binds,
+    Progresses,
+    Requires,
+    Resets,
+    Startup,
+    TakesLengths,
+)
 from mtrack.scene import Scene
 from mtrack.state import component_state, flatten, load_component_state, unflatten
 from mtrack_dev.testing.clips import Walks
@@ -20,7 +30,6 @@ from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.still_backend import StillBackend
 from mtrack_dev.testing.watch import own_tensors, watched
 from mtrack_dev.testing.worlds import ROWS, STEPS, World, content, random_actions
-from mtrack_eval.contract import TakesLengths
 
 Outputs = dict[str, Tensor]
 ALL = tuple(range(ROWS))

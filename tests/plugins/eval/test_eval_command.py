@@ -8,10 +8,8 @@ import shutil
 import pytest
 from support.clips import swaying_clip
 
-from mtrack import checkpoint
 from mtrack.cli import main
 from mtrack.registry import Registry
-from mtrack_dev.testing import small_recipe as recipe
 from mtrack_eval.subject import Wishes, open_run
 
 METRICS = [
@@ -146,11 +144,9 @@ def test_motions_nobody_knows_are_said_and_exit_2(run, tmp_path, capsys, content
     assert ("no importer recognises it" if content else "there is no such file") in told
 
 
-def test_a_task_without_clips_cannot_be_evaluated(run, tmp_path, capsys):
-    toy = recipe("toy", "num_envs=2")
-    (tmp_path / "recipe.toml").write_text(toy.resolved_toml())
-    facts = json.loads((run / "checkpoints" / "train-0000001" / "manifest.json").read_text())
-    del facts["files"], facts["format"]
-    checkpoint.save(tmp_path / "checkpoints", "one", facts, {"agent": {}})
-    evaluate(tmp_path, code=2)
-    assert "plays no clips" in capsys.readouterr().err
+def test_a_policy_that_tracks_clips_may_be_scored_by_episodes_with_its_terminations(run, capsys):
+    evaluate(run, "--episodes", 3, "--json", "--no-figures")
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["episodes"] == 3
+    assert "body_height" in facts["conditions"]["terminations"]
+    assert "mpkpe_local" in facts["average"]

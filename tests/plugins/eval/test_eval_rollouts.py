@@ -17,7 +17,7 @@ from mtrack_g1.robot import G1
 
 
 def test_a_statue_is_frame_0_held_against_the_whole_clip(run):
-    arena = prepare(open_run(run, Wishes(), Registry.scan()), rollouts=1)
+    arena = prepare(open_run(run, Wishes(rollouts=1), Registry.scan()))
     library = arena.command.library
     poses = library.gather(torch.arange(12, 32))
     joints = (poses.joint_pos[1:] - poses.joint_pos[0]).abs().mean()
@@ -49,7 +49,7 @@ class Puppet:
 
 
 def test_state_and_reference_are_compared_at_equal_times(run):
-    arena = prepare(open_run(run, Wishes(), Registry.scan()), rollouts=2)
+    arena = prepare(open_run(run, Wishes(rollouts=2), Registry.scan()))
     arena.env = attrs.evolve(arena.env, backend=Puppet(arena.env.backend, arena.command))
     perfect = arena.policy()
     assert float(perfect.values["mpkpe_world"].max()) < 0.01, "mm"
@@ -60,7 +60,7 @@ def test_state_and_reference_are_compared_at_equal_times(run):
 
 def test_poses_for_strips_are_of_equal_times_from_the_first_to_the_last_frame(run, monkeypatch):
     monkeypatch.setattr("mtrack_eval.rollouts._MOST_ROWS", 1)  # one clip after the other
-    arena = prepare(open_run(run, Wishes(), Registry.scan()), rollouts=1)
+    arena = prepare(open_run(run, Wishes(rollouts=1), Registry.scan()))
     assert arena.policy().poses is None, "only where they are wanted"
     arena.env = attrs.evolve(arena.env, backend=Puppet(arena.env.backend, arena.command))
     robot, reference = arena.policy(num_poses=3).poses
@@ -103,7 +103,7 @@ def test_a_strip_shows_the_worst_rollout_and_says_where_it_failed(tmp_path, monk
 
 def test_clips_that_do_not_fit_at_once_are_played_in_turns(run, monkeypatch):
     monkeypatch.setattr("mtrack_eval.rollouts._MOST_ROWS", 1)
-    arena = prepare(open_run(run, Wishes(), Registry.scan()), rollouts=1)
+    arena = prepare(open_run(run, Wishes(rollouts=1), Registry.scan()))
     assert arena.env.scene.num_envs == 1
     statue = arena.statue()
     assert statue.frames.tolist() == [[11.0], [19.0]]

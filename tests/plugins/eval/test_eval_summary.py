@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from io import StringIO
 
 import pytest
 import torch
+from rich.console import Console
 
+from mtrack_eval.report import Evaluation, show
 from mtrack_eval.rollouts import Rollouts
-from mtrack_eval.summary import summarise, worst_first
+from mtrack_eval.summary import ClipFigures, Summary, summarise, worst_first
 
 NAN = math.nan
 
@@ -57,3 +60,17 @@ def test_clips_that_fail_come_first_and_then_those_far_off(summary):
     short, long = summary.clips
     other = type(short)("other", 100, 0.0, {"error": 16.0}, {})
     assert [clip.clip for clip in worst_first([short, other, long], "error")] == ["long", "other", "short"]
+
+
+def test_without_a_judge_failures_are_not_called_none():
+    def text(judges):
+        summary = Summary({}, {}, {}, {}, {}, [ClipFigures("walk", 10, 0.0, {}, {})])
+        on = {"seed": 0, "scored_by": "clips", "randomizations": [], "switched_off": [], "action_delay_substeps": 0}
+        on |= {"observation_noise": False, "start_noise": 0.0, "terminations": []}
+        console = Console(file=StringIO())
+        show(Evaluation("run", "run/1", "teacher", 1, 1, on, {}, summary, {}, "", judges), console)
+        return console.file.getvalue()
+
+    assert "clips with failures: none" in text(["success_body"])
+    assert "failures: not judged" in text([])
+    assert "clips with failures" not in text([])

@@ -25,7 +25,7 @@ def test_a_reference_is_there_from_the_start():
 
 def test_the_future_is_so_many_frames_ahead_and_holds_the_last_one_past_the_end():
     command, scene = following((120,))
-    command.pin(torch.zeros(8))
+    command.pin_clips(torch.zeros(8))
     start(command)
     for _ in range(110):
         step(command, scene)
@@ -70,7 +70,7 @@ AT_REST = ("root_lin_vel", "root_ang_vel", "joint_vel", "body_lin_vel", "body_an
 
 def test_what_lies_beyond_the_end_of_a_clip_is_at_rest_and_nothing_before_it():
     command, scene = following((120, 130))
-    command.pin(torch.tensor([0, 1] * 4))
+    command.pin_clips(torch.tensor([0, 1] * 4))
     start(command)
     command.frame.copy_(
         torch.tensor([111, 121] * 4)
@@ -91,7 +91,7 @@ def test_what_lies_beyond_the_end_of_a_clip_is_at_rest_and_nothing_before_it():
 @pytest.mark.parametrize("root_target", ["absolute", "sliding"])
 def test_a_row_that_is_not_reset_at_the_end_of_its_clip_is_shown_a_reference_at_rest(root_target):
     command, scene = following((120, 130), root_target=root_target, sampling="failure_aware")
-    command.pin(torch.tensor([0, 1] * 4))
+    command.pin_clips(torch.tensor([0, 1] * 4))
     start(command)
     for _ in range(119):
         step(command, scene)
@@ -110,7 +110,7 @@ def test_a_row_that_is_not_reset_at_the_end_of_its_clip_is_shown_a_reference_at_
 
 def test_a_row_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
     command, scene = following((120, 130))
-    command.pin(torch.tensor([0, 1] * 4))
+    command.pin_clips(torch.tensor([0, 1] * 4))
     start(command)
     for _ in range(119):
         assert not command.finished().any()
@@ -159,7 +159,7 @@ def test_a_failure_early_in_a_clip_restarts_at_its_beginning():
 def test_pinned_rows_start_their_clip_at_frame_0_whatever_happened():
     command, scene = following()
     clips = torch.tensor([0, 1, 1, 0, 1, 0, 0, 1])
-    command.pin(clips)
+    command.pin_clips(clips)
     for failed in (False, True):
         start(command, failed=failed)
         assert torch.equal(command.clip, clips)
@@ -170,7 +170,7 @@ def test_pinned_rows_start_their_clip_at_frame_0_whatever_happened():
 def drifting(drift, steps, **params):
     """Follow the reference exactly, but `drift` beside it, and return the distances to the root target."""
     command, scene = following((400,), root_target="sliding", **params)
-    command.pin(torch.zeros(8))
+    command.pin_clips(torch.zeros(8))
     start(command)
     errors = []
     for frame in range(1, steps + 1):
@@ -190,7 +190,7 @@ def test_the_sliding_target_forgives_drift_after_its_window_and_not_before():
 
 def test_the_sliding_target_is_turned_with_the_robots_heading():
     command, scene = following((400,), root_target="sliding", start_noise=0.0, window=10)
-    command.pin(torch.zeros(8))
+    command.pin_clips(torch.zeros(8))
     state = start(command)
     quarter = quat_from_rotation_vector(torch.tensor([0.0, 0.0, torch.pi / 2]))
     scene.robot.root_pos.copy_(state.root_pos)

@@ -1,0 +1,40 @@
+"""Every type that a contract names is described, field by field."""
+
+from __future__ import annotations
+
+import inspect
+
+from mtrack import lifecycle
+from mtrack.kinds import KINDS
+from mtrack_dev.exchanged import known_types
+from mtrack_dev.guide import Contract
+
+SAID_BY_THEIR_TYPES = {"Scene", "Quantity", "FieldValue", "Schedule"}
+
+
+def test_every_field_of_a_type_that_passes_between_components_has_a_help_text():
+    for name in (
+        "Clip",
+        "StartState",
+        "Mirror",
+        "Rollout",
+        "Metrics",
+        "Requirements",
+        "Layout",
+        "RobotModel",
+        "PhysicsPlan",
+    ):
+        members = known_types()[name].members
+        assert members
+        assert [member for member, text in members.items() if not text] == [], name
+
+
+def test_every_optional_call_is_offered_by_some_kind_and_described_there():
+    protocols = {
+        value for value in vars(lifecycle).values() if inspect.isclass(value) and value.__module__ == lifecycle.__name__
+    }
+    assert protocols == lifecycle.OFFERED_BY.keys()
+    assert {kind for kinds in lifecycle.OFFERED_BY.values() for kind in kinds} <= KINDS.keys()
+    for kind in KINDS:
+        offered = sum(kind in kinds for kinds in lifecycle.OFFERED_BY.values())
+        assert offered <= len(Contract.of(kind).optional)
