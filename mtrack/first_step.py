@@ -15,11 +15,12 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.abilities import TakesLengths
 from mtrack.assemble import Assembly, assemble
 from mtrack.blame import Part, blaming
 from mtrack.errors import CheckpointError, ComponentError, MtrackError, Problem, RunError
 from mtrack.learner import Learner, rollout_mode
-from mtrack.lifecycle import Follows, Reports, TakesLengths
+from mtrack.lifecycle import Follows, Reports
 from mtrack.model_values import require_sound_fields
 from mtrack.outputs import find_breach, require_numbers, require_tensor
 from mtrack.process_state import process_state_kept

@@ -7,8 +7,8 @@ import io
 import tempfile
 from pathlib import Path
 
+from mtrack.abilities import Probes
 from mtrack.errors import ComponentError, MtrackError, Problem, RecipeError, describe_error, is_from_user
-from mtrack.lifecycle import Probes
 from mtrack.metrics import Metrics
 from mtrack.process_state import process_state_kept
 from mtrack.provenance import manifest

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from mtrack.abilities import DividesRollouts, ReadsObservations
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.keypath import split_path
-from mtrack.lifecycle import DividesRollouts, ReadsObservations
 from mtrack.processors import has_gpu
 from mtrack.ranks import expected_ranks
 from mtrack.reader import problem_at

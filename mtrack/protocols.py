@@ -1,7 +1,7 @@
 """The contracts a plugin author reads: one small Protocol for each kind of component.
 
 A component is a class made with `@component` (mtrack.fields); its `param()` fields are its recipe parameters. Besides
-the calls of its kind it may have those of mtrack.lifecycle. All tensors are float32 on `scene.device` unless said
+the calls of its kind it may have those of mtrack.lifecycle and mtrack.abilities. All tensors are float32 on `scene.device` unless said
 otherwise; N environments, J joints, B bodies, F feet.
 """
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtrack.abilities import NeedsSensors, RunsOnRobot
 from mtrack.assemble import Assembly
 from mtrack.errors import Problem
-from mtrack.lifecycle import NeedsSensors, RunsOnRobot
 from mtrack.structure import Recipe
 
 _ANYWHERE = "simulation"

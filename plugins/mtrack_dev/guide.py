@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from mtrack import lifecycle, protocols
+from mtrack import abilities, lifecycle, protocols
 from mtrack.fields import fields_of, params_of
 from mtrack.kinds import KINDS
 from mtrack.protocols import Robot
@@ -60,7 +60,7 @@ class Contract:
         if self.keys:
             parts.append(_section("keys of its table that the kernel reads:", self.keys))
         if self.optional:
-            parts.append(_section("it may also have (mtrack.lifecycle):", self.optional))
+            parts.append(_section("it may also have (mtrack.lifecycle, mtrack.abilities):", self.optional))
         if self.types:
             parts.append("what is named here:\n\n" + "\n\n".join(each.text() for each in self.types))
         parts.append(
@@ -114,10 +114,10 @@ def _keys(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _optional(kind: str) -> Iterator[tuple[str, str]]:
-    """Yield signature and help of each call and attribute of mtrack.lifecycle that a kind may offer."""
-    nodes = ast.parse(inspect.getsource(lifecycle)).body
+    """Yield signature and help of each optional call and attribute that a kind may offer."""
+    nodes = [node for module in (lifecycle, abilities) for node in ast.parse(inspect.getsource(module)).body]
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-    for protocol in (protocol for protocol, kinds in lifecycle.OFFERED_BY.items() if kind in kinds):
+    for protocol in (protocol for protocol, kinds in abilities.OFFERED_BY.items() if kind in kinds):
         node = classes[protocol.__name__]
         about = (ast.get_docstring(node) or "").partition("\n")[0]
         helps = help_of(protocol)

@@ -9,9 +9,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.abilities import Judges
 from mtrack.env import Env
 from mtrack.learner import rollout_mode
-from mtrack.lifecycle import Judges
 from mtrack.protocols import Metric, Reward
 from mtrack.scene import Scene
 from mtrack.statistics import EpisodeStatistics

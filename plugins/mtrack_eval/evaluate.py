@@ -10,8 +10,8 @@ from pathlib import Path
 import attrs
 import torch
 
+from mtrack.abilities import Judges, TakesLengths
 from mtrack.errors import MtrackError
-from mtrack.lifecycle import Judges, TakesLengths
 from mtrack.processors import own_processors
 from mtrack.registry import Registry
 from mtrack_eval.episode_report import EpisodeEvaluation

@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from mtrack.lifecycle import HasUnit
+from mtrack.abilities import HasUnit
 from mtrack.protocols import Metric
 from mtrack_eval.conditions import header
 from mtrack_eval.summary import ClipFigures, Figures, Summary, worst_first

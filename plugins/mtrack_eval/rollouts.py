@@ -10,9 +10,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from mtrack.abilities import PlaysClips
 from mtrack.env import Env, RewardTerm
 from mtrack.learner import rollout_mode
-from mtrack.lifecycle import PlaysClips
 from mtrack.scene import Contacts, Kinematics, Scene
 from mtrack.schedule import Schedule
 from mtrack.statistics import EpisodeStatistics

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mtrack.lifecycle import Judges, TakesLengths
+from mtrack.abilities import Judges, TakesLengths
 from mtrack.protocols import Metric
 from mtrack.scene import Scene
 from mtrack_eval.frame_mean import FrameMean

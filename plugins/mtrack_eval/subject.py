@@ -8,11 +8,12 @@ from typing import Any
 
 import attrs
 
+from mtrack.abilities import PlaysClips
 from mtrack.assemble import Assembly, assemble
 from mtrack.checkpoint import Checkpoint, newest
 from mtrack.compatibility import list_versions, require_compatible, require_local_files
 from mtrack.errors import CheckpointError, MtrackError, did_you_mean
-from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, PlaysClips
+from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.protocols import Agent
 from mtrack.provenance import manifest
 from mtrack.recipe import Layer, load_recipe

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from mtrack.abilities import LeavesOut
 from mtrack.errors import MtrackError, SlotError, describe_error, is_from_user
 from mtrack.exchange import Clip
-from mtrack.lifecycle import LeavesOut
 from mtrack.protocols import Motion
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from mtrack import lifecycle
+from mtrack import abilities, lifecycle
 from mtrack.kinds import KINDS
 from mtrack_dev.exchanged import known_types
 from mtrack_dev.guide import Contract
@@ -31,10 +31,13 @@ def test_every_field_of_a_type_that_passes_between_components_has_a_help_text():
 
 def test_every_optional_call_is_offered_by_some_kind_and_described_there():
     protocols = {
-        value for value in vars(lifecycle).values() if inspect.isclass(value) and value.__module__ == lifecycle.__name__
+        value
+        for module in (lifecycle, abilities)
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__
     }
-    assert protocols == lifecycle.OFFERED_BY.keys()
-    assert {kind for kinds in lifecycle.OFFERED_BY.values() for kind in kinds} <= KINDS.keys()
+    assert protocols == abilities.OFFERED_BY.keys()
+    assert {kind for kinds in abilities.OFFERED_BY.values() for kind in kinds} <= KINDS.keys()
     for kind in KINDS:
-        offered = sum(kind in kinds for kinds in lifecycle.OFFERED_BY.values())
+        offered = sum(kind in kinds for kinds in abilities.OFFERED_BY.values())
         assert offered <= len(Contract.of(kind).optional)

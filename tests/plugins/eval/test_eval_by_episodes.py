@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from mtrack import checkpoint
+from mtrack.abilities import PlaysClips
 from mtrack.assemble import assemble
 from mtrack.cli import main
-from mtrack.lifecycle import PlaysClips
 from mtrack.provenance import manifest
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
