@@ -1,8 +1,8 @@
 """The contracts a plugin author reads: one small Protocol for each kind of component.
 
 A component is a class made with `@component` (mtrack.fields); its `param()` fields are its recipe parameters. Besides
-the calls of its kind it may have those of mtrack.lifecycle and mtrack.abilities. All tensors are float32 on `scene.device` unless said
-otherwise; N environments, J joints, B bodies, F feet.
+the calls of its kind it may have those of mtrack.lifecycle and mtrack.abilities. All tensors are float32 on
+`scene.device` unless said otherwise; N environments, J joints, B bodies, F feet.
 """
 
 from __future__ import annotations
