@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
-from mtrack_motion.archive import read_archive
+from mtrack_motion.archive import is_archive, read_archive
 from mtrack_motion.clip import check_clip, content_hash, single
 
 SCHEMA_VERSION = 1
@@ -22,9 +22,11 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 def read_clip(path: Path) -> Clip:
     """Return the clip of a motion file. Raises MotionError naming file, place and remedy, in one line."""
+    if path.is_file() and not is_archive(path):
+        raise _foreign(path)
     arrays = read_archive(path)
     if "schema_version" not in arrays:
-        raise MotionError(f"{path}: is not a motion file of mtrack; convert it with 'mtrack motions import {path}'")
+        raise _foreign(path)
     if (version := _number(arrays, "schema_version", path)) != SCHEMA_VERSION:
         raise MotionError(
             f"{path}: has schema version {version:g}, this mtrack reads {SCHEMA_VERSION}; update mtrack or import again"
@@ -76,6 +78,12 @@ def write_clip(path: Path, clip: Clip) -> None:
         raise MotionError(f"{path}: cannot be written: {error.strerror or error}; choose another directory") from None
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _foreign(path: Path) -> MotionError:
+    from mtrack_motion.advice import not_a_motion_file  # noqa: PLC0415  the importers, for this message only
+
+    return MotionError(not_a_motion_file(path))
 
 
 def sync_directory(directory: Path) -> None:

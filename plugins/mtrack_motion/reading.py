@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip
+from mtrack_motion.foreign import kinds_of_files
 from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.usable import why_unusable
 
@@ -37,7 +39,9 @@ def motion_files(path: Path) -> Iterator[Path]:
         return
     files = sorted(file for file in path.rglob("*.npz") if not file.name.startswith("."))
     if not files:
-        raise MotionError(f"{path}: has no motion file (*.npz); make some with 'mtrack motions import FILES -o {path}'")
+        others = kinds_of_files(path)
+        remedy = f"import them: mtrack motions import {shlex.quote(str(path))} -o DIR" if others else "check the path"
+        raise MotionError(f"{path}: has no motion file (.npz){f' but {others}' if others else ''}; {remedy}")
     yield from files
 
 
