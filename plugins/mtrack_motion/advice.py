@@ -20,6 +20,8 @@ def why_not_imported(path: Path, recognition: Recognition) -> str:
         return f"{path}: {said}{broken}"
     if recognition.damage:
         return f"{recognition.damage[0]}{broken}"
+    if recognition.explanation:
+        return f"{path}: {recognition.explanation}{broken}"
     if begins := how_text_begins(path):
         return (
             f"{path}: is text without a table of numbers (it begins {begins!r}){broken}; a motion as text is a .csv "

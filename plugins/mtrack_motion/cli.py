@@ -41,7 +41,8 @@ def import_(
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Frame rate to use (--set fps=VALUE).")] = None,
     fill_missing: Annotated[
-        bool, typer.Option("--fill-missing", help="Hold joints the file lacks at their default (--set fill_missing=true).")
+        bool,
+        typer.Option("--fill-missing", help="Hold missing joints at their default (--set fill_missing=true)."),
     ] = False,
     trust: Annotated[
         bool,

@@ -119,11 +119,9 @@ def _of_zip(head: bytes, path: Path) -> Iterator[str]:
         if any(re.match(pattern, name) for name in names):
             yield said
     if not any(name.endswith(".npy") for name in names):
-        more = ", ..." if len(names) > _LISTED else ""
-        yield (
-            f"is a zip archive of {len(names)} file{'s' if len(names) != 1 else ''} ({', '.join(names[:_LISTED])}{more}); "
-            "unpack it, and import the directory"
-        )
+        listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+        files = "1 file" if len(names) == 1 else f"{len(names)} files"
+        yield f"is a zip archive of {files} ({listed}); unpack it, and import the directory"
 
 
 def _of_text(head: bytes, path: Path) -> Iterator[str]:

@@ -16,7 +16,6 @@ from mtrack.fields import params_of
 from mtrack.protocols import Importer, Robot
 from mtrack.registry import Entry, Registry
 from mtrack.values import describe_fields, structure_fields
-from mtrack_motion.several import SeveralMotionsError
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +56,30 @@ class InstalledImporter:
         return bool(getattr(self.importer, "fallback", False))
 
     def recognises(self, path: Path) -> str:
-        """Return what it found in a file, or "". Raises MotionError, and ComponentError if it is broken."""
+        """Return what it found in a file, or "". Raises MotionError; ComponentError (without its name) if broken."""
         found = self._call(lambda: self.importer.recognises(path))
         if not isinstance(found, str):
-            raise ComponentError(f"{self}: recognises() returned {found!r}, expected text")
+            raise ComponentError(f"recognises() returned {found!r}, expected text")
         return " ".join(found.split())
 
+    def explain(self, path: Path) -> str:
+        """Return what it says about a file that no importer recognises, or ""."""
+        method = getattr(self.importer, "explain", None)
+        try:
+            said = self._call(lambda: method(path)) if method is not None else ""
+        except (MotionError, ComponentError):
+            return ""
+        return said if isinstance(said, str) else ""
+
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
-        """Yield the clips of a file, at least one. Raises MotionError, and ComponentError if it is broken."""
+        """Yield the clips of a file, at least one. Raises MotionError; ComponentError (without its name) if broken."""
         clips = self._call(lambda: self.importer.clips(path, robot))
         if not hasattr(clips, "__iter__"):
-            raise ComponentError(f"{self}: clips() returned {clips!r}, expected clips")
+            raise ComponentError(f"clips() returned {clips!r}, expected clips")
         iterator, end, empty = self._call(lambda: iter(clips)), object(), True
         while (clip := self._call(lambda: next(iterator, end))) is not end:
             if not isinstance(clip, Clip):
-                raise ComponentError(f"{self}: clips() gave a {type(clip).__name__}, expected a Clip")
+                raise ComponentError(f"clips() gave a {type(clip).__name__}, expected a Clip")
             empty = False
             yield clip
         if empty:
@@ -88,7 +96,7 @@ class InstalledImporter:
         except BaseException as error:  # somebody else's code may raise anything, SystemExit included
             if is_from_user(error):
                 raise
-            raise ComponentError(f"{self} raised {describe_error(error)}") from error
+            raise ComponentError(f"raised {describe_error(error)}") from error
 
 
 @attrs.frozen
@@ -102,6 +110,8 @@ class Recognition:
     """What importers said is wrong with the file."""
     broken: Sequence[str] = ()
     """Importers that failed on it."""
+    explanation: str = ""
+    """What importers say about it, as the rest of a sentence."""
 
 
 class _IncompleteError(ComponentError):
@@ -146,10 +156,11 @@ class Importers:
             except MotionError as error:
                 damage.append(error)
             except ComponentError as error:
-                broken.append(str(error))
-                self._warn(f"skipped: {error}", str(importer))
+                broken.append(f"{importer}: {error}")
+                self._warn(f"skipped: {importer}: {error}", str(importer))
         if not claims:
-            return Recognition(damage=damage, broken=[*self.broken, *broken])
+            said = next(filter(None, (importer.explain(path) for importer in self.usable)), "")
+            return Recognition(damage=damage, broken=[*self.broken, *broken], explanation=said)
         claims = self._by_content(claims, path)
         if len(claims) > 1:
             said = " and as ".join(f"{found} ({importer})" for importer, found in claims)
@@ -215,7 +226,9 @@ def _made(registry: Registry, entry: Entry, settings: Settings) -> InstalledImpo
     own = f"its parameters: {describe_fields(fields) or 'none'}"
     if unknown := [name for name in settings.values if name not in fields]:
         hint = did_you_mean(unknown[0], fields)
-        remedy = f"leave out {settings.written[unknown[0]]}, or import such files without {settings.written[unknown[0]]}"
+        remedy = (
+            f"leave out {settings.written[unknown[0]]}, or import such files without {settings.written[unknown[0]]}"
+        )
         problem = f"{entry} has no parameter '{unknown[0]}'; {hint + ' ' if hint else ''}{remedy}; {own}"
     elif flaws:
         said = "; ".join(

@@ -33,7 +33,7 @@ class Choices:
     out: Path
     format: str = "auto"
     robot: str = "g1"
-    settings: Settings = Settings()
+    settings: Settings = attrs.field(factory=Settings)
     """Parameters for the importers."""
     overwrite: bool = False
     licence: str = ""
@@ -86,7 +86,7 @@ def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator
             results.append(result)
             yield result
     if all(result.skipped for result in results):
-        raise MotionError(f"{path}: has no motion file, all {len(results)} files were skipped; check the path")
+        raise MotionError(f"{path}: has no file to import, only what is skipped ({len(results)}); check the path")
 
 
 def _of_file(
@@ -141,14 +141,17 @@ def _import_file(
     except MotionError as error:
         yield Imported(str(file), found=found, problem=str(error))
     except ComponentError as error:
-        yield Imported(str(file), found=found, problem=f"{file}: {error}; report this to the importer's author")
+        yield Imported(str(file), found=found, problem=f"{file}: {importer}: {error}; report this to its author")
 
 
 def _import_clip(
     clip: Clip, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Imported:
-    _check_types(clip, file)
-    licensed = attrs.evolve(clip, licence=choices.licence or clip.licence, source=clip.source.replace(str(file), file.name))
+    if not _is_sound(clip):
+        raise ComponentError("it gave a clip whose fields have other types than mtrack.exchange.Clip says")
+    licensed = attrs.evolve(
+        clip, licence=choices.licence or clip.licence, source=clip.source.replace(str(file), file.name)
+    )
     check_clip(licensed, f"{file}: clip '{clip.name}'")
     notes = tuple(oddities(licensed, robot))
     target = choices.out / f"{file_name(clip.name)}.npz"
@@ -157,20 +160,15 @@ def _import_clip(
     return Imported(str(file), str(target), found, clip.name, notes)
 
 
-def _check_types(clip: Clip, file: Path) -> None:
-    """Raise MotionError for a clip whose fields are of other types than `Clip` says: anybody's importer made it."""
+def _is_sound(clip: Clip) -> bool:
+    """Return whether the fields of a clip, which anybody's importer may have made, have the types of `Clip`."""
     texts = (clip.name, clip.source, clip.licence, *clip.joint_names)
     tables = (clip.root_pos, clip.root_quat_wxyz, clip.joint_pos)
-    is_sound = (
+    return (
         all(isinstance(text, str) for text in texts)
         and isinstance(clip.fps, (int, float, np.floating))
         and all(isinstance(table, np.ndarray) and table.dtype.kind == "f" and table.ndim == 2 for table in tables)
     )
-    if not is_sound:
-        raise MotionError(
-            f"{file}: its importer gave a clip whose fields have other types than mtrack.exchange.Clip says; report "
-            "this to the importer's author"
-        )
 
 
 def _write(target: Path, clip: Clip, file: Path, choices: Choices, taken: Mapping[Path, Path]) -> None:

@@ -12,7 +12,7 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
-from mtrack_motion.file import read_clip
+from mtrack_motion.file import read_clip, require_motion_file
 from mtrack_motion.foreign import kinds_of_files
 from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.usable import why_unusable
@@ -35,13 +35,15 @@ def each_clip(path: Path) -> Iterator[tuple[Path, Read]]:
 def motion_files(path: Path) -> Iterator[Path]:
     """Yield the motion files of a path in order, at least one. Raises MotionError."""
     if not path.is_dir():
+        require_motion_file(path)
         yield path
         return
     files = sorted(file for file in path.rglob("*.npz") if not file.name.startswith("."))
     if not files:
         others = kinds_of_files(path)
-        remedy = f"import them: mtrack motions import {shlex.quote(str(path))} -o DIR" if others else "check the path"
-        raise MotionError(f"{path}: has no motion file (.npz){f' but {others}' if others else ''}; {remedy}")
+        named = shlex.quote(str(path))
+        remedy = f"mtrack motions import {named} -o DIR" if others else f"mtrack motions import FILES -o {named}"
+        raise MotionError(f"{path}: has no motion file (.npz){f' but {others}' if others else ''}; make some: {remedy}")
     yield from files
 
 

@@ -314,10 +314,19 @@ def test_a_bomb_of_each_kind_is_refused(tmp_path):
 
 def test_a_motion_file_and_the_clips_of_a_packed_file_are_copied(tmp_path):
     write_clip(tmp_path / "walk.npz", CLIP)
-    pack_for(tmp_path / "walk.npz", tmp_path / "walk.pack", "g1", 0.02, ())
+    pack_for(tmp_path / "walk.npz", tmp_path / "walk.pack", "g1", 1.0 / 30.0, ())
     for name in ("walk.npz", "walk.pack"):
         said = import_as(tmp_path, name, (tmp_path / name).read_bytes(), "--overwrite")
         assert "motion_file: " in said
+
+
+def test_joints_that_a_motion_file_lacks_are_filled_as_its_error_says(tmp_path):
+    part = swaying_clip(8, joint_names=CLIP.joint_names[2:], joint_pos=CLIP.joint_pos[:, 2:])
+    write_clip(tmp_path / "part.npz", part)
+    _, said = invoke("import", tmp_path / "part.npz", "-o", tmp_path / "out", code=2)
+    assert "import it with --fill-missing" in said
+    invoke("import", tmp_path / "part.npz", "-o", tmp_path / "out", "--fill-missing")
+    assert {*read_clip(tmp_path / "out" / "sway.npz").joint_names} == {*CLIP.joint_names}
 
 
 @pytest.mark.parametrize("command", ["info", "view", "check", "pack"])

@@ -33,7 +33,7 @@ BROKEN = {
     "returns None": (importer("return None"), "recognises() returned None, expected text"),
     "returns True": (importer("return True"), "recognises() returned True, expected text"),
     "cannot be made": (
-        importer("return ''").replace('"""Odd."""\n', '"""Odd."""\n\n    def __attrs_post_init__(self):\n        1 / 0\n'),
+        importer("return ''").replace("def rec", "def __attrs_post_init__(self):\n        1 / 0\n\n    def rec"),
         "ZeroDivisionError",
     ),
 }  # fmt: skip

@@ -78,7 +78,7 @@ def test_a_third_party_importer_takes_its_own_parameters(acme, tmp_path):
     [
         ("scale=big", "scale: expected a number, got a string"),
         ("scale=-1", "scale: 'scale' must be > 0"),
-        ("unit=radian", "unit: expected one of \"deg\", \"rad\"; did you mean 'rad'?"),
+        ("unit=radian", 'unit: expected one of "deg", "rad"; did you mean \'rad\'?'),
     ],
 )
 def test_a_value_of_another_type_is_that_files_error(acme, tmp_path, setting, says):
