@@ -28,7 +28,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def parse_value(written: str) -> Any:
-    """Return the value that a user wrote after `KEY=`; what is not TOML is a string: `device=cpu`. Raises ValueError."""
+    """Return the value that a user wrote after `KEY=`; what is not TOML is a string (`cpu`). Raises ValueError."""
     try:
         parsed = parse(f"value = {written}")
     except ValueError:

@@ -111,17 +111,10 @@ class Motion(Protocol):
 
 
 class Importer(Protocol):
-    """A reader of one foreign motion format; compressed files arrive unpacked.
-
-    It may have `fallback: ClassVar[bool] = True` (it claims only files that no other importer does), and
-    `explain(path) -> str` (about a file that no importer recognises: what it is and what to do, or "").
-    """
+    """A reader of one foreign motion format; optional: `explain`, `fallback` (mtrack_motion.importers)."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or "" if the content is of another format. Raises MotionError if damaged.
-
-        Look at the content, not at the name of the file.
-        """
+        """Return what was found, in words, or "" if the content is of another format. Raises MotionError if damaged."""
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
         """Yield the clips of a file, checked against a robot; assumptions are logged. Raises MotionError, located."""

@@ -1,4 +1,11 @@
-"""The installed importers: which of them reads a file, with the parameters given; a broken one is named and skipped."""
+"""The installed importers: which of them reads a file, with the parameters given; a broken one is named and skipped.
+
+Besides the methods of `mtrack.protocols.Importer` an importer may have:
+
+- `fallback: ClassVar[bool] = True`: its format has no mark of its own; it is used if no other importer claims a file.
+- `explain(path) -> str`: about a file that no importer recognises, as the rest of a sentence: what it is and what to
+  do; "" if it cannot say.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class MotionFile:
         """Yield the clips of a file. Raises MotionError naming file and remedy."""
         if is_pack(path):
             pack = Pack.open(path)
-            clips = (pack.clips([number])[0] for number in range(len(pack.names)))
+            clips: Iterator[Clip] = (pack.clips([number])[0] for number in range(len(pack.names)))
         else:
             clips = iter([read_clip(path)])
         model = robot.model()

@@ -22,8 +22,11 @@ _SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".z", ".zip")
 
 
 class _Inflater(Protocol):
-    eof: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
@@ -47,9 +50,9 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith(tuple(_INFLATERS))
 
 
-def inflated(content: bytes, limit: int = MAX_INFLATED_BYTES) -> bytes:
+def inflated(content: bytes) -> bytes:
     """Return the inflated content of a compressed file. Raises InflationError."""
-    whole = bytearray()
+    limit, whole = MAX_INFLATED_BYTES, bytearray()
     while content:
         start = next((start for start in _INFLATERS if content.startswith(start)), None)
         if start is None:

@@ -15,14 +15,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.clips import swaying_clip
+from support.clips import ROBOT, swaying_clip
 from support.foreign import gmr, unitree
+from support.import_faults import same
 from support.pickles import asap_motion, joblib_dump
 from typer.testing import CliRunner
 
+from mtrack.errors import MotionError
+from mtrack_formats.asap import AsapPickle
+from mtrack_formats.root_npz import Gmr
+from mtrack_formats.table import read_table
+from mtrack_formats.unitree import UnitreeCsv
+from mtrack_motion.advice import not_a_motion_file
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.packing import pack_for
+from mtrack_motion.unpack import unpacked
 
 CLIP = swaying_clip(8, fps=30.0, name="walk")
 ROWS = np.asarray(unitree(CLIP)["rows"])
@@ -95,6 +103,12 @@ TABLES: dict[str, tuple[str, bytes | str]] = {
 }
 
 
+def put(folder: Path, name: str, content: bytes | str) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
 @pytest.mark.parametrize(("name", "content"), TABLES.values(), ids=TABLES)
 def test_a_table_of_numbers_is_read_however_it_is_written(tmp_path, name, content):
     if name == "walk.npy":
@@ -104,7 +118,15 @@ def test_a_table_of_numbers_is_read_however_it_is_written(tmp_path, name, conten
         with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
             archive.writestr("walk.csv", text())
         content = buffer.getvalue()
-    import_as(tmp_path, name, content)
+    with unpacked(put(tmp_path, name, content)) as plain:
+        assert UnitreeCsv().recognises(plain) == "Unitree csv, 36 columns"
+        assert np.allclose(read_table(plain).values, ROWS, atol=1e-6)
+        assert plain.stem == "walk"
+
+
+@pytest.mark.parametrize("case", ["semicolons and decimal commas", "UTF-16", "xz"])
+def test_such_a_table_is_imported_under_its_own_name(tmp_path, case):
+    import_as(tmp_path, *TABLES[case])
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["walk.npz"]
 
 
@@ -187,7 +209,15 @@ BAD_TABLES = {
 
 @pytest.mark.parametrize(("content", "says"), BAD_TABLES.values(), ids=BAD_TABLES)
 def test_a_table_that_cannot_be_read_is_explained(tmp_path, content, says):
-    assert says in import_as(tmp_path, "walk.csv", content, code=2)
+    path = put(tmp_path, "walk.csv", content)
+    if UnitreeCsv().recognises(path):
+        with pytest.raises(MotionError) as caught:
+            list(UnitreeCsv().clips(path, ROBOT))
+        said = str(caught.value)
+    else:
+        said = not_a_motion_file(path)
+    assert said.startswith(str(path))
+    assert says in said
 
 
 # ---- pickles and JSON
@@ -216,7 +246,12 @@ PICKLES: dict[str, Callable[[], tuple[str, bytes]]] = {
 
 @pytest.mark.parametrize("make", PICKLES.values(), ids=PICKLES)
 def test_a_motion_in_a_pickle_is_read_however_it_is_written(tmp_path, make):
-    import_as(tmp_path, *make())
+    with unpacked(put(tmp_path, *make())) as plain:
+        importer = AsapPickle() if AsapPickle().recognises(plain) else Gmr()
+        assert importer.recognises(plain).endswith("pickle, 1 motion")
+        (found,) = importer.clips(plain, ROBOT)
+    assert found.name == "walk"
+    assert same(found, CLIP)
 
 
 def test_a_list_of_motions_is_numbered_and_each_is_an_outcome(tmp_path):
@@ -292,21 +327,47 @@ EXPLAINED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "content", "says"), EXPLAINED.values(), ids=EXPLAINED)
-def test_what_cannot_be_used_is_named_with_the_reason_and_the_next_step(tmp_path, name, content, says):
+def made(name: str, content: bytes) -> bytes:
     if name == "a.npy":
         np.save(buffer := io.BytesIO(), np.zeros((9, 5)))
-        content = buffer.getvalue()
-    said = import_as(tmp_path, name, content, code=2)
-    assert f"{tmp_path / name}" in said
+        return buffer.getvalue()
+    return content
+
+
+@pytest.mark.parametrize(("name", "content", "says"), EXPLAINED.values(), ids=EXPLAINED)
+def test_what_cannot_be_used_is_named_with_the_reason_and_the_next_step(tmp_path, name, content, says):
+    path = put(tmp_path, name, made(name, content))
+    said = not_a_motion_file(path)
+    if name == "a.npy":
+        assert f"mtrack motions import {path} -o DIR" in said  # an importer reads it, and says what is wrong
+        return
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
     for words in says:
         assert words in said
 
 
-def test_a_bomb_of_each_kind_is_refused(tmp_path):
+def test_an_import_says_the_same_of_each_file_and_fails(tmp_path):
+    cases = dict(enumerate(EXPLAINED.values()))
+    for number, (name, content, _) in cases.items():
+        (tmp_path / str(number)).mkdir()
+        put(tmp_path / str(number), name, made(name, content))
+    _, said = invoke("import", tmp_path, "-o", tmp_path / "out", code=2)
+    lines = said.splitlines()
+    for number, (name, _, says) in cases.items():
+        (line,) = [line for line in lines if str(tmp_path / str(number) / name) in line]
+        if name in ("a.mp4", "a.png", "a.xml"):
+            assert "skipped: is" in line
+        else:
+            assert line.startswith("error: ")
+            assert all(words in line for words in says)
+
+
+def test_a_bomb_of_each_kind_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("mtrack_motion.unpack.MAX_INFLATED_BYTES", 1 << 20)
     for compress, suffix in ((gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")):
-        said = import_as(tmp_path, f"bomb.csv.{suffix}", compress(bytes(80 << 20)), code=2)
-        assert "inflates to more than 67,108,864 bytes" in said
+        said = import_as(tmp_path, f"bomb.csv.{suffix}", compress(bytes(2 << 20)), code=2)
+        assert "inflates to more than 1,048,576 bytes" in said
 
 
 # ---- motion files, and the commands that need them
