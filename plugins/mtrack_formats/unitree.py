@@ -14,6 +14,7 @@ from mtrack_formats.joints import G1_29
 from mtrack_formats.recording import POSSIBLE_FPS, Options, Recording
 from mtrack_formats.settle import settle
 from mtrack_formats.table import read_table, table_width
+from mtrack_motion.foreign import what_it_is
 
 DEFAULT_FPS = 30.0
 COLUMNS = 3 + 4 + len(G1_29)
@@ -37,7 +38,7 @@ class UnitreeCsv:
 
     def recognises(self, path: Path) -> str:
         """Return what was found, in words, or an empty string if the file is not a table of numbers."""
-        width = table_width(path)
+        width = 0 if what_it_is(path) else table_width(path)  # a BVH file ends with a table of numbers too
         kind = "Unitree csv" if width == COLUMNS else "table of numbers"
         return f"{kind}, {width} column{'s' if width != 1 else ''}" if width else ""
 

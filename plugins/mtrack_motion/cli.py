@@ -182,7 +182,9 @@ class _OnceHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say the message of a record if it is new."""
-        text = record.getMessage()
+        from mtrack_motion.unpack import without_folder  # noqa: PLC0415
+
+        text = without_folder(record.getMessage())
         if text not in self.said:
             self.said.add(text)
             _say(text)

@@ -27,6 +27,7 @@ from mtrack.values import describe_fields, structure_fields
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+AS_REQUESTED = "by --format, not recognised"
 _NOISE = bytes(range(256)) * 4
 
 
@@ -178,9 +179,9 @@ class Importers:
     def _as_requested(self, path: Path) -> Recognition:
         (importer,) = self.usable
         try:
-            return Recognition(importer, importer.recognises(path) or "as requested")
+            return Recognition(importer, importer.recognises(path) or AS_REQUESTED)
         except (MotionError, ComponentError):
-            return Recognition(importer, "as requested")  # reading the file says what is wrong
+            return Recognition(importer, "by --format")  # reading the file says what is wrong
 
     def _by_content(
         self, claims: list[tuple[InstalledImporter, str]], path: Path

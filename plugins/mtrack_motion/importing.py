@@ -18,7 +18,7 @@ from mtrack.robot import RobotModel
 from mtrack_motion.advice import why_not_imported
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.importers import Importers, InstalledImporter, Settings
+from mtrack_motion.importers import AS_REQUESTED, Importers, InstalledImporter, Settings
 from mtrack_motion.own import MotionFile
 from mtrack_motion.plausible import oddities
 from mtrack_motion.requested import Requested, requested_files, why_skipped
@@ -115,14 +115,20 @@ def _of_file(
             else:
                 results = _import_file(importer, plain, f"{importer.name}: {found}", robot, choices, taken)
             for result in results:
-                yield _naming(result, file, plain)
+                yield _naming(result, file, plain, "" if found != AS_REQUESTED else choices.format)
     except MotionError as error:
         yield Imported(str(file), problem=str(error))
 
 
-def _naming(result: Imported, file: Path, plain: Path) -> Imported:
-    """Return a result that names the file the user gave, not the one it was unpacked to."""
-    return attrs.evolve(result, source=str(file), problem=result.problem.replace(str(plain), str(file)))
+def _naming(result: Imported, file: Path, plain: Path, unfit: str) -> Imported:
+    """Return a result that names the file the user gave, not the one it was unpacked to.
+
+    `unfit` is the format the user gave whose importer does not recognise the file.
+    """
+    problem = result.problem.replace(str(plain), str(file))
+    if problem and unfit:
+        problem += f" (importer '{unfit}' does not recognise this file; without --format another one may)"
+    return attrs.evolve(result, source=str(file), problem=problem)
 
 
 def _import_file(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import tempfile
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ from mtrack_motion.archive import MAX_FILE_BYTES, is_archive
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Of a compressed file: a few kilobytes can inflate to anything, and a ratio cannot tell a still motion from a bomb."""
 _MAX_DICTIONARY_BYTES = 128 * 1024 * 1024  # that an xz file may make its reader allocate
+_FOLDER = "mtrack-import-"
 _SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".z", ".zip")
 
 
@@ -92,10 +94,15 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield path
         return
     name, plain = content
-    with tempfile.TemporaryDirectory(prefix="mtrack-import-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
         file = Path(folder, name)
         file.write_bytes(plain)
         yield file
+
+
+def without_folder(text: str) -> str:
+    """Return a text that names unpacked files without the temporary directory they are in."""
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/{_FOLDER}\w+/", "", text)
 
 
 def _inside(path: Path) -> tuple[str, bytes] | None:

@@ -296,6 +296,10 @@ RETARGET = ("a person's skeleton", "mtrack does not retarget", "GMR")
 EXPLAINED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "BVH": ("a.bvh", b"HIERARCHY\nROOT Hips\n{\n OFFSET 0 0 0\n}\nMOTION\nFrames: 2\n", ("is a BVH file", *RETARGET)),
     "BVH, renamed": ("a.txt", b"\r\nhierarchy\r\nROOT Hips\r\n", ("is a BVH file", *RETARGET)),
+    "BVH with frames": ("a.bvh", b"HIERARCHY\nROOT Hips\nMOTION\nFrames: 9\n" + b"0 90 0 0 0 0 0 0 0\n" * 9,
+                        ("is a BVH file", *RETARGET)),
+    "TRC": ("a.trc", b"PathFileType\t4\t(X/Y/Z)\ta.trc\nDataRate\n60\n" + b"1\t0.0\t1\t2\t3\t4\t5\t6\t7\n" * 9,
+            ("is a TRC file", *RETARGET)),
     "FBX": ("a.fbx", b"Kaydara FBX Binary  \x00\x1a\x00", ("is an FBX file", *RETARGET)),
     "C3D": ("a.c3d", b"\x02\x50" + bytes(510), ("is a C3D file", *RETARGET)),
     "AMASS": ("a.npz", npz(poses=np.zeros((5, 156)), trans=np.zeros((5, 3)), betas=np.zeros(16), gender="male"),
@@ -368,6 +372,21 @@ def test_a_bomb_of_each_kind_is_refused(tmp_path, monkeypatch):
     for compress, suffix in ((gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")):
         said = import_as(tmp_path, f"bomb.csv.{suffix}", compress(bytes(2 << 20)), code=2)
         assert "inflates to more than 1,048,576 bytes" in said
+
+
+def test_what_an_importer_logs_of_a_compressed_file_names_no_temporary_directory(tmp_path):
+    odd = text(np.hstack((ROWS[:, :3], ROWS[:, [6, 3, 4, 5]], ROWS[:, 7:])))
+    said = import_as(tmp_path, "walk.csv.gz", gzip.compress(odd.encode()), code=2)
+    assert f"error: {tmp_path / 'walk.csv.gz'} (frame 0 is line 1)" in said
+    _, said = invoke("import", tmp_path / "walk.csv.gz", "-o", tmp_path / "out", "--trust", code=2)
+    assert "walk.csv (frame 0 is line 1)" in said
+    assert "mtrack-import" not in said
+
+
+def test_a_format_that_does_not_fit_the_file_is_named_beside_what_is_wrong(tmp_path):
+    (tmp_path / "walk.csv").write_text(text())
+    _, said = invoke("import", tmp_path / "walk.csv", "-o", tmp_path / "out", "--format", "gmr", code=2)
+    assert "importer 'gmr' does not recognise this file; without --format" in said
 
 
 # ---- motion files, and the commands that need them
