@@ -16,7 +16,7 @@ from mtrack_motion.view import view
 from mtrack_quality.cli import check
 
 if TYPE_CHECKING:
-    from mtrack_motion.importers import Settings
+    from mtrack_motion.importer import Settings
     from mtrack_motion.importing import Imported
 
 motions = typer.Typer(
@@ -142,7 +142,7 @@ def _settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
     """Return the parameters given by `--set NAME=VALUE` and by flags. Raises MtrackError."""
     from mtrack.errors import MtrackError  # noqa: PLC0415
     from mtrack.keypath import parse_value  # noqa: PLC0415
-    from mtrack_motion.importers import Settings  # noqa: PLC0415
+    from mtrack_motion.importer import Settings  # noqa: PLC0415
 
     given = [
         (flag.removeprefix("--").replace("-", "_"), value, flag) for flag, value in flags.items() if value is not None

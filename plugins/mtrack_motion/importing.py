@@ -18,7 +18,8 @@ from mtrack.robot import RobotModel
 from mtrack_motion.advice import why_not_imported
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.importers import AS_REQUESTED, Importers, InstalledImporter, Settings
+from mtrack_motion.importer import InstalledImporter, Settings
+from mtrack_motion.importers import AS_REQUESTED, Importers
 from mtrack_motion.own import MotionFile
 from mtrack_motion.plausible import oddities
 from mtrack_motion.requested import Requested, requested_files, why_skipped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,13 @@ def test_a_broken_importer_is_named_once_others_import_and_what_they_do_not_know
         assert says in line
 
 
-def test_a_broken_importer_does_not_fail_an_import(site, tmp_path):
-    put(site, BROKEN["raises in recognises"][0])
-    run(write("GMR pkl", swaying_clip(10, name="a"), tmp_path), "-o", tmp_path / "out", code=0)
+def test_a_broken_importer_does_not_fail_an_import_nor_print_among_its_results(site, tmp_path):
+    put(site, "print('hello')\n" + importer('print("hello"); raise ValueError("cannot read")'))
+    file = write("GMR pkl", swaying_clip(10, name="a"), tmp_path)
+    result = CliRunner().invoke(motions, ["import", str(file), "-o", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 0
+    assert [entry["clip"] for entry in json.loads(result.stdout)] == ["a"]
+    assert "hello" in result.stderr
 
 
 CLAIMS = {
