@@ -123,7 +123,7 @@ class Importers:
                 continue
             if self._chosen:
                 raise MtrackError(self.usable[0].problem)
-            hint = did_you_mean(name, known) or "'mtrack describe IMPORTER' lists the parameters of one"
+            hint = did_you_mean(name, known) or "'mtrack describe importer NAME' lists the parameters of one"
             raise MtrackError(f"{settings.written[name]}: no importer has a parameter '{name}'; {hint}")
 
     def _warn(self, text: str, importer: str) -> None:
