@@ -27,6 +27,19 @@ def parse(text: str) -> dict[str, Any]:
         raise ValueError("tables or arrays are nested too deeply") from None
 
 
+def parse_value(written: str) -> Any:
+    """Return the value that a user wrote after `KEY=`; what is not TOML is a string (`cpu`). Raises ValueError."""
+    try:
+        parsed = parse(f"value = {written}")
+    except ValueError:
+        if not written or written[0] in "[{\"'" or "\n" in written:
+            raise
+        return written
+    if list(parsed) != ["value"]:
+        raise ValueError("one value is wanted")
+    return parsed["value"]
+
+
 def split_path(path: str | KeyPath) -> KeyPath:
     """Return the keys of a dotted path, quoted ones included. Raises MtrackError where it is none."""
     if not isinstance(path, str):

@@ -14,7 +14,7 @@ import attrs
 
 from mtrack.enabled import lay_over
 from mtrack.errors import MtrackError, Problem, RecipeError, did_you_mean
-from mtrack.keypath import KeyPath, merge, nested, parse, split_path, value_at
+from mtrack.keypath import KeyPath, merge, nested, parse, parse_value, split_path, value_at
 from mtrack.locate import key_lines
 
 _MAX_BYTES = 256 * 1024
@@ -227,24 +227,12 @@ def _override(text: str) -> Layer:
     key, equals, written = text.partition("=")
     try:
         path = split_path(key.strip())
-        value = _value(written.strip())
+        value = parse_value(written.strip())
     except (MtrackError, ValueError) as error:
         raise MtrackError(f"{COMMAND_LINE} {text}: {error}") from None
     if not equals:
         raise MtrackError(f"{COMMAND_LINE} {text}: expected KEY=VALUE, e.g. {COMMAND_LINE} num_envs=64")
     return Layer(COMMAND_LINE, nested(path, value), Path.cwd(), statement=COMMAND_LINE)
-
-
-def _value(written: str) -> Any:
-    try:
-        parsed = parse(f"value = {written}")
-    except ValueError:
-        if not written or written[0] in "[{\"'" or "\n" in written:
-            raise
-        return written
-    if list(parsed) != ["value"]:
-        raise ValueError("one value is wanted")
-    return parsed["value"]
 
 
 def _problem(layer: Layer, path: str, message: str, line: int | None = None) -> RecipeError:

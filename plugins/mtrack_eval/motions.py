@@ -31,8 +31,9 @@ def motions_at(path: Path, registry: Registry, robot: str, folder: Path) -> Path
     problems = [result.problem for result in results if result.problem]
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        remedy = f"with --fill-missing or --fps: mtrack motions import {path} -o DIR, then --motions DIR"
-        raise MotionError("\n".join([*problems[:_SHOWN], *more, remedy]))
+        if any(result.found for result in results):  # an importer reads some of it, perhaps with other parameters
+            more.append(f"with --fill-missing or --fps: mtrack motions import {path} -o DIR, then --motions DIR")
+        raise MotionError("\n".join([*problems[:_SHOWN], *more]))
     for result in results:
         _log.info("%s: %s", result.source, result.found)
         for oddity in result.oddities:

@@ -14,11 +14,11 @@ from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.math import quat_conjugate, quat_from_rotation_vector, quat_multiply, quat_to_rotation_vector
 from mtrack.protocols import Robot
-from mtrack_formats.fields import Fields, incomplete_motions, motions_in
+from mtrack_formats.contents import explain, holds_values, incomplete_motions, motions_in, read_values
+from mtrack_formats.fields import Fields
 from mtrack_formats.fit import both_orders
 from mtrack_formats.joints import G1_23, G1_29, axis_of
-from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording, Table
-from mtrack_formats.restricted import is_pickle, read_pickle
+from mtrack_formats.recording import POSSIBLE_FPS, QUATERNION_ORDERS, Options, Recording, Table
 from mtrack_formats.settle import settle
 from mtrack_motion.several import read_each
 
@@ -33,7 +33,7 @@ _ORDER = "x, y, z, w"
 class AsapPickle:
     """Pickles of ASAP, PBHC and HumanoidVerse (joblib or plain): 23 or 29 joints of the G1."""
 
-    fps: float | None = param(default=None)
+    fps: float | None = param(default=None, validator=POSSIBLE_FPS)
     """Frame rate to use instead of the one in the file [1/s]."""
     fill_missing: bool = param(default=False)
     """Whether the six wrist joints, which these files lack, are held at their default."""
@@ -42,18 +42,18 @@ class AsapPickle:
 
     def recognises(self, path: Path) -> str:
         """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
-        if not is_pickle(path):
+        if not holds_values(path):
             return ""
-        count = len(motions_in(read_pickle(path), _KEYS, path.stem))
+        count = len(motions_in(read_values(path), _KEYS, path.stem))
         return f"ASAP pickle, {count} motion{'s' if count != 1 else ''}" if count else ""
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
         """Yield the clips of a file. Raises MotionError naming file, field and remedy."""
-        content = read_pickle(path)
+        content = read_values(path)
         motions = motions_in(content, _KEYS, path.stem)
         if not motions:
-            raise MotionError(f"{path}: holds no motion with {', '.join(_KEYS)}; choose another --format")
-        motions |= incomplete_motions(content, _KEYS)
+            raise MotionError(f"{path}: {explain(content, 'asap_pickle', _KEYS)}")
+        motions |= incomplete_motions(content, _KEYS, path.stem)
         options = Options(self.fps, self.fill_missing, self.trust)
 
         def read(key: str) -> Clip:

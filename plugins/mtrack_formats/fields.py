@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import attrs
 import numpy as np
@@ -11,10 +12,9 @@ from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
 
-log = logging.getLogger(__name__)
-_LISTED = 8
 MAX_NUMBERS = 4 * 1024 * 1024
 """In one table: 32 MB as float64, whatever smaller type the file has them in; 11 minutes of 30 bodies at 50 Hz."""
+_MAX_DIMENSIONS = 4
 _REMEDY = "export it again, or choose another --format"
 
 
@@ -32,7 +32,7 @@ class Fields:
     def table(self, name: str, *shape: int | Sequence[int] | None) -> NDArray[np.float64]:
         """Return numbers [T, ...]; each further size is a number, one of several, or any (None). Raises MotionError."""
         value = self.values.get(name)
-        table = value if isinstance(value, np.ndarray) else _from_rows(value)
+        table = value if isinstance(value, np.ndarray) else _from_lists(value)
         while table is not None and table.ndim > 1 + len(shape) and table.shape[-1] == 1:
             table = table[..., 0]
         if table is None or table.dtype.kind not in "iuf" or not _fits(table.shape, shape):
@@ -71,35 +71,6 @@ class Fields:
         return MotionError(f"{self.place}: '{name}' {what}; {remedy}")
 
 
-def motions_in(content: object, keys: Sequence[str], name: str) -> dict[str, Mapping[object, object]]:
-    """Return the motions of a file by name: it is one, called `name`, or holds several by name."""
-    if not isinstance(content, Mapping):
-        return {}
-    if all(key in content for key in keys):
-        return {name: content}
-    found = {
-        str(key): motion for key, motion in content.items() if isinstance(motion, Mapping) and _has(motion, keys, all)
-    }
-    # a small file can hold one motion under any number of names
-    return found if len({id(motion) for motion in found.values()}) == len(found) else {}
-
-
-def incomplete_motions(content: object, keys: Sequence[str]) -> dict[str, Mapping[object, object]]:
-    """Return what a file holds besides its motions that has some of their keys, by name; says what has none."""
-    if not isinstance(content, Mapping) or all(key in content for key in keys):
-        return {}
-    others = {str(key): value for key, value in content.items() if not _has(value, keys, all)}
-    found = {name: value for name, value in others.items() if isinstance(value, Mapping) and _has(value, keys, any)}
-    if names := [name for name in others if name not in found and name.isprintable()]:
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        log.warning("left out, since they are no motions: %s%s", ", ".join(names[:_LISTED]), more)
-    return found
-
-
-def _has(value: object, keys: Sequence[str], how_many: Callable[[Iterable[bool]], bool]) -> bool:
-    return isinstance(value, Mapping) and how_many(key in value for key in keys)
-
-
 def _holds(value: object) -> bool:
     """Say whether a value is something: not None, also where numpy wrapped it, and not empty."""
     if isinstance(value, np.ndarray):
@@ -123,13 +94,20 @@ def _fits(found: tuple[int, ...], wanted: Sequence[int | Sequence[int] | None]) 
     )
 
 
-def _from_rows(value: object) -> NDArray[np.float64] | None:
-    """Return a table written as a list of rows of numbers, or None if it is none."""
-    if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
-        return None
-    widths = {len(row) for row in value}
+def _from_lists(value: object) -> NDArray[np.float64] | None:
+    """Return a table written as lists of numbers in lists, all of one length per level; None if it is not one."""
+    shape: list[int] = []
+    inner = value
+    while isinstance(inner, list) and inner:
+        shape.append(len(inner))
+        inner = inner[0]
     # rows may be one list, many times: a small file can claim a table that takes for ever to look at
-    if len(widths) != 1 or len(value) * max(widths) > MAX_NUMBERS:
+    if not 2 <= len(shape) <= _MAX_DIMENSIONS or math.prod(shape) > MAX_NUMBERS:
         return None
-    numbers = all(isinstance(cell, (int, float)) and abs(cell) < 1e300 for row in value for cell in row)
-    return np.array(value, dtype=np.float64) if numbers else None
+    cells: list[object] = [value]
+    for size in shape:
+        if not all(isinstance(row, list) and len(row) == size for row in cells):
+            return None
+        cells = [cell for row in cells for cell in cast(list[object], row)]
+    numbers = [cell for cell in cells if isinstance(cell, (int, float)) and not abs(cell) >= 1e300]
+    return np.array(numbers, np.float64).reshape(shape) if len(numbers) == len(cells) else None

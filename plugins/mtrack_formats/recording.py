@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
+from mtrack.fields import between
 from mtrack_motion.clip import QUATERNION_TOLERANCE
 
 Table = NDArray[np.float64]
 
+POSSIBLE_FPS = attrs.validators.optional(between(1.0, 1000.0))
+"""Validator of a frame rate that a user gives."""
 QUATERNION_ORDERS = {"w, x, y, z": [0, 1, 2, 3], "x, y, z, w": [3, 0, 1, 2]}
 """Where w, x, y and z are in a quaternion of each order."""
 

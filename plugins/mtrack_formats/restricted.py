@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import io
 import pickletools
+import re
 import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from mtrack.errors import MotionError
 from mtrack_formats.pickled import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, Refused
+from mtrack_motion.unpack import InflationError, inflated, inflated_head, is_compressed
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
-MAX_INFLATED_BYTES = 64 * 1024 * 1024
-"""Of a compressed file: a few kilobytes can inflate to anything, and a ratio cannot tell a still motion from a bomb."""
 MAX_OPCODES = 1_000_000
 MAX_DEPTH = 32
 
+_OLD_BEGINNING = re.compile(rb"\((?:dp|lp)\d+\n|[}\]]q.|[}\]]\(|[}\]]\.|c[\w.]+\n[\w.]+\n[(p)q]", re.DOTALL)
+"""Of protocols 0 and 1, which have no mark: a dictionary, a list, or the name of a function."""
 _INTEGERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
 _FLOATS = {"FLOAT", "BINFLOAT"}
 _TEXTS = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _LITERALS = _INTEGERS | _FLOATS | _TEXTS | _BYTES
+_INSTEAD = {
+    "torch.": "call .numpy() on tensors before saving",
+    "pandas.": "save a table with to_csv",
+    "scipy.spatial.": "save rotations with .as_quat()",
+}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], object]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -37,6 +43,8 @@ def read_pickle(path: Path) -> object:
             warnings.simplefilter("error")
             reader = _Reader(_content(file))
             return _plain(reader.read(), {}, 0)
+    except InflationError as error:
+        raise MotionError(f"{path}: {error}") from None
     except Refused as refusal:
         place = f" at byte {reader.position:,}" if reader else ""
         raise MotionError(
@@ -50,19 +58,13 @@ def read_pickle(path: Path) -> object:
 
 
 def is_pickle(path: Path) -> bool:
-    """Say whether a file begins like a pickle (protocol 2 or later), inflated if need be."""
+    """Say whether a file begins like a pickle, of any protocol, inflated if need be."""
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
-            if _is_compressed(head):
-                head = zlib.decompressobj(wbits=47).decompress(head, 16)
-    except (OSError, zlib.error):
+            head = inflated_head(file.read(4096), 64)
+    except OSError:
         return False
-    return len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5
-
-
-def _is_compressed(head: bytes) -> bool:
-    return head[:2] in (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b")
+    return (len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5) or _OLD_BEGINNING.match(head) is not None
 
 
 def _content(file: BinaryIO) -> BinaryIO:
@@ -70,16 +72,8 @@ def _content(file: BinaryIO) -> BinaryIO:
     if (size := file.seek(0, io.SEEK_END)) > MAX_FILE_BYTES:
         raise Refused(f"a file of {size:,} bytes, above {MAX_FILE_BYTES:,}; split it")
     file.seek(0)
-    if not _is_compressed(file.read(2)):
-        file.seek(0)
-        return io.BytesIO(file.read())
-    file.seek(0)
-    inflater, content = zlib.decompressobj(wbits=47), bytearray()  # 47: zlib or gzip, found by its header
-    while not inflater.eof and (chunk := inflater.unconsumed_tail or file.read(1 << 16)):
-        content += inflater.decompress(chunk, 1 << 20)
-        if len(content) > MAX_INFLATED_BYTES:
-            raise Refused(f"a compressed file that inflates to more than {MAX_INFLATED_BYTES:,} bytes")
-    return io.BytesIO(content)
+    content = file.read()
+    return io.BytesIO(inflated(content) if is_compressed(content) else content)
 
 
 class _Reader:
@@ -201,7 +195,8 @@ class _Reader:
     def _global(self, name: object) -> None:
         full = str(name).replace(" ", ".", 1)
         if full not in MAKERS:
-            raise Refused(f"it names {full[:80]!r}, which is not data")
+            instead = next((f" ({said})" for start, said in _INSTEAD.items() if full.startswith(start)), "")
+            raise Refused(f"it names {full[:80]!r}, which is not data{instead}")
         self.stack.append(MAKERS[full])
 
     _inst = _global  # refused by name unless data; and data is never written this way

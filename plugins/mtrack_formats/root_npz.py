@@ -12,11 +12,11 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.protocols import Robot
-from mtrack_formats.fields import Fields, incomplete_motions, motions_in
-from mtrack_formats.recording import Bodies, Options, Recording
-from mtrack_formats.restricted import is_pickle, read_pickle
+from mtrack_formats.contents import explain, holds_values, incomplete_motions, motions_in, read_values
+from mtrack_formats.fields import Fields
+from mtrack_formats.recording import POSSIBLE_FPS, Bodies, Options, Recording
 from mtrack_formats.settle import settle
-from mtrack_motion.archive import member_shapes, read_archive
+from mtrack_motion.archive import is_archive, member_shapes, read_archive
 from mtrack_motion.several import read_each
 
 _POSES = ("root_pos", "root_rot", "dof_pos")
@@ -28,7 +28,7 @@ _ORDER = "x, y, z, w"
 class Gmr:
     """GMR (pkl or npz): root and joints; where the file has them, positions of named bodies in the root's frame."""
 
-    fps: float | None = param(default=None)
+    fps: float | None = param(default=None, validator=POSSIBLE_FPS)
     """Frame rate to use instead of the one in the file [1/s]."""
     fill_missing: bool = param(default=False)
     """Whether joints the file lacks are held at their default."""
@@ -37,20 +37,29 @@ class Gmr:
 
     def recognises(self, path: Path) -> str:
         """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
-        if is_pickle(path):
-            count = len(motions_in(read_pickle(path), _POSES, path.stem))
+        if holds_values(path):
+            count = len(motions_in(read_values(path), _POSES, path.stem))
             return f"GMR pickle, {count} motion{'s' if count != 1 else ''}" if count else ""
         shapes = member_shapes(path)
         return _found("GMR npz", shapes) if "body_names" not in shapes else ""
 
+    def explain(self, path: Path) -> str:
+        """Return what a file of values or arrays holds that no importer recognises, and what to do."""
+        if holds_values(path):
+            return explain(read_values(path), "gmr", _POSES)
+        shapes = member_shapes(path)
+        if is_archive(path) and not shapes:
+            return "holds only arrays of Python objects, which are not read, since that can run code; save numbers"
+        return explain(shapes, "gmr", _POSES) if shapes else ""
+
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
         """Yield the clips of a file. Raises MotionError naming file, field and remedy."""
-        pickled = is_pickle(path)
-        content = read_pickle(path) if pickled else _members(path, (*_READ, "local_body_pos", "link_body_list"))
+        members = (*_READ, "local_body_pos", "link_body_list")
+        content = read_values(path) if holds_values(path) else _members(path, members)
         motions = motions_in(content, _POSES, path.stem)
         if not motions:
-            raise MotionError(f"{path}: holds no motion with {', '.join(_POSES)}; choose another --format")
-        motions |= incomplete_motions(content, _POSES)
+            raise MotionError(f"{path}: {explain(content, 'gmr', _POSES)}")
+        motions |= incomplete_motions(content, _POSES, path.stem)
         options = Options(self.fps, self.fill_missing, self.trust)
 
         def read(name: str) -> Clip:
@@ -65,7 +74,7 @@ class Gmr:
 class GentleHumanoidNpz:
     """GentleHumanoid: root, named joints, and poses of named bodies in the root's frame."""
 
-    fps: float | None = param(default=None)
+    fps: float | None = param(default=None, validator=POSSIBLE_FPS)
     """Frame rate to use instead of the one in the file [1/s]."""
     fill_missing: bool = param(default=False)
     """Whether joints the file lacks are held at their default."""

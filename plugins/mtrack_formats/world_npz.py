@@ -14,7 +14,7 @@ from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.protocols import Robot
 from mtrack_formats.fields import Fields
-from mtrack_formats.recording import QUATERNION_ORDERS, Bodies, Options, Recording, Table
+from mtrack_formats.recording import POSSIBLE_FPS, QUATERNION_ORDERS, Bodies, Options, Recording, Table
 from mtrack_formats.settle import settle
 from mtrack_motion.archive import member_shapes, read_archive
 
@@ -34,7 +34,7 @@ class BeyondMimicNpz:
     The world as first body, which UniLab writes, is left out.
     """
 
-    fps: float | None = param(default=None)
+    fps: float | None = param(default=None, validator=POSSIBLE_FPS)
     """Frame rate to use instead of the one in the file [1/s]."""
     fill_missing: bool = param(default=False)
     """Whether joints the file lacks are held at their default."""
@@ -56,7 +56,7 @@ class BeyondMimicNpz:
 class HolosomaNpz:
     """holosoma: joints, or root and joints, and body poses in world axes; joints and bodies are named."""
 
-    fps: float | None = param(default=None)
+    fps: float | None = param(default=None, validator=POSSIBLE_FPS)
     """Frame rate to use instead of the one in the file [1/s]."""
     fill_missing: bool = param(default=False)
     """Whether joints the file lacks are held at their default."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from mtrack_motion.view import view
 from mtrack_quality.cli import check
 
 if TYPE_CHECKING:
+    from mtrack_motion.importer import Settings
     from mtrack_motion.importing import Imported
 
 motions = typer.Typer(
@@ -35,12 +36,17 @@ def import_(
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the motion files.")],
     format_: Annotated[str, typer.Option("--format", help="Importer, or auto to look at the content.")] = "auto",
     robot: Annotated[str, typer.Option(help="Robot the motions are of; they are checked against it.")] = "g1",
-    fps: Annotated[float | None, typer.Option(help="Frame rate, where the file does not hold the right one.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the importer.")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frame rate to use (--set fps=VALUE).")] = None,
     fill_missing: Annotated[
-        bool, typer.Option("--fill-missing", help="Hold joints the file lacks at their default.")
+        bool,
+        typer.Option("--fill-missing", help="Hold missing joints at their default (--set fill_missing=true)."),
     ] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Read a file as documented where another reading looks more plausible.")
+        bool,
+        typer.Option("--trust", help="Read a file as documented if another order looks better (--set trust=true)."),
     ] = False,
     licence: Annotated[str, typer.Option(help="Licence to note in the motion files.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace motion files that differ.")] = False,
@@ -52,7 +58,8 @@ def import_(
     from mtrack.registry import Registry  # noqa: PLC0415
     from mtrack_motion.importing import Choices, import_motions  # noqa: PLC0415
 
-    choices = Choices(out, format_, robot, fps, fill_missing, trust, overwrite, licence)
+    flags = {"--fps": fps, "--fill-missing": fill_missing or None, "--trust": trust or None}
+    choices = Choices(out, format_, robot, _settings(set_ or (), flags), overwrite, licence)
     results = []
     with _talk_on_stderr():
         for result in import_motions(Registry.scan(), path, choices):
@@ -131,6 +138,30 @@ def pack(
         raise typer.Exit(_EXIT_PROBLEM)
 
 
+def _settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
+    """Return the parameters given by `--set NAME=VALUE` and by flags. Raises MtrackError."""
+    from mtrack.errors import MtrackError  # noqa: PLC0415
+    from mtrack.keypath import parse_value  # noqa: PLC0415
+    from mtrack_motion.importer import Settings  # noqa: PLC0415
+
+    given = [
+        (flag.removeprefix("--").replace("-", "_"), value, flag) for flag, value in flags.items() if value is not None
+    ]
+    for text in texts:
+        name, equals, written = (part.strip() for part in text.partition("="))
+        if not equals or not name.isidentifier():
+            raise MtrackError(f"--set {text}: expected NAME=VALUE, e.g. --set fps=50")
+        try:
+            given.append((name, parse_value(written), f"--set {text}"))
+        except ValueError as error:
+            raise MtrackError(f"--set {text}: {error}") from None
+    names = [name for name, _, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise MtrackError(f"{name} is given twice; leave one of them out")
+    return Settings({name: value for name, value, _ in given}, {name: written for name, _, written in given})
+
+
 def _outcome(result: Imported) -> str:
     """Return what became of a file or motion, in one line."""
     if result.problem:
@@ -151,7 +182,9 @@ class _OnceHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say the message of a record if it is new."""
-        text = record.getMessage()
+        from mtrack_motion.unpack import without_folder  # noqa: PLC0415
+
+        text = without_folder(record.getMessage())
         if text not in self.said:
             self.said.add(text)
             _say(text)

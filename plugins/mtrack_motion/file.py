@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
-from mtrack_motion.archive import read_archive
+from mtrack_motion.archive import member_shapes, read_archive
 from mtrack_motion.clip import check_clip, content_hash, single
 
 SCHEMA_VERSION = 1
@@ -22,9 +22,8 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 def read_clip(path: Path) -> Clip:
     """Return the clip of a motion file. Raises MotionError naming file, place and remedy, in one line."""
+    require_motion_file(path)
     arrays = read_archive(path)
-    if "schema_version" not in arrays:
-        raise MotionError(f"{path}: is not a motion file of mtrack; convert it with 'mtrack motions import {path}'")
     if (version := _number(arrays, "schema_version", path)) != SCHEMA_VERSION:
         raise MotionError(
             f"{path}: has schema version {version:g}, this mtrack reads {SCHEMA_VERSION}; update mtrack or import again"
@@ -47,6 +46,14 @@ def read_clip(path: Path) -> Clip:
     if stored and stored != content_hash(clip):
         raise MotionError(f"{path}: its content is not what its hash says; import the motion again")
     return clip
+
+
+def require_motion_file(path: Path) -> None:
+    """Raise MotionError for a file that is of another kind, which says what it is and how to import it."""
+    if path.is_file() and "schema_version" not in member_shapes(path):
+        from mtrack_motion.advice import not_a_motion_file  # noqa: PLC0415  the importers, for this message only
+
+        raise MotionError(not_a_motion_file(path))
 
 
 def write_clip(path: Path, clip: Clip) -> None:

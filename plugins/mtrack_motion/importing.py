@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import cast
 
 import attrs
+import numpy as np
 
-from mtrack.errors import MotionError, MtrackError
+from mtrack.errors import ComponentError, MotionError
 from mtrack.exchange import Clip
-from mtrack.fields import params_of
-from mtrack.protocols import Importer, Robot
+from mtrack.protocols import Robot
 from mtrack.registry import Registry, is_own
 from mtrack.robot import RobotModel
-from mtrack_motion.clip import content_hash
+from mtrack_motion.advice import why_not_imported
+from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip
+from mtrack_motion.importer import InstalledImporter, Settings
+from mtrack_motion.importers import AS_REQUESTED, Importers
+from mtrack_motion.own import MotionFile
 from mtrack_motion.plausible import oddities
-from mtrack_motion.requested import Requested, requested_files, why_not_imported, why_skipped
+from mtrack_motion.requested import Requested, requested_files, why_skipped
 from mtrack_motion.several import SeveralMotionsError
-
-_SUFFIXES = (".npz", ".pkl", ".csv")
+from mtrack_motion.unpack import unpacked
 
 
 @attrs.frozen
@@ -31,9 +34,8 @@ class Choices:
     out: Path
     format: str = "auto"
     robot: str = "g1"
-    fps: float | None = None
-    fill_missing: bool = False
-    trust: bool = False
+    settings: Settings = attrs.field(factory=Settings)
+    """Parameters for the importers."""
     overwrite: bool = False
     licence: str = ""
 
@@ -69,7 +71,7 @@ class _OneRobot:
 
 def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator[Imported]:
     """Import a file, or every file in a directory, and yield what became of each clip and file. Raises MtrackError."""
-    importers = _importers(registry, choices)
+    importers = Importers(registry, choices.format, choices.settings)
     robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot, is_own))()))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
@@ -77,83 +79,61 @@ def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator
     try:
         choices.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MotionError(f"{choices.out}: cannot be made: {error.strerror}; choose another directory") from None
+        raise MotionError(f"cannot create {choices.out}: {error.strerror}; choose another directory") from None
     taken: dict[Path, Path] = {}
     results: list[Imported] = []
     for one in files:
-        for result in _of_file(importers, one, robot, choices, taken):
+        for result in _of_file(importers, one, robot, choices, taken, may_skip=path.is_dir()):
             results.append(result)
             yield result
     if all(result.skipped for result in results):
-        raise MotionError(f"{path}: no importer recognises it; there are: {', '.join(importers)}; choose a --format")
-
-
-def _importers(registry: Registry, choices: Choices) -> dict[str, Importer]:
-    """Return the importers to try, by name, with the user's parameters. Raises MtrackError."""
-    if choices.format != "auto":
-        entries = [registry.find("importer", choices.format)]
-    else:
-        entries = [entry for entry in registry.entries if entry.kind == "importer" and not entry.error]
-    wanted: Mapping[str, object] = {
-        "fps": choices.fps,
-        "fill_missing": choices.fill_missing or None,
-        "trust": choices.trust or None,
-    }
-    importers: dict[str, Importer] = {}
-    for entry in entries:
-        cls = registry.load(entry)
-        given = {name: value for name, value in wanted.items() if value is not None}
-        unknown = [name for name in given if name not in params_of(cls)]
-        if unknown and choices.format != "auto":
-            raise MtrackError(f"importer '{entry.name}' has no parameter '{unknown[0]}'; leave that option out")
-        importers[entry.name] = cls(**{name: value for name, value in given.items() if name not in unknown})
-    return importers
+        raise MotionError(f"{path}: has no file to import, only what is skipped ({len(results)}); check the path")
 
 
 def _of_file(
-    importers: Mapping[str, Importer], one: Requested, robot: Robot, choices: Choices, taken: dict[Path, Path]
+    importers: Importers, one: Requested, robot: Robot, choices: Choices, taken: dict[Path, Path], may_skip: bool
 ) -> Iterator[Imported]:
-    """Import one file; what no importer recognises is skipped if it cannot be a motion, and else a problem."""
+    """Import one file; what no importer recognises is skipped if it cannot be a motion, and else a problem.
+
+    A file that the user named is never skipped.
+    """
     file = one.file
     if one.problem:
         yield Imported(str(file), problem=f"{file}: {one.problem}")
         return
     try:
-        name, found = _choose(importers, file, choices.format)
+        with unpacked(file) as plain:
+            recognition = importers.recognise(plain)
+            importer, found = recognition.importer, recognition.found
+            if importer is None:
+                reason = why_skipped(file) if may_skip else ""
+                problem = "" if reason else why_not_imported(plain, recognition)
+                results = iter([Imported(str(file), problem=problem, skipped=reason)])
+            elif isinstance(importer.importer, MotionFile) and choices.out.resolve() in file.resolve().parents:
+                results = iter([Imported(str(file), skipped="is there already, in the output directory")])
+            elif importer.problem:
+                results = iter([Imported(str(file), problem=f"{file}: {importer.problem}")])
+            else:
+                results = _import_file(importer, plain, f"{importer.name}: {found}", robot, choices, taken)
+            for result in results:
+                yield _naming(result, file, plain, "" if found != AS_REQUESTED else choices.format)
     except MotionError as error:
         yield Imported(str(file), problem=str(error))
-        return
-    if name:
-        yield from _import_file(importers[name], file, f"{name}: {found}", robot, choices, taken)
-    elif reason := why_skipped(file, choices.out):
-        yield Imported(str(file), skipped=reason)
-    else:
-        yield Imported(str(file), problem=f"{file}: {why_not_imported(file)}")
 
 
-def _choose(importers: Mapping[str, Importer], file: Path, wanted: str) -> tuple[str, str]:
-    """Return the importer for a file and what it found; empty strings where none recognises it. Raises MotionError."""
-    if wanted != "auto":
-        return wanted, importers[wanted].recognises(file) or "as told"
-    if file.suffix.lower() in _SUFFIXES and file.stat().st_size == 0:
-        raise MotionError(f"{file}: is empty; copy or export it again")
-    found: dict[str, str] = {}
-    damage: list[MotionError] = []
-    for name, importer in importers.items():
-        try:
-            if text := importer.recognises(file):
-                found[name] = text
-        except MotionError as error:
-            damage.append(error)
-    if len(found) > 1:
-        raise MotionError(f"{file}: looks like {' and like '.join(found.values())}; choose with --format")
-    if damage and not found:
-        raise damage[0]
-    return next(iter(found.items()), ("", ""))
+def _naming(result: Imported, file: Path, plain: Path, unfit: str) -> Imported:
+    """Return a result that names the file the user gave, not the one it was unpacked to.
+
+    `unfit` is the format the user gave whose importer does not recognise the file.
+    """
+    problem = result.problem.replace(str(plain), str(file))
+    if problem and unfit:
+        problem += f" (importer '{unfit}' does not recognise this file; without --format another one may)"
+    return attrs.evolve(result, source=str(file), problem=problem)
 
 
 def _import_file(
-    importer: Importer, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
+    importer: InstalledImporter, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Iterator[Imported]:
     try:
         for clip in importer.clips(file, robot):
@@ -167,17 +147,35 @@ def _import_file(
             yield Imported(str(file), found=found, problem=str(problem))
     except MotionError as error:
         yield Imported(str(file), found=found, problem=str(error))
+    except ComponentError as error:
+        yield Imported(str(file), found=found, problem=f"{file}: {importer}: {error}; report this to its author")
 
 
 def _import_clip(
     clip: Clip, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Imported:
-    licensed = attrs.evolve(clip, licence=choices.licence or clip.licence)
+    if not _is_sound(clip):
+        raise ComponentError("it gave a clip whose fields have other types than mtrack.exchange.Clip says")
+    licensed = attrs.evolve(
+        clip, licence=choices.licence or clip.licence, source=clip.source.replace(str(file), file.name)
+    )
+    check_clip(licensed, f"{file}: clip '{clip.name}'")
     notes = tuple(oddities(licensed, robot))
     target = choices.out / f"{file_name(clip.name)}.npz"
     _write(target, licensed, file, choices, taken)
     taken[target] = file
     return Imported(str(file), str(target), found, clip.name, notes)
+
+
+def _is_sound(clip: Clip) -> bool:
+    """Return whether the fields of a clip, which anybody's importer may have made, have the types of `Clip`."""
+    texts = (clip.name, clip.source, clip.licence, *clip.joint_names)
+    tables = (clip.root_pos, clip.root_quat_wxyz, clip.joint_pos)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(clip.fps, (int, float, np.floating))
+        and all(isinstance(table, np.ndarray) and table.dtype.kind == "f" and table.ndim == 2 for table in tables)
+    )
 
 
 def _write(target: Path, clip: Clip, file: Path, choices: Choices, taken: Mapping[Path, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,8 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
-from mtrack_motion.file import read_clip
+from mtrack_motion.file import read_clip, require_motion_file
+from mtrack_motion.foreign import kinds_of_files
 from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.usable import why_unusable
 
@@ -33,11 +35,15 @@ def each_clip(path: Path) -> Iterator[tuple[Path, Read]]:
 def motion_files(path: Path) -> Iterator[Path]:
     """Yield the motion files of a path in order, at least one. Raises MotionError."""
     if not path.is_dir():
+        require_motion_file(path)
         yield path
         return
     files = sorted(file for file in path.rglob("*.npz") if not file.name.startswith("."))
     if not files:
-        raise MotionError(f"{path}: has no motion file (*.npz); make some with 'mtrack motions import FILES -o {path}'")
+        others = kinds_of_files(path)
+        named = shlex.quote(str(path))
+        remedy = f"mtrack motions import {named} -o DIR" if others else f"mtrack motions import FILES -o {named}"
+        raise MotionError(f"{path}: has no motion file (.npz){f' but {others}' if others else ''}; make some: {remedy}")
     yield from files
 
 

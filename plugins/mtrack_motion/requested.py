@@ -10,8 +10,7 @@ from pathlib import Path
 import attrs
 
 from mtrack.errors import MotionError
-from mtrack_motion.archive import member_shapes
-from mtrack_motion.pack import is_pack
+from mtrack_motion.foreign import RETARGET, what_it_is
 
 _NO_MOTION = {
     "is a picture or a film": "png jpg jpeg gif svg webp bmp tif tiff mp4 mov avi webm mkv",
@@ -49,16 +48,16 @@ def requested_files(path: Path) -> Iterator[Requested]:
         found.append(Requested(Path(error.filename), f"cannot be read: {error.strerror}; check its permissions"))
 
     for folder, folders, names in os.walk(path, onerror=fail):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         links = (place for place in (Path(folder, name) for name in folders) if place.is_symlink())
         found += (Requested(link, "is a link to a directory; import that directory by itself") for link in links)
-        found += (_checked(Path(folder, name)) for name in names if not _is_hidden(name))
+        found += (_checked(Path(folder, name)) for name in names if not name.startswith("."))
     if not found:
         raise MotionError(f"{path}: holds no file; check the path")
     yield from sorted(found, key=lambda one: one.file)
 
 
-def why_skipped(file: Path, out: Path) -> str:
+def why_skipped(file: Path) -> str:
     """Return why a file that no importer recognises is no motion to import; empty if it may be one."""
     suffix = file.suffix.lower()
     for kind, suffixes in _NO_MOTION.items():
@@ -66,37 +65,15 @@ def why_skipped(file: Path, out: Path) -> str:
             return kind
     if file.stem.lower() in _NAMED:
         return "is a document"
-    if suffix in _TEXTS and not _is_mostly_numbers(file):
+    if suffix in _TEXTS and not _is_mostly_numbers(file) and RETARGET not in what_it_is(file):
         return "is text"
-    if _kind_of_ours(file) and out.resolve() in file.resolve().parents:
-        return "is there already, in the output directory"
     return ""
-
-
-def why_not_imported(file: Path) -> str:
-    """Return why no importer recognises a file that may be a motion, and what to do."""
-    if kind := _kind_of_ours(file):
-        return f"is a {kind} of mtrack already; copy it"
-    return "no importer recognises it; 'mtrack list-plugins importer' lists their formats, --format chooses one"
-
-
-def _kind_of_ours(file: Path) -> str:
-    if is_pack(file):
-        return "packed file"
-    try:
-        return "motion file" if "schema_version" in member_shapes(file) else ""
-    except MotionError:
-        return ""
 
 
 def _checked(file: Path) -> Requested:
     if file.is_file():
         return Requested(file)
     return Requested(file, "is a link to nothing; copy the file" if file.is_symlink() else "is no regular file")
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "__"))
 
 
 def _is_mostly_numbers(file: Path) -> bool:

@@ -36,7 +36,7 @@ def view(
     from mtrack_view.strip import Panel, draw_strip  # noqa: PLC0415
 
     picture = _picture(out or Path(f"{clip.stem}.png"))
-    motion = read_clip(_motion_file(clip))
+    motion = read_clip(clip)
     ffmpeg = find_ffmpeg() if video else ""
     registry = Registry.scan()
     body = registry.load(registry.find("robot", robot, is_own))()
@@ -51,15 +51,6 @@ def view(
         film = picture.with_suffix(".mp4")
         shoot(film, ffmpeg, puppet, Take(_poses(motion, body.model(), FPS), azimuth=azimuth))
         typer.echo(film)
-
-
-def _motion_file(path: Path) -> Path:
-    """Return the path of a motion file. Raises MotionError for what is clearly another one."""
-    from mtrack.errors import MotionError  # noqa: PLC0415
-
-    if path.is_file() and path.suffix.lower() != ".npz":
-        raise MotionError(f"{path}: is no motion file (.npz); 'mtrack motions import {path} -o DIR' makes one")
-    return path
 
 
 def _picture(path: Path) -> Path:

@@ -141,7 +141,7 @@ def test_motions_nobody_knows_are_said_and_exit_2(run, tmp_path, capsys, content
     evaluate(run, "--motions", path, code=2)
     told = capsys.readouterr().err
     assert str(path) in told
-    assert ("no importer recognises it" if content else "there is no such file") in told
+    assert ("is text without a table of numbers" if content else "there is no such file") in told
 
 
 def test_a_policy_that_tracks_clips_may_be_scored_by_episodes_with_its_terminations(run, capsys):

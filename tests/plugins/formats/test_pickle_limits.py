@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from support.pickles import fragment, joblib_dump
 
 from mtrack.errors import MotionError
-from mtrack_formats.restricted import MAX_INFLATED_BYTES, read_pickle
+from mtrack_formats.restricted import read_pickle
+from mtrack_motion.unpack import MAX_INFLATED_BYTES
 
 MEGABYTE = 1 << 20
 

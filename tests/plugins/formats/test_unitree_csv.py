@@ -81,13 +81,13 @@ def with_cell(row: int, column: int, value: str) -> str:
 
 def test_a_bad_cell_is_named_by_row_and_column(error_of):
     message = error_of(with_cell(2, 9, "abc"))
-    assert "row 3, column 10" in message
+    assert "line 3, column 10" in message
     assert "'abc'" in message
 
 
 @pytest.mark.parametrize("value", ["", "1.2.3", "0x10", "1e", "NA"])
 def test_a_cell_that_is_no_number_is_never_guessed(error_of, value):
-    assert "row 2" in error_of(with_cell(1, 4, value))
+    assert "line 2" in error_of(with_cell(1, 4, value))
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400", "1e39"])
@@ -98,13 +98,7 @@ def test_a_cell_that_is_not_finite_is_named(error_of, value):
 def test_a_short_row_is_named(error_of):
     cells = rows()
     cells[3] = cells[3][:-1]
-    assert "row 4" in error_of(text(cells))
-
-
-def test_a_header_is_named_with_its_remedy(error_of):
-    header = ",".join(f"c{i}" for i in range(36)) + "\n"
-    assert "row 1, column 1" in (message := error_of(header + text(rows())))
-    assert "remove the header line" in message
+    assert "line 4" in error_of(text(cells))
 
 
 @pytest.mark.parametrize(
@@ -113,11 +107,10 @@ def test_a_header_is_named_with_its_remedy(error_of):
         ("", "is empty"),
         ("\n\n", "is empty"),
         (text(rows(1)), "it has 1 frame"),
-        (text([row[:30] for row in rows()]), "has 30 columns, expected 36"),
+        (text([row[:33] for row in rows()]), "has 33 columns; expected 36"),
         (b"\xff\xfe\x00", "not a text file"),
-        ("# a comment\n" + text(rows()), "row 1"),
     ],
-    ids=["empty", "blank", "one row", "30 columns", "bytes", "comment"],
+    ids=["empty", "blank", "one row", "33 columns", "bytes"],
 )
 def test_a_bad_file_is_named_with_its_remedy(error_of, content, says):
     assert says in error_of(content)
@@ -132,7 +125,7 @@ def test_a_quaternion_written_w_first_is_refused(error_of):
     assert "its quaternion w, x, y, z: read so" in error_of(text(cells))
 
 
-def test_a_compressed_file_is_not_inflated_by_its_name(tmp_path):
+def test_a_compressed_file_is_inflated_before_an_importer_sees_it(tmp_path):
     path = tmp_path / "walk.csv.gz"
     path.write_bytes(gzip.compress(text(rows()).encode()))
     with pytest.raises(MotionError, match="not a text file"):
@@ -151,10 +144,11 @@ def test_tables_of_numbers_are_recognised_so_that_reading_says_what_is_wrong(tmp
         (text([row[:30] for row in rows()]), True),
         (with_cell(0, 6, "3.0"), True),
         ("a,b,c\n" + text(rows()), True),
-        ("time,x,y\n1,2,3\n", False),
+        ("time,x,y\n1,2,3\n", True),
+        ("a walk of 3 m\n12 monkeys\n", False),
         ("\x80\x04", False),
         ("", False),
-        ("1," * 9000, False),
+        ("1," * 9000, True),
     ):
         path.write_text(content)
         assert bool(UnitreeCsv().recognises(path)) == is_one

@@ -65,17 +65,17 @@ def test_every_file_of_a_directory_is_imported_skipped_or_a_problem(tmp_path):
     results, said = imported(folder, "-o", tmp_path / "out", code=2)
     by_name = {result["source"].removeprefix(f"{folder}/"): result for result in results}
     assert len(by_name) == len(results)
-    failed = {"sub/small.bvh", "table.csv", "numbers.txt", "amass.npz", "ours.npz", "lost.pkl", "elsewhere"}
+    failed = {"sub/small.bvh", "table.csv", "numbers.txt", "amass.npz", "lost.pkl", "elsewhere"}
     assert {name for name, result in by_name.items() if result["problem"]} == failed
     assert {name for name, result in by_name.items() if result["skipped"]} == {*skipped}
-    assert by_name.keys() == {"good.pkl", *failed, *skipped}
+    assert by_name.keys() == {"good.pkl", "ours.npz", *failed, *skipped}
     for name in failed:
         assert f"error: {folder / name}: " in said
-    assert f"{folder / 'ours.npz'}: is a motion file of mtrack already; copy it" in said
+    assert f"{folder / 'ours.npz'}: motion_file: motion file of mtrack, copied" in said
     assert f"{folder / 'lost.pkl'}: is a link to nothing" in said
     assert f"{folder / 'shot.png'}: skipped: is a picture or a film" in said
-    assert "1 clip written to" in said
-    assert said.rstrip().endswith("7 not imported, 5 skipped")
+    assert "2 clips written to" in said
+    assert said.rstrip().endswith("6 not imported, 5 skipped")
 
 
 def test_a_directory_of_motions_and_what_never_is_one_succeeds_also_the_second_time_with_its_output_inside(tmp_path):
@@ -143,7 +143,7 @@ def test_a_directory_without_files_or_with_none_to_import_is_an_error(tmp_path):
     with pytest.raises(MtrackError, match="empty: holds no file"):
         imported(tmp_path / "empty", "-o", tmp_path / "out", code=2)
     (tmp_path / "empty" / "notes.md").write_text("nothing")
-    with pytest.raises(MtrackError, match="no importer recognises it"):
+    with pytest.raises(MtrackError, match=r"has no file to import, only what is skipped \(1\)"):
         imported(tmp_path / "empty", "-o", tmp_path / "out", code=2)
 
 
@@ -153,6 +153,7 @@ def test_a_directory_without_files_or_with_none_to_import_is_an_error(tmp_path):
         ("walk.json", '{"frames": [[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]]}', False),
         ("labels.json", '{"walk": "a person walks", "frames": 3}', True),
         ("data.txt", "0.1 0.2\n0.3 -0.4\n", False),
+        ("walk.txt", "HIERARCHY\nROOT Hips\n", False),
         ("walk.npy", "", False),
         ("walk", "", False),
         ("walk.pt", "", False),
@@ -161,7 +162,7 @@ def test_a_directory_without_files_or_with_none_to_import_is_an_error(tmp_path):
 )
 def test_what_may_be_a_motion_is_told_from_what_cannot_be_one(tmp_path, name, text, skips):
     (tmp_path / name).write_text(text)
-    assert bool(why_skipped(tmp_path / name, tmp_path / "out")) == skips
+    assert bool(why_skipped(tmp_path / name)) == skips
 
 
 def test_a_directory_that_cannot_be_read_is_a_problem(tmp_path, monkeypatch):

@@ -115,7 +115,7 @@ def set_degrees(members):
 BAD_CONTENT = {
     "missing member": (lambda m: m.pop("fps"), "no member 'fps'"),
     "another schema": (lambda m: m.update(schema_version=np.array(2)), "schema version 2"),
-    "no schema": (lambda m: m.pop("schema_version"), "motions import"),
+    "no schema": (lambda m: m.pop("schema_version"), "which importer 'gmr' needs"),
     "fps zero": (lambda m: m.update(fps=np.array(0.0)), "fps is 0"),
     "fps NaN": (lambda m: m.update(fps=np.array(np.nan)), "fps is nan"),
     "fps is text": (lambda m: m.update(fps=np.array("30")), "'fps' is not one number"),

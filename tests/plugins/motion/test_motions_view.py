@@ -88,7 +88,7 @@ def test_without_ffmpeg_nothing_is_drawn_in_vain(clip, drawn, monkeypatch):
     [
         (("gone.npz",), r"gone\.npz: there is no such file"),
         (("data",), "data: is a directory; name one .npz file"),
-        (("data/walk.pkl",), "'mtrack motions import data/walk.pkl -o DIR' makes one"),
+        (("data/walk.pkl",), r"walk\.pkl: is text without a table of numbers"),
         (("data/sway.npz", "-o", "sway.jpg"), r"sway\.jpg: a strip is a \.png"),
         (("data/sway.npz", "-o", "no/sway.png"), "there is no directory no; make it first"),
         (("data/sway.npz", "--robot", "g2"), "no robot named 'g2'"),

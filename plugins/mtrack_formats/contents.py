@@ -1,0 +1,157 @@
+"""The motions in the content of a pickle, JSON or .npz file, wherever in it they are; and what else it holds."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mtrack.errors import MotionError
+from mtrack_formats.restricted import is_pickle, read_pickle
+from mtrack_motion.foreign import ARRAYS, RETARGET
+
+log = logging.getLogger(__name__)
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+"""Lists of numbers take ten times as much memory as their text."""
+_LISTED = 8
+_DEPTH = 3
+_NAMES = ("name", "motion_name", "clip_name")
+_PERSON = (
+    *("poses", "trans", "betas", "mocap_framerate", "mocap_frame_rate", "gender"),
+    *("body_pose", "global_orient", "transl", "pose_body", "root_orient", "smpl_poses", "smpl_trans", "smpl_params"),
+)
+"""Keys of AMASS, SMPL and SMPL-X; two of them are proof enough."""
+
+Motions = dict[str, Mapping[object, object]]
+
+
+def holds_values(path: Path) -> bool:
+    """Say whether a file is a pickle, or JSON, by how it begins."""
+    return is_pickle(path) or _is_json(path)
+
+
+def read_values(path: Path) -> object:
+    """Return the plain values and arrays of a pickle or a JSON file. Raises MotionError; runs nothing."""
+    return _read_json(path) if _is_json(path) else read_pickle(path)
+
+
+def motions_in(content: object, keys: Sequence[str], name: str) -> Motions:
+    """Return the motions of a file by name: it is one, called `name`, or holds several, by name or in a list.
+
+    They may be up to three levels down: `{"motions": {"walk": {...}}}`.
+    """
+    if isinstance(content, Mapping) and _has(content, keys, all):
+        return {name: content}
+    return _among(_with_motions(content, keys, name), keys, all)
+
+
+def incomplete_motions(content: object, keys: Sequence[str], name: str) -> Motions:
+    """Return what a file holds beside its motions that has some of their keys, by name; says what has none."""
+    if isinstance(content, Mapping) and _has(content, keys, all):
+        return {}
+    entries = _with_motions(content, keys, name)
+    others = {key: value for key, value in entries.items() if not _has(value, keys, all)}
+    found = _among(others, keys, any)
+    if names := [key for key in others if key not in found and key.isprintable()]:
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        log.warning("left out, since they are no motions: %s%s", ", ".join(names[:_LISTED]), more)
+    return found
+
+
+def explain(content: object, nearest: str, keys: Sequence[str]) -> str:
+    """Return why values hold no motion of the importer `nearest`, which needs `keys`, and what to do instead."""
+    held = _arrays_of(content)
+    if len(held.keys() & {*_PERSON}) > 1:
+        return f"is a motion of AMASS or SMPL ({_listed(held)}): {RETARGET}"
+    missing = [key for key in keys if key not in held]
+    if held and 0 < len(missing) < len(keys):
+        has = ", ".join(key for key in keys if key in held)
+        return f"has {has}, but not {', '.join(missing)}, which importer '{nearest}' needs; export it with all of them"
+    if held and not missing:
+        return "holds one motion under several names; save each motion once"
+    holds = f"holds {_listed(held)}" if held else f"holds a {type(content).__name__}"
+    return f"{holds}, which no importer knows; {ARRAYS}"
+
+
+def _with_motions(content: object, keys: Sequence[str], name: str, depth: int = 0) -> dict[str, object]:
+    """Return the entries by name of the first level that has a motion; empty if there is none."""
+    entries = _entries(content, name)
+    if any(_has(value, keys, all) for value in entries.values()):
+        return entries
+    if depth + 1 < _DEPTH:
+        for value in list(entries.values())[:_LISTED]:
+            if deeper := _with_motions(value, keys, name, depth + 1):
+                return deeper
+    return {}
+
+
+def _entries(content: object, name: str) -> dict[str, object]:
+    """Return what a mapping or a list holds, by name; motions of a list without names are numbered."""
+    if isinstance(content, Mapping):
+        return {str(key): value for key, value in content.items()}
+    if not isinstance(content, (list, tuple)) or not all(isinstance(item, Mapping) for item in content):
+        return {}
+    names = [next((str(item[key]) for key in _NAMES if isinstance(item.get(key), str)), "") for item in content]
+    if len(content) == 1:
+        return {names[0] or name: content[0]}
+    named = all(names) and len(set(names)) == len(names)
+    return {names[i] if named else f"{name}_{i}": item for i, item in enumerate(content)}
+
+
+def _among(entries: Mapping[str, object], keys: Sequence[str], how_many: Callable[[Iterable[bool]], bool]) -> Motions:
+    found = {
+        name: value for name, value in entries.items() if isinstance(value, Mapping) and _has(value, keys, how_many)
+    }
+    # a small file can hold one motion under any number of names
+    return found if len({id(motion) for motion in found.values()}) == len(found) else {}
+
+
+def _has(value: object, keys: Sequence[str], how_many: Callable[[Iterable[bool]], bool]) -> bool:
+    return isinstance(value, Mapping) and how_many(key in value for key in keys)
+
+
+def _arrays_of(content: object) -> dict[str, str]:
+    """Return what is in values, in words, by key: of the first motion, if they are several alike."""
+    for _ in range(_DEPTH):
+        inner = next(iter(_entries(content, "").values()), None)
+        if not isinstance(inner, (Mapping, list, tuple)) or not _entries(inner, ""):
+            break
+        content = inner
+    return {key: _in_words(value) for key, value in _entries(content, "").items() if key.isprintable()}
+
+
+def _in_words(value: object) -> str:
+    shape = value if isinstance(value, tuple) and all(isinstance(size, int) for size in value) else None
+    if isinstance(value, np.ndarray):
+        shape = value.shape
+    return "" if shape is None or shape == () else f" {shape}"
+
+
+def _listed(held: Mapping[str, str]) -> str:
+    shown = [f"{key}{words}" for key, words in list(held.items())[:_LISTED]]
+    return ", ".join(shown) + (", ..." if len(held) > _LISTED else "")
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError:
+        return False
+    return head[:1] in (b"{", b"[") and head[1:].lstrip()[:1] in (b'"', b"{", b"[") and b"\0" not in head
+
+
+def _read_json(path: Path) -> object:
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise MotionError(f"{path}: has more than {MAX_JSON_BYTES:,} bytes; split it into shorter clips")
+        return json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise MotionError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        detail = " ".join(str(error).split())[:120]
+        raise MotionError(f"{path}: is not JSON ({detail}); copy or export the file again") from None

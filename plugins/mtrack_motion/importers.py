@@ -1,0 +1,140 @@
+"""The installed importers: which of them reads a file, with the parameters given; a broken one is named and skipped.
+
+Besides the methods of `mtrack.protocols.Importer` an importer may have:
+
+- `fallback: ClassVar[bool] = True`: its format has no mark of its own; it is used if no other importer claims a file.
+- `explain(path) -> str`: about a file that no importer recognises, as the rest of a sentence: what it is and what to
+  do; "" if it cannot say.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from mtrack.errors import ComponentError, MotionError, MtrackError, did_you_mean
+from mtrack.fields import params_of
+from mtrack.registry import Registry
+from mtrack_motion.importer import IncompleteError, InstalledImporter, Settings, make_importer
+
+log = logging.getLogger(__name__)
+
+AS_REQUESTED = "by --format, not recognised"
+_NOISE = bytes(range(256)) * 4
+
+
+@attrs.frozen
+class Recognition:
+    """Which importer reads a file; without one, why not."""
+
+    importer: InstalledImporter | None = None
+    found: str = ""
+    """What it found."""
+    damage: Sequence[MotionError] = ()
+    """What importers said is wrong with the file."""
+    broken: Sequence[str] = ()
+    """Importers that failed on it."""
+    explanation: str = ""
+    """What importers say about it, as the rest of a sentence."""
+
+
+class Importers:
+    """The importers to choose from."""
+
+    def __init__(self, registry: Registry, wanted: str = "auto", settings: Settings | None = None) -> None:
+        """Make the importer `wanted`, or all of them, with the settings that fit each. Raises MtrackError."""
+        settings = settings or Settings()
+        self._chosen = wanted != "auto"
+        self._warned: set[str] = set()
+        self.broken: list[str] = []
+        """Importers that cannot be used at all, with the reason."""
+        self.usable: list[InstalledImporter] = []
+        entries = [registry.find("importer", wanted)] if self._chosen else registry.of("importer")
+        for entry in entries:
+            try:
+                self.usable.append(make_importer(registry, entry, settings))
+            except ComponentError as error:
+                if self._chosen:
+                    raise
+                self.broken.append(str(error))
+                # no fault: the list of allowed packages may exclude it, or it is not meant for this import
+                if not entry.refusal and not isinstance(error, IncompleteError):
+                    self._warn(f"skipped: {error}", str(entry))
+        self._check_names(settings)
+
+    def recognise(self, path: Path) -> Recognition:
+        """Return which importer reads a file. Raises MotionError if several do."""
+        if self._chosen:
+            return self._as_requested(path)
+        claims: list[tuple[InstalledImporter, str]] = []
+        damage: list[MotionError] = []
+        broken: list[str] = []
+        for importer in self.usable:
+            try:
+                if found := importer.recognises(path):
+                    claims.append((importer, found))
+            except MotionError as error:
+                damage.append(error)
+            except ComponentError as error:
+                broken.append(f"{importer}: {error}")
+                self._warn(f"skipped: {importer}: {error}", str(importer))
+        if not claims:
+            said = next(filter(None, (importer.explain(path) for importer in self.usable)), "")
+            return Recognition(damage=damage, broken=[*self.broken, *broken], explanation=said)
+        claims = self._by_content(claims, path)
+        if len(claims) > 1:
+            said = " and as ".join(f"{found} ({importer})" for importer, found in claims)
+            formats = " or ".join(f"--format {importer.name}" for importer, _ in claims)
+            raise MotionError(f"{path}: is recognised as {said}; choose one with {formats}")
+        return Recognition(*claims[0])
+
+    def _as_requested(self, path: Path) -> Recognition:
+        (importer,) = self.usable
+        try:
+            return Recognition(importer, importer.recognises(path) or AS_REQUESTED)
+        except (MotionError, ComponentError):
+            return Recognition(importer, "by --format")  # reading the file says what is wrong
+
+    def _by_content(
+        self, claims: list[tuple[InstalledImporter, str]], path: Path
+    ) -> list[tuple[InstalledImporter, str]]:
+        """Return the claims that the content supports: one that looks at the name of a file only claims noise too."""
+        if len(claims) > 1:
+            with tempfile.TemporaryDirectory(prefix="mtrack-import-") as folder:
+                noise = Path(folder, path.name)
+                noise.write_bytes(_NOISE)
+                blind = [claim for claim in claims if _claims(claim[0], noise)]
+            if len(blind) < len(claims):
+                claims = [claim for claim in claims if claim not in blind]
+                for importer, _ in blind:
+                    self._warn(f"{importer} was not used: it claims files of any content", str(importer))
+        specific = [claim for claim in claims if not claim[0].is_fallback]
+        return specific or claims
+
+    def _check_names(self, settings: Settings) -> None:
+        """Raise MtrackError for a setting that no importer to choose from has."""
+        for name in settings.values:
+            known = {param for importer in self.usable for param in params_of(type(importer.importer))}
+            if name in known or not self.usable:
+                continue
+            if self._chosen:
+                raise MtrackError(self.usable[0].problem)
+            hint = did_you_mean(name, known) or "'mtrack describe importer NAME' lists the parameters of one"
+            raise MtrackError(f"{settings.written[name]}: no importer has a parameter '{name}'; {hint}")
+
+    def _warn(self, text: str, importer: str) -> None:
+        """Log what is wrong with an importer, once."""
+        if importer not in self._warned:
+            self._warned.add(importer)
+            log.warning("%s", text)
+
+
+def _claims(importer: InstalledImporter, path: Path) -> bool:
+    try:
+        return bool(importer.recognises(path))
+    except (MotionError, ComponentError):
+        return False

@@ -1,0 +1,428 @@
+"""A file that is almost of a known format is read; any other one is named, with what to do about it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import pickle
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.clips import ROBOT, swaying_clip
+from support.foreign import gmr, unitree
+from support.import_faults import same
+from support.pickles import asap_motion, joblib_dump
+from typer.testing import CliRunner
+
+from mtrack.errors import MotionError
+from mtrack_formats.asap import AsapPickle
+from mtrack_formats.root_npz import Gmr
+from mtrack_formats.table import read_table
+from mtrack_formats.unitree import UnitreeCsv
+from mtrack_motion.advice import not_a_motion_file
+from mtrack_motion.cli import motions
+from mtrack_motion.file import read_clip, write_clip
+from mtrack_motion.packing import pack_for
+from mtrack_motion.unpack import unpacked
+
+CLIP = swaying_clip(8, fps=30.0, name="walk")
+ROWS = np.asarray(unitree(CLIP)["rows"])
+ROOT = ("x", "y", "z", "qx", "qy", "qz", "qw")
+NAMES = (*ROOT, *CLIP.joint_names)
+
+
+def text(rows: np.ndarray = ROWS, between: str = ",", header: str = "", end: str = "\n") -> str:
+    lines = [between.join(f"{value:.7f}" for value in row) for row in rows]
+    return header + end.join(lines) + end
+
+
+def invoke(*arguments: object, code: int = 0) -> tuple[str, str]:
+    result = CliRunner().invoke(motions, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        assert code == 2, result.exception
+        return result.stdout, str(result.exception)
+    assert result.exit_code == code, result.stderr
+    return result.stdout, result.stderr
+
+
+def import_as(folder: Path, name: str, content: bytes | str, *more: str, code: int = 0) -> str:
+    """Write a file, import it, and return what was said; with exit status 0 the clip is the one of `CLIP`."""
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    _, said = invoke("import", path, "-o", folder / "out", *more, code=code)
+    if code == 0:
+        (file,) = (folder / "out").iterdir()
+        found = read_clip(file)
+        assert np.allclose(found.root_pos, CLIP.root_pos, atol=1e-5)
+        assert np.allclose(found.root_quat_wxyz, CLIP.root_quat_wxyz, atol=1e-5)
+        columns = [found.joint_names.index(joint) for joint in CLIP.joint_names]
+        assert np.allclose(found.joint_pos[:, columns], CLIP.joint_pos, atol=1e-5)
+    return said
+
+
+# ---- tables of text
+
+
+def commas(content: str) -> str:
+    return content.replace(".", ",")
+
+
+TABLES: dict[str, tuple[str, bytes | str]] = {
+    "semicolons": ("walk.csv", text(between=";")),
+    "semicolons and decimal commas": ("walk.csv", commas(text(between=";"))),
+    "tabs": ("walk.tsv", text(between="\t")),
+    "tabs and decimal commas": ("walk.txt", commas(text(between="\t"))),
+    "spaces": ("walk.txt", text(between="  ")),
+    "spaces and decimal commas": ("walk.dat", commas(text(between=" "))),
+    "commas and spaces": ("walk.csv", text(between=", ")),
+    "a comma at the end of each line": ("walk.csv", text(end=",\n").replace("\n\n", "\n")),
+    "quotes": ("walk.csv", '"' + text(between='","', end='"\n"').removesuffix('"')),
+    "UTF-8 mark": ("walk.csv", b"\xef\xbb\xbf" + text().encode()),
+    "UTF-16": ("walk.csv", text().encode("utf-16")),
+    "UTF-16 without a mark": ("walk.csv", text().encode("utf-16-le")),
+    "UTF-32": ("walk.csv", text().encode("utf-32")),
+    "line ends of Windows": ("walk.csv", text(end="\r\n")),
+    "line ends of old Macs": ("walk.csv", text(end="\r")),
+    "comments": ("walk.csv", "# made by hand\n// twice\n" + text() + "# the end\n"),
+    "comments in Latin-1": ("walk.csv", "# Läufer\n".encode("latin-1") + text().encode()),
+    "lines before the table": ("walk.csv", "walk of a robot\nversion,2\n\n" + text()),
+    "a header without meaning": ("walk.csv", text(header=",".join(f"c{i}" for i in range(36)) + "\n")),
+    "minus signs of typesetters": ("walk.csv", text().replace("-", "\u2212")),
+    "npy": ("walk.npy", b""),
+    "gzip": ("walk.csv.gz", gzip.compress(text().encode())),
+    "bzip2": ("walk.csv.bz2", bz2.compress(text().encode())),
+    "xz": ("walk.csv.xz", lzma.compress(text().encode())),
+    "zip": ("walk.zip", b""),
+}
+
+
+def put(folder: Path, name: str, content: bytes | str) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(("name", "content"), TABLES.values(), ids=TABLES)
+def test_a_table_of_numbers_is_read_however_it_is_written(tmp_path, name, content):
+    if name == "walk.npy":
+        np.save(buffer := io.BytesIO(), ROWS)
+        content = buffer.getvalue()
+    if name == "walk.zip":
+        with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+            archive.writestr("walk.csv", text())
+        content = buffer.getvalue()
+    with unpacked(put(tmp_path, name, content)) as plain:
+        assert UnitreeCsv().recognises(plain) == "Unitree csv, 36 columns"
+        assert np.allclose(read_table(plain).values, ROWS, atol=1e-6)
+        assert plain.stem == "walk"
+
+
+@pytest.mark.parametrize("case", ["semicolons and decimal commas", "UTF-16", "xz"])
+def test_such_a_table_is_imported_under_its_own_name(tmp_path, case):
+    import_as(tmp_path, *TABLES[case])
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["walk.npz"]
+
+
+def permuted(order: list[int], names: tuple[str, ...] = NAMES) -> str:
+    return text(ROWS[:, order], header=",".join(names[column] for column in order) + "\n")
+
+
+SHUFFLED = [int(column) for column in np.random.default_rng(3).permutation(36)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        NAMES,
+        tuple(name.replace("_joint", "") for name in NAMES),
+        (*(f"root_pos_{a}" for a in "xyz"), *(f"root_quat_{a}" for a in "xyzw"), *map(str.upper, NAMES[7:])),
+        (*(f"Base Position {a}" for a in "XYZ"), *(f"rot.{a}" for a in "xyzw"), *(f"{n} [rad]" for n in NAMES[7:])),
+    ],
+    ids=["as is", "short", "upper case", "with units"],
+)
+def test_columns_are_matched_by_the_names_in_the_header(tmp_path, names):
+    said = import_as(tmp_path, "walk.csv", permuted(SHUFFLED, names))
+    assert "the joints are matched by name" in said
+    assert "assumed: the joints are in the order" not in said
+
+
+def test_a_header_in_a_comment_counts_and_more_columns_are_left_out_aloud(tmp_path):
+    time = np.arange(8.0) / 60.0
+    speed = np.zeros((8, 1))
+    header = "# " + ",".join(("time", *NAMES, "left_knee_joint_vel")) + "\n"
+    said = import_as(tmp_path, "walk.csv", text(np.hstack((time[:, None], ROWS, speed)), header=header))
+    assert "left out, since they are no part of a motion: left_knee_joint_vel" in said
+    assert read_clip(tmp_path / "out" / "walk.npz").fps == pytest.approx(60.0, abs=1e-3)
+
+
+def test_a_joint_that_the_header_lacks_is_missing_not_guessed(tmp_path):
+    names = (*NAMES[:10], "left_nee_joint", *NAMES[11:])
+    said = import_as(tmp_path, "walk.csv", permuted(list(range(36)), names), code=2)
+    assert "has no left_knee_joint" in said
+    assert "left_nee_joint" in said
+
+
+def test_a_header_in_degrees_is_converted_aloud(tmp_path):
+    rows = np.hstack((ROWS[:, :7], np.rad2deg(ROWS[:, 7:])))
+    names = (*ROOT, *(f"{name} (deg)" for name in CLIP.joint_names))
+    assert "in degrees" in import_as(tmp_path, "walk.csv", text(rows, header=",".join(names) + "\n"))
+
+
+def test_a_first_column_of_times_gives_the_rate(tmp_path):
+    said = import_as(tmp_path, "walk.csv", text(np.hstack((np.arange(8.0)[:, None] / 50.0, ROWS))))
+    assert "50 frames a second" in said
+    assert read_clip(tmp_path / "out" / "walk.npz").fps == pytest.approx(50.0, abs=1e-3)
+
+
+def test_a_first_column_of_frame_numbers_is_left_out(tmp_path):
+    said = import_as(tmp_path, "walk.csv", text(np.hstack((np.arange(8.0)[:, None], ROWS))))
+    assert "column 1 counts the frames" in said
+
+
+def test_a_table_without_wrists_is_read_when_missing_joints_are_filled(tmp_path):
+    kept = [column for column, name in enumerate(NAMES) if "wrist" not in name]
+    assert "--fill-missing" in import_as(tmp_path, "walk.csv", text(ROWS[:, kept]), code=2)
+    invoke("import", tmp_path / "walk.csv", "-o", tmp_path / "out", "--fill-missing")
+
+
+BAD_TABLES = {
+    "columns": (text(ROWS[:, :20]), "has 20 columns; expected 36 (root x y z, quaternion x y z w, 29 joints)"),
+    "few columns": ("1,2,3\n4,5,6\n" * 9, "has 3 columns; expected 36"),
+    "one column": ("0.5\n0.25\n" * 40, "has 1 column; expected 36"),
+    "rows and columns": (text(ROWS.T), "transpose"),
+    "a short row": (text(ROWS[:4]) + text(ROWS[4:5, :30]) + text(ROWS[5:]), "line 5: has 30 columns, the lines above"),
+    "a long row": ("# x\n" + text(ROWS[:2]) + text(ROWS)[:-1] + ",1\n", "line 11: has 37 columns, the lines above"),
+    "a word": (text().replace("0", "o", 1), "line 1, column 1: 'o."),
+    "decimal commas between commas": (commas(text()), "decimal commas"),
+    "no numbers": ("to be or not to be\n" * 9, "is text without a table of numbers"),
+    "a web page": ("<!DOCTYPE html>\n<html><body>404</body></html>", "is a web page"),
+    "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n", "git lfs pull"),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), BAD_TABLES.values(), ids=BAD_TABLES)
+def test_a_table_that_cannot_be_read_is_explained(tmp_path, content, says):
+    path = put(tmp_path, "walk.csv", content)
+    if UnitreeCsv().recognises(path):
+        with pytest.raises(MotionError) as caught:
+            list(UnitreeCsv().clips(path, ROBOT))
+        said = str(caught.value)
+    else:
+        said = not_a_motion_file(path)
+    assert said.startswith(str(path))
+    assert says in said
+
+
+# ---- pickles and JSON
+
+
+def asap() -> dict[str, object]:
+    from support.foreign import asap as asap_of
+
+    return asap_of(CLIP)
+
+
+PICKLES: dict[str, Callable[[], tuple[str, bytes]]] = {
+    **{f"protocol {p}": lambda p=p: ("walk.pkl", pickle.dumps({"a": asap()}, p)) for p in range(6)},
+    "a list": lambda: ("walk.pkl", pickle.dumps([asap()])),
+    "a list, protocol 0": lambda: ("walk.pkl", pickle.dumps([asap()], 0)),
+    "below a key": lambda: ("walk.pkl", pickle.dumps({"version": 1, "motions": {"a": asap()}})),
+    "joblib": lambda: ("walk.joblib", joblib_dump({"a": asap()})),
+    "joblib, zlib": lambda: ("walk.pkl", zlib.compress(joblib_dump({"a": asap()}))),
+    "joblib, bz2": lambda: ("walk.pkl", bz2.compress(joblib_dump({"a": asap()}))),
+    "joblib, xz": lambda: ("walk.pkl", lzma.compress(joblib_dump({"a": asap()}))),
+    "joblib, lzma": lambda: ("walk.pkl", lzma.compress(joblib_dump({"a": asap()}), lzma.FORMAT_ALONE)),
+    "GMR": lambda: ("walk.pkl", pickle.dumps(gmr(CLIP), 1)),
+    "JSON": lambda: ("walk.json", json.dumps({k: np.asarray(v).tolist() for k, v in gmr(CLIP).items()}).encode()),
+}
+
+
+@pytest.mark.parametrize("make", PICKLES.values(), ids=PICKLES)
+def test_a_motion_in_a_pickle_is_read_however_it_is_written(tmp_path, make):
+    with unpacked(put(tmp_path, *make())) as plain:
+        importer = AsapPickle() if AsapPickle().recognises(plain) else Gmr()
+        assert importer.recognises(plain).endswith("pickle, 1 motion")
+        (found,) = importer.clips(plain, ROBOT)
+    assert found.name == "walk"
+    assert same(found, CLIP)
+
+
+def test_a_list_of_motions_is_numbered_and_each_is_an_outcome(tmp_path):
+    bad = asap_motion()
+    bad["dof"] = bad["dof"][:-1]
+    content = pickle.dumps([asap_motion(), bad, asap_motion(30)])
+    said = import_as(tmp_path, "walks.pkl", content, "--fill-missing", code=2)
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["walks_0.npz", "walks_2.npz"]
+    assert "motion 'walks_1'" in said
+
+
+# ---- what cannot be used
+
+
+def npz(**arrays: object) -> bytes:
+    np.savez(buffer := io.BytesIO(), **{name: np.asarray(value) for name, value in arrays.items()})
+    return buffer.getvalue()
+
+
+def torch_file() -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({}))
+        archive.writestr("archive/version", "3\n")
+    return buffer.getvalue()
+
+
+def sheet() -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return buffer.getvalue()
+
+
+def several() -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        for name in ("a.csv", "b.csv"):
+            archive.writestr(name, text())
+    return buffer.getvalue()
+
+
+RETARGET = ("a person's skeleton", "mtrack does not retarget", "GMR")
+EXPLAINED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
+    "BVH": ("a.bvh", b"HIERARCHY\nROOT Hips\n{\n OFFSET 0 0 0\n}\nMOTION\nFrames: 2\n", ("is a BVH file", *RETARGET)),
+    "BVH, renamed": ("a.txt", b"\r\nhierarchy\r\nROOT Hips\r\n", ("is a BVH file", *RETARGET)),
+    "BVH with frames": ("a.bvh", b"HIERARCHY\nROOT Hips\nMOTION\nFrames: 9\n" + b"0 90 0 0 0 0 0 0 0\n" * 9,
+                        ("is a BVH file", *RETARGET)),
+    "TRC": ("a.trc", b"PathFileType\t4\t(X/Y/Z)\ta.trc\nDataRate\n60\n" + b"1\t0.0\t1\t2\t3\t4\t5\t6\t7\n" * 9,
+            ("is a TRC file", *RETARGET)),
+    "FBX": ("a.fbx", b"Kaydara FBX Binary  \x00\x1a\x00", ("is an FBX file", *RETARGET)),
+    "C3D": ("a.c3d", b"\x02\x50" + bytes(510), ("is a C3D file", *RETARGET)),
+    "AMASS": ("a.npz", npz(poses=np.zeros((5, 156)), trans=np.zeros((5, 3)), betas=np.zeros(16), gender="male"),
+              ("AMASS", *RETARGET)),
+    "SMPL-X": ("a.npz", npz(body_pose=np.zeros((5, 63)), global_orient=np.zeros((5, 3)), transl=np.zeros((5, 3))),
+               ("SMPL", *RETARGET)),
+    "SMPL pickle": ("a.pkl", pickle.dumps({"smpl_poses": np.zeros((5, 72)), "smpl_trans": np.zeros((5, 3))}),
+                    ("SMPL", *RETARGET)),
+    "film": ("a.mp4", b"\x00\x00\x00\x20ftypisom" + bytes(20), ("is a film", "retarget")),
+    "picture": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(9), ("is a picture",)),
+    "Excel": ("a.xlsx", sheet(), ("is an Excel workbook", ".csv")),
+    "Parquet": ("a.parquet", b"PAR1" + bytes(20) + b"PAR1", ("is a Parquet file", ".csv")),
+    "HDF5": ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(20), ("is an HDF5 file", "np.savez")),
+    "MATLAB": ("a.mat", b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(90), ("is a MATLAB file", "np.savez")),
+    "PyTorch": ("a.pt", torch_file(), ("is a PyTorch file", "can run code", "weights_only=True", "np.savez")),
+    "zstd": ("a.csv.zst", b"\x28\xb5\x2f\xfd" + bytes(9), ("zstd -d",)),
+    "lz4": ("a.pkl.lz4", b"\x04\x22\x4d\x18" + bytes(9), ("lz4 -d",)),
+    "7z": ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9), ("unpack it",)),
+    "zip of several": ("a.zip", several(), ("2 files (a.csv, b.csv)", "unpack it")),
+    "gzip of something else": ("a.bvh.gz", gzip.compress(b"HIERARCHY\nROOT Hips\n"), ("is a BVH file", *RETARGET)),
+    "gzip, truncated": ("a.csv.gz", gzip.compress(text().encode())[:200], ("ends early", "again")),
+    "robot": ("a.xml", b"<?xml version='1.0'?>\n<mujoco model='g1'></mujoco>", ("describes a robot",)),
+    "near GMR": ("a.npz", npz(fps=30, root_pos=ROWS[:, :3], dof_pos=ROWS[:, 7:]), ("root_rot", "gmr")),
+    "unknown arrays": ("a.npz", npz(foo=np.zeros((5, 2)), bar=np.zeros(3)), ("foo (5, 2), bar (3,)", "np.savez")),
+    "unknown pickle": ("a.pkl", pickle.dumps({"foo": np.zeros((5, 2))}), ("foo (5, 2)", "np.savez")),
+    "unknown npy": ("a.npy", b"", ("has 5 columns; expected 36",)),
+    "empty": ("a.bin", b"", ("is empty",)),
+    "noise": ("a.bin", bytes(range(256)), ("no importer recognises it",)),
+}  # fmt: skip
+
+
+def made(name: str, content: bytes) -> bytes:
+    if name == "a.npy":
+        np.save(buffer := io.BytesIO(), np.zeros((9, 5)))
+        return buffer.getvalue()
+    return content
+
+
+@pytest.mark.parametrize(("name", "content", "says"), EXPLAINED.values(), ids=EXPLAINED)
+def test_what_cannot_be_used_is_named_with_the_reason_and_the_next_step(tmp_path, name, content, says):
+    path = put(tmp_path, name, made(name, content))
+    said = not_a_motion_file(path)
+    if name == "a.npy":
+        assert f"mtrack motions import {path} -o DIR" in said  # an importer reads it, and says what is wrong
+        return
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
+    for words in says:
+        assert words in said
+
+
+def test_an_import_says_the_same_of_each_file_and_fails(tmp_path):
+    cases = dict(enumerate(EXPLAINED.values()))
+    for number, (name, content, _) in cases.items():
+        (tmp_path / str(number)).mkdir()
+        put(tmp_path / str(number), name, made(name, content))
+    _, said = invoke("import", tmp_path, "-o", tmp_path / "out", code=2)
+    lines = said.splitlines()
+    for number, (name, _, says) in cases.items():
+        (line,) = [line for line in lines if str(tmp_path / str(number) / name) in line]
+        if name in ("a.mp4", "a.png", "a.xml"):
+            assert "skipped: is" in line
+        else:
+            assert line.startswith("error: ")
+            assert all(words in line for words in says)
+
+
+def test_a_bomb_of_each_kind_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("mtrack_motion.unpack.MAX_INFLATED_BYTES", 1 << 20)
+    for compress, suffix in ((gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")):
+        said = import_as(tmp_path, f"bomb.csv.{suffix}", compress(bytes(2 << 20)), code=2)
+        assert "inflates to more than 1,048,576 bytes" in said
+
+
+def test_what_an_importer_logs_of_a_compressed_file_names_no_temporary_directory(tmp_path):
+    odd = text(np.hstack((ROWS[:, :3], ROWS[:, [6, 3, 4, 5]], ROWS[:, 7:])))
+    said = import_as(tmp_path, "walk.csv.gz", gzip.compress(odd.encode()), code=2)
+    assert f"error: {tmp_path / 'walk.csv.gz'} (frame 0 is line 1)" in said
+    _, said = invoke("import", tmp_path / "walk.csv.gz", "-o", tmp_path / "out", "--trust", code=2)
+    assert "walk.csv (frame 0 is line 1)" in said
+    assert "mtrack-import" not in said
+
+
+def test_a_format_that_does_not_fit_the_file_is_named_beside_what_is_wrong(tmp_path):
+    (tmp_path / "walk.csv").write_text(text())
+    _, said = invoke("import", tmp_path / "walk.csv", "-o", tmp_path / "out", "--format", "gmr", code=2)
+    assert "importer 'gmr' does not recognise this file; without --format" in said
+
+
+# ---- motion files, and the commands that need them
+
+
+def test_a_motion_file_and_the_clips_of_a_packed_file_are_copied(tmp_path):
+    write_clip(tmp_path / "walk.npz", CLIP)
+    pack_for(tmp_path / "walk.npz", tmp_path / "walk.pack", "g1", 1.0 / 30.0, ())
+    for name in ("walk.npz", "walk.pack"):
+        said = import_as(tmp_path, name, (tmp_path / name).read_bytes(), "--overwrite")
+        assert "motion_file: " in said
+
+
+def test_joints_that_a_motion_file_lacks_are_filled_as_its_error_says(tmp_path):
+    part = swaying_clip(8, joint_names=CLIP.joint_names[2:], joint_pos=CLIP.joint_pos[:, 2:])
+    write_clip(tmp_path / "part.npz", part)
+    _, said = invoke("import", tmp_path / "part.npz", "-o", tmp_path / "out", code=2)
+    assert "import it with --fill-missing" in said
+    invoke("import", tmp_path / "part.npz", "-o", tmp_path / "out", "--fill-missing")
+    assert {*read_clip(tmp_path / "out" / "sway.npz").joint_names} == {*CLIP.joint_names}
+
+
+@pytest.mark.parametrize("command", ["info", "view", "check", "pack"])
+def test_a_foreign_file_is_recognised_where_a_motion_file_is_expected(tmp_path, command):
+    (tmp_path / "my walk.csv").write_text(text(between=";"))
+    more = ("-o", tmp_path / "a.pack") if command == "pack" else ()
+    out, said = invoke(command, tmp_path / "my walk.csv", *more, code=2)
+    assert f"mtrack motions import '{tmp_path / 'my walk.csv'}' -o DIR" in " ".join((out + said).split())
+    (tmp_path / "a.bvh").write_text("HIERARCHY\nROOT Hips\n")
+    out, said = invoke(command, tmp_path / "a.bvh", *more, code=2)
+    assert "is a BVH file" in " ".join((out + said).split())
+    assert "motions import" not in out + said
+
+
+def test_a_directory_of_foreign_files_is_named_as_such_where_motion_files_are_expected(tmp_path):
+    (tmp_path / "walk.csv").write_text(text())
+    _, said = invoke("info", tmp_path, code=2)
+    assert "1 .csv" in said
+    assert f"mtrack motions import {tmp_path} -o" in said
