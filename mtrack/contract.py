@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -11,6 +12,8 @@ import attrs
 from mtrack import protocols
 from mtrack.fields import fields_of, params_of
 from mtrack.kinds import Kind
+from mtrack.toml_text import plain
+from mtrack.values import Flaws, default_of, structure, type_name
 
 _ROLES = ("param", "state", "scratch")
 
@@ -36,6 +39,19 @@ def _bad_fields(kind: Kind, cls: type) -> Iterator[str]:
         return
     for name in sorted(kind.keys & params.keys()):
         yield f"parameter '{name}' bears the name of a key of the kernel"
+    for name, field in params.items():
+        yield from _bad_default(name, field)
+
+
+def _bad_default(name: str, field: attrs.Attribute[Any]) -> Iterator[str]:
+    """Yield why a recipe could not give the default of a parameter."""
+    default = default_of(field)
+    if default is attrs.NOTHING or default is None:
+        return
+    try:
+        structure(plain(default), field.type, Path())
+    except Flaws as error:
+        yield f"the default of parameter '{name}' is not a {type_name(field.type)}: {error.flaws[0].message}"
 
 
 def _bad_members(cls: type, protocol: type) -> Iterator[str]:

@@ -61,7 +61,7 @@ def structure_fields(
         elif field.default is attrs.NOTHING:
             flaws.append(Flaw((name,), f"missing: {name} ({type_name(field.type)})"))
         else:
-            values[name] = _default_of(field)
+            values[name] = default_of(field)
     return values, flaws
 
 
@@ -74,7 +74,7 @@ def default_text(field: attrs.Attribute[Any]) -> str:
     """Return the default of a field as a reader wants it."""
     if field.default is attrs.NOTHING:
         return "required"
-    default = _default_of(field)
+    default = default_of(field)
     is_constant = isinstance(default, Schedule) and default == Schedule.constant(default.start)
     return f"{default.start if is_constant else default}"
 
@@ -102,7 +102,8 @@ def _validated(field: attrs.Attribute[Any], value: Any) -> Any:
     return value
 
 
-def _default_of(field: attrs.Attribute[Any]) -> Any:
+def default_of(field: attrs.Attribute[Any]) -> Any:
+    """Return the default of a field, made if a factory makes it; attrs.NOTHING if it has none."""
     default: Any = field.default
     return default.factory() if hasattr(default, "takes_self") else default
 
