@@ -146,10 +146,12 @@ def _width(term: Term, env: Env) -> int:
     """Return the columns of an observation. Raises ComponentError if it is not [n, width] float32, as its mirror."""
     some = torch.arange(min(2, env.scene.num_envs), device=env.scene.device)
     value, mirror = term.component(env.scene.rows(some)), term.component.mirror()
-    width = value.shape[-1] if mirror is None else mirror.width
+    width = mirror.width if mirror else value.shape[-1] if value.ndim == 2 else 1
     if value.shape != (len(some), width) or value.dtype != torch.float32:
         raise ComponentError(
             f"observation at {term.path} ({type(term.component).__qualname__}) gave {tuple(value.shape)} {value.dtype} "
-            f"for {len(some)} environments; its mirror is {width} wide, so it must give ({len(some)}, {width}) float32"
+            f"for {len(some)} environments; "
+            + (f"its mirror is {width} wide, so " if mirror else "")
+            + f"it must give ({len(some)}, {width}) float32"
         )
     return width
