@@ -161,11 +161,11 @@ def _width(slot: Slot, term: Term, env: Env) -> int:
         value, mirror = term.component(env.scene.rows(some)), term.component.mirror()
     if not isinstance(value, Tensor):
         raise ComponentError(f"{slot} gave a {type(value).__name__}; it must give a tensor, float32 [n, columns]")
-    width = value.shape[-1] if mirror is None and value.dim() == 2 else (1 if mirror is None else mirror.width)
+    width = mirror.width if mirror else value.shape[-1] if value.ndim == 2 else 1
     if value.shape != (len(some), width) or value.dtype != torch.float32:
-        found = f"{tuple(value.shape)} {value.dtype}"
-        wide = "one axis is that of environments" if mirror is None else f"its mirror is {width} wide"
+        reason = f"its mirror is {width} wide, so " if mirror else ""
         raise ComponentError(
-            f"{slot} gave {found} for {len(some)} environments; {wide}, so it must give ({len(some)}, {width}) float32"
+            f"{slot} gave {tuple(value.shape)} {value.dtype} for {len(some)} environments; "
+            f"{reason}it must give ({len(some)}, {width}) float32"
         )
     return width

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtrack.errors import ComponentError, MtrackError, did_you_mean
-from mtrack.registry import KIND_NAMES, Entry, Registry
+from mtrack.registry import KIND_NAMES, RUN, Entry, Registry
 from mtrack_dev.entries import clash, try_to_load
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def list_plugins(
     """List installed components, hooks and commands, of the kinds named or all; with -p also those of a file."""
     kinds, local = _arguments(ctx.args)
     registry = Registry.scan(files=local)
-    entries = registry.of(*(kinds or KIND_NAMES))
+    entries = [entry for entry in registry.of(*(kinds or KIND_NAMES)) if entry.module != RUN.module]  # no plugin's
     errors = {entry: entry.error for entry in entries}
     traces: dict[Entry, str] = {}
     for entry in entries if load else ():

@@ -182,7 +182,7 @@ def test_a_group_without_a_mirror_is_named():
     agent = TeacherStudent(**SMALL)
     bare = layout(mirrors={**layout().mirrors, "priv": None})
     agent.build(bare)
-    with pytest.raises(MtrackError, match="'priv' has no mirror; set mirror = false"):
+    with pytest.raises(MtrackError, match="'priv' has no mirror: set mirror = false"):
         Train().enter(agent, bare, None)
 
 
