@@ -44,6 +44,14 @@ class Collection:
         moved = {name: getattr(self, name).to(device) for name in ("library", "slot", "slot_weight")}
         return attrs.evolve(self, **moved)
 
+    def provenance(self) -> Mapping[str, object]:
+        """Return which clips are used, with frames and hashes, and which are left out and why, JSON-able."""
+        library = self.library
+        clips = zip(library.names, library.length.tolist(), library.sha256, strict=True)
+        used = [{"name": name, "frames": frames, "sha256": sha256} for name, frames, sha256 in clips]
+        left = [{"name": name, "reason": why} for some in self.left_out.values() for name, why in some.items()]
+        return {"clips": used} | ({"left_out": left} if left else {})
+
     def tell(self) -> None:
         """Say which clips a run uses, how many frames, and what is left out and why."""
         lengths = self.library.length.cpu()

@@ -12,14 +12,14 @@ from mtrack.exchange import StartState
 from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
 from mtrack.protocols import Motion, Robot
 from mtrack.scene import Scene
-from mtrack_motion.collect import collect
+from mtrack_motion.collect import Collection, collect
 from mtrack_motion.derive import ContactRule, at_least
 from mtrack_motion.library import MotionLibrary
 from mtrack_tracking.bounds import frame_range, from_now_on
 from mtrack_tracking.coverage import Coverage
 from mtrack_tracking.errors import POS, mean_body_error
 from mtrack_tracking.goal import Goal
-from mtrack_tracking.hinges import require_single_hinges
+from mtrack_tracking.hinges import compiled_with_single_hinges
 from mtrack_tracking.published import PublishedReference
 from mtrack_tracking.root_target import RECORD_WIDTH, root_record, sliding_target
 from mtrack_tracking.sampling import ClipBins, FailureBins, UniformStarts
@@ -29,10 +29,7 @@ from mtrack_tracking.start import START_QUANTITIES, StartNoise, start_state
 
 @component
 class MotionTracking:
-    """Follow recorded motions: a new clip and start frame each episode, with what lies ahead at some future frames.
-
-    Each body of the robot has at most one joint, which must be a hinge.
-    """
+    """Follow recorded motions, from a new clip and frame in each episode; the robot has at most one hinge a body."""
 
     future_frames: list[int] = param(factory=lambda: [0, 2, 4, 8, 16], validator=from_now_on)
     """What the reference shows [frames from now]; the first is 0. Past its end a clip's last pose holds, at rest."""
@@ -98,8 +95,7 @@ class MotionTracking:
     newest: int = state()
     """Place of the newest in the ring."""
     library: MotionLibrary = scratch()
-    left_out: Mapping[str, Mapping[str, str]] = scratch()
-    """Clips that are of no use, by source: why."""
+    collection: Collection = scratch()
     flags: Tensor = scratch()
     """[N, 3], published as they are; zero unless something else writes them."""
     goal: Goal = scratch()
@@ -120,10 +116,8 @@ class MotionTracking:
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Load the motions (slot to weight and source), publish their first frames. Raises MotionError, NameProblem."""
         self.scene = scene
-        compiled = robot.spec().compile()
-        require_single_hinges(compiled, scene.model)
         self._load(robot, motions)
-        self.goal = Goal(self.library, compiled)
+        self.goal = Goal(self.library, compiled_with_single_hinges(robot, scene.model))
         self.soles = Soles(scene.model, self.goal.compiled, scene.device)
         self.joint_range = scene.model.joint_range.to(scene.device)
         fields = [field.name for field in attrs.fields(StartNoise)]
@@ -205,11 +199,7 @@ class MotionTracking:
 
     def provenance(self) -> Mapping[str, object]:
         """Return which clips the run uses, for its manifest."""
-        library = self.library
-        clips = zip(library.names, library.length.tolist(), library.sha256, strict=True)
-        used = [{"name": name, "frames": frames, "sha256": sha256} for name, frames, sha256 in clips]
-        left = [{"name": name, "reason": why} for some in self.left_out.values() for name, why in some.items()]
-        return {"clips": used} | ({"left_out": left} if left else {})
+        return self.collection.provenance()
 
     def finished(self) -> Tensor:
         """Return bool [N]: rows at the last frame of their clip, or held there."""
@@ -235,7 +225,7 @@ class MotionTracking:
         rule = ContactRule(**{f.name: getattr(self, f"contact_{f.name}") for f in attrs.fields(ContactRule)})
         collection = collect(robot, motions, self.scene.dt, rule).to(device)
         collection.tell()
-        self.library, self.left_out = collection.library, collection.left_out
+        self.collection, self.library = collection, collection.library
         self.last = self.library.length - 1
         clips = (self.library.length, collection.slot, collection.slot_weight, self.library.weight)
         self.starts = UniformStarts(*clips)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack.errors import NameProblem
+from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
 
 Array = NDArray[np.float64]
@@ -30,8 +31,9 @@ def several_joints(model: mujoco.MjModel, root: str) -> list[str]:
     return found
 
 
-def require_single_hinges(model: mujoco.MjModel, robot: RobotModel) -> None:
-    """Raise NameProblem if a body of a robot, below its root, hangs on other than one hinge."""
+def compiled_with_single_hinges(described: Robot, robot: RobotModel) -> mujoco.MjModel:
+    """Return a compiled robot. Raises NameProblem if a body has several joints, or one that is no hinge."""
+    model = described.spec().compile()
     found = several_joints(model, robot.body_names[0])
     if found:
         more = f" and {len(found) - _SHOWN} more bodies" if len(found) > _SHOWN else ""
@@ -39,6 +41,7 @@ def require_single_hinges(model: mujoco.MjModel, robot: RobotModel) -> None:
             f"motion_tracking needs robots with at most one joint in each body, a hinge; of {robot.name} "
             f"{', '.join(found[:_SHOWN])}{more}. Put a body of little mass (0.01 kg) between each two hinges"
         )
+    return model
 
 
 def chain(model: mujoco.MjModel, body: int, base: int) -> list[int]:

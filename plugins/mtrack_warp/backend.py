@@ -65,7 +65,6 @@ class WarpBackend:
     _memory: StepMemory = scratch()
     _spec: mujoco.MjSpec = scratch()
     _description: dict[str, Tensor] = scratch()
-    """Made when it is first asked for."""
     _max_constraints: int = scratch()
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
