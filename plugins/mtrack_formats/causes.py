@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from mtrack.errors import MotionError
 from mtrack.robot import RobotModel
 from mtrack_formats.fit import unit_wxyz
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording
 from mtrack_motion.clip import up_axis
 from mtrack_motion.sanity import why_other_axis_up, why_wrong_numbers, why_wrong_rate
+
+_FEWEST = 2  # frames
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +31,14 @@ def check_rate(recording: Recording, options: Options) -> None:
 
 
 def check_numbers(recording: Recording, model: RobotModel, options: Options) -> None:
-    """Raise MotionError for a unit or an axis that is not the documented one, unless it is trusted."""
+    """Raise MotionError for a unit or an axis that is not the documented one, unless it is trusted.
+
+    Numbers that are not finite, and frames that are missing, are left to `check_clip`.
+    """
+    frames = len(recording.root_pos)
+    tables = (recording.root_pos, recording.root_quat, recording.joint_pos)
+    if frames < _FEWEST or not all(len(table) == frames and np.isfinite(table).all() for table in tables):
+        return
     problem = why_wrong_numbers(recording.root_pos, recording.joint_pos, model)
     if not problem:
         problem = next(filter(None, (_other_axis_up(recording, model, order) for order in QUATERNION_ORDERS)), "")

@@ -20,7 +20,7 @@ from mtrack_formats.tree import Tree
 # Of 67 right clips (37 ASAP, 3 LAFAN1, 1 holosoma, 26 built in), another order of the legs looks better by at most 0.24
 # of consistency, and the arms are in the trunk by at most 0.003 m
 _CONSISTENT, _SLOWER, _SHARE = 0.4, 0.01, 0.05  # share of the change; m/s; share of the speed
-_ENOUGH = 15  # steps between frames
+_ENOUGH = 2.0  # s; shorter motions are not judged by their feet
 _IN_TRUNK, _MUCH_LESS = 0.01, 3.0  # m; times
 _WIDE, _DEEP, _LOW, _HIGH = 1.3, 1.2, 0.8, 1.4  # of the trunk: of the shoulders' distance from its middle, and height
 _BLOCK, _BLOCKS = 30, 10  # frames
@@ -57,7 +57,7 @@ def doubt_limbs(
     depths = dict(zip(("", *arms), _arm_depths(pos, quat, tree, model, rest), strict=False))
     reasons: list[str] = []
     undecided: list[str] = []
-    if len(speeds) > 1:
+    if len(speeds) > 1 and len(speeds[""]) >= _ENOUGH * fps:
         own = speeds.pop("")
         better = [name for name, speed in speeds.items() if _slower(own, speed)]
         undecided += [name for name, speed in speeds.items() if name not in better and not _slower(speed, own)]
@@ -73,8 +73,8 @@ def doubt_limbs(
         undecided += [name for name, depth in depths.items() if depth <= max(_IN_TRUNK, _MUCH_LESS * deep)]
         if deep > max(_IN_TRUNK, _MUCH_LESS * depths[best]):
             reasons.append(
-                f"it looks as if it had joints {best}: read so, the arms are {100.0 * depths[best]:.1f} cm in the trunk "
-                f"(mean), and read as documented {100.0 * deep:.1f} cm"
+                f"it looks as if it had joints {best}: read so, the arms are {100.0 * depths[best]:.1f} cm in the "
+                f"trunk (mean), and read as documented {100.0 * deep:.1f} cm"
             )
     return Doubt("; and ".join(reasons), tuple(undecided))
 
@@ -90,7 +90,7 @@ def neighbouring_frames(count: int) -> NDArray[np.int64]:
 def _slower(assumed: Tensor, other: Tensor) -> bool:
     """Say whether a foot is slower under the other order, clearly and in most frames that differ; both [T] m/s."""
     gain = assumed - other
-    if len(gain) < _ENOUGH or float(gain.mean()) < max(_SLOWER, _SHARE * float(assumed.mean())):
+    if float(gain.mean()) < max(_SLOWER, _SHARE * float(assumed.mean())):
         return False
     return float(gain.sum()) > _CONSISTENT * float(gain.abs().sum())
 

@@ -60,8 +60,8 @@ def say_assumed(recording: Recording, reading: Reading, joints_open: bool, root_
 def say_undecided(orders: Sequence[str]) -> None:
     """Say which other orders look as plausible, and which show in no motion at all."""
     if orders:
-        log.warning("assumed, since the motion looks as plausible otherwise: not %s", "; not ".join(orders))
-    log.warning("assumed: the order within waist, ankles and wrists, which a motion does not show")
+        log.warning("assumed: the documented order; the motion looks as plausible %s", ", or ".join(orders))
+    log.warning("not checked: the order within the waist, the ankles and the wrists, which a motion hardly shows")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -35,9 +35,9 @@ def settle(recording: Recording, robot: Robot, options: Options) -> Clip:
     orders = _joint_orders(recording, tree, model)
     order, joints = next(iter(orders.items()))
     assumed = Reading(joint_order=order, joints=joints, root_order=recording.quat_order)
+    check_numbers(recording, model, options)
     check_clip(_as_read(recording, assumed), recording.place)
     recording.check_records()
-    check_numbers(recording, model, options)
     defaults = dict(zip(model.joint_names, model.default_joint_pos.tolist(), strict=True))
     missing = _missing(recording, model, joints, options)
     rest = np.array([defaults.get(name, 0.0) for name in tree.joint_names])
@@ -50,7 +50,8 @@ def settle(recording: Recording, robot: Robot, options: Options) -> Clip:
     if joints_open and not doubt:
         limbs = doubt_limbs(recording, tree, model, reading, rate, rest)
         doubt = limbs.reason
-        say_undecided(limbs.undecided)
+        if not doubt:
+            say_undecided(limbs.undecided)
     if doubt:
         accept(f"{recording.place}: {doubt}", "reorder its columns, or take it as documented with --trust", options)
     clip = _of_robot(attrs.evolve(_as_read(recording, reading), fps=rate), model, missing)

@@ -173,7 +173,10 @@ def _import_clip(
     clip: Clip, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Imported:
     licensed = attrs.evolve(clip, licence=choices.licence or clip.licence)
-    notes = tuple(oddities(licensed, robot, choices.trust))
+    try:
+        notes = tuple(oddities(licensed, robot, choices.trust))
+    except MotionError as error:
+        raise MotionError(f"{file}: {error}") from None
     target = choices.out / f"{file_name(clip.name)}.npz"
     _write(target, licensed, file, choices, taken)
     taken[target] = file

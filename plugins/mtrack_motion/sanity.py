@@ -63,7 +63,7 @@ def why_other_axis_up(root_pos: Array, up: Array, robot: RobotModel) -> str:
 def _causes(root_pos: Array, joint_pos: Array, stands: float, robot: RobotModel) -> Iterator[str]:
     if are_degrees(joint_pos):
         frame, column = (int(i) for i in np.unravel_index(int(np.abs(joint_pos).argmax()), joint_pos.shape))
-        largest = float(np.abs(robot.joint_range).max())
+        largest = float(robot.joint_range.abs().max())
         yield (
             f"the joint angles are degrees, not radians: {joint_pos[frame, column]:.4g} in frame {frame}, joint column "
             f"{column}, where no joint can turn beyond {largest:.2f} rad; convert them with numpy.deg2rad"
