@@ -151,8 +151,13 @@ def load(path: Path) -> Checkpoint:
     if not file.exists():
         raise CheckpointError(f"{path} is no checkpoint: {_MANIFEST} is missing")
     manifest = read_json_object(file)
-    if manifest.get("format") != FORMAT:
-        found = f"{path}: format {manifest.get('format')}, this mtrack reads format {FORMAT}"
+    if "format" not in manifest:  # that of a run, for one
+        raise CheckpointError(
+            f"{path} is not a checkpoint: its {_MANIFEST} has no 'format'; a run that has none yet cannot be loaded, "
+            "start it again with 'mtrack run'"
+        )
+    if manifest["format"] != FORMAT:
+        found = f"{path}: format {manifest['format']}, this mtrack reads format {FORMAT}"
         raise CheckpointError(f"{found}; use the mtrack it was made with")
     require_facts(manifest, file)
     facts = {field.name: manifest[field.name] for field in attrs.fields(Checkpoint) if field.name in manifest}

@@ -20,6 +20,7 @@ from mtrack_formats.fit import both_orders
 from mtrack_formats.joints import G1_23, G1_29, axis_of
 from mtrack_formats.recording import POSSIBLE_FPS, QUATERNION_ORDERS, Options, Recording, Table
 from mtrack_formats.settle import settle
+from mtrack_motion.sanity import are_degrees
 from mtrack_motion.several import read_each
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,9 @@ def _recording(fields: Fields, name: str, path: Path) -> Recording:
     known = G1_23 if dof.shape[1] == len(G1_23) else G1_29
     root_rot = fields.table("root_rot", 4)
     rotations = _rotations(fields, len(dof), len(known))
-    # a number that is not finite is reported as such later, not as a contradiction
-    proven = rotations is not None and len(root_rot) == len(dof) and _is_finite(dof) and _is_finite(root_rot)
+    # numbers that are not finite, or degrees, are reported as such later, not as a contradiction
+    sound = _is_finite(dof) and _is_finite(root_rot) and not are_degrees(dof)
+    proven = rotations is not None and len(root_rot) == len(dof) and sound
     order = _ORDER
     if rotations is not None and proven:
         order = _checked_order(root_rot, rotations[:, 0], fields.place)

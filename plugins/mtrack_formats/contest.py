@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import attrs
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtrack.math import quat_rotate
 from mtrack.robot import RobotModel
-from mtrack_formats.fit import MAX_FRAMES, Reading, both_orders, in_tree_order, unit_wxyz
+from mtrack_formats.fit import Reading, both_orders, in_tree_order, unit_wxyz
+from mtrack_formats.limbs import neighbouring_frames
 from mtrack_formats.recording import Recording, Table
 from mtrack_formats.tree import Tree
 
@@ -49,10 +52,18 @@ def more_plausible(
     """Return in words why another than the first of some readings looks right, or an empty string."""
     if len(alternatives) < 2:
         return ""
-    impressions = [_impression(recording, tree, model, reading, fps, rest) for reading in alternatives]
-    if impressions[0] is None:
+    feet = [tree.names.index(name) for name in model.sets.get("feet", ()) if name in tree.names]
+    if not feet:
         return ""
-    found = {i: impression for i, impression in enumerate(impressions) if impression is not None}
+    frames = neighbouring_frames(len(recording.joint_pos))
+    found: dict[int, Impression] = {}
+    joint_pos, in_root, joints = torch.empty(0), torch.empty(0), tuple[str, ...]()
+    for i, reading in enumerate(alternatives):
+        if reading.joints != joints:
+            joints = reading.joints
+            joint_pos = torch.tensor(in_tree_order(recording.joint_pos[frames], joints, tree, rest))
+            in_root = tree.poses(joint_pos)[0][:, feet]
+        found[i] = _impression(recording, tree, model, reading, fps, rest, frames, joint_pos, in_root)
     best = min(found, key=lambda i: found[i].oddness)
     if found[0].oddness <= _CLEARLY * found[best].oddness + _AT_LEAST:
         return ""
@@ -77,21 +88,25 @@ def alternatives(
 
 
 def _impression(
-    recording: Recording, tree: Tree, model: RobotModel, reading: Reading, fps: float, rest: Table
-) -> Impression | None:
-    """Return how a motion looks under a reading; None for a robot without feet."""
-    feet = [tree.names.index(name) for name in model.sets.get("feet", ()) if name in tree.names]
-    if not feet:
-        return None
-    frames = slice(0, MAX_FRAMES)  # neighbours, for speeds
-    joint_pos = torch.tensor(in_tree_order(recording.joint_pos[frames], reading.joints, tree, rest))
+    recording: Recording,
+    tree: Tree,
+    model: RobotModel,
+    reading: Reading,
+    fps: float,
+    rest: Table,
+    frames: NDArray[np.int64],
+    joint_pos: Tensor,
+    in_root: Tensor,
+) -> Impression:
+    """Return how some frames of a motion look under a reading, given its joints [T, J] and feet [T, F, 3] m."""
+    feet = [tree.names.index(name) for name in model.sets["feet"] if name in tree.names]
     quat = unit_wxyz(recording.root_quat[frames], reading.root_order)
-    local = tree.poses(joint_pos)[0][:, feet]
-    place = torch.tensor(recording.root_pos[frames]).unsqueeze(1) + quat_rotate(quat.unsqueeze(1), local)
+    place = torch.tensor(recording.root_pos[frames]).unsqueeze(1) + quat_rotate(quat.unsqueeze(1), in_root)
+    after = torch.tensor(np.flatnonzero(np.diff(frames) == 1))
     standing = model.default_root_pos[2] + tree.poses(torch.tensor(rest).unsqueeze(0))[0][0, feet, 2].min()
     up = 1.0 - 2.0 * (quat[:, 1] ** 2 + quat[:, 2] ** 2)
     return Impression(
-        sliding=float((place.diff(dim=0).norm(dim=-1) * fps).amin(dim=1).mean()),
+        sliding=float((place.diff(dim=0).norm(dim=-1) * fps)[after].amin(dim=1).mean()),
         leaning=float((1.0 - up).mean()),
         sinking=float((standing - place[..., 2].amin(dim=1)).clamp_min(0.0).mean()),
         beyond=float(_beyond(joint_pos, tree, model).sum(dim=1).mean()),

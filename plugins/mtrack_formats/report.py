@@ -57,6 +57,13 @@ def say_assumed(recording: Recording, reading: Reading, joints_open: bool, root_
         log.warning("assumed: the root quaternion is %s (the file holds nothing to check it by)", reading.root_order)
 
 
+def say_undecided(orders: Sequence[str]) -> None:
+    """Say which other orders look as plausible, and which show in no motion at all."""
+    if orders:
+        log.warning("assumed: the documented order; the motion looks as plausible %s", ", or ".join(orders))
+    log.warning("not checked: the order within the waist, the ankles and the wrists, which a motion hardly shows")
+
+
 def listed(names: Sequence[str]) -> str:
     """Return the first few names."""
     return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")

@@ -12,11 +12,14 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
+from mtrack_formats.causes import accept, check_numbers, check_rate
 from mtrack_formats.contest import alternatives, more_plausible
 from mtrack_formats.fit import Reading, best_fit
+from mtrack_formats.limbs import doubt_limbs
+from mtrack_formats.orders import whole_orders
 from mtrack_formats.rate import frame_rate
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording, Table
-from mtrack_formats.report import say_assumed, say_checked
+from mtrack_formats.report import say_assumed, say_checked, say_undecided
 from mtrack_formats.tree import Tree
 from mtrack_formats.velocities import report_velocities
 from mtrack_motion.clip import check_clip, check_upright, single, unit_quaternions
@@ -27,10 +30,12 @@ log = logging.getLogger(__name__)
 def settle(recording: Recording, robot: Robot, options: Options) -> Clip:
     """Return the clip of a recording, joints in the robot's order. Raises MotionError naming place and remedy."""
     model = robot.model()
+    check_rate(recording, options)
     tree = Tree.of(robot, model.body_names[0])
-    orders = _joint_orders(recording, tree)
+    orders = _joint_orders(recording, tree, model)
     order, joints = next(iter(orders.items()))
     assumed = Reading(joint_order=order, joints=joints, root_order=recording.quat_order)
+    check_numbers(recording, model, options)
     check_clip(_as_read(recording, assumed), recording.place)
     recording.check_records()
     defaults = dict(zip(model.joint_names, model.default_joint_pos.tolist(), strict=True))
@@ -42,30 +47,36 @@ def settle(recording: Recording, robot: Robot, options: Options) -> Clip:
         report_velocities(recording, reading.body_quat_order or recording.bodies.quat_order, rate)
     open_readings = alternatives(reading, orders, joints_open, root_open)
     doubt = more_plausible(recording, tree, model, open_readings, rate, rest)
-    if doubt and not options.trust:
-        raise MotionError(f"{recording.place}: {doubt}; reorder its columns, or take it as documented with --trust")
+    if joints_open and not doubt:
+        limbs = doubt_limbs(recording, tree, model, reading, rate, rest)
+        doubt = limbs.reason
+        if not doubt:
+            say_undecided(limbs.undecided)
     if doubt:
-        log.warning("%s: %s; trusted all the same", recording.place, doubt)
+        accept(f"{recording.place}: {doubt}", "reorder its columns, or take it as documented with --trust", options)
     clip = _of_robot(attrs.evolve(_as_read(recording, reading), fps=rate), model, missing)
     check_clip(clip, recording.place)
     check_upright(clip, recording.place)
     return clip
 
 
-def _joint_orders(recording: Recording, tree: Tree) -> dict[str, tuple[str, ...]]:
+def _joint_orders(recording: Recording, tree: Tree, model: RobotModel) -> dict[str, tuple[str, ...]]:
     """Return the orders the joint columns may be in: by name, or as documented and as others list these joints."""
     if recording.joint_names is not None:
         return {"by name": recording.joint_names}
     orders, known, count = tree.joint_orders(), recording.known_order, recording.joint_pos.shape[1]
     if known is not None:
         others = {order: tuple(name for name in names if name in known) for order, names in orders.items()}
+        others |= whole_orders(known, model)
         return {"as documented": known} | {o: n for o, n in others.items() if n != known and len(n) == len(known)}
-    if count != len(tree.joint_names):
+    expected = len(tree.joint_names)
+    if count != expected:
+        whole = "leave out the root's 7 columns if they are among them, or " if count == expected + 7 else ""
         raise MotionError(
-            f"{recording.place}: has {count} joints and names none, the robot has {len(tree.joint_names)}; "
-            "export it with the names of its joints, or choose the --robot it is of"
+            f"{recording.place}: has {count} joints and names none, the robot has {expected}; "
+            f"{whole}export it with the names of its joints, or choose the --robot it is of"
         )
-    return orders
+    return orders | whole_orders(tree.joint_names, model)
 
 
 def _missing(recording: Recording, model: RobotModel, joints: tuple[str, ...], options: Options) -> list[str]:

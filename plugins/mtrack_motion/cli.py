@@ -46,7 +46,7 @@ def import_(
     ] = False,
     trust: Annotated[
         bool,
-        typer.Option("--trust", help="Read a file as documented if another order looks better (--set trust=true)."),
+        typer.Option("--trust", help="Import what the checks doubt: units, orders, jumps (--set trust=true)."),
     ] = False,
     licence: Annotated[str, typer.Option(help="Licence to note in the motion files.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace motion files that differ.")] = False,
@@ -116,6 +116,9 @@ def pack(
     contact: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A threshold of command.contact_KEY that differs.")
     ] = None,
+    allow_jumps: Annotated[
+        bool, typer.Option("--allow-jumps", help="Pack clips that jump or repeat frames too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what has been packed as JSON.")] = False,
 ) -> None:
     """Derive everything of many clips once, into one file that processes map and share; exits 2 if one is left out."""
@@ -123,7 +126,7 @@ def pack(
 
     from mtrack_motion.packing import pack_for  # noqa: PLC0415
 
-    packed = pack_for(path, out, robot, control_dt, contact or ())
+    packed = pack_for(path, out, robot, control_dt, contact or (), allow_jumps)
     for name, reason in packed.left_out.items():
         _say(f"left out '{name}': {reason}")
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from mtrack.errors import MotionError, did_you_mean
 from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
+from mtrack_motion.sanity import why_wrong_rate
 
 QUATERNION_TOLERANCE = 0.01
 """Of the norm; files written with few decimals stay below it."""
 _UPSIDE_DOWN = -0.3
-_MAX_FPS = 1000.0
 _MAX_ROOT = 1e4  # m; beyond it float32 is too coarse, and the unit is not metres
 _LARGEST = float(np.finfo(np.float32).max)
 _MAX_JOINT = 50.0  # rad; several turns, beyond it the unit is degrees
@@ -43,6 +42,12 @@ def uprightness(clip: Clip) -> NDArray[np.float32]:
     """Return the height of the root's unit up axis in each frame, [T]; 1 is upright, -1 upside down."""
     x, y = clip.root_quat_wxyz[:, 1], clip.root_quat_wxyz[:, 2]
     return (1.0 - 2.0 * (x * x + y * y)).astype(np.float32)
+
+
+def up_axis(quat_wxyz: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the unit up axis of unit quaternions [T, 4] in each frame, [T, 3]."""
+    w, x, y, z = quat_wxyz.T
+    return np.stack((2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y)), axis=1)
 
 
 def content_hash(clip: Clip) -> str:
@@ -79,21 +84,31 @@ def _listed(names: Sequence[str]) -> str:
 def _problems(clip: Clip) -> Iterator[str]:
     if not clip.name or not clip.name.isprintable():
         yield f"the name {clip.name[:40]!r} is not one line of text; give the clip a name"
-    if not (math.isfinite(clip.fps) and 1.0 <= clip.fps <= _MAX_FPS):
-        yield f"fps is {clip.fps:g}; give the frame rate, 1 to {_MAX_FPS:g} frames a second"
+    if problem := why_wrong_rate(clip.fps, "fps"):
+        yield problem
     yield from _name_problems(clip.joint_names)
     yield from _shape_problems(clip)
     yield from _number_problems("root_pos", clip.root_pos, ("x", "y", "z"), _MAX_ROOT, "metres")
     yield from _number_problems("root_quat_wxyz", clip.root_quat_wxyz, tuple("wxyz"), _LARGEST, "range")
     yield from _number_problems("joint_pos", clip.joint_pos, clip.joint_names, _MAX_JOINT, "radians")
-    error = np.abs(np.linalg.norm(clip.root_quat_wxyz.astype(np.float64), axis=1) - 1.0)
-    if error.max() > QUATERNION_TOLERANCE:
-        frame = int(error.argmax())
-        norm = np.linalg.norm(clip.root_quat_wxyz[frame])
-        yield (
-            f"root_quat_wxyz, frame {frame}: the norm is {norm:.4g}, not 1; normalise it, or check that "
-            "these columns are a quaternion"
-        )
+    norm = np.linalg.norm(clip.root_quat_wxyz.astype(np.float64), axis=1)
+    wrong = np.abs(norm - 1.0) > QUATERNION_TOLERANCE
+    if wrong.any():
+        frame = int(np.abs(norm - 1.0).argmax())
+        yield f"root_quat_wxyz, frame {frame}: the norm is {norm[frame]:.4g}, not 1{_cause_of_norms(norm, wrong)}"
+
+
+def _cause_of_norms(norm: NDArray[np.float64], wrong: NDArray[np.bool_]) -> str:
+    """Return what else is known of quaternions whose norms [T] are wrong, with a remedy."""
+    count = int(wrong.sum())
+    many = f", and wrong in {count} of {len(norm)} frames" if count > 1 else ""
+    if norm[wrong].max() < QUATERNION_TOLERANCE:
+        return f"{many}; a quaternion of zeros is no rotation, write the root's rotation there or cut out these frames"
+    if count == len(norm) and np.ptp(norm) < QUATERNION_TOLERANCE * norm.max():
+        return f"{many} by the same factor; divide the quaternions by their norm"
+    if count > len(norm) // 2:
+        return f"{many}; these four columns are not a quaternion (rotation vectors, Euler angles, or other columns?)"
+    return f"{many}; normalise it, or repair these frames"
 
 
 def _name_problems(names: Sequence[str]) -> Iterator[str]:
@@ -125,7 +140,9 @@ def _number_problems(
         frame, column = (int(i) for i in np.argwhere(bad)[0])
         value = values[frame, column]
         remedy = f"is it in {unit}?" if np.isfinite(value) else "repair or cut out that frame"
-        yield f"{name}, frame {frame}, {columns[column]}: the value is {value:g}; {remedy}"
+        count, frames = int(bad.sum()), int(bad.any(axis=1).sum())
+        many = f" ({count} such values in {frames} of {len(values)} frames)" if count > 1 else ""
+        yield f"{name}, frame {frame}, {columns[column]}: the value is {value:g}{many}; {remedy}"
 
 
 def single(values: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -21,6 +21,10 @@ from mtrack_motion.foreign import what_it_is
 T = TypeVar("T")
 
 
+TRUST = "trust"
+"""The setting that the import itself honours too: an importer need not have it."""
+
+
 @attrs.frozen
 class Settings:
     """Parameters given for importers: by name, and how the user wrote each of them."""
@@ -112,7 +116,7 @@ def make_importer(registry: Registry, entry: Entry, settings: Settings) -> Insta
     values, flaws = structure_fields(fields, given, lambda _: Path.cwd())
     problem = ""
     own = f"its parameters: {describe_fields(fields) or 'none'}"
-    if unknown := [name for name in settings.values if name not in fields]:
+    if unknown := [name for name in settings.values if name not in fields and name != TRUST]:
         hint = did_you_mean(unknown[0], fields)
         remedy = hint or f"import such files without {settings.written[unknown[0]]}"
         problem = f"{entry} has no parameter '{unknown[0]}'; {remedy}; {own}"

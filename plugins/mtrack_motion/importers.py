@@ -19,7 +19,7 @@ import attrs
 from mtrack.errors import ComponentError, MotionError, MtrackError, did_you_mean
 from mtrack.fields import params_of
 from mtrack.registry import Registry
-from mtrack_motion.importer import IncompleteError, InstalledImporter, Settings, make_importer
+from mtrack_motion.importer import TRUST, IncompleteError, InstalledImporter, Settings, make_importer
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Importers:
         """Raise MtrackError for a setting that no importer to choose from has."""
         for name in settings.values:
             known = {param for importer in self.usable for param in params_of(type(importer.importer))}
-            if name in known or not self.usable:
+            if name in known or name == TRUST or not self.usable:
                 continue
             if self._chosen:
                 raise MtrackError(self.usable[0].problem)

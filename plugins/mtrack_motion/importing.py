@@ -18,7 +18,7 @@ from mtrack.robot import RobotModel
 from mtrack_motion.advice import why_not_imported
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.importer import InstalledImporter, Settings
+from mtrack_motion.importer import TRUST, InstalledImporter, Settings
 from mtrack_motion.importers import AS_REQUESTED, Importers
 from mtrack_motion.own import MotionFile
 from mtrack_motion.plausible import oddities
@@ -160,7 +160,10 @@ def _import_clip(
         clip, licence=choices.licence or clip.licence, source=clip.source.replace(str(file), file.name)
     )
     check_clip(licensed, f"{file}: clip '{clip.name}'")
-    notes = tuple(oddities(licensed, robot))
+    try:
+        notes = tuple(oddities(licensed, robot, bool(choices.settings.values.get(TRUST))))
+    except MotionError as error:
+        raise MotionError(f"{file}: {error}") from None
     target = choices.out / f"{file_name(clip.name)}.npz"
     _write(target, licensed, file, choices, taken)
     taken[target] = file

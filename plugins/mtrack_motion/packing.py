@@ -75,9 +75,11 @@ def made_for(robot: Robot, control_dt: float, rule: ContactRule) -> dict[str, An
     }
 
 
-def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: ContactRule) -> Packed:
-    """Write the clips of a path that are of use into one file, sorted by name. Raises MotionError."""
-    selection = Selection(path, robot.model())
+def pack_motions(
+    path: Path, out: Path, robot: Robot, control_dt: float, rule: ContactRule, allow_jumps: bool = False
+) -> Packed:
+    """Write the clips of a path that can be used into one file, sorted by name. Raises MotionError."""
+    selection = Selection(path, robot.model(), allow_jumps=allow_jumps)
     members = sorted((_member(clip, read, control_dt) for _, clip, read in selection), key=lambda one: one.name)
     selection.raise_if_none()
     facts = made_for(robot, control_dt, rule) | {
@@ -106,7 +108,9 @@ def pack_motions(path: Path, out: Path, robot: Robot, control_dt: float, rule: C
     return Packed(len(members), int(length.sum()), out.stat().st_size, selection.left_out, tuple(selection.duplicates))
 
 
-def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequence[str]) -> Packed:
+def pack_for(
+    path: Path, out: Path, robot: str, control_dt: float, contact: Sequence[str], allow_jumps: bool = False
+) -> Packed:
     """Pack for a robot by name, with thresholds of the contact rule as `key=value`. Raises MtrackError."""
     registry = Registry.scan()
     if not control_dt > 0.0:
@@ -127,7 +131,7 @@ def pack_for(path: Path, out: Path, robot: str, control_dt: float, contact: Sequ
     except ValueError as error:
         raise MtrackError(f"--contact: {error.args[0]}") from None
     body = cast(Robot, registry.load(registry.find("robot", robot, is_own))())
-    return pack_motions(path, out, body, control_dt, rule)
+    return pack_motions(path, out, body, control_dt, rule, allow_jumps)
 
 
 def _member(clip: Clip, read: Callable[[], Clip], control_dt: float) -> _Member:

@@ -8,28 +8,57 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
 from mtrack_motion.clip import check_upright, joint_columns, uprightness
+from mtrack_motion.continuity import breaks
 from mtrack_motion.derive import angular_velocity, difference
+from mtrack_motion.usable import why_broken, why_misread
 from mtrack_mujoco.kinematics import forward_kinematics
 
 _FAST_ROOT = 8.0  # m/s; a sprint
 _FAST_TURN = 20.0  # rad/s
 _LIMIT_MARGIN = 0.05  # rad
 _SOLE_BELOW, _SOLE_ABOVE = -0.06, 0.05  # m
+_LISTED = 3
 
 
-def oddities(clip: Clip, robot: Robot) -> list[str]:
-    """Return what looks wrong with a clip on a robot, one line each; empty for a plausible one. Raises MotionError."""
-    check_upright(clip, f"clip '{clip.name}'")
-    return [f"clip '{clip.name}': {text}" for text in _oddities(clip, robot)]
+def oddities(clip: Clip, robot: Robot, trust: bool = False) -> list[str]:
+    """Return what looks wrong with a clip on a robot, one line each; empty for a plausible one.
+
+    Raises MotionError for a clip that training leaves out because of a unit, an axis or a jump, unless it is trusted.
+    """
+    place, model = f"clip '{clip.name}'", robot.model()
+    if reason := why_misread(clip, model):
+        return _accepted(place, f"{reason}, or import it as it is with --trust", "it cannot be trained on", trust)
+    check_upright(clip, place)
+    found = []
+    if reason := why_broken(clip, model):
+        found = _accepted(
+            place,
+            f"{reason}, or import it as it is with --trust",
+            "training leaves it out unless its [motions.NAME] has allow_jumps = true",
+            trust,
+        )
+    return found + [f"{place}: {text}" for text in _oddities(clip, robot)]
+
+
+def _accepted(place: str, reason: str, consequence: str, trust: bool) -> list[str]:
+    """Return the line that says what is trusted. Raises MotionError if it is not."""
+    if not trust:
+        raise MotionError(f"{place}: {reason}")
+    return [f"{place}: {reason.rpartition('; ')[0]}; imported all the same, {consequence}"]
 
 
 def _oddities(clip: Clip, robot: Robot) -> Iterator[str]:
     model, dt = robot.model(), 1.0 / clip.fps
     root_pos, quat = torch.tensor(clip.root_pos), torch.tensor(clip.root_quat_wxyz)
     joint_pos = torch.tensor(clip.joint_pos)[:, joint_columns(clip, model)]
+    broken = [one for one in breaks(clip, model) if not one.serious]
+    yield from (one.text for one in broken[:_LISTED])
+    if len(broken) > _LISTED:
+        yield f"{len(broken) - _LISTED} more joints jump; 'mtrack motions check' lists them"
     upright = uprightness(clip)
     if upright.min() < 0.0:
         yield f"leans by more than 90 degrees from frame {int((upright < 0).argmax())} on; is it meant to?"

@@ -50,9 +50,15 @@ def motion_files(path: Path) -> Iterator[Path]:
 class Selection:
     """Goes once through the clips of a path that a robot can use; then knows what it left out."""
 
-    def __init__(self, path: Path, robot: RobotModel, wanted: Callable[[str], bool] = lambda name: True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        robot: RobotModel,
+        wanted: Callable[[str], bool] = lambda name: True,
+        allow_jumps: bool = False,
+    ) -> None:
         """Prepare to read; `wanted` says of a clip's name whether it is asked for."""
-        self._path, self._robot, self._wanted = path, robot, wanted
+        self._path, self._robot, self._wanted, self._allow_jumps = path, robot, wanted, allow_jumps
         self._places: dict[str, Path] = {}
         self._twins: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
@@ -73,7 +79,7 @@ class Selection:
             if twin := self._twin(clip):
                 self.duplicates.append(self._leave_out(clip.name, file, f"is the same motion as '{twin}'"))
                 continue
-            if reason := why_unusable(clip, self._robot):
+            if reason := why_unusable(clip, self._robot, self._allow_jumps):
                 self._leave_out(clip.name, file, reason)
                 continue
             self._twins[content_hash(clip)] = clip.name

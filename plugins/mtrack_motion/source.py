@@ -35,6 +35,8 @@ class MotionFiles:
     """A motion file (.npz), a directory with motion files, those of its subdirectories included, or a packed file."""
     names: tuple[str, ...] = param(default=())
     """Names of the clips to use, `*` and `?` match anything; all of them if left out."""
+    allow_jumps: bool = param(default=False)
+    """Whether to use clips that jump or repeat frames. For a packed file, `motions pack --allow-jumps` decides."""
     weights: Path | None = param(default=None)
     """What `mtrack eval --json` has printed: clips that failed there are drawn more often."""
     weight_of_failure: float = param(default=4.0, validator=non_negative)
@@ -48,7 +50,7 @@ class MotionFiles:
             pack = Pack.open(self.path)
             self.left_out = pack.facts["left_out"]
             return pack.clips(self._chosen(pack.names))
-        selection = Selection(self.path, robot, self._wanted)
+        selection = Selection(self.path, robot, self._wanted, self.allow_jumps)
         found = {clip.name: clip for _, clip, _ in selection}
         self.left_out = selection.left_out
         selection.raise_if_none()

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
-from mtrack_motion.clip import check_clip, check_upright, joint_columns
+from mtrack_motion.clip import check_clip, check_upright, joint_columns, up_axis
+from mtrack_motion.continuity import breaks
+from mtrack_motion.sanity import why_other_axis_up, why_wrong_numbers
 
 LEAST_S = 0.2
 """Shorter than this is no motion [s]."""
@@ -22,9 +24,28 @@ JOINT_JUMP = 3.0
 """The same of joints, in their speed limits."""
 
 
-def why_unusable(clip: Clip, robot: RobotModel) -> str:
-    """Return why a clip is of no use for a robot, in one line; empty where it is of use."""
-    return why_unreadable(clip, robot) or next(_reasons(clip, robot), "")
+def why_unusable(clip: Clip, robot: RobotModel, allow_jumps: bool = False) -> str:
+    """Return why a clip cannot be used for a robot, in one line; empty if it can. `allow_jumps` skips `why_broken`."""
+    reason = why_unreadable(clip, robot) or why_misread(clip, robot) or next(_reasons(clip), "")
+    if reason or allow_jumps:
+        return reason
+    broken = why_broken(clip, robot)
+    return f"{broken}, or use the clip as it is with allow_jumps = true in its [motions.NAME]" if broken else ""
+
+
+def why_misread(clip: Clip, robot: RobotModel) -> str:
+    """Return which unit or axis a clip was read with wrongly, in one line; empty for a plausible one."""
+    angles = clip.joint_pos[:, joint_columns(clip, robot)]
+    return why_wrong_numbers(clip.root_pos, angles, robot) or why_other_axis_up(
+        clip.root_pos, up_axis(clip.root_quat_wxyz), robot
+    )
+
+
+def why_broken(clip: Clip, robot: RobotModel) -> str:
+    """Return where a clip jumps or repeats its frames, in one line with a remedy; empty for a continuous one."""
+    for one in breaks(clip, robot, only_serious=True):
+        return f"{one.text}; {one.remedy}"
+    return next(_too_fast(clip, robot), "")
 
 
 def why_unreadable(clip: Clip, robot: RobotModel) -> str:
@@ -55,7 +76,7 @@ def joint_steps(clip: Clip, robot: RobotModel) -> NDArray[np.float64]:
     return np.asarray(np.abs(np.diff(angles, axis=0)) * clip.fps)
 
 
-def _reasons(clip: Clip, robot: RobotModel) -> Iterator[str]:
+def _reasons(clip: Clip) -> Iterator[str]:
     place = f"clip '{clip.name}'"
     try:
         check_upright(clip, place)
@@ -64,14 +85,19 @@ def _reasons(clip: Clip, robot: RobotModel) -> Iterator[str]:
     seconds = (len(clip.root_pos) - 1) / clip.fps
     if seconds < LEAST_S:
         yield f"is {seconds:.2g} s long, shorter than {LEAST_S:g} s; leave it out"
+
+
+def _too_fast(clip: Clip, robot: RobotModel) -> Iterator[str]:
+    """Yield what is too fast to be a motion, whatever the frames around it do."""
+    rate = f"check that {clip.fps:g} frames a second is right, or cut the clip there"
     root = steps(clip)
-    for column, limit, unit, verb in ((0, ROOT_JUMP, "m/s", "jumps"), (1, TURN_JUMP, "rad/s", "turns")):
+    for column, limit, unit, verb in ((0, ROOT_JUMP, "m/s", "moves"), (1, TURN_JUMP, "rad/s", "turns")):
         fastest = int(root[:, column].argmax())
         if root[fastest, column] > limit:
-            yield f"the root {verb} at {root[fastest, column]:.0f} {unit} after frame {fastest}; cut the clip there"
+            yield f"the root {verb} at {root[fastest, column]:.0f} {unit} after frame {fastest}; {rate}"
     speed = joint_steps(clip, robot)
     share = speed / robot.velocity_limit.numpy()
     if share.max() > JOINT_JUMP:
         frame, joint = np.unravel_index(int(share.argmax()), share.shape)
         name = robot.joint_names[int(joint)]
-        yield f"{name} jumps at {speed[frame, joint]:.0f} rad/s after frame {frame}; cut the clip there"
+        yield f"{name} moves at {speed[frame, joint]:.0f} rad/s after frame {frame}; {rate}"

@@ -9,6 +9,8 @@ import numpy as np
 
 from mtrack.exchange import Clip
 from mtrack_motion.clip import content_hash
+from mtrack_motion.continuity import breaks
+from mtrack_motion.jumps import Break
 from mtrack_motion.usable import why_unreadable, why_unusable
 from mtrack_quality.geometry import Array
 from mtrack_quality.measure import CLEAR, Measures, Meter, runs
@@ -28,7 +30,10 @@ class Finding:
     """One thing wrong with a clip."""
 
     kind: str
-    """`ground`, `penetration`, `float`, `skate`, `joint_limits`, `joint_speed`, `jump`, `self_collision`, ..."""
+    """`ground`, `penetration`, `float`, `skate`, `joint_limits`, `joint_speed`, `fast`, `self_collision`, ...
+
+    `jump`, `repeat` and `gap` are frames that do not fit the frames around them.
+    """
     brief: str
     """A few words, for a table."""
     text: str
@@ -71,15 +76,19 @@ def judge(clip: Clip, file: str, meter: Meter, known: Mapping[str, str]) -> Qual
         return about
     seconds = (len(clip.root_pos) - 1) / clip.fps
     twin = f"is the same motion as '{known[digest]}'; leave one of them out" if digest in known else ""
-    measures = meter.measure(clip)
+    measures, broken = meter.measure(clip), breaks(clip, meter.robot)
     return attrs.evolve(
         about,
         seconds=round(seconds, 6),
         unusable=why_unusable(clip, meter.robot) or twin,
-        findings=tuple(_findings(measures, seconds)),
-        figures=_figures(measures),
+        findings=(*(_of_break(one) for one in broken), *_findings(measures, seconds)),
+        figures=_figures(measures) | {"jump_of_limit": round(max((one.severity for one in broken), default=0.0), 5)},
         measures=measures,
     )
+
+
+def _of_break(one: Break) -> Finding:
+    return Finding(one.kind, one.brief, f"{one.text}; {one.remedy}", one.frame)
 
 
 def _figures(m: Measures) -> dict[str, float]:
@@ -181,8 +190,8 @@ def _speeds(m: Measures) -> Iterator[Finding]:
     ):
         frame = int(values.argmax())
         if values[frame] > limit:
-            text = f"the root {verb} at {values[frame]:.1f} {unit} in frame {frame}; a jump, or is {m.fps:g} fps wrong?"
-            yield Finding("jump", f"root {values[frame]:.0f} {unit}", text, frame)
+            text = f"the root {verb} at {values[frame]:.1f} {unit} in frame {frame}; is {m.fps:g} fps right?"
+            yield Finding("fast", f"root {values[frame]:.0f} {unit}", text, frame)
     if m.joint_speed.max() > 1.0:
         frame, joint = _worst(m.joint_speed)
         share = (m.joint_speed.max(axis=1) > 1.0).mean()

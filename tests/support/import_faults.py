@@ -148,18 +148,24 @@ def _num_oddities(clip: Clip) -> int:
     return len(oddities(clip, ROBOT))
 
 
-def table(outcomes: Mapping[tuple[str, str], Counter[str]]) -> str:
-    """Return a Markdown table: a row for each format, a column for each kind of fault."""
+def table(outcomes: Mapping[tuple[str, str], Counter[str]], proven: Mapping[str, set[str]]) -> str:
+    """Return a Markdown table: a row for each format, a column for each kind of fault.
+
+    `proven` has the formats that hold proof, by kind: only there does "caught" hold for other motions too.
+    """
     kinds = list(dict.fromkeys(kind for _, kind in outcomes))
     lines = [f"| file | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
-    rows = {name: [_cell(outcomes.get((name, kind), Counter())) for kind in kinds] for name in FORMATS}
+    rows = {
+        name: [_cell(outcomes.get((name, kind), Counter()), name in proven.get(kind, ())) for kind in kinds]
+        for name in FORMATS
+    }
     return "\n".join(lines + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]) + "\n"
 
 
-def _cell(counts: Counter[str]) -> str:
+def _cell(counts: Counter[str], proven: bool) -> str:
     total, caught = counts.total(), counts["corrected"] + counts["refused"]
     if total == 0:
         return "has none"
-    if caught == total:
+    if proven and caught == total:
         return "caught: corrected" if counts["corrected"] == total else "caught: refused"
     return "plausible-checked" if caught + counts["doubted"] else "not detectable"

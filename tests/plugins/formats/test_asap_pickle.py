@@ -150,7 +150,7 @@ def test_rows_may_be_lists(clips):
         ({"pose_aa": 0}, "'pose_aa' is int"),
         ({"pose_aa": np.zeros((20, 20, 3))}, r"'pose_aa' is \(20, 20, 3\)"),
         ({"root_trans_offset": np.full((20, 3), np.nan)}, "root_pos, frame 0, x: the value is nan"),
-        ({"fps": 0}, "fps is 0"),
+        ({"fps": 0}, "'fps' is 0"),
         ({"fps": "fast"}, "'fps' is not one number"),
         ({"fps": True}, "'fps' is not one number"),
         ({"fps": None}, "has no frame rate"),

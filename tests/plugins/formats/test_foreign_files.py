@@ -70,12 +70,16 @@ BAD_FIELDS = {
         "body positions, frame 4, column 2: the value",
     ),
     "not unit": (BODIES, set_value("body_quat_w", (5, 6), 0.7), "body quaternions, frame 5, body 6: the norm is 1.4"),
-    "fps 0": (BODIES, lambda c: c.update(fps=np.array([0.0])), "not of 0; give the right rate with --fps"),
-    "fps of GMR 0": (GMR, lambda c: c.update(fps=0), "fps is 0; give the frame rate"),
+    "fps 0": (
+        BODIES,
+        lambda c: c.update(fps=np.array([0.0])),
+        "its 'fps' is 0; a frame rate must be between 1",
+    ),
+    "fps of GMR 0": (GMR, lambda c: c.update(fps=0), "'fps' is 0; a frame rate must be between 1 and 1000"),
     "fps is text": (GMR, lambda c: c.update(fps="fast"), "'fps' is not one number"),
     "no joints": (GMR, lambda c: c.update(dof_pos=None), "'dof_pos' is NoneType"),
     "23 joints": (GMR, lambda c: c.update(dof_pos=c["dof_pos"][:, :23]), "has 23 joints and names none"),
-    "degrees": (GMR, lambda c: c.update(dof_pos=90.0 + c["dof_pos"]), "is it in radians?"),
+    "degrees": (GMR, lambda c: c.update(dof_pos=90.0 + c["dof_pos"]), "the joint angles are degrees, not radians"),
     "names of bodies are numbers": (GMR, lambda c: c.update(link_body_list=[1, 2]), "'link_body_list' has an entry"),
     "31 nameless bodies": (
         "BeyondMimic npz (mjlab)",
@@ -176,7 +180,7 @@ def test_a_bomb_is_refused_before_it_is_inflated(tmp_path):
 
 def test_the_largest_file_that_is_inflated_is_no_burden(tmp_path):
     assert "split the motion" in cost(bomb(tmp_path / "bomb.npz", poses(60_000)), "BeyondMimic npz (mjlab)")
-    assert "the norm is 0" in cost(bomb(tmp_path / "bomb.npz", poses(34_000)), "BeyondMimic npz (mjlab)")
+    assert "'fps' is 0" in cost(bomb(tmp_path / "bomb.npz", poses(34_000)), "BeyondMimic npz (mjlab)")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -209,7 +213,7 @@ def test_a_csv_of_the_largest_size_is_no_burden(tmp_path):
     path.write_text("0," * 8_000_000)
     assert "line 1: has more than 8,192 characters" in cost(path, "Unitree csv")
     path.write_text(("0," * 35 + "0\n") * 30_000)
-    assert "the norm is 0" in cost(path, "Unitree csv")
+    assert "all joint angles are 0" in cost(path, "Unitree csv")
 
 
 def test_claims_of_empty_texts_are_refused(tmp_path):

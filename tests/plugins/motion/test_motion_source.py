@@ -67,7 +67,7 @@ def test_what_is_of_no_use_is_left_out_with_its_reason(directory):
     assert [clip.name for clip in source.clips(MODEL)] == ["squat", "walk_a", "walk_b"]
     assert "is text without a table of numbers" in source.left_out["bad.npz"]
     assert "left_hip_pitch_joint" in source.left_out["short"]
-    assert "the root jumps at 250 m/s" in source.left_out["jump"]
+    assert "the root jumps by 500 cm from frame 19 to 20" in source.left_out["jump"]
     assert source.left_out["twin"] == "is the same motion as 'squat'"
 
 
