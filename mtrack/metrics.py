@@ -27,6 +27,7 @@ class Metrics:
     """Where the run stands after one iteration, and its figures."""
 
     phase: str
+    """Slot name of the phase."""
     iteration: int
     """Iterations done in this phase."""
     iterations: int

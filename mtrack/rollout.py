@@ -17,7 +17,9 @@ class Rollout:
     """
 
     data: TensorDict
+    """[N, T], see above."""
     reward_groups: tuple[str, ...]
+    """Name of each column of `reward`, G of them."""
     following: TensorDict
     """Observations after the last step, [N, ...]: after a reset where one happened."""
     final_index: Tensor
