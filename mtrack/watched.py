@@ -163,8 +163,8 @@ class WatchedCommand(_Watched):
 
     def finished(self) -> Tensor:
         """Return the verified flags, bool [N]."""
-        value = self._component.finished()
-        value = require_tensor(self._slot, value, (self._scene.num_envs,), what="its finished()", dtype=torch.bool)
+        shape, what = (self._scene.num_envs,), "its finished()"
+        value = require_tensor(self._slot, self._component.finished(), shape, what=what, dtype=torch.bool)
         self._steps += 1
         # not by advancing `scene.episode_step`, from which a command may compute where its motion is
         return value.index_fill(0, self._scene.env_ids[:1], True) if self._steps == _TRUNCATED_STEP else value
