@@ -63,13 +63,13 @@ class DivergenceRecorder:
                 made = self._reproduction(self.assembly, env_id, terms)
                 folder.mkdir(parents=True, exist_ok=True)
                 write(path, made)
+                cause = _cause(self.assembly, made)
             except Exception as error:
                 _log.warning(
                     "environment %d diverged and was reset; no reproduction: %s: %s",
                     *(env_id, type(error).__name__, error),
                 )
                 return
-            cause = _cause(self.assembly, made)
             _log.warning(
                 "%s\n  step it again: mtrack doctor --replay %s", describe(made, cause), shlex.quote(str(path))
             )

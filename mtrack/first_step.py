@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -18,12 +18,12 @@ from torch import Tensor
 
 from mtrack.abilities import TakesLengths
 from mtrack.assemble import Assembly, assemble
-from mtrack.blame import Part, blaming
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, Problem, RunError
+from mtrack.blame import Part
+from mtrack.errors import CheckpointError, ComponentError, Problem
 from mtrack.learner import Learner, rollout_mode
 from mtrack.lifecycle import Follows, Reports
 from mtrack.model_values import require_sound_fields
-from mtrack.outputs import find_breach, require_numbers, require_tensor
+from mtrack.outputs import blaming_outputs, require_numbers, require_tensor
 from mtrack.process_state import process_state_kept
 from mtrack.protocols import Action
 from mtrack.rollout import Rollout
@@ -37,7 +37,7 @@ from mtrack.wiring import explained, give_generators, placed
 
 NUM_ENVS = 4
 """Environments of the trial: enough to see whether one depends on another."""
-_MOST_STEPS = 8  # of the rollout that a phase learns from
+_MOST_STEPS = 32  # of the rollout that a phase learns from; a phase may rely on its `train_every`
 _is_trial = False
 
 
@@ -56,12 +56,12 @@ class Findings:
     """Observations of the robot's actor for which the robot has no sensor."""
 
 
-def try_phases(recipe: Recipe, device: str) -> Findings:
+def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Findings:
     """Try every phase of a recipe; return what is not wrong but worth knowing.
 
-    Raises ComponentError, RecipeError or MtrackError for the first output, name or state that is wrong.
+    `previous` is the phase that the first one follows, if it begins with the agent of another run. Raises
+    ComponentError, RecipeError or MtrackError for the first output, name or state that is wrong.
     """
-    previous: str | None = None
     notes: list[str] = []
     unsensed: dict[str, Problem] = {}
     assembled: tuple[Recipe, Assembly] | None = None
@@ -73,6 +73,7 @@ def try_phases(recipe: Recipe, device: str) -> Findings:
             in_phase = recipe.for_phase(name)
             if assembled is None or assembled[0] != in_phase:  # phases often share one environment
                 assembled = in_phase, assemble(in_phase, name, device=device, num_envs=NUM_ENVS, metrics=True)
+            assembled[1].env.scene.phase = name
             if not is_built:
                 with placed(recipe, recipe.agent):
                     agent.build(assembled[1].layout)
@@ -110,8 +111,7 @@ class _Trial:
         with explained(slot):
             phase = slot.build()
         give_generators(phase, slot.path, self.recipe.seed, 0, self.assembly.layout.device)
-        parts: list[Part] = [*self.assembly.parts, (slot, phase), (self.recipe.agent, self.agent)]
-        with self._blaming(parts):
+        with blaming_outputs(self.assembly, (slot, phase), (self.recipe.agent, self.agent)):
             phase.enter(self.agent, self.assembly.layout, _before(slot, previous))
             rollout = self._rollout(slot, phase)
             self._require_actor(slot, phase)
@@ -122,19 +122,6 @@ class _Trial:
         for owner, component in [*self._stateful(), (slot, phase), (self.recipe.agent, self.agent)]:
             require_savable(owner, component)
         env_state(self.assembly)
-
-    @contextmanager
-    def _blaming(self, parts: Sequence[Part]) -> Iterator[None]:
-        with blaming(parts):
-            try:
-                yield
-            except (MtrackError, ComponentError, RunError):
-                raise
-            except Exception as error:
-                breach = find_breach(self.assembly)
-                if breach:
-                    raise ComponentError(breach) from error
-                raise
 
     def _stateful(self) -> list[Part]:
         return [(self.assembly.slots[path], component) for path, component in self.assembly.components.items()]
@@ -172,8 +159,6 @@ class _Trial:
             watched.start()
             require_sound_fields(self.assembly)
             self._require_observations()
-        # so that a reset of a few environments and a true final observation are tried too
-        env.scene.episode_step[0] = max(0, env.max_episode_steps - 2)
         rollout = learner.collect()
         env.observations = watched.observations
         with rollout_mode(env.scene.num_envs):
@@ -223,8 +208,8 @@ class _Trial:
                 metric.begin(scene)
                 metric.add(scene, active)
                 value = metric.value()
-                known = torch.nan_to_num(value) if isinstance(value, Tensor) and value.is_floating_point() else value
-                require_tensor(slot, known, (scene.num_envs,), what="its value", dtype=_float_of(value))
+                known = torch.nan_to_num(value.float()) if isinstance(value, Tensor) else value  # counts are fine too
+                require_tensor(slot, known, (scene.num_envs,), what="its value")
 
 
 def require_savable(slot: Slot, component: object) -> None:
@@ -246,9 +231,3 @@ def _before(slot: Slot, previous: str | None) -> str | None:
 
 def _alike(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=1e-4, atol=1e-5)
-
-
-def _float_of(value: object) -> torch.dtype:
-    """Return the dtype that a metric's value may have: any of floating point."""
-    is_float = isinstance(value, Tensor) and value.is_floating_point()
-    return value.dtype if isinstance(value, Tensor) and is_float else torch.float32

@@ -8,19 +8,17 @@ from mtrack.assemble import Assembly
 from mtrack.errors import ComponentError
 from mtrack.lifecycle import Requires
 
-# fields of mujoco.MjModel whose values keep the sign they were compiled with: masses, gains, friction and the like
-_KEEP_THEIR_SIGN = frozenset(
+# fields of mujoco.MjModel whose values keep the sign they were compiled with
+_NEVER_ZERO = frozenset({"body_inertia", "body_mass", "body_subtreemass", "geom_size"})
+# of these, 0 switches something off: a motor without force, a floor of ice
+_NEVER_OTHER_SIGN = frozenset(
     {
         "actuator_biasprm",
         "actuator_gainprm",
-        "body_inertia",
-        "body_mass",
-        "body_subtreemass",
         "dof_armature",
         "dof_damping",
         "dof_frictionloss",
         "geom_friction",
-        "geom_size",
         "jnt_stiffness",
     }
 )
@@ -36,9 +34,12 @@ def require_sound_fields(assembly: Assembly) -> None:
             present, nominal = backend.field(name), backend.nominal(name)
             wrong = ~torch.isfinite(present)
             what = "NaN or infinity"
-            if name in _KEEP_THEIR_SIGN and not wrong.any():
+            if name in _NEVER_ZERO and not wrong.any():
                 wrong = (present.sign() != nominal.sign()) & (nominal != 0.0)
                 what = "zero or a value of the wrong sign"
+            elif name in _NEVER_OTHER_SIGN and not wrong.any():
+                wrong = present * nominal < 0.0
+                what = "a value of the wrong sign"
             if wrong.any():
                 index = wrong.nonzero()[0].tolist()
                 value = float(present[tuple(index)])

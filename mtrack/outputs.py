@@ -7,6 +7,8 @@ after an error that none of them raised.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Real
 
 import attrs
 import torch
@@ -14,7 +16,8 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack.assemble import Assembly
-from mtrack.errors import ComponentError
+from mtrack.blame import Part, blaming
+from mtrack.errors import ComponentError, MtrackError, RunError
 from mtrack.exchange import StartState
 from mtrack.scene import Scene
 from mtrack.slots import Slot
@@ -71,7 +74,7 @@ def require_numbers(who: object, values: object, what: str) -> None:
         raise ComponentError(f"{who}: {what} returned {_shown(values)}; it must return a mapping of names to numbers")
     for name, value in values.items():
         is_scalar = isinstance(value, Tensor) and value.numel() == 1
-        if not isinstance(name, str) or not (is_scalar or isinstance(value, bool | int | float)):
+        if not isinstance(name, str) or not (is_scalar or isinstance(value, Real)):  # a number of numpy is a Real
             raise ComponentError(
                 f"{who}: {what} returned {name!r}: {_shown(value)}; figures are numbers or tensors of one number"
             )
@@ -96,6 +99,25 @@ def describe_envs(number: str, env_ids: Sequence[int]) -> str:
     more = f" and {len(env_ids) - _MOST_LISTED} more" if len(env_ids) > _MOST_LISTED else ""
     which = ", ".join(map(str, env_ids[:_MOST_LISTED]))
     return f"{number} in environment{'s' if len(env_ids) > 1 else ''} {which}{more}"
+
+
+@contextmanager
+def blaming_outputs(assembly: Assembly, *others: Part) -> Iterator[None]:
+    """Run code that calls the components of an assembly and `others`.
+
+    Raises ComponentError naming the one whose output is of the wrong type, shape or dtype, else the one that raised.
+    """
+    with blaming([*assembly.parts, *others]):
+        try:
+            yield
+        except (MtrackError, ComponentError, RunError):
+            raise
+        except Exception as error:
+            # the wrong shape of one component often fails in another one, or in the kernel
+            breach = find_breach(assembly)
+            if breach:
+                raise ComponentError(breach) from error
+            raise
 
 
 def find_breach(assembly: Assembly) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from mtrack.abilities import DividesRollouts, ReadsObservations
+from mtrack.blame import blaming
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.keypath import split_path
 from mtrack.processors import has_gpu
 from mtrack.ranks import expected_ranks
 from mtrack.reader import problem_at
-from mtrack.slots import AUTO
+from mtrack.slots import AUTO, Slot
 from mtrack.structure import Recipe
 
 
@@ -65,7 +66,9 @@ def _rollout_problems(recipe: Recipe, name: str) -> Iterator[Problem]:
     slot, now = recipe.phases[name], recipe.for_phase(name)
     phase = slot.build()
     samples = now.num_envs * slot.train_every
-    for parameter, parts in phase.rollout_parts().items() if isinstance(phase, DividesRollouts) else ():
+    with blaming((), otherwise=slot):
+        divided = dict(phase.rollout_parts()) if isinstance(phase, DividesRollouts) else {}
+    for parameter, parts in divided.items():
         if parts > samples:
             message = (
                 f"phase '{name}' divides a rollout into {parts} {parameter}, but it has {samples} samples "
@@ -77,20 +80,20 @@ def _rollout_problems(recipe: Recipe, name: str) -> Iterator[Problem]:
 
 def _group_problems(recipe: Recipe) -> Iterator[Problem]:
     """Yield the observation groups that the agent lacks, and those that neither it nor a phase reads."""
-    agent = recipe.agent.build()
-    readers: list[tuple[str, Any]] = [(recipe.agent.path, agent)]
-    readers += [(slot.path, slot.build()) for slot in recipe.phases.values()]
+    readers: list[tuple[Slot, Any]] = [(slot, slot.build()) for slot in (recipe.agent, *recipe.phases.values())]
     read: dict[str, str] = {}
     groups = {group for name in recipe.phases for group in recipe.for_phase(name).observations}
-    for path, reader in readers:
+    for slot, reader in readers:
         if not isinstance(reader, ReadsObservations):
             continue
-        for parameter, group in reader.observation_groups().items():
+        with blaming((), otherwise=slot):
+            own = dict(reader.observation_groups())
+        for parameter, group in own.items():
             read[group] = parameter
             if group not in groups:
                 hint = did_you_mean(group, groups) or f"the recipe has {', '.join(sorted(groups))}"
                 message = f"no observations in a group '{group}', which it reads"
-                yield problem_at(recipe.source, (*split_path(path), parameter), message, hint)
+                yield problem_at(recipe.source, (*split_path(slot.path), parameter), message, hint)
     if not all(isinstance(reader, ReadsObservations) for _, reader in readers):
         return  # one that does not say what it reads may read any
     for group in sorted(groups - read.keys()):

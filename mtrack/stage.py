@@ -11,12 +11,11 @@ import attrs
 
 from mtrack import checkpoint as checkpoints
 from mtrack.assemble import Assembly, assemble
-from mtrack.blame import Part, blaming
 from mtrack.checkpoint import Checkpoint
 from mtrack.divergence import DivergenceRecorder
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, RunError
+from mtrack.errors import CheckpointError
 from mtrack.learner import Learner
-from mtrack.outputs import find_breach
+from mtrack.outputs import blaming_outputs
 from mtrack.protocols import Phase
 from mtrack.ranks import num_ranks, rank
 from mtrack.slots import PhaseSlot
@@ -121,18 +120,8 @@ class Stage:
     @contextmanager
     def blaming(self) -> Iterator[None]:
         """Run code that calls components. Raises ComponentError naming the one that broke its contract or raised."""
-        parts: list[Part] = [*self.assembly.parts, (self.slot, self.phase), (self.recipe.agent, self.agent)]
-        with blaming(parts):
-            try:
-                yield
-            except (MtrackError, ComponentError, RunError):
-                raise
-            except Exception as error:
-                # the wrong shape of one component often fails in another one, or in the kernel
-                breach = find_breach(self.assembly)
-                if breach:
-                    raise ComponentError(breach) from error
-                raise
+        with blaming_outputs(self.assembly, (self.slot, self.phase), (self.recipe.agent, self.agent)):
+            yield
 
 
 def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:

@@ -20,6 +20,7 @@ from mtrack.rollout import Rollout
 from mtrack.scene import Scene
 from mtrack.slots import Slot
 
+_TRUNCATED_STEP = 2  # in which environment 0 is truncated, so that a reset of some and a final observation are tried
 _CALLS_COMPARED = 2  # of each term, with other environments in another state; it takes three further calls each
 
 
@@ -50,7 +51,8 @@ class WatchedTerm(_Watched):
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return the verified value, [N]."""
-        generator, versions, kept = torch.get_rng_state(), _versions(scene), _Kept(self._component)
+        generator, versions = torch.get_rng_state(), _versions(scene)
+        kept = _Kept(self._component) if self._calls < _CALLS_COMPARED else None
         value: Tensor = self._component(scene)
         self._draws_globally |= not torch.equal(generator, torch.get_rng_state())
         changed = [name for name, version in _versions(scene).items() if version != versions[name]]
@@ -60,7 +62,7 @@ class WatchedTerm(_Watched):
                 "(clamp instead of clamp_)"
             )
         require_tensor(self._slot, value, (scene.num_envs,), dtype=self._dtype)
-        if self._calls < _CALLS_COMPARED:
+        if kept is not None:
             self._require_independence(scene, value, kept)
         self._calls += 1
         self._always &= bool(value.all())
@@ -137,7 +139,7 @@ class _Kept:
 
     def _put(self, copies: Mapping[str, tuple[Any, Any]]) -> None:
         for name, (value, copy) in copies.items():
-            if isinstance(value, Tensor):
+            if isinstance(value, Tensor) and not torch.equal(value, copy):  # one that was expanded takes no copy
                 value.copy_(copy)  # keeps the storage that others may hold
             elif isinstance(value, torch.Generator):
                 value.set_state(copy)
@@ -145,12 +147,13 @@ class _Kept:
 
 
 class WatchedCommand(_Watched):
-    """A command: start states and which environments are finished."""
+    """A command: start states and which environments are finished; environment 0 is, too, in one step of the trial."""
 
     def __init__(self, slot: Slot, component: Any, scene: Scene) -> None:
         """Watch the command of a scene."""
         super().__init__(slot, component)
         self._scene = scene
+        self._steps = 0
 
     def reset(self, ids: Tensor, failed: Tensor) -> StartState:
         """Return the verified start state of environments."""
@@ -160,8 +163,11 @@ class WatchedCommand(_Watched):
 
     def finished(self) -> Tensor:
         """Return the verified flags, bool [N]."""
-        value = self._component.finished()
-        return require_tensor(self._slot, value, (self._scene.num_envs,), what="its finished()", dtype=torch.bool)
+        shape, what = (self._scene.num_envs,), "its finished()"
+        value = require_tensor(self._slot, self._component.finished(), shape, what=what, dtype=torch.bool)
+        self._steps += 1
+        # not by advancing `scene.episode_step`, from which a command may compute where its motion is
+        return value.index_fill(0, self._scene.env_ids[:1], True) if self._steps == _TRUNCATED_STEP else value
 
 
 class WatchedAction(_Watched):

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
@@ -89,10 +89,7 @@ def _carry_out(
     import torch
 
     from mtrack.checkpoint import newest
-    from mtrack.compatibility import require_compatible, resumed_threads, warn_of_other_processor
-    from mtrack.manifests import read_manifest
     from mtrack.phase_order import check_order
-    from mtrack.processors import own_processors
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
     from mtrack.run import Run
@@ -100,7 +97,11 @@ def _carry_out(
 
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     is_changed = False
-    _make_first_step(recipe)  # before anything is written
+    checkpoint, complaints = newest(begin) if begin else (None, [])
+    previous = checkpoint.trainers[-1] if checkpoint else None
+    if not resume:  # before the trial, which takes longer
+        check_order(recipe, previous)
+    _make_first_step(recipe, previous)  # before anything is written
     _prove_writable(directory, resume)
     with locked(directory):
         if resume:
@@ -108,24 +109,16 @@ def _carry_out(
             if checkpoint is None:
                 _require_own_start(directory)
                 _log.warning("%s has no checkpoint yet: the run starts over", short(directory))
+                check_order(recipe, None)
                 resume = False
-        else:
-            checkpoint, complaints = newest(begin) if begin else (None, [])
         for complaint in complaints:
             _log.warning("%s", complaint)
         if checkpoint:
             _log.info("starting from %s", short(checkpoint.path))
         if resume:
-            before = read_manifest(directory)
-            require_compatible(directory, before, facts, "resume", allow_change=allow_change)
-            warn_of_other_processor(before, facts)
-            facts["processes"]["threads"] = resumed_threads(before, own_processors(), allow_change)
-            facts |= {key: before[key] for key in ("run_id", "started", _FROM) if key in before}
-            is_changed = before["recipe_sha256"] != facts["recipe_sha256"]
-        else:
-            if checkpoint:
-                facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
-            check_order(recipe, checkpoint.trainers[-1] if checkpoint else None)
+            is_changed = _continue_facts(directory, facts, allow_change)
+        elif checkpoint:
+            facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
         torch.set_num_threads(facts["processes"]["threads"])
         _log.info("run directory: %s", short(directory))
         _log.info("%s", physics_place(recipe))
@@ -142,15 +135,32 @@ def _carry_out(
         ).execute()
 
 
-def _make_first_step(recipe: Recipe) -> None:
+def _make_first_step(recipe: Recipe, previous: str | None) -> None:
     """Try every phase, and log what is doubtful. Raises what is wrong."""
     from mtrack.first_step import try_phases
     from mtrack.preflight import notes
 
-    found = try_phases(recipe, recipe.place)
+    found = try_phases(recipe, recipe.place, previous)
     unsensed = [f"{problem.path}: {problem.message}" for problem in found.without_sensor]
     for note in (*notes(recipe), *found.notes, *unsensed):
         _log.warning("%s", note)
+
+
+def _continue_facts(directory: Path, facts: dict[str, Any], allow_change: bool) -> bool:
+    """Give the manifest of a resumed run what it keeps. Returns whether its recipe has changed.
+
+    Raises CheckpointError if what is here does not fit the run.
+    """
+    from mtrack.compatibility import require_compatible, resumed_threads, warn_of_other_processor
+    from mtrack.manifests import read_manifest
+    from mtrack.processors import own_processors
+
+    before = read_manifest(directory)
+    require_compatible(directory, before, facts, "resume", allow_change=allow_change)
+    warn_of_other_processor(before, facts)
+    facts["processes"]["threads"] = resumed_threads(before, own_processors(), allow_change)
+    facts |= {key: before[key] for key in ("run_id", "started", _FROM) if key in before}
+    return bool(before["recipe_sha256"] != facts["recipe_sha256"])
 
 
 def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:

@@ -161,7 +161,7 @@ def _import_clip(
     )
     check_clip(licensed, f"{file}: clip '{clip.name}'")
     try:
-        notes = tuple(oddities(licensed, robot, bool(choices.settings.values.get(TRUST))))
+        notes = tuple(oddities(licensed, robot, choices.settings.values.get(TRUST) is True))
     except MotionError as error:
         raise MotionError(f"{file}: {error}") from None
     target = choices.out / f"{file_name(clip.name)}.npz"

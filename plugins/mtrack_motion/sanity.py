@@ -61,9 +61,9 @@ def why_other_axis_up(root_pos: Array, up: Array, robot: RobotModel) -> str:
 
 
 def _causes(root_pos: Array, joint_pos: Array, stands: float, robot: RobotModel) -> Iterator[str]:
-    if are_degrees(joint_pos):
+    largest = float(robot.joint_range.abs().max())
+    if are_degrees(joint_pos) and np.abs(joint_pos).max() > largest:  # a wheel may turn on and on
         frame, column = (int(i) for i in np.unravel_index(int(np.abs(joint_pos).argmax()), joint_pos.shape))
-        largest = float(robot.joint_range.abs().max())
         yield (
             f"the joint angles are degrees, not radians: {joint_pos[frame, column]:.4g} in frame {frame}, joint column "
             f"{column}, where no joint can turn beyond {largest:.2f} rad; convert them with numpy.deg2rad"
@@ -73,7 +73,7 @@ def _causes(root_pos: Array, joint_pos: Array, stands: float, robot: RobotModel)
             "all joint angles are whole numbers, so they were rounded or stored as integers; export them as "
             "floating-point numbers in radians"
         )
-    if len(joint_pos) and not joint_pos.any():
+    if len(joint_pos) and not joint_pos.any() and robot.default_joint_pos.any():  # else it stands still
         yield "all joint angles are 0 in every frame; export the motion again with its joint angles"
     height = float(np.median(np.abs(root_pos[:, 2]))) / stands
     if height > _CENTIMETRES:

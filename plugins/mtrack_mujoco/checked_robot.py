@@ -112,7 +112,9 @@ def _is_servo(model: mujoco.MjModel, actuator: int) -> bool:
 
 def _number_problems(model: mujoco.MjModel, names: RobotModel) -> Iterator[str]:
     order = "are the numbers of model() in the order of joint_names, and in SI units?"
-    servos = {int(model.actuator_trnid[i, 0]): i for i in range(model.nu)}
+    servos = {
+        int(model.actuator_trnid[i, 0]): i for i in range(model.nu) if model.actuator_trntype[i] in _ON_JOINT
+    }  # tendons and sites are numbered from 0 too
     for index, name in enumerate(names.joint_names):
         joint = model.joint(name)
         low, high = names.joint_range[index].tolist()
@@ -135,7 +137,8 @@ def has_floor(model: mujoco.MjModel) -> bool:
     is_fixed = model.body_weldid[model.geom_bodyid] == 0
     kinds, meets = model.geom_contype, model.geom_conaffinity
     touch = (kinds[is_fixed][:, None] & meets[~is_fixed]) | (kinds[~is_fixed] & meets[is_fixed][:, None])
-    return bool(touch.any())
+    are_paired = is_fixed[model.pair_geom1] != is_fixed[model.pair_geom2]  # <contact><pair>, whatever contype says
+    return bool(touch.any() or are_paired.any())
 
 
 def _agree(one: float, other: float) -> bool:

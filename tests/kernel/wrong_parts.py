@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import numpy as np
 import torch
 from tensordict import TensorDict
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from mtrack.errors import MtrackError
 from mtrack.fields import component, param, scratch, state
 from mtrack.mirror import Mirror
+from mtrack.rollout import Rollout
 from mtrack.scene import Scene
 from mtrack_ppo.train import Train
 from mtrack_toy.task import ToyTarget
@@ -237,3 +239,39 @@ class Idle:
     def reset(self, ids: Tensor) -> None:
         if len(ids) < self.scene.num_envs:
             raise IndexError("some environments only")
+
+
+@component
+class Expanded:
+    """A reward that is right, with a field that cannot be written to."""
+
+    weight: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        self.weight = torch.ones(1).expand(scene.num_envs)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        return self.weight * scene.robot.joint_pos[:, 0]
+
+
+@component
+class Table(ToyTarget):
+    """A command that is right: it reads a table shorter than the longest episode, and ends before its end."""
+
+    FRAMES = 50
+
+    def advance(self) -> None:
+        ToyTarget.advance(self)
+        torch.zeros(self.FRAMES)[self.scene.episode_step]
+
+    def finished(self) -> Tensor:
+        return self.scene.episode_step >= self.FRAMES - 1
+
+
+@component
+class Recurrent(Train):
+    """A phase that is right: it learns from sequences of 12 steps, and returns numbers of numpy."""
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, object]:
+        assert rollout.data.shape[1] % 12 == 0
+        return {name: np.float32(value) for name, value in Train.update(self, rollout, progress).items()}

@@ -72,6 +72,23 @@ def test_a_robot_whose_description_is_what_its_numbers_say_is_accepted():
     assert built(Robot()).nu == 2
 
 
+PAIRED = MJCF.replace('type="plane"', 'type="plane" contype="0" conaffinity="0"').replace(
+    "<actuator>", '<contact><pair geom1="floor" geom2="tip"/></contact><actuator>'
+)
+
+
+@pytest.mark.parametrize(
+    "robot",
+    [
+        Robot(PAIRED, more='<geom name="tip" size="0.1"/>'),
+        Robot(actuators=SERVOS + '<general site="t" gainprm="7"/>', more='<site name="s"/><site name="t"/>'),
+    ],
+    ids=["a floor that pairs name", "an actuator on a site with the number of a joint"],
+)
+def test_a_description_that_is_unusual_but_fits_is_accepted(robot):
+    assert built(robot).nu >= 2
+
+
 WITHOUT_FLOOR = MJCF.replace('<geom name="floor" type="plane" size="0 0 1"/>', "")
 FAULTS = {
     "torque motors": (Robot(actuators='<motor joint="a"/><motor joint="b"/>'), "'a', 'b' is not a position servo"),
