@@ -48,6 +48,7 @@ class WatchedTerm(_Watched):
         self._always = dtype == torch.bool
         self._calls = 0
         self._hidden = ""
+        self._shared = ""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return the verified value, [N]."""
@@ -70,7 +71,7 @@ class WatchedTerm(_Watched):
 
     def notes(self) -> list[str]:
         """Return what is not wrong but worth knowing, after some steps."""
-        notes = []
+        notes = [self._shared] if self._shared else []
         if self._draws_globally:
             notes.append(
                 f"{self._slot}: it draws from torch's global generator, which no checkpoint keeps; declare "
@@ -99,10 +100,13 @@ class WatchedTerm(_Watched):
             with before.for_another_call(("state", "scratch")):
                 alone = self._component(scene.rows(torch.full_like(scene.episode_step, env_id)))
             if not torch.allclose(alone[env_id].float(), value[env_id].float(), rtol=1e-4, atol=1e-5):
-                raise ComponentError(
+                message = (
                     f"{self._slot}: its value in environment {env_id} changes with the state of the other "
                     "environments; reduce over dim=-1, never over all of a tensor"
                 )
+                if not fields_of(type(self._component), "state"):
+                    raise ComponentError(message)
+                self._shared = message  # a scale that adapts to all environments may be meant
 
 
 class _Kept:

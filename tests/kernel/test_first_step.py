@@ -145,6 +145,7 @@ def test_what_is_unusual_but_right_passes(toy: Callable[[str], Recipe], table: s
     [
         ('[rewards.toy.mine]\nuse = "bad_drawn"', "it draws from torch's global generator, which no checkpoint keeps"),
         ('[rewards.toy.mine]\nuse = "bad_smoothed"', "what it leaves in a scratch() field changes its next value"),
+        ('[rewards.toy.mine]\nuse = "bad_adapting"', "changes with the state of the other environments"),
         ('[terminations.mine]\nuse = "bad_termination"\nhow = "always"', "it ended every environment in every step"),
     ],
 )

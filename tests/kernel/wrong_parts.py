@@ -23,7 +23,7 @@ class Reward:
 
     how: str = param()
     after: int = param(default=0)
-    calls: int = state()
+    calls: int = scratch()
 
     def bind(self, scene: Scene) -> None:
         self.calls = 0
@@ -88,6 +88,21 @@ class Clock:
     def __call__(self, scene: Scene) -> Tensor:
         self.time += scene.dt * (scene.robot.joint_pos[:, 0] > 0.0)
         return self.time.clone()
+
+
+@component
+class Adapting:
+    """A reward over a scale that adapts to all environments, which may be meant."""
+
+    scale: Tensor = state()
+
+    def bind(self, scene: Scene) -> None:
+        self.scale = torch.ones(())
+
+    def __call__(self, scene: Scene) -> Tensor:
+        error = scene.robot.joint_pos[:, 0].abs()
+        self.scale.lerp_(error.mean(), 0.5)
+        return error / self.scale
 
 
 @component
