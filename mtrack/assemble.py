@@ -99,18 +99,23 @@ def assemble(
         tracker=tracker,
         max_episode_steps=recipe.max_episode_steps,
         report_broken=report_broken,
-        statistics=EpisodeStatistics(
-            plan.num_envs,
-            [term.path.partition(".")[2].replace(".", "/") for term in rewards],
-            list(recipe.rewards),
-            [*recipe.terminations, "diverged"],
-            device,
-        ),
+        statistics=_statistics(recipe, rewards, plan.num_envs, device),
     )
+    widths = _measure_widths(env, slots)
+    return Assembly(env, components, slots, every, _layout(recipe, env, device), widths)
+
+
+def _statistics(recipe: Recipe, rewards: list[RewardTerm], num_envs: int, device: str) -> EpisodeStatistics:
+    names = [term.path.partition(".")[2].replace(".", "/") for term in rewards]
+    return EpisodeStatistics(num_envs, names, list(recipe.rewards), [*recipe.terminations, "diverged"], device)
+
+
+def _measure_widths(env: Env, slots: Mapping[str, Slot]) -> dict[str, int]:
+    """Return the columns of each observation, by path, and note them with its history in its term."""
     widths = {term.path: _width(slots[term.path], term, env) for term in env.observer.terms()}
     for term in env.observer.terms():
         term.width = widths[term.path] * max(1, len(term.history))
-    return Assembly(env, components, slots, every, _layout(recipe, env, device), widths)
+    return widths
 
 
 def _bind(

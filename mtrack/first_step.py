@@ -6,6 +6,7 @@ package and its line, and not after hours. What is tried is thrown away; the loo
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from mtrack.model_values import require_sound_fields
 from mtrack.outputs import find_breach, require_numbers, require_tensor
 from mtrack.process_state import process_state_kept
 from mtrack.protocols import Action
+from mtrack.rollout import Rollout
 from mtrack.sensors import without_sensor
 from mtrack.slots import Slot
 from mtrack.snapshot import env_state
@@ -111,9 +113,12 @@ class _Trial:
         parts: list[Part] = [*self.assembly.parts, (slot, phase), (self.recipe.agent, self.agent)]
         with self._blaming(parts):
             phase.enter(self.agent, self.assembly.layout, _before(slot, previous))
-            self._steps(slot, phase)
+            rollout = self._rollout(slot, phase)
             self._require_actor(slot, phase)
             self._metrics()
+            before = copy.deepcopy(component_state(self.agent))
+            require_numbers(slot, phase.update(rollout, 0.0), "its update")
+            load_component_state(self.agent, before, self.recipe.agent.path)  # whatever one update has made of it
         for owner, component in [*self._stateful(), (slot, phase), (self.recipe.agent, self.agent)]:
             require_savable(owner, component)
         env_state(self.assembly)
@@ -134,8 +139,8 @@ class _Trial:
     def _stateful(self) -> list[Part]:
         return [(self.assembly.slots[path], component) for path, component in self.assembly.components.items()]
 
-    def _steps(self, slot: Slot, phase: Any) -> None:
-        """Make a short rollout in which one episode is truncated, and let the phase learn from it."""
+    def _rollout(self, slot: Slot, phase: Any) -> Rollout:
+        """Make a short rollout in which one episode is truncated, and verify all that is returned on the way."""
         env, components, slots = self.assembly.env, self.assembly.components, self.assembly.slots
         dtypes = {"reward": torch.float32, "termination": torch.bool}
         terms = {
@@ -175,7 +180,7 @@ class _Trial:
             self._require_observations()
             self._require_figures()
         self.notes += [note for term in terms.values() for note in term.notes()]
-        require_numbers(slot, phase.update(rollout, 0.0), "its update")
+        return rollout
 
     def _require_observations(self) -> None:
         """Verify every observation: of all environments, of some, and that these are the same."""
@@ -233,8 +238,8 @@ def require_savable(slot: Slot, component: object) -> None:
 
 
 def _before(slot: Slot, previous: str | None) -> str | None:
-    """Return the phase to enter after: a first phase that must follow another one is made for `--from`."""
-    if previous is None and isinstance(slot.cls, Follows) and None not in slot.cls.follows:
+    """Return a phase that this one can follow: their order is checked elsewhere, and the first may be for `--from`."""
+    if isinstance(slot.cls, Follows) and previous not in slot.cls.follows:
         return slot.cls.follows[0]
     return previous
 

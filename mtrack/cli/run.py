@@ -90,10 +90,8 @@ def _carry_out(
 
     from mtrack.checkpoint import newest
     from mtrack.compatibility import require_compatible, resumed_threads, warn_of_other_processor
-    from mtrack.first_step import try_phases
     from mtrack.manifests import read_manifest
     from mtrack.phase_order import check_order
-    from mtrack.preflight import notes
     from mtrack.processors import own_processors
     from mtrack.provenance import manifest
     from mtrack.reporting import Reporter
@@ -102,9 +100,7 @@ def _carry_out(
 
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     is_changed = False
-    found = try_phases(recipe, recipe.place)  # before anything is written
-    for note in (*found.notes, *(f"{problem.path}: {problem.message}" for problem in found.without_sensor)):
-        _log.warning("%s", note)
+    _make_first_step(recipe)  # before anything is written
     _prove_writable(directory, resume)
     with locked(directory):
         if resume:
@@ -133,8 +129,6 @@ def _carry_out(
         torch.set_num_threads(facts["processes"]["threads"])
         _log.info("run directory: %s", short(directory))
         _log.info("%s", physics_place(recipe))
-        for note in notes(recipe):
-            _log.warning("%s", note)
         return Run(
             recipe,
             directory,
@@ -146,6 +140,17 @@ def _carry_out(
             allow_change=allow_change,
             is_changed=is_changed,
         ).execute()
+
+
+def _make_first_step(recipe: Recipe) -> None:
+    """Try every phase, and log what is doubtful. Raises what is wrong."""
+    from mtrack.first_step import try_phases
+    from mtrack.preflight import notes
+
+    found = try_phases(recipe, recipe.place)
+    unsensed = [f"{problem.path}: {problem.message}" for problem in found.without_sensor]
+    for note in (*notes(recipe), *found.notes, *unsensed):
+        _log.warning("%s", note)
 
 
 def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:

@@ -43,13 +43,7 @@ def describe(
         typer.echo(extension_contract(kind))
         return
     if kind == _SCENE or not name:
-        from mtrack_dev.guide import Contract, sights  # noqa: PLC0415  imports torch
-
-        if kind == _SCENE:
-            typer.echo(json.dumps({"scene": sights()}, indent=1) if as_json else sights())
-        else:
-            contract = Contract.of(kind)
-            typer.echo(json.dumps(attrs.asdict(contract), indent=1) if as_json else contract.text())
+        _describe_contract(kind, as_json)
         return
     registry = Registry.scan(files=plugin or ())
     entry = registry.find(kind, name)
@@ -88,6 +82,17 @@ def describe(
 
         typer.echo(f"\n{offers(cls) if kind == 'agent' else names_of_robot(cls)}")
     typer.echo(f"\nin a recipe:\n\n{snippet}" if snippet else "")
+
+
+def _describe_contract(kind: str, as_json: bool) -> None:
+    """Print the contract of a kind, or what components see of the scene."""
+    from mtrack_dev.guide import Contract, sights  # noqa: PLC0415  imports torch
+
+    if kind == _SCENE:
+        typer.echo(json.dumps({"scene": sights()}, indent=1) if as_json else sights())
+    else:
+        contract = Contract.of(kind)
+        typer.echo(json.dumps(attrs.asdict(contract), indent=1) if as_json else contract.text())
 
 
 def _describe_type(name: str, kinds: list[str], as_json: bool) -> None:

@@ -12,8 +12,6 @@ import typer
 from mtrack.cli.options import PluginFiles
 from mtrack.cli.run import physics_place
 from mtrack.errors import RecipeError
-from mtrack.phase_order import check_order, starts_from_run
-from mtrack.preflight import missing_device, notes, require_runnable
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
@@ -26,6 +24,9 @@ _Row = dict[str, object]
 
 def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
     """Check a recipe: every name and value, then a few steps and an update of each phase with four environments."""
+    from mtrack.phase_order import check_order, starts_from_run  # noqa: PLC0415  imports torch
+    from mtrack.preflight import notes, require_runnable  # noqa: PLC0415
+
     checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     require_runnable(checked)
     follows = starts_from_run(checked)
@@ -95,6 +96,7 @@ def _rewards(recipe: Recipe) -> list[_Row]:
 def _layout(recipe: Recipe) -> list[_Row]:
     """Return a row for each term of the observations: first and last column, noise, history."""
     from mtrack.assemble import assemble  # noqa: PLC0415  imports torch
+    from mtrack.preflight import missing_device  # noqa: PLC0415
 
     missing = missing_device(recipe)
     if missing:

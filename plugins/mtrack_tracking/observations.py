@@ -1,4 +1,4 @@
-"""What the policy is told of the motion to follow: root, joints, gravity, contacts and flags at the future frames.
+"""What the policy is told of the motion to follow: root, joints, gravity and contacts at the future frames.
 
 A quantity of the S future frames is [n, S * width], frame after frame; slot 0 is the present frame. "In the robot
 frame" means relative to position and orientation of the robot's root; velocities are rotated into it, not differenced.
@@ -75,21 +75,6 @@ class ReferenceRootRot:
     def mirror(self) -> Mirror:
         """Return the mirror of rotations."""
         return Mirror.rot6d().repeat(self.frames)
-
-
-@component
-class ComplianceFlag:
-    """What the command tells besides the motion: flag, force / 20 N, stiffness / 400 N/m of compliant arms."""
-
-    sensors: ClassVar[tuple[str, ...]] = ()
-
-    def __call__(self, scene: Scene) -> Tensor:
-        """Return [n, 3]."""
-        return scene.reference.flags
-
-    def mirror(self) -> Mirror:
-        """Return the mirror of plain numbers."""
-        return Mirror.scalar(3)
 
 
 @component

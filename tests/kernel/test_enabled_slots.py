@@ -177,6 +177,6 @@ def test_a_disabled_component_need_not_be_importable(check: Check, site: Path) -
 
 def test_the_resolved_text_says_what_enabled_a_slot(layered: Layered) -> None:
     text = layered("[rewards.task.far]").resolved_toml()
-    assert 'use = "fake_reward"  # my.toml:28, enabled by layer0.toml:2\n' in text
+    assert 'use = "fakes:fake_reward"  # my.toml:28, enabled by layer0.toml:2\n' in text
     by_override = layered(overrides=(f"{FAR}.weight=1",)).resolved_toml()
-    assert 'use = "fake_reward"  # my.toml:28, enabled by --set\n' in by_override
+    assert 'use = "fakes:fake_reward"  # my.toml:28, enabled by --set\n' in by_override

@@ -137,7 +137,7 @@ def test_a_mirrored_simulation_gives_mirrored_observations_and_equal_rewards(tmp
     ]
     assembly = assemble(recipe("g1_tracking_teacher", "robot.symmetrise=true", *twins, *still, *QUIET))
     env, layout = assembly.env, assembly.layout
-    assembly.components["command"].pin(torch.tensor([0, 1]))
+    assembly.components["command"].pin_clips(torch.tensor([0, 1]))
     env.start()
     actions = 0.2 * torch.randn(12, layout.num_actions, generator=torch.Generator().manual_seed(3))
     for action in actions:

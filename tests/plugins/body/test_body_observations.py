@@ -9,13 +9,12 @@ from mtrack.errors import NameProblem
 from mtrack.lifecycle import Binds, NoisyObservation
 from mtrack.math import quat_rotate_inverse, quat_to_matrix
 from mtrack_body.feet import weight
+from mtrack_body.ground import BodyHeight, FootContact
 from mtrack_body.keypoints import KeypointAngVel, KeypointLinVel, KeypointPos, KeypointRot
 from mtrack_body.observations import (
     AppliedTarget,
     AppliedTorque,
-    BodyHeight,
     BootIndicator,
-    FootContact,
     JointPos,
     JointVel,
     PreviousActions,

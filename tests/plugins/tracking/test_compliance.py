@@ -14,7 +14,8 @@ from mtrack_mujoco.kinematics import forward_kinematics
 from mtrack_tracking import altered
 from mtrack_tracking.altered import quat_from_matrix
 from mtrack_tracking.compliance import Compliance
-from mtrack_tracking.observations import ComplianceFlag, ReferenceJointPos
+from mtrack_tracking.compliance_flag import ComplianceFlag
+from mtrack_tracking.observations import ReferenceJointPos
 from mtrack_tracking.rewards import JointPos, KeypointPos
 from mtrack_tracking.spans import Spans, place_spans
 
