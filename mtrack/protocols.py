@@ -111,12 +111,7 @@ class Motion(Protocol):
 
 
 class Importer(Protocol):
-    """A reader of one foreign motion format. Its parameters are set with `mtrack motions import --set NAME=VALUE`.
-
-    It may also have `fallback: ClassVar[bool] = True` if its format has no mark of its own: it is used if no other
-    importer claims a file. `explain(path: Path) -> str` says what a file is that no importer reads, and what to do; ""
-    if it does not know. Raise `mtrack.errors.MotionError`.
-    """
+    """A reader of a motion format; optional: `fallback: bool` (if no other claims a file), `explain(path) -> str`."""
 
     def recognises(self, path: Path) -> str:
         """Return what was found, in words, or "" if the content is of another format. Raises MotionError if damaged."""
