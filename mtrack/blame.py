@@ -32,7 +32,8 @@ def blaming(parts: Iterable[Part], otherwise: Slot | None = None) -> Iterator[No
         culprit = culprit_of(error, parts) or otherwise
         if culprit is None and isinstance(error, Exception):
             raise
-        raise ComponentError(f"{culprit or raised_at(error)} raised {describe_error(error)}") from error
+        remedy = "" if culprit is None else _undeclared(error, culprit)
+        raise ComponentError(f"{culprit or raised_at(error)} raised {describe_error(error)}{remedy}") from error
 
 
 def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
@@ -44,6 +45,16 @@ def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
         culprit = owners.get(id(_first_argument(trace.tb_frame)), culprit)
         trace = trace.tb_next
     return culprit
+
+
+def _undeclared(error: BaseException, culprit: Slot) -> str:
+    """Return what to do about an attribute that a component sets or reads, but does not declare; else nothing."""
+    missing = f"'{culprit.cls.__name__}' object has no attribute '"
+    if not isinstance(error, AttributeError) or not str(error).startswith(missing):
+        return ""
+    name = str(error).removeprefix(missing).rstrip("'")
+    cls = culprit.cls.__name__
+    return f". Declare it in class {cls}: {name}: TYPE = scratch(), or state() if checkpoints must keep it"
 
 
 def raised_at(error: BaseException) -> str:

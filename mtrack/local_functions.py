@@ -19,7 +19,7 @@ from mtrack.toml_text import plain
 from mtrack.values import Flaws, structure
 
 FUNCTION_KINDS = ("reward", "observation", "termination")
-_MEMBERS = frozenset({"bind", "mirror"})  # of an observation; a parameter of that name would hide them
+_MEMBERS = frozenset({"bind", "mirror", "sensors"})  # of an observation; a parameter of that name would hide them
 _MIRROR_HELP = "a Mirror, e.g. Mirror.scalar(), or a function of the scene that returns one"
 
 
@@ -51,6 +51,8 @@ def component_of(function: Callable[..., Tensor], kind: str, place: str) -> type
         members["timeout"] = False
     if kind == "observation":
         members |= _mirror_members(function)
+        if hasattr(function, "sensors"):
+            members["sensors"] = function.sensors
         annotations["_mirror"] = Mirror | None
     return component(type(name, (), members | {"__annotations__": annotations}))
 
@@ -97,6 +99,9 @@ def _flaws(function: Callable[..., Tensor]) -> Iterator[str]:
     mirror = getattr(function, "mirror", None)
     if mirror is not None and not callable(mirror):
         yield f"{function.__name__}.mirror must be {_MIRROR_HELP}"
+    sensors = getattr(function, "sensors", ())
+    if not isinstance(sensors, list | tuple) or not all(isinstance(name, str) for name in sensors):
+        yield f'{function.__name__}.sensors must be names, e.g. ("imu", "joint_encoders")'
 
 
 def _default(one: inspect.Parameter) -> Any:

@@ -111,7 +111,7 @@ class Motion(Protocol):
 
 
 class Importer(Protocol):
-    """A reader of one foreign motion format; optional: `explain`, `fallback` (mtrack_motion.importers)."""
+    """A reader of a motion format; optional: `fallback: bool` (if no other claims a file), `explain(path) -> str`."""
 
     def recognises(self, path: Path) -> str:
         """Return what was found, in words, or "" if the content is of another format. Raises MotionError if damaged."""

@@ -129,7 +129,10 @@ class Reader:
             return None
         fields = params_of(cls)
         hint = f"parameters: {describe_fields(fields) or 'none'}"
-        self.unknown(path, table, [*fields, *kind.keys], f"parameter '{{}}' for {entry}", hint)
+        known = [*fields, *kind.keys]
+        self.unknown(
+            path, table, known, f"parameter '{{}}' for {entry}", f"{hint}{self._inherited(kind, path, table, known)}"
+        )
         params = self.fields(path, fields if is_enabled else _given(fields, table), table)
         if len(self.problems) > before or len(own) < len(own_fields) or len(params) < len(fields):
             return None
@@ -144,6 +147,18 @@ class Reader:
         except (Exception, SystemExit) as error:  # a constructor of somebody else's
             self.problem(path, f"{entry} does not accept these parameters: {error}", with_value=False)
         return slot
+
+    def _inherited(self, kind: Kind, path: KeyPath, table: Table, known: Collection[str]) -> str:
+        """Return what to do if a recipe replaces the component of a table whose other keys an extended recipe sets."""
+        layers = self.source.layers
+        naming = self.source.layer((*path, "use"))
+        older = layers[: layers.index(naming)] if naming in layers else ()
+        if not any(self.source.layer((*path, key)) in older for key in table.keys() - set(known)):
+            return ""
+        return (
+            f"\nan extended recipe sets it for another {kind.name}, and no recipe can remove a key: "
+            f"extend a recipe without it, or none"
+        )
 
     def _component(
         self, kind: Kind, path: KeyPath, table: Table, default_use: str, *, is_enabled: bool

@@ -111,7 +111,8 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
     while path is not None:
         if path.resolve() in chain or len(chain) >= _MAX_CHAIN:
             names = [_display(link) for link in [*chain, path.resolve()]]
-            raise _problem(layers[0], "extends", f"the chain of recipes comes back to itself: {' -> '.join(names)}")
+            loop = " -> ".join(names)
+            raise _problem(layers[0], "extends", f"the chain of recipes comes back to itself: {loop}; rename your file")
         chain.append(path.resolve())
         layers.insert(0, _read(path))
         path = _base(layers[0])

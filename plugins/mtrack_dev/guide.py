@@ -24,6 +24,14 @@ _EVERY_KEY = {
     "use": "The component: its name, or DISTRIBUTION:NAME; without it, that of the slot's name.",
     "enabled": "Whether the slot counts; true unless it says false.",
 }
+_ROLES = {
+    "name: float = param(default=1.0, validator=positive)": "A parameter of recipes; the string below is its help.",
+    "name: Tensor = state()": (
+        "Changes in a run and is saved in checkpoints. For the annotation `torch.Generator`, mtrack makes and seeds a "
+        "generator of the slot's own before `bind`."
+    ),
+    "name: Mirror = scratch()": "Is derived in `bind` or at each call, and not saved.",
+}
 _SECTIONS = (
     ("scene", Scene, Quantities),
     ("scene.robot", RobotState, Quantities),
@@ -56,7 +64,7 @@ class Contract:
 
     def text(self) -> str:
         """Return all of it, as `mtrack describe KIND` prints it."""
-        parts = [self.protocol]
+        parts = [self.protocol, _section("its fields (mtrack.fields), each with a type; others cannot be set:", _ROLES)]
         if self.keys:
             parts.append(_section("keys of its table that the kernel reads:", self.keys))
         if self.optional:

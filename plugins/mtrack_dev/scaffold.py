@@ -34,6 +34,8 @@ EXAMPLES = {
     "termination": Example("joint_runaway", "JointRunaway", "[terminations.joint_runaway]\nlimit = 1000.0"),
     "randomization": Example("sideways_push", "SidewaysPush", "[randomizations.sideways_push]\nrate = 0.5"),
     "metric": Example("mean_joint_speed", "MeanJointSpeed", "[metrics.mean_joint_speed]"),
+    "command": Example("joint_goal", "JointGoal", '[command]\nuse = "joint_goal"\nspread = 0.5'),
+    "importer": Example("pose_table", "PoseTable"),
     "phase": Example("hill_climbing", "HillClimbing", "[phases.hill_climbing]\nframes = 20_000\ntrain_every = 16"),
     "hook": Example("run_notes", "RunNotes"),
     "cli": Example("", "app"),  # has the name of the package

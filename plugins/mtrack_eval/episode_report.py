@@ -117,10 +117,10 @@ def _lines(evaluation: EpisodeEvaluation) -> Iterator[str]:
 
 
 def _ends(summary: EpisodeSummary) -> str:
-    """Return in words how the episodes ended: `failed: 37 % (fell 37 %), reached the time limit: 63 %`."""
+    """Return in words how the episodes ended: `failed: 37 % (fell 37 %), completed: 63 %`."""
     by = ", ".join(f"{slot} {_percent(share)}" for slot, share in summary.ended_by.items() if share)
     reasons = f" ({by})" if by else ""
-    return f"failed: {_percent(summary.failed)}{reasons}, reached the time limit: {_percent(summary.completed)}"
+    return f"failed: {_percent(summary.failed)}{reasons}, completed: {_percent(summary.completed)}"
 
 
 def _table(evaluation: EpisodeEvaluation) -> Table:

@@ -73,6 +73,9 @@ class _Recorder(EpisodeStatistics):
         self.slots = (*slots, DIVERGED)
         self.terms = [(term, _Kept(term.component)) for term in env.rewards]
 
+    def set_weights(self, weights: Tensor) -> None:
+        """Ignore the weights: the values of each term are kept apart, per episode."""
+
     def begin(self) -> None:
         """Begin new episodes; every env has just been reset."""
         scene = self.env.scene

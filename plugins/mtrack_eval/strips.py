@@ -79,7 +79,7 @@ def draw_episodes(
         times = (frames[known] * dt).tolist()
         panels = [Panel(time, ("",)) for time in times[:-1]]
         panels += [Panel(time, (", ".join(failures),), is_bad=bool(failures)) for time in times[-1:]]
-        fate = f"failed: {', '.join(failures)}" if failures else "reached the time limit"
+        fate = f"failed: {', '.join(failures)}" if failures else "completed"
         path = folder / f"episode_{episode}.png"
         subtitle = f"{actor}, return {returned[episode]:.3g}, {fate} after {lengths[episode] * dt:.2f} s"
         draw_strip(path, puppet, Take(poses[known].double().numpy()), panels, f"episode {episode}", subtitle)

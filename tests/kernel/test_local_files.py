@@ -12,6 +12,7 @@ from mtrack.assemble import assemble
 from mtrack.cli import main
 from mtrack.compatibility import require_local_files
 from mtrack.errors import CheckpointError, ComponentError, MtrackError, RecipeError
+from mtrack.first_step import try_phases
 from mtrack.provenance import manifest
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
@@ -100,6 +101,15 @@ def test_an_observation_without_a_mirror_needs_phases_without_mirror_images(fold
         require_fit("train", agent, layout, mirror=True)
 
 
+def test_a_function_says_which_sensors_it_needs(folder: Path) -> None:
+    text = 'def height(scene): return scene.robot.root_pos[:, 2:]\nheight.sensors = ("root_position",)\n'
+    Path("my_terms.py").write_text(text, "utf-8")
+    recipe = checked('extends = "toy.toml"\n[observations.policy.height]\n[phases.train]\nmirror = false\n')
+    (problem,) = try_phases(recipe, "cpu").without_sensor
+    assert (problem.path, problem.line) == ("observations.policy.height", 2)
+    assert "the robot has no root_position" in problem.message
+
+
 def test_a_manifest_keeps_the_name_and_the_hash_of_a_file_and_no_folder(folder: Path) -> None:
     recipe = checked(files=(str(folder / "my_terms.py"),))
     facts = manifest(recipe)
@@ -184,6 +194,7 @@ def test_files_that_cannot_be_used_are_named(folder: Path, files: tuple[str, ...
         ("def f(scene, **rest): ...", "'**rest' cannot be a recipe parameter"),
         ("def f(scene, sigma: Unknown = 1): ...", "annotations must be importable at run time"),
         ("def f(scene, sigma: float = 'a'): ...", "the default of 'sigma' does not fit its type: expected a number"),
+        ("def f(scene): ...\nf.sensors = 'imu'", 'f.sensors must be names, e.g. ("imu", "joint_encoders")'),
         ("def f(scene, weight: float = 1.0): ...", "parameter 'weight' bears the name of a key of the kernel"),
     ],
 )
@@ -193,6 +204,23 @@ def test_a_function_that_cannot_be_a_component_says_why(folder: Path, function: 
     with pytest.raises(ComponentError) as caught:
         registry.load(registry.find("reward", "f"))
     assert said in str(caught.value)
+
+
+def test_an_undeclared_attribute_is_an_error_that_says_how_to_declare_it(folder: Path) -> None:
+    lines = "    def bind(self, scene):\n        self.start = 1.0\n    def __call__(self"
+    Path("my_terms.py").write_text(TERMS.replace("    def __call__(self", lines), "utf-8")
+    with pytest.raises(ComponentError, match=r"near_zero.*Declare it in class NearZero: start: TYPE = scratch\(\)"):
+        assemble(checked(), num_envs=2)
+
+
+def test_a_parameter_of_a_replaced_component_is_explained(folder: Path) -> None:
+    Path("base.toml").write_text('extends = "toy.toml"\n[rewards.toy.closeness]\nsigma = 1.0\n', "utf-8")
+    replaced = 'extends = "base.toml"\n[rewards.toy.closeness]\nuse = "action_rate_l2"\n'
+    with pytest.raises(RecipeError, match="an extended recipe sets it for another reward"):
+        checked(replaced)
+    with pytest.raises(RecipeError) as caught:
+        checked(f"{RECIPE}[rewards.toy.closeness]\nsigm = 1.0\n")
+    assert "an extended recipe" not in str(caught.value)
 
 
 def test_a_function_is_no_randomization_and_a_class_needs_the_decorator(folder: Path) -> None:

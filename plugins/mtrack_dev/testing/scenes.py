@@ -34,7 +34,8 @@ def g1_model() -> RobotModel:
 
 def feet_of(model: RobotModel) -> tuple[str, ...]:
     """Return the bodies of the set `feet`; a robot may have none."""
-    return tuple(model.body_names[i] for i in model.bodies(model.sets.get("feet", ())))
+    feet = model.sets.get("feet")
+    return tuple(model.body_names[i] for i in model.bodies(feet)) if feet else ()
 
 
 def random_scene(

@@ -29,6 +29,11 @@ def test_every_field_of_a_type_that_passes_between_components_has_a_help_text():
         assert [member for member, text in members.items() if not text] == [], name
 
 
+def test_a_contract_says_how_fields_are_declared():
+    text = Contract.of("reward").text()
+    assert all(f"= {role}(" in text for role in ("param", "state", "scratch"))
+
+
 def test_every_optional_call_is_offered_by_some_kind_and_described_there():
     protocols = {
         value

@@ -134,7 +134,7 @@ def test_the_report_says_how_episodes_end_and_a_seed_repeats_it(run, capsys):
 
     first = text("--seed", 1)
     assert "terminations: on (fell)" in first
-    assert re.search(r"\nfailed: (\d+) % \(fell \1 %\), reached the time limit: \d+ %\n", first)
+    assert re.search(r"\nfailed: (\d+) % \(fell \1 %\), completed: \d+ %\n", first)
     assert "\nzero_action: failed: " in first
     assert "not scored, since they need clips: progress" in first
     assert "clips" not in first.replace("since they need clips", "")
