@@ -24,7 +24,7 @@ from mtrack_dev.testing.distributions import install
 KINDS = ("reward", "termination", "observation", "command", "phase", "metric", "logger", "randomization")
 PARTS = (Path(__file__).parent / "wrong_parts.py").read_text("utf-8")
 NAMES = {
-    "reward": ("Reward", "Drawn", "Smoothed", "Clock", "Unsaved", "Expanded"),
+    "reward": ("Reward", "Drawn", "Smoothed", "Clock", "Unsaved", "Expanded", "Adapting"),
     "command": ("Command", "Table"),
     "phase": ("Phase", "Recurrent"),
     "randomization": ("Idle",),
