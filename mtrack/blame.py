@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -32,7 +33,9 @@ def blaming(parts: Iterable[Part], otherwise: Slot | None = None) -> Iterator[No
         culprit = culprit_of(error, parts) or otherwise
         if culprit is None and isinstance(error, Exception):
             raise
-        raise ComponentError(f"{culprit or raised_at(error)} raised {describe_error(error)}") from error
+        raise ComponentError(
+            f"{culprit or raised_at(error)} raised {describe_error(error)}{_hint(error, culprit)}"
+        ) from error
 
 
 def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
@@ -46,6 +49,14 @@ def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
     return culprit
 
 
+def _hint(error: BaseException, culprit: Slot | None) -> str:
+    """Return what to do about a field that a component uses but does not declare, or an empty string."""
+    found = re.fullmatch(r"'(\w+)' object has no attribute '(\w+)'", str(error))
+    if not (isinstance(error, AttributeError) and found and culprit and culprit.cls.__name__ == found[1]):
+        return ""
+    return f"; declare it: `{found[2]}: ... = scratch()`, or state() if a checkpoint must keep it"
+
+
 def raised_at(error: BaseException) -> str:
     """Return file and line of the code that raised an exception: `/home/me/acme/rewards.py:12`."""
     place, trace = "code", error.__traceback__
@@ -55,8 +66,13 @@ def raised_at(error: BaseException) -> str:
 
 
 def _first_argument(frame: FrameType) -> object:
-    """Return what a function was called with first, `self` in a method and in a wrapper around one; or None."""
+    """Return what a method was called with first, `self` also in a wrapper around one; or None.
+
+    A plain function may be called with any component first, which is no reason to blame that one.
+    """
     code = frame.f_code
+    if "." not in code.co_qualname:
+        return None
     if code.co_argcount:
         return frame.f_locals.get(code.co_varnames[0])
     if code.co_flags & inspect.CO_VARARGS:

@@ -6,7 +6,6 @@ package and its line, and not after hours. What is tried is thrown away; the loo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -17,8 +16,9 @@ from torch import Tensor
 
 from mtrack.abilities import TakesLengths
 from mtrack.assemble import Assembly, assemble
-from mtrack.blame import Part, blaming
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, Problem, RunError
+from mtrack.blame import Part, blaming, culprit_of
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, Problem, RecipeError, RunError
+from mtrack.global_draws import GlobalDraws
 from mtrack.learner import Learner, rollout_mode
 from mtrack.lifecycle import Follows, Reports
 from mtrack.model_values import require_sound_fields
@@ -28,7 +28,7 @@ from mtrack.protocols import Action
 from mtrack.sensors import without_sensor
 from mtrack.slots import Slot
 from mtrack.snapshot import env_state
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack.state import require_savable
 from mtrack.structure import Recipe
 from mtrack.watched import WatchedAction, WatchedCommand, WatchedPhase, WatchedTerm
 from mtrack.wiring import explained, give_generators, placed
@@ -123,8 +123,14 @@ class _Trial:
         with blaming(parts):
             try:
                 yield
-            except (MtrackError, ComponentError, RunError):
+            except (RecipeError, CheckpointError, ComponentError, RunError):  # these say who already
                 raise
+            except MtrackError as error:
+                # the physics says what it does not have; the mistake is that of the component that asks
+                culprit = culprit_of(error, [part for part in parts if part[0].kind not in ("robot", "backend")])
+                if culprit is None:
+                    raise
+                raise MtrackError(f"{culprit}: {error}") from error
             except Exception as error:
                 breach = find_breach(self.assembly)
                 if breach:
@@ -138,6 +144,7 @@ class _Trial:
         """Make a short rollout in which one episode is truncated, and let the phase learn from it."""
         env, components, slots = self.assembly.env, self.assembly.components, self.assembly.slots
         dtypes = {"reward": torch.float32, "termination": torch.bool}
+        draws = GlobalDraws(self.assembly.parts)
         terms = {
             path: WatchedTerm(slots[path], component, dtypes[slots[path].kind])
             for path, component in components.items()
@@ -151,6 +158,7 @@ class _Trial:
             ],
             command=WatchedCommand(slots["command"], components["command"], env.scene),
             action=cast(Action, WatchedAction(slots["action"], components["action"], env.scene)),
+            calls=draws.watched(env.calls),
         )
         train_every = self.recipe.phases[self.name].train_every
         learner = Learner(
@@ -174,7 +182,7 @@ class _Trial:
         with rollout_mode(env.scene.num_envs):
             self._require_observations()
             self._require_figures()
-        self.notes += [note for term in terms.values() for note in term.notes()]
+        self.notes += [*draws.notes(), *(note for term in terms.values() for note in term.notes())]
         require_numbers(slot, phase.update(rollout, 0.0), "its update")
 
     def _require_observations(self) -> None:
@@ -220,16 +228,6 @@ class _Trial:
                 value = metric.value()
                 known = torch.nan_to_num(value) if isinstance(value, Tensor) and value.is_floating_point() else value
                 require_tensor(slot, known, (scene.num_envs,), what="its value", dtype=_float_of(value))
-
-
-def require_savable(slot: Slot, component: object) -> None:
-    """Save and load the state of a component in memory. Raises ComponentError naming the field that cannot be saved."""
-    try:
-        tensors: dict[str, Tensor] = {}
-        tree = flatten(component_state(component), tensors, slot.path)
-        load_component_state(component, unflatten(json.loads(json.dumps(tree)), tensors, slot.path), slot.path)
-    except (CheckpointError, TypeError, ValueError) as error:
-        raise ComponentError(f"{slot}: its state cannot be saved and loaded: {error}") from error
 
 
 def _before(slot: Slot, previous: str | None) -> str | None:
