@@ -44,7 +44,12 @@ def require_start(slot: Slot, start: object, scene: Scene, num_starts: int) -> N
     for field in attrs.fields(StartState):
         width = getattr(scene.robot, field.name).shape[1:]
         what = f"{field.name} of its start state"
-        value = require_tensor(slot, getattr(start, field.name), (num_starts, *width), what=what)
+        given = getattr(start, field.name)
+        if isinstance(given, Tensor) and given.ndim and len(given) != num_starts:
+            raise ComponentError(
+                f"{slot}: {what} has {len(given)} rows; it must have {num_starts}, one for each environment in `ids`"
+            )
+        value = require_tensor(slot, given, (num_starts, *width), what=what)
         if field.name == "root_quat_wxyz" and ((value.norm(dim=-1) - 1.0).abs() > 1e-2).any():
             raise ComponentError(f"{slot}: {what} is not of length 1; divide it by its norm")
 
