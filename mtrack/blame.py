@@ -66,8 +66,13 @@ def raised_at(error: BaseException) -> str:
 
 
 def _first_argument(frame: FrameType) -> object:
-    """Return what a function was called with first, `self` in a method and in a wrapper around one; or None."""
+    """Return what a method was called with first, `self` also in a wrapper around one; or None.
+
+    A plain function may be called with any component first, which is no reason to blame that one.
+    """
     code = frame.f_code
+    if "." not in code.co_qualname:
+        return None
     if code.co_argcount:
         return frame.f_locals.get(code.co_varnames[0])
     if code.co_flags & inspect.CO_VARARGS:

@@ -11,34 +11,38 @@ import attrs
 
 from mtrack import protocols
 from mtrack.fields import fields_of, params_of
-from mtrack.kinds import Kind
+from mtrack.kinds import Kind, with_article
 from mtrack.toml_text import plain
 from mtrack.values import Flaws, default_of, structure, type_name
 
 _ROLES = ("param", "state", "scratch")
+_RANDOMIZING = ("startup", "reset", "before_step", "before_substep", "after_substep")
 
 
 def breaches(kind: Kind, target: object) -> list[str]:
     """Return everything in which `target` breaks the contract of its kind, one phrase each."""
     if not isinstance(target, type):
-        return [f"it is a {type(target).__name__}, not a class"]
+        return [f"it is {with_article(type(target).__name__)}, not a class"]
     if "__attrs_attrs__" not in vars(target):
-        return ["it is not made with @component"]
-    return [*_bad_fields(kind, target), *_bad_members(target, getattr(protocols, kind.protocol))]
+        return ["it is not made with @component; write that above the class"]
+    flaws = [*_bad_fields(kind, target), *_bad_members(target, getattr(protocols, kind.protocol))]
+    if kind.name == "randomization" and not any(_member(target, name) for name in _RANDOMIZING):
+        flaws.append(f"it has none of the methods {', '.join(_RANDOMIZING)}, so it randomizes nothing")
+    return flaws
 
 
 def _bad_fields(kind: Kind, cls: type) -> Iterator[str]:
     with_role = {field.name for role in _ROLES for field in fields_of(cls, role)}
     for field in attrs.fields(cls):
         if field.name not in with_role:
-            yield f"field '{field.name}' is none of param(), state(), scratch()"
+            yield f"field '{field.name}' has no role: make it a param(), state() or scratch()"
     try:
         params = params_of(cls)
     except Exception as error:  # an annotation may evaluate to anything
         yield f"annotations must be importable at run time: {error}"
         return
     for name in sorted(kind.keys & params.keys()):
-        yield f"parameter '{name}' bears the name of a key of the kernel"
+        yield f"parameter '{name}' has the name of a key of the kernel; rename it"
     for name, field in params.items():
         yield from _bad_default(name, field)
 

@@ -7,7 +7,6 @@ package and its line, and not after hours. What is tried is thrown away; the loo
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -19,7 +18,8 @@ from torch import Tensor
 from mtrack.abilities import TakesLengths
 from mtrack.assemble import Assembly, assemble
 from mtrack.blame import Part
-from mtrack.errors import CheckpointError, ComponentError, Problem
+from mtrack.errors import ComponentError, Problem
+from mtrack.global_draws import GlobalDraws
 from mtrack.learner import Learner, rollout_mode
 from mtrack.lifecycle import Follows, Reports
 from mtrack.model_values import require_sound_fields
@@ -30,7 +30,7 @@ from mtrack.rollout import Rollout
 from mtrack.sensors import without_sensor
 from mtrack.slots import Slot
 from mtrack.snapshot import env_state
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack.state import require_savable
 from mtrack.structure import Recipe
 from mtrack.watched import WatchedAction, WatchedCommand, WatchedPhase, WatchedTerm
 from mtrack.wiring import explained, give_generators, placed
@@ -130,6 +130,7 @@ class _Trial:
         """Make a short rollout in which one episode is truncated, and verify all that is returned on the way."""
         env, components, slots = self.assembly.env, self.assembly.components, self.assembly.slots
         dtypes = {"reward": torch.float32, "termination": torch.bool}
+        draws = GlobalDraws(self.assembly.parts)
         terms = {
             path: WatchedTerm(slots[path], component, dtypes[slots[path].kind])
             for path, component in components.items()
@@ -143,6 +144,7 @@ class _Trial:
             ],
             command=WatchedCommand(slots["command"], components["command"], env.scene),
             action=cast(Action, WatchedAction(slots["action"], components["action"], env.scene)),
+            calls=draws.watched(env.calls),
         )
         train_every = self.recipe.phases[self.name].train_every
         learner = Learner(
@@ -164,7 +166,7 @@ class _Trial:
         with rollout_mode(env.scene.num_envs):
             self._require_observations()
             self._require_figures()
-        self.notes += [note for term in terms.values() for note in term.notes()]
+        self.notes += [*draws.notes(), *(note for term in terms.values() for note in term.notes())]
         return rollout
 
     def _require_observations(self) -> None:
@@ -210,16 +212,6 @@ class _Trial:
                 value = metric.value()
                 known = torch.nan_to_num(value.float()) if isinstance(value, Tensor) else value  # counts are fine too
                 require_tensor(slot, known, (scene.num_envs,), what="its value")
-
-
-def require_savable(slot: Slot, component: object) -> None:
-    """Save and load the state of a component in memory. Raises ComponentError naming the field that cannot be saved."""
-    try:
-        tensors: dict[str, Tensor] = {}
-        tree = flatten(component_state(component), tensors, slot.path)
-        load_component_state(component, unflatten(json.loads(json.dumps(tree)), tensors, slot.path), slot.path)
-    except (CheckpointError, TypeError, ValueError) as error:
-        raise ComponentError(f"{slot}: its state cannot be saved and loaded: {error}") from error
 
 
 def _before(slot: Slot, previous: str | None) -> str | None:

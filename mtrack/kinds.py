@@ -54,3 +54,8 @@ TABLE_DEPTHS = {"run": 0, "reward_groups": 1} | {kind.table: kind.depth for kind
 """Table levels of a recipe below each table at its top, as `Kind.depth`."""
 HOOK_GROUP = "mtrack.hooks"
 COMMAND_GROUP = "mtrack.cli"
+
+
+def with_article(name: str) -> str:
+    """Return the name of a kind or type as a sentence needs it: `an observation`, `a reward`, `an int`."""
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name}"

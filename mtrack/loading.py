@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mtrack.errors import ComponentError
-from mtrack.kinds import KINDS
+from mtrack.kinds import KINDS, with_article
 
 if TYPE_CHECKING:
     from mtrack.registry import Entry
@@ -25,7 +25,7 @@ def load(entry: Entry) -> Any:
         raise ComponentError(f"{entry} cannot be imported: {type(error).__name__}: {reason}") from error
     flaws = _flaws(entry.kind, target)
     if flaws:
-        raise ComponentError(f"{entry} breaks the contract of a {entry.kind}: {'; '.join(flaws)}")
+        raise ComponentError(f"{entry} breaks the contract of {with_article(entry.kind)}: {'; '.join(flaws)}")
     return target
 
 

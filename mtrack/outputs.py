@@ -16,8 +16,8 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack.assemble import Assembly
-from mtrack.blame import Part, blaming
-from mtrack.errors import ComponentError, MtrackError, RunError
+from mtrack.blame import Part, blaming, culprit_of
+from mtrack.errors import CheckpointError, ComponentError, MtrackError, RecipeError, RunError
 from mtrack.exchange import StartState
 from mtrack.scene import Scene
 from mtrack.slots import Slot
@@ -47,7 +47,12 @@ def require_start(slot: Slot, start: object, scene: Scene, num_starts: int) -> N
     for field in attrs.fields(StartState):
         width = getattr(scene.robot, field.name).shape[1:]
         what = f"{field.name} of its start state"
-        value = require_tensor(slot, getattr(start, field.name), (num_starts, *width), what=what)
+        given = getattr(start, field.name)
+        if isinstance(given, Tensor) and given.ndim and len(given) != num_starts:
+            raise ComponentError(
+                f"{slot}: {what} has {len(given)} rows; it must have {num_starts}, one for each environment in `ids`"
+            )
+        value = require_tensor(slot, given, (num_starts, *width), what=what)
         if field.name == "root_quat_wxyz" and ((value.norm(dim=-1) - 1.0).abs() > 1e-2).any():
             raise ComponentError(f"{slot}: {what} is not of length 1; divide it by its norm")
 
@@ -105,13 +110,20 @@ def describe_envs(number: str, env_ids: Sequence[int]) -> str:
 def blaming_outputs(assembly: Assembly, *others: Part) -> Iterator[None]:
     """Run code that calls the components of an assembly and `others`.
 
-    Raises ComponentError naming the one whose output is of the wrong type, shape or dtype, else the one that raised.
+    Raises ComponentError naming the one whose output is of the wrong type, shape or dtype, else the one that raised;
+    MtrackError naming the one that asked the physics for what it does not have.
     """
-    with blaming([*assembly.parts, *others]):
+    parts = [*assembly.parts, *others]
+    with blaming(parts):
         try:
             yield
-        except (MtrackError, ComponentError, RunError):
+        except (RecipeError, CheckpointError, ComponentError, RunError):  # these say who already
             raise
+        except MtrackError as error:
+            culprit = culprit_of(error, [part for part in parts if part[0].kind not in ("robot", "backend")])
+            if culprit is None:
+                raise
+            raise MtrackError(f"{culprit}: {error}") from error
         except Exception as error:
             # the wrong shape of one component often fails in another one, or in the kernel
             breach = find_breach(assembly)

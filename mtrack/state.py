@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from mtrack.errors import CheckpointError
+from mtrack.errors import CheckpointError, ComponentError
 from mtrack.fields import fields_of
+from mtrack.slots import Slot
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 _TENSOR, _ITEMS, _TUPLE = "__tensor__", "__items__", "__tuple__"
@@ -185,3 +187,13 @@ def _unflatten(tree: Json, tensors: Mapping[str, Tensor], name: str, used: set[s
 
 def _is_item(item: Json) -> bool:
     return isinstance(item, list) and len(item) == 2 and not isinstance(item[0], list | dict)
+
+
+def require_savable(slot: Slot, component: object) -> None:
+    """Save and load the state of a component in memory. Raises ComponentError naming the field that cannot be saved."""
+    try:
+        tensors: dict[str, Tensor] = {}
+        tree = flatten(component_state(component), tensors, slot.path)
+        load_component_state(component, unflatten(json.loads(json.dumps(tree)), tensors, slot.path), slot.path)
+    except (CheckpointError, TypeError, ValueError) as error:
+        raise ComponentError(f"{slot}: its state cannot be saved and loaded: {error}") from error

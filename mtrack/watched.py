@@ -15,6 +15,7 @@ from mtrack.assemble import Assembly
 from mtrack.errors import ComponentError
 from mtrack.exchange import StartState
 from mtrack.fields import fields_of
+from mtrack.global_draws import describe_global_draw
 from mtrack.outputs import describe_envs, nonfinite_observations, require_decision, require_start, require_tensor
 from mtrack.rollout import Rollout
 from mtrack.scene import Scene
@@ -73,10 +74,7 @@ class WatchedTerm(_Watched):
         """Return what is not wrong but worth knowing, after some steps."""
         notes = [self._shared] if self._shared else []
         if self._draws_globally:
-            notes.append(
-                f"{self._slot}: it draws from torch's global generator, which no checkpoint keeps; declare "
-                "`rng: torch.Generator = state()` and draw from that"
-            )
+            notes.append(describe_global_draw(self._slot))
         elif self._hidden:
             notes.append(
                 f"{self._slot}: {self._hidden}, so a resumed run differs from an uninterrupted one; keep what lasts "

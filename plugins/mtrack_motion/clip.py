@@ -63,10 +63,11 @@ def joint_columns(clip: Clip, robot: RobotModel) -> list[int]:
     columns = {name: column for column, name in enumerate(clip.joint_names)}
     missing = [name for name in robot.joint_names if name not in columns]
     if missing:
-        suggestion = did_you_mean(missing[0], columns)
+        foreign = foreign_joints(clip, robot)
+        instead = did_you_mean(missing[0], foreign) or (f"but {_listed(list(foreign))} instead" if foreign else "")
         raise MotionError(
             f"clip '{clip.name}': has no joint {_listed(missing)} of robot '{robot.name}'"
-            f"{', ' + suggestion if suggestion else ''}; import it with --fill-missing, or choose another robot"
+            f"{', ' + instead if instead else ''}; import it with --fill-missing, or choose another robot"
         )
     return [columns[name] for name in robot.joint_names]
 

@@ -90,7 +90,10 @@ def collect(
         else:
             packs.append((number, attrs.evolve(library, weight=torch.tensor(weights))))
     if not singles and not packs:
-        raise MotionError("there is no motion to track: give at least one clip")
+        raise MotionError(
+            "there is no motion to track: enable a slot of [motions], or add one, "
+            'e.g. [motions.mine] with use = "motion_files" and path = ...'
+        )
     built = [MotionLibrary.build(robot, singles, control_dt, rule)] if singles else []
     places = [torch.tensor(single_slots, dtype=torch.int64)]
     places += [torch.full((len(library.names),), number) for number, library in packs]

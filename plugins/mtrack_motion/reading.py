@@ -94,7 +94,7 @@ class Selection:
             reasons = [f"{name}: {reason}" for name, reason in self.left_out.items()]
             more = len(reasons) - _SHOWN_PROBLEMS
             shown = reasons[:_SHOWN_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
-            raise MotionError(f"{self._path}: no clip is of use\n  " + "\n  ".join(shown))
+            raise MotionError(f"{self._path}: no clip can be used\n  " + "\n  ".join(shown))
 
     def _twin(self, clip: Clip) -> str:
         """Return the clip in use that is the same motion; empty if there is no such clip."""

@@ -44,7 +44,10 @@ class ModelFields:
         """Return a declared field, live, [N, ...]. Raises NameProblem."""
         if name not in self._declared:
             known = ", ".join(self._declared) or "none"
-            raise NameProblem(f"the model field '{name}' was not asked for in `requires`; declared: {known}")
+            raise NameProblem(
+                f"the model field '{name}' was not asked for in `requires` (asked for: {known}); return "
+                f"Requirements(model_fields=('{name}',)) there"
+            )
         return self._declared[name]
 
     def nominal(self, name: str) -> Tensor:

@@ -39,7 +39,7 @@ def show(qualities: Sequence[Quality], console: Console) -> None:
     frames, minutes = sum(q.frames for q in used), sum(q.seconds for q in used) / 60
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     console.print(
-        f"{len(qualities)} clip{'s'[: len(qualities) != 1]}: {told}; {frames:,} frames, {minutes:.1f} min of use",
+        f"{len(qualities)} clip{'s'[: len(qualities) != 1]}: {told}; {frames:,} frames, {minutes:.1f} min usable",
         highlight=False,
         markup=False,
     )

@@ -41,7 +41,11 @@ class ToyPhysics:
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Allocate the rows. Raises NameProblem where contacts or model fields are asked for."""
         for sensor in plan.contacts:
-            raise NameProblem(f"toy_physics has no contacts (sensor '{sensor.name}')", sensor.name)
+            raise NameProblem(
+                f"toy_physics has no contacts (sensor '{sensor.name}'); a robot on the ground needs [backend] "
+                'use = "mujoco"',
+                sensor.name,
+            )
         for name in plan.model_fields:
             raise NameProblem(f"toy_physics has no model field '{name}'", name)
         model, rows = robot.model(), plan.num_envs

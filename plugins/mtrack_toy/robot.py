@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mtrack.errors import MtrackError
+from mtrack.errors import SlotError
 from mtrack.fields import component
 from mtrack.mirror import Mirror
 from mtrack.robot import RobotModel
@@ -42,5 +42,5 @@ class ToyRobot:
         )
 
     def spec(self) -> mujoco.MjSpec:
-        """Refuse: this robot exists for `toy_physics` alone. Raises MtrackError."""
-        raise MtrackError('the toy robot has no MuJoCo description: use [backend] use = "toy_physics"')
+        """Refuse: this robot exists for `toy_physics` alone. Raises SlotError."""
+        raise SlotError("backend", 'the toy robot has no MuJoCo description: set use = "toy_physics"', is_fault=False)

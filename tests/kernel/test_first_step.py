@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mtrack.cli import main
-from mtrack.errors import ComponentError, RecipeError
+from mtrack.errors import ComponentError, MtrackError, RecipeError
 from mtrack.exchange import Requirements
 from mtrack.first_step import Findings, is_trial, try_phases
 from mtrack.logger_trial import try_loggers
@@ -24,10 +24,10 @@ from mtrack_dev.testing.distributions import install
 KINDS = ("reward", "termination", "observation", "command", "phase", "metric", "logger", "randomization")
 PARTS = (Path(__file__).parent / "wrong_parts.py").read_text("utf-8")
 NAMES = {
-    "reward": ("Reward", "Drawn", "Smoothed", "Clock", "Unsaved", "Expanded", "Adapting"),
+    "reward": ("Reward", "Drawn", "Smoothed", "Clock", "Unsaved", "Expanded", "Adapting", "Forgetful"),
     "command": ("Command", "Table"),
     "phase": ("Phase", "Recurrent"),
-    "randomization": ("Idle",),
+    "randomization": ("Idle", "Foreign", "Shaken"),
 }
 TOY = 'extends = "toy.toml"\nnum_envs = 4\n'
 
@@ -77,7 +77,7 @@ WRONG = [
     (
         "command",
         "all rows",
-        "joint_pos of its start state is float32 of shape (4, 2); it must be float32 of shape (1",
+        "joint_pos of its start state has 4 rows; it must have 1, one for each environment in `ids`",
     ),
     ("command", "int", "its finished() is int32 of shape (4,); it must be bool"),
     ("command", "list", "its finished() is a list; it must be a tensor, bool of shape (4,)"),
@@ -144,6 +144,7 @@ def test_what_is_unusual_but_right_passes(toy: Callable[[str], Recipe], table: s
     ("table", "note"),
     [
         ('[rewards.toy.mine]\nuse = "bad_drawn"', "it draws from torch's global generator, which no checkpoint keeps"),
+        ('[randomizations.mine]\nuse = "bad_shaken"', "it draws from torch's global generator"),
         ('[rewards.toy.mine]\nuse = "bad_smoothed"', "what it leaves in a scratch() field changes its next value"),
         ('[rewards.toy.mine]\nuse = "bad_adapting"', "changes with the state of the other environments"),
         ('[terminations.mine]\nuse = "bad_termination"\nhow = "always"', "it ended every environment in every step"),
@@ -157,6 +158,28 @@ def test_what_is_doubtful_is_noted(toy: Callable[[str], Recipe], table: str, not
 def test_a_state_that_cannot_be_saved_is_found_before_training(toy: Callable[[str], Recipe]) -> None:
     with pytest.raises(ComponentError, match=r"acme 1.0.*state cannot be saved and loaded: .*memory.seen: a set"):
         try_phases(toy('[rewards.toy.mine]\nuse = "bad_unsaved"\n'), "cpu")
+
+
+def test_a_name_that_the_backend_lacks_is_blamed_on_the_component_that_uses_it(toy: Callable[[str], Recipe]) -> None:
+    says = (
+        r"randomization 'bad_foreign' \(acme 1.0\) at randomizations.mine \(my.toml:3\): toy_physics has no model field"
+    )
+    with pytest.raises(MtrackError, match=says):
+        try_phases(toy('[randomizations.mine]\nuse = "bad_foreign"\n'), "cpu")
+
+
+def test_a_field_that_is_not_declared_is_named_with_its_remedy(toy: Callable[[str], Recipe]) -> None:
+    with pytest.raises(
+        ComponentError, match=r"no attribute 'cache'. Declare it in class Forgetful: cache: TYPE = scratch"
+    ):
+        try_phases(toy('[rewards.toy.mine]\nuse = "bad_forgetful"\n'), "cpu")
+
+
+def test_a_backend_that_does_not_fit_the_robot_is_named_with_its_line(toy: Callable[[str], Recipe]) -> None:
+    with pytest.raises(
+        MtrackError, match=r"backend 'mujoco' \(.*\) at backend \(my.toml:3\): the toy robot has no MuJoCo"
+    ):
+        try_phases(toy('[backend]\nuse = "mujoco"\n'), "cpu")
 
 
 def test_a_reset_of_some_environments_is_tried(toy: Callable[[str], Recipe]) -> None:

@@ -201,12 +201,12 @@ def test_an_interrupt_while_importing_is_no_error_of_the_plugin(site: Path) -> N
 @pytest.mark.parametrize(
     ("source", "what"),
     [
-        ("Near = 3", "it is a int, not a class"),
+        ("Near = 3", "breaks the contract of a reward: it is an int, not a class"),
         ("class Near:\n    def __call__(self, scene): ...", "not made with @component"),
         (REWARD.replace("def __call__", "def compute"), r"no method __call__\(scene\)"),
         (REWARD.replace("(self, scene)", "(self)"), r"__call__ cannot be called with \(scene\)"),
-        (REWARD.replace("sigma: float", "weight: float"), "parameter 'weight' bears the name of a key of the kernel"),
-        (REWARD.replace("param(default=1.0)", "1.0"), r"field 'sigma' is none of param\(\), state\(\), scratch\(\)"),
+        (REWARD.replace("sigma: float", "weight: float"), "parameter 'weight' has the name of a key of the kernel"),
+        (REWARD.replace("param(default=1.0)", "1.0"), "field 'sigma' has no role"),
         (REWARD.replace("sigma: float", "sigma: 'Unknown'"), "annotations must be importable at run time"),
     ],
 )
@@ -228,6 +228,17 @@ def test_an_attribute_of_the_contract_may_be_a_parameter(site: Path) -> None:
     registry.load(registry.find("termination", "a"))
     with pytest.raises(ComponentError, match="no attribute 'timeout'"):
         registry.load(registry.find("termination", "b"))
+
+
+def test_a_randomization_that_can_change_nothing_breaks_the_contract(site: Path) -> None:
+    idle = REWARD.replace("def __call__", "def bind")
+    acts = idle + "\n    def reset(self, ids): ...\n"
+    points = {"mtrack.randomizations": {"idle": "idle:Near", "acts": "acts:Near"}}
+    install(site, "acme", points, {"idle.py": idle, "acts.py": acts})
+    registry = Registry.scan()
+    registry.load(registry.find("randomization", "acts"))
+    with pytest.raises(ComponentError, match=r"none of the methods startup, reset, .* so it randomizes nothing"):
+        registry.load(registry.find("randomization", "idle"))
 
 
 def test_the_fake_parts_of_other_tests_keep_the_contracts(site: Path) -> None:

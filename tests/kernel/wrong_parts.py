@@ -290,3 +290,38 @@ class Recurrent(Train):
     def update(self, rollout: Rollout, progress: float) -> dict[str, object]:
         assert rollout.data.shape[1] % 12 == 0
         return {name: np.float32(value) for name, value in Train.update(self, rollout, progress).items()}
+
+
+@component
+class Foreign:
+    """A randomization that reads a model field that it has not asked for."""
+
+    scene: Scene = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def reset(self, ids: Tensor) -> None:
+        self.scene.backend.field("body_mass")
+
+
+@component
+class Shaken:
+    """A randomization that draws from torch's own generator."""
+
+    def bind(self, scene: Scene) -> None:
+        pass
+
+    def before_step(self) -> None:
+        torch.rand(1)
+
+
+@component
+class Forgetful:
+    """A reward that keeps what it does not declare."""
+
+    def bind(self, scene: Scene) -> None:
+        self.cache = torch.zeros(3)  # type: ignore[attr-defined]
+
+    def __call__(self, scene: Scene) -> Tensor:
+        return torch.zeros(scene.num_envs)

@@ -8,6 +8,7 @@ from support.clips import swaying_clip
 
 from mtrack.errors import MotionError
 from mtrack_dev.testing import g1_model
+from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
 
@@ -77,8 +78,15 @@ def test_every_reason_is_given_where_no_clip_is_of_use(tmp_path):
     with pytest.raises(MotionError) as caught:
         names_of(path=tmp_path)
     first, *reasons = str(caught.value).splitlines()
-    assert first.endswith("no clip is of use")
+    assert first.endswith("no clip can be used")
     assert [reason.split(":")[0].strip() for reason in reasons] == ["bad.npz", "brief"]
+
+
+def test_a_clip_of_other_joints_is_explained_by_the_names_that_the_robot_lacks():
+    clip = swaying_clip(30)
+    clip = attrs.evolve(clip, joint_names=("elbow_left", *clip.joint_names[1:]))
+    with pytest.raises(MotionError, match=r"has no joint '\w+' of robot '\w+', but 'elbow_left' instead; "):
+        joint_columns(clip, MODEL)
 
 
 def test_two_clips_of_one_name_are_refused(directory):
