@@ -30,7 +30,7 @@ from mtrack.rollout import Rollout
 from mtrack.sensors import without_sensor
 from mtrack.slots import Slot
 from mtrack.snapshot import env_state
-from mtrack.state import require_savable
+from mtrack.state import component_state, load_component_state, require_savable
 from mtrack.structure import Recipe
 from mtrack.watched import WatchedAction, WatchedCommand, WatchedPhase, WatchedTerm
 from mtrack.wiring import explained, give_generators, placed

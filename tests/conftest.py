@@ -20,7 +20,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Give the whole suite two processes if pytest-xdist is installed; `-n 0`, or naming tests, keeps it in one."""
     options, plugins = config.option, config.pluginmanager
-    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not options.collectonly
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ  # or each worker would start workers of its own, without end
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not options.collectonly and not is_worker
     if is_whole and plugins.hasplugin("xdist") and options.numprocesses is None and not options.usepdb:
         options.numprocesses, options.dist = _PROCESSES, "loadfile"  # fixtures of a module are made once
         options.loadscopereorder = False  # or the files of few, long tests would come last, in one process
