@@ -205,7 +205,7 @@ def test_a_mirrored_simulation_with_mirrored_spans_is_pushed_as_its_mirror_image
     growth = f"{SLOT}.limit_growth=0.0"
     assembly = assemble(recipe("g1_tracking_teacher", "robot.symmetrise=true", growth, *ALWAYS, *motions, *STILL))
     env, layout, compliance = assembly.env, assembly.layout, assembly.components[SLOT]
-    assembly.components["command"].pin(torch.tensor([0, 1]))
+    assembly.components["command"].pin_clips(torch.tensor([0, 1]))
     env.start()
     spans, library = compliance.spans, compliance.goals.library
     spans.begin.copy_(library.start - 40)  # the rows begin within the span
