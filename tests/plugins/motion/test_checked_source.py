@@ -50,7 +50,7 @@ def with_value(name, value):
 UNUSABLE = {
     "NaN": (with_value("joint_pos", np.nan), "the value is nan"),
     "infinite root": (with_value("root_pos", np.inf), "the value is inf"),
-    "degrees": (changed(joint_pos=np.float32(45) + GOOD.joint_pos), "is it in degrees"),
+    "degrees": (changed(joint_pos=np.float32(45) + GOOD.joint_pos), "are degrees, not radians"),
     "one joint turned round": (with_value("joint_pos", 6.0), "rad"),
     "other joints": (changed(joint_names=("elbow", *GOOD.joint_names[1:])), "has no joint"),
     "no rate": (changed(fps=0.0), "fps is 0"),

@@ -115,7 +115,7 @@ def test_a_file_that_the_user_named_is_an_error_even_if_a_directory_would_skip_i
     ("arguments", "says"),
     [
         (("--format", "unitree_cvs"), "did you mean 'unitree_csv'"),
-        (("--format", "motion_file", "--trust"), "no parameter 'trust'.*its parameters: fill_missing"),
+        (("--format", "motion_file", "--fps=50"), "no parameter 'fps'.*its parameters: fill_missing"),
         (("--robot", "g2"), "no robot named 'g2'"),
     ],
 )
