@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shlex
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,8 @@ class DivergenceRecorder:
                     *(env_id, type(error).__name__, error),
                 )
                 return
-            _log.warning(
-                "%s\n  step it again: mtrack doctor --replay %s", describe(made, cause), shlex.quote(str(path))
-            )
+            what = describe(made, cause, {at: str(slot) for at, slot in self.assembly.slots.items()})
+            _log.warning("%s\n  step it again: mtrack doctor --replay %s", what, shlex.quote(str(path)))
 
     def _reproduction(self, assembly: Assembly, env_id: int, terms: Tensor) -> Reproduction:
         env, slot = assembly.env, self.recipe.backend
@@ -135,8 +135,8 @@ def _is_finite(value: Tensor) -> bool:
     return bool(torch.isfinite(value).all())
 
 
-def describe(reproduction: Reproduction, cause: str = "") -> str:
-    """Return in one line which environment diverged where, and why."""
+def describe(reproduction: Reproduction, cause: str = "", names: Mapping[str, str] | None = None) -> str:
+    """Return in one line which environment diverged where, and why; `names` are those of rewards by recipe path."""
     facts, bad = reproduction.facts, reproduction.bad_rewards()
     at = facts.circumstances
     where = f"in step {at.episode_step} of its episode, iteration {at.iteration} of phase '{at.phase}'"
@@ -144,8 +144,9 @@ def describe(reproduction: Reproduction, cause: str = "") -> str:
         reasons = f" ({'; '.join(facts.warnings)})" if facts.warnings else ""
         reasons = f": {cause}" if cause else reasons
         return f"environment {at.env_id} diverged {where}, and was reset{reasons}"
-    named = ", ".join(f"'{path}' returned {_number(value)}" for path, value in bad.items())
-    return f"reward {named} in environment {at.env_id}, {where}, and it was reset; the physics did not diverge"
+    known = names or {}
+    named = ", ".join(f"{known.get(path, f'reward {path!r}')} returned {_number(value)}" for path, value in bad.items())
+    return f"{named} in environment {at.env_id}, {where}, and it was reset; the physics did not diverge"
 
 
 def decisive_versions(*distributions: str) -> dict[str, str]:

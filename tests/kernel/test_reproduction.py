@@ -144,7 +144,8 @@ def test_no_path_of_the_machine_is_in_the_file(tmp_path):
 def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
     diverge(recorded(tmp_path), 3, reward=torch.inf)
     message = caplog.records[0].getMessage()
-    assert "reward 'rewards.toy.closeness' returned inf in environment 3, in step 2" in message
+    assert message.startswith("reward 'toy_closeness' (mtrack 0.1.0) at rewards.toy.closeness (recipes/toy.toml:")
+    assert ") returned inf in environment 3, in step 2" in message
     assert f"mtrack doctor --replay {tmp_path}/diverged/train-001.safetensors" in message
 
 
