@@ -137,14 +137,15 @@ def test_two_runs_in_one_directory_are_refused(tmp_path):
 def test_a_component_that_raises_is_named_and_the_last_checkpoint_kept(tmp_path):
     code = (
         "import mtrack_toy.task as t\n"
-        "calls = 0\n"
+        "from mtrack.first_step import is_trial\n"
         "inner = t.ToyCloseness.__call__\n"
-        "def call(self, scene):\n"
-        "    global calls\n"
-        "    calls += 1\n"
-        "    if calls > 110: raise ValueError('no more')\n"
-        "    return inner(self, scene)\n"
-        "t.ToyCloseness.__call__ = call\n"
+        "class Failing:\n"
+        "    calls = 0\n"
+        "    def __call__(self, scene):\n"
+        "        Failing.calls += not is_trial()\n"
+        "        if Failing.calls > 110: raise ValueError('no more')\n"
+        "        return inner(self, scene)\n"
+        "t.ToyCloseness.__call__ = Failing.__call__\n"
         "from mtrack.cli import main; main()"
     )
     directory = tmp_path / "run"

@@ -89,5 +89,7 @@ def _consistent(subject: Subject, promise: str) -> Iterator[None]:
     try:
         yield
     except SlotError as error:
+        if error.path != "robot":  # e.g. a robot without a description, for which another backend is meant
+            raise
         found, _, fix = error.message.partition("; ")
         subject.fail(promise, found, fix or "fix its value")
