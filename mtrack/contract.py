@@ -16,7 +16,7 @@ from mtrack.toml_text import plain
 from mtrack.values import Flaws, default_of, structure, type_name
 
 _ROLES = ("param", "state", "scratch")
-_RANDOMIZING = ("startup", "reset", "before_step", "before_substep", "after_substep")
+_RANDOMIZING = ("startup", "reset", "before_step", "before_substep", "after_substep", "set_progress")
 
 
 def breaches(kind: Kind, target: object) -> list[str]:
