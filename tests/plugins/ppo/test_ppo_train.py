@@ -190,5 +190,5 @@ def test_it_refuses_to_follow_another_phase():
     agent = TeacherStudent(**SMALL)
     agent.build(layout())
     Train().enter(agent, layout(), "train")
-    with pytest.raises(MtrackError, match="not after 'adapt'"):
+    with pytest.raises(MtrackError, match="it follows 'adapt'"):
         Train().enter(agent, layout(), "adapt")
