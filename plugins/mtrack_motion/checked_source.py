@@ -43,14 +43,16 @@ def blamed(slot: str) -> Iterator[None]:
 def usable_clips(source: Motion, robot: RobotModel) -> tuple[list[Clip], dict[str, str]]:
     """Return the clips of a source that a robot can use, and why others are left out, by name.
 
-    Raises ContractError, and whatever the source raises; MtrackError if no clip can be used.
+    A source whose `allow_jumps` is true keeps clips that jump. Raises ContractError, and whatever the source raises;
+    MtrackError if no clip can be used.
     """
     usable: dict[str, Clip] = {}
     twins: dict[str, str] = {}
     clips = _returned(source.clips(robot))
     reasons = left_out_by(source)
+    allow_jumps = bool(getattr(source, "allow_jumps", False))
     for clip in clips:
-        reason = why_unusable(clip, robot) or _why_out_of_reach(clip, robot)
+        reason = why_unusable(clip, robot, allow_jumps) or _why_out_of_reach(clip, robot)
         digest = "" if reason else content_hash(clip)
         if not reason and digest in twins:
             reason = f"is the same motion as '{twins[digest]}'"

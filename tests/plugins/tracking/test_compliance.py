@@ -88,6 +88,8 @@ def test_the_blend_goes_in_holds_and_goes_out_smoothly():
 )
 def test_only_clips_that_are_calm_all_through_suit(wild, suits):
     class Changed(Walks):
+        allow_jumps = True
+
         def clip(self, robot, name, length):
             clip = super().clip(robot, name, length)
             wild(clip)

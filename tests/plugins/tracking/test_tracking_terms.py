@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from mtrack_dev.testing import mirror_scene, random_scene
-from mtrack_tracking import errors, feet, observations, reference_keypoints, rewards, terminations
+from mtrack_tracking import compliance_flag, errors, feet, observations, reference_keypoints, rewards, terminations
 
 WIDTHS = {
     observations.ReferenceRootDisplacement: 12,
     observations.ReferenceRootRot: 30,
-    observations.ComplianceFlag: 3,
+    compliance_flag.ComplianceFlag: 3,
     observations.ReferenceJointPos: 145,
     observations.ReferenceJointDifference: 145,
     observations.ReferenceRootHeight: 5,
