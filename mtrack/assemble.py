@@ -41,8 +41,6 @@ class Assembly:
     parts: list[Part]
     """The same pairs, and robot, backend and motions."""
     layout: Layout
-    widths: dict[str, int]
-    """Columns of each observation, without history, by path."""
 
 
 def assemble(
@@ -101,21 +99,14 @@ def assemble(
         report_broken=report_broken,
         statistics=_statistics(recipe, rewards, plan.num_envs, device),
     )
-    widths = _measure_widths(env, slots)
-    return Assembly(env, components, slots, every, _layout(recipe, env, device), widths)
+    for term in env.observer.terms():
+        term.columns = _columns(slots[term.path], term, env)
+    return Assembly(env, components, slots, every, _layout(recipe, env, device))
 
 
 def _statistics(recipe: Recipe, rewards: list[RewardTerm], num_envs: int, device: str) -> EpisodeStatistics:
     names = [term.path.partition(".")[2].replace(".", "/") for term in rewards]
     return EpisodeStatistics(num_envs, names, list(recipe.rewards), [*recipe.terminations, "diverged"], device)
-
-
-def _measure_widths(env: Env, slots: Mapping[str, Slot]) -> dict[str, int]:
-    """Return the columns of each observation, by path, and note them with its history in its term."""
-    widths = {term.path: _width(slots[term.path], term, env) for term in env.observer.terms()}
-    for term in env.observer.terms():
-        term.width = widths[term.path] * max(1, len(term.history))
-    return widths
 
 
 def _bind(
@@ -159,7 +150,7 @@ def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
     )
 
 
-def _width(slot: Slot, term: Term, env: Env) -> int:
+def _columns(slot: Slot, term: Term, env: Env) -> int:
     """Return the columns of an observation. Raises ComponentError if it is not float32 [n, columns of its mirror]."""
     some = torch.arange(min(2, env.scene.num_envs), device=env.scene.device)
     with explained(slot):

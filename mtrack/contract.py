@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -12,8 +11,7 @@ import attrs
 from mtrack import protocols
 from mtrack.fields import fields_of, params_of
 from mtrack.kinds import Kind, with_article
-from mtrack.toml_text import plain
-from mtrack.values import Flaws, default_of, structure, type_name
+from mtrack.values import default_of, flaw_of_default, type_name
 
 _ROLES = ("param", "state", "scratch")
 _RANDOMIZING = ("startup", "reset", "before_step", "before_substep", "after_substep", "set_progress")
@@ -44,18 +42,8 @@ def _bad_fields(kind: Kind, cls: type) -> Iterator[str]:
     for name in sorted(kind.keys & params.keys()):
         yield f"parameter '{name}' has the name of a key of the kernel; rename it"
     for name, field in params.items():
-        yield from _bad_default(name, field)
-
-
-def _bad_default(name: str, field: attrs.Attribute[Any]) -> Iterator[str]:
-    """Yield why a recipe could not give the default of a parameter."""
-    default = default_of(field)
-    if default is attrs.NOTHING or default is None:
-        return
-    try:
-        structure(plain(default), field.type, Path())
-    except Flaws as error:
-        yield f"the default of parameter '{name}' is not a {type_name(field.type)}: {error.flaws[0].message}"
+        if flaw := flaw_of_default(default_of(field), field.type):
+            yield f"the default of parameter '{name}' is not a {type_name(field.type)}: {flaw}"
 
 
 def _bad_members(cls: type, protocol: type) -> Iterator[str]:

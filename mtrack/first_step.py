@@ -17,7 +17,6 @@ from torch import Tensor
 
 from mtrack.abilities import TakesLengths
 from mtrack.assemble import Assembly, assemble
-from mtrack.blame import Part
 from mtrack.errors import ComponentError, Problem
 from mtrack.global_draws import GlobalDraws
 from mtrack.learner import Learner, rollout_mode
@@ -25,10 +24,10 @@ from mtrack.lifecycle import Follows, Reports
 from mtrack.model_values import require_sound_fields
 from mtrack.outputs import blaming_outputs, require_numbers, require_tensor
 from mtrack.process_state import process_state_kept
-from mtrack.protocols import Action
+from mtrack.protocols import Action, Phase
 from mtrack.rollout import Rollout
 from mtrack.sensors import without_sensor
-from mtrack.slots import Slot
+from mtrack.slots import PhaseSlot, Slot
 from mtrack.snapshot import env_state
 from mtrack.state import component_state, load_component_state, require_savable
 from mtrack.structure import Recipe
@@ -64,24 +63,23 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Find
     """
     notes: list[str] = []
     unsensed: dict[str, Problem] = {}
-    assembled: tuple[Recipe, Assembly] | None = None
+    environment: _Environment | None = None
     with _trying(), process_state_kept("the first step"):
         with explained(recipe.agent):
             agent = recipe.agent.build()
-        is_built = False
         for name in recipe.phases:
-            in_phase = recipe.for_phase(name)
-            if assembled is None or assembled[0] != in_phase:  # phases often share one environment
-                assembled = in_phase, assemble(in_phase, name, device=device, num_envs=NUM_ENVS, metrics=True)
-            assembled[1].env.scene.phase = name
-            if not is_built:
+            in_phase, is_first = recipe.for_phase(name), environment is None
+            if environment is None or environment.recipe != in_phase:  # phases often share one environment
+                assembly = assemble(in_phase, name, device=device, num_envs=NUM_ENVS, metrics=True)
+                environment = _Environment(in_phase, assembly)
+            environment.assembly.env.scene.phase = name
+            if is_first:
                 with placed(recipe, recipe.agent):
-                    agent.build(assembled[1].layout)
-                is_built = True
-            trial = _Trial(in_phase, name, assembled[1], agent, notes)
-            trial.run(previous)
+                    agent.build(environment.assembly.layout)
+            _try_phase(environment, in_phase.phases[name], agent, previous)
             previous = in_phase.phases[name].entry.name
-            unsensed |= {problem.path: problem for problem in without_sensor(in_phase, assembled[1], agent)}
+            notes += environment.notes()
+            unsensed |= {problem.path: problem for problem in without_sensor(in_phase, environment.assembly, agent)}
     return Findings(tuple(dict.fromkeys(notes)), tuple(unsensed.values()))
 
 
@@ -95,90 +93,102 @@ def _trying() -> Iterator[None]:
         _is_trial = False
 
 
-@attrs.define(eq=False)
-class _Trial:
-    """One phase being tried."""
+def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous: str | None) -> None:
+    """Enter a phase, make a few steps, learn once, and save everything in memory."""
+    recipe, assembly = environment.recipe, environment.assembly
+    with explained(slot):
+        phase = slot.build()
+    give_generators(phase, slot.path, recipe.seed, 0, assembly.layout.device)
+    with blaming_outputs(assembly, (slot, phase), (recipe.agent, agent)):
+        phase.enter(agent, assembly.layout, _before(slot, previous))
+        rollout = environment.roll_out(slot, phase)
+        _require_actor(environment, slot, phase, agent)
+        environment.verify()
+        before = copy.deepcopy(component_state(agent))
+        require_numbers(slot, phase.update(rollout, 0.0), "its update")
+        load_component_state(agent, before, recipe.agent.path)  # whatever one update has made of it
+    require_savable(slot, phase)
+    require_savable(recipe.agent, agent)
 
-    recipe: Recipe
-    name: str
-    assembly: Assembly
-    agent: Any
-    notes: list[str]
 
-    def run(self, previous: str | None) -> None:
-        """Enter the phase, make a few steps, learn once, and save everything in memory."""
-        slot = self.recipe.phases[self.name]
-        with explained(slot):
-            phase = slot.build()
-        give_generators(phase, slot.path, self.recipe.seed, 0, self.assembly.layout.device)
-        with blaming_outputs(self.assembly, (slot, phase), (self.recipe.agent, self.agent)):
-            phase.enter(self.agent, self.assembly.layout, _before(slot, previous))
-            rollout = self._rollout(slot, phase)
-            self._require_actor(slot, phase)
-            self._metrics()
-            before = copy.deepcopy(component_state(self.agent))
-            require_numbers(slot, phase.update(rollout, 0.0), "its update")
-            load_component_state(self.agent, before, self.recipe.agent.path)  # whatever one update has made of it
-        for owner, component in [*self._stateful(), (slot, phase), (self.recipe.agent, self.agent)]:
-            require_savable(owner, component)
-        env_state(self.assembly)
+class _Environment:
+    """An environment being tried, by one phase or by several that have the same."""
 
-    def _stateful(self) -> list[Part]:
-        return [(self.assembly.slots[path], component) for path, component in self.assembly.components.items()]
-
-    def _rollout(self, slot: Slot, phase: Any) -> Rollout:
-        """Make a short rollout in which one episode is truncated, and verify all that is returned on the way."""
-        env, components, slots = self.assembly.env, self.assembly.components, self.assembly.slots
+    def __init__(self, recipe: Recipe, assembly: Assembly) -> None:
+        """Watch the components of an assembly that has not started yet."""
+        self.recipe = recipe
+        self.assembly = assembly
+        self._is_started = self._is_verified = False
+        self._draws = GlobalDraws(assembly.parts)
+        env, components, slots = assembly.env, assembly.components, assembly.slots
         dtypes = {"reward": torch.float32, "termination": torch.bool}
-        draws = GlobalDraws(self.assembly.parts)
-        terms = {
+        self._terms = {
             path: WatchedTerm(slots[path], component, dtypes[slots[path].kind])
             for path, component in components.items()
             if slots[path].kind in dtypes
         }
-        watched = attrs.evolve(
+        self._command = WatchedCommand(slots["command"], components["command"], env.scene)
+        self._watched = attrs.evolve(
             env,
-            rewards=[attrs.evolve(term, component=terms[term.path]) for term in env.rewards],
+            rewards=[attrs.evolve(term, component=self._terms[term.path]) for term in env.rewards],
             terminations=[
-                attrs.evolve(term, component=terms[f"terminations.{term.slot}"]) for term in env.terminations
+                attrs.evolve(term, component=self._terms[f"terminations.{term.slot}"]) for term in env.terminations
             ],
-            command=WatchedCommand(slots["command"], components["command"], env.scene),
+            command=self._command,
             action=cast(Action, WatchedAction(slots["action"], components["action"], env.scene)),
-            calls=draws.watched(env.calls),
+            calls=self._draws.watched(env.calls),
         )
-        train_every = self.recipe.phases[self.name].train_every
+
+    def roll_out(self, slot: PhaseSlot, phase: Any) -> Rollout:
+        """Make a short rollout in which one episode is truncated, and verify all that is returned on the way."""
+        env = self.assembly.env
+        if not self._is_started:
+            with rollout_mode(env.scene.num_envs):
+                self._watched.start()
+                require_sound_fields(self.assembly)
+                self._require_observations()
+            self._is_started = True
+        self._command.truncate_soon()
         learner = Learner(
-            env=watched,
-            phase=WatchedPhase(slot, phase, self.assembly),
-            name=self.name,
-            train_every=min(train_every, _MOST_STEPS),
+            env=self._watched,
+            phase=cast(Phase, WatchedPhase(slot, phase, self.assembly)),
+            name=slot.path,
+            train_every=min(slot.train_every, _MOST_STEPS),
             total_frames=1,
             report=lambda metrics: None,
             save=lambda learner: None,
             should_stop=lambda: False,
         )
-        with rollout_mode(env.scene.num_envs):
-            watched.start()
-            require_sound_fields(self.assembly)
-            self._require_observations()
         rollout = learner.collect()
-        env.observations = watched.observations
-        with rollout_mode(env.scene.num_envs):
+        env.observations = self._watched.observations
+        return rollout
+
+    def verify(self) -> None:
+        """Verify, once, what the rollout has not shown, and that everything can be saved."""
+        if self._is_verified:
+            return
+        with rollout_mode(self.assembly.env.scene.num_envs):
             self._require_observations()
             self._require_figures()
-        self.notes += [*draws.notes(), *(note for term in terms.values() for note in term.notes())]
-        return rollout
+            self._require_metrics()
+        for path, component in self.assembly.components.items():
+            require_savable(self.assembly.slots[path], component)
+        env_state(self.assembly)
+        self._is_verified = True
+
+    def notes(self) -> list[str]:
+        """Return what is not wrong but worth knowing."""
+        return [*self._draws.notes(), *(note for term in self._terms.values() for note in term.notes())]
 
     def _require_observations(self) -> None:
         """Verify every observation: of all environments, of some, and that these are the same."""
         scene = self.assembly.env.scene
         some = torch.arange(scene.num_envs - 1, -1, -2, device=scene.device)
-        for path, width in self.assembly.widths.items():
-            slot, component = self.assembly.slots[path], self.assembly.components[path]
-            whole = require_tensor(slot, component(scene), (scene.num_envs, width))
-            part = require_tensor(
-                slot, component(scene.rows(some)), (len(some), width), what="of a part of the scene it"
-            )
+        for term in self.assembly.env.observer.terms():
+            slot, component = self.assembly.slots[term.path], term.component
+            whole = require_tensor(slot, component(scene), (scene.num_envs, term.columns))
+            what = f"its value for {len(some)} of {scene.num_envs} environments"
+            part = require_tensor(slot, component(scene.rows(some)), (len(some), term.columns), what=what)
             if torch.equal(whole, component(scene)) and not _alike(whole[some], part):
                 raise ComponentError(
                     f"{slot}: its value in one environment depends on which others the scene has; read everything "
@@ -190,28 +200,28 @@ class _Trial:
             if isinstance(component, Reports):
                 require_numbers(slot, component.figures(), "its figures")
 
-    def _require_actor(self, slot: Slot, phase: Any) -> None:
-        """Verify the policy that an evaluation of this phase would run."""
-        env, layout = self.assembly.env, self.assembly.layout
-        with rollout_mode(env.scene.num_envs):
-            action = self.agent.policy(env.observations, phase.actor)
-        what = f"the action of its policy for the actor '{phase.actor}' of {slot.path}"
-        require_tensor(self.recipe.agent, action, (env.scene.num_envs, layout.num_actions), what=what)
-
-    def _metrics(self) -> None:
+    def _require_metrics(self) -> None:
         """Verify what the recipe's metrics say of one frame; NaN means that there is nothing to tell."""
         scene = self.assembly.env.scene
         active = torch.ones(scene.num_envs, dtype=torch.bool, device=scene.device)
-        with rollout_mode(scene.num_envs):
-            for name, slot in self.recipe.metrics.items():
-                metric = self.assembly.components[f"metrics.{name}"]
-                if isinstance(metric, TakesLengths):
-                    metric.set_lengths(torch.ones_like(scene.episode_step))
-                metric.begin(scene)
-                metric.add(scene, active)
-                value = metric.value()
-                known = torch.nan_to_num(value.float()) if isinstance(value, Tensor) else value  # counts are fine too
-                require_tensor(slot, known, (scene.num_envs,), what="its value")
+        for name, slot in self.recipe.metrics.items():
+            metric = self.assembly.components[f"metrics.{name}"]
+            if isinstance(metric, TakesLengths):
+                metric.set_lengths(torch.ones_like(scene.episode_step))
+            metric.begin(scene)
+            metric.add(scene, active)
+            value = metric.value()
+            known = torch.nan_to_num(value.float()) if isinstance(value, Tensor) else value  # counts are fine too
+            require_tensor(slot, known, (scene.num_envs,), what="its value")
+
+
+def _require_actor(environment: _Environment, slot: PhaseSlot, phase: Any, agent: Any) -> None:
+    """Verify the policy that an evaluation of a phase would run."""
+    env, layout = environment.assembly.env, environment.assembly.layout
+    with rollout_mode(env.scene.num_envs):
+        action = agent.policy(env.observations, phase.actor)
+    what = f"the action of its policy for the actor '{phase.actor}' of {slot.path}"
+    require_tensor(environment.recipe.agent, action, (env.scene.num_envs, layout.num_actions), what=what)
 
 
 def _before(slot: Slot, previous: str | None) -> str | None:

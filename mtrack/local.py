@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from mtrack.contract import breaches
-from mtrack.errors import ComponentError, MtrackError, did_you_mean, is_from_user
+from mtrack.errors import ComponentError, MtrackError, describe_error, did_you_mean, is_from_user
 from mtrack.kinds import KINDS, Kind
 from mtrack.local_functions import FUNCTION_KINDS, component_of
 from mtrack.registry import Registry
@@ -128,8 +128,8 @@ def _run(path: str, file: Path, text: bytes) -> ModuleType:
     except BaseException as error:
         if is_from_user(error):
             raise
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
-        raise MtrackError(f"{path}:{_line(error, where)}: {reason}{_about_neighbour(error, file)}") from error
+        hint = _about_neighbour(error, file)
+        raise MtrackError(f"{path}:{_line(error, where)}: {describe_error(error)}{hint}") from error
     return module
 
 

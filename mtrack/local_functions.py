@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,8 +14,7 @@ from mtrack.errors import ComponentError
 from mtrack.fields import component, param, scratch
 from mtrack.mirror import Mirror
 from mtrack.scene import Scene
-from mtrack.toml_text import plain
-from mtrack.values import Flaws, structure
+from mtrack.values import flaw_of_default
 
 FUNCTION_KINDS = ("reward", "observation", "termination")
 _MEMBERS = frozenset({"bind", "mirror", "sensors"})  # of an observation; a parameter of that name would hide them
@@ -94,7 +92,7 @@ def _flaws(function: Callable[..., Tensor]) -> Iterator[str]:
             known = type(one.default).__name__ if isinstance(one.default, bool | int | float | str) else "TYPE"
             default = "" if one.default is one.empty else f" = {one.default!r}"
             yield f"parameter '{one.name}' needs a type: {one.name}: {known}{default}"
-        elif flaw := _default_flaw(one, hints[one.name]):
+        elif flaw := flaw_of_default(_default(one), hints[one.name]):
             yield f"the default of '{one.name}' does not fit its type: {flaw}"
     mirror = getattr(function, "mirror", None)
     if mirror is not None and not callable(mirror):
@@ -106,14 +104,3 @@ def _flaws(function: Callable[..., Tensor]) -> Iterator[str]:
 
 def _default(one: inspect.Parameter) -> Any:
     return attrs.NOTHING if one.default is one.empty else one.default
-
-
-def _default_flaw(one: inspect.Parameter, annotation: Any) -> str:
-    """Return why a recipe that gave the default explicitly would be rejected, if it would."""
-    value = None if one.default is one.empty else plain(one.default)
-    try:
-        if value is not None:
-            structure(value, annotation, Path())
-    except Flaws as error:
-        return error.flaws[0].message
-    return ""

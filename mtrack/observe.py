@@ -29,12 +29,17 @@ class Term:
     rng: torch.Generator
     past: Tensor | None = None
     """[N, depth, width], a ring of values as they were observed (with their noise)."""
-    width: int = 0
-    """Columns with the history, known once it has been measured."""
+    columns: int = 0
+    """Columns of the present value, known once it has been measured."""
     newest: int = 0
     """Place in the ring of the newest value."""
     _places: list[Tensor] = attrs.field(factory=list)
     """For each place of the newest value, the places of the history, int64."""
+
+    @property
+    def width(self) -> int:
+        """Columns with the history, W."""
+        return self.columns * max(1, len(self.history))
 
     def measure(self, scene: Scene) -> Tensor:
         """Return the present value with noise, [n, width]."""

@@ -91,7 +91,7 @@ def nonfinite_observations(assembly: Assembly, observations: TensorDict) -> dict
     for group, terms in assembly.env.observer.groups.items():
         start = 0
         for term in terms:
-            stop = start + assembly.widths[term.path] * max(1, len(term.history))
+            stop = start + term.width
             bad = ~torch.isfinite(observations[group][:, start:stop]).all(-1)
             if bad.any():
                 found[term.path] = bad.nonzero().squeeze(-1).tolist()
@@ -150,6 +150,7 @@ def _present_outputs(assembly: Assembly) -> Iterator[tuple[Slot, object, tuple[i
     """Yield what rewards, terminations, observations and the command return now, with what they should return."""
     scene = assembly.env.scene
     num_envs = scene.num_envs
+    columns = {term.path: term.columns for term in assembly.env.observer.terms()}
     for path, component in assembly.components.items():
         slot = assembly.slots[path]
         try:
@@ -157,7 +158,7 @@ def _present_outputs(assembly: Assembly) -> Iterator[tuple[Slot, object, tuple[i
                 dtype = torch.bool if slot.kind == "termination" else torch.float32
                 yield slot, component(scene), (num_envs,), dtype
             elif slot.kind == "observation":
-                yield slot, component(scene), (num_envs, assembly.widths[path]), torch.float32
+                yield slot, component(scene), (num_envs, columns[path]), torch.float32
             elif slot.kind == "command":
                 yield slot, component.finished(), (num_envs,), torch.bool
             elif slot.kind == "action":

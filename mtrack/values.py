@@ -15,6 +15,7 @@ import attrs
 from mtrack.errors import did_you_mean
 from mtrack.keypath import KeyPath
 from mtrack.schedule import Schedule
+from mtrack.toml_text import plain
 
 Fields = Mapping[str, "attrs.Attribute[Any]"]
 _TOML_NAMES = {int: "an integer", float: "a number", str: "a string", list: "an array", dict: "a table"}
@@ -106,6 +107,19 @@ def default_of(field: attrs.Attribute[Any]) -> Any:
     """Return the default of a field, made if a factory makes it; attrs.NOTHING if it has none."""
     default: Any = field.default
     return default.factory() if hasattr(default, "takes_self") else default
+
+
+def flaw_of_default(default: object, annotation: Any) -> str:
+    """Return why a recipe could not give a default explicitly; "" if it could, or if there is no default."""
+    is_absent = default is attrs.NOTHING or default is None
+    is_infinite = isinstance(default, float) and not math.isfinite(default)  # recipes leave it out
+    if is_absent or is_infinite:
+        return ""
+    try:
+        structure(plain(default), annotation, Path())
+    except Flaws as error:
+        return error.flaws[0].message
+    return ""
 
 
 @contextmanager

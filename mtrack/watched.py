@@ -17,7 +17,6 @@ from mtrack.exchange import StartState
 from mtrack.fields import fields_of
 from mtrack.global_draws import describe_global_draw
 from mtrack.outputs import describe_envs, nonfinite_observations, require_decision, require_start, require_tensor
-from mtrack.rollout import Rollout
 from mtrack.scene import Scene
 from mtrack.slots import Slot
 
@@ -157,6 +156,10 @@ class WatchedCommand(_Watched):
         self._scene = scene
         self._steps = 0
 
+    def truncate_soon(self) -> None:
+        """Begin another trial: an episode is truncated again."""
+        self._steps = 0
+
     def reset(self, ids: Tensor, failed: Tensor) -> StartState:
         """Return the verified start state of environments."""
         start: StartState = self._component.reset(ids, failed)
@@ -204,10 +207,6 @@ class WatchedPhase(_Watched):
         """Watch a phase that acts in an environment."""
         super().__init__(slot, component)
         self._assembly = assembly
-        self.actor: str = component.actor
-
-    def enter(self, agent: Any, layout: Any, previous: str | None) -> None:
-        """Do nothing: the phase has been entered."""
 
     def act(self, observations: TensorDict) -> TensorDict:
         """Return the verified decision. Raises ComponentError, too, for an observation that is not finite."""
@@ -216,11 +215,6 @@ class WatchedPhase(_Watched):
         decision: TensorDict = self._component.act(observations)
         require_decision(self._slot, decision, len(observations), self._assembly.layout.num_actions)
         return decision
-
-    def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
-        """Learn as the phase does."""
-        values: Mapping[str, Tensor | float] = self._component.update(rollout, progress)
-        return values
 
 
 def _versions(scene: Scene) -> dict[str, int]:
