@@ -34,12 +34,12 @@ from record import keep
 from rich.console import Console
 from rich.table import Table
 
-from mtrack.assemble import Assembly, assemble
-from mtrack.processors import own_processors
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack.api.device import own_processors
+from mtrack.loop.assemble import Assembly, assemble
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.manifest import manifest
 from mtrack_dev.bare_physics import environment
 
 RECIPE, PHASE = "g1_tracking_quick", "train"

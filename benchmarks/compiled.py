@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from mtrack.processors import own_processors
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.stage import Stage
-from mtrack.structure import check_recipe
+from mtrack.api.device import own_processors
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.phase_run import Stage
 from mtrack_dev.bare_physics import seconds
 from mtrack_dev.bench import Training
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from model_facts import model_facts
 
-from mtrack.assemble import assemble
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 from mtrack_mujoco.backend import MujocoBackend
 
 RATES = ("env_steps_per_s", "physics_steps_per_s")

@@ -8,10 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.fields import between, component, non_negative, param, positive, scratch, state
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack import Mirror, NameProblem, Scene, between, component, non_negative, param, positive, scratch, state
 from mtrack_body.delay import draw_delays
 from mtrack_body.names import joint_mirror
 

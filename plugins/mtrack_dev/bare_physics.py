@@ -9,10 +9,10 @@ from contextlib import nullcontext
 
 import torch
 
-from mtrack.learner import rollout_mode
-from mtrack.protocols import Backend
-from mtrack.snapshot import env_state, load_env_state
-from mtrack.stage import Stage
+from mtrack import Backend
+from mtrack.loop.learner import rollout_mode
+from mtrack.run.phase_run import Stage
+from mtrack.run.snapshot import env_state, load_env_state
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_mujoco.replay import EngineCalls, Recording
 

@@ -18,12 +18,12 @@ from typing import Any
 import attrs
 import torch
 
-from mtrack.learner import Learner
-from mtrack.processors import own_processors
-from mtrack.provenance import recipe_sha256
-from mtrack.ranks import num_ranks
-from mtrack.stage import Stage
-from mtrack.structure import Recipe
+from mtrack import num_ranks
+from mtrack.api.device import own_processors
+from mtrack.loop.learner import Learner
+from mtrack.recipe.checked import Recipe
+from mtrack.run.manifest import recipe_sha256
+from mtrack.run.phase_run import Stage
 from mtrack_dev.bare_physics import environment, seconds
 from mtrack_dev.breakdown import listen, milliseconds
 from mtrack_ppo.agent import TeacherStudent
@@ -42,7 +42,7 @@ class Figures:
 
     recipe: str
     recipe_sha256: str
-    """Of all its values, `num_envs` included; see `mtrack.provenance.recipe_sha256`."""
+    """Of all its values, `num_envs` included; see `mtrack.run.manifest.recipe_sha256`."""
     num_envs: int
     threads: int
     processes: int

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from mtrack.contacts import ContactTracker
-from mtrack.env import Env
-from mtrack.learner import Learner
-from mtrack.observe import Observer, Term
-from mtrack.quantities import derived
-from mtrack.scene import Contacts, Reference, RobotState
-from mtrack.stage import Stage
-from mtrack.statistics import EpisodeStatistics
+from mtrack import Contacts, Reference, RobotState
+from mtrack.api.cached_tensors import derived
+from mtrack.loop.contacts import ContactTracker
+from mtrack.loop.env import Env
+from mtrack.loop.learner import Learner
+from mtrack.loop.observe import Observer, Term
+from mtrack.loop.statistics import EpisodeStatistics
+from mtrack.run.phase_run import Stage
 from mtrack_dev.stopwatch import Part, Stopwatch
 
 _ACTION, _COMMAND, _DERIVED, _PHYSICS = "step/action", "step/command", "step/derived quantities", "step/physics"

@@ -11,9 +11,10 @@ from types import ModuleType
 
 import attrs
 
-from mtrack import exchange, metrics, mirror, recorded_step, robot, rollout, scene, schedule
+from mtrack.api import metrics, mirror, recorded_step, robot, rollout, scene, schedule
+from mtrack.api import types as exchange
+from mtrack.api.cached_tensors import derived
 from mtrack.errors import did_you_mean
-from mtrack.quantities import derived
 from mtrack_dev.help_text import alias_help, help_of
 
 _MODULES = (exchange, mirror, robot, rollout, metrics, recorded_step, schedule, scene)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
+from mtrack.api.device import has_gpu, own_processors
 from mtrack.cli.opengl import failures
-from mtrack.processors import has_gpu, own_processors
 from mtrack_dev.finding import Finding
 
 _LEAST_FREE, _SCARCE = 200e6, 2e9  # bytes: a few checkpoints, and a long run's

@@ -13,12 +13,12 @@ import attrs
 import torch
 from rich.table import Table
 
-from mtrack.errors import MtrackError
-from mtrack.processors import own_processors
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.stage import Stage
-from mtrack.structure import Recipe, check_recipe
+from mtrack import MtrackError
+from mtrack.api.device import own_processors
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.phase_run import Stage
 from mtrack_dev.bench import Training, most_memory
 from mtrack_log.text import duration
 

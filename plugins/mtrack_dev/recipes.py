@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
+from mtrack import RecipeError
 from mtrack.cli.options import PluginFiles
 from mtrack.cli.run import physics_place
-from mtrack.errors import RecipeError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
-from mtrack.toml_text import inline, plain
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.recipe.write import inline
+from mtrack.registry.plain import plain
+from mtrack.registry.registry import Registry
 
 _Name = Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or the name of a recipe of mtrack.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")]
@@ -24,8 +25,8 @@ _Row = dict[str, object]
 
 def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
     """Check a recipe: every name and value, then a few steps and an update of each phase with four environments."""
-    from mtrack.phase_order import check_order, starts_from_run  # noqa: PLC0415  imports torch
-    from mtrack.preflight import notes, require_runnable  # noqa: PLC0415
+    from mtrack.recipe.phase_order import check_order, starts_from_run  # noqa: PLC0415  imports torch
+    from mtrack.trial.preflight import notes, require_runnable  # noqa: PLC0415
 
     checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     require_runnable(checked)
@@ -69,8 +70,8 @@ def _try(recipe: Recipe) -> tuple[str, ...]:
 
     An observation without a sensor is an error here only: a policy that stays in the simulation trains with it.
     """
-    from mtrack.first_step import try_phases  # noqa: PLC0415  imports torch
-    from mtrack.logger_trial import try_loggers  # noqa: PLC0415
+    from mtrack.trial.first_step import try_phases  # noqa: PLC0415  imports torch
+    from mtrack.trial.logger_trial import try_loggers  # noqa: PLC0415
 
     found = try_phases(recipe, recipe.place)
     try_loggers(recipe)
@@ -95,8 +96,8 @@ def _rewards(recipe: Recipe) -> list[_Row]:
 
 def _layout(recipe: Recipe) -> list[_Row]:
     """Return a row for each term of the observations: first and last column, noise, history."""
-    from mtrack.assemble import assemble  # noqa: PLC0415  imports torch
-    from mtrack.preflight import missing_device  # noqa: PLC0415
+    from mtrack.loop.assemble import assemble  # noqa: PLC0415  imports torch
+    from mtrack.trial.preflight import missing_device  # noqa: PLC0415
 
     missing = missing_device(recipe)
     if missing:

@@ -8,15 +8,15 @@ from typing import Any
 
 import attrs
 
-from mtrack.errors import MtrackError
-from mtrack.keypath import KeyPath, dotted, value_at
-from mtrack.kinds import KINDS, Kind
-from mtrack.manifests import read_manifest
-from mtrack.provenance import manifest
-from mtrack.recipe import Layer, load_recipe
-from mtrack.registry import OWN, Registry
-from mtrack.structure import check_recipe
-from mtrack.toml_text import Table
+from mtrack import MtrackError
+from mtrack.api.kinds import KINDS, Kind
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.keypath import KeyPath, dotted, value_at
+from mtrack.recipe.load import Layer, load_recipe
+from mtrack.recipe.write import Table
+from mtrack.registry.registry import OWN, Registry
+from mtrack.run.manifest import manifest
+from mtrack.run.manifests import read_manifest
 
 SLOT_TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
 

@@ -15,12 +15,12 @@ import attrs
 import torch
 from rich.console import Console
 
-from mtrack.errors import MtrackError
-from mtrack.processors import own_processors
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack import MtrackError
+from mtrack.api.device import own_processors
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.manifest import manifest
 from mtrack_dev.bench import Figures, measure
 from mtrack_dev.bench_compare import comparison, recipe_keys, require_comparable
 from mtrack_dev.bench_report import Record, breakdown, overview, read

@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import MtrackError, Requirements, RobotModel, Scene, component, param, scratch, state
 from mtrack_domain.draws import Range, assign, log_uniform, ordered, ordered_positive, uniform
 
 

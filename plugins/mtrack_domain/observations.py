@@ -7,12 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Mirror, NameProblem, Requirements, RobotModel, Scene, component, param, scratch
 
 
 @component

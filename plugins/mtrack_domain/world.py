@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Requirements, RobotModel, Scene, component, param, scratch, state
 from mtrack_domain.draws import Range, ordered, ordered_positive, uniform
 
 

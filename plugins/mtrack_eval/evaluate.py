@@ -10,10 +10,10 @@ from pathlib import Path
 import attrs
 import torch
 
-from mtrack.abilities import Judges, TakesLengths
-from mtrack.errors import MtrackError
-from mtrack.processors import own_processors
-from mtrack.registry import Registry
+from mtrack import MtrackError
+from mtrack.api.abilities import Judges, TakesLengths
+from mtrack.api.device import own_processors
+from mtrack.registry.registry import Registry
 from mtrack_eval.episode_report import EpisodeEvaluation
 from mtrack_eval.episode_report import summarise as summarise_episodes
 from mtrack_eval.episodes import roll_out

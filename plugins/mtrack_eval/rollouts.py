@@ -10,14 +10,13 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.abilities import PlaysClips
-from mtrack.env import Env, RewardTerm
-from mtrack.learner import rollout_mode
-from mtrack.scene import Contacts, Kinematics, Scene
-from mtrack.schedule import Schedule
-from mtrack.statistics import EpisodeStatistics
-from mtrack.structure import Recipe
-from mtrack.wiring import Problems
+from mtrack import Contacts, Kinematics, Scene, Schedule
+from mtrack.api.abilities import PlaysClips
+from mtrack.loop.env import Env, RewardTerm
+from mtrack.loop.learner import rollout_mode
+from mtrack.loop.statistics import EpisodeStatistics
+from mtrack.loop.wiring import Problems
+from mtrack.recipe.checked import Recipe
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
 from mtrack_eval.subject import Subject

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mtrack.abilities import Judges, TakesLengths
-from mtrack.protocols import Metric
-from mtrack.scene import Scene
+from mtrack import Metric, Scene
+from mtrack.api.abilities import Judges, TakesLengths
 from mtrack_eval.frame_mean import FrameMean
 from mtrack_eval.snapshots import Snapshots
 

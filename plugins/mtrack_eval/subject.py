@@ -8,21 +8,21 @@ from typing import Any
 
 import attrs
 
-from mtrack.abilities import PlaysClips
-from mtrack.assemble import Assembly, assemble
-from mtrack.checkpoint import Checkpoint, newest
-from mtrack.compatibility import list_versions, require_compatible, require_local_files
-from mtrack.errors import CheckpointError, MtrackError, did_you_mean
-from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
-from mtrack.protocols import Agent
-from mtrack.provenance import manifest
-from mtrack.recipe import Layer, load_recipe
-from mtrack.registry import OWN, Registry, is_own
-from mtrack.slots import Slot
-from mtrack.state import load_component_state
-from mtrack.structure import Recipe, check_recipe
-from mtrack.transfer import Contract
-from mtrack.wiring import explained
+from mtrack import Agent, CheckpointError, MtrackError
+from mtrack.api.abilities import PlaysClips
+from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
+from mtrack.errors import did_you_mean
+from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.wiring import explained
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import Layer, load_recipe
+from mtrack.recipe.slots import Slot
+from mtrack.registry.registry import OWN, Registry, is_own
+from mtrack.run.checkpoint import Checkpoint, newest
+from mtrack.run.compatibility import list_versions, require_compatible, require_local_files
+from mtrack.run.manifest import manifest
+from mtrack.run.state import load_component_state
+from mtrack.run.transfer import Contract
 from mtrack_eval.conditions import conditions
 
 _DEFAULTS = "base/g1_tracking"  # its metrics are those of recipes that name none

@@ -11,11 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics
+from mtrack import Clip, Kinematics, MotionError, Robot, RobotModel
 from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns
 from mtrack_motion.derive import ContactRule, Frames, angular_velocity, difference, resample, standing_feet
 from mtrack_motion.tables import FrameTables, GatheredKinematics, LargeTables, Tables

@@ -11,10 +11,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
+from mtrack import Kinematics, MtrackError
+from mtrack.api.cached_tensors import derived
 from mtrack.math import transform
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
 from mtrack_motion.rotations import quat_from_matrix
 
 Compute: TypeAlias = Callable[[Kinematics], Tensor]

@@ -10,8 +10,8 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError, NameProblem, did_you_mean
-from mtrack.robot import RobotModel
+from mtrack import MtrackError, NameProblem, RobotModel
+from mtrack.errors import did_you_mean
 
 Columns = slice | Tensor
 """Indices along an axis; a slice where they are consecutive, because that selects without copying."""

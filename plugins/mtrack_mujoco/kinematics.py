@@ -11,12 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.exchange import StartState
+from mtrack import Kinematics, Robot, RobotModel, StartState
+from mtrack.api.device import own_processors
 from mtrack.math import quat_rotate_inverse
-from mtrack.processors import own_processors
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.checked_robot import described
 from mtrack_mujoco.outputs import FIELDS, Poses, Reader

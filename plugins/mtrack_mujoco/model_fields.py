@@ -9,7 +9,8 @@ import torch
 from mujoco.batch import MODEL_FIELDS, Batch
 from torch import Tensor
 
-from mtrack.errors import NameProblem, did_you_mean
+from mtrack import NameProblem
+from mtrack.errors import did_you_mean
 
 # what mj_setConst derives from masses, inertias and geometry; expanded by name so that it is saved with the rest
 _DERIVED = (

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from mtrack.protocols import Backend
+from mtrack import Backend
 from mtrack_mujoco.backend import MujocoBackend
 
 Call = Callable[[], None]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.recorded_step import FieldValue, Quantity, RecordedStep, Replay
+from mtrack import MtrackError, RecordedStep, Replay
+from mtrack.api.recorded_step import FieldValue, Quantity
 from mtrack_mujoco import labels
 from mtrack_mujoco.description import rebuild
 from mtrack_mujoco.engine_warnings import LARGEST

@@ -11,7 +11,7 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from mtrack.errors import CheckpointError
+from mtrack import CheckpointError
 from mtrack_mujoco.engine_warnings import WarningMonitor, Watched, complaint
 
 _log = logging.getLogger(__name__)

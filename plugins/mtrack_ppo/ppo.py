@@ -8,10 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.metrics import SKIPPED
-from mtrack.mirror import Mirror
-from mtrack.ranks import num_ranks, sum_over_ranks
-from mtrack.rollout import Rollout
+from mtrack import Mirror, Rollout, num_ranks, sum_over_ranks
+from mtrack.api.metrics import SKIPPED
 from mtrack_ppo import losses
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import Batch, Samples, flat, minibatches

@@ -8,12 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.errors import CheckpointError, MtrackError, NameProblem
-from mtrack.exchange import PhysicsPlan, StartState
-from mtrack.fields import between, component, param, scratch, state
-from mtrack.protocols import Robot
-from mtrack.recorded_step import Quantity, RecordedStep, Replay
-from mtrack.scene import RobotState
+from mtrack import (
+    CheckpointError,
+    MtrackError,
+    NameProblem,
+    PhysicsPlan,
+    RecordedStep,
+    Replay,
+    Robot,
+    RobotState,
+    StartState,
+    between,
+    component,
+    param,
+    scratch,
+    state,
+)
+from mtrack.api.recorded_step import Quantity
 
 
 @component

@@ -12,11 +12,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mtrack.exchange import StartState
-from mtrack.fields import component, param, positive, scratch, state
-from mtrack.mirror import Mirror
-from mtrack.protocols import Motion, Robot
-from mtrack.scene import Kinematics, Reference, Scene
+from mtrack import (
+    Kinematics,
+    Mirror,
+    Motion,
+    Reference,
+    Robot,
+    Scene,
+    StartState,
+    component,
+    param,
+    positive,
+    scratch,
+    state,
+)
 
 OPTIMUM = 1.0
 """Mean of `toy_closeness` a step under the best policy."""

@@ -8,9 +8,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack import Kinematics
+from mtrack.api.cached_tensors import derived
 from mtrack.math import transform
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
 from mtrack_motion.rotations import quat_from_matrix
 from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.limbs import Limbs

@@ -8,10 +8,20 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from mtrack.exchange import StartState
-from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
-from mtrack.protocols import Motion, Robot
-from mtrack.scene import Scene
+from mtrack import (
+    Motion,
+    Robot,
+    Scene,
+    StartState,
+    between,
+    component,
+    non_negative,
+    one_of,
+    param,
+    positive,
+    scratch,
+    state,
+)
 from mtrack_motion.collect import Collection, collect
 from mtrack_motion.derive import ContactRule, at_least
 from mtrack_motion.library import MotionLibrary

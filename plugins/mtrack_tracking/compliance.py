@@ -10,11 +10,20 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.exchange import Requirements
-from mtrack.fields import between, component, non_negative, param, positive, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, Scene
+from mtrack import (
+    Kinematics,
+    NameProblem,
+    Requirements,
+    RobotModel,
+    Scene,
+    between,
+    component,
+    non_negative,
+    param,
+    positive,
+    scratch,
+    state,
+)
 from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.altered import AlteredMotion, Blend
 from mtrack_tracking.goal import Goal

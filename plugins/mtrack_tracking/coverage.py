@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mtrack.ranks import sum_over_ranks
+from mtrack import sum_over_ranks
 from mtrack_tracking.sampling import ClipBins
 
 _EPISODES = 32  # of a clip, over which its success is a moving average

@@ -8,10 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, param, positive, scratch
+from mtrack import Mirror, Scene, component, param, positive, scratch
 from mtrack.math import angle_of_chord, rotation_angle
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
 
 POS, LIN_VEL, ANG_VEL, ROT = range(4)
 """What `body_errors` measures, in order."""

@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.exchange import ContactSensor, Requirements
-from mtrack.fields import component, param, positive, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import ContactSensor, Requirements, RobotModel, Scene, component, param, positive, scratch, state
 
 
 def _sensor_columns(scene: Scene) -> Tensor:

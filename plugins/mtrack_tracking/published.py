@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics, Reference
+from mtrack import Kinematics, Reference
+from mtrack.api.cached_tensors import derived
 from mtrack_tracking.goal import ChangesGoal, Goal, GoalMotion
 
 _ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")

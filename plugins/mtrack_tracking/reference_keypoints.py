@@ -7,11 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, param, scratch
+from mtrack import Kinematics, Mirror, RobotModel, Scene, component, param, scratch
 from mtrack.math import transform
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, Scene
 from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.observations import num_future
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, non_negative, param, positive, scratch, state
-from mtrack.scene import Scene
+from mtrack import Scene, component, non_negative, param, positive, scratch, state
 from mtrack_tracking.errors import POS, mean_body_error
 
 

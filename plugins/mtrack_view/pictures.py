@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from mtrack.processors import own_processors
+from mtrack.api.device import own_processors
 from mtrack_view.camera import Camera, frame
 from mtrack_view.puppet import Array, Puppet
 from mtrack_view.raycast import Image, Quality, paint

@@ -9,14 +9,22 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import PhysicsPlan, StartState
-from mtrack.fields import component, non_negative, param, scratch
+from mtrack import (
+    Kinematics,
+    MtrackError,
+    PhysicsPlan,
+    RecordedStep,
+    Replay,
+    Robot,
+    RobotModel,
+    RobotState,
+    StartState,
+    component,
+    non_negative,
+    param,
+    scratch,
+)
 from mtrack.math import quat_rotate_inverse
-from mtrack.protocols import Robot
-from mtrack.recorded_step import RecordedStep, Replay
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco.addresses import Addresses, elements
 from mtrack_mujoco.checked_robot import compiled, described
 from mtrack_mujoco.description import describe

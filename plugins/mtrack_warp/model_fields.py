@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem, did_you_mean
+from mtrack import NameProblem
+from mtrack.errors import did_you_mean
 from mtrack_warp.engine import mujoco_warp, warp
 
 # what set_const derives, and from what; a model without tendons or free cameras has no more of it

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mtrack.errors import MtrackError
-from mtrack.recorded_step import RecordedStep, Replay
+from mtrack import MtrackError, RecordedStep, Replay
 from mtrack_mujoco.description import rebuild
 from mtrack_mujoco.reproduce import Watch
 from mtrack_mujoco.simulation import restore

@@ -12,7 +12,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_mujoco.engine_warnings import LARGEST, complaint
 from mtrack_warp.engine import mujoco_warp, warp
 from mtrack_warp.model_fields import ModelFields

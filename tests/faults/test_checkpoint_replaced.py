@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from mtrack import checkpoint
+from mtrack.run import checkpoint
 
 
 def save(directory: Path, value: float) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support.fakes import RECIPE, install_parts
 
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ import tomli
 import torch
 from typer.main import get_group
 
+from mtrack.api.kinds import KINDS
 from mtrack.cli import app
-from mtrack.contract import breaches
-from mtrack.kinds import KINDS
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.contract import breaches
+from mtrack.registry.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -29,8 +29,19 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 POINTS = [(group, name, value) for group, points in PROJECT["entry-points"].items() for name, value in points.items()]
 NO_COMPONENTS = ("mtrack.cli", "mtrack.hooks", "pytest11")
 COMPONENTS = [point for point in POINTS if point[0] not in NO_COMPONENTS]
-READING_ORDER = ["cli/run", "recipe", "assemble", "learner", "env", "protocols", "checkpoint"]
-LIGHT = ["kinds", "errors", "fields", "registry", "recipe", "locate", "structure", "schedule", "cli"]
+READING_ORDER = [
+    "cli/run",
+    "recipe/load",
+    "loop/assemble",
+    "loop/learner",
+    "loop/env",
+    "api/protocols",
+    "run/checkpoint",
+]
+LIGHT = [
+    *("errors", "api.kinds", "api.fields", "api.schedule", "registry.registry", "recipe.load", "recipe.lines"),
+    *("recipe.checked", "cli"),
+]
 COMMANDS = sorted({value.partition(":")[0] for group, _, value in POINTS if group == "mtrack.cli"})
 HEAVY = {"torch", "numpy", "mujoco"}
 

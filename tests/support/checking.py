@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mtrack.errors import Problem, RecipeError
-from mtrack.structure import Recipe
+from mtrack import RecipeError
+from mtrack.errors import Problem
+from mtrack.recipe.checked import Recipe
 
 Check = Callable[..., Recipe]
 NEAR = "rewards.task.near"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 import torch
 
+from mtrack import Kinematics
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
-from mtrack.scene import Kinematics
 from mtrack_dev.testing import random_scene
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mtrack.errors import CheckpointError, MtrackError, NameProblem
+from mtrack import CheckpointError, MtrackError, NameProblem
 from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
 from mtrack_dev.testing.replay import check_replay
 from mtrack_dev.testing.simulation import DECLARED_FIELD, ROWS_SIMULATED, Simulation, rows_of

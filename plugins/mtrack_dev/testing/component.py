@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from mtrack import protocols
-from mtrack.contract import breaches
-from mtrack.errors import MtrackError
-from mtrack.kinds import KINDS
-from mtrack.registry import Registry
+from mtrack import MtrackError
+from mtrack.api import protocols
+from mtrack.api.kinds import KINDS
+from mtrack.registry.contract import breaches
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing.agents import check_agent
 from mtrack_dev.testing.backends import check_backend
 from mtrack_dev.testing.loggers import check_logger

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from mtrack.env import Calls, Env
+from mtrack.loop.env import Calls, Env
 
 _CALLED = {
     "backend": ("step", "refresh", "set_state", "forward"),

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
+from mtrack import ContactSensor, PhysicsPlan, StartState
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.scenes import feet_of
 from mtrack_dev.testing.watch import own_tensors, undrawn

@@ -9,7 +9,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
+from mtrack import NameProblem
 
 FIELDS = (
     "body_ipos",

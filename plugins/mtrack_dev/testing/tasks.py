@@ -7,11 +7,11 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from mtrack.assemble import Assembly, assemble
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.snapshot import env_state, load_env_state
-from mtrack.structure import Recipe, check_recipe
+from mtrack.loop.assemble import Assembly, assemble
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.snapshot import env_state, load_env_state
 from mtrack_dev.testing.promises import BrokenPromise, Report
 from mtrack_dev.testing.watch import same
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from mtrack.errors import CheckpointError
-from mtrack.fields import fields_of
-from mtrack.lifecycle import Resets
+from mtrack import CheckpointError
+from mtrack.api.fields import fields_of
+from mtrack.api.lifecycle import Resets
 from mtrack_dev.testing.cost import check_cost, check_loops
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.trial import ALL, Outputs, Trial

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.abilities import TakesLengths
-from mtrack.exchange import Requirements, StartState
-from mtrack.fields import fields_of
-from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
-from mtrack.scene import Scene
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack import Requirements, Scene, StartState
+from mtrack.api.abilities import TakesLengths
+from mtrack.api.fields import fields_of
+from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
+from mtrack.run.state import component_state, flatten, load_component_state, unflatten
 from mtrack_dev.testing.clips import Walks
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.still_backend import StillBackend

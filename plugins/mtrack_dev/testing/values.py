@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.exchange import StartState
-from mtrack.mirror import Mirror
+from mtrack import Mirror, StartState
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.trial import Outputs, Trial
 

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.fields import fields_of
-from mtrack.quantities import Quantities, derived
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import RobotModel, Scene
+from mtrack.api.cached_tensors import Quantities, derived
+from mtrack.api.fields import fields_of
 from mtrack_dev.testing.promises import Subject
 
 # what some kinds are there to change

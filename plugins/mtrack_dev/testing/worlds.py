@@ -11,13 +11,11 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.assemble import assemble
-from mtrack.exchange import Requirements
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
-from mtrack.structure import check_recipe
+from mtrack import Requirements, RobotModel, Scene
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing.scenes import feet_of, g1_model, mirror_scene, random_scene
 from mtrack_dev.testing.still_backend import FIELDS, StillBackend, compiled_g1
 from mtrack_g1.robot import G1

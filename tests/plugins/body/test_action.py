@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.scene import Scene
+from mtrack import NameProblem, Scene
 from mtrack_body.action import JointPosition
 from mtrack_body.delay import draw_delays
 from mtrack_dev.testing import g1_model, mirror_scene, random_scene
@@ -199,7 +198,7 @@ def test_one_sided_action_has_no_mirror() -> None:
 
 
 def test_state_is_enough_to_go_on_exactly() -> None:
-    from mtrack.state import component_state, load_component_state
+    from mtrack.run.state import component_state, load_component_state
 
     scene = random_scene(4)
     scene.progress = 0.9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mtrack.exchange import PhysicsPlan
+from mtrack import PhysicsPlan
 from mtrack_body.action import JointPosition
 from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1

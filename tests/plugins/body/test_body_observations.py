@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.lifecycle import Binds, NoisyObservation
+from mtrack import NameProblem
+from mtrack.api.lifecycle import Binds, NoisyObservation
 from mtrack.math import quat_rotate_inverse, quat_to_matrix
 from mtrack_body.feet import weight
 from mtrack_body.ground import BodyHeight, FootContact

@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from mtrack.env import Env
-from mtrack.errors import MtrackError
-from mtrack.provenance import recipe_sha256
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack import MtrackError
+from mtrack.loop.env import Env
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.manifest import recipe_sha256
 from mtrack_dev import sweep
 from mtrack_dev.bench import Figures, Round, measure, rates
 from mtrack_dev.bench_compare import comparison, recipe_keys, require_comparable
@@ -76,7 +76,7 @@ def test_every_part_of_a_step_and_of_an_update_is_named(figures: Figures) -> Non
 
 def test_nothing_listens_any_more(figures: Figures) -> None:
     assert figures.num_envs == 4
-    assert Env.step.__module__ == "mtrack.env"
+    assert Env.step.__module__ == "mtrack.loop.env"
     assert not hasattr(Env.step, "__wrapped__")
 
 

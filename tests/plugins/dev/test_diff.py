@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from mtrack.cli import main
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.manifest import manifest
 from mtrack_dev.testing import install
 
 REWARD = '''
 """Rewards."""
-from mtrack.fields import component, param
+from mtrack import component, param
 
 
 @component

@@ -9,10 +9,10 @@ import attrs
 import pytest
 import torch
 
+from mtrack import MtrackError, NameProblem
 from mtrack.cli import main
-from mtrack.divergence import DivergenceRecorder
-from mtrack.errors import MtrackError, NameProblem
-from mtrack.reproduction import read, write
+from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.reproduction import read, write
 from mtrack_dev.reproduce import replay_file
 from mtrack_dev.testing import small_recipe, small_task
 from mtrack_mujoco.backend import MujocoBackend

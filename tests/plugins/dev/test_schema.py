@@ -11,10 +11,10 @@ import tomli
 from jsonschema import Draft7Validator
 from support.fakes import install_parts
 
-from mtrack.errors import RecipeError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack import RecipeError
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.schema import recipe_schema, schema
 from mtrack_dev.testing import install
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.scene import Scene
+from mtrack import NameProblem, Scene
 from mtrack_dev.testing import StillBackend, compiled_g1, random_scene
 from mtrack_domain.bodies import BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import MotorGains

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from mtrack.errors import MtrackError
-from mtrack.lifecycle import Requires, Resets, Startup
-from mtrack.scene import Scene
+from mtrack import MtrackError, Scene
+from mtrack.api.lifecycle import Requires, Resets, Startup
 from mtrack_dev.testing import StillBackend, compiled_g1, g1_model, random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
@@ -184,7 +183,7 @@ def test_offsets_are_written_to_the_rows_of_the_scene() -> None:
 
 
 def test_offsets_come_back_with_a_checkpoint() -> None:
-    from mtrack.state import component_state, load_component_state
+    from mtrack.run.state import component_state, load_component_state
 
     term, scene = bound(JointOffset, 4)
     term.reset(torch.arange(4))

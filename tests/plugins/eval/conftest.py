@@ -7,11 +7,11 @@ import pytest
 import torch
 from support.clips import swaying_clip
 
-from mtrack import checkpoint
-from mtrack.assemble import assemble
-from mtrack.provenance import manifest
-from mtrack.state import component_state
-from mtrack.transfer import Contract
+from mtrack.loop.assemble import assemble
+from mtrack.run import checkpoint
+from mtrack.run.manifest import manifest
+from mtrack.run.state import component_state
+from mtrack.run.transfer import Contract
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_motion.file import write_clip
 

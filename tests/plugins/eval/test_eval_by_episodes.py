@@ -9,16 +9,16 @@ import attrs
 import pytest
 import torch
 
-from mtrack import checkpoint
-from mtrack.abilities import PlaysClips
-from mtrack.assemble import assemble
+from mtrack.api.abilities import PlaysClips
 from mtrack.cli import main
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.state import component_state
-from mtrack.structure import check_recipe
-from mtrack.transfer import Contract
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run import checkpoint
+from mtrack.run.manifest import manifest
+from mtrack.run.state import component_state
+from mtrack.run.transfer import Contract
 from mtrack_dev.testing import install
 from mtrack_eval.episodes import roll_out
 from mtrack_eval.subject import Wishes, open_run
@@ -28,8 +28,8 @@ from mtrack_tracking.command import MotionTracking
 PARTS = '''
 import torch
 from torch import Tensor
-from mtrack.fields import component, param, scratch
-from mtrack.scene import Scene
+from mtrack import component, param, scratch
+from mtrack import Scene
 
 @component
 class Far:

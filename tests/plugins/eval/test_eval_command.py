@@ -9,7 +9,7 @@ import pytest
 from support.clips import swaying_clip
 
 from mtrack.cli import main
-from mtrack.registry import Registry
+from mtrack.registry.registry import Registry
 from mtrack_eval.subject import Wishes, open_run
 
 METRICS = [

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
 from mtrack_eval.subject import Wishes, open_run
 
 WIND = '''
 from pathlib import Path
-from mtrack.fields import component, param
+from mtrack import component, param
 
 @component
 class Wind:

@@ -14,7 +14,7 @@ from gymnasium.wrappers import vector as wrappers
 from support.vector_play import SHORT, actions, equal
 
 import mtrack_gym
-from mtrack.errors import MtrackError, RecipeError
+from mtrack import MtrackError, RecipeError
 from mtrack_gym import VectorEnv, make
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from feed_of_metrics import RUN, iteration
 
-from mtrack.assemble import assemble
-from mtrack.learner import Learner
-from mtrack.metrics import RAW_REWARD, Metrics
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
-from mtrack.wiring import give_generators
+from mtrack import Metrics
+from mtrack.api.metrics import RAW_REWARD
+from mtrack.loop.assemble import assemble
+from mtrack.loop.learner import Learner
+from mtrack.loop.wiring import give_generators
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 from mtrack_log.console import Console
 from mtrack_log.display import _ORDER, Display
 from mtrack_log.text import FAULTS, count, duration, number, plain_line

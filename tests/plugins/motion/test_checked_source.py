@@ -8,11 +8,11 @@ import pytest
 import torch
 from support.clips import swaying_clip
 
-from mtrack.assemble import assemble
-from mtrack.errors import ComponentError, MotionError, MtrackError, SlotError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack import ComponentError, MotionError, MtrackError, SlotError
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import g1_model, install
 from mtrack_g1.robot import G1
 from mtrack_motion.checked_source import usable_clips
@@ -119,7 +119,7 @@ def test_what_is_left_out_is_said_with_slot_source_and_reason(caplog):
 
 
 PACKAGE = '''
-from mtrack.fields import component
+from mtrack import component
 
 @component
 class Dance:

@@ -11,10 +11,9 @@ import pytest
 import torch
 from support.clips import swaying_clip
 
-from mtrack.errors import MotionError
+from mtrack import Kinematics, MotionError
+from mtrack.api.cached_tensors import derived
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
 from mtrack_g1.robot import G1
 from mtrack_motion.derive import ContactRule, angular_velocity, difference, resample, standing_feet
 from mtrack_motion.library import MotionLibrary

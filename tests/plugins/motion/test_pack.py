@@ -13,9 +13,8 @@ from support.clips import swaying_clip
 from support.following import following, start, step
 from typer.testing import CliRunner
 
-from mtrack.errors import MotionError, MtrackError
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
+from mtrack import Kinematics, MotionError, MtrackError
+from mtrack.api.cached_tensors import derived
 from mtrack_dev.testing import Walks, g1_model
 from mtrack_g1.robot import G1
 from mtrack_motion.cli import motions

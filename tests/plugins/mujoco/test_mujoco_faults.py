@@ -8,7 +8,7 @@ import pytest
 import torch
 from mujoco_runs import MODEL, build, hold, run, start, targets
 
-from mtrack.errors import CheckpointError
+from mtrack import CheckpointError
 
 
 def test_results_are_identical_at_any_number_of_threads():

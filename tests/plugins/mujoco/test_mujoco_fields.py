@@ -8,7 +8,7 @@ import pytest
 import torch
 from mujoco_runs import MODEL, build, reference_data, run, start, targets
 
-from mtrack.errors import MtrackError, NameProblem
+from mtrack import MtrackError, NameProblem
 
 
 def test_a_force_at_a_body_acts_at_its_origin():

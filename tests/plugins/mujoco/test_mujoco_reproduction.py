@@ -11,8 +11,7 @@ import pytest
 import torch
 from mujoco_runs import MODEL, ROBOT, build, hold, run, start, targets
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import PhysicsPlan
+from mtrack import MtrackError, PhysicsPlan
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_mujoco.description import describe, rebuild
 

@@ -10,9 +10,9 @@ from ppo_bandit import Bandit, layout, make
 from ppo_two_ranks import Ranks
 from tensordict import TensorDict
 
-from mtrack.learner import _numbers
-from mtrack.rollout import Rollout
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack import Rollout
+from mtrack.loop.learner import _numbers
+from mtrack.run.state import component_state, flatten, load_component_state, unflatten
 from mtrack_ppo.adapt import Adapt
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.finetune import Finetune

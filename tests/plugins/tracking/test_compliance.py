@@ -6,8 +6,8 @@ import pytest
 import torch
 from support.following import ROWS, Walks, following, start, step
 
-from mtrack.errors import NameProblem
-from mtrack.state import component_state, load_component_state
+from mtrack import NameProblem
+from mtrack.run.state import component_state, load_component_state
 from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.kinematics import forward_kinematics

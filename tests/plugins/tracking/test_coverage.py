@@ -9,8 +9,8 @@ import torch
 from support.clips import swaying_clip
 from support.following import ROWS, following, start, step
 
-from mtrack.errors import CheckpointError, MotionError
-from mtrack.state import component_state, load_component_state
+from mtrack import CheckpointError, MotionError
+from mtrack.run.state import component_state, load_component_state
 from mtrack_dev.testing import Walks
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.stage import Stage
-from mtrack.structure import check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.phase_run import Stage
 from mtrack_dev.bench import Training
 from mtrack_tracking import altered
 from tests.support.host_reads import HostReads
@@ -35,5 +35,5 @@ def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.Monk
     for found in (rollout.found, update.found):
         for file in (KEPT_ON_HOST, *ON_THE_DEVICE):
             found.pop(file, None)
-    assert rollout.found == {"mtrack/env.py": STEPS}
+    assert rollout.found == {"mtrack/loop/env.py": STEPS}
     assert update.found == {"mtrack_ppo/ppo.py": 1}

@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 
-from mtrack.errors import MtrackError, NameProblem
+from mtrack import MtrackError, NameProblem
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 

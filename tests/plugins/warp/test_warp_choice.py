@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mtrack import processors, reader, structure
+from mtrack import MtrackError
+from mtrack.api import device as processors
 from mtrack.cli.run import physics_place
-from mtrack.errors import MtrackError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack.recipe import checked as structure
+from mtrack.recipe import reader
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import load_recipe
+from mtrack.registry.registry import Registry
 from mtrack_warp import engine
 from mtrack_warp.engine import require_engine
 

@@ -1,0 +1,37 @@
+"""An error is blamed on the component whose method raised it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mtrack import MotionError
+from mtrack.loop.blame import culprit_of
+from mtrack.recipe.slots import Slot
+
+
+class Robot:
+    """A component that is only looked at."""
+
+
+class Command:
+    """A component whose method calls a function with another component first."""
+
+    def bind(self, robot: Robot) -> None:
+        collect(robot)
+
+
+def collect(robot: Robot) -> None:
+    """Find nothing."""
+    raise MotionError("no motion")
+
+
+def test_a_function_that_takes_a_component_first_does_not_make_it_the_culprit() -> None:
+    robot, command = Robot(), Command()
+    slots = [cast(Slot, SimpleNamespace(path=name)) for name in ("robot", "command")]
+    parts: list[tuple[Slot, Any]] = list(zip(slots, (robot, command), strict=True))
+    with pytest.raises(MotionError) as caught:
+        command.bind(robot)
+    assert culprit_of(caught.value, parts) is slots[1]

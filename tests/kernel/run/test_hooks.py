@@ -1,0 +1,177 @@
+"""Hooks are told what happens; one that fails is reported once, switched off, and stops nothing."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from mtrack import hookimpl
+from mtrack.api.hookspecs import Specifications
+from mtrack.registry.hook_contract import hook_flaws
+from mtrack.registry.registry import Registry
+from mtrack.run.hooks import Hooks
+from mtrack_dev.testing import install
+
+WATCH = """
+from mtrack import hookimpl
+
+seen = []
+
+@hookimpl
+def phase_started(phase):
+    seen.append(phase)
+"""
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    @hookimpl
+    def run_started(self, directory: Path) -> None:
+        self.seen.append(directory)
+
+    @hookimpl
+    def run_ended(self, status: str) -> None:
+        self.seen.append(status)
+
+
+class Raising:
+    @hookimpl
+    def run_started(self) -> None:
+        raise RuntimeError("no network")
+
+    @hookimpl
+    def run_ended(self) -> None:
+        raise AssertionError("called although it had failed")
+
+
+def test_there_are_six_hooks() -> None:
+    names = [name for name in vars(Specifications) if not name.startswith("_")]
+    assert names == ["run_started", "phase_started", "iteration_ended", "checkpoint_saved", "phase_ended", "run_ended"]
+
+
+def test_a_hook_is_told_what_it_asks_for() -> None:
+    hooks, recorder = Hooks(), Recorder()
+    hooks.add(recorder, "recorder")
+    hooks.call("run_started", directory=Path("runs/a"), manifest={})
+    hooks.call("phase_started", phase="train")
+    hooks.call("run_ended", status="finished")
+    assert recorder.seen == [Path("runs/a"), "finished"]
+
+
+def test_a_hook_that_raises_is_reported_once_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    hooks, first, last = Hooks(), Recorder(), Recorder()
+    hooks.add(first, "first")
+    hooks.add(Raising(), "acme:raising")
+    hooks.add(last, "last")
+    hooks.call("run_started", directory=Path("a"), manifest={})
+    hooks.call("run_started", directory=Path("b"), manifest={})
+    hooks.call("run_ended", status="failed")
+    assert first.seen == last.seen == [Path("a"), Path("b"), "failed"]
+    (record,) = caplog.records
+    assert "'acme:raising' failed in run_started and is switched off: RuntimeError: no network" in record.message
+
+
+def test_a_hook_that_wants_to_exit_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    class Exiting:
+        @hookimpl
+        def run_ended(self) -> None:
+            raise SystemExit(1)
+
+    hooks = Hooks()
+    hooks.add(Exiting(), "exiting")
+    hooks.call("run_ended", status="finished")
+    assert "SystemExit" in caplog.text
+
+
+def test_a_hook_of_unknown_arguments_is_reported_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    class Odd:
+        @hookimpl
+        def run_ended(self, colour: str) -> None: ...
+
+    hooks = Hooks()
+    hooks.add(Odd(), "odd")
+    hooks.call("run_ended", status="finished")
+    assert "'odd' does not fit" in caplog.text
+    assert "colour" in caplog.text
+
+
+def test_installed_hooks_are_loaded_and_can_be_switched_off(site: Path) -> None:
+    install(site, "acme", {"mtrack.hooks": {"watch": "acme_watch"}}, {"acme_watch.py": WATCH})
+    install(
+        site, "other", {"mtrack.hooks": {"class_watch": "other_watch:Watch"}}, {"other_watch.py": "class Watch: ..."}
+    )
+    registry = Registry.scan()
+    hooks = Hooks.load(registry)
+    hooks.call("phase_started", phase="train")
+    off = Hooks.load(registry, ["no:watch"])
+    off.call("phase_started", phase="adapt")
+    import acme_watch  # type: ignore[import-not-found]
+
+    assert acme_watch.seen == ["train"]
+
+
+def test_a_hook_that_cannot_be_imported_is_reported_and_left_out(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+    install(site, "acme", {"mtrack.hooks": {"watch": "acme_watch"}}, {"acme_watch.py": "raise SystemExit"})
+    Hooks.load(Registry.scan()).call("run_ended", status="finished")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "hook 'watch' (acme 1.0) cannot be imported" in record.message
+
+
+def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    Hooks.load(Registry(), ["no:wach"])
+    assert "no hook 'wach' is installed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "flaw"),
+    [
+        (
+            "def run_ended(self, status): ...",
+            "run_ended is not marked, so it would not be called: write @hookimpl above it",
+        ),
+        (
+            "def ring(self): ...",
+            "no method is marked with @hookimpl (from mtrack import hookimpl); events: run_started,",
+        ),
+        ("@hookimpl\n    def run_finished(self): ...", "no event 'run_finished'; did you mean 'run_"),
+        ("@hookimpl\n    def run_ended(self, colour): ...", "run_ended has no argument 'colour'; it has status"),
+        (
+            "@hookimpl(wrapper=True)\n    def run_ended(self): yield",
+            "run_ended is a wrapper, and a hook cannot wrap others",
+        ),
+        (
+            "@hookimpl\n    def run_ended(self): ...\n    def phase_ended(self, phase): ...",
+            "phase_ended is not marked, so it would not be called",
+        ),
+        (
+            "def __init__(self, x): ...\n    @hookimpl\n    def run_ended(self): ...",
+            "it cannot be made without arguments",
+        ),
+    ],
+)
+def test_a_hook_that_would_not_be_called_says_why(
+    site: Path, caplog: pytest.LogCaptureFixture, body: str, flaw: str
+) -> None:
+    source = f"from mtrack.run.hooks import hookimpl\n\nclass Bell:\n    {body}\n"
+    install(site, "acme", {"mtrack.hooks": {"bell": "acme_bell:Bell"}}, {"acme_bell.py": source})
+    Hooks.load(Registry.scan())
+    (message,) = caplog.messages
+    assert message.startswith("hook 'bell' (acme 1.0) breaks the contract of a hook: ")
+    assert flaw in message
+
+
+def test_an_object_a_module_and_a_static_method_can_be_hooks() -> None:
+    class Static:
+        @staticmethod
+        @hookimpl
+        def run_ended(status: str) -> None: ...
+
+        @hookimpl(specname="phase_ended")
+        def other(self, phase: str) -> None: ...
+
+    assert hook_flaws(Static) == hook_flaws(Static()) == hook_flaws(Recorder()) == []

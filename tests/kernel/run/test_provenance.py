@@ -1,0 +1,54 @@
+"""The manifest of a result: what it was made with, and nothing secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from support.fakes import RECIPE
+
+from mtrack.recipe.checked import Recipe
+from mtrack.run.manifest import manifest, recipe_sha256
+
+Check = Callable[..., Recipe]
+
+
+def test_the_manifest_names_every_component_with_its_distribution_and_version(check: Check) -> None:
+    facts = manifest(check(), motions={"a.npz": "00"})
+    assert facts["components"]["rewards.task.near"] == "fake-parts:fake_reward==1.0"
+    assert facts["components"].keys() >= {
+        "robot",
+        "backend",
+        "command",
+        "action",
+        "agent",
+        "phases.train",
+        "motions.clips",
+    }
+    assert facts["distributions"]["fake-parts"] == "1.0"
+    assert facts["distributions"]["torch"] and facts["mtrack"]
+    assert (facts["seed"], facts["motions"]) == (3, {"a.npz": "00"})
+
+
+def test_the_manifest_survives_json(check: Check) -> None:
+    facts = manifest(check())
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_secrets_of_the_environment_are_not_in_it(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "hush-hush")
+    assert "hush-hush" not in json.dumps(manifest(check()))
+
+
+def test_the_hash_depends_on_values_and_not_on_how_they_are_written(check: Check) -> None:
+    plain = recipe_sha256(check())
+    assert recipe_sha256(check("# comment\n")) == plain
+    assert recipe_sha256(check("", "rewards.task.near.count=8")) == plain
+    assert recipe_sha256(check("", "rewards.task.near.count=9")) != plain
+
+
+def test_the_hash_depends_on_the_order_of_observations(check: Check) -> None:
+    second = '[observations.policy.two]\nuse = "fake_observation"\n'
+    first = "[observations.policy.one]\n"
+    assert recipe_sha256(check(second)) != recipe_sha256(check(whole=RECIPE.replace(first, second + first)))

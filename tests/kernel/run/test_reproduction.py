@@ -1,0 +1,190 @@
+"""A reproduction is one file that is read whole or not at all, and the recorder keeps the first of a run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from pathlib import Path
+
+import attrs
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from mtrack import MtrackError
+from mtrack.recipe.checked import Recipe
+from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.reproduction import Reproduction, read, write
+from mtrack_dev.testing import small_recipe, small_task
+
+RECIPE = ("toy", "num_envs=6")
+
+
+def recorded(directory: Path, recipe: Recipe | None = None, **more) -> DivergenceRecorder:
+    """Return a recorder of a toy environment that has made a step."""
+    recipe = recipe or small_recipe(*RECIPE)
+    assembly = small_task(*RECIPE)
+    assembly.env.step(torch.ones(6, 2))
+    assembly.env.step(torch.full((6, 2), 0.5))
+    return DivergenceRecorder(directory, recipe, "train", 10, assembly, **more)
+
+
+def diverge(recorder: DivergenceRecorder, *env_ids: int, reward: float = torch.nan) -> None:
+    recorder.keep(torch.tensor(env_ids), torch.full((len(env_ids), 1), reward))
+
+
+@pytest.fixture
+def made(tmp_path) -> Path:
+    diverge(recorded(tmp_path), 3)
+    return tmp_path / "diverged" / "train-001.safetensors"
+
+
+def test_what_is_written_is_read(made):
+    first = read(made)
+    write(made.with_name("copy.safetensors"), first)
+    second = read(made.with_name("copy.safetensors"))
+    assert first.facts == second.facts
+    for name in ("before", "after"):
+        one, two = getattr(first.step, name), getattr(second.step, name)
+        assert one.keys() == two.keys() == {"joint_pos", "joint_vel"}
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    assert first.step.controls.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    at = first.facts.circumstances
+    assert (at.recipe, at.phase, at.iteration, at.env_id, at.episode_step) == ("toy", "train", 1, 3, 2)
+
+
+def test_the_state_is_that_before_the_step_and_the_iteration_that_of_the_console(tmp_path):
+    recorder = recorded(tmp_path)
+    env = recorder.assembly.env
+    env.set_progress(0.3)
+    before = env.backend.joint_pos[2].clone()
+    env.step(torch.zeros(6, 2))
+    diverge(recorder, 2)
+    kept = read(tmp_path / "diverged" / "train-001.safetensors")
+    assert torch.equal(kept.step.before["joint_pos"], before)
+    assert torch.equal(kept.step.after["joint_pos"], env.backend.joint_pos[2])
+    assert kept.facts.circumstances.iteration == 4
+
+
+def test_a_file_is_never_overwritten(made):
+    content = made.read_bytes()
+    with pytest.raises(FileExistsError):
+        write(made, read(made))
+    assert made.read_bytes() == content
+
+
+def test_every_flipped_bit_and_every_cut_is_noticed(made):
+    content, draw = made.read_bytes(), random.Random(0)
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        made.write_bytes(damaged)
+        with pytest.raises(MtrackError):
+            read(made)
+    for length in (0, 4, 100, len(content) // 2, len(content) - 1):
+        made.write_bytes(content[:length])
+        with pytest.raises(MtrackError, match="damaged"):
+            read(made)
+
+
+def changed(made: Path, change) -> None:
+    """Write a file again with other facts and a hash that fits them."""
+    import mtrack.run.reproduction as module
+
+    with safe_open(made, framework="pt") as file:
+        metadata = file.metadata()
+    facts, tensors = json.loads(metadata["mtrack_reproduction"]), load_file(made)
+    change(facts, tensors)
+    text = json.dumps(facts)
+    save_file(tensors, made, {"mtrack_reproduction": text, "sha256": module._digest(text, tensors)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda facts, _: facts.update(format=2), r"format 2, but this mtrack reads format 1: use the mtrack"),
+        (lambda facts, _: facts.pop("backend"), "missing: backend"),
+        (lambda facts, _: facts.update(engine=[1]), "engine: expected a table"),
+        (lambda facts, _: facts["circumstances"].update(env_id="3"), "circumstances.env_id: expected an integer"),
+        (lambda facts, _: facts.update(reward_terms=[]), "rewards or controls have another size"),
+        (lambda _, tensors: tensors.pop("controls"), "incomplete: controls"),
+        (lambda _, tensors: tensors.pop("before.joint_vel"), "the state before or after the step"),
+    ],
+)
+def test_a_file_that_does_not_keep_the_format_is_rejected_with_what_is_wrong(made, change, message):
+    changed(made, change)
+    with pytest.raises(MtrackError, match=message):
+        read(made)
+
+
+def test_what_is_no_reproduction_is_rejected(tmp_path):
+    other, text = tmp_path / "weights.safetensors", tmp_path / "notes.txt"
+    save_file({"x": torch.zeros(2)}, other)
+    text.write_text("hello " * 50)
+    for path, message in ((other, r"RUN/diverged"), (text, "not a safetensors"), (tmp_path, "directory")):
+        with pytest.raises(MtrackError, match=message):
+            read(path)
+    with pytest.raises(MtrackError, match="No such file"):
+        read(tmp_path / "none.safetensors")
+
+
+def test_no_path_of_the_machine_is_in_the_file(tmp_path):
+    recipe = small_recipe(*RECIPE)
+    backend = attrs.evolve(recipe.backend, params={"response": 0.5, "file": tmp_path, "files": [str(tmp_path)]})
+    named = attrs.evolve(recipe, source=attrs.evolve(recipe.source, name=str(tmp_path / "mine.toml")), backend=backend)
+    diverge(recorded(tmp_path, named), 0)
+    file = tmp_path / "diverged" / "train-001.safetensors"
+    assert str(tmp_path).encode() not in file.read_bytes()
+    facts = read(file).facts
+    assert (facts.circumstances.recipe, facts.backend_params) == ("mine", {"response": 0.5})
+
+
+def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
+    diverge(recorded(tmp_path), 3, reward=torch.inf)
+    message = caplog.records[0].getMessage()
+    assert message.startswith("reward 'toy_closeness' (mtrack 0.1.0) at rewards.toy.closeness (recipes/toy.toml:")
+    assert ") returned inf in environment 3, in step 2" in message
+    assert f"mtrack doctor --replay {tmp_path}/diverged/train-001.safetensors" in message
+
+
+def test_the_first_number_that_was_not_finite_is_blamed_on_its_component(tmp_path, caplog):
+    recorder = recorded(tmp_path)
+    env = recorder.assembly.env
+    env.report_broken = recorder.keep
+    action = torch.zeros(6, 2)
+    action[3, 1] = torch.nan
+    seen = env.observations.clone()
+    env.step(action)
+    assert "the action of phase 'train' is not finite, although every observation is" in caplog.messages[0]
+    env.observations = seen
+    env.observations["priv"][3] = torch.nan
+    env.step(action)
+    assert "environment 3 diverged" in caplog.messages[1]
+    assert "observation 'toy_error' (mtrack 0.1.0) at observations.priv.error" in caplog.messages[1]
+    assert "returned NaN or infinity" in caplog.messages[1]
+
+
+def test_a_run_keeps_20_and_a_resumed_one_continues_their_numbers(tmp_path, caplog):
+    diverge(recorded(tmp_path), 0, 1)
+    kept = {path: path.read_bytes() for path in (tmp_path / "diverged").iterdir()}
+    resumed = recorded(tmp_path)
+    for _ in range(4):
+        diverge(resumed, *range(6))
+    names = sorted(path.name for path in (tmp_path / "diverged").iterdir())
+    assert names == [f"train-{number:03d}.safetensors" for number in range(1, 21)]
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert sum("further ones are not written" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_reproduction_that_cannot_be_written_ends_no_run(tmp_path, caplog):
+    (tmp_path / "diverged").write_text("a file where the folder would be")
+    with caplog.at_level(logging.WARNING):
+        diverge(recorded(tmp_path), 1)
+    assert "environment 1 diverged and was reset; no reproduction: FileExistsError" in caplog.text
+
+
+def test_a_reproduction_tells_which_rewards_were_not_finite(made):
+    kept: Reproduction = read(made)
+    assert list(kept.bad_rewards()) == ["rewards.toy.closeness"]
