@@ -31,44 +31,44 @@ class derived(Generic[T]):  # noqa: N801  used as a decorator
         """Return the kept value, computing it first if needed."""
         if instance is None:
             return self
-        known: dict[str, Any] = instance.known  # type: ignore[attr-defined]
-        if self.name not in known:
-            known[self.name] = self.compute(instance)
-        return known[self.name]  # type: ignore[no-any-return]
+        cache: dict[str, Any] = instance.cache  # type: ignore[attr-defined]
+        if self.name not in cache:
+            cache[self.name] = self.compute(instance)
+        return cache[self.name]  # type: ignore[no-any-return]
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
-class Quantities:
+class CachedTensors:
     """Tensors that share their leading dimensions, and what is derived from them."""
 
-    known: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    cache: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     def invalidate(self) -> None:
         """Forget derived quantities: the tensors have changed."""
-        self.known.clear()
+        self.cache.clear()
 
-    def renew(self, ids: Tensor, some: Quantities) -> None:
-        """Bring derived quantities up to date where only rows `ids` of the tensors have changed, int64 [n].
+    def update_envs(self, env_ids: Tensor, some: CachedTensors) -> None:
+        """Bring derived quantities up to date where only rows `env_ids` of the tensors have changed, int64 [n].
 
         A reset of few rows so costs little. `some` is what these rows are now, [n, ...]; what it knows already is a
         view of tensors that have changed.
         """
-        renewed = {self.known[name].untyped_storage().data_ptr() for name in some.known}
-        for name, value in self.known.items():
+        renewed = {self.cache[name].untyped_storage().data_ptr() for name in some.cache}
+        for name, value in self.cache.items():
             storage = value.untyped_storage().data_ptr()
             if storage not in renewed:  # a view comes after what it is a view of, and follows that
-                value.index_copy_(0, ids, getattr(some, name))
+                value.index_copy_(0, env_ids, getattr(some, name))
                 renewed.add(storage)
 
-    def rows(self, ids: Tensor) -> Self:
+    def select(self, env_ids: Tensor) -> Self:
         """Return a copy restricted to some environments, int64 [n]."""
         kept: dict[str, Any] = {}
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
-                kept[field.name] = value.index_select(0, ids)
-            elif isinstance(value, Quantities):
-                kept[field.name] = value.rows(ids)
-            elif field.name != "known":
+                kept[field.name] = value.index_select(0, env_ids)
+            elif isinstance(value, CachedTensors):
+                kept[field.name] = value.select(env_ids)
+            elif field.name != "cache":
                 kept[field.name] = value
         return type(self)(**kept)

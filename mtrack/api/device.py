@@ -6,7 +6,7 @@ import os
 import sys
 
 
-def own_processors() -> int:
+def available_cpus() -> int:
     """Return this process's share of the processors it may run on, at least 1."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     # under torchrun several processes share one machine

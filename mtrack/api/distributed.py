@@ -33,8 +33,8 @@ def expected_ranks() -> int:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[None]:
-    """While entered, be one of the processes that torchrun has started; on its own where it has not.
+def process_group(device: str) -> Iterator[None]:
+    """While entered, be one of the processes that torchrun has started; without torchrun, the only one.
 
     A process that waits for another longer than 30 s (`MTRACK_COLLECTIVE_TIMEOUT` seconds) fails instead of waiting on.
     """
@@ -66,22 +66,31 @@ def sum_over_ranks(value: Tensor) -> Tensor:
     return shared.to(value.device)
 
 
-def extreme_over_ranks(number: int, *, least: bool = False) -> int:
-    """Return the largest of every process's numbers, or the least."""
+def all_reduce_max(number: int) -> int:
+    """Return the largest of all processes' numbers."""
+    return _all_reduce(number, dist.ReduceOp.MAX)
+
+
+def all_reduce_min(number: int) -> int:
+    """Return the smallest of all processes' numbers."""
+    return _all_reduce(number, dist.ReduceOp.MIN)
+
+
+def _all_reduce(number: int, operation: dist.ReduceOp.RedOpType) -> int:
     if num_ranks() == 1:
         return number
     value = torch.tensor(number)
     value = value.to(_device(value))
-    dist.all_reduce(value, dist.ReduceOp.MIN if least else dist.ReduceOp.MAX)
+    dist.all_reduce(value, operation)
     return int(value.item())
 
 
-def of_first_rank(text: str) -> str:
+def broadcast_from_rank0(text: str) -> str:
     """Return the text that the first process has given."""
     if num_ranks() == 1:
         return text
     letters = text.encode() if rank() == 0 else b""
-    shared = torch.zeros(extreme_over_ranks(len(letters)), dtype=torch.uint8)
+    shared = torch.zeros(all_reduce_max(len(letters)), dtype=torch.uint8)
     shared[: len(letters)] = torch.tensor(list(letters), dtype=torch.uint8)
     shared = shared.to(_device(shared))
     dist.broadcast(shared, 0)
@@ -93,7 +102,7 @@ def _device(value: Tensor) -> torch.device:
     return torch.device("cuda") if dist.get_backend() == "nccl" else value.device
 
 
-def deserted(error: Exception) -> MtrackError | None:
+def explain_lost_peer(error: Exception) -> MtrackError | None:
     """Return what to say of an error that only says that another process is gone, or None where it is another."""
     if num_ranks() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error)):
         return MtrackError(

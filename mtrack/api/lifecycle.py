@@ -49,7 +49,7 @@ class Startup(Protocol):
 class Resets(Protocol):
     """Has state that starts anew with an episode."""
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Start rows anew, int64 [n]."""
 
 
@@ -81,7 +81,7 @@ class AfterSubstep(Protocol):
 class Reports(Protocol):
     """Has figures worth showing while training."""
 
-    def figures(self) -> Mapping[str, Tensor]:
+    def metrics(self) -> Mapping[str, Tensor]:
         """Return present means by name, scalars, e.g. `tracking/joint_error_rad`; called once an iteration."""
 
 

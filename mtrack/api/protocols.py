@@ -54,37 +54,40 @@ class Backend(Protocol):
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Allocate `plan.num_envs` copies at the default pose. Raises NameProblem with the `name` it lacks."""
 
-    def set_state(self, ids: Tensor, start: StartState) -> None:
+    def set_state(self, env_ids: Tensor, start: StartState) -> None:
         """Put rows into a state at rest with respect to history: warm starts, forces and warnings are cleared."""
 
     def step(self, target: Tensor, last: bool) -> None:
         """Advance every row by one substep under targets [N, J] rad; the `last` of a step computes new poses too."""
 
-    def forward(self, ids: Tensor, target: Tensor) -> None:
+    def forward(self, env_ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
 
-    def refresh(self, ids: Tensor | None = None) -> None:
+    def refresh(self, env_ids: Tensor | None = None) -> None:
         """Copy the simulation's state into `state` (of all rows, or of some)."""
 
     def field(self, name: str) -> Tensor:
-        """Return a declared model field, live, [N, ...]: `field(name)[ids[:, None], elements]`. Raises NameProblem."""
+        """Return a declared model field, live, [N, ...]. Raises NameProblem.
+
+        Write to it by index: `field(name)[env_ids[:, None], model_ids] = value`.
+        """
 
     def nominal(self, name: str) -> Tensor:
         """Return a model field as compiled, [...]."""
 
-    def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
+    def model_ids(self, kind: str, names: str | Sequence[str]) -> Tensor:
         """Return indices in the model, int64; `kind` is body, geom, joint, dof or actuator. Raises NameProblem.
 
         Joints, dofs and actuators follow `RobotModel.joint_names`; the geoms of a body set are its colliding ones.
         """
 
-    def update_constants(self, ids: Tensor) -> None:
+    def update_constants(self, env_ids: Tensor) -> None:
         """Recompute what the model derives from masses and geometry, for rows where one has changed these fields."""
 
-    def kick(self, velocity: Tensor) -> None:
+    def push_root(self, velocity: Tensor) -> None:
         """Add [N, 6] linear [m/s] and angular [rad/s] velocity, world axes, to the roots."""
 
-    def broken(self) -> Tensor:
+    def diverged(self) -> Tensor:
         """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
 
     def last_step(self, env_id: int) -> RecordedStep:
@@ -126,7 +129,7 @@ class Command(Protocol):
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Load the motions (slot to weight and source), resolve names, publish a first reference."""
 
-    def reset(self, ids: Tensor, failed: Tensor) -> StartState:
+    def reset(self, env_ids: Tensor, failed: Tensor) -> StartState:
         """Draw a new clip and frame for rows; `failed` bool [n] says which of them ended in a termination.
 
         The reference of these rows is published before it returns.
@@ -147,7 +150,7 @@ class Action(Protocol):
 
     num_actions: int
     names: tuple[str, ...]
-    held: Tensor
+    current_target: Tensor
     """[N, J] rad, the target each row holds at present."""
 
     def mirror(self) -> Mirror:
@@ -156,8 +159,8 @@ class Action(Protocol):
     def bind(self, scene: Scene) -> None:
         """Resolve names, allocate."""
 
-    def reset(self, ids: Tensor) -> None:
-        """Start rows anew; `scene.robot.joint_pos` has their start pose, which `held` then keeps."""
+    def reset(self, env_ids: Tensor) -> None:
+        """Start rows anew; `scene.robot.joint_pos` has their start pose, which `current_target` then keeps."""
 
     def apply(self, action: Tensor) -> Tensor:
         """Take the raw action [N, A] of this step and return it as it will be used (clipped)."""

@@ -20,7 +20,7 @@ class Rollout:
     """[N, T], see above."""
     reward_groups: tuple[str, ...]
     """Name of each column of `reward`, G of them."""
-    following: TensorDict
+    next_observations: TensorDict
     """Observations after the last step, [N, ...]: after a reset where one happened."""
     final_index: Tensor
     """int64 [n, 2]: row and step of each truncation, in order."""

@@ -13,7 +13,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.api.cached_tensors import Quantities, derived
+from mtrack.api.cached_tensors import CachedTensors, derived
 from mtrack.api.robot import RobotModel
 from mtrack.math import quat_to_matrix, transform
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
-class Kinematics(Quantities):
+class Kinematics(CachedTensors):
     """Pose and velocity of a robot: J joints, B bodies (`RobotModel.body_names`). Leading dimensions [N] or [N, S]."""
 
     root_pos: Tensor
@@ -145,7 +145,7 @@ class Reference(Kinematics):
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
-class Contacts(Quantities):
+class Contacts(CachedTensors):
     """Contacts of the C sensors the components asked for, in the order of `names`."""
 
     names: tuple[str, ...] = ()
@@ -171,7 +171,7 @@ class Contacts(Quantities):
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
-class Scene(Quantities):
+class Scene(CachedTensors):
     """Everything a component may look at, N environments."""
 
     model: RobotModel

@@ -48,7 +48,7 @@ def run(
     files = [option for option in plugin or () if not option.startswith("no:")]
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
-    from mtrack.api.distributed import joined, of_first_rank, rank
+    from mtrack.api.distributed import broadcast_from_rank0, process_group, rank
     from mtrack.recipe.checked import check_recipe
     from mtrack.recipe.load import load_recipe
     from mtrack.registry.registry import Registry
@@ -71,19 +71,19 @@ def run(
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
         raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
     hooks = Hooks.load(registry, disabled)
-    with joined(checked.place):
+    with process_group(checked.place):
         if rank() > 0:  # every process has a directory of its own; the first one speaks for all
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             checked, hooks = attrs.evolve(checked, loggers={}), Hooks()
-        root = Path(of_first_rank(str(directory))).absolute()  # whatever the working directory will be
+        root = Path(broadcast_from_rank0(str(directory))).absolute()  # whatever the working directory will be
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
-        begin = from_.absolute() if from_ else None
-        status = _carry_out(checked, directory, hooks, begin, bool(resume), allow_change)
+        init_from = from_.absolute() if from_ else None
+        status = _carry_out(checked, directory, hooks, init_from, bool(resume), allow_change)
     raise typer.Exit(status)
 
 
 def _carry_out(
-    recipe: Recipe, directory: Path, hooks: Hooks, begin: Path | None, resume: bool, allow_change: bool
+    recipe: Recipe, directory: Path, hooks: Hooks, init_from: Path | None, resume: bool, allow_change: bool
 ) -> int:
     """Prepare the run directory and run. Returns the exit status."""
     import torch
@@ -97,22 +97,22 @@ def _carry_out(
 
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     is_changed = False
-    checkpoint, complaints = newest(begin) if begin else (None, [])
-    previous = checkpoint.trainers[-1] if checkpoint else None
+    checkpoint, problems = newest(init_from) if init_from else (None, [])
+    previous = checkpoint.phase_history[-1] if checkpoint else None
     if not resume:  # before the trial, which takes longer
         check_order(recipe, previous)
     _make_first_step(recipe, previous)  # before anything is written
     _prove_writable(directory, resume)
     with locked(directory):
         if resume:
-            checkpoint, complaints = _common_checkpoint(directory)
+            checkpoint, problems = _common_checkpoint(directory)
             if checkpoint is None:
                 _require_own_start(directory)
                 _log.warning("%s has no checkpoint yet: the run starts over", short(directory))
                 check_order(recipe, None)
                 resume = False
-        for complaint in complaints:
-            _log.warning("%s", complaint)
+        for problem in problems:
+            _log.warning("%s", problem)
         if checkpoint:
             _log.info("starting from %s", short(checkpoint.path))
         if resume:
@@ -151,14 +151,14 @@ def _continue_facts(directory: Path, facts: dict[str, Any], allow_change: bool) 
 
     Raises CheckpointError if what is here does not fit the run.
     """
-    from mtrack.api.device import own_processors
+    from mtrack.api.device import available_cpus
     from mtrack.run.compatibility import require_compatible, resumed_threads, warn_of_other_processor
     from mtrack.run.manifests import read_manifest
 
     before = read_manifest(directory)
     require_compatible(directory, before, facts, "resume", allow_change=allow_change)
     warn_of_other_processor(before, facts)
-    facts["processes"]["threads"] = resumed_threads(before, own_processors(), allow_change)
+    facts["processes"]["threads"] = resumed_threads(before, available_cpus(), allow_change)
     facts |= {key: before[key] for key in ("run_id", "started", _FROM) if key in before}
     return bool(before["recipe_sha256"] != facts["recipe_sha256"])
 
@@ -191,17 +191,17 @@ def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | N
 
 
 def _common_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint that every process of a run has, and complaints; None if one process has none."""
-    from mtrack.api.distributed import extreme_over_ranks
+    """Return the newest checkpoint that every process of a run has, and problems; None if one process has none."""
+    from mtrack.api.distributed import all_reduce_min
     from mtrack.run.checkpoint import has_any, newest
 
-    checkpoint, complaints = newest(directory) if has_any(directory) else (None, [])
+    checkpoint, problems = newest(directory) if has_any(directory) else (None, [])
     frames = checkpoint.frames if checkpoint else 0
     # processes that were killed while they saved continue from where all of them have been
-    least = extreme_over_ranks(frames, least=True)
+    least = all_reduce_min(frames)
     if least == 0:
-        return None, complaints
-    return newest(directory, least) if least < frames else (checkpoint, complaints)
+        return None, problems
+    return newest(directory, least) if least < frames else (checkpoint, problems)
 
 
 def _require_own_start(directory: Path) -> None:

@@ -21,7 +21,7 @@ from mtrack.loop.env import Env, RewardTerm, TerminationTerm
 from mtrack.loop.observe import Observer, Term
 from mtrack.loop.rng import generator
 from mtrack.loop.statistics import EpisodeStatistics
-from mtrack.loop.wiring import Problems, built, explained, make_scene, physics_plan, wire
+from mtrack.loop.wiring import Problems, blame_component, build_component, make_scene, physics_plan, wire
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import MotionSlot, Slot
 
@@ -51,7 +51,7 @@ def assemble(
     device: str = "cpu",
     num_envs: int | None = None,
     metrics: bool = False,
-    report_broken: Callable[[Tensor, Tensor], None] = lambda env_ids, rewards: None,
+    report_diverged: Callable[[Tensor, Tensor], None] = lambda env_ids, rewards: None,
 ) -> Assembly:
     """Build the environment of a recipe as it is in one phase (`recipe.for_phase(phase)`); it has not started yet.
 
@@ -61,21 +61,21 @@ def assemble(
     problems = Problems(recipe)
     kinds = (*_BINDING_ORDER, "metric") if metrics else _BINDING_ORDER
     slots = {slot.path: slot for slot in recipe.slots(*kinds)}
-    components = {path: built(slot, recipe.seed, rank, device) for path, slot in slots.items()}
+    components = {path: build_component(slot, recipe.seed, rank, device) for path, slot in slots.items()}
     parts = [(slots[path], component) for path, component in components.items()]
-    robot, backend = (built(slot, recipe.seed, rank, device) for slot in (recipe.robot, recipe.backend))
+    robot, backend = (build_component(slot, recipe.seed, rank, device) for slot in (recipe.robot, recipe.backend))
     with problems.of(recipe.robot):
         model = robot.model()
     problems.raise_if_any()
     plan = physics_plan(recipe, model, parts, num_envs or recipe.num_envs, device, problems)
     problems.raise_if_any()
     physics: list[Part] = [(recipe.robot, robot), (recipe.backend, backend)]
-    with explained(recipe.backend, inside=physics), problems.of_askers(parts, model):
+    with blame_component(recipe.backend, inside=physics), problems.of_askers(parts, model):
         backend.build(robot, plan)
     problems.raise_if_any()
     tracker = ContactTracker(backend, plan.num_envs, recipe.control_dt)
     scene = make_scene(recipe, model, backend, tracker.contacts, phase)
-    motions = {name: (slot, built(slot, recipe.seed, rank, device)) for name, slot in recipe.motions.items()}
+    motions = {name: (slot, build_component(slot, recipe.seed, rank, device)) for name, slot in recipe.motions.items()}
     every = [*parts, *physics, *motions.values()]
     for slot, component in parts:
         with problems.of(slot, inside=every):
@@ -96,7 +96,7 @@ def assemble(
         calls=wire(parts, backend),
         tracker=tracker,
         max_episode_steps=recipe.max_episode_steps,
-        report_broken=report_broken,
+        report_diverged=report_diverged,
         statistics=_statistics(recipe, rewards, plan.num_envs, device),
     )
     for term in env.observer.terms():
@@ -153,8 +153,8 @@ def _layout(recipe: Recipe, env: Env, device: str) -> Layout:
 def _columns(slot: Slot, term: Term, env: Env) -> int:
     """Return the columns of an observation. Raises ComponentError if it is not float32 [n, columns of its mirror]."""
     some = torch.arange(min(2, env.scene.num_envs), device=env.scene.device)
-    with explained(slot):
-        value, mirror = term.component(env.scene.rows(some)), term.component.mirror()
+    with blame_component(slot):
+        value, mirror = term.component(env.scene.select(some)), term.component.mirror()
     if not isinstance(value, Tensor):
         raise ComponentError(f"{slot} gave a {type(value).__name__}; it must give a tensor, float32 [n, columns]")
     width = mirror.width if mirror else value.shape[-1] if value.ndim == 2 else 1

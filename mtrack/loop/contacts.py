@@ -58,16 +58,16 @@ class ContactTracker:
         contacts.contact_time.add_(self.dt).mul_(now)
         contacts.air_time.add_(self.dt).mul_(~now)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Start rows anew from the contacts the backend found in their start pose."""
         if not self.contacts.names:
             return
         contacts = self.contacts
-        self.recent.index_copy_(1, ids, self.backend.contacts[ids].expand(_FOUND_SUBSTEPS, -1, -1, -1))
+        self.recent.index_copy_(1, env_ids, self.backend.contacts[env_ids].expand(_FOUND_SUBSTEPS, -1, -1, -1))
         self._measure()
         for tensor in (contacts.contact_time, contacts.air_time, contacts.last_air_time):
-            tensor.index_fill_(0, ids, 0.0)
-        contacts.first_contact.index_fill_(0, ids, False)
+            tensor.index_fill_(0, env_ids, 0.0)
+        contacts.first_contact.index_fill_(0, env_ids, False)
 
     def _measure(self) -> None:
         latest = [self.recent[(self.newest - ago) % _FOUND_SUBSTEPS, :, :, 1:] for ago in range(_FORCE_SUBSTEPS)]

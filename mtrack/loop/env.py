@@ -18,7 +18,7 @@ from mtrack.loop.statistics import EpisodeStatistics
 
 
 @attrs.define(eq=False)
-class Calls:
+class LifecycleCalls:
     """The optional calls of all components, resolved once at assembly: nothing in the loop asks who can do what."""
 
     startup: list[Callable[[], None]] = attrs.field(factory=list)
@@ -30,7 +30,7 @@ class Calls:
     before_substep: list[Callable[[int], None]] = attrs.field(factory=list)
     after_substep: list[Callable[[int], None]] = attrs.field(factory=list)
     progress: list[Callable[[float], None]] = attrs.field(factory=list)
-    figures: list[Callable[[], Mapping[str, Tensor]]] = attrs.field(factory=list)
+    metrics: list[Callable[[], Mapping[str, Tensor]]] = attrs.field(factory=list)
 
 
 @attrs.frozen(eq=False)
@@ -65,8 +65,8 @@ class Step:
     """bool [N]; never with `terminated`."""
     weight: Tensor
     """[N] 0 where the simulation broke: such a sample teaches nothing."""
-    final_ids: Tensor
-    """int64 [n] the truncated rows; those that terminated too where `Env.previews_terminated`."""
+    final_env_ids: Tensor
+    """int64 [n] the truncated rows; those that terminated too where `Env.observe_terminated`."""
     final: TensorDict | None
     """Their true final observations, [n, ...]; None where there are no such rows."""
 
@@ -83,13 +83,13 @@ class Env:
     rewards: list[RewardTerm]
     group_scales: Mapping[str, Schedule]
     terminations: list[TerminationTerm]
-    calls: Calls
+    calls: LifecycleCalls
     tracker: ContactTracker
     max_episode_steps: int
-    report_broken: Callable[[Tensor, Tensor], None]
+    report_diverged: Callable[[Tensor, Tensor], None]
     """Gets the envs that diverged, int64 [n], with their raw reward terms, [n, R], before they are reset."""
     statistics: EpisodeStatistics
-    previews_terminated: bool = False
+    observe_terminated: bool = False
     """Whether rows that terminate have a final observation too; learners that bootstrap need those truncated only."""
     observations: TensorDict = attrs.field(init=False)
     """The present observations: what the policy will act on next."""
@@ -123,23 +123,25 @@ class Env:
         scene.episode_step += 1
         self.command.advance()  # so that robot and reference are compared at the same time
 
-        broken = self.backend.broken()
-        raw, values, reward = self._reward(broken)
-        terminated, truncated, reasons = self._end(broken)
+        diverged = self.backend.diverged()
+        raw, values, reward = self._reward(diverged)
+        terminated, truncated, reasons = self._end(diverged)
         self.statistics.add(values, reward, reasons, terminated, truncated, scene.episode_step)
 
         # the host reads from the device this once in a step: on a GPU each reading waits for all that is under way
-        flags = torch.stack((terminated | truncated, truncated, broken)).cpu()
+        flags = torch.stack((terminated | truncated, truncated, diverged)).cpu()
         done, cut, gone = _sent([of_rows.nonzero().squeeze(-1) for of_rows in flags], scene.device)
-        final_ids = done if self.previews_terminated else cut
-        final = self.observer.preview(scene.rows(final_ids), final_ids) if len(final_ids) else None
+        final_env_ids = done if self.observe_terminated else cut
+        final = (
+            self.observer.final_observations(scene.select(final_env_ids), final_env_ids) if len(final_env_ids) else None
+        )
         if len(gone):
-            self.report_broken(gone, raw.index_select(0, gone))
+            self.report_diverged(gone, raw.index_select(0, gone))
         if len(done):
             self._reset(done, failed=terminated[done])
         self.observations = self.observer.observe(scene, done)
-        weight = (~broken).to(reward.dtype)
-        return Step(self.observations, reward, terminated, truncated, weight, final_ids, final)
+        weight = (~diverged).to(reward.dtype)
+        return Step(self.observations, reward, terminated, truncated, weight, final_env_ids, final)
 
     def set_progress(self, progress: float) -> None:
         """Tell every component the share of the phase's frames done."""
@@ -151,9 +153,9 @@ class Env:
         for call in self.calls.progress:
             call(progress)
 
-    def figures(self) -> dict[str, Tensor]:
+    def metrics(self) -> dict[str, Tensor]:
         """Return what components report of the present moment, scalars."""
-        return {name: value for call in self.calls.figures for name, value in call().items()}
+        return {name: value for call in self.calls.metrics for name, value in call().items()}
 
     def _act(self, action: Tensor) -> None:
         scene = self.scene
@@ -161,18 +163,18 @@ class Env:
         scene.previous_actions[:, 0] = scene.action
         scene.action.copy_(self.action.apply(action))
 
-    def _reward(self, broken: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _reward(self, diverged: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return every term as computed [N, R], the same with 0 in rows that broke, and the groups' sums [N, G]."""
         raw = torch.stack([term.component(self.scene) for term in self.rewards], dim=-1)
         # a single NaN would reach every row through the normalised advantages
-        broken |= ~torch.isfinite(raw).all(-1)
-        values = raw.masked_fill(broken.unsqueeze(-1), 0.0)
+        diverged |= ~torch.isfinite(raw).all(-1)
+        values = raw.masked_fill(diverged.unsqueeze(-1), 0.0)
         return raw, values, values @ self._group_weights
 
-    def _end(self, broken: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def _end(self, diverged: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return which rows terminate, which are truncated, and what each termination slot said (in order)."""
         step = self.scene.episode_step
-        terminated = broken.clone()
+        terminated = diverged.clone()
         truncated = self.command.finished() | (step >= self.max_episode_steps)
         reasons = []
         for term in self.terminations:
@@ -182,30 +184,30 @@ class Env:
                 truncated = truncated | reason
             else:
                 terminated = terminated | reason
-        return terminated, truncated & ~terminated, [*reasons, broken]
+        return terminated, truncated & ~terminated, [*reasons, diverged]
 
-    def _reset(self, ids: Tensor, failed: Tensor) -> None:
+    def _reset(self, env_ids: Tensor, failed: Tensor) -> None:
         scene = self.scene
-        scene.episode_step.index_fill_(0, ids, 0)
-        scene.action.index_fill_(0, ids, 0.0)
-        scene.previous_actions.index_fill_(0, ids, 0.0)
+        scene.episode_step.index_fill_(0, env_ids, 0)
+        scene.action.index_fill_(0, env_ids, 0.0)
+        scene.previous_actions.index_fill_(0, env_ids, 0.0)
         for call in self.calls.randomize:
-            call(ids)
-        start = self.command.reset(ids, failed)
-        self.backend.set_state(ids, start)
-        scene.robot.joint_pos.index_copy_(0, ids, start.joint_pos)  # the pose the action starts from
-        self.action.reset(ids)
-        self.backend.forward(ids, self.action.held[ids])
-        self.backend.refresh(ids)
-        self.tracker.reset(ids)
+            call(env_ids)
+        start = self.command.reset(env_ids, failed)
+        self.backend.set_state(env_ids, start)
+        scene.robot.joint_pos.index_copy_(0, env_ids, start.joint_pos)  # the pose the action starts from
+        self.action.reset(env_ids)
+        self.backend.forward(env_ids, self.action.current_target[env_ids])
+        self.backend.refresh(env_ids)
+        self.tracker.reset(env_ids)
         for call in self.calls.reset:
-            call(ids)
+            call(env_ids)
 
 
-def _sent(ids: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
+def _sent(env_ids: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
     """Send lists of rows from the host to a device, in one copy that the host does not wait for."""
-    together = torch.cat(list(ids))
+    together = torch.cat(list(env_ids))
     if device.type == "cuda":
         together = together.pin_memory()
-    sent: Sequence[Tensor] = together.to(device, non_blocking=True).split([len(some) for some in ids])
+    sent: Sequence[Tensor] = together.to(device, non_blocking=True).split([len(some) for some in env_ids])
     return sent

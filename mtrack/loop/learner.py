@@ -23,7 +23,7 @@ from mtrack.loop.outputs import require_numbers
 
 _RATE_WINDOW = 20  # iterations of whose durations frames/s take the median: the first may have compiled something
 _FUTILE_ITERATIONS = 3  # in a row end the run: one may be an accident from which the next iteration recovers
-_ROWS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
+_ENVS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
 
 
 @attrs.define(eq=False)
@@ -80,7 +80,7 @@ class Learner:
             losses = self.phase.update(rollout, progress)
             require_numbers(f"phases.{self.name} ({type(self.phase).__qualname__})", losses, "its update")
             self.iteration += 1
-            values = {**self.env.statistics.read(), **_numbers(losses), **_numbers(self.env.figures())}
+            values = {**self.env.statistics.read(), **_numbers(losses), **_numbers(self.env.metrics())}
             ended = time.perf_counter()
             self._durations.append(ended - started)
             self.report(self._metrics(values, {"rollout": collected - started, "update": ended - collected}))
@@ -94,19 +94,19 @@ class Learner:
         for t in range(steps):
             observations = env.observations
             with rollout_mode(env.scene.num_envs):
-                decision = self.phase.act(observations)
-                step = env.step(decision["action"])
-            row = _row(observations, decision, step)
+                policy_output = self.phase.act(observations)
+                step = env.step(policy_output["action"])
+            row = _row(observations, policy_output, step)
             if self._buffer is None:  # time-major, so that writing a step is one copy of adjacent memory
                 self._buffer = row.expand(steps, *row.batch_size).clone()
             self._buffer[t] = row
-            finals.append((step.final_ids, step.final))
+            finals.append((step.final_env_ids, step.final))
         assert self._buffer is not None
-        index = [torch.stack((ids, torch.full_like(ids, t)), dim=-1) for t, (ids, _) in enumerate(finals)]
+        index = [torch.stack((env_ids, torch.full_like(env_ids, t)), dim=-1) for t, (env_ids, _) in enumerate(finals)]
         return Rollout(
             data=self._buffer.transpose(0, 1),
             reward_groups=tuple(env.group_scales),
-            following=env.observations,
+            next_observations=env.observations,
             final_index=torch.cat(index),
             final=TensorDict.cat([env.observations[:0], *(final for _, final in finals if final is not None)]),
         )
@@ -153,7 +153,7 @@ def _futility(values: Mapping[str, float], frames: int) -> str:
 def rollout_mode(num_envs: int) -> Iterator[None]:
     """Act and step without gradients, and with the number of torch threads that is fastest for so many rows."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1 if num_envs < _ROWS_WORTH_A_THREAD else threads)
+    torch.set_num_threads(1 if num_envs < _ENVS_WORTH_A_THREAD else threads)
     try:
         with torch.no_grad():
             yield
@@ -161,10 +161,10 @@ def rollout_mode(num_envs: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _row(observations: TensorDict, decision: TensorDict, step: Step) -> TensorDict:
+def _row(observations: TensorDict, policy_output: TensorDict, step: Step) -> TensorDict:
     """Join what one step adds to a rollout, [N]."""
     row = TensorDict(
-        {**dict(observations.items()), **dict(decision.items()), "_weight": step.weight},
+        {**dict(observations.items()), **dict(policy_output.items()), "_weight": step.weight},
         batch_size=observations.batch_size,
     )
     row["next"] = TensorDict(

@@ -64,13 +64,13 @@ class Term:
             self.past.index_copy_(0, fresh, value[fresh].unsqueeze(1).expand(-1, self.past.shape[1], -1))
         return self.past.index_select(1, self._places[self.newest]).flatten(1)
 
-    def preview(self, scene: Scene, ids: Tensor) -> Tensor:
+    def final_observations(self, scene: Scene, env_ids: Tensor) -> Tensor:
         """Measure rows of a restricted scene as if pushed, without pushing: their true final observation, [n, W]."""
         value = self.measure(scene)
         if self.past is None or not self.history:
             return value
         places = self._places[(self.newest + 1) % self.past.shape[1]]
-        past = self.past.index_select(0, ids).index_select(1, places)
+        past = self.past.index_select(0, env_ids).index_select(1, places)
         if 0 in self.history:
             past[:, self.history.index(0)] = value
         return past.flatten(1)
@@ -107,13 +107,13 @@ class Observer:
         }
         return TensorDict(values, batch_size=[scene.num_envs])
 
-    def preview(self, scene: Scene, ids: Tensor) -> TensorDict:
-        """Return what rows `ids` see at the end of their episode; `scene` is restricted to them."""
+    def final_observations(self, scene: Scene, env_ids: Tensor) -> TensorDict:
+        """Return what rows `env_ids` see at the end of their episode; `scene` is restricted to them."""
         values = {
-            group: torch.cat([term.preview(scene, ids) for term in terms], dim=-1)
+            group: torch.cat([term.final_observations(scene, env_ids) for term in terms], dim=-1)
             for group, terms in self.groups.items()
         }
-        return TensorDict(values, batch_size=[len(ids)])
+        return TensorDict(values, batch_size=[len(env_ids)])
 
     def terms(self) -> list[Term]:
         """Return every term of every group."""

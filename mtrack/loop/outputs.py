@@ -33,9 +33,9 @@ def require_tensor(
     `what` says what is verified, if a component returns several things: `joint_pos of its start state`. Raises
     ComponentError.
     """
-    flaw = _flaw_of_form(value, tuple(shape), dtype) or _flaw_of_numbers(value)
-    if flaw:
-        raise ComponentError(f"{slot}: {what} is {flaw}" if what else f"{slot} returned {flaw}")
+    problem = _problem_of_form(value, tuple(shape), dtype) or _problem_of_numbers(value)
+    if problem:
+        raise ComponentError(f"{slot}: {what} is {problem}" if what else f"{slot} returned {problem}")
     assert isinstance(value, Tensor)
     return value
 
@@ -50,22 +50,24 @@ def require_start(slot: Slot, start: object, scene: Scene, num_starts: int) -> N
         given = getattr(start, field.name)
         if isinstance(given, Tensor) and given.ndim and len(given) != num_starts:
             raise ComponentError(
-                f"{slot}: {what} has {len(given)} rows; it must have {num_starts}, one for each environment in `ids`"
+                f"{slot}: {what} has {len(given)} rows; it must have {num_starts}, one for each of `env_ids`"
             )
         value = require_tensor(slot, given, (num_starts, *width), what=what)
         if field.name == "root_quat_wxyz" and ((value.norm(dim=-1) - 1.0).abs() > 1e-2).any():
             raise ComponentError(f"{slot}: {what} is not of length 1; divide it by its norm")
 
 
-def require_decision(slot: Slot, decision: object, num_envs: int, num_actions: int) -> None:
+def require_policy_output(slot: Slot, policy_output: object, num_envs: int, num_actions: int) -> None:
     """Verify what `Phase.act` returned. Raises ComponentError."""
-    if not isinstance(decision, TensorDict | Mapping):
-        raise ComponentError(f"{slot}: its act returned {_shown(decision)}; it must return a TensorDict with 'action'")
-    if "action" not in decision.keys():  # noqa: SIM118  a TensorDict iterates over its rows
-        found = ", ".join(map(str, decision.keys())) or "nothing"
+    if not isinstance(policy_output, TensorDict | Mapping):
+        raise ComponentError(
+            f"{slot}: its act returned {_shown(policy_output)}; it must return a TensorDict with 'action'"
+        )
+    if "action" not in policy_output.keys():  # noqa: SIM118  a TensorDict iterates over its rows
+        found = ", ".join(map(str, policy_output.keys())) or "nothing"
         raise ComponentError(f"{slot}: its act returned no 'action' (found: {found})")
-    require_tensor(slot, decision["action"], (num_envs, num_actions), what="the action that its act returned")
-    for name, value in decision.items():
+    require_tensor(slot, policy_output["action"], (num_envs, num_actions), what="the action that its act returned")
+    for name, value in policy_output.items():
         if isinstance(value, Tensor) and (value.dim() == 0 or len(value) != num_envs):
             raise ComponentError(
                 f"{slot}: '{name}' that its act returned is {_form(value)}; its first axis must be that of the "
@@ -140,9 +142,9 @@ def find_breach(assembly: Assembly) -> str:
     """
     with torch.no_grad():
         for slot, value, shape, dtype in _present_outputs(assembly):
-            flaw = _flaw_of_form(value, shape, dtype)
-            if flaw:
-                return f"{slot} returned {flaw}"
+            problem = _problem_of_form(value, shape, dtype)
+            if problem:
+                return f"{slot} returned {problem}"
     return ""
 
 
@@ -167,7 +169,7 @@ def _present_outputs(assembly: Assembly) -> Iterator[tuple[Slot, object, tuple[i
             continue
 
 
-def _flaw_of_form(value: object, shape: tuple[int, ...], dtype: torch.dtype) -> str:
+def _problem_of_form(value: object, shape: tuple[int, ...], dtype: torch.dtype) -> str:
     """Return how a value differs from a tensor of a shape and dtype, and what to do about it."""
     wanted = f"{_name(dtype)} of shape {shape}"
     if not isinstance(value, Tensor):
@@ -190,7 +192,7 @@ def _shape_remedy(value: Tensor, shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _flaw_of_numbers(value: object) -> str:
+def _problem_of_numbers(value: object) -> str:
     """Return in which environments a tensor is not finite."""
     assert isinstance(value, Tensor)
     if not value.is_floating_point() or bool(torch.isfinite(value).all()):

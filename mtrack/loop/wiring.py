@@ -18,7 +18,7 @@ from mtrack.api.scene import Contacts, Kinematics, Reference, Scene
 from mtrack.api.types import ContactSensor, PhysicsPlan, Requirements
 from mtrack.errors import CheckpointError, ComponentError, MtrackError, NameProblem, Problem, RecipeError, SlotError
 from mtrack.loop.blame import Part, blaming, culprit_of
-from mtrack.loop.env import Calls
+from mtrack.loop.env import LifecycleCalls
 from mtrack.loop.rng import generator
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.reader import problem_at
@@ -40,7 +40,7 @@ class Problems:
         That is one of those `inside`, if the slot has called it (a command its motions), else the slot's own.
         """
         try:
-            with explained(slot, inside):
+            with blame_component(slot, inside):
                 yield
         except SlotError as error:
             raise self._blamed(error) from error.__cause__
@@ -82,7 +82,7 @@ class Problems:
 
 
 @contextmanager
-def explained(slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
+def blame_component(slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
     """Say which component an unexpected error comes from: one of those `inside`, or `slot`. Raises ComponentError."""
     with blaming(inside, otherwise=slot):
         yield
@@ -104,9 +104,9 @@ def give_generators(component: object, path: str, seed: int, rank: int, device: 
             setattr(component, field.name, generator(seed, rank, f"{path}.{field.name}", device))
 
 
-def built(slot: Slot, seed: int, rank: int, device: str) -> Any:
+def build_component(slot: Slot, seed: int, rank: int, device: str) -> Any:
     """Return the component of a slot, its generators seeded. Raises ComponentError."""
-    with explained(slot):
+    with blame_component(slot):
         component = slot.build()
     give_generators(component, slot.path, seed, rank, device)
     return component
@@ -163,9 +163,9 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
     )
 
 
-def wire(parts: Iterable[Part], backend: Backend) -> Calls:
+def wire(parts: Iterable[Part], backend: Backend) -> LifecycleCalls:
     """Resolve the optional calls of all components, in recipe order; the backend may report figures."""
-    calls = Calls()
+    calls = LifecycleCalls()
     for slot, component in parts:
         if isinstance(component, Startup):
             calls.startup.append(component.startup)
@@ -180,7 +180,7 @@ def wire(parts: Iterable[Part], backend: Backend) -> Calls:
         if isinstance(component, Progresses):
             calls.progress.append(component.set_progress)
         if isinstance(component, Reports):
-            calls.figures.append(component.figures)
+            calls.metrics.append(component.metrics)
     if isinstance(backend, Reports):
-        calls.figures.append(backend.figures)
+        calls.metrics.append(backend.metrics)
     return calls

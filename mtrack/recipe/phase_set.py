@@ -48,7 +48,7 @@ def disabled_since(source: RecipeSource, name: str) -> dict[KeyPath, Layer]:
 
 def wrong_keys(source: RecipeSource, name: str) -> list[tuple[str, str]]:
     """Return the keys in the `set` of a phase that cannot be set, and why."""
-    return [(key, flaw) for key, flaw in _layers(source, name) if isinstance(flaw, str)]
+    return [(key, problem) for key, problem in _layers(source, name) if isinstance(problem, str)]
 
 
 def named_by_phases(source: RecipeSource) -> set[KeyPath]:

@@ -54,9 +54,9 @@ class Reader:
 
     def fields(self, path: KeyPath, fields: Fields, table: Table) -> dict[str, Any]:
         """Return the values of fields from a table, whatever else it holds."""
-        values, flaws = structure_fields(fields, table, lambda name: self._directory((*path, name)))
-        for flaw in flaws:
-            self.problem((*path, *flaw.path), flaw.message, flaw.hint)
+        values, problems = structure_fields(fields, table, lambda name: self._directory((*path, name)))
+        for problem in problems:
+            self.problem((*path, *problem.path), problem.message, problem.hint)
         return values
 
     def unknown(

@@ -11,22 +11,22 @@ import attrs
 from mtrack.api import protocols
 from mtrack.api.fields import fields_of, params_of
 from mtrack.api.kinds import Kind, with_article
-from mtrack.registry.values import default_of, flaw_of_default, type_name
+from mtrack.registry.values import default_of, problem_of_default, type_name
 
 _ROLES = ("param", "state", "scratch")
 _RANDOMIZING = ("startup", "reset", "before_step", "before_substep", "after_substep", "set_progress")
 
 
-def breaches(kind: Kind, target: object) -> list[str]:
+def contract_problems(kind: Kind, target: object) -> list[str]:
     """Return everything in which `target` breaks the contract of its kind, one phrase each."""
     if not isinstance(target, type):
         return [f"it is {with_article(type(target).__name__)}, not a class"]
     if "__attrs_attrs__" not in vars(target):
         return ["it is not made with @component; write that above the class"]
-    flaws = [*_bad_fields(kind, target), *_bad_members(target, getattr(protocols, kind.protocol))]
+    problems = [*_bad_fields(kind, target), *_bad_members(target, getattr(protocols, kind.protocol))]
     if kind.name == "randomization" and not any(_member(target, name) for name in _RANDOMIZING):
-        flaws.append(f"it has none of the methods {', '.join(_RANDOMIZING)}, so it randomizes nothing")
-    return flaws
+        problems.append(f"it has none of the methods {', '.join(_RANDOMIZING)}, so it randomizes nothing")
+    return problems
 
 
 def _bad_fields(kind: Kind, cls: type) -> Iterator[str]:
@@ -42,8 +42,8 @@ def _bad_fields(kind: Kind, cls: type) -> Iterator[str]:
     for name in sorted(kind.keys & params.keys()):
         yield f"parameter '{name}' has the name of a key of the kernel; rename it"
     for name, field in params.items():
-        if flaw := flaw_of_default(default_of(field), field.type):
-            yield f"the default of parameter '{name}' is not a {type_name(field.type)}: {flaw}"
+        if problem := problem_of_default(default_of(field), field.type):
+            yield f"the default of parameter '{name}' is not a {type_name(field.type)}: {problem}"
 
 
 def _bad_members(cls: type, protocol: type) -> Iterator[str]:

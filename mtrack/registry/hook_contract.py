@@ -13,9 +13,9 @@ _MARK = f"{PROJECT}_impl"  # where pluggy keeps what @hookimpl says
 _IMPORT = "(from mtrack import hookimpl)"
 
 
-def hook_flaws(target: Any) -> list[str]:
+def hook_problems(target: Any) -> list[str]:
     """Return what keeps the events of a hook (a class, module or object) from being called, one phrase each."""
-    flaws: list[str] = []
+    problems: list[str] = []
     known = {name: _arguments(spec) for name, spec in vars(Specifications).items() if not name.startswith("_")}
     marked = 0
     for name in dir(target):
@@ -24,17 +24,19 @@ def hook_flaws(target: Any) -> list[str]:
         options = getattr(method, _MARK, None)
         if isinstance(options, dict):
             marked += 1
-            flaws += _event_flaws(options.get("specname") or name, method, options, known)
+            problems += _event_problems(options.get("specname") or name, method, options, known)
         elif name in known and callable(method):
-            flaws.append(f"{name} is not marked, so it would not be called: write @hookimpl above it {_IMPORT}")
-    if not marked and not flaws:
-        flaws.append(f"no method is marked with @hookimpl {_IMPORT}; events: {', '.join(known)}")
+            problems.append(f"{name} is not marked, so it would not be called: write @hookimpl above it {_IMPORT}")
+    if not marked and not problems:
+        problems.append(f"no method is marked with @hookimpl {_IMPORT}; events: {', '.join(known)}")
     if isinstance(target, type) and not _takes_nothing(target):
-        flaws.append("it cannot be made without arguments")
-    return flaws
+        problems.append("it cannot be made without arguments")
+    return problems
 
 
-def _event_flaws(event: str, method: Any, options: Mapping[str, Any], known: Mapping[str, list[str]]) -> Iterator[str]:
+def _event_problems(
+    event: str, method: Any, options: Mapping[str, Any], known: Mapping[str, list[str]]
+) -> Iterator[str]:
     if event not in known:
         yield f"no event '{event}'; {did_you_mean(event, known) or 'events: ' + ', '.join(known)}"
         return

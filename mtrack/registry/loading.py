@@ -23,9 +23,9 @@ def load(entry: Entry) -> Any:
     except BaseException as error:  # a plugin may even raise SystemExit
         reason = (str(error).splitlines() or ["no message"])[0]
         raise ComponentError(f"{entry} cannot be imported: {type(error).__name__}: {reason}") from error
-    flaws = _flaws(entry.kind, target)
-    if flaws:
-        raise ComponentError(f"{entry} breaks the contract of {with_article(entry.kind)}: {'; '.join(flaws)}")
+    problems = _problems(entry.kind, target)
+    if problems:
+        raise ComponentError(f"{entry} breaks the contract of {with_article(entry.kind)}: {'; '.join(problems)}")
     return target
 
 
@@ -36,14 +36,14 @@ def _imported(entry: Entry) -> Any:
     return target
 
 
-def _flaws(kind: str, target: object) -> list[str]:
+def _problems(kind: str, target: object) -> list[str]:
     """Return everything in which `target` breaks the contract of a kind."""
     if kind in KINDS:
-        from mtrack.registry.contract import breaches  # noqa: PLC0415  brings torch
+        from mtrack.registry.contract import contract_problems  # noqa: PLC0415  brings torch
 
-        return breaches(KINDS[kind], target)
+        return contract_problems(KINDS[kind], target)
     if kind == "hook":
-        from mtrack.registry.hook_contract import hook_flaws  # noqa: PLC0415  brings pluggy
+        from mtrack.registry.hook_contract import hook_problems  # noqa: PLC0415  brings pluggy
 
-        return hook_flaws(target)
+        return hook_problems(target)
     return []

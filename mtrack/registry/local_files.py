@@ -19,7 +19,7 @@ import attrs
 
 from mtrack.api.kinds import KINDS, Kind
 from mtrack.errors import ComponentError, MtrackError, describe_error, did_you_mean, is_from_user
-from mtrack.registry.contract import breaches
+from mtrack.registry.contract import contract_problems
 from mtrack.registry.local_functions import FUNCTION_KINDS, component_of
 from mtrack.registry.registry import Registry
 
@@ -50,8 +50,8 @@ class LocalFile:
         """Return the kinds of component that a name can be: `reward, observation or termination`."""
         found = self.names[name]
         if isinstance(found, type):
-            kinds = [kind.name for kind in KINDS.values() if not breaches(kind, found)]
-            return " or ".join(kinds) or "; ".join(breaches(KINDS["reward"], found))
+            kinds = [kind.name for kind in KINDS.values() if not contract_problems(kind, found)]
+            return " or ".join(kinds) or "; ".join(contract_problems(KINDS["reward"], found))
         for kind in FUNCTION_KINDS:
             try:
                 self.component(kind, name)
@@ -178,4 +178,4 @@ def _note_clashes(file: LocalFile, registry: Registry) -> None:
 
 
 def _can_be(found: Any, kind: Kind) -> bool:
-    return not breaches(kind, found) if isinstance(found, type) else kind.name in FUNCTION_KINDS
+    return not contract_problems(kind, found) if isinstance(found, type) else kind.name in FUNCTION_KINDS

@@ -14,7 +14,7 @@ from mtrack.api.fields import component, param, scratch
 from mtrack.api.mirror import Mirror
 from mtrack.api.scene import Scene
 from mtrack.errors import ComponentError
-from mtrack.registry.values import flaw_of_default
+from mtrack.registry.values import problem_of_default
 
 FUNCTION_KINDS = ("reward", "observation", "termination")
 _MEMBERS = frozenset({"bind", "mirror", "sensors"})  # of an observation; a parameter of that name would hide them
@@ -32,9 +32,9 @@ def component_of(function: Callable[..., Tensor], kind: str, place: str) -> type
             f"function '{name}' ({place}) cannot be a {kind}: a function can be a reward, an observation or a "
             f"termination; a {kind} is a class made with @component"
         )
-    flaws = list(_flaws(function))
-    if flaws:
-        raise ComponentError(f"function '{name}' ({place}) cannot be a {kind}: {'; '.join(flaws)}")
+    problems = list(_problems(function))
+    if problems:
+        raise ComponentError(f"function '{name}' ({place}) cannot be a {kind}: {'; '.join(problems)}")
     hints = typing.get_type_hints(function)
     given = list(inspect.signature(function).parameters.values())[1:]
     names = [one.name for one in given]
@@ -72,7 +72,7 @@ def _mirror_members(function: Any) -> dict[str, Any]:
     return {"_mirror": scratch(), "bind": bind, "mirror": mirror}
 
 
-def _flaws(function: Callable[..., Tensor]) -> Iterator[str]:
+def _problems(function: Callable[..., Tensor]) -> Iterator[str]:
     """Yield what keeps a function from being a component."""
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].name != "scene":
@@ -92,8 +92,8 @@ def _flaws(function: Callable[..., Tensor]) -> Iterator[str]:
             known = type(one.default).__name__ if isinstance(one.default, bool | int | float | str) else "TYPE"
             default = "" if one.default is one.empty else f" = {one.default!r}"
             yield f"parameter '{one.name}' needs a type: {one.name}: {known}{default}"
-        elif flaw := flaw_of_default(_default(one), hints[one.name]):
-            yield f"the default of '{one.name}' does not fit its type: {flaw}"
+        elif problem := problem_of_default(_default(one), hints[one.name]):
+            yield f"the default of '{one.name}' does not fit its type: {problem}"
     mirror = getattr(function, "mirror", None)
     if mirror is not None and not callable(mirror):
         yield f"{function.__name__}.mirror must be {_MIRROR_HELP}"

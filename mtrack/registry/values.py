@@ -1,4 +1,4 @@
-"""From TOML values to typed ones, strictly: no silent coercion, every flaw collected, every validator run by itself."""
+"""Converts TOML values to typed ones, strictly: no silent coercion, and every problem is collected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOML_NAMES = {int: "an integer", float: "a number", str: "a string", list: "an 
 
 
 @attrs.frozen
-class Flaw:
+class ValueProblem:
     """One thing wrong with a value."""
 
     path: KeyPath
@@ -31,17 +31,17 @@ class Flaw:
     hint: str = ""
 
 
-class Flaws(Exception):  # noqa: N818  carries what is wrong from nested values outwards; never seen by a user
+class InvalidValue(Exception):  # noqa: N818  carries what is wrong from nested values outwards; never seen by a user
     """Everything wrong with one value."""
 
-    def __init__(self, *flaws: Flaw) -> None:
-        """Keep the flaws."""
-        super().__init__(*(flaw.message for flaw in flaws))
-        self.flaws = flaws
+    def __init__(self, *problems: ValueProblem) -> None:
+        """Keep the problems."""
+        super().__init__(*(problem.message for problem in problems))
+        self.problems = problems
 
 
 def structure(value: object, annotation: Any, directory: Path) -> Any:
-    """Return a TOML value as the annotated type; paths are relative to `directory`. Raises Flaws."""
+    """Return a TOML value as the annotated type; paths are relative to `directory`. Raises InvalidValue."""
     kind = get_origin(annotation) or annotation
     hook = _HOOKS.get(kind) or (_nested if attrs.has(kind) else None)
     if hook is None:
@@ -51,19 +51,19 @@ def structure(value: object, annotation: Any, directory: Path) -> Any:
 
 def structure_fields(
     fields: Fields, table: Mapping[str, object], directory_of: Callable[[str], Path]
-) -> tuple[dict[str, Any], list[Flaw]]:
+) -> tuple[dict[str, Any], list[ValueProblem]]:
     """Return the values of fields from a table, defaults filled in, and all that is wrong with them."""
     values: dict[str, Any] = {}
-    flaws: list[Flaw] = []
+    problems: list[ValueProblem] = []
     for name, field in fields.items():
         if name in table:
-            with _at(name, flaws):
+            with _at(name, problems):
                 values[name] = _validated(field, structure(table[name], field.type, directory_of(name)))
         elif field.default is attrs.NOTHING:
-            flaws.append(Flaw((name,), f"missing: {name} ({type_name(field.type)})"))
+            problems.append(ValueProblem((name,), f"missing: {name} ({type_name(field.type)})"))
         else:
             values[name] = default_of(field)
-    return values, flaws
+    return values, problems
 
 
 def describe_fields(fields: Fields) -> str:
@@ -92,7 +92,7 @@ def type_name(annotation: Any) -> str:
 
 
 def _validated(field: attrs.Attribute[Any], value: Any) -> Any:
-    """Return a value its field's own validator accepts. Raises Flaws."""
+    """Return a value its field's own validator accepts. Raises InvalidValue."""
     try:
         if field.validator is not None:
             field.validator(None, field, value)
@@ -109,7 +109,7 @@ def default_of(field: attrs.Attribute[Any]) -> Any:
     return default.factory() if hasattr(default, "takes_self") else default
 
 
-def flaw_of_default(default: object, annotation: Any) -> str:
+def problem_of_default(default: object, annotation: Any) -> str:
     """Return why a recipe could not give a default explicitly; "" if it could, or if there is no default."""
     is_absent = default is attrs.NOTHING or default is None
     is_infinite = isinstance(default, float) and not math.isfinite(default)  # recipes leave it out
@@ -117,22 +117,22 @@ def flaw_of_default(default: object, annotation: Any) -> str:
         return ""
     try:
         structure(plain(default), annotation, Path())
-    except Flaws as error:
-        return error.flaws[0].message
+    except InvalidValue as error:
+        return error.problems[0].message
     return ""
 
 
 @contextmanager
-def _at(key: str, flaws: list[Flaw]) -> Iterator[None]:
-    """Collect the flaws of what is at a key."""
+def _at(key: str, problems: list[ValueProblem]) -> Iterator[None]:
+    """Collect the problems of what is at a key."""
     try:
         yield
-    except Flaws as error:
-        flaws += [attrs.evolve(flaw, path=(key, *flaw.path)) for flaw in error.flaws]
+    except InvalidValue as error:
+        problems += [attrs.evolve(problem, path=(key, *problem.path)) for problem in error.problems]
 
 
 def _refuse(message: str, hint: str = "") -> typing.NoReturn:
-    raise Flaws(Flaw((), message, hint))
+    raise InvalidValue(ValueProblem((), message, hint))
 
 
 def _expected(what: str, value: object) -> typing.NoReturn:
@@ -175,7 +175,7 @@ def _union(value: object, annotation: Any, directory: Path) -> Any:
     for member in members:
         try:
             return structure(value, member, directory)
-        except Flaws:
+        except InvalidValue:
             continue
     return _expected(type_name(annotation), value)
 
@@ -200,14 +200,14 @@ def _table(value: object, annotation: Any, directory: Path) -> dict[str, Any]:
 
 
 def _each(items: Iterator[tuple[str, object, Any]], directory: Path) -> list[Any]:
-    """Return each value (with its key) as its annotated type. Raises Flaws with those of all."""
+    """Return each value (with its key) as its annotated type. Raises InvalidValue with those of all."""
     values: list[Any] = []
-    flaws: list[Flaw] = []
+    problems: list[ValueProblem] = []
     for key, value, annotation in items:
-        with _at(key, flaws):
+        with _at(key, problems):
             values.append(structure(value, annotation, directory))
-    if flaws:
-        raise Flaws(*flaws)
+    if problems:
+        raise InvalidValue(*problems)
     return values
 
 
@@ -224,13 +224,15 @@ def _nested(value: object, cls: Any, directory: Path) -> Any:
 
 
 def _made(cls: type[Any], fields: Fields, value: object, directory: Path) -> Any:
-    """Return an attrs class made from a table that may have the keys of `fields` and no others. Raises Flaws."""
+    """Return an attrs class made from a table that may have the keys of `fields` and no others. Raises InvalidValue."""
     if not isinstance(value, dict):
         _expected(f"a table ({', '.join(fields)})", value)
-    values, flaws = structure_fields(fields, value, lambda _: directory)
-    flaws += [Flaw((key,), f"unknown key '{key}'", did_you_mean(key, fields)) for key in value if key not in fields]
-    if flaws:
-        raise Flaws(*flaws)
+    values, problems = structure_fields(fields, value, lambda _: directory)
+    problems += [
+        ValueProblem((key,), f"unknown key '{key}'", did_you_mean(key, fields)) for key in value if key not in fields
+    ]
+    if problems:
+        raise InvalidValue(*problems)
     try:
         return cls(**{fields[key].alias or key: value for key, value in values.items()})
     except (ValueError, TypeError) as error:

@@ -35,7 +35,7 @@ class Checkpoint:
     path: Path
     phase: str
     """Slot of the phase it was made in."""
-    trainers: list[str]
+    phase_history: list[str]
     """Component names of the phases that have trained its agent, in other runs too, that phase last."""
     iteration: int
     """Iterations of the phase done."""
@@ -131,13 +131,13 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
 
 def find(directory: Path) -> tuple[list[Checkpoint], list[str]]:
     """Return the checkpoints of a folder, newest (most frames) first, and why others cannot be read."""
-    found, complaints = [], []
+    found, problems = [], []
     for path in sorted(directory.glob("[!.]*/")):  # a dot marks one that was being written or deleted
         try:
             found.append(load(path))
         except CheckpointError as error:
-            complaints.append(str(error))
-    return sorted(found, key=lambda c: (c.frames, c.ended), reverse=True), complaints
+            problems.append(str(error))
+    return sorted(found, key=lambda c: (c.frames, c.ended), reverse=True), problems
 
 
 def has_any(run: Path) -> bool:
@@ -173,19 +173,19 @@ def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, lis
     is_run = (place / "recipe.toml").exists()
     if not is_run and (directory / _MANIFEST).exists():
         return load(directory), []
-    found, complaints = ([], []) if is_run and directory == place else find(directory)
+    found, problems = ([], []) if is_run and directory == place else find(directory)
     for checkpoint in found:
         if most_frames is not None and checkpoint.frames > most_frames:
             continue
         try:
             checkpoint.verify()
         except CheckpointError as error:
-            complaints.append(str(error))
+            problems.append(str(error))
             continue
-        return checkpoint, complaints
+        return checkpoint, problems
     if is_run and not has_any(place):
         raise CheckpointError(f"{place} has no checkpoint: the run ended before its first one")
-    raise CheckpointError("\n".join([f"no usable checkpoint in {directory}", *complaints]))
+    raise CheckpointError("\n".join([f"no usable checkpoint in {directory}", *problems]))
 
 
 def prune(directory: Path, keep: int, saved: Path | None = None) -> None:

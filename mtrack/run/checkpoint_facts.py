@@ -55,7 +55,7 @@ def _is_file_entry(name: str, entry: object) -> bool:
 _COUNT: tuple[Callable[[Any], bool], str] = (_is_count, "a whole number, 0 or more")
 _FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "phase": (lambda value: isinstance(value, str), "the name of a phase"),
-    "trainers": (_is_names, "a list of names of phases"),
+    "phase_history": (_is_names, "a list of names of phases"),
     "iteration": _COUNT,
     "frames": _COUNT,
     "frames_before": _COUNT,

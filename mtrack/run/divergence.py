@@ -96,7 +96,7 @@ class DivergenceRecorder:
             backend_params=_without_paths(slot.params),
             engine=dict(step.engine),
             versions=decisive_versions(slot.entry.distribution),
-            physics_diverged=bool(env.backend.broken()[env_id]),
+            physics_diverged=bool(env.backend.diverged()[env_id]),
             warnings=step.warnings,
             reward_terms=tuple(term.path for term in env.rewards),
         )

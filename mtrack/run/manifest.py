@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
-from mtrack.api.device import own_processors
+from mtrack.api.device import available_cpus
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.keypath import merge, nested
 from mtrack.recipe.slots import Slot
@@ -50,7 +50,7 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
             "processor": _processor(),
             "cpu_count": os.cpu_count(),
         },
-        "processes": {"ranks": expected_ranks(), "threads": own_processors()},
+        "processes": {"ranks": expected_ranks(), "threads": available_cpus()},
         "code": _code(slots),
         "local_files": {slot.entry.file.name: slot.entry.file.sha256 for slot in slots.values() if slot.entry.file},
         "values": _values(recipe),

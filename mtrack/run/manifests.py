@@ -55,12 +55,12 @@ def require_shape(file: Path, facts: Mapping[str, Any], *, with_contract: bool =
         is_optional = key == "local_files" or (key == "contract" and not with_contract)
         if is_optional and key not in facts:
             continue
-        flaw = _flaw(facts.get(key), shape, (key,))
-        if flaw:
-            raise CheckpointError(f"{file} is damaged: '{flaw}' is missing or of a wrong type")
+        wrong = _wrong_key(facts.get(key), shape, (key,))
+        if wrong:
+            raise CheckpointError(f"{file} is damaged: '{wrong}' is missing or of a wrong type")
 
 
-def _flaw(value: Any, shape: Any, path: Sequence[str]) -> str:
+def _wrong_key(value: Any, shape: Any, path: Sequence[str]) -> str:
     """Return the dotted path of the first value that does not have a shape, or nothing."""
     name = ".".join(path)
     if isinstance(shape, list):
@@ -71,5 +71,5 @@ def _flaw(value: Any, shape: Any, path: Sequence[str]) -> str:
     if not isinstance(value, dict):
         return name
     members = [(key, shape[str]) for key in value] if str in shape else list(shape.items())
-    flaws = (_flaw(value.get(key), inner, (*path, key)) for key, inner in members)
-    return next(filter(None, flaws), "")
+    wrong = (_wrong_key(value.get(key), inner, (*path, key)) for key, inner in members)
+    return next(filter(None, wrong), "")

@@ -1,4 +1,4 @@
-"""One phase of a run: its environment and learner, saved, put back, and accounted for when they fail."""
+"""One phase of a run: assembled, saved, restored, and its component named if it fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import Learner
 from mtrack.loop.outputs import blaming_outputs
-from mtrack.loop.wiring import explained, give_generators, placed
+from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot
 from mtrack.run import checkpoint as checkpoints
@@ -27,8 +27,8 @@ from mtrack.run.transfer import Contract
 
 
 @attrs.define(eq=False)
-class Stage:
-    """A phase being carried out."""
+class PhaseRun:
+    """A phase while it runs."""
 
     recipe: Recipe
     """As it is in this phase."""
@@ -36,8 +36,8 @@ class Stage:
     directory: Path
     """Of the run."""
     agent: Any
-    trainers: list[str]
-    """Component names of the phases that have trained the agent, those of earlier runs included, this one last."""
+    phase_history: list[str]
+    """Component names of the phases that have trained the agent, in order, also in earlier runs; this one is last."""
     frames_before: int
     assembly: Assembly
     contract: Contract
@@ -53,46 +53,46 @@ class Stage:
         directory: Path,
         agent: Any,
         device: str,
-        begin: Checkpoint | None,
-        earlier: Sequence[str],
+        init_from: Checkpoint | None,
+        previous_phases: Sequence[str],
         frames_before: int,
-        require_fit: Callable[[Checkpoint, Contract], None] = lambda begin, contract: None,
-    ) -> Stage:
-        """Assemble a phase and hand it the agent that `earlier` phases trained; with networks from `begin`, if any.
+        require_fit: Callable[[Checkpoint, Contract], None] = lambda init_from, contract: None,
+    ) -> PhaseRun:
+        """Assemble a phase and give it the agent that `previous_phases` trained; `init_from` has its networks.
 
-        `require_fit` raises CheckpointError if what has been assembled does not fit `begin`.
+        `require_fit` raises CheckpointError if what has been assembled does not fit `init_from`.
         """
         slot = recipe.phases[name]
         recorder = DivergenceRecorder(directory, recipe, name, _iterations(recipe, slot))
-        assembly = assemble(recipe, name, rank=rank(), device=device, report_broken=recorder.keep)
+        assembly = assemble(recipe, name, rank=rank(), device=device, report_diverged=recorder.keep)
         recorder.assembly = assembly
         contract = Contract.of(recipe, assembly)
-        if begin:
-            require_fit(begin, contract)
-        if begin or not earlier:
+        if init_from:
+            require_fit(init_from, contract)
+        if init_from or not previous_phases:
             with placed(recipe, recipe.agent):
                 agent.build(assembly.layout)
-        if begin:
-            _load_agent(agent, begin)
-        with explained(slot):
+        if init_from:
+            _load_agent(agent, init_from)
+        with blame_component(slot):
             phase = slot.build()
             give_generators(phase, slot.path, recipe.seed, rank(), device)
-            phase.enter(agent, assembly.layout, earlier[-1] if earlier else None)
-        trainers = [*earlier, slot.entry.name]
-        stage = Stage(recipe, slot, directory, agent, trainers, frames_before, assembly, contract, phase)
-        with stage.blaming():
+            phase.enter(agent, assembly.layout, previous_phases[-1] if previous_phases else None)
+        phase_history = [*previous_phases, slot.entry.name]
+        phase_run = PhaseRun(recipe, slot, directory, agent, phase_history, frames_before, assembly, contract, phase)
+        with phase_run.blaming():
             assembly.env.start()
-        return stage
+        return phase_run
 
-    def restore(self, learner: Learner, inside: Checkpoint) -> None:
-        """Go on where a checkpoint of this phase was made, bit for bit."""
-        with inside.loading("agent") as state:
+    def restore(self, learner: Learner, resume_from: Checkpoint) -> None:
+        """Continue exactly where a checkpoint of this phase was saved."""
+        with resume_from.loading("agent") as state:
             load_component_state(self.agent, state, "agent")
-        with inside.loading("phase") as state:
+        with resume_from.loading("phase") as state:
             load_component_state(self.phase, state, self.slot.path)
-        with inside.loading("env") as state:
+        with resume_from.loading("env") as state:
             load_env_state(self.assembly, state)
-        learner.iteration = self.saved = inside.iteration
+        learner.iteration = self.saved = resume_from.iteration
 
     def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
         """Write a checkpoint, with the manifest of its run, and delete old ones. Returns its path."""
@@ -100,7 +100,7 @@ class Stage:
         facts = {
             **run,
             "phase": name,
-            "trainers": self.trainers,
+            "phase_history": self.phase_history,
             "iteration": learner.iteration,
             "frames": learner.frames,
             "frames_before": self.frames_before,
@@ -129,10 +129,10 @@ def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:
     return max(1, -(-slot.frames // (recipe.num_envs * slot.train_every * num_ranks())))
 
 
-def _load_agent(agent: Any, begin: Checkpoint) -> None:
+def _load_agent(agent: Any, init_from: Checkpoint) -> None:
     """Put the networks of a checkpoint into an agent. Raises CheckpointError saying what does not fit."""
     try:
-        load_component_state(agent, begin.part("agent"), "agent")
+        load_component_state(agent, init_from.part("agent"), "agent")
     except CheckpointError as error:
         remedy = "use the [agent] of the run that the checkpoint is from"
-        raise CheckpointError(f"the networks of {begin.path} do not fit: {error}\n  {remedy}") from error
+        raise CheckpointError(f"the networks of {init_from.path} do not fit: {error}\n  {remedy}") from error

@@ -10,7 +10,7 @@ from typing import Any
 
 from mtrack.api.metrics import Metrics
 from mtrack.errors import MtrackError, Problem, RecipeError, describe_error, is_from_user
-from mtrack.loop.wiring import explained
+from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe
 from mtrack.run.hooks import Hooks
 from mtrack.run.process_state import process_state_kept
@@ -28,7 +28,7 @@ class Reporter:
         """By slot name; those that can still be called."""
         self._recipe = recipe
         for name, slot in recipe.loggers.items():
-            with explained(slot):
+            with blame_component(slot):
                 self.loggers[name] = slot.build()
 
     def start(self, directory: Path, manifest: Mapping[str, object]) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from mtrack.api.recorded_step import RecordedStep
 from mtrack.errors import MtrackError
-from mtrack.registry.values import Flaws, structure
+from mtrack.registry.values import InvalidValue, structure
 
 FORMAT = 1
 _FACTS, _SHA256 = "mtrack_reproduction", "sha256"
@@ -118,9 +118,9 @@ def read(path: Path) -> Reproduction:
         raise MtrackError(f"{path} is damaged: its content does not match its sha256")
     try:
         facts: Facts = structure(table, Facts, Path())
-    except Flaws as error:
-        flaws = [".".join(flaw.path) + ": " + flaw.message for flaw in error.flaws]
-        raise MtrackError("\n  ".join([f"{path} has invalid facts:", *flaws])) from error
+    except InvalidValue as error:
+        problems = [".".join(problem.path) + ": " + problem.message for problem in error.problems]
+        raise MtrackError("\n  ".join([f"{path} has invalid facts:", *problems])) from error
     return _reproduction(path, facts, tensors)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from mtrack.api.distributed import deserted, extreme_over_ranks, rank, wait_for_all
+from mtrack.api.distributed import all_reduce_max, explain_lost_peer, rank, wait_for_all
 from mtrack.api.lifecycle import HasProvenance
 from mtrack.errors import (
     CheckpointError,
@@ -24,12 +24,12 @@ from mtrack.errors import (
 )
 from mtrack.loop.blame import raised_at
 from mtrack.loop.learner import Learner
-from mtrack.loop.wiring import explained
+from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe
 from mtrack.run.checkpoint import Checkpoint, newest
 from mtrack.run.checkpoint import load as load_checkpoint
 from mtrack.run.compatibility import Purpose, require_compatible
-from mtrack.run.phase_run import Stage
+from mtrack.run.phase_run import PhaseRun
 from mtrack.run.reporting import Reporter
 from mtrack.run.run_directory import short
 from mtrack.run.signals import StopRequest
@@ -48,11 +48,11 @@ class Run:
     manifest: Mapping[str, Any]
     reporter: Reporter
     device: str
-    begin: Checkpoint | None = None
+    init_from: Checkpoint | None = None
     """Where to continue (`--resume`), or whose agent to start with (`--from`)."""
     resume: bool = False
     allow_change: bool = False
-    """Whether to continue from `begin` although something has changed since."""
+    """Whether to continue from `init_from` although something has changed since."""
     is_changed: bool = False
     """Whether a resumed run has another recipe from now on."""
     _stop: StopRequest = attrs.field(factory=StopRequest)
@@ -93,41 +93,49 @@ class Run:
 
     def _phases(self) -> bool:
         """Carry out the phases in order; return False if a signal stopped one."""
-        names, begin, inside = list(self.recipe.phases), self.begin, None
-        earlier, frames = (begin.trainers if begin else []), 0
-        if begin and self.resume:
-            if begin.phase not in names:
-                raise CheckpointError(f"{begin.path} was made in phase '{begin.phase}'; the recipe has {names}")
-            names = names[names.index(begin.phase) + begin.ended :]
-            frames = begin.frames
-            if not begin.ended:
-                inside, earlier, frames = begin, earlier[:-1], begin.frames_before
-        with explained(self.recipe.agent):
+        names, init_from, resume_from = list(self.recipe.phases), self.init_from, None
+        previous_phases, frames = (init_from.phase_history if init_from else []), 0
+        if init_from and self.resume:
+            if init_from.phase not in names:
+                raise CheckpointError(f"{init_from.path} was made in phase '{init_from.phase}'; the recipe has {names}")
+            names = names[names.index(init_from.phase) + init_from.ended :]
+            frames = init_from.frames
+            if not init_from.ended:
+                resume_from, previous_phases, frames = init_from, previous_phases[:-1], init_from.frames_before
+        with blame_component(self.recipe.agent):
             agent = self.recipe.agent.build()
         for name in names:
             recipe = self.recipe.for_phase(name)
-            stage = Stage.open(
-                recipe, name, self.directory, agent, self.device, begin, earlier, frames, require_fit=self._require_fit
+            phase_run = PhaseRun.open(
+                recipe,
+                name,
+                self.directory,
+                agent,
+                self.device,
+                init_from,
+                previous_phases,
+                frames,
+                require_fit=self._require_fit,
             )
-            learner = self._learner(stage, name)
+            learner = self._learner(phase_run, name)
             wait_for_all()
-            if inside:
-                stage.restore(learner, inside)
-            with stage.blaming():
-                self._record_sources(stage)
+            if resume_from:
+                phase_run.restore(learner, resume_from)
+            with phase_run.blaming():
+                self._record_sources(phase_run)
             self.reporter.phase_started(name)
-            if not self._learn(stage, learner):
+            if not self._learn(phase_run, learner):
                 return False
             self.reporter.phase_ended(name)
-            begin = inside = None
-            earlier, frames = stage.trainers, learner.frames
+            init_from = resume_from = None
+            previous_phases, frames = phase_run.phase_history, learner.frames
         return True
 
-    def _require_fit(self, begin: Checkpoint, contract: Contract) -> None:
-        """Stop if a phase that has been assembled is not what the checkpoint to begin with was made with."""
+    def _require_fit(self, init_from: Checkpoint, contract: Contract) -> None:
+        """Stop if a phase that has been assembled does not match the checkpoint it starts from."""
         now = {**self.manifest, "contract": attrs.asdict(contract)}
         purpose: Purpose = "resume" if self.resume else "start"
-        require_compatible(begin.path, begin.manifest, now, purpose, allow_change=self.allow_change)
+        require_compatible(init_from.path, init_from.manifest, now, purpose, allow_change=self.allow_change)
 
     def _write_recipe_and_manifest(self) -> None:
         """Write what `--resume` needs; the manifest first, so that there is no recipe without one."""
@@ -137,18 +145,18 @@ class Run:
         except OSError as error:
             raise MtrackError(f"cannot write to {short(self.directory)}: {error}") from error
 
-    def _record_sources(self, stage: Stage) -> None:
+    def _record_sources(self, phase_run: PhaseRun) -> None:
         """Write into the run's manifest which data its components use: clips with their hashes."""
-        components = stage.assembly.components.items()
+        components = phase_run.assembly.components.items()
         sources = {path: dict(part.provenance()) for path, part in components if isinstance(part, HasProvenance)}
         try:
             self._write(
-                "manifest.json", {**self.manifest, "contract": attrs.asdict(stage.contract), "sources": sources}
+                "manifest.json", {**self.manifest, "contract": attrs.asdict(phase_run.contract), "sources": sources}
             )
             if self.is_changed:  # a change that was allowed is the run's own from now on
                 self._write("recipe.toml", self.recipe.resolved_toml())
         except OSError as error:  # a full disk stops no training; checkpoints are tried again too
-            self._unsaved["manifest.json"] = f"manifest.json of phase '{stage.slot.path}': {error}"
+            self._unsaved["manifest.json"] = f"manifest.json of phase '{phase_run.slot.path}': {error}"
             _log.error("cannot write %s", self._unsaved["manifest.json"])
         else:
             self._unsaved.pop("manifest.json", None)
@@ -165,43 +173,43 @@ class Run:
             os.fsync(file.fileno())
         new.replace(self.directory / name)
 
-    def _learner(self, stage: Stage, name: str) -> Learner:
+    def _learner(self, phase_run: PhaseRun, name: str) -> Learner:
         return Learner(
-            env=stage.assembly.env,
-            phase=stage.phase,
+            env=phase_run.assembly.env,
+            phase=phase_run.phase,
             name=name,
-            train_every=stage.slot.train_every,
-            total_frames=stage.slot.frames,
-            frames_before=stage.frames_before,
+            train_every=phase_run.slot.train_every,
+            total_frames=phase_run.slot.frames,
+            frames_before=phase_run.frames_before,
             report=self.reporter.log,
-            save=lambda learner: self._save(stage, learner, due=self.recipe.run.checkpoint_every),
+            save=lambda learner: self._save(phase_run, learner, due=self.recipe.run.checkpoint_every),
             should_stop=self._should_stop,
         )
 
     def _should_stop(self) -> bool:
         """Return whether a signal has asked any of the processes to stop; they stop together."""
-        self._stop.join(extreme_over_ranks(self._stop.signal or 0) or None)
+        self._stop.join(all_reduce_max(self._stop.signal or 0) or None)
         return self._stop.signal is not None
 
-    def _learn(self, stage: Stage, learner: Learner) -> bool:
+    def _learn(self, phase_run: PhaseRun, learner: Learner) -> bool:
         """Learn, and save where it ends: but not after an exception, which leaves half an iteration behind."""
-        with stage.blaming():
+        with phase_run.blaming():
             try:
                 finished = learner.learn()
             except Exception as error:
-                lost = deserted(error)
+                lost = explain_lost_peer(error)
                 if lost is not None:
                     raise lost from error
                 raise
-        self._save(stage, learner)
+        self._save(phase_run, learner)
         return finished
 
-    def _save(self, stage: Stage, learner: Learner, due: int = 1) -> None:
+    def _save(self, phase_run: PhaseRun, learner: Learner, due: int = 1) -> None:
         """Write a checkpoint if one is due and not there yet; a full disk is reported, and tried again next time."""
-        if learner.iteration % due or learner.iteration == stage.saved:
+        if learner.iteration % due or learner.iteration == phase_run.saved:
             return
         try:
-            self._saved = stage.save(learner, learner.name, self.manifest)
+            self._saved = phase_run.save(learner, learner.name, self.manifest)
         except OSError as error:
             what = f"the checkpoint of iteration {learner.iteration} of phase '{learner.name}': {error}"
             self._unsaved[learner.name] = what

@@ -22,7 +22,7 @@ from mtrack.errors import ComponentError, Problem
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import Learner, rollout_mode
 from mtrack.loop.outputs import blaming_outputs, require_numbers, require_tensor
-from mtrack.loop.wiring import explained, give_generators, placed
+from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot, Slot
 from mtrack.run.process_state import process_state_kept
@@ -39,7 +39,7 @@ _MOST_STEPS = 32  # of the rollout that a phase learns from; a phase may rely on
 
 
 @attrs.frozen
-class Findings:
+class TrialReport:
     """What a trial has found that does not stop a run."""
 
     notes: tuple[str, ...]
@@ -48,7 +48,7 @@ class Findings:
     """Observations of the robot's actor for which the robot has no sensor."""
 
 
-def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Findings:
+def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> TrialReport:
     """Try every phase of a recipe; return what is not wrong but worth knowing.
 
     `previous` is the phase that the first one follows, if it begins with the agent of another run. Raises
@@ -58,7 +58,7 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Find
     unsensed: dict[str, Problem] = {}
     environment: _Environment | None = None
     with trial(), process_state_kept("the first step"):
-        with explained(recipe.agent):
+        with blame_component(recipe.agent):
             agent = recipe.agent.build()
         for name in recipe.phases:
             in_phase, is_first = recipe.for_phase(name), environment is None
@@ -73,13 +73,13 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Find
             previous = in_phase.phases[name].entry.name
             notes += environment.notes()
             unsensed |= {problem.path: problem for problem in without_sensor(in_phase, environment.assembly, agent)}
-    return Findings(tuple(dict.fromkeys(notes)), tuple(unsensed.values()))
+    return TrialReport(tuple(dict.fromkeys(notes)), tuple(unsensed.values()))
 
 
 def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous: str | None) -> None:
     """Enter a phase, make a few steps, learn once, and save everything in memory."""
     recipe, assembly = environment.recipe, environment.assembly
-    with explained(slot):
+    with blame_component(slot):
         phase = slot.build()
     give_generators(phase, slot.path, recipe.seed, 0, assembly.layout.device)
     with blaming_outputs(assembly, (slot, phase), (recipe.agent, agent)):
@@ -171,7 +171,7 @@ class _Environment:
             slot, component = self.assembly.slots[term.path], term.component
             whole = require_tensor(slot, component(scene), (scene.num_envs, term.columns))
             what = f"its value for {len(some)} of {scene.num_envs} environments"
-            part = require_tensor(slot, component(scene.rows(some)), (len(some), term.columns), what=what)
+            part = require_tensor(slot, component(scene.select(some)), (len(some), term.columns), what=what)
             if torch.equal(whole, component(scene)) and not _alike(whole[some], part):
                 raise ComponentError(
                     f"{slot}: its value in one environment depends on which others the scene has; read everything "
@@ -181,7 +181,7 @@ class _Environment:
     def _require_figures(self) -> None:
         for slot, component in self.assembly.parts:
             if isinstance(component, Reports):
-                require_numbers(slot, component.figures(), "its figures")
+                require_numbers(slot, component.metrics(), "its figures")
 
     def _require_metrics(self) -> None:
         """Verify what the recipe's metrics say of one frame; NaN means that there is nothing to tell."""

@@ -9,7 +9,7 @@ import attrs
 import torch
 
 from mtrack.loop.blame import Part
-from mtrack.loop.env import Calls
+from mtrack.loop.env import LifecycleCalls
 from mtrack.recipe.slots import Slot
 
 
@@ -21,10 +21,10 @@ class GlobalDraws:
         self._slots = {id(component): slot for slot, component in parts}
         self._found: dict[str, Slot] = {}
 
-    def watched(self, calls: Calls) -> Calls:
+    def watched(self, calls: LifecycleCalls) -> LifecycleCalls:
         """Return the same calls, each followed by a look at the global generator."""
-        names = [field.name for field in attrs.fields(Calls)]
-        return Calls(**{name: [self._watched(call) for call in getattr(calls, name)] for name in names})
+        names = [field.name for field in attrs.fields(LifecycleCalls)]
+        return LifecycleCalls(**{name: [self._watched(call) for call in getattr(calls, name)] for name in names})
 
     def notes(self) -> list[str]:
         """Return a line for each component that has drawn from the global generator."""

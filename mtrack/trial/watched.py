@@ -16,7 +16,13 @@ from mtrack.api.scene import Scene
 from mtrack.api.types import StartState
 from mtrack.errors import ComponentError
 from mtrack.loop.assemble import Assembly
-from mtrack.loop.outputs import describe_envs, nonfinite_observations, require_decision, require_start, require_tensor
+from mtrack.loop.outputs import (
+    describe_envs,
+    nonfinite_observations,
+    require_policy_output,
+    require_start,
+    require_tensor,
+)
 from mtrack.recipe.slots import Slot
 from mtrack.trial.global_draws import describe_global_draw
 
@@ -95,7 +101,7 @@ class WatchedTerm(_Watched):
                 self._hidden = "what it leaves in a scratch() field changes its next value"
         for env_id in (0, scene.num_envs - 1):
             with before.for_another_call(("state", "scratch")):
-                alone = self._component(scene.rows(torch.full_like(scene.episode_step, env_id)))
+                alone = self._component(scene.select(torch.full_like(scene.episode_step, env_id)))
             if not torch.allclose(alone[env_id].float(), value[env_id].float(), rtol=1e-4, atol=1e-5):
                 message = (
                     f"{self._slot}: its value in environment {env_id} changes with the state of the other "
@@ -160,10 +166,10 @@ class WatchedCommand(_Watched):
         """Begin another trial: an episode is truncated again."""
         self._steps = 0
 
-    def reset(self, ids: Tensor, failed: Tensor) -> StartState:
+    def reset(self, env_ids: Tensor, failed: Tensor) -> StartState:
         """Return the verified start state of environments."""
-        start: StartState = self._component.reset(ids, failed)
-        require_start(self._slot, start, self._scene, len(ids))
+        start: StartState = self._component.reset(env_ids, failed)
+        require_start(self._slot, start, self._scene, len(env_ids))
         return start
 
     def finished(self) -> Tensor:
@@ -184,9 +190,9 @@ class WatchedAction(_Watched):
         self._scene = scene
 
     @property
-    def held(self) -> Tensor:
+    def current_target(self) -> Tensor:
         """The verified targets that the environments hold at present, [N, J] rad."""
-        return self._targets(self._component.held, "its held target")
+        return self._targets(self._component.current_target, "its held target")
 
     def apply(self, action: Tensor) -> Tensor:
         """Return the verified raw action that is used, [N, A]."""
@@ -209,12 +215,12 @@ class WatchedPhase(_Watched):
         self._assembly = assembly
 
     def act(self, observations: TensorDict) -> TensorDict:
-        """Return the verified decision. Raises ComponentError, too, for an observation that is not finite."""
+        """Return the verified policy_output. Raises ComponentError, too, for an observation that is not finite."""
         for path, env_ids in nonfinite_observations(self._assembly, observations).items():
             raise ComponentError(f"{self._assembly.slots[path]} returned {describe_envs('NaN or infinity', env_ids)}")
-        decision: TensorDict = self._component.act(observations)
-        require_decision(self._slot, decision, len(observations), self._assembly.layout.num_actions)
-        return decision
+        policy_output: TensorDict = self._component.act(observations)
+        require_policy_output(self._slot, policy_output, len(observations), self._assembly.layout.num_actions)
+        return policy_output
 
 
 def _versions(scene: Scene) -> dict[str, int]:

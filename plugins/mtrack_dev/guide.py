@@ -10,7 +10,7 @@ import attrs
 
 from mtrack import Contacts, Kinematics, Reference, Robot, RobotModel, RobotState, Scene
 from mtrack.api import abilities, lifecycle, protocols
-from mtrack.api.cached_tensors import Quantities, derived
+from mtrack.api.cached_tensors import CachedTensors, derived
 from mtrack.api.fields import fields_of, params_of
 from mtrack.api.kinds import KINDS
 from mtrack.recipe.slots import SLOT_CLASSES, Slot
@@ -31,10 +31,10 @@ _ROLES = {
     "name: Mirror = scratch()": "Is derived in `bind` or at each call, and not saved.",
 }
 _SECTIONS = (
-    ("scene", Scene, Quantities),
-    ("scene.robot", RobotState, Quantities),
+    ("scene", Scene, CachedTensors),
+    ("scene.robot", RobotState, CachedTensors),
     ("scene.reference, and its kinematics as in scene.robot", Reference, Kinematics),
-    ("scene.contacts", Contacts, Quantities),
+    ("scene.contacts", Contacts, CachedTensors),
     ("scene.model", RobotModel, object),
 )
 

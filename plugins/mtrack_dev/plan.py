@@ -14,11 +14,11 @@ import torch
 from rich.table import Table
 
 from mtrack import MtrackError
-from mtrack.api.device import own_processors
+from mtrack.api.device import available_cpus
 from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.phase_run import Stage
+from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bench import Training, most_memory
 from mtrack_log.text import duration
 
@@ -84,7 +84,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
     # compiling would take longer than all trials
     compiling = [f"phases.{phase}.compile=false" for phase, slot in recipe.phases.items() if slot.params.get("compile")]
     overrides = [*overrides, *compiling]
-    torch.set_num_threads(own_processors())
+    torch.set_num_threads(available_cpus())
     started, trials, sizes = time.perf_counter(), list[Trial](), _sizes(recipe.num_envs)
     agent, taken = None, 0.0
     for num_envs in sizes:
@@ -105,7 +105,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
     return Plan(
         recipe=recipe.name,
         device=recipe.place,
-        threads=own_processors(),
+        threads=available_cpus(),
         num_envs=recipe.num_envs,
         recommended=recommended(trials, installed_memory()),
         trials=trials,
@@ -172,7 +172,7 @@ def _trial(recipe: Recipe, name: str, agent: Any, earlier: Sequence[str]) -> Tri
     if not earlier and None not in follows:
         raise MtrackError(f"phase '{name}' cannot begin a run: plan a recipe that has the phases before it too")
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, earlier, 0)
+        stage = PhaseRun.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, earlier, 0)
         steps = max(4, min(slot.train_every, _FRAMES // recipe.num_envs))
         training = Training(stage, name, steps)
         training.iteration()

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from mtrack import MtrackError
-from mtrack.api.device import own_processors
+from mtrack.api.device import available_cpus
 from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
@@ -55,7 +55,7 @@ def run_bench(
     asked = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
     registry = Registry.scan(files=files)
     recipes = [check_recipe(load_recipe(recipe, wish), registry) for wish in asked]
-    threads = threads or [own_processors()]
+    threads = threads or [available_cpus()]
     of = manifest(recipes[0])
     machine = of["machine"] | _hardware(recipes[0])
     if before and compare:
@@ -86,7 +86,7 @@ def _hardware(recipe: Recipe) -> dict[str, str]:
 
 def limit_processors(count: int) -> None:
     """Keep this process to some of the processors it may use; its pools of threads then have as many threads."""
-    if count == own_processors():
+    if count == available_cpus():
         return
     if sys.platform != "linux":
         raise MtrackError("--threads needs Linux: elsewhere a process cannot be kept to some processors")

@@ -12,7 +12,7 @@ import torch
 
 from mtrack import MtrackError
 from mtrack.api.abilities import Judges, TakesLengths
-from mtrack.api.device import own_processors
+from mtrack.api.device import available_cpus
 from mtrack.registry.registry import Registry
 from mtrack_eval.episode_report import EpisodeEvaluation
 from mtrack_eval.episode_report import summarise as summarise_episodes
@@ -38,7 +38,7 @@ def evaluate_run(
 
     Raises MtrackError for what the user can fix.
     """
-    torch.set_num_threads(own_processors())
+    torch.set_num_threads(available_cpus())
     registry = Registry.scan(files=wishes.files)
     with tempfile.TemporaryDirectory() as folder:
         subject = open_run(run, wishes, registry)

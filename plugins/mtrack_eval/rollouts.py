@@ -156,9 +156,9 @@ def _still(scene: Scene) -> Scene:
             values[field.name] = torch.zeros_like(value) if field.name.endswith("_vel") else value
         elif isinstance(present, Tensor):
             values[field.name] = torch.full_like(present, torch.nan)
-    robot = attrs.evolve(scene.robot, known={}, **values)
+    robot = attrs.evolve(scene.robot, cache={}, **values)
     action = torch.full_like(scene.action, torch.nan)
-    return attrs.evolve(scene, known={}, robot=robot, contacts=_standing(scene), action=action)
+    return attrs.evolve(scene, cache={}, robot=robot, contacts=_standing(scene), action=action)
 
 
 def _standing(scene: Scene) -> Contacts:
@@ -168,7 +168,7 @@ def _standing(scene: Scene) -> Contacts:
         for column, sensor in enumerate(scene.contacts.names):
             if sensor.partition(":")[0] == name:
                 touching[:, column] = scene.reference.contact[:, foot] > 0.5
-    return attrs.evolve(scene.contacts, known={}, in_contact=touching)
+    return attrs.evolve(scene.contacts, cache={}, in_contact=touching)
 
 
 def _taken(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:

@@ -66,7 +66,7 @@ class Scorer:
         return torch.zeros(scene.num_envs, device=scene.device)
 
     def _add(self, scene: Scene) -> None:
-        broken = scene.backend.broken()
+        broken = scene.backend.diverged()
         running = (self.left > 0) & ~broken
         stopped = broken & (self.left > 0)
         if self.snapshots:

@@ -13,7 +13,7 @@ from mtrack.api.abilities import PlaysClips
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.errors import did_you_mean
 from mtrack.loop.assemble import Assembly, assemble
-from mtrack.loop.wiring import explained
+from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import Layer, load_recipe
 from mtrack.recipe.slots import Slot
@@ -80,7 +80,7 @@ class Subject:
         recipe = self.recipe
         assembly = assemble(recipe, self.checkpoint.phase, device=recipe.place, num_envs=num_envs, metrics=True)
         self.require_fit(assembly)
-        with explained(recipe.agent):
+        with blame_component(recipe.agent):
             agent: Agent = recipe.agent.build()
             agent.build(assembly.layout)
         load_component_state(agent, self.checkpoint.part("agent"), "agent")
@@ -171,7 +171,7 @@ def _actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Regist
     latest = str(recipe.phases[checkpoint.phase].build().actor)
     if not wanted:
         return latest
-    earlier = [registry.load(registry.find("phase", name, is_own)) for name in checkpoint.trainers[:-1]]
+    earlier = [registry.load(registry.find("phase", name, is_own)) for name in checkpoint.phase_history[:-1]]
     trained = [*(str(phase.actor) for phase in earlier), latest]
     if wanted not in trained:
         known = sorted(set(trained))

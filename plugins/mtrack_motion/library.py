@@ -100,10 +100,10 @@ class MotionLibrary:
 
     def some(self, clips: Sequence[int]) -> MotionLibrary:
         """Return a library of some clips, over the same tables."""
-        ids = torch.tensor(clips, dtype=torch.int64)
-        kept = {name: getattr(self, name)[ids] for name in ("start", "length", "held", "weight")}
+        env_ids = torch.tensor(clips, dtype=torch.int64)
+        kept = {name: getattr(self, name)[env_ids] for name in ("start", "length", "held", "weight")}
         names, digests = (tuple(values[i] for i in clips) for values in (self.names, self.sha256))
-        extremes = self.extremes.each(lambda tensor: tensor[ids])
+        extremes = self.extremes.each(lambda tensor: tensor[env_ids])
         return attrs.evolve(self, names=names, sha256=digests, extremes=extremes, **kept)
 
     @staticmethod

@@ -94,7 +94,7 @@ def replay(step: RecordedStep) -> Replay:
         if step.forces is not None:
             sim.xfrc[0] = step.forces[substep]
         sim.step(mujoco.mjtStage.mjSTAGE_VEL if substep == last else mujoco.mjtStage.mjSTAGE_NONE)
-        watch.look(sim.qpos[0], sim.qvel[0], sim.outputs["qacc"][0], sim.warnings(0), bool(sim.broken()[0]))
+        watch.look(sim.qpos[0], sim.qvel[0], sim.outputs["qacc"][0], sim.warnings(0), bool(sim.diverged()[0]))
     return watch.replay({"rows": sim.rows[0].clone()})
 
 

@@ -60,12 +60,12 @@ class ModelFields:
         nominal = torch.as_tensor(np.array(value))
         return nominal.float() if nominal.is_floating_point() else nominal
 
-    def update_constants(self, data: Any, ids: Tensor) -> None:
+    def update_constants(self, data: Any, env_ids: Tensor) -> None:
         """Derive constants anew for rows whose fields have changed."""
         before = {name: tensor.clone() for name, tensor in self._derived.items()}
         mujoco_warp.set_const(self._model, data)  # knows no rows
         for name, tensor in self._derived.items():
-            before[name].index_copy_(0, ids, tensor.index_select(0, ids))
+            before[name].index_copy_(0, env_ids, tensor.index_select(0, env_ids))
             tensor.copy_(before[name])
 
     def tensors(self) -> dict[str, Tensor]:

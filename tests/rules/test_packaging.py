@@ -20,7 +20,7 @@ from mtrack.api.kinds import KINDS
 from mtrack.cli import app
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import load_recipe
-from mtrack.registry.contract import breaches
+from mtrack.registry.contract import contract_problems
 from mtrack.registry.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,7 +148,7 @@ def test_the_reward_plugin_of_the_readme_fulfils_its_contract(tmp_path: Path, mo
     (tmp_path / "readme_plugin.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     plugin = importlib.import_module("readme_plugin")
-    assert breaches(KINDS["reward"], plugin.Upright) == []
+    assert contract_problems(KINDS["reward"], plugin.Upright) == []
     upright, lying, upside_down = [0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]
     robot = SimpleNamespace(projected_gravity=torch.tensor([upright, lying, upside_down]))
     best, poor, worst = plugin.Upright()(SimpleNamespace(robot=robot)).tolist()

@@ -11,7 +11,7 @@ from mtrack_dev.testing import random_scene
 
 
 class Unbroken:
-    def broken(self):
+    def diverged(self):
         return torch.zeros(4, dtype=torch.bool)
 
 

@@ -131,7 +131,7 @@ def mirror_scene(scene: Scene) -> Scene:
     }
     return attrs.evolve(
         scene,
-        known={},
+        cache={},
         robot=RobotState(**tensors(mirror_kinematics(model, robot)), **joints),
         reference=Reference(
             **tensors(mirror_kinematics(model, reference)),

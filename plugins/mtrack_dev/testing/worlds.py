@@ -94,16 +94,18 @@ def toy_model() -> RobotModel:
 
 
 @lru_cache(maxsize=256)
-def content(world: World, sensors: tuple[str, ...], time: int, ids: tuple[int, ...], mirrored: bool = False) -> Scene:
-    """Return what a scene shows at a time, [len(ids)]; equal ids are equal environments. Not to be changed."""
-    count = 1 + max(ids)
+def content(
+    world: World, sensors: tuple[str, ...], time: int, env_ids: tuple[int, ...], mirrored: bool = False
+) -> Scene:
+    """Return what a scene shows at a time, [len(env_ids)]; equal env_ids are equal environments. Not to be changed."""
+    count = 1 + max(env_ids)
     whole = random_scene(max(count, ROWS + 1), seed=time, model=world.model, sensors=sensors, error=_ERRORS[time])
-    some = whole.rows(torch.tensor(ids))
-    some.env_ids = torch.arange(len(ids))
+    some = whole.select(torch.tensor(env_ids))
+    some.env_ids = torch.arange(len(env_ids))
     return mirror_scene(some) if mirrored else some
 
 
-def random_actions(time: int, ids: tuple[int, ...], width: int) -> Tensor:
-    """Return the raw actions of environments at a time, [len(ids), width]."""
+def random_actions(time: int, env_ids: tuple[int, ...], width: int) -> Tensor:
+    """Return the raw actions of environments at a time, [len(env_ids), width]."""
     draw = torch.Generator().manual_seed(1000 + time)
-    return torch.randn(max(*ids, 2 * ROWS) + 1, width, generator=draw)[list(ids)]
+    return torch.randn(max(*env_ids, 2 * ROWS) + 1, width, generator=draw)[list(env_ids)]

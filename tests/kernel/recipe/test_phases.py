@@ -88,7 +88,7 @@ def test_all_phases_follow_each_other_in_one_run(whole):
     assert {"loss/estimator", "adapt/explained_variance"} <= set(metrics[5].values)
     assert "policy/kl" in metrics[-1].values
     manifest = json.loads((whole / "checkpoints" / "adapt-0000010" / "manifest.json").read_text())
-    assert (manifest["trainers"], manifest["ended"]) == (["train", "adapt"], True)
+    assert (manifest["phase_history"], manifest["ended"]) == (["train", "adapt"], True)
 
 
 def test_the_student_takes_over_from_the_teacher_and_only_finetune_changes_it(whole):
@@ -141,8 +141,8 @@ def test_a_checkpoint_knows_all_who_trained_its_agent_across_runs(whole, recipe,
     adapted, first, second = whole / "checkpoints" / "adapt-0000010", tmp_path / "first", tmp_path / "second"
     assert mtrack("run", recipe, "--run-dir", first, "--from", adapted, *only) == 0
     assert mtrack("run", recipe, "--run-dir", second, "--from", first, *only) == 0
-    assert newest(first)[0].trainers == ["train", "adapt", "finetune"]
-    assert newest(second)[0].trainers == ["train", "adapt", "finetune", "finetune"]
+    assert newest(first)[0].phase_history == ["train", "adapt", "finetune"]
+    assert newest(second)[0].phase_history == ["train", "adapt", "finetune", "finetune"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ PARTS = {"agent": {"net": {"w": torch.arange(6.0).reshape(2, 3)}}, "env": {"newe
 
 def facts(frames: int, ended: bool = False) -> dict:
     counts = {"iteration": frames, "frames": frames, "frames_before": 0}
-    return {"phase": "train", "trainers": ["train"], **counts, "ended": ended}
+    return {"phase": "train", "phase_history": ["train"], **counts, "ended": ended}
 
 
 def test_parts_come_back_as_they_were_saved(tmp_path):
@@ -38,9 +38,9 @@ def test_a_flipped_bit_is_named_and_the_checkpoint_before_is_used(tmp_path, name
     data = bytearray((newer / name).read_bytes())
     data[-1] ^= 1
     (newer / name).write_bytes(data)
-    found, complaints = checkpoint.newest(tmp_path)
+    found, problems = checkpoint.newest(tmp_path)
     assert found.path == older
-    assert any(name in complaint and "damaged" in complaint for complaint in complaints)
+    assert any(name in problem and "damaged" in problem for problem in problems)
 
 
 def test_a_truncated_file_is_never_half_loaded(tmp_path):

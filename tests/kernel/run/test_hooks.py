@@ -9,7 +9,7 @@ import pytest
 
 from mtrack import hookimpl
 from mtrack.api.hookspecs import Specifications
-from mtrack.registry.hook_contract import hook_flaws
+from mtrack.registry.hook_contract import hook_problems
 from mtrack.registry.registry import Registry
 from mtrack.run.hooks import Hooks
 from mtrack_dev.testing import install
@@ -174,4 +174,4 @@ def test_an_object_a_module_and_a_static_method_can_be_hooks() -> None:
         @hookimpl(specname="phase_ended")
         def other(self, phase: str) -> None: ...
 
-    assert hook_flaws(Static) == hook_flaws(Static()) == hook_flaws(Recorder()) == []
+    assert hook_problems(Static) == hook_problems(Static()) == hook_problems(Recorder()) == []

@@ -152,7 +152,7 @@ def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
 def test_the_first_number_that_was_not_finite_is_blamed_on_its_component(tmp_path, caplog):
     recorder = recorded(tmp_path)
     env = recorder.assembly.env
-    env.report_broken = recorder.keep
+    env.report_diverged = recorder.keep
     action = torch.zeros(6, 2)
     action[3, 1] = torch.nan
     seen = env.observations.clone()

@@ -11,7 +11,7 @@ from mtrack import Scene
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.phase_run import Stage
+from mtrack.run.phase_run import PhaseRun
 from mtrack.run.snapshot import env_state, load_env_state
 
 
@@ -20,7 +20,7 @@ def test_a_restored_environment_lies_on_the_device_of_its_scene(
 ) -> None:
     wishes = ["num_envs=4", "observations.policy.error.history=[0, 1]"]
     recipe = check_recipe(load_recipe("toy", wishes), Registry.scan()).for_phase("train")
-    assembly = Stage.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0).assembly
+    assembly = PhaseRun.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0).assembly
     saved = env_state(assembly)  # a checkpoint gives it back on the CPU, wherever the run is
     there = torch.device("meta")
     monkeypatch.setattr(Scene, "device", property(lambda scene: there))

@@ -15,7 +15,7 @@ from mtrack.cli import main
 from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
-from mtrack.trial.first_step import Findings, try_phases
+from mtrack.trial.first_step import TrialReport, try_phases
 from mtrack.trial.logger_trial import try_loggers
 from mtrack.trial.model_values import require_sound_fields
 from mtrack_dev.testing.distributions import install
@@ -121,7 +121,7 @@ def test_a_wrong_output_is_named_with_component_package_and_line(
 def test_what_is_right_passes_and_nothing_is_left_of_the_trial(toy: Callable[[str], Recipe]) -> None:
     recipe = toy('[rewards.toy.mine]\nuse = "bad_clock"\n')
     before = torch.get_rng_state()
-    assert try_phases(recipe, "cpu") == Findings((), ())
+    assert try_phases(recipe, "cpu") == TrialReport((), ())
     assert torch.equal(before, torch.get_rng_state())
     assert not is_trial()
 
@@ -136,7 +136,7 @@ def test_what_is_right_passes_and_nothing_is_left_of_the_trial(toy: Callable[[st
     ],
 )
 def test_what_is_unusual_but_right_passes(toy: Callable[[str], Recipe], table: str) -> None:
-    assert try_phases(toy(table), "cpu") == Findings((), ())
+    assert try_phases(toy(table), "cpu") == TrialReport((), ())
 
 
 @pytest.mark.parametrize(

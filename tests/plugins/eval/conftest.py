@@ -29,7 +29,7 @@ def run(tmp_path_factory):
     agent, assembly = made.agent.build(), assemble(made, "train")
     agent.build(assembly.layout)
     facts = manifest(made) | {"contract": attrs.asdict(Contract.of(made, assembly))}
-    facts |= {"phase": "train", "trainers": ["train"], "iteration": 1, "frames": 640}
+    facts |= {"phase": "train", "phase_history": ["train"], "iteration": 1, "frames": 640}
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory

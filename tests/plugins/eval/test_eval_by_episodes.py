@@ -96,7 +96,7 @@ def run(recipe, tmp_path):
     agent, assembly = recipe.agent.build(), assemble(recipe, "train")
     agent.build(assembly.layout)
     facts = manifest(recipe) | {"contract": attrs.asdict(Contract.of(recipe, assembly))}
-    facts |= {"phase": "train", "trainers": ["train"], "iteration": 1, "frames": 640}
+    facts |= {"phase": "train", "phase_history": ["train"], "iteration": 1, "frames": 640}
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory

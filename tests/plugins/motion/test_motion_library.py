@@ -180,7 +180,7 @@ def test_rows_of_a_gather_are_a_gather_of_rows(library):
     frames = torch.arange(20).view(4, 5)
     motion = library.gather(frames)
     ids = torch.tensor([3, 1])
-    assert torch.equal(motion.rows(ids).body_pos_root, motion.body_pos_root[ids])
+    assert torch.equal(motion.select(ids).body_pos_root, motion.body_pos_root[ids])
 
 
 def test_forgetting_what_was_derived_changes_nothing(library):

@@ -66,7 +66,7 @@ def joined(parts: list[Rollout]) -> Rollout:
     return Rollout(
         torch.cat([part.data.transpose(0, 1) for part in parts], dim=1).transpose(0, 1),
         first.reward_groups,
-        TensorDict.cat([part.following for part in parts]),
+        TensorDict.cat([part.next_observations for part in parts]),
         torch.cat((first.final_index, index)),
         TensorDict.cat([part.final for part in parts]),
     )

@@ -119,7 +119,7 @@ def test_the_command_tells_its_coverage_and_keeps_it_over_a_resume():
         step(command, scene)
     start(command, ROWS[:4], failed=True)
     step(command, scene)
-    told = {name: float(value) for name, value in command.figures().items()}
+    told = {name: float(value) for name, value in command.metrics().items()}
     assert told["coverage/seen"] > 0
     assert told["coverage/failing"] > 0
     other, _ = following(restart_probability=0.0)

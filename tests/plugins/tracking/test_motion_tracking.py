@@ -45,10 +45,10 @@ def test_slot_0_of_the_future_is_the_present_frame():
 def test_a_restricted_reference_has_the_rows_of_the_whole_one_and_may_be_empty():
     command, scene = following()
     start(command)
-    some = scene.rows(torch.tensor([5, 2])).reference
+    some = scene.select(torch.tensor([5, 2])).reference
     assert torch.equal(some.future.body_pos_root, scene.reference.future.body_pos_root[[5, 2]])
     assert torch.equal(some.root_target, scene.reference.root_target[[5, 2]])
-    nobody = scene.rows(torch.tensor([], dtype=torch.int64)).reference
+    nobody = scene.select(torch.tensor([], dtype=torch.int64)).reference
     assert nobody.future.body_rot_root.shape[:2] == (0, 5)
     assert nobody.body_pos.shape[0] == 0
 

@@ -9,7 +9,7 @@ import pytest
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.phase_run import Stage
+from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bench import Training
 from mtrack_tracking import altered
 from tests.support.host_reads import HostReads
@@ -26,7 +26,9 @@ def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.Monk
     overrides = ["num_envs=4", "backend.use=mujoco_warp", "device=cpu", "phases.train.minibatches=2"]
     overrides += ["phases.train.compile=false"]  # a compiled loss would hide what it reads
     recipe = check_recipe(load_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
-    training = Training(Stage.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0), "train", STEPS)
+    training = Training(
+        PhaseRun.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0), "train", STEPS
+    )
     training.iteration()  # looks at what later ones know
     with HostReads() as rollout:
         data = training.learner.collect()
