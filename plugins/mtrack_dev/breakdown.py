@@ -51,7 +51,7 @@ def _of_step(stage: PhaseRun) -> Iterator[Part]:
     yield Part(Learner, "collect", "step/recording")
     yield Part(type(stage.phase), "act", "step/policy")
     yield from (Part(backend, call, _PHYSICS) for call in ("step", "forward"))
-    yield from (Part(backend, call, _DERIVED) for call in ("refresh", "broken"))
+    yield from (Part(backend, call, _DERIVED) for call in ("refresh", "diverged"))
     yield from (Part(ContactTracker, call, _CONTACTS) for call in ("after_substep", "update", "reset"))
     yield from (Part(action, call, _ACTION) for call in ("apply", "target", "reset"))
     yield from (Part(command, call, _COMMAND) for call in ("advance", "finished", "reset"))

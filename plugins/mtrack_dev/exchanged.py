@@ -83,7 +83,7 @@ def _members(cls: type) -> Iterator[tuple[str, str]]:
     """Yield fields, derived quantities and methods of a class and its bases, with their help."""
     helps = help_of(cls)
     for field in attrs.fields(cls):
-        if field.name != "known" and not field.name.startswith("_"):
+        if field.name != "cache" and not field.name.startswith("_"):
             yield f"{field.name}: {_annotation(field.type)}", " ".join(helps.get(field.name, "").split())
     for base in (base for base in cls.__mro__[-2::-1] if attrs.has(base)):
         for name, value in vars(base).items():

@@ -100,10 +100,10 @@ class MotionLibrary:
 
     def some(self, clips: Sequence[int]) -> MotionLibrary:
         """Return a library of some clips, over the same tables."""
-        env_ids = torch.tensor(clips, dtype=torch.int64)
-        kept = {name: getattr(self, name)[env_ids] for name in ("start", "length", "held", "weight")}
+        ids = torch.tensor(clips, dtype=torch.int64)
+        kept = {name: getattr(self, name)[ids] for name in ("start", "length", "held", "weight")}
         names, digests = (tuple(values[i] for i in clips) for values in (self.names, self.sha256))
-        extremes = self.extremes.each(lambda tensor: tensor[env_ids])
+        extremes = self.extremes.each(lambda tensor: tensor[ids])
         return attrs.evolve(self, names=names, sha256=digests, extremes=extremes, **kept)
 
     @staticmethod
@@ -173,7 +173,7 @@ def _kinematics(robot: Robot, parts: Sequence[Frames], dt: float) -> Kinematics:
 
 def _with_held(kinematics: Kinematics, last: Tensor) -> Kinematics:
     """Return frames [F, ...] followed by those of `last`, int64 [C], at rest."""
-    names = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+    names = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
     values: dict[str, Tensor] = {name: getattr(kinematics, name) for name in names}
     held = {name: torch.zeros_like(v[last]) if name.endswith("_vel") else v[last] for name, v in values.items()}
     joined: dict[str, Any] = {name: torch.cat((value, held[name])) for name, value in values.items()}

@@ -100,7 +100,7 @@ class FrameTables:
 
     def to(self, device: torch.device | str) -> Tables:
         """Return these tables on a device."""
-        fields = {f.name: getattr(self.kinematics, f.name) for f in attrs.fields(Kinematics) if f.name != "known"}
+        fields = {f.name: getattr(self.kinematics, f.name) for f in attrs.fields(Kinematics) if f.name != "cache"}
         kinematics = Kinematics(**{name: value.to(device) for name, value in fields.items()})
         return FrameTables(kinematics, self.contact.to(device))
 

@@ -19,7 +19,7 @@ def on_reference(**changes):
     """Return a scene of 4 rows whose robot is where its reference is, but for some changes."""
     scene = random_scene(4, backend=Unbroken())
     for field in attrs.fields(Kinematics):
-        if field.name != "known":
+        if field.name != "cache":
             getattr(scene.robot, field.name).copy_(getattr(scene.reference, field.name))
     for name, value in changes.items():
         getattr(scene.robot, name).copy_(value)

@@ -225,7 +225,7 @@ def _by_row(trial: Trial) -> Outputs:
     """Return everything a reset may change that has an axis of rows, by name."""
     values = {f"state '{f.name}'": getattr(trial.component, f.name) for f in fields_of(trial.subject.cls, "state")}
     values |= {f"model field '{name}'": value for name, value in trial.backend.fields.items()}
-    values |= {"held": trial.component.current_target} if trial.subject.kind == "action" else {}
+    values |= {"current_target": trial.component.current_target} if trial.subject.kind == "action" else {}
     if trial.subject.kind == "command":
         values["the published joint_pos"] = trial.scene.reference.joint_pos
         values["the published future"] = trial.scene.reference.future.root_pos

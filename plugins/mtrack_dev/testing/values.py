@@ -63,7 +63,7 @@ def check_members(trial: Trial) -> None:
             "set names and num_actions in bind(), one name for each column",
         )
         shape = (len(trial.env_ids), len(trial.world.model.joint_names))
-        _check_tensor(subject, "held", component.current_target, shape, torch.float32)
+        _check_tensor(subject, "current_target", component.current_target, shape, torch.float32)
     if subject.kind in ("observation", "action"):
         mirror = component.mirror()
         width = component.num_actions if subject.kind == "action" else trial.result()["value"].shape[-1]

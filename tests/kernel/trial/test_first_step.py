@@ -76,7 +76,7 @@ WRONG = [
     (
         "command",
         "all rows",
-        "joint_pos of its start state has 4 rows; it must have 1, one for each environment in `ids`",
+        "joint_pos of its start state has 4 rows; it must have 1, one for each of `env_ids`",
     ),
     ("command", "int", "its finished() is int32 of shape (4,); it must be bool"),
     ("command", "list", "its finished() is a list; it must be a tensor, bool of shape (4,)"),

@@ -19,7 +19,7 @@ from mtrack_motion.derive import ContactRule, angular_velocity, difference, resa
 from mtrack_motion.library import MotionLibrary
 
 DT = 0.02
-BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
 DERIVED = [name for name, value in vars(Kinematics).items() if isinstance(value, derived)]
 
 

@@ -28,7 +28,7 @@ from mtrack_motion.source import MotionFiles
 from mtrack_motion.tables import _joined
 
 DT, RULE = 0.02, ContactRule()
-BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
 DERIVED = [name for name, value in vars(Kinematics).items() if isinstance(value, derived)]
 OF_ROOT = ["root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel", "body_root"]
 
