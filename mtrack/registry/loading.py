@@ -22,11 +22,23 @@ def load(entry: Entry) -> Any:
         raise
     except BaseException as error:  # a plugin may even raise SystemExit
         reason = (str(error).splitlines() or ["no message"])[0]
-        raise ComponentError(f"{entry} cannot be imported: {type(error).__name__}: {reason}") from error
+        remedy = _about_old_names(error)
+        raise ComponentError(f"{entry} cannot be imported: {type(error).__name__}: {reason}{remedy}") from error
     problems = _problems(entry.kind, target)
     if problems:
         raise ComponentError(f"{entry} breaks the contract of {with_article(entry.kind)}: {'; '.join(problems)}")
     return target
+
+
+def _about_old_names(error: BaseException) -> str:
+    """Return what to do if a plugin imports a module of mtrack that does not exist: mtrack 0.1 had others."""
+    missing = error.name or "" if isinstance(error, ImportError) else ""
+    if not missing.startswith(("mtrack.", "mtrack_dev.")) and missing != "mtrack":
+        return ""
+    return (
+        "; it was written for mtrack 0.1, upgrade it. If it is yours: write `from mtrack import component, Scene, ...`; "
+        "CHANGELOG.md lists the new names under 'Renamed in 0.2'"
+    )
 
 
 def _imported(entry: Entry) -> Any:

@@ -20,10 +20,10 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from mtrack.errors import CheckpointError
-from mtrack.run.checkpoint_facts import read_json_object, require_facts
+from mtrack.run.checkpoint_facts import read_json_object, require_facts, require_own_version
 from mtrack.run.state import flatten, unflatten
 
-FORMAT = 3
+FORMAT = 4
 _MANIFEST = "manifest.json"
 _log = logging.getLogger("mtrack")
 
@@ -157,6 +157,7 @@ def load(path: Path) -> Checkpoint:
             "start it again with 'mtrack run'"
         )
     if manifest["format"] != FORMAT:
+        require_own_version(path, manifest)
         found = f"{path}: format {manifest['format']}, this mtrack reads format {FORMAT}"
         raise CheckpointError(f"{found}; use the mtrack it was made with")
     require_facts(manifest, file)

@@ -21,6 +21,17 @@ def read_json_object(file: Path) -> dict[str, Any]:
     return content
 
 
+def require_own_version(place: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise CheckpointError if a run or checkpoint was made by mtrack 0.1, whose names were others."""
+    versions = manifest.get("distributions")
+    version = versions.get("mtrack") if isinstance(versions, dict) else None
+    if isinstance(version, str) and version.startswith("0.1."):
+        raise CheckpointError(
+            f"{place} was made with mtrack {version}, and many names have changed since. Use it with that version, or "
+            "train again; CHANGELOG.md lists the new names under 'Renamed in 0.2'"
+        )
+
+
 def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
     """Raise CheckpointError naming the first key that a checkpoint needs and that is missing or of a wrong type."""
     for key, (is_valid, expected) in _FACTS.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrack.errors import CheckpointError
-from mtrack.run.checkpoint_facts import read_json_object
+from mtrack.run.checkpoint_facts import read_json_object, require_own_version
 
 _SHAPES: dict[str, Any] = {
     "components": {str: str},
@@ -41,6 +41,7 @@ def read_manifest(place: Path) -> dict[str, Any]:
     for file in (folder / "manifest.json" for folder in (place, *place.absolute().parents[:2])):
         facts = read_json_object(file) if file.is_file() else {}
         if "components" in facts:
+            require_own_version(place, facts)
             require_shape(file, facts)
             return facts
     raise CheckpointError(f"{place} is not a run or checkpoint: it has no manifest.json that names its components")

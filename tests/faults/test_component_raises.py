@@ -51,7 +51,7 @@ def test_an_exit_or_interrupt_of_a_component_is_its_error(
     with failing(ToyCloseness, "__call__", 3, raising(error)):
         assert run_toy(tmp_path / "run", 2) == 1
     errors = capsys.readouterr().err
-    assert "reward 'toy_closeness' (mtrack 0.1.0) at rewards.toy.closeness (" in errors
+    assert "reward 'toy_closeness' (mtrack 0.2.0.dev0) at rewards.toy.closeness (" in errors
     assert f") raised {type(error).__name__}" in errors
 
 

@@ -77,7 +77,7 @@ def test_recipe_and_manifest_are_written_after_the_loggers_have_started(
         assert run_toy(tmp_path / "run", 2) == 2
     errors = capsys.readouterr().err
     assert "loggers.jsonl" in errors
-    assert "logger 'jsonl' (mtrack 0.1.0) at loggers.jsonl (" in errors and ") cannot start: pip install" in errors
+    assert "logger 'jsonl' (mtrack 0.2.0.dev0) at loggers.jsonl (" in errors and ") cannot start: pip install" in errors
     assert "or train without this logger: --set loggers.jsonl.enabled=false" in errors
     assert not (tmp_path / "run" / "recipe.toml").exists()
     assert not (tmp_path / "run" / "manifest.json").exists()

@@ -46,7 +46,7 @@ def test_an_exit_or_interrupt_of_a_logger_disables_it_and_the_run_continues(
         assert run_toy(tmp_path / "run", 2) == 0
     reports = [record.message for record in caplog.records if "loggers.console" in record.message]
     (report,) = reports
-    assert "logger 'console' (mtrack 0.1.0) at loggers.console (" in report
+    assert "logger 'console' (mtrack 0.2.0.dev0) at loggers.console (" in report
     assert f") failed in {method} and is disabled" in report
     assert type(error).__name__ in report
     assert len(read_jsonl(tmp_path / "run" / "metrics.jsonl")) == 2, "the other logger is not concerned"

@@ -256,3 +256,11 @@ def test_the_registry_brings_no_heavy_module() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "numpy", "mujoco", "typer", "rich"}.isdisjoint(loaded)
+
+
+def test_a_plugin_for_mtrack_0_1_says_so_and_what_to_do(site: Path) -> None:
+    entry = rewards(site, "from mtrack.fields import component\n\n\nclass Near:\n    pass\n")
+    with pytest.raises(
+        ComponentError, match=r"'mtrack\.fields'; it was written for mtrack 0\.1, upgrade it\..*CHANGELOG"
+    ):
+        Registry.scan().load(entry)

@@ -57,6 +57,14 @@ def test_a_missing_file_is_named(tmp_path):
         checkpoint.newest(tmp_path)
 
 
+def test_a_checkpoint_of_mtrack_0_1_is_rejected_by_its_version(tmp_path):
+    path = checkpoint.save(tmp_path, "train-1", {**facts(1), "distributions": {"mtrack": "0.1.0"}}, PARTS)
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
+    with pytest.raises(CheckpointError, match=r"was made with mtrack 0\.1\.0.*CHANGELOG\.md lists the new names"):
+        checkpoint.load(path)
+
+
 def test_another_format_number_is_refused(tmp_path):
     path = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
     manifest = json.loads((path / "manifest.json").read_text())

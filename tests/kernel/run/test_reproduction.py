@@ -144,7 +144,7 @@ def test_no_path_of_the_machine_is_in_the_file(tmp_path):
 def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
     diverge(recorded(tmp_path), 3, reward=torch.inf)
     message = caplog.records[0].getMessage()
-    assert message.startswith("reward 'toy_closeness' (mtrack 0.1.0) at rewards.toy.closeness (recipes/toy.toml:")
+    assert message.startswith("reward 'toy_closeness' (mtrack 0.2.0.dev0) at rewards.toy.closeness (recipes/toy.toml:")
     assert ") returned inf in environment 3, in step 2" in message
     assert f"mtrack doctor --replay {tmp_path}/diverged/train-001.safetensors" in message
 
@@ -162,7 +162,7 @@ def test_the_first_number_that_was_not_finite_is_blamed_on_its_component(tmp_pat
     env.observations["priv"][3] = torch.nan
     env.step(action)
     assert "environment 3 diverged" in caplog.messages[1]
-    assert "observation 'toy_error' (mtrack 0.1.0) at observations.priv.error" in caplog.messages[1]
+    assert "observation 'toy_error' (mtrack 0.2.0.dev0) at observations.priv.error" in caplog.messages[1]
     assert "returned NaN or infinity" in caplog.messages[1]
 
 

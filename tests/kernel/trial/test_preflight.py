@@ -73,7 +73,7 @@ def test_a_default_that_divides_too_finely_is_reported_at_its_phase(tmp_path: Pa
 def test_an_observation_group_that_nothing_reads_is_reported(tmp_path: Path) -> None:
     (problem,) = problems(recipe(tmp_path, "[observations.polcy.joint_pos]\n"))
     assert (problem.path, problem.line, problem.hint) == ("observations.polcy", 2, "did you mean 'policy'?")
-    assert "teacher_student' (mtrack 0.1.0) reads policy, priv, critic_priv" in problem.message
+    assert "teacher_student' (mtrack 0.2.0.dev0) reads policy, priv, critic_priv" in problem.message
     require_runnable(recipe(tmp_path, "[observations.polcy.joint_pos]\nenabled = false\n"))
 
 
