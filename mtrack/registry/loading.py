@@ -36,7 +36,7 @@ def _about_old_names(error: BaseException) -> str:
     if not missing.startswith(("mtrack.", "mtrack_dev.")) and missing != "mtrack":
         return ""
     return (
-        "; it was written for mtrack 0.1, upgrade it. If it is yours: write `from mtrack import component, Scene, ...`; "
+        "; it was written for mtrack 0.1, upgrade it. If it is yours: write `from mtrack import component, Scene`; "
         "CHANGELOG.md lists the new names under 'Renamed in 0.2'"
     )
 
