@@ -20,8 +20,8 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from mtrack.errors import CheckpointError
+from mtrack.loop.state import flatten, unflatten
 from mtrack.run.checkpoint_facts import read_json_object, require_facts, require_own_version
-from mtrack.run.state import flatten, unflatten
 
 FORMAT = 4
 _MANIFEST = "manifest.json"

@@ -10,10 +10,10 @@ from typing import Any
 
 from mtrack.api.metrics import Metrics
 from mtrack.errors import MtrackError, Problem, RecipeError, describe_error, is_from_user
+from mtrack.loop.process_state import process_state_kept
 from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe
 from mtrack.run.hooks import Hooks
-from mtrack.run.process_state import process_state_kept
 
 _log = logging.getLogger("mtrack")
 

@@ -22,12 +22,12 @@ from mtrack.errors import ComponentError, Problem
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import Learner, rollout_mode
 from mtrack.loop.outputs import blaming_outputs, require_numbers, require_tensor
+from mtrack.loop.process_state import process_state_kept
+from mtrack.loop.snapshot import env_state
+from mtrack.loop.state import component_state, load_component_state, require_savable
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot, Slot
-from mtrack.run.process_state import process_state_kept
-from mtrack.run.snapshot import env_state
-from mtrack.run.state import component_state, load_component_state, require_savable
 from mtrack.trial.global_draws import GlobalDraws
 from mtrack.trial.model_values import require_sound_fields
 from mtrack.trial.sensors import without_sensor

@@ -70,8 +70,8 @@ def _try(recipe: Recipe) -> tuple[str, ...]:
 
     An observation without a sensor is an error here only: a policy that stays in the simulation trains with it.
     """
+    from mtrack.run.logger_trial import try_loggers  # noqa: PLC0415
     from mtrack.trial.first_step import try_phases  # noqa: PLC0415  imports torch
-    from mtrack.trial.logger_trial import try_loggers  # noqa: PLC0415
 
     found = try_phases(recipe, recipe.place)
     try_loggers(recipe)

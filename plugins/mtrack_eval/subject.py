@@ -13,6 +13,7 @@ from mtrack.api.abilities import PlaysClips
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.errors import did_you_mean
 from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.state import load_component_state
 from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import Layer, load_recipe
@@ -21,7 +22,6 @@ from mtrack.registry.registry import OWN, Registry, is_own
 from mtrack.run.checkpoint import Checkpoint, newest
 from mtrack.run.compatibility import list_versions, require_compatible, require_local_files
 from mtrack.run.manifest import manifest
-from mtrack.run.state import load_component_state
 from mtrack.run.transfer import Contract
 from mtrack_eval.conditions import conditions
 

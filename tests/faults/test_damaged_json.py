@@ -14,13 +14,13 @@ import pytest
 from toy_runs import run_toy
 
 from mtrack import CheckpointError
+from mtrack.loop.snapshot import load_env_state
+from mtrack.loop.state import load_component_state
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run import checkpoint
 from mtrack.run.phase_run import PhaseRun
-from mtrack.run.snapshot import load_env_state
-from mtrack.run.state import load_component_state
 
 OTHERS: tuple[Any, ...] = (None, True, -7, 1.5, "x", [], {}, [[]], {"__tensor__": "x"}, {"__items__": [1]})
 REMOVED = object()

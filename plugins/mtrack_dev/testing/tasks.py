@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.snapshot import env_state, load_env_state
 from mtrack_dev.testing.promises import BrokenPromise, Report
 from mtrack_dev.testing.watch import same
 

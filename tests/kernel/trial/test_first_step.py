@@ -15,8 +15,8 @@ from mtrack.cli import main
 from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
+from mtrack.run.logger_trial import try_loggers
 from mtrack.trial.first_step import TrialReport, try_phases
-from mtrack.trial.logger_trial import try_loggers
 from mtrack.trial.model_values import require_sound_fields
 from mtrack_dev.testing.distributions import install
 

@@ -12,12 +12,12 @@ import torch
 from mtrack.api.abilities import PlaysClips
 from mtrack.cli import main
 from mtrack.loop.assemble import assemble
+from mtrack.loop.state import component_state
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run import checkpoint
 from mtrack.run.manifest import manifest
-from mtrack.run.state import component_state
 from mtrack.run.transfer import Contract
 from mtrack_dev.testing import install
 from mtrack_eval.episodes import roll_out

@@ -7,11 +7,11 @@ import torch
 from support.following import following, start, step
 
 from mtrack import RecipeError
+from mtrack.loop.state import component_state, load_component_state
 from mtrack.math import quat_from_rotation_vector, quat_multiply
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.state import component_state, load_component_state
 from mtrack_tracking.command import MotionTracking
 
 

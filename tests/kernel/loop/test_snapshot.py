@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from mtrack import Scene
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import load_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
-from mtrack.run.snapshot import env_state, load_env_state
 
 
 def test_a_restored_environment_lies_on_the_device_of_its_scene(

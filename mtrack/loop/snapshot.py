@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly
-from mtrack.run.state import component_state, load_component_state, require_like
+from mtrack.loop.state import component_state, load_component_state, require_like
 
 
 def env_state(assembly: Assembly) -> dict[str, Any]:

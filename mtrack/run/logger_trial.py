@@ -10,9 +10,9 @@ from pathlib import Path
 from mtrack.api.abilities import Probes
 from mtrack.api.metrics import Metrics
 from mtrack.errors import ComponentError, MtrackError, Problem, RecipeError, describe_error, is_from_user
+from mtrack.loop.process_state import process_state_kept
 from mtrack.recipe.checked import Recipe
 from mtrack.run.manifest import manifest
-from mtrack.run.process_state import process_state_kept
 
 
 def try_loggers(recipe: Recipe) -> None:
