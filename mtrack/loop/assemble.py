@@ -14,7 +14,7 @@ from mtrack.api.mirror import Mirror
 from mtrack.api.protocols import Motion, Robot
 from mtrack.api.scene import Scene
 from mtrack.api.types import Layout
-from mtrack.errors import ComponentError
+from mtrack.errors import ComponentError, MtrackError
 from mtrack.loop.blame import Part
 from mtrack.loop.contacts import ContactTracker
 from mtrack.loop.env import Env, RewardTerm, TerminationTerm
@@ -102,6 +102,23 @@ def assemble(
     for term in env.observer.terms():
         term.columns = _columns(slots[term.path], term, env)
     return Assembly(env, components, slots, every, _layout(recipe, env, device))
+
+
+def make_env(recipe: Recipe, *, num_envs: int | None = None, phase: str = "", device: str | None = None) -> Env:
+    """Return the environments of a recipe, reset and ready to step, as they are at the start of a phase.
+
+    `num_envs`, `phase` (its slot name) and `device` are by default those of the recipe and its first phase.
+    `env.observations` are the present observations, [N, ...] for each group; `env.step(actions)` takes raw actions
+    [N, A], A = `env.action.num_actions`, and returns a `Step`.
+
+    Raises RecipeError, or MtrackError if the recipe has no such phase.
+    """
+    phase = phase or next(iter(recipe.phases))
+    if phase not in recipe.phases:
+        raise MtrackError(f"recipe {recipe.name} has no phase '{phase}'; phases: {', '.join(recipe.phases)}")
+    env = assemble(recipe.for_phase(phase), phase, device=device or recipe.place, num_envs=num_envs).env
+    env.start()
+    return env
 
 
 def _statistics(recipe: Recipe, rewards: list[RewardTerm], num_envs: int, device: str) -> EpisodeStatistics:

@@ -97,7 +97,7 @@ class RecipeSource:
         return attrs.evolve(self, layers=(*self.layers, *layers))
 
 
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RecipeSource:
+def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RecipeSource:
     """Read a recipe by path, or by name if no such file exists, with `key=value` overrides over it.
 
     Raises MtrackError or RecipeError; never anything else, whatever the file holds.

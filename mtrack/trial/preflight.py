@@ -43,6 +43,16 @@ def notes(recipe: Recipe) -> list[str]:
     return found
 
 
+def describe_physics(recipe: Recipe) -> str:
+    """Return what computes the physics, and whether the recipe or mtrack chose it."""
+    chosen = ""
+    if AUTO in (recipe.backend.use, recipe.device):
+        is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
+        remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
+        chosen = f" (auto{remedy if is_unused else ''})"
+    return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
+
+
 def missing_device(recipe: Recipe) -> str:
     """Return why the device that a run would take cannot be used here; empty if it can."""
     kind, _, number = recipe.place.partition(":")

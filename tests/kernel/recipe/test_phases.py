@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from mtrack.cli import main
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.checkpoint import newest
 from mtrack_log.jsonl import read_jsonl
@@ -188,7 +188,7 @@ def test_a_checkpoint_of_a_phase_that_is_gone_is_named(whole, tmp_path, capsys):
     ],
 )
 def test_shipped_recipes_give_the_student_a_sliding_target_and_full_delays(name, phases):
-    recipe = check_recipe(load_recipe(str(RECIPES / f"{name}.toml"), []), Registry.scan())
+    recipe = check_recipe(read_recipe(str(RECIPES / f"{name}.toml"), []), Registry.scan())
     assert {phase: slot.frames for phase, slot in recipe.phases.items()} == phases
     for phase in phases:
         now, is_student = recipe.for_phase(phase), phase != "train"

@@ -13,7 +13,7 @@ import torch
 from mtrack import ComponentError, MtrackError, RecipeError, Requirements, is_trial
 from mtrack.cli import main
 from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.logger_trial import try_loggers
 from mtrack.trial.first_step import TrialReport, try_phases
@@ -43,7 +43,7 @@ def toy(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def made(more: str) -> Recipe:
         (tmp_path / "my.toml").write_text(TOY + more, "utf-8")
-        return check_recipe(load_recipe("my.toml"), Registry.scan())
+        return check_recipe(read_recipe("my.toml"), Registry.scan())
 
     return made
 
