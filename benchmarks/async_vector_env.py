@@ -34,9 +34,10 @@ from record import keep
 from rich.console import Console
 from rich.table import Table
 
+from mtrack import Recipe
 from mtrack.api.device import available_cpus
 from mtrack.loop.assemble import Assembly, assemble
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import manifest

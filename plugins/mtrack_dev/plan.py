@@ -13,9 +13,9 @@ import attrs
 import torch
 from rich.table import Table
 
-from mtrack import MtrackError
+from mtrack import MtrackError, Recipe
 from mtrack.api.device import available_cpus
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun

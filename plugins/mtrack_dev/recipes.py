@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from mtrack import RecipeError
+from mtrack import Recipe, RecipeError
 from mtrack.cli.options import PluginFiles
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.recipe.write import inline
 from mtrack.registry.plain import plain

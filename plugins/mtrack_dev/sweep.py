@@ -15,9 +15,9 @@ import attrs
 import torch
 from rich.console import Console
 
-from mtrack import MtrackError
+from mtrack import MtrackError, Recipe
 from mtrack.api.device import available_cpus
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import manifest

@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from mtrack import Agent, CheckpointError, MtrackError
+from mtrack import Agent, CheckpointError, MtrackError, Recipe
 from mtrack.api.abilities import PlaysClips
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.errors import did_you_mean
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.state import load_component_state
 from mtrack.loop.wiring import blame_component
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import Layer, read_recipe
 from mtrack.recipe.slots import Slot
 from mtrack.registry.registry import OWN, Registry, is_own

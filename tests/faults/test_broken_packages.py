@@ -12,9 +12,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtrack import ComponentError, RecipeError
+from mtrack import ComponentError, Recipe, RecipeError
 from mtrack.cli import main
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support.fakes import RECIPE, install_parts
 
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack import Recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 

@@ -7,9 +7,10 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
+from mtrack import Recipe
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.snapshot import env_state, load_env_state
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing.promises import BrokenPromise, Report

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.checking import Check, problem
 
-from mtrack import RecipeError
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack import Recipe, RecipeError
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import Layer, read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from support.checking import Check
 
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack import Recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtrack import CheckpointError, ComponentError, MtrackError, RecipeError
+from mtrack import CheckpointError, ComponentError, MtrackError, Recipe, RecipeError
 from mtrack.cli import main
 from mtrack.loop.assemble import assemble
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.compatibility import require_local_files

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mtrack import NameProblem, RecipeError
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack import NameProblem, Recipe, RecipeError
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry, is_own
 from mtrack.run.manifest import manifest, recipe_sha256

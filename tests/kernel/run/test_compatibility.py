@@ -12,10 +12,10 @@ from typing import Any
 import attrs
 import pytest
 
-from mtrack import CheckpointError
+from mtrack import CheckpointError, Recipe
 from mtrack.loop.assemble import assemble
 from mtrack.recipe.changes import describe
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.compatibility import differences, require_compatible, require_same_ranks, resumed_threads

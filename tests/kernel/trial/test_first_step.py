@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 import torch
 
-from mtrack import ComponentError, MtrackError, RecipeError, Requirements, is_trial
+from mtrack import ComponentError, MtrackError, Recipe, RecipeError, Requirements, is_trial
 from mtrack.cli import main
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.logger_trial import try_loggers

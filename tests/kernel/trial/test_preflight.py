@@ -7,11 +7,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtrack import RecipeError
+from mtrack import Recipe, RecipeError
 from mtrack.cli import main
 from mtrack.errors import Problem
 from mtrack.recipe import checked as structure
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_order import check_order, starts_from_run
 from mtrack.registry.registry import Registry

@@ -13,8 +13,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from mtrack import MtrackError
-from mtrack.loop.env import Env
+from mtrack import Env, MtrackError
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry

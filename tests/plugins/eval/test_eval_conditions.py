@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack import Recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install

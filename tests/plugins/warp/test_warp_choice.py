@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mtrack import MtrackError
+from mtrack import MtrackError, Recipe
 from mtrack.api import device as processors
 from mtrack.recipe import checked as structure
 from mtrack.recipe import reader
-from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.trial.preflight import describe_physics
