@@ -34,12 +34,13 @@ from record import keep
 from rich.console import Console
 from rich.table import Table
 
-from mtrack.assemble import Assembly, assemble
-from mtrack.processors import own_processors
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack import Recipe
+from mtrack.api.device import available_cpus
+from mtrack.loop.assemble import Assembly, assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.manifest import manifest
 from mtrack_dev.bare_physics import environment
 
 RECIPE, PHASE = "g1_tracking_quick", "train"
@@ -62,7 +63,7 @@ PHYSICS, OF_DATA = ", physics alone", "MjData in processes, physics alone"
 
 def checked(*overrides: str) -> Recipe:
     """Return the recipe as it is compared."""
-    return check_recipe(load_recipe(RECIPE, [*OVERRIDES, *overrides]), Registry.scan()).for_phase(PHASE)
+    return check_recipe(read_recipe(RECIPE, [*OVERRIDES, *overrides]), Registry.scan()).for_phase(PHASE)
 
 
 def vector_envs(task: Task, counts: list[int], processors: int) -> Iterator[tuple[str, Callable[[], VectorEnv]]]:
@@ -113,7 +114,7 @@ def rate(env: VectorEnv, seconds: float, draw: np.random.Generator) -> float:
 
 def rounds(recipe: Recipe, task: Task, arguments: argparse.Namespace) -> Iterator[dict[str, float]]:
     """Yield the environment steps a second of each, round by round; before the first everything is warmed up."""
-    draw, torch_draw, processors = np.random.default_rng(0), torch.Generator().manual_seed(0), own_processors()
+    draw, torch_draw, processors = np.random.default_rng(0), torch.Generator().manual_seed(0), available_cpus()
     with ExitStack() as stack:
         made = vector_envs(task, arguments.counts, processors)
         envs = {name: stack.enter_context(closing(make())) for name, make in made}
@@ -177,12 +178,12 @@ def main() -> None:
     curve = list(rounds(recipe, attrs.evolve(task, max_episode_steps=recipe.max_episode_steps), arguments))
     found = summary(curve)
     rows = {name: [f"{value:,}" for value in of.values()] for name, of in found.items()}
-    console.print(table(f"{RECIPE}, {own_processors()} processors", tuple(found[next(iter(found))]), rows))
+    console.print(table(f"{RECIPE}, {available_cpus()} processors", tuple(found[next(iter(found))]), rows))
     facts = manifest(recipe)
     record = {
         "machine": facts["machine"],
         "distributions": facts["distributions"] | {"gymnasium": metadata.version("gymnasium")},
-        "processors": own_processors(),
+        "processors": available_cpus(),
         "recipe": recipe.name,
         "overrides": OVERRIDES,
         "verified": {

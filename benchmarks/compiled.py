@@ -17,22 +17,22 @@ from pathlib import Path
 
 import torch
 
-from mtrack.processors import own_processors
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.stage import Stage
-from mtrack.structure import check_recipe
+from mtrack.api.device import available_cpus
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bare_physics import seconds
 from mtrack_dev.bench import Training
 
 
 def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, object]:
     """Return seconds of updates of a recipe's first phase, compiled and plain, and the median of their ratios."""
-    recipe = check_recipe(load_recipe(name, [f"num_envs={num_envs}", f"device={device}"]), Registry.scan())
+    recipe = check_recipe(read_recipe(name, [f"num_envs={num_envs}", f"device={device}"]), Registry.scan())
     phase_name = next(iter(recipe.phases))
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
-        stage = Stage.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
+        stage = PhaseRun.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
         phase, training = stage.phase, Training(stage, phase_name)
         rollout = training.learner.collect()
 
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, auto")
     parser.add_argument("-o", "--out", type=Path)
     arguments = parser.parse_args()
-    torch.set_num_threads(own_processors())
+    torch.set_num_threads(available_cpus())
     text = json.dumps(measure(arguments.recipe, arguments.num_envs, arguments.rounds, arguments.device))
     sys.stdout.write(text + "\n")
     if arguments.out:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtrack.assemble import Assembly
-from mtrack.robot import RobotModel
+from mtrack import RobotModel
+from mtrack.loop.assemble import Assembly
 from mtrack_motion.library import MotionLibrary
 
 Array = NDArray[Any]

@@ -9,7 +9,7 @@ from numpy_task import Array, Task
 from numpy_tracking import NumpyTracking
 from torch import Tensor
 
-from mtrack.assemble import Assembly
+from mtrack.loop.assemble import Assembly
 
 TOLERANCE = 1e-4  # of the difference over 1 + |value|: float32 on one side, and states that grow apart
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 import mtrack_motion
-from mtrack.protocols import Robot
+from mtrack import Robot
 from mtrack_g1.robot import G1
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtrack.metrics import Metrics
+from mtrack import Metrics
 from mtrack_log.jsonl import read_jsonl
 
 EVERY = 20

@@ -24,9 +24,9 @@ from skrl.agents.torch.ppo import PPO, PPO_CFG
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.memories.torch import RandomMemory
 from skrl.models.torch import DeterministicMixin, GaussianMixin, Model
+from skrl.phase_history.torch import SequentialTrainer
 from skrl.resources.preprocessors.torch import RunningStandardScaler
 from skrl.resources.schedulers.torch import KLAdaptiveLR
-from skrl.trainers.torch import SequentialTrainer
 from skrl.utils import set_seed
 from torch import Tensor, nn
 
@@ -134,8 +134,8 @@ def scored(recipe: str, options: dict[str, Any], policy: Callable[[Tensor], Tens
     with torch.no_grad():
         for _ in range(SCORED_STEPS):
             observations, *_ = env.step(policy(observations))
-            errors.append(env.env.figures())
-    figures = env.figures()
+            errors.append(env.env.metrics())
+    figures = env.metrics()
     figures |= {name: float(torch.stack([error[name] for error in errors]).mean()) for name in errors[0]}
     env.close()
     # of rewards the groups are enough: names with one slash
@@ -165,7 +165,7 @@ def main() -> None:
 
     def observe(step: int) -> None:
         if step % max(1, steps // POINTS) == 0:
-            curve.append({"frames": step * arguments.num_envs, **bare.figures()})
+            curve.append({"frames": step * arguments.num_envs, **bare.metrics()})
 
     def mean_action(observations: Tensor) -> Tensor:
         return agent.act(observations, None, timestep=0, timesteps=1)[1]["mean_actions"]

@@ -17,7 +17,7 @@ from typer.main import get_group
 from mtrack.cli.commands import NO_HELP, load_command
 from mtrack.cli.opengl import import_mujoco_without_opengl
 from mtrack.errors import ComponentError, MtrackError, RecipeError, RunError, did_you_mean
-from mtrack.registry import OWN, RUN, Entry, Registry, is_own
+from mtrack.registry.registry import OWN, RUN, Entry, Registry, is_own
 
 
 class Commands(TyperGroup):

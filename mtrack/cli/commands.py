@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 from typer.main import get_command, get_group
 
 from mtrack.errors import ComponentError
-from mtrack.registry import Entry, Registry
+from mtrack.registry.registry import Entry, Registry
 
 # Said outright, or typer imports pydantic to convert "--help was not given", which takes longer than a listing.
 NO_HELP = {"default_map": {"help": False}}

@@ -16,9 +16,9 @@ import typer
 from mtrack.errors import MtrackError, did_you_mean
 
 if TYPE_CHECKING:
-    from mtrack.checkpoint import Checkpoint
-    from mtrack.hooks import Hooks
-    from mtrack.structure import Recipe
+    from mtrack.recipe.checked import Recipe
+    from mtrack.run.checkpoint import Checkpoint
+    from mtrack.run.hooks import Hooks
 
 _FROM = "started_from"  # key of the manifest: which agent of another run a run started with
 _log = logging.getLogger("mtrack")
@@ -48,15 +48,15 @@ def run(
     files = [option for option in plugin or () if not option.startswith("no:")]
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
-    from mtrack.checkpoint import has_any
-    from mtrack.compatibility import require_local_files, require_same_ranks, require_same_versions
-    from mtrack.hooks import Hooks
-    from mtrack.manifests import read_manifest
-    from mtrack.preflight import require_runnable
-    from mtrack.ranks import joined, of_first_rank, rank
-    from mtrack.recipe import load_recipe
-    from mtrack.registry import Registry
-    from mtrack.structure import check_recipe
+    from mtrack.api.distributed import broadcast_from_rank0, joined, rank
+    from mtrack.recipe.checked import check_recipe
+    from mtrack.recipe.load import read_recipe
+    from mtrack.registry.registry import Registry
+    from mtrack.run.checkpoint import has_any
+    from mtrack.run.compatibility import require_local_files, require_same_ranks, require_same_versions
+    from mtrack.run.hooks import Hooks
+    from mtrack.run.manifests import read_manifest
+    from mtrack.trial.preflight import require_runnable
 
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan(files=files)
@@ -65,7 +65,7 @@ def run(
         require_same_ranks(resume, before)
         require_local_files(resume, before, registry, allow_change)
         require_same_versions(resume, before, registry, allow_change)
-    checked = check_recipe(load_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
+    checked = check_recipe(read_recipe(str(resume / "recipe.toml") if resume else recipe, overrides), registry)
     require_runnable(checked)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
@@ -75,7 +75,7 @@ def run(
         if rank() > 0:  # every process has a directory of its own; the first one speaks for all
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             checked, hooks = attrs.evolve(checked, loggers={}), Hooks()
-        root = Path(of_first_rank(str(directory))).absolute()  # whatever the working directory will be
+        root = Path(broadcast_from_rank0(str(directory))).absolute()  # whatever the working directory will be
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
         begin = from_.absolute() if from_ else None
         status = _carry_out(checked, directory, hooks, begin, bool(resume), allow_change)
@@ -88,17 +88,17 @@ def _carry_out(
     """Prepare the run directory and run. Returns the exit status."""
     import torch
 
-    from mtrack.checkpoint import newest
-    from mtrack.phase_order import check_order
-    from mtrack.provenance import manifest
-    from mtrack.reporting import Reporter
-    from mtrack.run import Run
-    from mtrack.run_directory import locked, short
+    from mtrack.recipe.phase_order import check_order
+    from mtrack.run.checkpoint import newest
+    from mtrack.run.manifest import manifest
+    from mtrack.run.reporting import Reporter
+    from mtrack.run.run import Run
+    from mtrack.run.run_directory import locked, short
 
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     is_changed = False
     checkpoint, complaints = newest(begin) if begin else (None, [])
-    previous = checkpoint.trainers[-1] if checkpoint else None
+    previous = checkpoint.phase_history[-1] if checkpoint else None
     if not resume:  # before the trial, which takes longer
         check_order(recipe, previous)
     _make_first_step(recipe, previous)  # before anything is written
@@ -121,7 +121,7 @@ def _carry_out(
             facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
         torch.set_num_threads(facts["processes"]["threads"])
         _log.info("run directory: %s", short(directory))
-        _log.info("%s", physics_place(recipe))
+        _log.info("%s", describe_physics(recipe))
         return Run(
             recipe,
             directory,
@@ -137,8 +137,8 @@ def _carry_out(
 
 def _make_first_step(recipe: Recipe, previous: str | None) -> None:
     """Try every phase, and log what is doubtful. Raises what is wrong."""
-    from mtrack.first_step import try_phases
-    from mtrack.preflight import notes
+    from mtrack.trial.first_step import try_phases
+    from mtrack.trial.preflight import notes
 
     found = try_phases(recipe, recipe.place, previous)
     unsensed = [f"{problem.path}: {problem.message}" for problem in found.without_sensor]
@@ -151,21 +151,21 @@ def _continue_facts(directory: Path, facts: dict[str, Any], allow_change: bool) 
 
     Raises CheckpointError if what is here does not fit the run.
     """
-    from mtrack.compatibility import require_compatible, resumed_threads, warn_of_other_processor
-    from mtrack.manifests import read_manifest
-    from mtrack.processors import own_processors
+    from mtrack.api.device import available_cpus
+    from mtrack.run.compatibility import require_compatible, resumed_threads, warn_of_other_processor
+    from mtrack.run.manifests import read_manifest
 
     before = read_manifest(directory)
     require_compatible(directory, before, facts, "resume", allow_change=allow_change)
     warn_of_other_processor(before, facts)
-    facts["processes"]["threads"] = resumed_threads(before, own_processors(), allow_change)
+    facts["processes"]["threads"] = resumed_threads(before, available_cpus(), allow_change)
     facts |= {key: before[key] for key in ("run_id", "started", _FROM) if key in before}
     return bool(before["recipe_sha256"] != facts["recipe_sha256"])
 
 
 def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
     """Raise MtrackError if `--resume` is given what it does not take, or something that contradicts it."""
-    from mtrack.run_directory import short
+    from mtrack.run.run_directory import short
 
     if recipe:
         change = "to change keys: --set A.B=VALUE and --allow-change"
@@ -192,13 +192,12 @@ def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | N
 
 def _common_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
     """Return the newest checkpoint that every process of a run has, and complaints; None if one process has none."""
-    from mtrack.checkpoint import has_any, newest
-    from mtrack.ranks import extreme_over_ranks
+    from mtrack.run.checkpoint import has_any, newest
 
     checkpoint, complaints = newest(directory) if has_any(directory) else (None, [])
     frames = checkpoint.frames if checkpoint else 0
     # processes that were killed while they saved continue from where all of them have been
-    least = extreme_over_ranks(frames, least=True)
+    least = all_reduce_min(frames)
     if least == 0:
         return None, complaints
     return newest(directory, least) if least < frames else (checkpoint, complaints)
@@ -217,10 +216,10 @@ def _require_own_start(directory: Path) -> None:
         )
 
 
-def physics_place(recipe: Recipe) -> str:
+def describe_physics(recipe: Recipe) -> str:
     """Say what computes the physics, and what the recipe has left open."""
-    from mtrack.processors import has_gpu
-    from mtrack.slots import AUTO
+    from mtrack.api.device import has_gpu
+    from mtrack.recipe.slots import AUTO
 
     is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
     remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"

@@ -8,10 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.fields import between, component, non_negative, param, positive, scratch, state
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack import Mirror, NameProblem, Scene, between, component, non_negative, param, positive, scratch, state
 from mtrack_body.delay import draw_delays
 from mtrack_body.names import joint_mirror
 
@@ -52,7 +49,7 @@ class JointPosition:
     """The pose the action is added to: the robot's default pose, or the reference's, led by its velocity."""
 
     rng: torch.Generator = state()
-    held: Tensor = state()
+    current_target: Tensor = state()
     """[N, J] rad, the present target."""
     filtered: Tensor = state()
     """[N, J] the filtered action, one column a joint."""
@@ -100,10 +97,10 @@ class JointPosition:
         self.lead = torch.where(model.stiffness > 0.0, model.damping / model.stiffness, 0.0).to(device)
         self.rows = torch.arange(scene.num_envs, device=device)
         self.substeps = torch.arange(scene.decimation, device=device).unsqueeze(-1)
-        self.held = self.default_pose.repeat(scene.num_envs, 1)
-        self.filtered = torch.zeros_like(self.held)
+        self.current_target = self.default_pose.repeat(scene.num_envs, 1)
+        self.filtered = torch.zeros_like(self.current_target)
         actions_kept = 1 + -(-self.max_delay // scene.decimation)
-        self.recent = self.held.new_zeros(actions_kept, *self.held.shape)
+        self.recent = self.current_target.new_zeros(actions_kept, *self.current_target.shape)
         self.delay = torch.zeros_like(self.rows)
         self.age = torch.zeros_like(self.rows)
 
@@ -124,28 +121,30 @@ class JointPosition:
         """Return the mirror of a raw action: that of its joints."""
         return joint_mirror(self.scene.model, self.joints)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Hold the present pose of rows, and draw their delays."""
-        start = self.scene.robot.joint_pos[ids]
+        start = self.scene.robot.joint_pos[env_ids]
         # filter and history begin with the action that holds the pose, so that nothing jumps when the hold ends
-        holding = (start - self._pose()[ids]) * self.inverse_scales
-        self.held.index_copy_(0, ids, start)
-        self.filtered.index_copy_(0, ids, holding)
-        self.recent.index_copy_(1, ids, holding.expand(len(self.recent), -1, -1))
-        self.age.index_fill_(0, ids, 0)
+        holding = (start - self._pose()[env_ids]) * self.inverse_scales
+        self.current_target.index_copy_(0, env_ids, start)
+        self.filtered.index_copy_(0, env_ids, holding)
+        self.recent.index_copy_(1, env_ids, holding.expand(len(self.recent), -1, -1))
+        self.age.index_fill_(0, env_ids, 0)
         progress = self.scene.progress / self.delay_ramp if self.delay_schedule == "progress" else 1.0
-        self.delay.index_copy_(0, ids, draw_delays(len(ids), self.max_delay, progress, self.rng).to(ids.device))
+        self.delay.index_copy_(
+            0, env_ids, draw_delays(len(env_ids), self.max_delay, progress, self.rng).to(env_ids.device)
+        )
 
     def apply(self, action: Tensor) -> Tensor:
         """Clip the raw action [N, A], and work out what each substep commands."""
         action = action.clamp(-self.clip, self.clip)
-        newest = torch.zeros_like(self.held).index_copy_(1, self.columns, action)
+        newest = torch.zeros_like(self.current_target).index_copy_(1, self.columns, action)
         self.recent = torch.cat((newest.unsqueeze(0), self.recent[:-1]))
         decimation = len(self.substeps)
         # in each substep that action is in force which was given `delay` substeps before
         ago = (self.delay + (decimation - 1) - self.substeps) // decimation
         places = (ago * len(self.rows) + self.rows).flatten()
-        self.commanded = self.recent.flatten(0, 1).index_select(0, places).view(decimation, *self.held.shape)
+        self.commanded = self.recent.flatten(0, 1).index_select(0, places).view(decimation, *self.current_target.shape)
         self.moving = (self.age + self.substeps >= self.boot_hold).unsqueeze(-1)
         self.shares = self.moving * self.filter_share
         self.pose = self._pose()
@@ -156,8 +155,8 @@ class JointPosition:
         """Return the targets of a substep, [N, J] rad; the filter goes on by one substep."""
         self.filtered = torch.lerp(self.filtered, self.commanded[substep], self.shares[substep])
         target = torch.addcmul(self.pose, self.filtered, self.scales)
-        self.held = torch.where(self.moving[substep], target, self.held)
-        return self.held
+        self.current_target = torch.where(self.moving[substep], target, self.current_target)
+        return self.current_target
 
     def _pose(self) -> Tensor:
         """Return what the scaled action is added to, [N, J] rad, shifted by the calibration error."""

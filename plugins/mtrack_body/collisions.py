@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Requirements, RobotModel, Scene, component, param, scratch
 from mtrack_body.names import contact_columns, touches
 
 

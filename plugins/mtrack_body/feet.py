@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtrack.exchange import Requirements
-from mtrack.fields import component, non_negative, param, positive, scratch
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Requirements, RobotModel, Scene, component, non_negative, param, positive, scratch
 from mtrack_body.names import body_columns, contact_columns, touches
 
 _GRAVITY = 9.81  # m/s^2

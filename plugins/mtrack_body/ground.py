@@ -7,11 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, positive, scratch
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Mirror, Requirements, RobotModel, Scene, component, param, positive, scratch
 from mtrack_body.feet import weight
 from mtrack_body.names import body_columns, contact_columns, touches
 

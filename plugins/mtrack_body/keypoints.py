@@ -6,9 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mtrack.fields import component, param, scratch
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack import Mirror, Scene, component, param, scratch
 from mtrack_body.names import ANG_VEL, FIRST_COLUMNS, LIN_VEL, POS, seen_from_root
 
 

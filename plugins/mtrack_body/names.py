@@ -9,11 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.exchange import ContactSensor, Requirements
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import ContactSensor, Mirror, NameProblem, Requirements, RobotModel, Scene
 
 Columns: TypeAlias = Tensor | slice
 """Index of a joint axis: int64 [k], or everything in its order (a slice, which costs nothing to apply)."""

@@ -7,11 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.exchange import Noise
-from mtrack.fields import component, param, positive, scratch
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack import Mirror, NameProblem, Noise, Scene, component, param, positive, scratch
 from mtrack_body.names import Joints, joint_mirror, select_joints
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.fields import between, component, param, positive, scratch
-from mtrack.scene import Scene
+from mtrack import Scene, between, component, param, positive, scratch
 from mtrack_body.names import Columns, joint_columns
 
 

@@ -6,10 +6,7 @@ import math
 
 from torch import Tensor
 
-from mtrack.exchange import Requirements
-from mtrack.fields import between, component, non_negative, param, scratch
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Requirements, RobotModel, Scene, between, component, non_negative, param, scratch
 from mtrack_body.names import contact_columns, touches
 
 

@@ -9,15 +9,15 @@ from contextlib import nullcontext
 
 import torch
 
-from mtrack.learner import rollout_mode
-from mtrack.protocols import Backend
-from mtrack.snapshot import env_state, load_env_state
-from mtrack.stage import Stage
+from mtrack import Backend
+from mtrack.loop.learner import rollout_mode
+from mtrack.loop.snapshot import env_state, load_env_state
+from mtrack.run.phase_run import PhaseRun
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_mujoco.replay import EngineCalls, Recording
 
 
-def environment(stage: Stage, finish: Callable[[], object]) -> tuple[float, float | None]:
+def environment(stage: PhaseRun, finish: Callable[[], object]) -> tuple[float, float | None]:
     """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again.
 
     `finish` waits for what the device has yet to do.

@@ -18,12 +18,11 @@ from typing import Any
 import attrs
 import torch
 
-from mtrack.learner import Learner
-from mtrack.processors import own_processors
-from mtrack.provenance import recipe_sha256
-from mtrack.ranks import num_ranks
-from mtrack.stage import Stage
-from mtrack.structure import Recipe
+from mtrack import Recipe, num_ranks
+from mtrack.api.device import available_cpus
+from mtrack.loop.learner import Learner
+from mtrack.run.manifest import recipe_sha256
+from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bare_physics import environment, seconds
 from mtrack_dev.breakdown import listen, milliseconds
 from mtrack_ppo.agent import TeacherStudent
@@ -42,7 +41,7 @@ class Figures:
 
     recipe: str
     recipe_sha256: str
-    """Of all its values, `num_envs` included; see `mtrack.provenance.recipe_sha256`."""
+    """Of all its values, `num_envs` included; see `mtrack.run.manifest.recipe_sha256`."""
     num_envs: int
     threads: int
     processes: int
@@ -94,11 +93,11 @@ class Round:
 
 def measure(recipe: Recipe) -> Figures:
     """Return the medians over some rounds of: one iteration of training, its environment loop, its physics."""
-    torch.set_num_threads(own_processors())
+    torch.set_num_threads(available_cpus())
     name, device = next(iter(recipe.phases)), recipe.place
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
-        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, device, None, [], 0)
+        stage = PhaseRun.open(recipe.for_phase(name), name, Path(folder), agent, device, None, [], 0)
         phase, training = stage.phase, Training(stage, name)
         first = sum(training.iteration())
         for _ in range(_WARM_UP - 1 if first < _LONG_S / 2 else 0):
@@ -118,7 +117,7 @@ def measure(recipe: Recipe) -> Figures:
         recipe=Path(recipe.name).name,  # a record holds no path of the machine
         recipe_sha256=recipe_sha256(recipe),
         num_envs=recipe.num_envs,
-        threads=own_processors(),
+        threads=available_cpus(),
         processes=num_ranks(),
         device=device,
         backend=recipe.backend.entry.full_name,
@@ -156,7 +155,7 @@ def rates(rounds: Sequence[Round], products: float | None, steps: int) -> dict[s
 class Training:
     """Iterations as a run makes them, without loggers and checkpoints."""
 
-    def __init__(self, stage: Stage, name: str, steps: int | None = None) -> None:
+    def __init__(self, stage: PhaseRun, name: str, steps: int | None = None) -> None:
         """Take a stage at its start; rollouts of `steps` control steps, or as many as the recipe says."""
         self.learner = Learner(
             env=stage.assembly.env,

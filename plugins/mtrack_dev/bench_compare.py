@@ -11,9 +11,8 @@ from typing import Any
 import attrs
 from rich.table import Table
 
-from mtrack.errors import MtrackError
-from mtrack.provenance import portable_table, recipe_sha256
-from mtrack.structure import Recipe
+from mtrack import MtrackError, Recipe
+from mtrack.run.manifest import portable_table, recipe_sha256
 from mtrack_dev.bench import Figures
 from mtrack_dev.bench_report import COLUMNS, Record
 

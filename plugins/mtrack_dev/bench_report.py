@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from rich.table import Table
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_dev.bench import Figures
 
 COLUMNS = {

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from mtrack.contacts import ContactTracker
-from mtrack.env import Env
-from mtrack.learner import Learner
-from mtrack.observe import Observer, Term
-from mtrack.quantities import derived
-from mtrack.scene import Contacts, Reference, RobotState
-from mtrack.stage import Stage
-from mtrack.statistics import EpisodeStatistics
+from mtrack import Contacts, Env, Reference, RobotState
+from mtrack.api.cached_tensors import derived
+from mtrack.loop.contacts import ContactTracker
+from mtrack.loop.learner import Learner
+from mtrack.loop.observe import Observer, Term
+from mtrack.loop.statistics import EpisodeStatistics
+from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.stopwatch import Part, Stopwatch
 
 _ACTION, _COMMAND, _DERIVED, _PHYSICS = "step/action", "step/command", "step/derived quantities", "step/physics"
@@ -25,7 +24,7 @@ _RANDOMIZATIONS, _RESET, _CONTACTS, _OBSERVATIONS = (
 _UPDATE = {"prepare": "advantages", "optimise": "policy and critic", "train_estimator": "estimator"}
 
 
-def listen(stage: Stage, finish: Callable[[], object]) -> Stopwatch:
+def listen(stage: PhaseRun, finish: Callable[[], object]) -> Stopwatch:
     """Return a stopwatch for a stage: its parts are named `step/...` and `update/...`.
 
     `finish` waits for the device. The stage is of no other use afterwards: calls of randomizations stay wrapped.
@@ -44,14 +43,14 @@ def milliseconds(seconds: Mapping[str, float], steps: int, iterations: int) -> d
     return dict(sorted(each.items(), key=lambda entry: (entry[0].partition("/")[0], -entry[1])))
 
 
-def _of_step(stage: Stage) -> Iterator[Part]:
+def _of_step(stage: PhaseRun) -> Iterator[Part]:
     """Yield what one control step is made of, and the policy that acts in it."""
     env = stage.assembly.env
     backend, command, action = type(env.backend), type(env.command), type(env.action)
     yield Part(Learner, "collect", "step/recording")
     yield Part(type(stage.phase), "act", "step/policy")
     yield from (Part(backend, call, _PHYSICS) for call in ("step", "forward"))
-    yield from (Part(backend, call, _DERIVED) for call in ("refresh", "broken"))
+    yield from (Part(backend, call, _DERIVED) for call in ("refresh", "diverged"))
     yield from (Part(ContactTracker, call, _CONTACTS) for call in ("after_substep", "update", "reset"))
     yield from (Part(action, call, _ACTION) for call in ("apply", "target", "reset"))
     yield from (Part(command, call, _COMMAND) for call in ("advance", "finished", "reset"))
@@ -60,15 +59,15 @@ def _of_step(stage: Stage) -> Iterator[Part]:
     yield Part(Env, "_end", "step/terminations")
     yield Part(Env, "_reset", _RESET)
     yield Part(EpisodeStatistics, "add", "step/statistics")
-    yield from (Part(Observer, call, _OBSERVATIONS) for call in ("observe", "preview"))
-    yield from (Part(Term, call, _group) for call in ("observe", "preview"))
+    yield from (Part(Observer, call, _OBSERVATIONS) for call in ("observe", "final_observations"))
+    yield from (Part(Term, call, _group) for call in ("observe", "final_observations"))
     kinds = {RobotState, Reference, Contacts, type(env.scene.reference), type(env.scene.reference.future)}
     bases = {base for kind in kinds for base in kind.__mro__}
     quantities = {value for base in bases for value in vars(base).values() if isinstance(value, derived)}
     yield from (Part(quantity, "compute", _DERIVED) for quantity in quantities)
 
 
-def _of_update(stage: Stage) -> Iterator[Part]:
+def _of_update(stage: PhaseRun) -> Iterator[Part]:
     """Yield what an update is made of, as far as its phase is made of such functions."""
     phase = type(stage.phase)
     yield Part(phase, "update", "update/rest")

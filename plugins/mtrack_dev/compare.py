@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import attrs
 
-from mtrack.changes import Change, describe, order_changes, value_changes
-from mtrack.compatibility import code_changes, data_changes, version_changes
-from mtrack.keypath import KeyPath, dotted
-from mtrack.toml_text import Table
+from mtrack.recipe.changes import Change, describe, order_changes, value_changes
+from mtrack.recipe.keypath import KeyPath, dotted
+from mtrack.recipe.write import Table
+from mtrack.run.compatibility import code_changes, data_changes, version_changes
 from mtrack_dev.sides import SLOT_TABLES, Side
 
 Status = Literal["added", "removed", "replaced", "changed"]

@@ -8,14 +8,14 @@ from typing import Annotated
 import attrs
 import typer
 
+from mtrack import MtrackError
+from mtrack.api.fields import params_of
+from mtrack.api.kinds import KINDS, Kind
 from mtrack.cli.options import PluginFiles
-from mtrack.errors import MtrackError
-from mtrack.fields import params_of
-from mtrack.kinds import KINDS, Kind
-from mtrack.registry import Entry, Registry
-from mtrack.slots import SLOT_CLASSES, Slot
-from mtrack.toml_text import inline
-from mtrack.values import default_text, type_name
+from mtrack.recipe.slots import SLOT_CLASSES, Slot
+from mtrack.recipe.write import inline
+from mtrack.registry.registry import Entry, Registry
+from mtrack.registry.values import default_text, type_name
 from mtrack_dev.extensions import EXTENSIONS, extension_contract
 from mtrack_dev.help_text import help_of
 from mtrack_dev.listing import facts as listed
@@ -66,7 +66,7 @@ def describe(
     facts = {
         **listed(entry),
         "help": (cls.__doc__ or "").strip(),
-        "contract": f"mtrack.protocols.{KINDS[kind].protocol}",
+        "contract": f"mtrack.api.protocols.{KINDS[kind].protocol}",
     }
     snippet = recipe_snippet(KINDS[kind], entry, cls)
     if as_json:

@@ -11,10 +11,10 @@ from typing import Annotated
 import attrs
 import typer
 
-from mtrack.changes import arrow, short
 from mtrack.cli.options import PluginFiles
-from mtrack.recipe import recipe_folders
-from mtrack.registry import Registry
+from mtrack.recipe.changes import arrow, short
+from mtrack.recipe.load import recipe_folders
+from mtrack.registry.registry import Registry
 from mtrack_dev.compare import Difference, SlotChange, ValueChange, compare
 from mtrack_dev.sides import open_side
 

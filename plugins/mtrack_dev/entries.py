@@ -6,7 +6,7 @@ import sys
 from contextlib import redirect_stdout
 
 from mtrack.cli.commands import load_command
-from mtrack.registry import OWN, Entry, Registry
+from mtrack.registry.registry import OWN, Entry, Registry
 
 
 def try_to_load(registry: Registry, entry: Entry) -> None:

@@ -11,9 +11,10 @@ from types import ModuleType
 
 import attrs
 
-from mtrack import exchange, metrics, mirror, recorded_step, robot, rollout, scene, schedule
+from mtrack.api import metrics, mirror, recorded_step, robot, rollout, scene, schedule
+from mtrack.api import types as exchange
+from mtrack.api.cached_tensors import derived
 from mtrack.errors import did_you_mean
-from mtrack.quantities import derived
 from mtrack_dev.help_text import alias_help, help_of
 
 _MODULES = (exchange, mirror, robot, rollout, metrics, recorded_step, schedule, scene)
@@ -82,7 +83,7 @@ def _members(cls: type) -> Iterator[tuple[str, str]]:
     """Yield fields, derived quantities and methods of a class and its bases, with their help."""
     helps = help_of(cls)
     for field in attrs.fields(cls):
-        if field.name != "known" and not field.name.startswith("_"):
+        if field.name != "cache" and not field.name.startswith("_"):
             yield f"{field.name}: {_annotation(field.type)}", " ".join(helps.get(field.name, "").split())
     for base in (base for base in cls.__mro__[-2::-1] if attrs.has(base)):
         for name, value in vars(base).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from mtrack.hooks import Specifications
+from mtrack.api.hookspecs import Specifications
 
 EXTENSIONS = ("hook", "cli")
 
@@ -14,7 +14,7 @@ disables it. It gets copies of what it asks for and cannot change a number. If i
 disabled, and the run continues. With several processes only the first one calls hooks.
 
 # src/acme/bell.py
-from mtrack.hooks import hookimpl
+from mtrack import hookimpl
 
 class Bell:
     """Rings when a run ends."""

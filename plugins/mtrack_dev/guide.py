@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from mtrack import abilities, lifecycle, protocols
-from mtrack.fields import fields_of, params_of
-from mtrack.kinds import KINDS
-from mtrack.protocols import Robot
-from mtrack.quantities import Quantities, derived
-from mtrack.robot import RobotModel
-from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
-from mtrack.slots import SLOT_CLASSES, Slot
-from mtrack.values import default_text, type_name
+from mtrack import Contacts, Kinematics, Reference, Robot, RobotModel, RobotState, Scene
+from mtrack.api import abilities, lifecycle, protocols
+from mtrack.api.cached_tensors import CachedTensors, derived
+from mtrack.api.fields import fields_of, params_of
+from mtrack.api.kinds import KINDS
+from mtrack.recipe.slots import SLOT_CLASSES, Slot
+from mtrack.registry.values import default_text, type_name
 from mtrack_dev.exchanged import Exchanged, signature_of, types_named
 from mtrack_dev.help_text import help_of
 
@@ -33,10 +31,10 @@ _ROLES = {
     "name: Mirror = scratch()": "Is derived in `bind` or at each call, and not saved.",
 }
 _SECTIONS = (
-    ("scene", Scene, Quantities),
-    ("scene.robot", RobotState, Quantities),
+    ("scene", Scene, CachedTensors),
+    ("scene.robot", RobotState, CachedTensors),
     ("scene.reference, and its kinematics as in scene.robot", Reference, Kinematics),
-    ("scene.contacts", Contacts, Quantities),
+    ("scene.contacts", Contacts, CachedTensors),
     ("scene.model", RobotModel, object),
 )
 
@@ -64,11 +62,14 @@ class Contract:
 
     def text(self) -> str:
         """Return all of it, as `mtrack describe KIND` prints it."""
-        parts = [self.protocol, _section("its fields (mtrack.fields), each with a type; others cannot be set:", _ROLES)]
+        parts = [
+            self.protocol,
+            _section("its fields (mtrack.api.fields), each with a type; others cannot be set:", _ROLES),
+        ]
         if self.keys:
             parts.append(_section("keys of its table that the kernel reads:", self.keys))
         if self.optional:
-            parts.append(_section("it may also have (mtrack.lifecycle, mtrack.abilities):", self.optional))
+            parts.append(_section("it may also have (mtrack.api.lifecycle, mtrack.api.abilities):", self.optional))
         if self.types:
             parts.append("what is named here:\n\n" + "\n\n".join(each.text() for each in self.types))
         parts.append(

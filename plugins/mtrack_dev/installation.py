@@ -18,9 +18,9 @@ import tomli
 from packaging.requirements import Requirement
 
 import mtrack
-from mtrack.errors import ComponentError
-from mtrack.registry import Registry
-from mtrack.versions import fits
+from mtrack import ComponentError
+from mtrack.registry.registry import Registry
+from mtrack.registry.versions import fits
 from mtrack_dev.entries import clash, try_to_load
 from mtrack_dev.finding import Finding
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtrack.errors import ComponentError, MtrackError, did_you_mean
-from mtrack.registry import KIND_NAMES, RUN, Entry, Registry
+from mtrack import ComponentError, MtrackError
+from mtrack.errors import did_you_mean
+from mtrack.registry.registry import KIND_NAMES, RUN, Entry, Registry
 from mtrack_dev.entries import clash, try_to_load
 
 if TYPE_CHECKING:
-    from mtrack.local import LocalFile
+    from mtrack.registry.local_files import LocalFile
 
 
 def list_plugins(

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
+from mtrack.api.device import available_cpus, has_gpu
 from mtrack.cli.opengl import failures
-from mtrack.processors import has_gpu, own_processors
 from mtrack_dev.finding import Finding
 
 _LEAST_FREE, _SCARCE = 200e6, 2e9  # bytes: a few checkpoints, and a long run's
@@ -19,7 +19,7 @@ _BUSY = 4  # processors that one process keeps busy
 
 def processors() -> Iterator[Finding]:
     """Compare the processors this process may use with the threads it will use."""
-    allowed = own_processors()
+    allowed = available_cpus()
     yield Finding("ok", "processors", f"{allowed}")
     if allowed > _BUSY and not has_gpu():
         message = f"one process steps physics on {allowed}, but computes observations and rewards on one"

@@ -13,12 +13,12 @@ import attrs
 import torch
 from rich.table import Table
 
-from mtrack.errors import MtrackError
-from mtrack.processors import own_processors
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.stage import Stage
-from mtrack.structure import Recipe, check_recipe
+from mtrack import MtrackError, Recipe
+from mtrack.api.device import available_cpus
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bench import Training, most_memory
 from mtrack_log.text import duration
 
@@ -80,11 +80,11 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
     Raises MtrackError if it cannot begin.
     """
     registry = Registry.scan(files=files)
-    recipe = check_recipe(load_recipe(name, overrides), registry)
+    recipe = check_recipe(read_recipe(name, overrides), registry)
     # compiling would take longer than all trials
     compiling = [f"phases.{phase}.compile=false" for phase, slot in recipe.phases.items() if slot.params.get("compile")]
     overrides = [*overrides, *compiling]
-    torch.set_num_threads(own_processors())
+    torch.set_num_threads(available_cpus())
     started, trials, sizes = time.perf_counter(), list[Trial](), _sizes(recipe.num_envs)
     agent, taken = None, 0.0
     for num_envs in sizes:
@@ -92,11 +92,11 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
         if len(trials) > 1 and left < taken:  # one trial alone recommends nothing, and the first takes the longest
             break
         began = time.perf_counter()
-        asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
+        asked = check_recipe(read_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
         agent = asked.agent.build()
         trials.append(_trial(asked, next(iter(asked.phases)), agent, []))
         taken = time.perf_counter() - began
-    asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={trials[-1].num_envs}"]), registry)
+    asked = check_recipe(read_recipe(name, [*overrides, f"num_envs={trials[-1].num_envs}"]), registry)
     rates, earlier = [trials[-1].frames_per_s], list[str]()
     for phase, slot in asked.phases.items():
         if earlier:
@@ -105,7 +105,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
     return Plan(
         recipe=recipe.name,
         device=recipe.place,
-        threads=own_processors(),
+        threads=available_cpus(),
         num_envs=recipe.num_envs,
         recommended=recommended(trials, installed_memory()),
         trials=trials,
@@ -172,7 +172,7 @@ def _trial(recipe: Recipe, name: str, agent: Any, earlier: Sequence[str]) -> Tri
     if not earlier and None not in follows:
         raise MtrackError(f"phase '{name}' cannot begin a run: plan a recipe that has the phases before it too")
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, earlier, 0)
+        stage = PhaseRun.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, earlier, 0)
         steps = max(4, min(slot.train_every, _FRAMES // recipe.num_envs))
         training = Training(stage, name, steps)
         training.iteration()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from mtrack.scene import Scene
+    from mtrack import Scene
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.divergence import decisive_versions, describe
-from mtrack.errors import ComponentError, MtrackError
-from mtrack.fields import params_of
-from mtrack.recorded_step import FieldValue, Quantity, Replay
-from mtrack.registry import Entry, Registry
-from mtrack.reproduction import Reproduction, read
-from mtrack.values import structure_fields
+from mtrack import ComponentError, MtrackError, Replay
+from mtrack.api.fields import params_of
+from mtrack.api.recorded_step import FieldValue, Quantity
+from mtrack.registry.registry import Entry, Registry
+from mtrack.registry.values import structure_fields
+from mtrack.run.divergence import decisive_versions, describe
+from mtrack.run.reproduction import Reproduction, read
 from mtrack_dev.finding import Finding
 
 _MOST_NAMED = 3

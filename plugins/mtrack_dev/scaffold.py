@@ -11,8 +11,9 @@ from string import Template
 
 import attrs
 
-from mtrack.errors import MtrackError, did_you_mean
-from mtrack.kinds import COMMAND_GROUP, HOOK_GROUP, KINDS
+from mtrack import MtrackError
+from mtrack.api.kinds import COMMAND_GROUP, HOOK_GROUP, KINDS
+from mtrack.errors import did_you_mean
 
 _TEMPLATES = Path(__file__).parent / "template"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

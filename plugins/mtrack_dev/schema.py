@@ -15,11 +15,11 @@ from typing import Annotated
 
 import typer
 
-from mtrack.errors import ComponentError, MtrackError
-from mtrack.kinds import KINDS, Kind
-from mtrack.registry import Entry, Registry
-from mtrack.slots import SLOT_CLASSES, Slot
-from mtrack.structure import Recipe, RewardGroup, RunSettings
+from mtrack import ComponentError, MtrackError, Recipe
+from mtrack.api.kinds import KINDS, Kind
+from mtrack.recipe.checked import RewardGroup, RunSettings
+from mtrack.recipe.slots import SLOT_CLASSES, Slot
+from mtrack.registry.registry import Entry, Registry
 from mtrack_dev.schema_values import Schema, hint, open_table, parameters, required_parameters, schedule, table
 
 _IS_OFF: Schema = open_table({"enabled": {"const": False}}, "enabled")  # it may lack what must be given

@@ -11,9 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 from attrs import validators
 
-from mtrack.fields import params_of
-from mtrack.schedule import Schedule
-from mtrack.toml_text import inline, plain
+from mtrack import Schedule
+from mtrack.api.fields import params_of
+from mtrack.recipe.write import inline, plain
 from mtrack_dev.help_text import help_of
 
 Schema = dict[str, Any]

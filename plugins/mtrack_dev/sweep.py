@@ -15,12 +15,12 @@ import attrs
 import torch
 from rich.console import Console
 
-from mtrack.errors import MtrackError
-from mtrack.processors import own_processors
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack import MtrackError, Recipe
+from mtrack.api.device import available_cpus
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.manifest import manifest
 from mtrack_dev.bench import Figures, measure
 from mtrack_dev.bench_compare import comparison, recipe_keys, require_comparable
 from mtrack_dev.bench_report import Record, breakdown, overview, read
@@ -54,8 +54,8 @@ def run_bench(
     envs = envs or ([] if is_told else [_DEFAULT_ENVS])
     asked = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
     registry = Registry.scan(files=files)
-    recipes = [check_recipe(load_recipe(recipe, wish), registry) for wish in asked]
-    threads = threads or [own_processors()]
+    recipes = [check_recipe(read_recipe(recipe, wish), registry) for wish in asked]
+    threads = threads or [available_cpus()]
     of = manifest(recipes[0])
     machine = of["machine"] | _hardware(recipes[0])
     if before and compare:
@@ -86,7 +86,7 @@ def _hardware(recipe: Recipe) -> dict[str, str]:
 
 def limit_processors(count: int) -> None:
     """Keep this process to some of the processors it may use; its pools of threads then have as many threads."""
-    if count == own_processors():
+    if count == available_cpus():
         return
     if sys.platform != "linux":
         raise MtrackError("--threads needs Linux: elsewhere a process cannot be kept to some processors")

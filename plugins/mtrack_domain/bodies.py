@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import MtrackError, Requirements, RobotModel, Scene, component, param, scratch, state
 from mtrack_domain.draws import Range, assign, log_uniform, ordered, ordered_positive, uniform
 
 
@@ -32,7 +28,7 @@ class BodyCom:
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem."""
         self.scene = scene
-        self.elements = scene.backend.element("body", scene.model.expand(self.bodies))
+        self.elements = scene.backend.model_ids("body", scene.model.expand(self.bodies))
 
     def startup(self) -> None:
         """Draw for every environment."""
@@ -62,7 +58,7 @@ class BodyMass:
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem."""
         self.scene = scene
-        self.elements = scene.backend.element("body", scene.model.expand(self.bodies))
+        self.elements = scene.backend.model_ids("body", scene.model.expand(self.bodies))
 
     def startup(self) -> None:
         """Draw for every environment."""
@@ -89,7 +85,7 @@ class BaseMass:
     def bind(self, scene: Scene) -> None:
         """Resolve the bodies. Raises NameProblem; MtrackError where a body would weigh nothing."""
         self.scene = scene
-        self.elements = scene.backend.element("body", scene.model.expand(self.bodies))
+        self.elements = scene.backend.model_ids("body", scene.model.expand(self.bodies))
         lightest = float(scene.backend.nominal("body_mass")[self.elements].min())
         if lightest + self.load[0] <= 0.0:
             raise MtrackError(f"base_mass: a load of {self.load[0]} kg leaves nothing of a body of {lightest:.3g} kg")
@@ -124,7 +120,7 @@ class FootMaterial:
     def bind(self, scene: Scene) -> None:
         """Resolve the feet's geoms. Raises NameProblem."""
         self.scene = scene
-        self.elements = scene.backend.element("geom", scene.model.expand(self.feet))
+        self.elements = scene.backend.model_ids("geom", scene.model.expand(self.feet))
 
     def startup(self) -> None:
         """Draw for every environment."""

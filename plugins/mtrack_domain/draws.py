@@ -46,7 +46,7 @@ def log_uniform(rng: torch.Generator, shape: Sequence[int], within: Range) -> Te
     return uniform(rng, shape, (math.log(low), math.log(high))).exp()
 
 
-def assign(field: Tensor, ids: Tensor, elements: Tensor, value: Tensor, entry: int | None = None) -> None:
-    """Write values [n, k, ...] to elements [k] of rows `ids` [n] of a field; to one entry of each if it is given."""
-    place: tuple[Tensor | int, ...] = (ids.unsqueeze(-1), elements)
+def assign(field: Tensor, env_ids: Tensor, elements: Tensor, value: Tensor, entry: int | None = None) -> None:
+    """Write values [n, k, ...] to elements [k] of rows `env_ids` [n] of a field; to one entry of each if it is given."""
+    place: tuple[Tensor | int, ...] = (env_ids.unsqueeze(-1), elements)
     field[place if entry is None else (*place, entry)] = value.to(field)

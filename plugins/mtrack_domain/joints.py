@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Requirements, RobotModel, Scene, component, param, scratch, state
 from mtrack_domain.draws import Range, assign, ordered, ordered_non_negative, ordered_positive, uniform
 
 
@@ -43,22 +40,22 @@ class MotorGains:
         """Resolve the joints, keep compiled values. Raises NameProblem."""
         self.scene, backend = scene, scene.backend
         names = _names(scene.model, self.joints)
-        self.motors, self.dofs = backend.element("actuator", names), backend.element("dof", names)
+        self.motors, self.dofs = backend.model_ids("actuator", names), backend.model_ids("dof", names)
         self.gain = backend.nominal("actuator_gainprm")[self.motors, 0]
         self.bias = backend.nominal("actuator_biasprm")[self.motors, 1:3]
         self.inertia = backend.nominal("dof_armature")[self.dofs]
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw for rows."""
-        backend, shape = self.scene.backend, (len(ids), len(self.motors))
+        backend, shape = self.scene.backend, (len(env_ids), len(self.motors))
         stiffness = uniform(self.rng, shape, self.stiffness).to(self.gain)
         damping = uniform(self.rng, shape, self.damping).to(self.gain)
         armature = uniform(self.rng, shape, self.armature).to(self.gain)
-        assign(backend.field("actuator_gainprm"), ids, self.motors, self.gain * stiffness, entry=0)
-        assign(backend.field("actuator_biasprm"), ids, self.motors, self.bias[:, 0] * stiffness, entry=1)
-        assign(backend.field("actuator_biasprm"), ids, self.motors, self.bias[:, 1] * damping, entry=2)
+        assign(backend.field("actuator_gainprm"), env_ids, self.motors, self.gain * stiffness, entry=0)
+        assign(backend.field("actuator_biasprm"), env_ids, self.motors, self.bias[:, 0] * stiffness, entry=1)
+        assign(backend.field("actuator_biasprm"), env_ids, self.motors, self.bias[:, 1] * damping, entry=2)
         # no update of constants: by this they change the softness of foot contacts by 3 %, and cost 0.2 ms a row
-        assign(backend.field("dof_armature"), ids, self.dofs, self.inertia * armature)
+        assign(backend.field("dof_armature"), env_ids, self.dofs, self.inertia * armature)
 
 
 @component
@@ -82,13 +79,13 @@ class MotorStrength:
     def bind(self, scene: Scene) -> None:
         """Resolve the joints, keep compiled values. Raises NameProblem."""
         self.scene = scene
-        self.motors = scene.backend.element("actuator", _names(scene.model, self.joints))
+        self.motors = scene.backend.model_ids("actuator", _names(scene.model, self.joints))
         self.limits = scene.backend.nominal("actuator_forcerange")[self.motors]
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw for rows."""
-        factor = uniform(self.rng, (len(ids), len(self.motors), 1), self.factor).to(self.limits)
-        assign(self.scene.backend.field("actuator_forcerange"), ids, self.motors, self.limits * factor)
+        factor = uniform(self.rng, (len(env_ids), len(self.motors), 1), self.factor).to(self.limits)
+        assign(self.scene.backend.field("actuator_forcerange"), env_ids, self.motors, self.limits * factor)
 
 
 @component
@@ -114,14 +111,14 @@ class JointFriction:
     def bind(self, scene: Scene) -> None:
         """Resolve the joints, keep compiled values. Raises NameProblem."""
         self.scene, model = scene, scene.model
-        self.dofs = scene.backend.element("dof", _names(model, self.joints))
+        self.dofs = scene.backend.model_ids("dof", _names(model, self.joints))
         self.friction = scene.backend.nominal("dof_frictionloss")[self.dofs]
         self.effort = model.effort_limit[model.joints(self.joints)].to(self.friction)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw for rows."""
-        share = uniform(self.rng, (len(ids), len(self.dofs)), self.share).to(self.friction)
-        assign(self.scene.backend.field("dof_frictionloss"), ids, self.dofs, self.friction + share * self.effort)
+        share = uniform(self.rng, (len(env_ids), len(self.dofs)), self.share).to(self.friction)
+        assign(self.scene.backend.field("dof_frictionloss"), env_ids, self.dofs, self.friction + share * self.effort)
 
 
 @component
@@ -145,13 +142,13 @@ class JointDamping:
     def bind(self, scene: Scene) -> None:
         """Resolve the joints, keep compiled values. Raises NameProblem."""
         self.scene = scene
-        self.dofs = scene.backend.element("dof", _names(scene.model, self.joints))
+        self.dofs = scene.backend.model_ids("dof", _names(scene.model, self.joints))
         self.nominal = scene.backend.nominal("dof_damping")[self.dofs]
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw for rows."""
-        damping = uniform(self.rng, (len(ids), len(self.dofs)), self.damping).to(self.nominal)
-        assign(self.scene.backend.field("dof_damping"), ids, self.dofs, self.nominal + damping)
+        damping = uniform(self.rng, (len(env_ids), len(self.dofs)), self.damping).to(self.nominal)
+        assign(self.scene.backend.field("dof_damping"), env_ids, self.dofs, self.nominal + damping)
 
 
 @component
@@ -172,9 +169,9 @@ class JointOffset:
         self.drawn = scene.robot.joint_offset
         self.columns = scene.model.joints(self.joints).to(scene.device)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw for rows."""
-        assign(self.drawn, ids, self.columns, uniform(self.rng, (len(ids), len(self.columns)), self.offset))
+        assign(self.drawn, env_ids, self.columns, uniform(self.rng, (len(env_ids), len(self.columns)), self.offset))
 
 
 def _names(model: RobotModel, joints: tuple[str, ...]) -> list[str]:

@@ -7,12 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Mirror, NameProblem, Requirements, RobotModel, Scene, component, param, scratch
 
 
 @component
@@ -44,9 +39,9 @@ class Dynamics:
         """Resolve names, keep compiled values. Raises NameProblem."""
         model, backend = scene.model, scene.backend
         bodies, joints = model.expand(self.bodies), model.joints(self.joints)
-        self.soles = backend.element("geom", model.expand(self.feet))
-        self.links = backend.element("body", bodies)
-        self.motors = backend.element("actuator", [model.joint_names[i] for i in joints.tolist()])
+        self.soles = backend.model_ids("geom", model.expand(self.feet))
+        self.links = backend.model_ids("body", bodies)
+        self.motors = backend.model_ids("actuator", [model.joint_names[i] for i in joints.tolist()])
         self.mass = backend.nominal("body_mass")[self.links]
         self.com = backend.nominal("body_ipos")[self.links]
         self.bias = backend.nominal("actuator_biasprm")[self.motors, 1:3]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.exchange import Requirements
-from mtrack.fields import component, param, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import Requirements, RobotModel, Scene, component, param, scratch, state
 from mtrack_domain.draws import Range, ordered, ordered_positive, uniform
 
 
@@ -40,9 +37,11 @@ class Push:
         self.size = torch.tensor([*self.lin_vel, *self.ang_vel], device=scene.device)
         self.countdown = torch.full((scene.num_envs,), torch.inf, device=scene.device)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw the time of the first push of rows."""
-        self.countdown.index_copy_(0, ids, self._steps(torch.rand(len(ids), generator=self.rng, device=ids.device)))
+        self.countdown.index_copy_(
+            0, env_ids, self._steps(torch.rand(len(env_ids), generator=self.rng, device=env_ids.device))
+        )
 
     def before_step(self) -> None:
         """Push the rows whose time has come, and draw their next one."""
@@ -51,7 +50,7 @@ class Push:
         self.countdown -= 1.0
         due = self.countdown <= 0.0
         kick = (draw[:, :6] * 2.0 - 1.0) * self.size
-        self.scene.backend.kick(kick * due.unsqueeze(-1))
+        self.scene.backend.push_root(kick * due.unsqueeze(-1))
         self.countdown.copy_(torch.where(due, self._steps(draw[:, 6]), self.countdown))
 
     def _steps(self, share: Tensor) -> Tensor:
@@ -78,7 +77,7 @@ class Gravity:
         self.scene = scene
         self.nominal = scene.backend.nominal("opt.gravity")
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw for rows."""
-        change = uniform(self.rng, (len(ids), 3), self.change).to(self.nominal)
-        self.scene.backend.field("opt.gravity")[ids] = self.nominal + change
+        change = uniform(self.rng, (len(env_ids), 3), self.change).to(self.nominal)
+        self.scene.backend.field("opt.gravity")[env_ids] = self.nominal + change

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Resets, Startup
-from mtrack.slots import Slot
-from mtrack.structure import Recipe
-from mtrack.toml_text import inline, plain
+from mtrack import Recipe
+from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Resets, Startup
+from mtrack.recipe.slots import Slot
+from mtrack.recipe.write import inline, plain
 
 _WHEN: dict[type, str] = {
     Startup: "at startup",

@@ -9,12 +9,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.abilities import Judges
-from mtrack.env import Env
-from mtrack.learner import rollout_mode
-from mtrack.protocols import Metric, Reward
-from mtrack.scene import Scene
-from mtrack.statistics import EpisodeStatistics
+from mtrack import Env, Metric, Reward, Scene
+from mtrack.api.abilities import Judges
+from mtrack.loop.learner import rollout_mode
+from mtrack.loop.statistics import EpisodeStatistics
 from mtrack_eval.rollouts import AT_THE_END, Policy
 
 DIVERGED = "diverged"

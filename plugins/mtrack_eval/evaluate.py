@@ -10,10 +10,10 @@ from pathlib import Path
 import attrs
 import torch
 
-from mtrack.abilities import Judges, TakesLengths
-from mtrack.errors import MtrackError
-from mtrack.processors import own_processors
-from mtrack.registry import Registry
+from mtrack import MtrackError
+from mtrack.api.abilities import Judges, TakesLengths
+from mtrack.api.device import available_cpus
+from mtrack.registry.registry import Registry
 from mtrack_eval.episode_report import EpisodeEvaluation
 from mtrack_eval.episode_report import summarise as summarise_episodes
 from mtrack_eval.episodes import roll_out
@@ -38,7 +38,7 @@ def evaluate_run(
 
     Raises MtrackError for what the user can fix.
     """
-    torch.set_num_threads(own_processors())
+    torch.set_num_threads(available_cpus())
     registry = Registry.scan(files=wishes.files)
     with tempfile.TemporaryDirectory() as folder:
         subject = open_run(run, wishes, registry)

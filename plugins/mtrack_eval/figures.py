@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mtrack.metrics import Metrics
+from mtrack import Metrics
 from mtrack_eval.rollouts import Rollouts
 
 _PANELS = 12  # clips in one figure, the worst

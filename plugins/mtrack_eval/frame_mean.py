@@ -7,8 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, scratch
-from mtrack.scene import Scene
+from mtrack import Scene, component, scratch
 
 
 @component

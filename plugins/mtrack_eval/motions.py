@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mtrack.errors import MotionError
-from mtrack.registry import Registry
+from mtrack import MotionError
+from mtrack.registry.registry import Registry
 from mtrack_motion.importing import Choices, import_motions
 from mtrack_motion.reading import each_clip
 

@@ -9,9 +9,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mtrack.fields import component, one_of, param, scratch
+from mtrack import Kinematics, Scene, component, one_of, param, scratch
 from mtrack.math import quat_conjugate, quat_multiply, quat_rotate, quat_yaw, rotation_angle
-from mtrack.scene import Kinematics, Scene
 from mtrack_eval.frame_mean import FrameMean
 
 _MM = 1e3

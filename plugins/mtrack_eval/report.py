@@ -11,8 +11,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from mtrack.abilities import HasUnit
-from mtrack.protocols import Metric
+from mtrack import Metric
+from mtrack.api.abilities import HasUnit
 from mtrack_eval.conditions import header
 from mtrack_eval.summary import ClipFigures, Figures, Summary, worst_first
 

@@ -10,14 +10,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.abilities import PlaysClips
-from mtrack.env import Env, RewardTerm
-from mtrack.learner import rollout_mode
-from mtrack.scene import Contacts, Kinematics, Scene
-from mtrack.schedule import Schedule
-from mtrack.statistics import EpisodeStatistics
-from mtrack.structure import Recipe
-from mtrack.wiring import Problems
+from mtrack import Contacts, Env, Kinematics, Recipe, Scene, Schedule
+from mtrack.api.abilities import PlaysClips
+from mtrack.loop.env import RewardTerm
+from mtrack.loop.learner import rollout_mode
+from mtrack.loop.statistics import EpisodeStatistics
+from mtrack.loop.wiring import Problems
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
 from mtrack_eval.subject import Subject
@@ -157,9 +155,9 @@ def _still(scene: Scene) -> Scene:
             values[field.name] = torch.zeros_like(value) if field.name.endswith("_vel") else value
         elif isinstance(present, Tensor):
             values[field.name] = torch.full_like(present, torch.nan)
-    robot = attrs.evolve(scene.robot, known={}, **values)
+    robot = attrs.evolve(scene.robot, cache={}, **values)
     action = torch.full_like(scene.action, torch.nan)
-    return attrs.evolve(scene, known={}, robot=robot, contacts=_standing(scene), action=action)
+    return attrs.evolve(scene, cache={}, robot=robot, contacts=_standing(scene), action=action)
 
 
 def _standing(scene: Scene) -> Contacts:
@@ -169,7 +167,7 @@ def _standing(scene: Scene) -> Contacts:
         for column, sensor in enumerate(scene.contacts.names):
             if sensor.partition(":")[0] == name:
                 touching[:, column] = scene.reference.contact[:, foot] > 0.5
-    return attrs.evolve(scene.contacts, known={}, in_contact=touching)
+    return attrs.evolve(scene.contacts, cache={}, in_contact=touching)
 
 
 def _taken(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:

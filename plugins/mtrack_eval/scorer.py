@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mtrack.abilities import Judges, TakesLengths
-from mtrack.protocols import Metric
-from mtrack.scene import Scene
+from mtrack import Metric, Scene
+from mtrack.api.abilities import Judges, TakesLengths
 from mtrack_eval.frame_mean import FrameMean
 from mtrack_eval.snapshots import Snapshots
 
@@ -67,7 +66,7 @@ class Scorer:
         return torch.zeros(scene.num_envs, device=scene.device)
 
     def _add(self, scene: Scene) -> None:
-        broken = scene.backend.broken()
+        broken = scene.backend.diverged()
         running = (self.left > 0) & ~broken
         stopped = broken & (self.left > 0)
         if self.snapshots:

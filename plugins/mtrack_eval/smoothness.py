@@ -9,10 +9,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from mtrack.exchange import ContactSensor, Requirements
-from mtrack.fields import component, param, scratch
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import ContactSensor, Requirements, RobotModel, Scene, component, param, scratch
 from mtrack_eval.frame_mean import FrameMean
 
 _MM = 1e3

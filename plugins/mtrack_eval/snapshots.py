@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.scene import Kinematics, Scene
+from mtrack import Kinematics, Scene
 
 
 class Snapshots:

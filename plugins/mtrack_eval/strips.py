@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mtrack.protocols import Robot
+from mtrack import Robot
 from mtrack_eval.episodes import Episodes
 from mtrack_eval.report import Evaluation
 from mtrack_eval.rollouts import Rollouts

@@ -7,9 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, param, positive, scratch
+from mtrack import Scene, component, param, positive, scratch
 from mtrack.math import rotation_angle
-from mtrack.scene import Scene
 
 
 @component

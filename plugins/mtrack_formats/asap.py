@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.fields import component, param
+from mtrack import Clip, MotionError, Robot, component, param
 from mtrack.math import quat_conjugate, quat_from_rotation_vector, quat_multiply, quat_to_rotation_vector
-from mtrack.protocols import Robot
 from mtrack_formats.contents import explain, holds_values, incomplete_motions, motions_in, read_values
 from mtrack_formats.fields import Fields
 from mtrack_formats.fit import both_orders

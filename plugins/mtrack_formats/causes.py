@@ -6,8 +6,7 @@ import logging
 
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.robot import RobotModel
+from mtrack import MotionError, RobotModel
 from mtrack_formats.fit import unit_wxyz
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording
 from mtrack_motion.clip import up_axis

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.joints import G1_23, G1_29
 from mtrack_formats.table import Table
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.restricted import is_pickle, read_pickle
 from mtrack_motion.foreign import ARRAYS, RETARGET
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtrack import RobotModel
 from mtrack.math import quat_rotate
-from mtrack.robot import RobotModel
 from mtrack_formats.fit import Reading, both_orders, in_tree_order, unit_wxyz
 from mtrack_formats.limbs import neighbouring_frames
 from mtrack_formats.recording import Recording, Table

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 
 MAX_NUMBERS = 4 * 1024 * 1024
 """In one table: 32 MB as float64, whatever smaller type the file has them in; 11 minutes of 30 bodies at 50 Hz."""

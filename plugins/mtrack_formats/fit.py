@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack.math import quat_multiply, quat_rotate
 from mtrack_formats.compare import Comparison, Seen, compare
 from mtrack_formats.recording import QUATERNION_ORDERS, Bodies, Recording, Table

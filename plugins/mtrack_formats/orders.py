@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from mtrack.robot import RobotModel
+from mtrack import RobotModel
 
 _AXIS = re.compile(r"(.*)_(pitch|roll|yaw)(_joint)?")
 

@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.recording import Options, Recording, Table
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
-from mtrack.fields import between
+from mtrack import MotionError, between
 from mtrack_motion.clip import QUATERNION_TOLERANCE
 
 Table = NDArray[np.float64]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.pickled import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, Refused
 from mtrack_motion.unpack import InflationError, inflated, inflated_head, is_compressed
 

@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.fields import component, param
-from mtrack.protocols import Robot
+from mtrack import Clip, MotionError, Robot, component, param
 from mtrack_formats.contents import explain, holds_values, incomplete_motions, motions_in, read_values
 from mtrack_formats.fields import Fields
 from mtrack_formats.recording import POSSIBLE_FPS, Bodies, Options, Recording

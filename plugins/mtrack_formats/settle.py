@@ -8,10 +8,7 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
+from mtrack import Clip, MotionError, Robot, RobotModel
 from mtrack_formats.causes import accept, check_numbers, check_rate
 from mtrack_formats.contest import alternatives, more_plausible
 from mtrack_formats.fit import Reading, best_fit

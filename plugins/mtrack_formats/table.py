@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_motion.foreign import as_text
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ import mujoco
 import torch
 from torch import Tensor
 
+from mtrack import Robot
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
-from mtrack.protocols import Robot
 
 
 @attrs.frozen(eq=False)

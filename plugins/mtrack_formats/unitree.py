@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from mtrack.exchange import Clip
-from mtrack.fields import component, param
-from mtrack.protocols import Robot
+from mtrack import Clip, Robot, component, param
 from mtrack_formats.columns import sort_columns
 from mtrack_formats.joints import G1_29
 from mtrack_formats.recording import POSSIBLE_FPS, Options, Recording

@@ -9,10 +9,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.fields import component, param
-from mtrack.protocols import Robot
+from mtrack import Clip, MotionError, Robot, component, param
 from mtrack_formats.fields import Fields
 from mtrack_formats.recording import POSSIBLE_FPS, QUATERNION_ORDERS, Bodies, Options, Recording, Table
 from mtrack_formats.settle import settle

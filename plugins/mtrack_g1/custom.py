@@ -6,7 +6,8 @@ from pathlib import Path
 
 import mujoco
 
-from mtrack.errors import MtrackError, did_you_mean
+from mtrack import MtrackError
+from mtrack.errors import did_you_mean
 from mtrack_g1.figures import Figures
 
 

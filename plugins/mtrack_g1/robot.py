@@ -8,10 +8,8 @@ from pathlib import Path
 import mujoco
 import torch
 
-from mtrack.errors import MtrackError, NameProblem, did_you_mean
-from mtrack.fields import component, one_of, param
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
+from mtrack import Mirror, MtrackError, NameProblem, RobotModel, component, one_of, param
+from mtrack.errors import did_you_mean
 from mtrack_g1 import build, figures
 from mtrack_g1.custom import load_mjcf
 from mtrack_g1.figures import Figures, mirror_sign, mirrored_name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import mujoco
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 
 _FLOOR = "floor"
 _FLOOR_MATERIAL = "mtrack_floor"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.env import Step
+from mtrack import Step
 
 Array: TypeAlias = "NDArray[Any] | Tensor"
 Observation: TypeAlias = "Array | dict[str, Array]"
@@ -50,11 +50,16 @@ class Exchange:
         """
         if step.final is None:
             return {}
-        ids, broken = step.final_ids, step.weight == 0.0
+        env_ids, broken = step.final_env_ids, step.weight == 0.0
         values = {
-            name: value.masked_fill(broken[ids].unsqueeze(-1), 0.0) for name, value in self._values(step.final).items()
+            name: value.masked_fill(broken[env_ids].unsqueeze(-1), 0.0)
+            for name, value in self._values(step.final).items()
         }
-        final = self._sparse(values, ids, len(broken)) if self.to_numpy else self._dense(values, ids, step.observations)
+        final = (
+            self._sparse(values, env_ids, len(broken))
+            if self.to_numpy
+            else self._dense(values, env_ids, step.observations)
+        )
         ended = self.array(step.terminated | step.truncated)
         return {
             "final_obs": final,
@@ -68,18 +73,18 @@ class Exchange:
         values = {group: torch.as_tensor(groups[group]) for group in self.groups}
         return values if self.as_dict else {"": torch.cat(list(values.values()), dim=-1)}
 
-    def _sparse(self, values: Mapping[str, Tensor], ids: Tensor, num_envs: int) -> NDArray[np.object_]:
-        """Return the final observations of rows `ids` in an object array [N]."""
+    def _sparse(self, values: Mapping[str, Tensor], env_ids: Tensor, num_envs: int) -> NDArray[np.object_]:
+        """Return the final observations of rows `env_ids` in an object array [N]."""
         arrays = {name: value.cpu().numpy() for name, value in values.items()}
         final = np.full(num_envs, None, dtype=object)
-        for place, row in enumerate(ids.tolist()):  # of ended episodes only; Gymnasium has no batched form of it
+        for place, row in enumerate(env_ids.tolist()):  # of ended episodes only; Gymnasium has no batched form of it
             parts = {name: array[place] for name, array in arrays.items()}
             final[row] = parts if self.as_dict else parts[""]
         return final
 
-    def _dense(self, values: Mapping[str, Tensor], ids: Tensor, now: TensorDict) -> Tensor | dict[str, Tensor]:
-        """Return the observations [N, ...] with those of rows `ids` replaced by their final ones."""
-        whole = {name: value.index_copy(0, ids, values[name]) for name, value in self._values(now).items()}
+    def _dense(self, values: Mapping[str, Tensor], env_ids: Tensor, now: TensorDict) -> Tensor | dict[str, Tensor]:
+        """Return the observations [N, ...] with those of rows `env_ids` replaced by their final ones."""
+        whole = {name: value.index_copy(0, env_ids, values[name]) for name, value in self._values(now).items()}
         return whole if self.as_dict else whole[""]
 
 

@@ -15,11 +15,10 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from mtrack.assemble import Assembly, assemble
-from mtrack.env import Env
-from mtrack.errors import MtrackError, did_you_mean
-from mtrack.learner import rollout_mode
-from mtrack.structure import Recipe
+from mtrack import Env, MtrackError, Recipe
+from mtrack.errors import did_you_mean
+from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.learner import rollout_mode
 from mtrack_gym.exchange import Array, Exchange, Observation
 
 _log = logging.getLogger("mtrack")
@@ -141,9 +140,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
         if self._is_started:
             self.env.set_progress(progress)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Return what a run of mtrack logs: rewards by term and ends of episodes since the last call, errors now."""
-        now = {name: float(value.mean()) for name, value in self.env.figures().items()} if self._is_started else {}
+        now = {name: float(value.mean()) for name, value in self.env.metrics().items()} if self._is_started else {}
         return {**self.env.statistics.read(), **now}
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -156,9 +155,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
             self.phase,
             device=self.recipe.place,
             num_envs=self._given,
-            report_broken=lambda env_ids, _: _log.warning("%d environments diverged and were reset", len(env_ids)),
+            report_diverged=lambda env_ids, _: _log.warning("%d environments diverged and were reset", len(env_ids)),
         )
-        assembly.env.previews_terminated = True
+        assembly.env.observe_terminated = True
         return assembly
 
     def _tensor(self, actions: Array) -> Tensor:

@@ -12,8 +12,7 @@ from typing import TextIO
 import rich.console
 from rich.live import Live
 
-from mtrack.fields import component, non_negative, param, scratch
-from mtrack.metrics import Metrics
+from mtrack import Metrics, component, non_negative, param, scratch
 from mtrack_log.display import Display
 from mtrack_log.text import count, duration, from_here, plain_line
 

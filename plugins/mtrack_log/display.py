@@ -9,7 +9,8 @@ import attrs
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from mtrack.metrics import RAW_REWARD, Metrics
+from mtrack import Metrics
+from mtrack.api.metrics import RAW_REWARD
 from mtrack_log.text import FAULTS, count, duration, figure, number, per_cent
 
 _ORDER = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtrack.metrics import Metrics
+from mtrack import Metrics
 
 
 def flat(metrics: Metrics) -> dict[str, float]:

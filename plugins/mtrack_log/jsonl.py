@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtrack.errors import MtrackError
-from mtrack.fields import component, param, scratch
-from mtrack.metrics import Metrics
+from mtrack import Metrics, MtrackError, component, param, scratch
 
 _log = logging.getLogger(__name__)
 

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from mtrack.errors import MtrackError
-from mtrack.fields import component, param, positive, scratch
-from mtrack.metrics import Metrics
-from mtrack.toml_text import to_toml
+from mtrack import Metrics, MtrackError, component, param, positive, scratch
+from mtrack.recipe.write import to_toml
 from mtrack_log.flat import flat
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from mtrack.metrics import DIVERGED, SKIPPED, Metrics
+from mtrack import Metrics
+from mtrack.api.metrics import DIVERGED, SKIPPED
 
 _SHARES = ("episode/completed", "termination/", "coverage/", "clip/", SKIPPED)
 FAULTS = {DIVERGED: "diverged", SKIPPED: "skipped"}

@@ -16,9 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mtrack.errors import MtrackError
-from mtrack.fields import component, one_of, param, positive, scratch
-from mtrack.metrics import Metrics
+from mtrack import Metrics, MtrackError, component, one_of, param, positive, scratch
 from mtrack_log.flat import flat
 
 _log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import shlex
 from functools import cache
 from pathlib import Path
 
-from mtrack.errors import MotionError
-from mtrack.registry import Registry
+from mtrack import MotionError
+from mtrack.registry.registry import Registry
 from mtrack_motion.foreign import how_text_begins, what_it_is
 from mtrack_motion.importers import Importers, Recognition
 from mtrack_motion.unpack import unpacked

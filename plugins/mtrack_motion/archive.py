@@ -14,7 +14,7 @@ from typing import IO, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of all members read, together, inflated: two hours of a humanoid at 50 Hz."""

@@ -7,11 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mtrack.abilities import LeavesOut
-from mtrack.errors import MtrackError, SlotError, describe_error, is_from_user
-from mtrack.exchange import Clip
-from mtrack.protocols import Motion
-from mtrack.robot import RobotModel
+from mtrack import Clip, Motion, MtrackError, RobotModel, SlotError
+from mtrack.api.abilities import LeavesOut
+from mtrack.errors import describe_error, is_from_user
 from mtrack_motion.clip import content_hash
 from mtrack_motion.usable import why_unusable
 
@@ -77,13 +75,13 @@ def left_out_by(source: Motion) -> dict[str, str]:
 def _returned(clips: object) -> list[Clip]:
     """Return what a source gave as a list. Raises ContractError if that is not one clip or more."""
     if not isinstance(clips, Sequence) or isinstance(clips, str):
-        raise ContractError(f"clips() returned {type(clips).__name__}; return a list of mtrack.exchange.Clip")
+        raise ContractError(f"clips() returned {type(clips).__name__}; return a list of mtrack.api.types.Clip")
     if not clips:
         raise ContractError("clips() returned no clip; return at least one, or raise MotionError and say why")
     for number, clip in enumerate(clips):
         if not isinstance(clip, Clip):
             raise ContractError(
-                f"clips() returned {type(clip).__name__} as number {number}; return a list of mtrack.exchange.Clip"
+                f"clips() returned {type(clip).__name__} as number {number}; return a list of mtrack.api.types.Clip"
             )
         for name in _ARRAYS:
             _require_array(clip, name)

@@ -55,7 +55,7 @@ def import_(
     """Turn motions of other formats into motion files; says what it found, assumed and filled in."""
     import attrs  # noqa: PLC0415
 
-    from mtrack.registry import Registry  # noqa: PLC0415
+    from mtrack.registry.registry import Registry  # noqa: PLC0415
     from mtrack_motion.importing import Choices, import_motions  # noqa: PLC0415
 
     flags = {"--fps": fps, "--fill-missing": fill_missing or None, "--trust": trust or None}
@@ -88,7 +88,7 @@ def info(
     """List motion files: rate, length, joints, root height, joint speed, origin, hash."""
     import attrs  # noqa: PLC0415
 
-    from mtrack.errors import MotionError  # noqa: PLC0415
+    from mtrack import MotionError  # noqa: PLC0415
     from mtrack_motion.reading import each_clip  # noqa: PLC0415
     from mtrack_motion.summary import Summary, table  # noqa: PLC0415
 
@@ -143,8 +143,8 @@ def pack(
 
 def _settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
     """Return the parameters given by `--set NAME=VALUE` and by flags. Raises MtrackError."""
-    from mtrack.errors import MtrackError  # noqa: PLC0415
-    from mtrack.keypath import parse_value  # noqa: PLC0415
+    from mtrack import MtrackError  # noqa: PLC0415
+    from mtrack.recipe.keypath import parse_value  # noqa: PLC0415
     from mtrack_motion.importer import Settings  # noqa: PLC0415
 
     given = [

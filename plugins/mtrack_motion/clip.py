@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError, did_you_mean
-from mtrack.exchange import Clip
-from mtrack.robot import RobotModel
+from mtrack import Clip, MotionError, RobotModel
+from mtrack.errors import did_you_mean
 from mtrack_motion.sanity import why_wrong_rate
 
 QUATERNION_TOLERANCE = 0.01

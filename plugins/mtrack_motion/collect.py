@@ -10,9 +10,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.abilities import Weighs
-from mtrack.errors import MotionError
-from mtrack.protocols import Motion, Robot
+from mtrack import Motion, MotionError, Robot
+from mtrack.api.abilities import Weighs
 from mtrack_motion.checked_source import ContractError, blamed, left_out_by, usable_clips
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.exchange import Clip
-from mtrack.robot import RobotModel
+from mtrack import Clip, RobotModel
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.jumps import FEWEST_STEPS, Break, find_jumps, turns
 

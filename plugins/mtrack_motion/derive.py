@@ -9,11 +9,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.fields import positive
+from mtrack import Clip, Kinematics, MotionError, positive
 from mtrack.math import quat_conjugate, quat_multiply, quat_slerp, quat_to_rotation_vector
-from mtrack.scene import Kinematics
 
 _SAME_RATE = 1e-6
 _POSITIVE: Any = positive

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
+from mtrack import Clip, MotionError
 from mtrack_motion.archive import member_shapes, read_archive
 from mtrack_motion.clip import check_clip, content_hash, single
 

@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 
 import attrs
 
-from mtrack.errors import ComponentError, MotionError, MtrackError, describe_error, did_you_mean, is_from_user
-from mtrack.exchange import Clip
-from mtrack.fields import params_of
-from mtrack.protocols import Importer, Robot
-from mtrack.registry import Entry, Registry
-from mtrack.values import describe_fields, structure_fields
+from mtrack import Clip, ComponentError, Importer, MotionError, MtrackError, Robot
+from mtrack.api.fields import params_of
+from mtrack.errors import describe_error, did_you_mean, is_from_user
+from mtrack.registry.registry import Entry, Registry
+from mtrack.registry.values import describe_fields, structure_fields
 from mtrack_motion.foreign import what_it_is
 
 T = TypeVar("T")

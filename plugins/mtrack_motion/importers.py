@@ -1,6 +1,6 @@
 """The installed importers: which of them reads a file, with the parameters given; a broken one is named and skipped.
 
-Besides the methods of `mtrack.protocols.Importer` an importer may have:
+Besides the methods of `mtrack.api.protocols.Importer` an importer may have:
 
 - `fallback: ClassVar[bool] = True`: its format has no mark of its own; it is used if no other importer claims a file.
 - `explain(path) -> str`: about a file that no importer recognises, as the rest of a sentence: what it is and what to
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import attrs
 
-from mtrack.errors import ComponentError, MotionError, MtrackError, did_you_mean
-from mtrack.fields import params_of
-from mtrack.registry import Registry
+from mtrack import ComponentError, MotionError, MtrackError
+from mtrack.api.fields import params_of
+from mtrack.errors import did_you_mean
+from mtrack.registry.registry import Registry
 from mtrack_motion.importer import TRUST, IncompleteError, InstalledImporter, Settings, make_importer
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,8 @@ from typing import cast
 import attrs
 import numpy as np
 
-from mtrack.errors import ComponentError, MotionError
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
-from mtrack.registry import Registry, is_own
-from mtrack.robot import RobotModel
+from mtrack import Clip, ComponentError, MotionError, Robot, RobotModel
+from mtrack.registry.registry import Registry, is_own
 from mtrack_motion.advice import why_not_imported
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip
@@ -155,7 +152,7 @@ def _import_clip(
     clip: Clip, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Imported:
     if not _is_sound(clip):
-        raise ComponentError("it gave a clip whose fields have other types than mtrack.exchange.Clip says")
+        raise ComponentError("it gave a clip whose fields have other types than mtrack.api.types.Clip says")
     licensed = attrs.evolve(
         clip, licence=choices.licence or clip.licence, source=clip.source.replace(str(file), file.name)
     )

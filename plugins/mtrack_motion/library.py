@@ -11,11 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics
+from mtrack import Clip, Kinematics, MotionError, Robot, RobotModel
 from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns
 from mtrack_motion.derive import ContactRule, Frames, angular_velocity, difference, resample, standing_feet
 from mtrack_motion.tables import FrameTables, GatheredKinematics, LargeTables, Tables
@@ -177,7 +173,7 @@ def _kinematics(robot: Robot, parts: Sequence[Frames], dt: float) -> Kinematics:
 
 def _with_held(kinematics: Kinematics, last: Tensor) -> Kinematics:
     """Return frames [F, ...] followed by those of `last`, int64 [C], at rest."""
-    names = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+    names = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
     values: dict[str, Tensor] = {name: getattr(kinematics, name) for name in names}
     held = {name: torch.zeros_like(v[last]) if name.endswith("_vel") else v[last] for name, v in values.items()}
     joined: dict[str, Any] = {name: torch.cat((value, held[name])) for name, value in values.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mtrack.exchange import Clip
+    from mtrack import Clip
 
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """For the command: parameters differ from kind to kind."""
@@ -37,8 +37,8 @@ def make(
 
     Every kind has parameters of its own, as in --kind walk --speed 0.6 --turn 0.3; --list names them.
     """
-    from mtrack.errors import MotionError  # noqa: PLC0415
-    from mtrack.registry import Registry, is_own  # noqa: PLC0415
+    from mtrack import MotionError  # noqa: PLC0415
+    from mtrack.registry.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.importing import file_name  # noqa: PLC0415
     from mtrack_motion.several import raise_all  # noqa: PLC0415
     from mtrack_procedural.catalogue import listed, listing, ordered  # noqa: PLC0415
@@ -71,7 +71,7 @@ def make(
 
 def _parameters(arguments: Sequence[str]) -> dict[str, str]:
     """Return what follows each `--name`, or stands behind its `=`. Raises MotionError."""
-    from mtrack.errors import MotionError  # noqa: PLC0415
+    from mtrack import MotionError  # noqa: PLC0415
 
     given: dict[str, str] = {}
     rest = iter(arguments)
@@ -97,7 +97,7 @@ def _named(clips: Sequence[Clip], name: str, kind: str) -> Iterator[Clip]:
 
 def _keep(file: Path, clip: Clip, overwrite: bool) -> None:
     """Write a clip. Raises MotionError where another motion is there already."""
-    from mtrack.errors import MotionError  # noqa: PLC0415
+    from mtrack import MotionError  # noqa: PLC0415
     from mtrack_motion.clip import content_hash  # noqa: PLC0415
     from mtrack_motion.file import read_clip, write_clip  # noqa: PLC0415
 

@@ -9,11 +9,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.fields import component, param
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
+from mtrack import Clip, MotionError, Robot, RobotModel, component, param
 from mtrack_motion.archive import member_shapes
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import read_clip

@@ -17,9 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
+from mtrack import Clip, MotionError, Robot
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import Extremes, MotionLibrary
 from mtrack_motion.tables import BODY_WIDTH, LargeTables, Part

@@ -13,10 +13,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import MotionError, MtrackError, did_you_mean
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
-from mtrack.registry import Registry, is_own
+from mtrack import Clip, MotionError, MtrackError, Robot
+from mtrack.errors import did_you_mean
+from mtrack.registry.registry import Registry, is_own
 from mtrack_motion.clip import content_hash
 from mtrack_motion.derive import ContactRule, resampled_frames
 from mtrack_motion.file import sync_directory

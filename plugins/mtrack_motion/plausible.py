@@ -8,9 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
+from mtrack import Clip, MotionError, Robot
 from mtrack_motion.clip import check_upright, joint_columns, uprightness
 from mtrack_motion.continuity import breaks
 from mtrack_motion.derive import angular_velocity, difference

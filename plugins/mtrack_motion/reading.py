@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.robot import RobotModel
+from mtrack import Clip, MotionError, RobotModel
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, require_motion_file
 from mtrack_motion.foreign import kinds_of_files

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_motion.foreign import RETARGET, what_it_is
 
 _NO_MOTION = {

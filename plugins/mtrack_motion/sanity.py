@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.robot import RobotModel
+from mtrack import RobotModel
 
 Array = NDArray[np.floating]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
+from mtrack import Clip, MotionError
 
 T = TypeVar("T")
 

@@ -8,11 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from mtrack.errors import MotionError, did_you_mean
-from mtrack.exchange import Clip
-from mtrack.fields import component, non_negative, param, scratch
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
+from mtrack import Clip, MotionError, Robot, RobotModel, component, non_negative, param, scratch
+from mtrack.errors import did_you_mean
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import Pack, is_pack

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 import numpy as np
 
-from mtrack.exchange import Clip
+from mtrack import Clip
 from mtrack_motion.clip import content_hash
 
 

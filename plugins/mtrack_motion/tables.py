@@ -11,10 +11,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
+from mtrack import Kinematics, MtrackError
+from mtrack.api.cached_tensors import derived
 from mtrack.math import transform
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
 from mtrack_motion.rotations import quat_from_matrix
 
 Compute: TypeAlias = Callable[[Kinematics], Tensor]
@@ -101,7 +100,7 @@ class FrameTables:
 
     def to(self, device: torch.device | str) -> Tables:
         """Return these tables on a device."""
-        fields = {f.name: getattr(self.kinematics, f.name) for f in attrs.fields(Kinematics) if f.name != "known"}
+        fields = {f.name: getattr(self.kinematics, f.name) for f in attrs.fields(Kinematics) if f.name != "cache"}
         kinematics = Kinematics(**{name: value.to(device) for name, value in fields.items()})
         return FrameTables(kinematics, self.contact.to(device))
 
@@ -177,7 +176,7 @@ class RootedKinematics(Kinematics):
         """Take the parts of rows, [n, ...], and `Kinematics.body_root`."""
         for name in _ROOT:
             setattr(self, name, parts[name])
-        self.known = {"root_rot": parts["root_rot"].unflatten(1, (3, 3)), "body_root": body_root}
+        self.cache = {"root_rot": parts["root_rot"].unflatten(1, (3, 3)), "body_root": body_root}
 
     @derived
     def body_world(self) -> Tensor:
@@ -218,27 +217,27 @@ class GatheredKinematics(Kinematics):
             setattr(self, name, parts[name])
         self.contact = parts["contact"]
         """[..., feet] 1 where a foot of the reference stands."""
-        self.known = {name: parts[name] for name in _ROOT_DERIVED}
-        self.known["root_rot"] = parts["root_rot"].view(*frames.shape, 3, 3)
+        self.cache = {name: parts[name] for name in _ROOT_DERIVED}
+        self.cache["root_rot"] = parts["root_rot"].view(*frames.shape, 3, 3)
 
     def fetch(self, name: str, compute: Compute) -> Tensor:
         """Return a quantity of these frames, [..., ...]; `compute` makes it of frames in one row."""
-        if name not in self.known:
+        if name not in self.cache:
             taken = self.tables.take(name, compute, self)
-            self.known[name] = taken.view(*self.frames.shape, *taken.shape[1:])
+            self.cache[name] = taken.view(*self.frames.shape, *taken.shape[1:])
             self.fetched[name] = compute
-        known: Tensor = self.known[name]
+        known: Tensor = self.cache[name]
         return known
 
-    def put(self, ids: Tensor, rows: GatheredKinematics) -> None:
+    def put(self, env_ids: Tensor, rows: GatheredKinematics) -> None:
         """Replace some rows, int64 [m], in every quantity fetched so far."""
-        self.frames.index_copy_(0, ids, rows.frames)
-        self.row.index_copy_(0, ids, rows.row)
+        self.frames.index_copy_(0, env_ids, rows.frames)
+        self.row.index_copy_(0, env_ids, rows.row)
         self.plain = None
-        for name, value in self.known.items():
+        for name, value in self.cache.items():
             if name in self.fetched:  # the others are views of `row`
-                value.index_copy_(0, ids, self.tables.take(name, self.fetched[name], rows))
+                value.index_copy_(0, env_ids, self.tables.take(name, self.fetched[name], rows))
 
-    def rows(self, ids: Tensor) -> GatheredKinematics:
+    def select(self, env_ids: Tensor) -> GatheredKinematics:
         """Return the kinematics of some rows, int64 [m]."""
-        return GatheredKinematics(self.tables, self.frames.index_select(0, ids))
+        return GatheredKinematics(self.tables, self.frames.index_select(0, env_ids))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_motion.archive import MAX_FILE_BYTES, is_archive
 
 MAX_INFLATED_BYTES = 64 * 1024 * 1024

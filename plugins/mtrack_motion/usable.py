@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.robot import RobotModel
+from mtrack import Clip, MotionError, RobotModel
 from mtrack_motion.clip import check_clip, check_upright, joint_columns, up_axis
 from mtrack_motion.continuity import breaks
 from mtrack_motion.sanity import why_other_axis_up, why_wrong_numbers

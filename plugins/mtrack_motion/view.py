@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mtrack.exchange import Clip
-    from mtrack.robot import RobotModel
+    from mtrack import Clip, RobotModel
     from mtrack_view.puppet import Array
 
 
@@ -28,7 +27,7 @@ def view(
     """Draw a motion as a picture strip; needs no display. The camera goes along with the root."""
     import numpy as np  # noqa: PLC0415
 
-    from mtrack.registry import Registry, is_own  # noqa: PLC0415
+    from mtrack.registry.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.file import read_clip  # noqa: PLC0415
     from mtrack_view.film import FPS, find_ffmpeg, shoot  # noqa: PLC0415
     from mtrack_view.pictures import Take  # noqa: PLC0415
@@ -55,7 +54,7 @@ def view(
 
 def _picture(path: Path) -> Path:
     """Return where the picture will be. Raises MotionError before any work is lost."""
-    from mtrack.errors import MotionError  # noqa: PLC0415
+    from mtrack import MotionError  # noqa: PLC0415
 
     if path.suffix.lower() != ".png":
         raise MotionError(f"{path}: a strip is a .png; name it so")

@@ -10,8 +10,8 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError, NameProblem, did_you_mean
-from mtrack.robot import RobotModel
+from mtrack import MtrackError, NameProblem, RobotModel
+from mtrack.errors import did_you_mean
 
 Columns = slice | Tensor
 """Indices along an axis; a slice where they are consecutive, because that selects without copying."""
@@ -79,7 +79,7 @@ def columns(indices: Sequence[int]) -> Columns:
 def elements(
     model: mujoco.MjModel, robot: RobotModel, at: Addresses, kind: str, names: str | Sequence[str]
 ) -> list[int]:
-    """Return model indices of bodies, geoms, joints, dofs or actuators; see `Backend.element`. Raises NameProblem."""
+    """Return model indices of bodies, geoms, joints, dofs or actuators; see `Backend.model_ids`. Raises NameProblem."""
     match kind:
         case "joint" | "dof" | "actuator":
             table = {"joint": at.joints, "dof": at.dof_indices, "actuator": at.actuator_indices}[kind]

@@ -8,15 +8,23 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import PhysicsPlan, StartState
-from mtrack.fields import component, non_negative, param, scratch
+from mtrack import (
+    Kinematics,
+    MtrackError,
+    PhysicsPlan,
+    RecordedStep,
+    Replay,
+    Robot,
+    RobotModel,
+    RobotState,
+    StartState,
+    component,
+    non_negative,
+    param,
+    scratch,
+)
+from mtrack.api.device import available_cpus
 from mtrack.math import quat_rotate_inverse
-from mtrack.processors import own_processors
-from mtrack.protocols import Robot
-from mtrack.recorded_step import RecordedStep, Replay
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco import forces, outputs
 from mtrack_mujoco.addresses import Addresses, elements
 from mtrack_mujoco.checked_robot import compiled, described
@@ -81,7 +89,7 @@ class MujocoBackend:
         self._at = Addresses.of(self._model, self._robot)
         self._applies_forces = plan.forces
         names = dict.fromkeys((*outputs.FIELDS, *_DRIVES, *(forces.FIELDS if plan.forces else ())))
-        self._sim = Simulation(self._model, plan.num_envs, self.threads or own_processors(), tuple(names))
+        self._sim = Simulation(self._model, plan.num_envs, self.threads or available_cpus(), tuple(names))
         self._fields = ModelFields(self._sim.batch, plan.model_fields)
         self._memory = StepMemory({"rows": self._sim.rows})
         self._reader = outputs.Reader(self._sim, self._at)
@@ -94,18 +102,18 @@ class MujocoBackend:
         self.forward(everyone, self._robot.default_joint_pos.expand(plan.num_envs, -1))
         self.refresh()
 
-    def set_state(self, ids: Tensor, start: StartState) -> None:
+    def set_state(self, env_ids: Tensor, start: StartState) -> None:
         """Put rows into a state without history: warm starts, forces and warnings are cleared."""
-        at, num = self._at, len(ids)
+        at, num = self._at, len(env_ids)
         qpos, qvel = self._sim.start_positions(num), torch.zeros(num, self._model.nv, dtype=torch.float64)
         root_qpos, root_qvel = free_joint(start)
         qpos[:, at.root_qpos : at.root_qpos + 7] = root_qpos
         qvel[:, at.root_dof : at.root_dof + 6] = root_qvel
         qpos[:, at.qpos] = start.joint_pos.double()
         qvel[:, at.dofs] = start.joint_vel.double()
-        self._sim.restart(ids, qpos, qvel)
+        self._sim.restart(env_ids, qpos, qvel)
         if self._applies_forces:
-            self.wrench.index_fill_(0, ids, 0.0)
+            self.wrench.index_fill_(0, env_ids, 0.0)
 
     def step(self, target: Tensor, last: bool) -> None:
         """Advance every row by one substep under position targets [N, J] rad; then `contacts` is current.
@@ -122,18 +130,18 @@ class MujocoBackend:
         if last:
             self._sim.watch()
 
-    def forward(self, ids: Tensor, target: Tensor) -> None:
+    def forward(self, env_ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
-        ctrl = torch.zeros(len(ids), self._model.nu, dtype=torch.float64)
+        ctrl = torch.zeros(len(env_ids), self._model.nu, dtype=torch.float64)
         ctrl[:, self._at.actuators] = target.double()
-        self._sim.ctrl.index_copy_(0, ids, ctrl)
+        self._sim.ctrl.index_copy_(0, env_ids, ctrl)
         # all stages: what a stage does not compute would be another simulation's
-        self._sim.forward(ids)
-        contacts = self.contacts.new_empty(len(ids), *self.contacts.shape[1:])
-        read_contacts(self._sensed.index_select(0, ids), contacts)
-        self.contacts.index_copy_(0, ids, contacts)
+        self._sim.forward(env_ids)
+        contacts = self.contacts.new_empty(len(env_ids), *self.contacts.shape[1:])
+        read_contacts(self._sensed.index_select(0, env_ids), contacts)
+        self.contacts.index_copy_(0, env_ids, contacts)
 
-    def refresh(self, ids: Tensor | None = None) -> None:
+    def refresh(self, env_ids: Tensor | None = None) -> None:
         """Copy the simulation's state into `state` (of all rows, or of some)."""
         at, out, state = self._at, self._sim.outputs, self.state
         drives = (
@@ -142,23 +150,23 @@ class MujocoBackend:
             (state.joint_target, self._sim.ctrl, at.actuators),
         )
         # the engine has the matrices: nobody need compute them from quaternions
-        if ids is None:
+        if env_ids is None:
             self._reader.read(self._poses)
             for own, source, columns in drives:
                 own.copy_(source[:, columns])
             state.invalidate()
             rotations = self._poses.rotations()
-            state.known.update(body_rot=rotations, root_rot=rotations[:, 0])
+            state.cache.update(body_rot=rotations, root_rot=rotations[:, 0])
         else:
-            rows = outputs.Poses.empty(len(ids), len(at.bodies), len(at.joints))
-            self._reader.read(rows, ids)
-            self._poses.put(ids, rows)
+            rows = outputs.Poses.empty(len(env_ids), len(at.bodies), len(at.joints))
+            self._reader.read(rows, env_ids)
+            self._poses.put(env_ids, rows)
             for own, source, columns in drives:
-                own.index_copy_(0, ids, source.index_select(0, ids)[:, columns].float())
+                own.index_copy_(0, env_ids, source.index_select(0, env_ids)[:, columns].float())
             renewed = Kinematics(**rows.kinematics())
             rotations = rows.rotations()
-            renewed.known.update(body_rot=rotations, root_rot=rotations[:, 0])
-            state.renew(ids, renewed)
+            renewed.cache.update(body_rot=rotations, root_rot=rotations[:, 0])
+            state.update_envs(env_ids, renewed)
 
     def field(self, name: str) -> Tensor:
         """Return a declared model field, live, [N, ...], in the engine's precision. Raises NameProblem."""
@@ -168,15 +176,15 @@ class MujocoBackend:
         """Return a model field as compiled, [...], in the engine's precision. Raises NameProblem."""
         return self._fields.nominal(name)
 
-    def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
-        """Return model indices of elements, int64; see `Backend.element`. Raises NameProblem."""
+    def model_ids(self, kind: str, names: str | Sequence[str]) -> Tensor:
+        """Return model indices of elements, int64; see `Backend.model_ids`. Raises NameProblem."""
         return torch.tensor(elements(self._model, self._robot, self._at, kind, names), dtype=torch.int64)
 
-    def update_constants(self, ids: Tensor) -> None:
+    def update_constants(self, env_ids: Tensor) -> None:
         """Recompute what the model derives from masses and geometry, for rows whose fields have changed."""
-        self._fields.update_constants(ids)
+        self._fields.update_constants(env_ids)
 
-    def kick(self, velocity: Tensor) -> None:
+    def push_root(self, velocity: Tensor) -> None:
         """Add [N, 6] linear [m/s] and angular [rad/s] velocity, world axes, to the roots."""
         velocity = velocity.double()
         quat = self._sim.qpos[:, self._at.root_qpos + 3 : self._at.root_qpos + 7]
@@ -185,9 +193,9 @@ class MujocoBackend:
         linear += velocity[:, :3]
         angular += quat_rotate_inverse(quat, velocity[:, 3:])
 
-    def broken(self) -> Tensor:
+    def diverged(self) -> Tensor:
         """Return bool [N]: rows whose state is not finite or whose solver warned of it since their reset."""
-        return self._sim.broken()
+        return self._sim.diverged()
 
     def last_step(self, env_id: int) -> RecordedStep:
         """Return the last control step of one environment. Raises MtrackError if its model cannot be described."""
@@ -206,9 +214,9 @@ class MujocoBackend:
         """Step a recorded step again with plain MuJoCo. Raises MtrackError if its parts do not fit each other."""
         return replay(step)
 
-    def figures(self) -> Mapping[str, Tensor]:
+    def metrics(self) -> Mapping[str, Tensor]:
         """Return the shares of environment steps since the last call that MuJoCo warned of, by warning."""
-        return self._sim.monitor.figures()
+        return self._sim.monitor.metrics()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""

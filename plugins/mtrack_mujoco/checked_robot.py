@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import mujoco
 
-from mtrack.errors import MtrackError, SlotError, describe_error, did_you_mean, is_from_user
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
+from mtrack import MtrackError, Robot, RobotModel, SlotError
+from mtrack.errors import describe_error, did_you_mean, is_from_user
 from mtrack_mujoco.simulation import compile_physics
 
 _RELATIVE = 1e-3  # of gains and limits: both are written with few decimals

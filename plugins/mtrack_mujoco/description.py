@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 
 _XML, _ASSET, _FLOAT = "mjcf", "asset.", "float."
 _FOLDERS = ("meshdir", "texturedir", "assetdir")

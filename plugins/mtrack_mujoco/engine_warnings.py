@@ -77,7 +77,7 @@ class WarningMonitor:
         if self._unsaid and not self._is_late:
             self._report()
 
-    def figures(self) -> Mapping[str, Tensor]:
+    def metrics(self) -> Mapping[str, Tensor]:
         """Return the share of environment steps with each complaint since the last call, and start over."""
         shares = self._sums / max(1, self._steps)
         self._sums.zero_()

@@ -11,12 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.exchange import StartState
+from mtrack import Kinematics, Robot, RobotModel, StartState
+from mtrack.api.device import available_cpus
 from mtrack.math import quat_rotate_inverse
-from mtrack.processors import own_processors
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.checked_robot import described
 from mtrack_mujoco.outputs import FIELDS, Poses, Reader
@@ -68,7 +65,7 @@ class ForwardKinematics:
         model = compile_physics(described(robot, self._robot))
         # positions and velocities need neither contacts nor constraints
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
-        self._threads = threads or own_processors()
+        self._threads = threads or available_cpus()
         self._model = model
         self._at = Addresses.of(model, self._robot)
 

@@ -9,7 +9,8 @@ import torch
 from mujoco.batch import MODEL_FIELDS, Batch
 from torch import Tensor
 
-from mtrack.errors import NameProblem, did_you_mean
+from mtrack import NameProblem
+from mtrack.errors import did_you_mean
 
 # what mj_setConst derives from masses, inertias and geometry; expanded by name so that it is saved with the rest
 _DERIVED = (
@@ -58,10 +59,10 @@ class ModelFields:
         model = self._batch.model
         return torch.as_tensor(np.array(getattr(model.opt if owner else model, attribute)))
 
-    def update_constants(self, ids: Tensor) -> None:
+    def update_constants(self, env_ids: Tensor) -> None:
         """Derive constants anew for rows whose fields have changed."""
         self._expand_derived()
-        self._batch.set_const(np.unique(ids.numpy()))
+        self._batch.set_const(np.unique(env_ids.numpy()))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all values, live; those of derived fields once they differ between rows."""

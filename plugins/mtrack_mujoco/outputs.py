@@ -56,10 +56,10 @@ class Poses:
         """Return a view of some consecutive rows."""
         return Poses(*(tensor.narrow(0, start, num) for tensor in self.tensors()))
 
-    def put(self, ids: Tensor, rows: Poses) -> None:
+    def put(self, env_ids: Tensor, rows: Poses) -> None:
         """Overwrite rows, int64 [n]."""
         for own, new in zip(self.tensors(), rows.tensors(), strict=True):
-            own.index_copy_(0, ids, new)
+            own.index_copy_(0, env_ids, new)
 
     def kinematics(self) -> dict[str, Any]:
         """Return the fields of a `Kinematics`, all of them views; the root is the first body."""
@@ -91,12 +91,12 @@ class Reader:
         self._arrays = {name: simulation.outputs[name] for name in FIELDS}
         self._arrays |= {"qpos": simulation.qpos, "qvel": simulation.qvel}
 
-    def read(self, out: Poses, ids: Tensor | None = None) -> None:
-        """Fill `out` from all rows, or from rows `ids`, int64 [n]."""
+    def read(self, out: Poses, env_ids: Tensor | None = None) -> None:
+        """Fill `out` from all rows, or from rows `env_ids`, int64 [n]."""
         at = self._at
         arrays = self._arrays
-        if ids is not None:
-            arrays = {name: array.index_select(0, ids) for name, array in arrays.items()}
+        if env_ids is not None:
+            arrays = {name: array.index_select(0, env_ids) for name, array in arrays.items()}
         pos = arrays["xpos"].index_select(1, at.bodies)
         out.pos.copy_(pos)
         out.quat_wxyz.copy_(arrays["xquat"].index_select(1, at.bodies))

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from mtrack.protocols import Backend
+from mtrack import Backend
 from mtrack_mujoco.backend import MujocoBackend
 
 Call = Callable[[], None]
@@ -34,8 +34,8 @@ class EngineCalls:
         def heard_step(*arguments: Any) -> None:
             self._hear(self.before_step(), lambda: step(*arguments))
 
-        def heard_forward(ids: Tensor | None = None, *arguments: Any) -> None:
-            self._hear(self.before_forward(ids), lambda: forward(ids, *arguments))
+        def heard_forward(env_ids: Tensor | None = None, *arguments: Any) -> None:
+            self._hear(self.before_forward(env_ids), lambda: forward(env_ids, *arguments))
 
         self._engine.step, self._engine.forward = heard_step, heard_forward
         return self
@@ -61,7 +61,7 @@ class EngineCalls:
         """Return what writes again what is written for the substep to come."""
         raise NotImplementedError
 
-    def before_forward(self, ids: Tensor | None) -> Call:
+    def before_forward(self, env_ids: Tensor | None) -> Call:
         """Return what writes again the rows, int64 [n] or all, whose forward pass is to come."""
         raise NotImplementedError
 
@@ -105,10 +105,10 @@ class Recording(EngineCalls):
 
         return write
 
-    def before_forward(self, ids: Tensor | None) -> Call:
+    def before_forward(self, env_ids: Tensor | None) -> Call:
         """Return what writes state and model fields of the rows again."""
         sim = self._sim
-        rows = torch.arange(len(sim.rows)) if ids is None else ids
+        rows = torch.arange(len(sim.rows)) if env_ids is None else env_ids
         state = sim.rows[rows]
         fields = [(tensor, tensor[rows]) for tensor in self._fields.tensors().values()]
 

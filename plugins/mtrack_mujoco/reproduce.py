@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.recorded_step import FieldValue, Quantity, RecordedStep, Replay
+from mtrack import MtrackError, RecordedStep, Replay
+from mtrack.api.recorded_step import FieldValue, Quantity
 from mtrack_mujoco import labels
 from mtrack_mujoco.description import rebuild
 from mtrack_mujoco.engine_warnings import LARGEST
@@ -94,7 +94,7 @@ def replay(step: RecordedStep) -> Replay:
         if step.forces is not None:
             sim.xfrc[0] = step.forces[substep]
         sim.step(mujoco.mjtStage.mjSTAGE_VEL if substep == last else mujoco.mjtStage.mjSTAGE_NONE)
-        watch.look(sim.qpos[0], sim.qvel[0], sim.outputs["qacc"][0], sim.warnings(0), bool(sim.broken()[0]))
+        watch.look(sim.qpos[0], sim.qvel[0], sim.outputs["qacc"][0], sim.warnings(0), bool(sim.diverged()[0]))
     return watch.replay({"rows": sim.rows[0].clone()})
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import mujoco
 from torch import Tensor
 
-from mtrack.errors import NameProblem, did_you_mean
-from mtrack.exchange import ContactSensor
+from mtrack import ContactSensor, NameProblem
+from mtrack.errors import did_you_mean
 
 _DATA = mujoco.mjtConDataField
 _FOUND_AND_FORCE = 1 << int(_DATA.mjCONDATA_FOUND) | 1 << int(_DATA.mjCONDATA_FORCE)

@@ -11,7 +11,7 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from mtrack.errors import CheckpointError
+from mtrack import CheckpointError
 from mtrack_mujoco.engine_warnings import WarningMonitor, Watched, complaint
 
 _log = logging.getLogger(__name__)
@@ -81,18 +81,18 @@ class Simulation:
         """Advance every row by one substep, then compute the stages up to `stage` at the new state."""
         self._run(lambda: self.batch.step(stage=stage))
 
-    def forward(self, ids: Tensor | None = None, stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_ACC) -> None:
+    def forward(self, env_ids: Tensor | None = None, stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_ACC) -> None:
         """Compute the stages up to `stage` at the present state of rows; the outputs of others stay."""
-        rows = None if ids is None else np.unique(ids.numpy())
+        rows = None if env_ids is None else np.unique(env_ids.numpy())
         self._run(lambda: self.batch.forward(rows, stage))
 
-    def restart(self, ids: Tensor, qpos: Tensor, qvel: Tensor) -> None:
+    def restart(self, env_ids: Tensor, qpos: Tensor, qvel: Tensor) -> None:
         """Put rows at positions and velocities with everything else as at the start, faults forgotten."""
-        self.rows.index_copy_(0, ids, self._start.expand(len(ids), -1))
-        self.qpos.index_copy_(0, ids, qpos)
-        self.qvel.index_copy_(0, ids, qvel)
-        self._warning.index_fill_(0, ids, 0)
-        self._failed.index_fill_(0, ids, False)
+        self.rows.index_copy_(0, env_ids, self._start.expand(len(env_ids), -1))
+        self.qpos.index_copy_(0, env_ids, qpos)
+        self.qvel.index_copy_(0, env_ids, qvel)
+        self._warning.index_fill_(0, env_ids, 0)
+        self._failed.index_fill_(0, env_ids, False)
 
     def start_positions(self, num: int) -> Tensor:
         """Return the model's own initial positions, [num, nq]."""
@@ -103,7 +103,7 @@ class Simulation:
         self.monitor.look(self._warning[:, self._watched, _NUMBER] > 0)
         self._warning[:, _INERTIA].zero_()  # the others end the episode, which forgets them
 
-    def broken(self) -> Tensor:
+    def diverged(self) -> Tensor:
         """Return bool [N]: rows that are not finite, were warned of, or raised an error since their restart."""
         finite = torch.isfinite(self._motion.sum(-1))  # a sum is finite only if all of it is
         warned = (self._warning[:, _FATAL, _NUMBER] > 0).any(-1)

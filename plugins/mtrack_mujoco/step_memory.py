@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.recorded_step import RecordedStep
+from mtrack import RecordedStep
 
 Forces = tuple[Tensor, Tensor]
 """Body indices, int64 [P], and what acts on these, [N, P, 6]."""

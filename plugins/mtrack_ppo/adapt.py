@@ -8,10 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.exchange import Layout
-from mtrack.fields import component, param, positive, scratch, state
-from mtrack.phase_order import require_order
-from mtrack.rollout import Rollout
+from mtrack import Layout, Rollout, component, param, positive, require_order, scratch, state
 from mtrack_ppo.acting import sampled
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import flat, kept

@@ -13,9 +13,8 @@ from attrs.validators import min_len
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from mtrack.errors import MtrackError, NameProblem, did_you_mean
-from mtrack.exchange import Layout
-from mtrack.fields import between, component, param, positive, scratch, state
+from mtrack import Layout, MtrackError, NameProblem, between, component, param, positive, scratch, state
+from mtrack.errors import did_you_mean
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp, Norm, Style
 from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser, chunks
 from mtrack_ppo.parity import Parity

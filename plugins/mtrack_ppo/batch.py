@@ -8,8 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.first_step import is_trial
-from mtrack.rollout import Rollout
+from mtrack import Rollout, is_trial
 
 
 @attrs.frozen(eq=False)

@@ -10,8 +10,8 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mtrack.first_step import is_trial
-from mtrack.ranks import wait_for_all
+from mtrack import is_trial
+from mtrack.api.distributed import wait_for_all
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Mlp, Style
 
 _Inputs = ParamSpec("_Inputs")

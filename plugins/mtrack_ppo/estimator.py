@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.metrics import SKIPPED
-from mtrack.ranks import num_ranks, sum_over_ranks
+from mtrack import num_ranks, sum_over_ranks
+from mtrack.api.metrics import SKIPPED
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import minibatches
 from mtrack_ppo.compiling import compiled

@@ -8,11 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.exchange import Layout
-from mtrack.fields import between, component, param, positive, scratch, state
-from mtrack.phase_order import require_order
-from mtrack.rollout import Rollout
-from mtrack.schedule import Schedule
+from mtrack import Layout, Rollout, Schedule, between, component, param, positive, require_order, scratch, state
 from mtrack_ppo.acting import decision
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import kept

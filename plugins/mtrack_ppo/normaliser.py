@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mtrack.mirror import Mirror
-from mtrack.ranks import sum_over_ranks
+from mtrack import Mirror, sum_over_ranks
 
 _STILL = 1e-4  # a column that hardly ever moved is only centred: its first movement is no outlier
 _CHUNK = 128  # samples taken at once: what is computed on the way stays in a CPU's cache

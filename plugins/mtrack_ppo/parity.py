@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.mirror import Mirror
+from mtrack import Mirror
 
 
 class Parity:

@@ -8,10 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.metrics import SKIPPED
-from mtrack.mirror import Mirror
-from mtrack.ranks import num_ranks, sum_over_ranks
-from mtrack.rollout import Rollout
+from mtrack import Mirror, Rollout, num_ranks, sum_over_ranks
+from mtrack.api.metrics import SKIPPED
 from mtrack_ppo import losses
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import Batch, Samples, flat, minibatches
@@ -84,7 +82,9 @@ def prepare(
     if settings.clamp_reward_at_zero:
         reward = reward.clamp_min(0.0)
     rows, value = flat(torch.as_tensor(data["normalised"])), torch.as_tensor(data["state_value"])
-    ends = [agent.value(agent.rows(observations, rows.dtype)) for observations in (rollout.following, rollout.final)]
+    ends = [
+        agent.value(agent.rows(observations, rows.dtype)) for observations in (rollout.next_observations, rollout.final)
+    ]
     terminated = torch.as_tensor(data["next", "terminated"])
     next_value = bootstrap_values(value, ends[0], terminated, rollout.final_index, ends[1])
     advantage = advantages(reward, value, next_value, rollout.done, gamma=settings.gamma, lam=settings.lam)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mtrack.ranks import num_ranks, sum_over_ranks
+from mtrack import num_ranks, sum_over_ranks
 
 
 def moments(value: Tensor) -> tuple[Tensor, Tensor]:

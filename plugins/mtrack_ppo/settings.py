@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mtrack.fields import between, component, non_negative, param, positive
-from mtrack.schedule import Schedule
+from mtrack import Schedule, between, component, non_negative, param, positive
 from mtrack_ppo.precision import Autocast
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import Layout
+from mtrack import Layout, MtrackError
 from mtrack_ppo.agent import TeacherStudent
 
 

@@ -8,11 +8,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.exchange import Layout
-from mtrack.fields import component, non_negative, param, positive, scratch, state
-from mtrack.metrics import SKIPPED
-from mtrack.phase_order import require_order
-from mtrack.rollout import Rollout
+from mtrack import Layout, Rollout, component, non_negative, param, positive, require_order, scratch, state
+from mtrack.api.metrics import SKIPPED
 from mtrack_ppo.acting import decision
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import flat, kept

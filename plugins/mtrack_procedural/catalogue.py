@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import attrs
 
-from mtrack.errors import MotionError, did_you_mean
-from mtrack.fields import params_of
+from mtrack import MotionError
+from mtrack.api.fields import params_of
+from mtrack.errors import did_you_mean
 from mtrack_procedural.library import CLIPS, KINDS, LIBRARY, entry, unknown
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.source import Procedural

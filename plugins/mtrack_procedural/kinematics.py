@@ -8,7 +8,7 @@ import attrs
 import mujoco
 import numpy as np
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_procedural.timing import Array
 
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")

@@ -7,8 +7,7 @@ import functools
 import attrs
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.robot import RobotModel
+from mtrack import MotionError, RobotModel
 from mtrack_g1.robot import G1
 from mtrack_procedural.balance import Motion, carry_out
 from mtrack_procedural.kinematics import Skeleton

@@ -7,10 +7,7 @@ import hashlib
 import attrs
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.fields import between, component, one_of, param
-from mtrack.robot import RobotModel
+from mtrack import Clip, MotionError, RobotModel, between, component, one_of, param
 from mtrack_g1.robot import G1
 from mtrack_procedural.balance import Motion
 from mtrack_procedural.kinematics import FEET

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE_MIDDLE, Draw, Plan, Rest, complete, pitched, sign
 from mtrack_procedural.timing import FPS, LEAD, Array, bump, ease, times
 

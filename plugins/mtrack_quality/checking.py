@@ -9,10 +9,9 @@ from typing import cast
 
 import attrs
 
-from mtrack.errors import MotionError, MtrackError, did_you_mean
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
-from mtrack.registry import Registry, is_own
+from mtrack import Clip, MotionError, MtrackError, Robot
+from mtrack.errors import did_you_mean
+from mtrack.registry.registry import Registry, is_own
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.reading import each_clip

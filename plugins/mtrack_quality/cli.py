@@ -23,7 +23,7 @@ def check(
     """Measure clips on their robot: floor, contact, jumps, limits, overlaps; exits 2 where one is of no use."""
     from rich.console import Console  # noqa: PLC0415
 
-    from mtrack.errors import MotionError  # noqa: PLC0415
+    from mtrack import MotionError  # noqa: PLC0415
     from mtrack_quality.checking import Wishes, check_motions  # noqa: PLC0415
     from mtrack_quality.report import show  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 import numpy as np
 
-from mtrack.exchange import Clip
+from mtrack import Clip
 from mtrack_motion.clip import content_hash
 from mtrack_motion.continuity import breaks
 from mtrack_motion.jumps import Break

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.protocols import Robot
+from mtrack import Robot
 from mtrack_mujoco.addresses import Addresses
 
 Array: TypeAlias = NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from mtrack.exchange import Clip
+from mtrack import Clip
 
 REPAIRS = ("ground",)
 _NOT_WORTH_IT = 0.0005  # m

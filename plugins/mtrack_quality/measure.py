@@ -8,8 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.exchange import Clip
-from mtrack.protocols import Robot
+from mtrack import Clip, Robot
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.usable import joint_steps, steps
 from mtrack_quality.geometry import Array, Geometry

@@ -8,12 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.errors import CheckpointError, MtrackError, NameProblem
-from mtrack.exchange import PhysicsPlan, StartState
-from mtrack.fields import between, component, param, scratch, state
-from mtrack.protocols import Robot
-from mtrack.recorded_step import Quantity, RecordedStep, Replay
-from mtrack.scene import RobotState
+from mtrack import (
+    CheckpointError,
+    MtrackError,
+    NameProblem,
+    PhysicsPlan,
+    RecordedStep,
+    Replay,
+    Robot,
+    RobotState,
+    StartState,
+    between,
+    component,
+    param,
+    scratch,
+    state,
+)
+from mtrack.api.recorded_step import Quantity
 
 
 @component
@@ -75,10 +86,10 @@ class ToyPhysics:
         self.substep_dt, self.joint_names = plan.physics_dt, model.joint_names
         self.before, self.targets, self.ended = {}, [], True
 
-    def set_state(self, ids: Tensor, start: StartState) -> None:
+    def set_state(self, env_ids: Tensor, start: StartState) -> None:
         """Put rows into a state."""
-        self.joint_pos.index_copy_(0, ids, start.joint_pos)
-        self.joint_vel.index_copy_(0, ids, start.joint_vel)
+        self.joint_pos.index_copy_(0, env_ids, start.joint_pos)
+        self.joint_vel.index_copy_(0, env_ids, start.joint_vel)
 
     def step(self, target: Tensor, last: bool) -> None:
         """Move every joint towards its target, [N, J] rad."""
@@ -92,11 +103,11 @@ class ToyPhysics:
         self.joint_pos.add_(move)
         self.state.joint_target.copy_(target)
 
-    def forward(self, ids: Tensor, target: Tensor) -> None:
+    def forward(self, env_ids: Tensor, target: Tensor) -> None:
         """Take the targets of rows; nothing else follows from them here."""
-        self.state.joint_target.index_copy_(0, ids, target)
+        self.state.joint_target.index_copy_(0, env_ids, target)
 
-    def refresh(self, ids: Tensor | None = None) -> None:
+    def refresh(self, env_ids: Tensor | None = None) -> None:
         """Copy the joints into `state`."""
         self.state.joint_pos.copy_(self.joint_pos)
         self.state.joint_vel.copy_(self.joint_vel)
@@ -110,17 +121,17 @@ class ToyPhysics:
         """Refuse: there is no model. Raises NameProblem."""
         raise NameProblem(f"toy_physics has no model field '{name}'")
 
-    def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
+    def model_ids(self, kind: str, names: str | Sequence[str]) -> Tensor:
         """Refuse: there is no model. Raises NameProblem."""
         raise NameProblem(f"toy_physics has no {kind} '{names}'")
 
-    def update_constants(self, ids: Tensor) -> None:
+    def update_constants(self, env_ids: Tensor) -> None:
         """Do nothing: nothing depends on a model."""
 
-    def kick(self, velocity: Tensor) -> None:
+    def push_root(self, velocity: Tensor) -> None:
         """Do nothing: the root is fixed."""
 
-    def broken(self) -> Tensor:
+    def diverged(self) -> Tensor:
         """Return bool [N]: rows with a joint that is not finite."""
         return ~torch.isfinite(self.joint_pos).all(-1)
 

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mtrack.errors import SlotError
-from mtrack.fields import component
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
+from mtrack import Mirror, RobotModel, SlotError, component
 
 if TYPE_CHECKING:
     import mujoco

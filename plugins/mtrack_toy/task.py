@@ -12,11 +12,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mtrack.exchange import StartState
-from mtrack.fields import component, param, positive, scratch, state
-from mtrack.mirror import Mirror
-from mtrack.protocols import Motion, Robot
-from mtrack.scene import Kinematics, Reference, Scene
+from mtrack import (
+    Kinematics,
+    Mirror,
+    Motion,
+    Reference,
+    Robot,
+    Scene,
+    StartState,
+    component,
+    param,
+    positive,
+    scratch,
+    state,
+)
 
 OPTIMUM = 1.0
 """Mean of `toy_closeness` a step under the best policy."""
@@ -41,14 +50,14 @@ class ToyTarget:
         self.target = torch.zeros_like(scene.robot.joint_pos)
         self.publish()
 
-    def reset(self, ids: Tensor, failed: Tensor) -> StartState:
+    def reset(self, env_ids: Tensor, failed: Tensor) -> StartState:
         """Draw targets for rows; they start at rest at zero."""
-        shape = (len(ids), self.target.shape[-1])
+        shape = (len(env_ids), self.target.shape[-1])
         drawn = torch.rand(shape, generator=self.rng, device=self.target.device)
-        self.target.index_copy_(0, ids, (2 * drawn - 1) * self.span)
+        self.target.index_copy_(0, env_ids, (2 * drawn - 1) * self.span)
         self.publish()
-        zero, root = torch.zeros_like(drawn), drawn.new_zeros(len(ids), 3)
-        upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=drawn.device).repeat(len(ids), 1)
+        zero, root = torch.zeros_like(drawn), drawn.new_zeros(len(env_ids), 3)
+        upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=drawn.device).repeat(len(env_ids), 1)
         return StartState(root, upright, root, root, zero, zero)
 
     def advance(self) -> None:

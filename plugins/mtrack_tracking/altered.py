@@ -8,9 +8,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack import Kinematics
+from mtrack.api.cached_tensors import derived
 from mtrack.math import transform
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
 from mtrack_motion.rotations import quat_from_matrix
 from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.limbs import Limbs
@@ -29,9 +29,9 @@ class Blend:
     pose: Tensor
     """rad."""
 
-    def rows(self, ids: Tensor) -> Blend:
+    def select(self, env_ids: Tensor) -> Blend:
         """Return some rows, int64 [m]."""
-        return Blend(*(part.index_select(0, ids) for part in (self.share, self.rate, self.pose)))
+        return Blend(*(part.index_select(0, env_ids) for part in (self.share, self.rate, self.pose)))
 
 
 def _of_motion(name: str) -> derived[Tensor]:
@@ -79,7 +79,7 @@ class AlteredMotion(Kinematics):
 
     def __init__(self, limbs: Limbs, motion: GatheredKinematics, blend: Blend) -> None:
         """Blend the joints; bodies follow when they are first used."""
-        self.known = {}
+        self.cache = {}
         self.limbs, self.motion, self.blend = limbs, motion, blend
         self.is_masked = computes_all_rows(motion.joint_pos.device)
         self.contact = motion.contact
@@ -159,18 +159,18 @@ class AlteredMotion(Kinematics):
         """Return `limbs` [n, ...] in rows whose limbs are not on the motion, `kept` in the others."""
         return torch.where(self.moves.view(-1, *[1] * (limbs.dim() - 1)), limbs, kept)
 
-    def put(self, ids: Tensor, rows: AlteredMotion) -> None:
+    def put(self, env_ids: Tensor, rows: AlteredMotion) -> None:
         """Replace some rows, int64 [k], in every quantity used so far."""
-        self.motion.put(ids, rows.motion)
+        self.motion.put(env_ids, rows.motion)
         for name in ("share", "rate", "pose"):
-            getattr(self.blend, name).index_copy_(0, ids, getattr(rows.blend, name))
-        self.joint_pos.index_copy_(0, ids, rows.joint_pos)
-        self.joint_vel.index_copy_(0, ids, rows.joint_vel)
-        kept = {name: value for name, value in self.known.items() if name in (*self._OVERLAID, "limbs_base")}
+            getattr(self.blend, name).index_copy_(0, env_ids, getattr(rows.blend, name))
+        self.joint_pos.index_copy_(0, env_ids, rows.joint_pos)
+        self.joint_vel.index_copy_(0, env_ids, rows.joint_vel)
+        kept = {name: value for name, value in self.cache.items() if name in (*self._OVERLAID, "limbs_base")}
         for name, value in kept.items():
-            value.index_copy_(0, ids, getattr(rows, name))
-        self.known = kept
+            value.index_copy_(0, env_ids, getattr(rows, name))
+        self.cache = kept
 
-    def rows(self, ids: Tensor) -> AlteredMotion:
+    def select(self, env_ids: Tensor) -> AlteredMotion:
         """Return some rows, int64 [k]."""
-        return AlteredMotion(self.limbs, self.motion.rows(ids), self.blend.rows(ids))
+        return AlteredMotion(self.limbs, self.motion.select(env_ids), self.blend.select(env_ids))

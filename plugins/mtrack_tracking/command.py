@@ -8,10 +8,20 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from mtrack.exchange import StartState
-from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
-from mtrack.protocols import Motion, Robot
-from mtrack.scene import Scene
+from mtrack import (
+    Motion,
+    Robot,
+    Scene,
+    StartState,
+    between,
+    component,
+    non_negative,
+    one_of,
+    param,
+    positive,
+    scratch,
+    state,
+)
 from mtrack_motion.collect import Collection, collect
 from mtrack_motion.derive import ContactRule, at_least
 from mtrack_motion.library import MotionLibrary
@@ -140,26 +150,26 @@ class MotionTracking:
         """From now on start env i at frame 0 of clip `clips[i]`, int64 [N], at every reset: for evaluation."""
         self.pinned = clips.to(self.clip)
 
-    def reset(self, ids: Tensor, failed: Tensor) -> StartState:
+    def reset(self, env_ids: Tensor, failed: Tensor) -> StartState:
         """Draw a new clip and frame for rows, publish their reference and return the disturbed state to start in."""
-        clip = self.clip.index_select(0, ids)
-        before = clip, torch.minimum(self.frame.index_select(0, ids), self.last[clip])
+        clip = self.clip.index_select(0, env_ids)
+        before = clip, torch.minimum(self.frame.index_select(0, env_ids), self.last[clip])
         if self.bins is not None:
             self.failures.index_add_(0, self.bins.of(*before), failed * self.failure_rate)
-        self.coverage.end(ids, *before, failed)
-        clip, frame = self._draw(ids, failed)
-        self.coverage.begin(ids, clip, frame)
-        self.clip.index_copy_(0, ids, clip)
-        self.frame.index_copy_(0, ids, frame)
-        self.goal.started(ids, clip)
-        motion = self.reference.put(ids, self._frames(clip, frame))
+        self.coverage.end(env_ids, *before, failed)
+        clip, frame = self._draw(env_ids, failed)
+        self.coverage.begin(env_ids, clip, frame)
+        self.clip.index_copy_(0, env_ids, clip)
+        self.frame.index_copy_(0, env_ids, frame)
+        self.goal.started(env_ids, clip)
+        motion = self.reference.put(env_ids, self._frames(clip, frame))
         self._aim()
         on_reference = StartState(**{name: getattr(motion, name) for name in START_QUANTITIES})
-        offset = self.noise.draw(len(ids), len(self.joint_range), self.rng)
+        offset = self.noise.draw(len(env_ids), len(self.joint_range), self.rng)
         start = start_state(on_reference, offset, self.joint_range, self.soles)
         if self.records is not None:
             record = root_record(start.root_pos, start.root_quat_wxyz, motion.root_pos, motion.root_quat_wxyz)
-            self.records[self.newest].index_copy_(0, ids, record)
+            self.records[self.newest].index_copy_(0, env_ids, record)
         return start
 
     def advance(self) -> None:
@@ -183,7 +193,7 @@ class MotionTracking:
         self._aim()
         self.scene.reference = self.reference
 
-    def figures(self) -> Mapping[str, Tensor]:
+    def metrics(self) -> Mapping[str, Tensor]:
         """Return present means over the rows (distance of keypoints and root, error of joints), and the coverage."""
         robot, reference = self.scene.robot, self.scene.reference
         return {
@@ -242,12 +252,12 @@ class MotionTracking:
         names = (self.library.names, collection.slots, collection.slot)
         self.coverage = Coverage(bins, *names, num_rows=self.scene.num_envs)
 
-    def _draw(self, ids: Tensor, failed: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(self, env_ids: Tensor, failed: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame for rows, int64 [n]."""
         if self.pinned is not None:
-            clip = self.pinned[ids]
+            clip = self.pinned[env_ids]
             return clip, torch.zeros_like(clip)
-        uniform = torch.rand(len(ids), 4, generator=self.rng, device=self.rng.device)
+        uniform = torch.rand(len(env_ids), 4, generator=self.rng, device=self.rng.device)
         if self.bins is None:
             clip, frame = self.starts.draw(uniform[:, :2])
         else:
@@ -255,5 +265,5 @@ class MotionTracking:
         again = failed & (uniform[:, 2] < self.restart_probability)
         least, most = self.restart_frames
         back = least + (uniform[:, 3] * (most - least + 1)).long()
-        earlier = (self.frame[ids] - back).clamp_min(0)
-        return torch.where(again, self.clip[ids], clip), torch.where(again, earlier, frame)
+        earlier = (self.frame[env_ids] - back).clamp_min(0)
+        return torch.where(again, self.clip[env_ids], clip), torch.where(again, earlier, frame)

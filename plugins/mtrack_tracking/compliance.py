@@ -10,11 +10,20 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.exchange import Requirements
-from mtrack.fields import between, component, non_negative, param, positive, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, Scene
+from mtrack import (
+    Kinematics,
+    NameProblem,
+    Requirements,
+    RobotModel,
+    Scene,
+    between,
+    component,
+    non_negative,
+    param,
+    positive,
+    scratch,
+    state,
+)
 from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.altered import AlteredMotion, Blend
 from mtrack_tracking.goal import Goal
@@ -161,21 +170,21 @@ class Compliance:
         grown = min(progress / self.limit_growth, 1.0) if self.limit_growth > 0.0 else 1.0
         self.limits = grown * torch.tensor([self.net_force, self.net_torque], device=self.scene.device).view(2, 1, 1)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Draw for rows: how strong; and for those that are due whether, where and how arms shall yield."""
         width = 1 + self.drawn.shape[1]
-        uniform = torch.rand(len(ids), width, generator=self.rng, dtype=torch.float64, device=self.rng.device)
-        age = self.age.index_select(0, ids)
+        uniform = torch.rand(len(env_ids), width, generator=self.rng, dtype=torch.float64, device=self.rng.device)
+        age = self.age.index_select(0, env_ids)
         due = age >= self.interval
-        drawn = torch.where(due.unsqueeze(1), uniform[:, 1:], self.drawn.index_select(0, ids))
-        self.drawn.index_copy_(0, ids, drawn)
-        self.age.index_copy_(0, ids, age.masked_fill(due, 0))
+        drawn = torch.where(due.unsqueeze(1), uniform[:, 1:], self.drawn.index_select(0, env_ids))
+        self.drawn.index_copy_(0, env_ids, drawn)
+        self.age.index_copy_(0, env_ids, age.masked_fill(due, 0))
         low, high = self.force
-        self.strength.index_copy_(0, ids, (low + (high - low) * uniform[:, 0]).float())
+        self.strength.index_copy_(0, env_ids, (low + (high - low) * uniform[:, 0]).float())
 
-    def started(self, ids: Tensor, clip: Tensor) -> None:
+    def started(self, env_ids: Tensor, clip: Tensor) -> None:
         """Lay the drawn spans of rows into the clips they have started, int64 [n], and set their flags."""
-        drawn, library = self.drawn.index_select(0, ids), self.goals.library
+        drawn, library = self.drawn.index_select(0, env_ids), self.goals.library
         begin, frames, breaks = place_spans(drawn[:, _SPAN], library.length[clip], self.span, self.breaks)
         begin += library.start[clip]
         banked = self.bank.index_select(0, (drawn[:, _POSE] * self.bank_size).long())
@@ -185,14 +194,14 @@ class Compliance:
         )
         yields = (drawn[:, _CHOSEN] < self.probability) & self.suits[clip]
         limbs = ((drawn[:, _LIMBS:] < self.limb_probability) & yields.unsqueeze(1)).float()
-        self.spans.put(ids, Spans(begin, frames.float(), breaks, limbs, pose))
-        force = self.strength.index_select(0, ids)
+        self.spans.put(env_ids, Spans(begin, frames.float(), breaks, limbs, pose))
+        force = self.strength.index_select(0, env_ids)
         told = torch.stack((torch.ones_like(force), force / _FORCE_UNIT, force / (self.give * _STIFFNESS_UNIT)), dim=1)
-        self.flags.index_copy_(0, ids, told * limbs.amax(1, keepdim=True))
+        self.flags.index_copy_(0, env_ids, told * limbs.amax(1, keepdim=True))
 
-    def goal(self, motion: GatheredKinematics, ids: Tensor | None) -> AlteredMotion:
-        """Return what rows `ids` (None: all) are to do at frames of the motion."""
-        spans = self.spans if ids is None else self.spans.rows(ids)
+    def goal(self, motion: GatheredKinematics, env_ids: Tensor | None) -> AlteredMotion:
+        """Return what rows `env_ids` (None: all) are to do at frames of the motion."""
+        spans = self.spans if env_ids is None else self.spans.select(env_ids)
         share, change = (part.unsqueeze(1) for part in spans.share(motion.frames))
         takes_part = spans.limbs.index_select(1, self.limbs.limb_of_joint)
         rate = change * self.goals.library.fps
@@ -220,7 +229,7 @@ class Compliance:
         """Apply the forces of this moment."""
         self.scene.backend.wrench.flatten(1).index_copy_(1, self.entries, self.wrenches[substep])
 
-    def figures(self) -> Mapping[str, Tensor]:
+    def metrics(self) -> Mapping[str, Tensor]:
         """Return present shares of rows: those whose policy is told to yield, those whose arms are on another way."""
         pushed = self._present().moves.float().mean()
         return {"compliance/rows_told": self.flags[:, 0].mean(), "compliance/rows_pushed": pushed}

@@ -6,9 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mtrack.fields import component
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack import Mirror, Scene, component
 
 
 @component

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mtrack.ranks import sum_over_ranks
+from mtrack import sum_over_ranks
 from mtrack_tracking.sampling import ClipBins
 
 _EPISODES = 32  # of a clip, over which its success is a moving average
@@ -34,9 +34,9 @@ class Coverage:
         self.begun = torch.full((num_rows,), -1, device=device)
         """int64 [N] frame a row has begun at; -1: it has not begun yet."""
 
-    def end(self, ids: Tensor, clip: Tensor, frame: Tensor, failed: Tensor) -> None:
+    def end(self, env_ids: Tensor, clip: Tensor, frame: Tensor, failed: Tensor) -> None:
         """Take note that rows, int64 [n], are at the end of their episodes, at frames of clips; bool [n] failed."""
-        begun = self.begun.index_select(0, ids)
+        begun = self.begun.index_select(0, env_ids)
         counts = (begun >= 0).float()
         ended = torch.zeros_like(self.ended).index_add_(0, clip, counts)
         keep = (1.0 - 1.0 / _EPISODES) ** ended
@@ -45,10 +45,10 @@ class Coverage:
         self.passed.index_add_(0, self._bins.of(clip, begun.clamp_min(0)), counts)
         self.passed.index_add_(0, self._bins.of(clip, frame) + 1, -counts)
 
-    def begin(self, ids: Tensor, clip: Tensor, frame: Tensor) -> None:
+    def begin(self, env_ids: Tensor, clip: Tensor, frame: Tensor) -> None:
         """Take note that rows begin at frames of clips, int64 [n]."""
         self.starts.index_add_(0, clip, torch.ones_like(clip, dtype=torch.float32))
-        self.begun.index_copy_(0, ids, frame)
+        self.begun.index_copy_(0, env_ids, frame)
 
     def figures(self, reported: int) -> dict[str, Tensor]:
         """Return shares of clips seen, learnt and failing, of all and of each source; and the success of the worst.
@@ -70,8 +70,8 @@ class Coverage:
             values |= {f"coverage/{slot}/{name}": flags[mine].float().mean() for name, flags in found.items()}
         known = success.nan_to_num(2.0)
         worst = known.topk(min(reported, count), largest=False)
-        ids, ended_any = worst.indices.tolist(), (ended > 0)[worst.indices].tolist()
-        named = zip(ids, ended_any, worst.values, strict=True)
+        env_ids, ended_any = worst.indices.tolist(), (ended > 0)[worst.indices].tolist()
+        named = zip(env_ids, ended_any, worst.values, strict=True)
         values |= {f"clip/{self._names[clip]}": value for clip, has_ended, value in named if has_ended}
         return values
 

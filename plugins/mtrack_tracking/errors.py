@@ -8,10 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, param, positive, scratch
+from mtrack import Mirror, Scene, component, param, positive, scratch
 from mtrack.math import angle_of_chord, rotation_angle
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
 
 POS, LIN_VEL, ANG_VEL, ROT = range(4)
 """What `body_errors` measures, in order."""
@@ -40,13 +38,13 @@ def body_errors(scene: Scene) -> Tensor:
     root: pose counts, drift of the root does not. Kept with the scene until robot or reference change.
     """
     robot, reference = scene.robot.body_root, scene.reference.body_root
-    kept: _Errors | None = scene.known.get("body_errors")
+    kept: _Errors | None = scene.cache.get("body_errors")
     if kept is None or not kept.are_of(robot, reference):
         squares = (robot - reference).square().sum(1)  # [n, 6, B]
         chord = squares[:, 3:].sum(1, keepdim=True).sqrt()  # of rotations, as the norm of the matrices' difference
         errors = torch.cat((squares[:, :3].sqrt(), angle_of_chord(chord)), dim=1)
         kept = _Errors(robot, reference, (robot._version, reference._version), errors)
-        scene.known["body_errors"] = kept
+        scene.cache["body_errors"] = kept
     return kept.value
 
 

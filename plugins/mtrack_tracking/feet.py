@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.exchange import ContactSensor, Requirements
-from mtrack.fields import component, param, positive, scratch, state
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import ContactSensor, Requirements, RobotModel, Scene, component, param, positive, scratch, state
 
 
 def _sensor_columns(scene: Scene) -> Tensor:
@@ -39,9 +36,9 @@ class FeetAirTimeRef:
         self.columns = _sensor_columns(scene)
         self.clock = torch.zeros(scene.num_envs, len(self.columns), device=scene.device)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Start rows anew."""
-        self.clock.index_fill_(0, ids, 0.0)
+        self.clock.index_fill_(0, env_ids, 0.0)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Advance the clocks by one step and return [N], at most 0 [s]."""

@@ -19,11 +19,11 @@ GoalMotion: TypeAlias = GatheredKinematics | AlteredMotion
 class ChangesGoal(Protocol):
     """Makes another goal of the motion that rows are shown."""
 
-    def started(self, ids: Tensor, clip: Tensor) -> None:
+    def started(self, env_ids: Tensor, clip: Tensor) -> None:
         """Take note that rows have started clips, int64 [n]."""
 
-    def goal(self, motion: GatheredKinematics, ids: Tensor | None) -> AlteredMotion:
-        """Return what rows `ids` (None: all) are to do at frames of the motion."""
+    def goal(self, motion: GatheredKinematics, env_ids: Tensor | None) -> AlteredMotion:
+        """Return what rows `env_ids` (None: all) are to do at frames of the motion."""
 
 
 @attrs.define(eq=False)
@@ -36,12 +36,12 @@ class Goal:
     change: ChangesGoal | None = None
     """Who changes it, if anyone."""
 
-    def started(self, ids: Tensor, clip: Tensor) -> None:
+    def started(self, env_ids: Tensor, clip: Tensor) -> None:
         """Tell that rows have started clips, int64 [n]."""
         if self.change is not None:
-            self.change.started(ids, clip)
+            self.change.started(env_ids, clip)
 
-    def of(self, frames: Tensor, ids: Tensor | None = None) -> GoalMotion:
-        """Return what rows `ids` (None: all) are to do at frames of the library, int64 [n]."""
+    def of(self, frames: Tensor, env_ids: Tensor | None = None) -> GoalMotion:
+        """Return what rows `env_ids` (None: all) are to do at frames of the library, int64 [n]."""
         motion = self.library.gather(frames)
-        return motion if self.change is None else self.change.goal(motion, ids)
+        return motion if self.change is None else self.change.goal(motion, env_ids)

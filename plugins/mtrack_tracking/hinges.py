@@ -6,9 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import NameProblem
-from mtrack.protocols import Robot
-from mtrack.robot import RobotModel
+from mtrack import NameProblem, Robot, RobotModel
 
 Array = NDArray[np.float64]
 _SHOWN = 6  # bodies

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
-from mtrack.robot import RobotModel
+from mtrack import NameProblem, RobotModel
 from mtrack_tracking.hinges import Array, chain, hinge_name, link
 
 

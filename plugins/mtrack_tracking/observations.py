@@ -11,11 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.exchange import Noise
-from mtrack.fields import component, scratch
+from mtrack import Mirror, Noise, Scene, component, scratch
 from mtrack.math import quat_from_rotation_vector, quat_to_matrix
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
 
 
 def num_future(scene: Scene) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics, Reference
+from mtrack import Kinematics, Reference
+from mtrack.api.cached_tensors import derived
 from mtrack_tracking.goal import ChangesGoal, Goal, GoalMotion
 
 _ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
@@ -43,7 +43,7 @@ class PublishedReference(Reference):
 
         Without a `root_target` [n, 3] the target is the reference root itself.
         """
-        self.known = {}
+        self.cache = {}
         self.goal, self.frames, self.flags = goal, frames, flags
         self._aim(present)
         self.root_target = self.root_pos if root_target is None else root_target
@@ -53,26 +53,28 @@ class PublishedReference(Reference):
         """Fetch the same quantities at S frames from now on, [n, S, ...]."""
         return self.goal.library.gather(self.frames)
 
-    def put(self, ids: Tensor, frames: Tensor) -> GoalMotion:
+    def put(self, env_ids: Tensor, frames: Tensor) -> GoalMotion:
         """Show frames int64 [m, S] in some rows, int64 [m], from now on. Returns what these are to do now."""
-        self.frames.index_copy_(0, ids, frames)
-        rows = self.goal.of(frames[:, 0], ids)
-        self.present.put(ids, rows)  # type: ignore[arg-type]  # both are of the same kind
+        self.frames.index_copy_(0, env_ids, frames)
+        rows = self.goal.of(frames[:, 0], env_ids)
+        self.present.put(env_ids, rows)  # type: ignore[arg-type]  # both are of the same kind
         # quantities of the present frame are current again; what was made of them, and the future, is not
-        self.known = {name: value for name, value in self.known.items() if self.present.known.get(name) is value}
+        self.cache = {name: value for name, value in self.cache.items() if self.present.cache.get(name) is value}
         return rows
 
     def alter(self, change: ChangesGoal) -> None:
         """Let a component change the goal of all rows, now and in the references that follow."""
         self.goal.change = change
-        self.known.clear()
+        self.cache.clear()
         self._aim(self.goal.of(self.frames[:, 0]))
         self.root_target = self.root_pos
 
-    def rows(self, ids: Tensor) -> PublishedReference:
+    def select(self, env_ids: Tensor) -> PublishedReference:
         """Return the reference of some rows, int64 [m]."""
-        target, flags = (part.index_select(0, ids) for part in (self.root_target, self.flags))
-        return PublishedReference(self.goal, self.frames.index_select(0, ids), self.present.rows(ids), flags, target)
+        target, flags = (part.index_select(0, env_ids) for part in (self.root_target, self.flags))
+        return PublishedReference(
+            self.goal, self.frames.index_select(0, env_ids), self.present.select(env_ids), flags, target
+        )
 
     def _aim(self, present: GoalMotion) -> None:
         self.present, self.contact = present, present.contact

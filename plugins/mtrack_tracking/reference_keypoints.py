@@ -7,11 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, param, scratch
+from mtrack import Kinematics, Mirror, RobotModel, Scene, component, param, scratch
 from mtrack.math import transform
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, Scene
 from mtrack_motion.tables import GatheredKinematics
 from mtrack_tracking.observations import num_future
 
@@ -109,10 +106,10 @@ def _keypoints(scene: Scene, indices: Tensor, name: str) -> tuple[Tensor, Tensor
         return torch.cat((seen[..., :1, :], seen[..., 3:5, :]), dim=-2)  # position, two columns of the rotation
 
     own = future.fetch(name, seen_from_root) if isinstance(future, GatheredKinematics) else seen_from_root(future)
-    if f"{name} ahead" not in future.known:
+    if f"{name} ahead" not in future.cache:
         turn = scene.reference.root_rot.mT.unsqueeze(1) @ future.root_rot  # [n, S, 3, 3]
-        future.known[f"{name} ahead"] = transform(turn, own.flatten(-2)).view(own.shape)
-    return own, future.known[f"{name} ahead"]
+        future.cache[f"{name} ahead"] = transform(turn, own.flatten(-2)).view(own.shape)
+    return own, future.cache[f"{name} ahead"]
 
 
 def _mirror(model: RobotModel, indices: Tensor, signs: tuple[float, ...]) -> Mirror:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtrack.fields import component, param, positive, scratch
+from mtrack import Scene, component, param, positive, scratch
 from mtrack.math import rotation_angle
-from mtrack.scene import Scene
 from mtrack_tracking.errors import ANG_VEL, LIN_VEL, POS, ROT, mean_body_error
 
 

@@ -56,14 +56,14 @@ class Spans:
         breaks, limbs, pose = (one.new_full((num, width), 0.5) for width in (2, num_limbs, num_joints))
         return Spans(one.long(), one, breaks, limbs.zero_(), pose)
 
-    def put(self, ids: Tensor, rows: Spans) -> None:
+    def put(self, env_ids: Tensor, rows: Spans) -> None:
         """Replace some rows, int64 [m]."""
         for name, tensor in self.state_dict().items():
-            tensor.index_copy_(0, ids, getattr(rows, name))
+            tensor.index_copy_(0, env_ids, getattr(rows, name))
 
-    def rows(self, ids: Tensor) -> Spans:
+    def select(self, env_ids: Tensor) -> Spans:
         """Return some rows, int64 [m]."""
-        return Spans(**{name: tensor.index_select(0, ids) for name, tensor in self.state_dict().items()})
+        return Spans(**{name: tensor.index_select(0, env_ids) for name, tensor in self.state_dict().items()})
 
     def share(self, frame: Tensor) -> tuple[Tensor, Tensor]:
         """Return the share of the way to the pose at frames, int64 [n], and its change in a frame, [n] each."""

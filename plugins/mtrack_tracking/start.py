@@ -6,7 +6,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.exchange import StartState
+from mtrack import StartState
 from mtrack.math import quat_from_rotation_vector, quat_multiply
 from mtrack_tracking.soles import Soles
 

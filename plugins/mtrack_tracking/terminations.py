@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, non_negative, param, positive, scratch, state
-from mtrack.scene import Scene
+from mtrack import Scene, component, non_negative, param, positive, scratch, state
 from mtrack_tracking.errors import POS, mean_body_error
 
 
@@ -78,9 +77,9 @@ class TrackingError:
         self.indices = scene.model.bodies(self.bodies).to(scene.device)
         self.lasting = torch.zeros(scene.num_envs, dtype=torch.int64, device=scene.device)
 
-    def reset(self, ids: Tensor) -> None:
+    def reset(self, env_ids: Tensor) -> None:
         """Start rows anew."""
-        self.lasting.index_fill_(0, ids, 0)
+        self.lasting.index_fill_(0, env_ids, 0)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Count one more step and return bool [N]."""

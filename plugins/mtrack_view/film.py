@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_view.pictures import Take, pictures
 from mtrack_view.puppet import Puppet
 from mtrack_view.raycast import Quality

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from mtrack.processors import own_processors
+from mtrack.api.device import available_cpus
 from mtrack_view.camera import Camera, frame
 from mtrack_view.puppet import Array, Puppet
 from mtrack_view.raycast import Image, Quality, paint
@@ -56,7 +56,7 @@ def pictures(puppet: Puppet, take: Take, camera: Camera, quality: Quality) -> It
         return paint(puppet, take.poses[index], camera, take.followed[index], quality, ghost)
 
     console = Console(stderr=True)
-    threads = own_processors()
+    threads = available_cpus()
     with (
         ThreadPoolExecutor(threads) as pool,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,

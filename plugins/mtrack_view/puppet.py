@@ -6,8 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.errors import MtrackError
-from mtrack.protocols import Robot
+from mtrack import MtrackError, Robot
 
 Array = NDArray[np.float64]
 

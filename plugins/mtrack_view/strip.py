@@ -9,7 +9,7 @@ import attrs
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_view.pictures import Take, pictures
 from mtrack_view.puppet import Puppet
 from mtrack_view.raycast import Image, Quality

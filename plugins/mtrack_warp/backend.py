@@ -9,14 +9,22 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import PhysicsPlan, StartState
-from mtrack.fields import component, non_negative, param, scratch
+from mtrack import (
+    Kinematics,
+    MtrackError,
+    PhysicsPlan,
+    RecordedStep,
+    Replay,
+    Robot,
+    RobotModel,
+    RobotState,
+    StartState,
+    component,
+    non_negative,
+    param,
+    scratch,
+)
 from mtrack.math import quat_rotate_inverse
-from mtrack.protocols import Robot
-from mtrack.recorded_step import RecordedStep, Replay
-from mtrack.robot import RobotModel
-from mtrack.scene import Kinematics, RobotState
 from mtrack_mujoco.addresses import Addresses, elements
 from mtrack_mujoco.checked_robot import compiled, described
 from mtrack_mujoco.description import describe
@@ -95,20 +103,20 @@ class WarpBackend:
         self.forward(everyone, start.joint_pos)
         self.refresh()
 
-    def set_state(self, ids: Tensor, start: StartState) -> None:
+    def set_state(self, env_ids: Tensor, start: StartState) -> None:
         """Put rows into a state without history: warm starts, forces and faults are cleared."""
         at, sim = self._at, self._sim
-        sim.restart(ids)
+        sim.restart(env_ids)
         root_qpos, root_qvel = free_joint(start)
-        qpos, qvel = sim.qpos.index_select(0, ids), sim.qvel.index_select(0, ids)
+        qpos, qvel = sim.qpos.index_select(0, env_ids), sim.qvel.index_select(0, env_ids)
         qpos[:, at.root_qpos : at.root_qpos + 7] = root_qpos.float()
         qvel[:, at.root_dof : at.root_dof + 6] = root_qvel.float()
         qpos[:, at.qpos] = start.joint_pos
         qvel[:, at.dofs] = start.joint_vel
-        sim.qpos.index_copy_(0, ids, qpos)
-        sim.qvel.index_copy_(0, ids, qvel)
+        sim.qpos.index_copy_(0, env_ids, qpos)
+        sim.qvel.index_copy_(0, env_ids, qvel)
         if self._applies_forces:
-            self.wrench.index_fill_(0, ids, 0.0)
+            self.wrench.index_fill_(0, env_ids, 0.0)
 
     def step(self, target: Tensor, last: bool) -> None:
         """Advance every row by one substep under position targets [N, J] rad; then `contacts` is current.
@@ -125,17 +133,17 @@ class WarpBackend:
         if last:
             self._sim.watch()
 
-    def forward(self, ids: Tensor, target: Tensor) -> None:
+    def forward(self, env_ids: Tensor, target: Tensor) -> None:
         """Compute everything, contact forces included, at the present state of rows under targets [n, J] rad."""
-        ctrl = self._sim.ctrl.index_select(0, ids)
+        ctrl = self._sim.ctrl.index_select(0, env_ids)
         ctrl[:, self._at.actuators] = target
-        self._sim.ctrl.index_copy_(0, ids, ctrl)
-        self._sim.forward(ids)
-        contacts = self.contacts.new_empty(len(ids), *self.contacts.shape[1:])
-        read_contacts(self._sensed.index_select(0, ids), contacts)
-        self.contacts.index_copy_(0, ids, contacts)
+        self._sim.ctrl.index_copy_(0, env_ids, ctrl)
+        self._sim.forward(env_ids)
+        contacts = self.contacts.new_empty(len(env_ids), *self.contacts.shape[1:])
+        read_contacts(self._sensed.index_select(0, env_ids), contacts)
+        self.contacts.index_copy_(0, env_ids, contacts)
 
-    def refresh(self, ids: Tensor | None = None) -> None:
+    def refresh(self, env_ids: Tensor | None = None) -> None:
         """Copy the simulation's state into `state` (of all rows, or of some)."""
         at, out, state = self._at, self._sim.outputs, self.state
         drives = (
@@ -144,23 +152,23 @@ class WarpBackend:
             (state.joint_target, self._sim.ctrl, at.actuators),
         )
         # the engine has the matrices: nobody need compute them from quaternions
-        if ids is None:
+        if env_ids is None:
             self._reader.read(self._poses)
             for own, source, columns in drives:
                 own.copy_(source[:, columns])
             state.invalidate()
             rotations = self._poses.rotations()
-            state.known.update(body_rot=rotations, root_rot=rotations[:, 0])
+            state.cache.update(body_rot=rotations, root_rot=rotations[:, 0])
         else:
-            rows = Poses.empty(len(ids), len(at.bodies), len(at.joints), self._device)
-            self._reader.read(rows, ids)
-            self._poses.put(ids, rows)
+            rows = Poses.empty(len(env_ids), len(at.bodies), len(at.joints), self._device)
+            self._reader.read(rows, env_ids)
+            self._poses.put(env_ids, rows)
             for own, source, columns in drives:
-                own.index_copy_(0, ids, source.index_select(0, ids)[:, columns])
+                own.index_copy_(0, env_ids, source.index_select(0, env_ids)[:, columns])
             renewed = Kinematics(**rows.kinematics())
             rotations = rows.rotations()
-            renewed.known.update(body_rot=rotations, root_rot=rotations[:, 0])
-            state.renew(ids, renewed)
+            renewed.cache.update(body_rot=rotations, root_rot=rotations[:, 0])
+            state.update_envs(env_ids, renewed)
 
     def field(self, name: str) -> Tensor:
         """Return a declared model field, live, [N, ...], in the engine's precision. Raises NameProblem."""
@@ -170,25 +178,25 @@ class WarpBackend:
         """Return a model field as compiled, [...], in the engine's precision. Raises NameProblem."""
         return self._sim.fields.nominal(name).to(self._device)
 
-    def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
-        """Return model indices of elements, int64; see `Backend.element`. Raises NameProblem."""
+    def model_ids(self, kind: str, names: str | Sequence[str]) -> Tensor:
+        """Return model indices of elements, int64; see `Backend.model_ids`. Raises NameProblem."""
         found = elements(self._model, self._robot, self._at, kind, names)
         return torch.tensor(found, dtype=torch.int64, device=self._device)
 
-    def update_constants(self, ids: Tensor) -> None:
+    def update_constants(self, env_ids: Tensor) -> None:
         """Recompute what the model derives from masses and geometry, for rows whose fields have changed."""
-        self._sim.update_constants(ids)
+        self._sim.update_constants(env_ids)
 
-    def kick(self, velocity: Tensor) -> None:
+    def push_root(self, velocity: Tensor) -> None:
         """Add [N, 6] linear [m/s] and angular [rad/s] velocity, world axes, to the roots."""
         root = self._sim.qvel.narrow(1, self._at.root_dof, 6)
         quat = self._sim.qpos.narrow(1, self._at.root_qpos + 3, 4)
         root[:, :3] += velocity[:, :3]
         root[:, 3:] += quat_rotate_inverse(quat, velocity[:, 3:])
 
-    def broken(self) -> Tensor:
+    def diverged(self) -> Tensor:
         """Return bool [N]: rows that are not finite, or whose constraints did not all fit, since their reset."""
-        return self._sim.broken()
+        return self._sim.diverged()
 
     def last_step(self, env_id: int) -> RecordedStep:
         """Return the last control step of one environment. Raises MtrackError if its model cannot be described."""
@@ -209,9 +217,9 @@ class WarpBackend:
         require_engine()
         return replay(step, self.deterministic)
 
-    def figures(self) -> Mapping[str, Tensor]:
+    def metrics(self) -> Mapping[str, Tensor]:
         """Return the shares of environment steps since the last call in which there was no room for something."""
-        return self._sim.monitor.figures()
+        return self._sim.monitor.metrics()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything needed to go on bit for bit: integration state, model fields, last outputs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 
 
 def _module(name: str) -> Any:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem, did_you_mean
+from mtrack import NameProblem
+from mtrack.errors import did_you_mean
 from mtrack_warp.engine import mujoco_warp, warp
 
 # what set_const derives, and from what; a model without tendons or free cameras has no more of it
@@ -59,12 +60,12 @@ class ModelFields:
         nominal = torch.as_tensor(np.array(value))
         return nominal.float() if nominal.is_floating_point() else nominal
 
-    def update_constants(self, data: Any, ids: Tensor) -> None:
+    def update_constants(self, data: Any, env_ids: Tensor) -> None:
         """Derive constants anew for rows whose fields have changed."""
         before = {name: tensor.clone() for name, tensor in self._derived.items()}
         mujoco_warp.set_const(self._model, data)  # knows no rows
         for name, tensor in self._derived.items():
-            before[name].index_copy_(0, ids, tensor.index_select(0, ids))
+            before[name].index_copy_(0, env_ids, tensor.index_select(0, env_ids))
             tensor.copy_(before[name])
 
     def tensors(self) -> dict[str, Tensor]:

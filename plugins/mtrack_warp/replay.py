@@ -32,14 +32,14 @@ class Recording(EngineCalls):
 
         return write
 
-    def before_forward(self, ids: Tensor | None) -> Call:
+    def before_forward(self, env_ids: Tensor | None) -> Call:
         """Return what writes state and model fields of the rows again."""
-        assert ids is not None
+        assert env_ids is not None
         tensors = self._sim.state | self._sim.fields.tensors()
-        written = [(tensor, tensor.index_select(0, ids)) for tensor in tensors.values()]
+        written = [(tensor, tensor.index_select(0, env_ids)) for tensor in tensors.values()]
 
         def write() -> None:
             for tensor, values in written:
-                tensor.index_copy_(0, ids, values)
+                tensor.index_copy_(0, env_ids, values)
 
         return write

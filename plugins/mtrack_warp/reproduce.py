@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mtrack.errors import MtrackError
-from mtrack.recorded_step import RecordedStep, Replay
+from mtrack import MtrackError, RecordedStep, Replay
 from mtrack_mujoco.description import rebuild
 from mtrack_mujoco.reproduce import Watch
 from mtrack_mujoco.simulation import restore
@@ -37,7 +36,7 @@ def replay(step: RecordedStep, deterministic: bool) -> Replay:
         if step.forces is not None:
             sim.state["xfrc_applied"][0] = step.forces[substep].to(device)
         sim.step(last=False)
-        watch.look(sim.qpos[0], sim.qvel[0], sim.outputs["qacc"][0], sim.warnings(0), bool(sim.broken()[0]))
+        watch.look(sim.qpos[0], sim.qvel[0], sim.outputs["qacc"][0], sim.warnings(0), bool(sim.diverged()[0]))
     differences = []
     if device.type != recorded_on:
         differences.append(f"it was recorded on '{recorded_on}' and is stepped on '{device.type}'")

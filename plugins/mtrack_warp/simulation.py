@@ -12,7 +12,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_mujoco.engine_warnings import LARGEST, complaint
 from mtrack_warp.engine import mujoco_warp, warp
 from mtrack_warp.model_fields import ModelFields
@@ -73,31 +73,31 @@ class Simulation:
         if last:
             self._launch(self._look)
 
-    def forward(self, ids: Tensor) -> None:
+    def forward(self, env_ids: Tensor) -> None:
         """Compute everything at the present state of rows; the outputs of others stay."""
         drives = [self.outputs[name] for name in _DRIVES]
         before = [tensor.clone() for tensor in drives]
         self._launch(self._forward)  # of all rows: poses of the others come out as they were
         for tensor, kept in zip(drives, before, strict=True):
-            kept.index_copy_(0, ids, tensor.index_select(0, ids))
+            kept.index_copy_(0, env_ids, tensor.index_select(0, env_ids))
             tensor.copy_(kept)
 
-    def restart(self, ids: Tensor) -> None:
+    def restart(self, env_ids: Tensor) -> None:
         """Put rows into the model's initial state, faults forgotten."""
         for name, tensor in self.state.items():
-            tensor.index_copy_(0, ids, self._start[name].expand(len(ids), *tensor.shape[1:]))
-        self.overflow.index_fill_(0, ids, 0)
+            tensor.index_copy_(0, env_ids, self._start[name].expand(len(env_ids), *tensor.shape[1:]))
+        self.overflow.index_fill_(0, env_ids, 0)
 
-    def update_constants(self, ids: Tensor) -> None:
+    def update_constants(self, env_ids: Tensor) -> None:
         """Derive the model's constants anew for rows whose fields have changed."""
         with self._in_order():
-            self.fields.update_constants(self._data, ids)
+            self.fields.update_constants(self._data, env_ids)
 
     def watch(self) -> None:
         """Report and count, once a control step, what there was no room for."""
         self.monitor.look((self.overflow.unsqueeze(1) & self._watched_bits) != 0)
 
-    def broken(self) -> Tensor:
+    def diverged(self) -> Tensor:
         """Return bool [N]: rows that are not finite, or whose constraints did not all fit, since their restart."""
         # a motor clamps a control, so that the state may stay finite under one that is not
         parts = torch.cat((self.qpos, self.qvel, self.outputs["qacc"], self.ctrl), dim=1)

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack.robot import RobotModel
+from mtrack import RobotModel
 from mtrack_mujoco.addresses import Addresses
 
 _PLENTY = {"contacts": 64, "constraints": 256}  # an environment: that much costs next to nothing

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 import pytest
 
-from mtrack.assemble import Assembly, assemble
+from mtrack.loop.assemble import Assembly, assemble
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from async_vector_env import PHASE, checked

@@ -11,7 +11,7 @@ from typer.main import get_group
 
 from mtrack.cli import app
 from mtrack.cli.commands import load_command
-from mtrack.registry import OWN, Registry
+from mtrack.registry.registry import OWN, Registry
 
 
 def surface() -> Iterator[str]:

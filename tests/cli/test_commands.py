@@ -17,7 +17,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 PLUGIN = '''
 """Commands of a plugin."""
 import typer
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 
 group = typer.Typer(help="Does things with acme.")
 
@@ -108,7 +108,7 @@ def test_describe_tells_parameters_with_type_default_and_help(mtrack: Command, s
     assert 'mode ("near" | "far", near)' in text
     described = json.loads(mtrack("describe", "reward", "fake_reward", "--json").stdout)
     assert described["parameters"][0]["help"] == "Error at which the reward has fallen to 1/e [m]."
-    assert described["contract"] == "mtrack.protocols.Reward"
+    assert described["contract"] == "mtrack.api.protocols.Reward"
 
 
 def test_describe_gives_a_table_that_can_be_pasted_into_a_recipe(mtrack: Command, site: Path, tmp_path: Path) -> None:
@@ -116,10 +116,10 @@ def test_describe_gives_a_table_that_can_be_pasted_into_a_recipe(mtrack: Command
     _, snippet = mtrack("describe", "reward", "fake_reward").stdout.split("in a recipe:\n\n")
     (tmp_path / "my.toml").write_text(RECIPE + snippet.replace("GROUP", "task"), "utf-8")
     code = """
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
-print(*check_recipe(load_recipe("my.toml"), Registry.scan()).rewards["task"])
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.recipe.checked import check_recipe
+print(*check_recipe(read_recipe("my.toml"), Registry.scan()).rewards["task"])
 """
     assert mtrack(code=code).stdout == "near fake_reward\n"
 

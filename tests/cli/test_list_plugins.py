@@ -33,7 +33,7 @@ BROKEN = {
 MODULES = {
     "acme_torn.py": "def (",
     "acme_leaving.py": "class Leaving: ...\nraise SystemExit(0)",
-    "acme_wrong.py": "from mtrack.fields import component\n@component\nclass Wrong:\n    '''No call.'''\n",
+    "acme_wrong.py": "from mtrack.api.fields import component\n@component\nclass Wrong:\n    '''No call.'''\n",
 }
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import attrs
 import pytest
 
+from mtrack import ComponentError, Recipe, RecipeError
 from mtrack.cli import main
-from mtrack.errors import ComponentError, RecipeError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install
 
 REWARD = '''
 """A reward."""
-from mtrack.fields import component
+from mtrack import component
 
 
 @component
@@ -103,10 +103,10 @@ BROKEN = {
         "reward 'near' (acme 1.0) cannot be used: " + _NEEDS,
     ),
     "uses what only a newer mtrack has": Broken(
-        package("from mtrack.fields import of_the_future\n" + REWARD),
+        package("from mtrack.api.fields import of_the_future\n" + REWARD),
         "",
-        _IMPORT + "ImportError: cannot import name 'of_the_future' from 'mtrack.fields'",
-        _IMPORT + "ImportError: cannot import name 'of_the_future' from 'mtrack.fields'",
+        _IMPORT + "ImportError: cannot import name 'of_the_future' from 'mtrack.api.fields'",
+        _IMPORT + "ImportError: cannot import name 'of_the_future' from 'mtrack.api.fields'",
     ),
     "a syntax error": Broken(
         package("x = 1\ndef (\n" + REWARD),
@@ -141,7 +141,7 @@ def expected(text: str, site: Path) -> str:
 
 
 def toy(*overrides: str) -> Recipe:
-    return check_recipe(load_recipe("toy", overrides), Registry.scan())
+    return check_recipe(read_recipe("toy", overrides), Registry.scan())
 
 
 @EACH
@@ -228,7 +228,7 @@ def test_what_a_plugin_prints_at_import_is_no_result(site: Path, capsys: pytest.
 
 def test_an_error_of_several_lines_is_told_in_one(site: Path, told: Callable[..., tuple[int, list[str]]]) -> None:
     field = "    sigma: 'boom()' = param()\n\n    def __call__"
-    boom = "from mtrack.fields import param\n\n\ndef boom():\n    raise ValueError('one\\ntwo')\n"
+    boom = "from mtrack.api.fields import param\n\n\ndef boom():\n    raise ValueError('one\\ntwo')\n"
     package(boom + REWARD.replace("    def __call__", field))(site)
     _, lines = told("list-plugins", "reward", "--load")
     (fault,) = [line for line in lines if "error: " in line]

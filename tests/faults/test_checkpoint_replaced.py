@@ -11,11 +11,18 @@ from typing import Any
 import pytest
 import torch
 
-from mtrack import checkpoint
+from mtrack.run import checkpoint
 
 
 def save(directory: Path, value: float) -> Path:
-    facts = {"phase": "train", "trainers": ["train"], "iteration": 5, "frames": 5, "frames_before": 0, "ended": False}
+    facts = {
+        "phase": "train",
+        "phase_history": ["train"],
+        "iteration": 5,
+        "frames": 5,
+        "frames_before": 0,
+        "ended": False,
+    }
     return checkpoint.save(directory, "train-5", facts, {"agent": {"w": torch.full((2,), value)}})
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from toy_runs import run_toy
 
-from mtrack import checkpoint
-from mtrack.errors import CheckpointError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.snapshot import load_env_state
-from mtrack.stage import Stage
-from mtrack.state import load_component_state
-from mtrack.structure import check_recipe
+from mtrack import CheckpointError
+from mtrack.loop.snapshot import load_env_state
+from mtrack.loop.state import load_component_state
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run import checkpoint
+from mtrack.run.phase_run import PhaseRun
 
 OTHERS: tuple[Any, ...] = (None, True, -7, 1.5, "x", [], {}, [[]], {"__tensor__": "x"}, {"__items__": [1]})
 REMOVED = object()
@@ -38,10 +38,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stage(run: Path) -> Stage:
+def stage(run: Path) -> PhaseRun:
     """The phase of that run, started: what a checkpoint is loaded into."""
-    recipe = check_recipe(load_recipe(str(run / "recipe.toml"), ()), Registry.scan()).for_phase("train")
-    return Stage.open(recipe, "train", run, recipe.agent.build(), "cpu", None, [], 0)
+    recipe = check_recipe(read_recipe(str(run / "recipe.toml"), ()), Registry.scan()).for_phase("train")
+    return PhaseRun.open(recipe, "train", run, recipe.agent.build(), "cpu", None, [], 0)
 
 
 def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -81,7 +81,7 @@ def write(folder: Path, name: str, tree: Any) -> None:
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def load(stage: Stage, folder: Path, part: str) -> None:
+def load(stage: PhaseRun, folder: Path, part: str) -> None:
     """Load a part of a checkpoint as `--resume` does."""
     found = checkpoint.load(folder)
     with found.loading(part) as state:
@@ -102,7 +102,7 @@ def is_harmless(before: Any, after: Any) -> bool:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_damaged_value_of_a_part_names_its_file(run: Path, stage: Stage, tmp_path: Path, part: str) -> None:
+def test_a_damaged_value_of_a_part_names_its_file(run: Path, stage: PhaseRun, tmp_path: Path, part: str) -> None:
     folder, name = tmp_path / "checkpoint", f"{part}.json"
     shutil.copytree(run / "checkpoints" / "train-0000002", folder)
     tree = json.loads((folder / name).read_bytes())
@@ -130,7 +130,7 @@ def test_a_damaged_value_of_the_manifest_names_it(run: Path, tmp_path: Path) -> 
     folder = tmp_path / "checkpoint"
     shutil.copytree(run / "checkpoints" / "train-0000002", folder)
     tree = json.loads((folder / "manifest.json").read_bytes())
-    needed = ("format", "phase", "trainers", "iteration", "frames", "frames_before", "ended", "files")
+    needed = ("format", "phase", "phase_history", "iteration", "frames", "frames_before", "ended", "files")
     paths = [path for path in places(tree) if path[0] in needed]
     for path in paths:
         for value in (REMOVED, *OTHERS):
@@ -147,7 +147,9 @@ def test_a_damaged_value_of_the_manifest_names_it(run: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("text", ["[]", "7", "null", "{", "[" * 100_000, "\x00"])
 @pytest.mark.parametrize("part", ["", *PARTS])
-def test_a_file_that_is_no_json_object_is_named(run: Path, stage: Stage, tmp_path: Path, part: str, text: str) -> None:
+def test_a_file_that_is_no_json_object_is_named(
+    run: Path, stage: PhaseRun, tmp_path: Path, part: str, text: str
+) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copytree(run / "checkpoints" / "train-0000002", folder)
     name = f"{part or 'manifest'}.json"

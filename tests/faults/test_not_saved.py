@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from toy_runs import checkpoints, failing, mtrack, raising, run_toy
 
-from mtrack import checkpoint
-from mtrack.hooks import Hooks, hookimpl
+from mtrack import hookimpl
+from mtrack.run import checkpoint
+from mtrack.run.hooks import Hooks
 from mtrack_log.jsonl import Jsonl
 
 FULL = OSError(28, "No space left on device")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from toy_runs import checkpoints, failing, mtrack, run_toy
 
-from mtrack import signals
 from mtrack.errors import StoppedAtOnce
-from mtrack.signals import StopRequest
+from mtrack.run import signals
+from mtrack.run.signals import StopRequest
 from mtrack_log.jsonl import Jsonl
 from mtrack_toy.task import ToyCloseness
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toy_runs import SMALL, checkpoints, failing, mtrack, raising, run_toy, same, tensors
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_log.jsonl import Jsonl
 from mtrack_ppo.train import Train
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from toy_runs import checkpoints, failing, mtrack, raising, run_toy, same, tensors
 
-from mtrack.hooks import Hooks, hookimpl
+from mtrack import hookimpl
+from mtrack.run.hooks import Hooks
 from mtrack_log.console import Console
 from mtrack_log.jsonl import read_jsonl
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mtrack import is_trial
 from mtrack.cli import main
-from mtrack.first_step import is_trial
 
 SMALL = ("num_envs=4", "run.checkpoint_every=2", "phases.train.train_every=4", "phases.train.epochs=1")
 FRAMES = 4 * 4  # of an iteration with these settings

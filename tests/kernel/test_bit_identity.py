@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mtrack.cli import main
-from mtrack.process_state import process_state_kept
+from mtrack.loop.process_state import process_state_kept
 from mtrack_dev.testing import install
 
 MEDDLER = '''
@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mtrack.fields import component, scratch
-from mtrack.hooks import hookimpl
+from mtrack import component, scratch
+from mtrack import hookimpl
 
 seen = Path({seen!r})
 

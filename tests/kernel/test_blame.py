@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from mtrack.blame import culprit_of
-from mtrack.errors import MotionError
-from mtrack.slots import Slot
+from mtrack import MotionError
+from mtrack.loop.blame import culprit_of
+from mtrack.recipe.slots import Slot
 
 
 class Robot:

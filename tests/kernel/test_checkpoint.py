@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtrack import checkpoint
-from mtrack.errors import CheckpointError
+from mtrack import CheckpointError
+from mtrack.run import checkpoint
 
 PARTS = {"agent": {"net": {"w": torch.arange(6.0).reshape(2, 3)}}, "env": {"newest": 3}}
 
 
 def facts(frames: int, ended: bool = False) -> dict:
     counts = {"iteration": frames, "frames": frames, "frames_before": 0}
-    return {"phase": "train", "trainers": ["train"], **counts, "ended": ended}
+    return {"phase": "train", "phase_history": ["train"], **counts, "ended": ended}
 
 
 def test_parts_come_back_as_they_were_saved(tmp_path):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from mtrack import ComponentError
 from mtrack.cli import callable_names, main
 from mtrack.cli.commands import load_command
-from mtrack.errors import ComponentError
-from mtrack.registry import Registry
+from mtrack.registry.registry import Registry
 from mtrack_dev.entries import clash
 from mtrack_dev.testing import install
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from mtrack.cli import main
-from mtrack.manifests import read_manifest
+from mtrack.run.manifests import read_manifest
 from mtrack_dev.testing import install
 
 UPRIGHT = '''
 """A reward."""
-from mtrack.fields import component, param
+from mtrack import component, param
 
 
 @component

@@ -3,7 +3,7 @@
 import attrs
 import torch
 
-from mtrack.contacts import ContactTracker
+from mtrack.loop.contacts import ContactTracker
 
 
 @attrs.define

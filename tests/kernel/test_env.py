@@ -6,9 +6,9 @@ import attrs
 import pytest
 import torch
 
-from mtrack.env import Calls, TerminationTerm
-from mtrack.snapshot import env_state, load_env_state
-from mtrack.statistics import EpisodeStatistics
+from mtrack.loop.env import LifecycleCalls, TerminationTerm
+from mtrack.loop.snapshot import env_state, load_env_state
+from mtrack.loop.statistics import EpisodeStatistics
 from mtrack_dev.testing import OrderTracker
 from mtrack_dev.testing import small_task as task
 
@@ -25,7 +25,7 @@ class Always:
 
 
 def record(env) -> list[str]:
-    for field in attrs.fields(Calls):
+    for field in attrs.fields(LifecycleCalls):
         getattr(env.calls, field.name).append(lambda *arguments: None)
     return OrderTracker(env).seen
 
@@ -52,7 +52,7 @@ def test_an_episode_that_ends_is_previewed_reset_and_only_then_observed():
     env.step(torch.zeros(6, 2))
     after = calls_of(seen[seen.index("command.finished") + 1 :])
     assert after == [
-        "observer.preview", "randomize", "command.reset", "backend.set_state", "action.reset", "backend.forward",
+        "observer.final_observations", "randomize", "command.reset", "backend.set_state", "action.reset", "backend.forward",
         "backend.refresh", "reset", "observer.observe",
     ]  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_grace_steps_protect_exactly_that_many_first_control_steps(grace):
 def test_a_broken_row_is_reset_counted_and_kept_from_learning_while_the_others_go_on():
     told: list[int] = []
     broken, sound = task("toy", MANY), task("toy", MANY)
-    broken.env.report_broken = lambda env_ids, rewards: told.extend(env_ids.tolist())
+    broken.env.report_diverged = lambda env_ids, rewards: told.extend(env_ids.tolist())
     action = torch.ones(6, 2)
     expected = sound.env.step(action)
     broken.env.backend.joint_pos[3] = torch.nan

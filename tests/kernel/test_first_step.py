@@ -10,15 +10,14 @@ from typing import Any, cast
 import pytest
 import torch
 
+from mtrack import ComponentError, MtrackError, Recipe, RecipeError, Requirements, is_trial
 from mtrack.cli import main
-from mtrack.errors import ComponentError, MtrackError, RecipeError
-from mtrack.exchange import Requirements
-from mtrack.first_step import Findings, is_trial, try_phases
-from mtrack.logger_trial import try_loggers
-from mtrack.model_values import require_sound_fields
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.logger_trial import try_loggers
+from mtrack.trial.first_step import Findings, try_phases
+from mtrack.trial.model_values import require_sound_fields
 from mtrack_dev.testing.distributions import install
 
 KINDS = ("reward", "termination", "observation", "command", "phase", "metric", "logger", "randomization")
@@ -44,7 +43,7 @@ def toy(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def made(more: str) -> Recipe:
         (tmp_path / "my.toml").write_text(TOY + more, "utf-8")
-        return check_recipe(load_recipe("my.toml"), Registry.scan())
+        return check_recipe(read_recipe("my.toml"), Registry.scan())
 
     return made
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtrack.assemble import assemble
-from mtrack.snapshot import env_state, load_env_state
+from mtrack.loop.assemble import assemble
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_dev.testing import small_task as task
 from mtrack_g1.robot import G1
@@ -71,7 +71,7 @@ def test_the_first_observation_after_a_reset_is_a_fresh_evaluation_of_the_state(
     assert step.truncated[2]
     row = torch.tensor([2])
     env.backend.refresh()  # nothing that was kept
-    fresh = env.scene.rows(row)
+    fresh = env.scene.select(row)
     for group, terms in env.observer.groups.items():
         values = [term.component(fresh).repeat(1, max(1, len(term.history))) for term in terms]
         torch.testing.assert_close(step.observations[group][row], torch.cat(values, dim=-1), rtol=0, atol=2e-5)

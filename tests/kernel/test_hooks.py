@@ -6,13 +6,16 @@ import logging
 from pathlib import Path
 
 import pytest
+from mtrack.api.hookspecs import Specifications
+from mtrack.registry.hook_contract import hook_problems
 
-from mtrack.hooks import Hooks, Specifications, hook_flaws, hookimpl
-from mtrack.registry import Registry
+from mtrack import hookimpl
+from mtrack.registry.registry import Registry
+from mtrack.run.hooks import Hooks
 from mtrack_dev.testing import install
 
 WATCH = """
-from mtrack.hooks import hookimpl
+from mtrack import hookimpl
 
 seen = []
 
@@ -133,7 +136,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
         ),
         (
             "def ring(self): ...",
-            "no method is marked with @hookimpl (from mtrack.hooks import hookimpl); events: run_started,",
+            "no method is marked with @hookimpl (from mtrack import hookimpl); events: run_started,",
         ),
         ("@hookimpl\n    def run_finished(self): ...", "no event 'run_finished'; did you mean 'run_"),
         ("@hookimpl\n    def run_ended(self, colour): ...", "run_ended has no argument 'colour'; it has status"),
@@ -154,7 +157,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
 def test_a_hook_that_would_not_be_called_says_why(
     site: Path, caplog: pytest.LogCaptureFixture, body: str, flaw: str
 ) -> None:
-    source = f"from mtrack.hooks import hookimpl\n\nclass Bell:\n    {body}\n"
+    source = f"from mtrack.run.hooks import hookimpl\n\nclass Bell:\n    {body}\n"
     install(site, "acme", {"mtrack.hooks": {"bell": "acme_bell:Bell"}}, {"acme_bell.py": source})
     Hooks.load(Registry.scan())
     (message,) = caplog.messages
@@ -171,4 +174,4 @@ def test_an_object_a_module_and_a_static_method_can_be_hooks() -> None:
         @hookimpl(specname="phase_ended")
         def other(self, phase: str) -> None: ...
 
-    assert hook_flaws(Static) == hook_flaws(Static()) == hook_flaws(Recorder()) == []
+    assert hook_problems(Static) == hook_problems(Static()) == hook_problems(Recorder()) == []

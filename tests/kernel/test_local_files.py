@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtrack.assemble import assemble
+from mtrack import CheckpointError, ComponentError, MtrackError, Recipe, RecipeError
 from mtrack.cli import main
-from mtrack.compatibility import require_local_files
-from mtrack.errors import CheckpointError, ComponentError, MtrackError, RecipeError
-from mtrack.first_step import try_phases
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.compatibility import require_local_files
+from mtrack.run.manifest import manifest
+from mtrack.trial.first_step import try_phases
 from mtrack_ppo.takeover import require_fit
 
 TERMS = '''
 """Terms to try."""
 from __future__ import annotations
 from torch import Tensor
-from mtrack.fields import component, param
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack import component, param
+from mtrack import Mirror
+from mtrack import Scene
 
 def slow(scene: Scene, sigma: float = 5.0, *, power: int = 1) -> Tensor:
     """Speed of the joints, between 0 and 1."""
@@ -75,7 +75,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def checked(text: str = RECIPE, *overrides: str, files: tuple[str, ...] = ("my_terms.py",)) -> Recipe:
     Path("my.toml").write_text(text, "utf-8")
-    return check_recipe(load_recipe("my.toml", overrides), Registry.scan(files=files))
+    return check_recipe(read_recipe("my.toml", overrides), Registry.scan(files=files))
 
 
 def test_functions_and_classes_of_a_file_are_components_with_parameters(folder: Path) -> None:

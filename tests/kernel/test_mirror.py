@@ -2,8 +2,8 @@
 
 import torch
 
+from mtrack import Mirror
 from mtrack.math import quat_from_rotation_vector, quat_to_matrix, rot6d
-from mtrack.mirror import Mirror
 
 REFLECT = torch.diag(torch.tensor([1.0, -1.0, 1.0]))
 

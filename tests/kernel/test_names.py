@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.errors import NameProblem, RecipeError
-from mtrack.provenance import manifest, recipe_sha256
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry, is_own
-from mtrack.structure import Recipe, check_recipe
+from mtrack import NameProblem, Recipe, RecipeError
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry, is_own
+from mtrack.run.manifest import manifest, recipe_sha256
 from mtrack_dev.testing import install
 
 REWARD = """
 import torch
-from mtrack.fields import component, param
+from mtrack import component, param
 
 @component
 class Mine:
@@ -37,7 +37,7 @@ def install_clash(site: Path, distribution: str = "acme", names: Iterable[str] =
 
 
 def checked(name: str | Path, *overrides: str) -> Recipe:
-    return check_recipe(load_recipe(name, overrides), Registry.scan())
+    return check_recipe(read_recipe(name, overrides), Registry.scan())
 
 
 def used(recipe: Recipe) -> dict[str, str]:

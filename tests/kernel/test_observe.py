@@ -4,8 +4,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.mirror import Mirror
-from mtrack.observe import Observer, Term
+from mtrack import Mirror
+from mtrack.loop.observe import Observer, Term
 
 NONE = torch.zeros(0, dtype=torch.int64)
 
@@ -20,7 +20,7 @@ class Rows:
     def num_envs(self) -> int:
         return len(self.value)
 
-    def rows(self, ids: Tensor) -> "Rows":
+    def select(self, ids: Tensor) -> "Rows":
         return Rows(self.value[ids])
 
 
@@ -55,7 +55,7 @@ def test_a_preview_is_what_observing_would_have_given_and_changes_nothing():
     one.observe(scene, torch.tensor([0, 1]))
     ids = torch.tensor([1])
     before = one.past.clone()
-    preview = one.preview(later.rows(ids), ids)
+    preview = one.final_observations(later.select(ids), ids)
     assert torch.equal(one.past, before)
     assert torch.equal(preview, one.observe(later, NONE)[ids])
 

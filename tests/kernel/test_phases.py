@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mtrack.checkpoint import newest
 from mtrack.cli import main
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.checkpoint import newest
 from mtrack_log.jsonl import read_jsonl
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -88,7 +88,7 @@ def test_all_phases_follow_each_other_in_one_run(whole):
     assert {"loss/estimator", "adapt/explained_variance"} <= set(metrics[5].values)
     assert "policy/kl" in metrics[-1].values
     manifest = json.loads((whole / "checkpoints" / "adapt-0000010" / "manifest.json").read_text())
-    assert (manifest["trainers"], manifest["ended"]) == (["train", "adapt"], True)
+    assert (manifest["phase_history"], manifest["ended"]) == (["train", "adapt"], True)
 
 
 def test_the_student_takes_over_from_the_teacher_and_only_finetune_changes_it(whole):
@@ -141,8 +141,8 @@ def test_a_checkpoint_knows_all_who_trained_its_agent_across_runs(whole, recipe,
     adapted, first, second = whole / "checkpoints" / "adapt-0000010", tmp_path / "first", tmp_path / "second"
     assert mtrack("run", recipe, "--run-dir", first, "--from", adapted, *only) == 0
     assert mtrack("run", recipe, "--run-dir", second, "--from", first, *only) == 0
-    assert newest(first)[0].trainers == ["train", "adapt", "finetune"]
-    assert newest(second)[0].trainers == ["train", "adapt", "finetune", "finetune"]
+    assert newest(first)[0].phase_history == ["train", "adapt", "finetune"]
+    assert newest(second)[0].phase_history == ["train", "adapt", "finetune", "finetune"]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_checkpoint_of_a_phase_that_is_gone_is_named(whole, tmp_path, capsys):
     ],
 )
 def test_shipped_recipes_give_the_student_a_sliding_target_and_full_delays(name, phases):
-    recipe = check_recipe(load_recipe(str(RECIPES / f"{name}.toml"), []), Registry.scan())
+    recipe = check_recipe(read_recipe(str(RECIPES / f"{name}.toml"), []), Registry.scan())
     assert {phase: slot.frames for phase, slot in recipe.phases.items()} == phases
     for phase in phases:
         now, is_student = recipe.for_phase(phase), phase != "train"

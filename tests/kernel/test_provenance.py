@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from support.fakes import RECIPE
 
-from mtrack.provenance import manifest, recipe_sha256
-from mtrack.structure import Recipe
+from mtrack import Recipe
+from mtrack.run.manifest import manifest, recipe_sha256
 
 Check = Callable[..., Recipe]
 

@@ -18,7 +18,7 @@ RAISES_ON_SECOND = """
 import sys
 from mtrack.cli import main
 from mtrack_ppo.train import Train
-from mtrack.ranks import rank
+from mtrack import rank
 
 learn = Train.update
 

@@ -8,10 +8,10 @@ import pytest
 from support.checking import Check
 from support.fakes import RECIPE
 
-from mtrack.errors import RecipeError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack import RecipeError
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 
 
 def test_ten_mistakes_give_one_report_of_ten_places(check: Check, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ use = "fake_slip"
 """
     (tmp_path / "my.toml").write_text(text, "utf-8")
     with pytest.raises(RecipeError) as caught:
-        check_recipe(load_recipe("my.toml", ["device=gpu"]), Registry.scan())
+        check_recipe(read_recipe("my.toml", ["device=gpu"]), Registry.scan())
     assert [(flaw.source, flaw.line, flaw.path) for flaw in caught.value.problems] == [
         ("my.toml", 2, "num_envs"),
         ("my.toml", 3, "colour"),

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from support.fakes import install_parts
 
-from mtrack.errors import ComponentError, NameProblem
-from mtrack.registry import Entry, Registry
+from mtrack import ComponentError, NameProblem
+from mtrack.registry.registry import Entry, Registry
 from mtrack_dev.testing import install
 
 REWARD = '''
 """Rewards."""
-from mtrack.fields import component, param
+from mtrack import component, param
 
 
 @component
@@ -250,8 +250,6 @@ def test_the_fake_parts_of_other_tests_keep_the_contracts(site: Path) -> None:
 
 
 def test_the_registry_brings_no_heavy_module() -> None:
-    code = (
-        "import sys; from mtrack.registry import Registry as R; [e.help for e in R.scan().entries]; print(*sys.modules)"
-    )
+    code = "import sys; from mtrack.registry.registry import Registry as R; [e.help for e in R.scan().entries]; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "numpy", "mujoco", "typer", "rich"}.isdisjoint(loaded)

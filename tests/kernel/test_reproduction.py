@@ -13,10 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from mtrack.divergence import DivergenceRecorder
-from mtrack.errors import MtrackError
-from mtrack.reproduction import Reproduction, read, write
-from mtrack.structure import Recipe
+from mtrack import MtrackError, Recipe
+from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.reproduction import Reproduction, read, write
 from mtrack_dev.testing import small_recipe, small_task
 
 RECIPE = ("toy", "num_envs=6")
@@ -91,7 +90,7 @@ def test_every_flipped_bit_and_every_cut_is_noticed(made):
 
 def changed(made: Path, change) -> None:
     """Write a file again with other facts and a hash that fits them."""
-    import mtrack.reproduction as module
+    import mtrack.run.reproduction as module
 
     with safe_open(made, framework="pt") as file:
         metadata = file.metadata()
@@ -152,7 +151,7 @@ def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
 def test_the_first_number_that_was_not_finite_is_blamed_on_its_component(tmp_path, caplog):
     recorder = recorded(tmp_path)
     env = recorder.assembly.env
-    env.report_broken = recorder.keep
+    env.report_diverged = recorder.keep
     action = torch.zeros(6, 2)
     action[3, 1] = torch.nan
     seen = env.observations.clone()

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from mtrack.rng import generator, slot_seed
+from mtrack.loop.rng import generator, slot_seed
 
 
 def test_the_seed_of_a_slot_is_fixed_for_all_time() -> None:
@@ -34,5 +34,5 @@ def test_drawing_leaves_the_global_generator_alone() -> None:
 
 
 def test_the_module_does_not_import_torch() -> None:
-    code = "import sys, mtrack.rng; sys.exit('torch' in sys.modules)"
+    code = "import sys, mtrack.loop.rng; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

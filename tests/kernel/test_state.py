@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mtrack.errors import CheckpointError
-from mtrack.fields import component, scratch, state
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack import CheckpointError, component, scratch, state
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 
 
 @component

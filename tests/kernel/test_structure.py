@@ -8,8 +8,7 @@ import pytest
 from support.checking import NEAR, Check, problem, problems
 from support.fakes import RECIPE
 
-from mtrack.errors import RecipeError
-from mtrack.schedule import Schedule
+from mtrack import RecipeError, Schedule
 from mtrack_dev.testing import install
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.errors import NameProblem
-from mtrack.registry import Registry
-from mtrack.versions import fits, unmet
+from mtrack import NameProblem
+from mtrack.registry.registry import Registry
+from mtrack.registry.versions import fits, unmet
 from mtrack_dev.testing import install
 
 NEXT = "0.2.0.dev0"
@@ -119,7 +119,7 @@ def test_components_of_a_package_that_needs_another_mtrack_are_refused(
 
 
 def test_packaging_is_imported_only_if_some_package_sets_conditions_on_mtrack() -> None:
-    code = "import sys; from mtrack.versions import unmet; unmet({}, 'mtrack', '0.1'); print(*sys.modules)"
+    code = "import sys; from mtrack.registry.versions import unmet; unmet({}, 'mtrack', '0.1'); print(*sys.modules)"
     for requirements, is_needed in ((["mtrack", "numpy>=2", "mtrack-extras>=1"], False), (["mtrack>=0.1"], True)):
         command = [sys.executable, "-c", code.format(requirements)]
         loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

@@ -8,11 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.errors import MtrackError
-from mtrack.fields import component, param, scratch, state
-from mtrack.mirror import Mirror
-from mtrack.rollout import Rollout
-from mtrack.scene import Scene
+from mtrack import Mirror, MtrackError, Rollout, Scene, component, param, scratch, state
 from mtrack_ppo.train import Train
 from mtrack_toy.task import ToyTarget
 

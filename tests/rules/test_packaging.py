@@ -16,12 +16,12 @@ import tomli
 import torch
 from typer.main import get_group
 
+from mtrack.api.kinds import KINDS
 from mtrack.cli import app
-from mtrack.contract import breaches
-from mtrack.kinds import KINDS
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.contract import contract_problems
+from mtrack.registry.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -137,7 +137,7 @@ def test_the_reward_plugin_of_the_readme_fulfils_its_contract(tmp_path: Path, mo
     (tmp_path / "readme_plugin.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     plugin = importlib.import_module("readme_plugin")
-    assert breaches(KINDS["reward"], plugin.Upright) == []
+    assert contract_problems(KINDS["reward"], plugin.Upright) == []
     upright, lying, upside_down = [0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]
     robot = SimpleNamespace(projected_gravity=torch.tensor([upright, lying, upside_down]))
     best, poor, worst = plugin.Upright()(SimpleNamespace(robot=robot)).tolist()
@@ -150,7 +150,7 @@ def test_the_function_of_the_readme_is_a_reward_of_its_recipe(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     Path("my_terms.py").write_text(next(block for block in blocks("python") if "def still" in block), "utf-8")
     Path("mine.toml").write_text(next(block for block in blocks("toml") if "# mine.toml" in block), "utf-8")
-    recipe = check_recipe(load_recipe("mine.toml"), Registry.scan(files=["my_terms.py"]))
+    recipe = check_recipe(read_recipe("mine.toml"), Registry.scan(files=["my_terms.py"]))
     assert recipe.rewards["loco"]["still"].params == {"sigma": 2.0}
 
 

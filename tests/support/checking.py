@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mtrack.errors import Problem, RecipeError
-from mtrack.structure import Recipe
+from mtrack import Recipe, RecipeError
+from mtrack.errors import Problem
 
 Check = Callable[..., Recipe]
 NEAR = "rewards.task.near"

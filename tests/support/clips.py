@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtrack.exchange import Clip
-from mtrack.robot import RobotModel
+from mtrack import Clip, RobotModel
 from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
 

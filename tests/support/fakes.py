@@ -15,9 +15,9 @@ from typing import Literal
 
 import attrs
 
-from mtrack import protocols
-from mtrack.fields import between, component, one_of, param, positive
-from mtrack.schedule import Schedule
+from mtrack.api import protocols
+from mtrack import between, component, one_of, param, positive
+from mtrack import Schedule
 
 
 def fulfil(protocol):

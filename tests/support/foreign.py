@@ -12,9 +12,9 @@ import mujoco
 import numpy as np
 import torch
 
-from mtrack.exchange import Clip
+from mtrack import Clip
 from mtrack.math import quat_multiply, quat_to_rotation_vector
-from mtrack.registry import Registry
+from mtrack.registry.registry import Registry
 from mtrack_formats.joints import G1_29, axis_of
 from mtrack_g1.robot import G1
 from support.pickles import joblib_dump

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
+from mtrack import Clip, MotionError
 from mtrack_motion.plausible import oddities
 from support.clips import ROBOT
 from support.foreign import FORMATS, Content, importer_of, write

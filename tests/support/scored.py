@@ -5,13 +5,13 @@ from __future__ import annotations
 import attrs
 import torch
 
+from mtrack import Kinematics
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
-from mtrack.scene import Kinematics
 from mtrack_dev.testing import random_scene
 
 
 class Unbroken:
-    def broken(self):
+    def diverged(self):
         return torch.zeros(4, dtype=torch.bool)
 
 
@@ -19,7 +19,7 @@ def on_reference(**changes):
     """Return a scene of 4 rows whose robot is where its reference is, but for some changes."""
     scene = random_scene(4, backend=Unbroken())
     for field in attrs.fields(Kinematics):
-        if field.name != "known":
+        if field.name != "cache":
             getattr(scene.robot, field.name).copy_(getattr(scene.reference, field.name))
     for name, value in changes.items():
         getattr(scene.robot, name).copy_(value)

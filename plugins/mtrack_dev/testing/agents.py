@@ -10,9 +10,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.errors import CheckpointError, MtrackError
-from mtrack.exchange import Layout
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack import CheckpointError, Layout, MtrackError
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.tasks import small_task
 from mtrack_dev.testing.watch import close, same, undrawn

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mtrack.errors import CheckpointError, MtrackError, NameProblem
+from mtrack import CheckpointError, MtrackError, NameProblem
 from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
 from mtrack_dev.testing.replay import check_replay
 from mtrack_dev.testing.simulation import DECLARED_FIELD, ROWS_SIMULATED, Simulation, rows_of
@@ -64,7 +64,7 @@ def _starts(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
             close(getattr(sim.backend.state, name), getattr(sim.start(), name), 1e-4),
             "set_state",
             f"{name} is not what set_state was given",
-            "world axes and link origins in; convert to the solver's own; refresh(ids) copies back",
+            "world axes and link origins in; convert to the solver's own; refresh(env_ids) copies back",
         )
     before = sim.run()
     sim.put(sim.rows([2]))
@@ -123,7 +123,7 @@ def _restores(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
 def _refuses(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     calls: dict[str, Callable[[], object]] = {
         "field('body_mass')": lambda: sim.backend.field("body_mass"),
-        "element('body', 'no such body')": lambda: sim.backend.element("body", "no such body"),
+        "model_ids('body', 'no such body')": lambda: sim.backend.model_ids("body", "no such body"),
     }
     for words, call in calls.items():
         try:
@@ -140,13 +140,13 @@ def _breaks(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     other = Simulation(subject, world)
     other.put(other.everything)
     other.run(0, 1)
-    subject.require(not bool(other.backend.broken().any()), "broken", "sound rows are called broken", "look at each")
+    subject.require(not bool(other.backend.diverged().any()), "broken", "sound rows are called broken", "look at each")
     start = rows_of(other.start(), [3])
     start.joint_vel.fill_(torch.nan)
     start.joint_pos.fill_(torch.nan)
     other.backend.set_state(other.rows([3]), start)
     other.run(1, 2)
-    broken = other.backend.broken()
+    broken = other.backend.diverged()
     subject.require(
         broken.dtype == torch.bool and broken.tolist() == [False, False, False, True, False],
         "broken",
@@ -155,7 +155,7 @@ def _breaks(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     )
     other.put(other.rows([3]))
     other.run(2, 3)
-    subject.require(not bool(other.backend.broken().any()), "broken", "a new start mends no row", "forget the fault")
+    subject.require(not bool(other.backend.diverged().any()), "broken", "a new start mends no row", "forget the fault")
     yield "broken"
 
 
@@ -179,7 +179,7 @@ def _fields(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     for one in (plain, kicked):  # in free flight a push moves the whole robot alike
         one.put(one.everything, height=2.0)
     push = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], device=sim.device).expand(ROWS_SIMULATED, 6)
-    kicked.backend.kick(push)
+    kicked.backend.push_root(push)
     gained = kicked.run(0, 1)["root_lin_vel"] - plain.run(0, 1)["root_lin_vel"]
     added = close(gained, push[:, :3], 1e-2)
     subject.require(added, "kick", "kick does not add its velocity to the root's", "add [m/s] in world axes")
@@ -195,7 +195,7 @@ def _carries(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:
     backend = standing.backend
     for name in gains:
         backend.field(name).mul_(_STIFF)
-    backend.field("body_mass")[2, backend.element("body", standing.model.body_names[0])] += _LOAD
+    backend.field("body_mass")[2, backend.model_ids("body", standing.model.body_names[0])] += _LOAD
     backend.update_constants(standing.rows([2]))
     standing.stand(_SETTLED)
     weight = 9.81 * (standing.model.mass + _LOAD * (standing.everything == 2))

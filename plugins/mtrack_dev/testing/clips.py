@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mtrack.exchange import Clip
+from mtrack import Clip, RobotModel
 from mtrack.math import quat_from_rotation_vector
-from mtrack.robot import RobotModel
 
 
 class Walks:

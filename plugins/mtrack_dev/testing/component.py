@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from mtrack import protocols
-from mtrack.contract import breaches
-from mtrack.errors import MtrackError
-from mtrack.kinds import KINDS
-from mtrack.registry import Registry
+from mtrack import MtrackError
+from mtrack.api import protocols
+from mtrack.api.kinds import KINDS
+from mtrack.registry.contract import contract_problems
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing.agents import check_agent
 from mtrack_dev.testing.backends import check_backend
 from mtrack_dev.testing.loggers import check_logger
@@ -67,7 +67,7 @@ def kind_of(cls: type) -> str:
     installed = _installed().get((cls.__module__, cls.__qualname__))
     if installed:
         return installed
-    fitting = [kind for kind in KINDS.values() if not breaches(kind, cls)]
+    fitting = [kind for kind in KINDS.values() if not contract_problems(kind, cls)]
     if not fitting:
         nobody = Subject("component", cls, {})
         made = "__attrs_attrs__" in vars(cls)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mtrack.lifecycle import BeforeStep
+from mtrack.api.lifecycle import BeforeStep
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.trial import Trial
 from mtrack_dev.testing.worlds import ROWS, STEPS, TIMED_ROWS, World
@@ -44,7 +44,7 @@ def check_loops(subject: Subject, world: World) -> None:
 
 def check_cost(subject: Subject, world: World) -> str:
     """Return the time of a call in words. Raises BrokenPromise where it is too large a part of the whole step."""
-    trial = Trial(subject, world, ids=tuple(range(TIMED_ROWS))).start()
+    trial = Trial(subject, world, env_ids=tuple(range(TIMED_ROWS))).start()
     trial.play(0, STEPS - 1)
     trial.show(STEPS - 1)
     seconds = min(_time(trial) for _ in range(_REPETITIONS))
@@ -79,7 +79,7 @@ def _time(trial: Trial) -> float:
 
 
 def _operations(subject: Subject, world: World, rows: int) -> int:
-    trial = Trial(subject, world, ids=tuple(range(rows))).start()
+    trial = Trial(subject, world, env_ids=tuple(range(rows))).start()
     with CountedOperations() as counted:
         _time(trial)
         trial.reset(trial.everything)

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mtrack.metrics import Metrics
+from mtrack import Metrics
 from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.watch import undrawn
 

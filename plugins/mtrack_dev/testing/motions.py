@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mtrack.errors import MotionError, MtrackError
-from mtrack.exchange import Clip
+from mtrack import Clip, MotionError, MtrackError
 from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
 from mtrack_dev.testing.watch import undrawn
 from mtrack_dev.testing.worlds import WORLDS

@@ -7,13 +7,14 @@ from typing import Any
 
 import attrs
 
-from mtrack.env import Calls, Env
+from mtrack import Env
+from mtrack.loop.env import LifecycleCalls
 
 _CALLED = {
     "backend": ("step", "refresh", "set_state", "forward"),
     "command": ("advance", "reset", "finished"),
     "action": ("apply", "target", "reset"),
-    "observer": ("observe", "preview"),
+    "observer": ("observe", "final_observations"),
 }
 
 
@@ -29,7 +30,7 @@ class OrderTracker:
         self.seen: list[str] = []
         for part, methods in _CALLED.items():
             setattr(env, part, _Noted(getattr(env, part), part, methods, self.seen))
-        for field in attrs.fields(Calls):
+        for field in attrs.fields(LifecycleCalls):
             calls: list[Callable[..., Any]] = getattr(env.calls, field.name)
             calls[:] = [self._noting(_label(call, field.name), call) for call in calls]
         env.rewards[:] = [self._term(term, f"reward {term.path}") for term in env.rewards]

@@ -11,11 +11,10 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.assemble import Assembly
-from mtrack.errors import MtrackError
-from mtrack.learner import Learner
-from mtrack.rollout import Rollout
-from mtrack.snapshot import env_state, load_env_state
+from mtrack import MtrackError, Rollout
+from mtrack.loop.assemble import Assembly
+from mtrack.loop.learner import Learner
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack_dev.testing.agents import restore, saved
 from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.tasks import small_recipe, small_task
@@ -151,13 +150,13 @@ def _check_order(subject: Subject, run: _Run, follows: tuple[str | None, ...]) -
     if not hasattr(subject.cls, "follows"):
         return
     try:
-        with subject.explained("order", "raise MtrackError: mtrack.phase_order.require_order does"):
+        with subject.explained("order", "raise MtrackError: mtrack.recipe.phase_order.require_order does"):
             subject.make().enter(run.agent, run.assembly.layout, _NOBODY)
     except MtrackError:
         return
     found = f"it follows {follows}, and yet enters after another phase"
     call = "require_order('its name in recipes', self.follows, previous)"
-    subject.fail("order", found, f"begin enter() with {call}, from mtrack.phase_order")
+    subject.fail("order", found, f"begin enter() with {call}, from mtrack.recipe.phase_order")
 
 
 def _check_decision(subject: Subject, decision: TensorDict, observations: TensorDict, width: int) -> None:

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import attrs
 
-from mtrack.contract import breaches
-from mtrack.errors import MtrackError, NameProblem
-from mtrack.fields import params_of
-from mtrack.kinds import KINDS
-from mtrack.wiring import give_generators
+from mtrack import MtrackError, NameProblem
+from mtrack.api.fields import params_of
+from mtrack.api.kinds import KINDS
+from mtrack.loop.wiring import give_generators
+from mtrack.registry.contract import contract_problems
 
 
 class BrokenPromise(AssertionError):  # noqa: N818  it is what has been asserted
@@ -58,8 +58,8 @@ class Subject:
     def check_contract(self) -> None:
         """Raise BrokenPromise where the class lacks what its kind's Protocol asks for."""
         kind = KINDS[self.kind]
-        found = breaches(kind, self.cls)
-        self.require(not found, "contract", "; ".join(found), f"see mtrack.protocols.{kind.protocol}, @component")
+        found = contract_problems(kind, self.cls)
+        self.require(not found, "contract", "; ".join(found), f"see mtrack.api.protocols.{kind.protocol}, @component")
 
     def make(self, seed: int = 0) -> Any:
         """Return a new component with generators of its own. Raises BrokenPromise."""

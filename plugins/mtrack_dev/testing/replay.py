@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from mtrack.recorded_step import RecordedStep
+from mtrack import RecordedStep
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.simulation import DECLARED_FIELD, SUBSTEPS, Simulation, rows_of
 from mtrack_dev.testing.worlds import World

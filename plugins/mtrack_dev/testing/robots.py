@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from mtrack.errors import MtrackError, SlotError
-from mtrack.robot import RobotModel
+from mtrack import MtrackError, RobotModel, SlotError
 from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.values import check_mirror
 from mtrack_dev.testing.watch import own_tensors, same, undrawn

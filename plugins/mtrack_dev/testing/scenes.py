@@ -10,10 +10,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack import Contacts, Kinematics, Mirror, Reference, RobotModel, RobotState, Scene
 from mtrack.math import quat_from_rotation_vector, quat_multiply
-from mtrack.mirror import Mirror
-from mtrack.robot import RobotModel
-from mtrack.scene import Contacts, Kinematics, Reference, RobotState, Scene
 from mtrack_g1.robot import G1
 
 QUAT = Mirror.of((1.0, -1.0, 1.0, -1.0))  # w, x, y, z of a rotation seen in the x-z mirror: its axis is a pseudovector
@@ -133,7 +131,7 @@ def mirror_scene(scene: Scene) -> Scene:
     }
     return attrs.evolve(
         scene,
-        known={},
+        cache={},
         robot=RobotState(**tensors(mirror_kinematics(model, robot)), **joints),
         reference=Reference(
             **tensors(mirror_kinematics(model, reference)),

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
+from mtrack import ContactSensor, PhysicsPlan, StartState
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.scenes import feet_of
 from mtrack_dev.testing.watch import own_tensors, undrawn
@@ -51,7 +51,7 @@ class Simulation:
         self.everything = self.rows(range(len(cases)))
 
     def rows(self, numbers: Iterable[int]) -> Tensor:
-        """Return ids of rows, int64, where the backend wants them."""
+        """Return env_ids of rows, int64, where the backend wants them."""
         return torch.tensor(list(numbers), device=self.device)
 
     def start(self, height: float = 0.0) -> StartState:
@@ -70,12 +70,12 @@ class Simulation:
         )
         return rows_of(whole, self.cases, self.device)
 
-    def put(self, ids: Tensor, height: float = 0.0) -> None:
+    def put(self, env_ids: Tensor, height: float = 0.0) -> None:
         """Put rows into their start, as a reset does."""
-        start = rows_of(self.start(height), ids.tolist())
-        self.backend.set_state(ids, start)
-        self.backend.forward(ids, start.joint_pos)
-        self.backend.refresh(ids)
+        start = rows_of(self.start(height), env_ids.tolist())
+        self.backend.set_state(env_ids, start)
+        self.backend.forward(env_ids, start.joint_pos)
+        self.backend.refresh(env_ids)
 
     def run(self, first: int = 0, last: int = _STEPS) -> dict[str, Tensor]:
         """Make control steps and return what is seen after them."""

@@ -9,7 +9,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.errors import NameProblem
+from mtrack import NameProblem
 
 FIELDS = (
     "body_ipos",
@@ -57,7 +57,7 @@ class StillBackend:
         if compiled is None and contact_names:
             raise NameProblem(f"{_NONE} contacts ('{contact_names[0]}')")
         for name in contact_names:
-            self.element("body", name.partition(":")[0])
+            self.model_ids("body", name.partition(":")[0])
         self.fields = {name: self.nominal(name).expand(num_envs, *self.nominal(name).shape).clone() for name in fields}
         self.constants_updated = torch.zeros(num_envs, dtype=torch.int64)
         """[N] how often rows were updated."""
@@ -84,7 +84,7 @@ class StillBackend:
             raise NameProblem(f"there is no model field '{name}'")
         return torch.tensor(value)
 
-    def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
+    def model_ids(self, kind: str, names: str | Sequence[str]) -> Tensor:
         """Return indices of elements; the geoms of bodies are their colliding ones. Raises NameProblem."""
         names = [names] if isinstance(names, str) else names
         if self.compiled is None:
@@ -101,15 +101,15 @@ class StillBackend:
         except KeyError as error:
             raise NameProblem(f"the model has no {kind} of that name: {error.args[0]}") from error
 
-    def update_constants(self, ids: Tensor) -> None:
+    def update_constants(self, env_ids: Tensor) -> None:
         """Count."""
-        self.constants_updated[ids] += 1
+        self.constants_updated[env_ids] += 1
 
-    def kick(self, velocity: Tensor) -> None:
+    def push_root(self, velocity: Tensor) -> None:
         """Remember what was added."""
         self.kicked = velocity.clone()
 
-    def broken(self) -> Tensor:
+    def diverged(self) -> Tensor:
         """Return bool [N]: no row is broken."""
         return torch.zeros(len(self.kicked), dtype=torch.bool)
 

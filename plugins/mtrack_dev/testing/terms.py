@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from mtrack.errors import CheckpointError
-from mtrack.fields import fields_of
-from mtrack.lifecycle import Resets
+from mtrack import CheckpointError
+from mtrack.api.fields import fields_of
+from mtrack.api.lifecycle import Resets
 from mtrack_dev.testing.cost import check_cost, check_loops
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.trial import ALL, Outputs, Trial
@@ -46,9 +46,9 @@ class Played:
         """Whether it has drawn random numbers since it was bound."""
         self.draws_in_steps = any(not same(one, other) for one, other in zip(middle, drawn, strict=True))
 
-    def again(self, ids: tuple[int, ...] = ALL, *, mirrored: bool = False, alike: bool = False) -> list[Outputs]:
+    def again(self, env_ids: tuple[int, ...] = ALL, *, mirrored: bool = False, alike: bool = False) -> list[Outputs]:
         """Return what an equal component gives for other environments, or for their mirror images."""
-        return Trial(self.subject, self.world, ids=ids, mirrored=mirrored, alike=alike).start().play()
+        return Trial(self.subject, self.world, env_ids=env_ids, mirrored=mirrored, alike=alike).start().play()
 
     def _saved(self) -> Callable[[Trial], None]:
         try:
@@ -138,7 +138,7 @@ def _reset(played: Played) -> Iterator[str]:
         not touched and not later,
         "reset of one row",
         f"a reset of row 4 changes {(touched or [later])[0]} of other rows",
-        "write to the rows you are given only: x.index_fill_(0, ids, 0.0), x[ids] = ...",
+        "write to the rows you are given only: x.index_fill_(0, env_ids, 0.0), x[env_ids] = ...",
     )
     yield "reset of one row"
 
@@ -172,11 +172,11 @@ def _part_of_the_rows(played: Played) -> Iterator[str]:
     trial = played.trial
     whole = trial.result()["value"]
     for some in ([5, 2], []):
-        ids = torch.tensor(some, dtype=torch.int64)
+        env_ids = torch.tensor(some, dtype=torch.int64)
         with played.subject.called("call"):
-            part = trial.component(trial.scene.rows(ids))
+            part = trial.component(trial.scene.select(env_ids))
         played.subject.require(
-            close(part, whole[ids], _ROUNDING),
+            close(part, whole[env_ids], _ROUNDING),
             "rows are independent",
             f"on rows {some} of the scene alone it gives {tuple(part.shape)} other than those rows of the whole",
             "use scene.num_envs of the call's scene, not bind's; buffers of all environments by scene.env_ids",
@@ -215,7 +215,7 @@ def _shares_state(trial: Trial) -> bool:
     """Say whether a state() field other than a generator may be of all rows together."""
     for field in fields_of(trial.subject.cls, "state"):
         value = getattr(trial.component, field.name)
-        is_by_row = isinstance(value, Tensor) and len(trial.ids) in value.shape[:2]
+        is_by_row = isinstance(value, Tensor) and len(trial.env_ids) in value.shape[:2]
         if value is not None and not is_by_row and not isinstance(value, torch.Generator):
             return True
     return False
@@ -225,11 +225,11 @@ def _by_row(trial: Trial) -> Outputs:
     """Return everything a reset may change that has an axis of rows, by name."""
     values = {f"state '{f.name}'": getattr(trial.component, f.name) for f in fields_of(trial.subject.cls, "state")}
     values |= {f"model field '{name}'": value for name, value in trial.backend.fields.items()}
-    values |= {"held": trial.component.held} if trial.subject.kind == "action" else {}
+    values |= {"current_target": trial.component.current_target} if trial.subject.kind == "action" else {}
     if trial.subject.kind == "command":
         values["the published joint_pos"] = trial.scene.reference.joint_pos
         values["the published future"] = trial.scene.reference.future.root_pos
-    return {n: v for n, v in values.items() if isinstance(v, Tensor) and len(trial.ids) in v.shape[:2]}
+    return {n: v for n, v in values.items() if isinstance(v, Tensor) and len(trial.env_ids) in v.shape[:2]}
 
 
 def _rows_of(value: Tensor, rows: list[int]) -> Tensor:

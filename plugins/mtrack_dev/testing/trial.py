@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack.abilities import TakesLengths
-from mtrack.exchange import Requirements, StartState
-from mtrack.fields import fields_of
-from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
-from mtrack.scene import Scene
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack import Requirements, Scene, StartState
+from mtrack.api.abilities import TakesLengths
+from mtrack.api.fields import fields_of
+from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack_dev.testing.clips import Walks
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.still_backend import StillBackend
@@ -28,14 +27,14 @@ _MOTION = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_
 
 
 class Trial:
-    """One component in one world; row i shows environment `ids[i]`, so that trials with other ids can be compared."""
+    """One component in one world; row i shows environment `env_ids[i]`, so that trials with other env_ids can be compared."""
 
     def __init__(
         self,
         subject: Subject,
         world: World,
         *,
-        ids: tuple[int, ...] = ALL,
+        env_ids: tuple[int, ...] = ALL,
         mirrored: bool = False,
         alike: bool = False,
         watch: bool = False,
@@ -46,14 +45,14 @@ class Trial:
         With `watch` it must leave alone what is not its own.
         Raises MtrackError where it cannot be bound, BrokenPromise.
         """
-        self.subject, self.world, self.ids, self.mirrored, self.watch = subject, world, ids, mirrored, watch
+        self.subject, self.world, self.env_ids, self.mirrored, self.watch = subject, world, env_ids, mirrored, watch
         self.component = subject.make(seed)
         with subject.explained("build"):
             needs = self.component.requires(world.model) if isinstance(self.component, Requires) else Requirements()
         self.sensors = world.sensors(needs)
         self.backend = StillBackend(
             world.compiled,
-            len(ids),
+            len(env_ids),
             needs.model_fields,
             contact_names=self.sensors,
             num_bodies=len(world.model.body_names),
@@ -61,8 +60,8 @@ class Trial:
         )
         if not alike and subject.kind == "observation":
             self._tell_environments_apart()
-        self.everything = torch.arange(len(ids))
-        self.scene = self.content(0).rows(self.everything)
+        self.everything = torch.arange(len(env_ids))
+        self.scene = self.content(0).select(self.everything)
         self.scene.backend = self.backend  # type: ignore[assignment]
         self.scene.model = deepcopy(world.model)  # what one component spoils, the next shall not suffer from
         self.now = 0
@@ -71,7 +70,7 @@ class Trial:
 
     def content(self, time: int) -> Scene:
         """Return what the scene shows at a time; not to be changed."""
-        return content(self.world, self.sensors, time, self.ids, self.mirrored)
+        return content(self.world, self.sensors, time, self.env_ids, self.mirrored)
 
     def start(self) -> Trial:
         """Do what the loop does before its first step; return this trial."""
@@ -84,17 +83,17 @@ class Trial:
             self.reset(self.everything)
             if self.subject.kind == "metric":
                 if isinstance(component, TakesLengths):
-                    component.set_lengths(torch.full((len(self.ids),), float(STEPS)))
+                    component.set_lengths(torch.full((len(self.env_ids),), float(STEPS)))
                 component.begin(self.scene)
         return self
 
-    def reset(self, ids: Tensor) -> StartState | None:
+    def reset(self, env_ids: Tensor) -> StartState | None:
         """Reset rows; a command returns their start."""
         if self.subject.kind == "command":
-            start: StartState = self.component.reset(ids, torch.zeros(len(ids), dtype=torch.bool))
+            start: StartState = self.component.reset(env_ids, torch.zeros(len(env_ids), dtype=torch.bool))
             return start
         if self.subject.kind == "action" or isinstance(self.component, Resets):
-            self.component.reset(ids)
+            self.component.reset(env_ids)
         return None
 
     def play(self, first: int = 0, last: int = STEPS) -> list[Outputs]:
@@ -148,11 +147,11 @@ class Trial:
 
     def active(self) -> Tensor:
         """Return which rows a metric counts at present, bool [N]: environment 1 ends early."""
-        return torch.tensor([environment != 1 or self.now < STEPS - 1 for environment in self.ids])
+        return torch.tensor([environment != 1 or self.now < STEPS - 1 for environment in self.env_ids])
 
     def raw_action(self, time: int) -> Tensor:
         """Return a raw action, mirrored where the trial is."""
-        raw = random_actions(time, self.ids, self.component.num_actions)
+        raw = random_actions(time, self.env_ids, self.component.num_actions)
         return self.component.mirror()(raw) if self.mirrored else raw
 
     def show(self, time: int) -> None:
@@ -164,7 +163,7 @@ class Trial:
                     getattr(holder, name).copy_(value)
             holder.invalidate()
         if self.subject.kind != "command":
-            scene.reference = new.reference.rows(self.everything)
+            scene.reference = new.reference.select(self.everything)
 
     def save(self) -> Callable[[Trial], None]:
         """Return what puts another trial where this one is, by way of what a checkpoint can hold."""
@@ -200,7 +199,7 @@ class Trial:
     def _tell_environments_apart(self) -> None:
         """Give each environment model fields of its own."""
         for value in self.backend.fields.values():
-            factor = 1.0 + 0.01 * torch.tensor(self.ids, dtype=torch.float64)
+            factor = 1.0 + 0.01 * torch.tensor(self.env_ids, dtype=torch.float64)
             value.copy_(value.double() * factor.view(-1, *[1] * (value.dim() - 1)))
 
 

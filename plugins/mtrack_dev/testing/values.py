@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack.exchange import StartState
-from mtrack.mirror import Mirror
+from mtrack import Mirror, StartState
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.trial import Outputs, Trial
 
@@ -18,7 +17,7 @@ _SHAPES = {"observation": "[N, width]", "reward": "[N]", "termination": "[N]", "
 
 def check_outputs(trial: Trial, time: int, outputs: Outputs) -> None:
     """Raise BrokenPromise where a step gave what the kind does not allow."""
-    subject, num_envs = trial.subject, len(trial.ids)
+    subject, num_envs = trial.subject, len(trial.env_ids)
     value = outputs.get("value")
     if subject.kind in _SHAPES and (value is not None or "value" in outputs):
         _check_value(subject, value, num_envs)
@@ -63,8 +62,8 @@ def check_members(trial: Trial) -> None:
             f"names are {len(names)} different ones of {component.num_actions} actions",
             "set names and num_actions in bind(), one name for each column",
         )
-        shape = (len(trial.ids), len(trial.world.model.joint_names))
-        _check_tensor(subject, "held", component.held, shape, torch.float32)
+        shape = (len(trial.env_ids), len(trial.world.model.joint_names))
+        _check_tensor(subject, "current_target", component.current_target, shape, torch.float32)
     if subject.kind in ("observation", "action"):
         mirror = component.mirror()
         width = component.num_actions if subject.kind == "action" else trial.result()["value"].shape[-1]
@@ -89,12 +88,12 @@ def check_mirror(subject: Subject, mirror: Mirror, width: int) -> None:
     )
 
 
-def check_start(trial: Trial, start: StartState | None, ids: Tensor) -> None:
+def check_start(trial: Trial, start: StartState | None, env_ids: Tensor) -> None:
     """Raise BrokenPromise where a command's start is not one state a row."""
     for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel"):
         wanted = getattr(trial.scene.robot, name)
         given = getattr(start, name, None)
-        _check_tensor(trial.subject, f"reset().{name}", given, (len(ids), *wanted.shape[1:]), torch.float32)
+        _check_tensor(trial.subject, f"reset().{name}", given, (len(env_ids), *wanted.shape[1:]), torch.float32)
 
 
 def _check_value(subject: Subject, value: object, num_envs: int) -> None:

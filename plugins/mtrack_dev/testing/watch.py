@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack.fields import fields_of
-from mtrack.quantities import Quantities, derived
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
+from mtrack import RobotModel, Scene
+from mtrack.api.cached_tensors import CachedTensors, derived
+from mtrack.api.fields import fields_of
 from mtrack_dev.testing.promises import Subject
 
 # what some kinds are there to change
@@ -77,12 +76,12 @@ def shown(scene: Scene, *, derive: bool = False) -> dict[str, Tensor]:
         if derive:
             for name in _derived_names(type(holder)):
                 getattr(holder, name)
-        known = {name: value for name, value in holder.known.items() if isinstance(value, Tensor)}
+        known = {name: value for name, value in holder.cache.items() if isinstance(value, Tensor)}
         found |= {f"{place}{name}": value for name, value in {**own_tensors(holder), **known}.items()}
     return found | {f"model.{name}": value for name, value in own_tensors(scene.model).items()}
 
 
-def own_tensors(holder: Quantities | RobotModel) -> dict[str, Tensor]:
+def own_tensors(holder: CachedTensors | RobotModel) -> dict[str, Tensor]:
     """Return the tensors among the fields of a holder of quantities, or of a robot's model, by name."""
     values = {field.name: getattr(holder, field.name) for field in attrs.fields(type(holder))}
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}

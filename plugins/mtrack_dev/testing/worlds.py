@@ -11,13 +11,11 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack.assemble import assemble
-from mtrack.exchange import Requirements
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.robot import RobotModel
-from mtrack.scene import Scene
-from mtrack.structure import check_recipe
+from mtrack import Requirements, RobotModel, Scene
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing.scenes import feet_of, g1_model, mirror_scene, random_scene
 from mtrack_dev.testing.still_backend import FIELDS, StillBackend, compiled_g1
 from mtrack_g1.robot import G1
@@ -72,7 +70,7 @@ class World:
     @cache  # noqa: B019  there are two worlds, for the life of the process
     def step_seconds(self) -> float:
         """Return the time of a whole step of the world's built-in recipe with `TIMED_ROWS` environments [s]."""
-        recipe = check_recipe(load_recipe(self.recipe, [f"num_envs={TIMED_ROWS}"]), Registry.scan(allow=()))
+        recipe = check_recipe(read_recipe(self.recipe, [f"num_envs={TIMED_ROWS}"]), Registry.scan(allow=()))
         env = assemble(recipe.for_phase(next(iter(recipe.phases)))).env
         env.start()
         action = torch.zeros(TIMED_ROWS, env.action.num_actions)
@@ -96,16 +94,18 @@ def toy_model() -> RobotModel:
 
 
 @lru_cache(maxsize=256)
-def content(world: World, sensors: tuple[str, ...], time: int, ids: tuple[int, ...], mirrored: bool = False) -> Scene:
-    """Return what a scene shows at a time, [len(ids)]; equal ids are equal environments. Not to be changed."""
-    count = 1 + max(ids)
+def content(
+    world: World, sensors: tuple[str, ...], time: int, env_ids: tuple[int, ...], mirrored: bool = False
+) -> Scene:
+    """Return what a scene shows at a time, [len(env_ids)]; equal env_ids are equal environments. Not to be changed."""
+    count = 1 + max(env_ids)
     whole = random_scene(max(count, ROWS + 1), seed=time, model=world.model, sensors=sensors, error=_ERRORS[time])
-    some = whole.rows(torch.tensor(ids))
-    some.env_ids = torch.arange(len(ids))
+    some = whole.select(torch.tensor(env_ids))
+    some.env_ids = torch.arange(len(env_ids))
     return mirror_scene(some) if mirrored else some
 
 
-def random_actions(time: int, ids: tuple[int, ...], width: int) -> Tensor:
-    """Return the raw actions of environments at a time, [len(ids), width]."""
+def random_actions(time: int, env_ids: tuple[int, ...], width: int) -> Tensor:
+    """Return the raw actions of environments at a time, [len(env_ids), width]."""
     draw = torch.Generator().manual_seed(1000 + time)
-    return torch.randn(max(*ids, 2 * ROWS) + 1, width, generator=draw)[list(ids)]
+    return torch.randn(max(*env_ids, 2 * ROWS) + 1, width, generator=draw)[list(env_ids)]

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.scene import Scene
+from mtrack import NameProblem, Scene
 from mtrack_body.action import JointPosition
 from mtrack_body.delay import draw_delays
 from mtrack_dev.testing import g1_model, mirror_scene, random_scene
@@ -83,7 +82,7 @@ def test_raw_action_is_clipped_and_returned_as_used() -> None:
 def test_filter_goes_nine_tenths_of_the_way_in_each_substep() -> None:
     scene = random_scene(3)
     action = bound(scene, **{**PLAIN, "filter_share": 0.9})
-    start = action.held.clone()
+    start = action.current_target.clone()
     raw = torch.ones(3, action.num_actions)
     end = scene.model.default_joint_pos + scene.robot.joint_offset + raw
     for k, target in enumerate(targets(action, raw), start=1):
@@ -141,11 +140,11 @@ def test_reset_holds_the_present_pose_without_going_on() -> None:
     scene = random_scene(5)
     action = bound(scene)
     targets(action, scene.action, steps=3)
-    before = action.held.clone()
+    before = action.current_target.clone()
     ids = torch.tensor([3, 1])
     action.reset(ids)
-    torch.testing.assert_close(action.held[ids], scene.robot.joint_pos[ids])
-    assert torch.equal(action.held[[0, 2, 4]], before[[0, 2, 4]])
+    torch.testing.assert_close(action.current_target[ids], scene.robot.joint_pos[ids])
+    assert torch.equal(action.current_target[[0, 2, 4]], before[[0, 2, 4]])
 
 
 def test_reset_of_some_rows_leaves_filter_delay_and_age_of_others_alone() -> None:
@@ -199,7 +198,7 @@ def test_one_sided_action_has_no_mirror() -> None:
 
 
 def test_state_is_enough_to_go_on_exactly() -> None:
-    from mtrack.state import component_state, load_component_state
+    from mtrack.loop.state import component_state, load_component_state
 
     scene = random_scene(4)
     scene.progress = 0.9

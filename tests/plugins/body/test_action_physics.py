@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mtrack.exchange import PhysicsPlan
+from mtrack import PhysicsPlan
 from mtrack_body.action import JointPosition
 from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
@@ -25,7 +25,7 @@ def test_held_target_asks_no_torque_of_a_robot_at_its_start_pose() -> None:
     action.bind(scene)
     everything = torch.arange(N)
     action.reset(everything)
-    backend.forward(everything, action.held[everything])
+    backend.forward(everything, action.current_target[everything])
     backend.refresh()
     assert scene.robot.joint_torque.abs().max() < 1e-4
     action.apply(torch.full((N, action.num_actions), 0.1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.lifecycle import Binds, NoisyObservation
+from mtrack import NameProblem
+from mtrack.api.lifecycle import Binds, NoisyObservation
 from mtrack.math import quat_rotate_inverse, quat_to_matrix
 from mtrack_body.feet import weight
 from mtrack_body.ground import BodyHeight, FootContact
@@ -73,7 +73,7 @@ def test_mirrored_state_gives_the_mirrored_observation(term, width: int) -> None
 @pytest.mark.parametrize("rows", [[5, 2], []])
 def test_a_part_of_the_scene_gives_that_part_of_the_observation(term, width: int, rows: list[int]) -> None:
     scene, ids = random_scene(8), torch.tensor(rows, dtype=torch.int64)
-    torch.testing.assert_close(observe(term, scene)[ids], term(scene.rows(ids)))
+    torch.testing.assert_close(observe(term, scene)[ids], term(scene.select(ids)))
 
 
 def test_measured_joint_positions_carry_the_calibration_error() -> None:

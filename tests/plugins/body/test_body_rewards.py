@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtrack.lifecycle import Binds, Requires
+from mtrack import Scene
+from mtrack.api.lifecycle import Binds, Requires
 from mtrack.math import quat_from_rotation_vector
-from mtrack.scene import Scene
 from mtrack_body.collisions import SelfCollision, UndesiredContactCount
 from mtrack_body.feet import FeetAirTime, FeetSlip, FeetUpright, ImpactForce, Stumble
 from mtrack_body.rewards import (

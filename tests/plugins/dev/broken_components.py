@@ -7,9 +7,7 @@ import time
 import torch
 from torch import Tensor
 
-from mtrack.fields import component, param, scratch, state
-from mtrack.mirror import Mirror
-from mtrack.scene import Scene
+from mtrack import Mirror, Scene, component, param, scratch, state
 
 
 @component

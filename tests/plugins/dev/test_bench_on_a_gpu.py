@@ -7,8 +7,7 @@ import logging
 import pytest
 import torch
 
-from mtrack.errors import MtrackError
-from mtrack.structure import Recipe
+from mtrack import MtrackError, Recipe
 from mtrack_dev import sweep
 from mtrack_dev.bench import Training
 

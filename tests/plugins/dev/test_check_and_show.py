@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-import mtrack.assemble
-from mtrack import first_step, preflight, processors, reader, structure
-from mtrack.assemble import Assembly
+import mtrack.loop.assemble
+from mtrack import Recipe
+from mtrack.api import device as processors
 from mtrack.cli import main
-from mtrack.structure import Recipe
+from mtrack.loop.assemble import Assembly
+from mtrack.recipe import checked as structure
+from mtrack.recipe import reader
+from mtrack.trial import first_step, preflight
 
 Machine = Callable[..., None]
 
@@ -37,7 +40,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 def assembled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Return the backends and devices of what is assembled: a toy for real, anything else ends the command."""
     seen: list[tuple[str, str]] = []
-    real = mtrack.assemble.assemble
+    real = mtrack.loop.assemble.assemble
 
     def spy(recipe: Recipe, phase: str = "", **options: Any) -> Assembly:
         device = options.get("device", "cpu")
@@ -46,7 +49,7 @@ def assembled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             raise AssembledError
         return real(recipe, phase, **options)
 
-    for module in (mtrack.assemble, first_step):
+    for module in (mtrack.loop.assemble, first_step):
         monkeypatch.setattr(module, "assemble", spy)
     return seen
 

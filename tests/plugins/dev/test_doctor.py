@@ -139,7 +139,7 @@ def test_a_container_with_less_time_than_processors_is_noted(tmp_path: Path) -> 
 def test_more_processors_than_one_process_can_use_are_noted(
     monkeypatch: pytest.MonkeyPatch, count: int, has_gpu: bool, is_noted: bool
 ) -> None:
-    monkeypatch.setattr(machine, "own_processors", lambda: count)
+    monkeypatch.setattr(machine, "available_cpus", lambda: count)
     monkeypatch.setattr(machine, "has_gpu", lambda: has_gpu)
     notes = found(machine.processors(), "note")
     assert ("torchrun --nproc-per-node 8" in notes) == is_noted

@@ -9,10 +9,10 @@ import attrs
 import pytest
 import torch
 
+from mtrack import MtrackError, NameProblem
 from mtrack.cli import main
-from mtrack.divergence import DivergenceRecorder
-from mtrack.errors import MtrackError, NameProblem
-from mtrack.reproduction import read, write
+from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.reproduction import read, write
 from mtrack_dev.reproduce import replay_file
 from mtrack_dev.testing import small_recipe, small_task
 from mtrack_mujoco.backend import MujocoBackend
@@ -29,7 +29,7 @@ class Faulty:
         recipe = small_recipe(*task)
         self.assembly = small_task(*task)
         self.env = self.assembly.env
-        self.env.report_broken = DivergenceRecorder(directory, recipe, "train", 10, self.assembly).keep
+        self.env.report_diverged = DivergenceRecorder(directory, recipe, "train", 10, self.assembly).keep
         self.file = directory / "diverged" / "train-001.safetensors"
         self.step()
 
@@ -147,7 +147,7 @@ def test_a_bad_control_of_a_physical_robot_is_told_with_mujoco_s_warning(g1, val
 def test_an_infinite_push_is_told_as_the_velocity_before_the_step(g1):
     push = torch.zeros(3, 6)
     push[1, 0] = torch.inf
-    g1.env.backend.kick(push)
+    g1.env.backend.push_root(push)
     text = replayed(g1.step())
     assert "first: velocity [rad/s, m/s] of floating_base_joint x = inf; before the first substep" in text
     assert "after the physics had diverged" in text
@@ -162,7 +162,7 @@ def test_a_huge_force_and_an_absurd_mass_are_told(tmp_path):
     assert "external force 1e+14 [N, N m] (pelvis force z" in text
     assert "engine: BADQACC: bad acceleration of floating_base_joint x, in substep 1" in text
     backend: MujocoBackend = faulty.env.backend
-    backend.field("body_mass")[2, backend.element("body", "torso_link")] = torch.nan
+    backend.field("body_mass")[2, backend.model_ids("body", "torso_link")] = torch.nan
     faulty.step()
     text = replayed(faulty.file.with_name("train-002.safetensors"))
     assert "model field: body_mass of torso_link = nan (compiled: " in text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from mtrack import abilities, lifecycle
-from mtrack.kinds import KINDS
+from mtrack.api import abilities, lifecycle
+from mtrack.api.kinds import KINDS
 from mtrack_dev.exchanged import known_types
 from mtrack_dev.guide import Contract
 

@@ -11,8 +11,8 @@ import pytest
 from support.clips import swaying_clip
 from support.pickles import asap_motion, joblib_dump
 
-from mtrack.kinds import KINDS
-from mtrack.registry import Entry, Registry
+from mtrack.api.kinds import KINDS
+from mtrack.registry.registry import Entry, Registry
 from mtrack_dev.testing import check_component, check_task
 from mtrack_motion.file import write_clip
 

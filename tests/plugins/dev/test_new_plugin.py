@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_dev.scaffold import EXAMPLES, create
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.registry import Registry
+from mtrack import NameProblem
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import OrderTracker, small_task
 
 

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from rich.console import Console
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_dev.plan import Plan, Trial, installed_memory, make_plan, memory_of, recommended, tables
 from mtrack_ppo.compiling import can_compile
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.scene import Scene
+from mtrack import NameProblem, Scene
 from mtrack_dev.testing import StillBackend, compiled_g1, random_scene
 from mtrack_domain.bodies import BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import MotorGains
@@ -48,10 +47,10 @@ def test_drawn_values_are_reported() -> None:
     dynamics, scene = random_world()
     friction, mass, com, stiffness, damping = dynamics(scene).split([1, 2, 6, 29, 29], dim=-1)
     backend = scene.backend
-    pelvis, torso = backend.element("body", ["pelvis", "torso_link"]).tolist()
-    sole = backend.element("geom", ["left_ankle_roll_link"])[0]
+    pelvis, torso = backend.model_ids("body", ["pelvis", "torso_link"]).tolist()
+    sole = backend.model_ids("geom", ["left_ankle_roll_link"])[0]
     knee = scene.model.joint_names.index("left_knee_joint")
-    motor = backend.element("actuator", ["left_knee_joint"])[0]
+    motor = backend.model_ids("actuator", ["left_knee_joint"])[0]
     nominal_bias = backend.nominal("actuator_biasprm")[motor]
     expected = {
         "friction": (friction[:, 0], backend.field("geom_friction")[:, sole, 0]),
@@ -68,14 +67,14 @@ def test_drawn_values_are_reported() -> None:
 def test_a_part_of_the_scene_gives_the_dynamics_of_those_rows(rows: list[int]) -> None:
     dynamics, scene = random_world()
     ids = torch.tensor(rows, dtype=torch.int64)
-    assert torch.equal(dynamics(scene.rows(ids)), dynamics(scene)[ids])
+    assert torch.equal(dynamics(scene.select(ids)), dynamics(scene)[ids])
 
 
 def test_mirrored_dynamics_swap_sides_and_turn_the_shift_round() -> None:
     dynamics, scene = random_world()
     backend, model = scene.backend, scene.model
     value = dynamics(scene)
-    links = backend.element("body", ["pelvis", "torso_link"])
+    links = backend.model_ids("body", ["pelvis", "torso_link"])
     shift = backend.field("body_ipos")[:, links] - backend.nominal("body_ipos")[links]
     backend.field("body_ipos")[:, links] = backend.nominal("body_ipos")[links] + shift * torch.tensor([1.0, -1.0, 1.0])
     bias, nominal = backend.field("actuator_biasprm"), backend.nominal("actuator_biasprm")

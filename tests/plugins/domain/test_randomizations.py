@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from mtrack.errors import MtrackError
-from mtrack.lifecycle import Requires, Resets, Startup
-from mtrack.scene import Scene
+from mtrack import MtrackError, Scene
+from mtrack.api.lifecycle import Requires, Resets, Startup
 from mtrack_dev.testing import StillBackend, compiled_g1, g1_model, random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
@@ -80,7 +79,7 @@ def test_a_reset_forgets_the_resets_before_it(cls: type) -> None:
 def test_centres_of_mass_move_by_two_centimetres_an_axis_at_most() -> None:
     backend = drawn(BodyCom)
     nominal = backend.nominal("body_ipos")
-    elements = backend.element("body", ["pelvis", "torso_link"])
+    elements = backend.model_ids("body", ["pelvis", "torso_link"])
     shift = (backend.fields["body_ipos"] - nominal)[:, elements].flatten(1)
     assert all(spans(column, -0.02, 0.02) for column in shift.T)
     assert torch.corrcoef(shift.T).fill_diagonal_(0.0).abs().max() < 0.2  # each axis of each body on its own
@@ -90,7 +89,7 @@ def test_centres_of_mass_move_by_two_centimetres_an_axis_at_most() -> None:
 
 def test_inertia_follows_the_mass() -> None:
     backend = drawn(BodyMass)
-    elements = backend.element("body", ["pelvis", "torso_link"])
+    elements = backend.model_ids("body", ["pelvis", "torso_link"])
     mass = backend.fields["body_mass"][:, elements] / backend.nominal("body_mass")[elements]
     inertia = backend.fields["body_inertia"][:, elements] / backend.nominal("body_inertia")[elements]
     assert all(spans(column, 0.9, 1.1) for column in mass.T)
@@ -109,7 +108,7 @@ def test_load_adds_to_a_mass_that_was_scaled_before() -> None:
         term.rng = torch.Generator().manual_seed(number)
         term.bind(scene)
         term.startup()
-    pelvis = scene.backend.element("body", ["pelvis"])
+    pelvis = scene.backend.model_ids("body", ["pelvis"])
     mass, nominal = scene.backend.field("body_mass")[:, pelvis], scene.backend.nominal("body_mass")[pelvis]
     assert spans(mass - 1.1 * nominal, -1.0, 3.0)
     inertia = scene.backend.field("body_inertia")[:, pelvis] / scene.backend.nominal("body_inertia")[pelvis]
@@ -123,7 +122,7 @@ def test_a_load_that_leaves_nothing_is_refused() -> None:
 
 def test_all_soles_of_an_environment_are_of_one_material() -> None:
     backend = drawn(FootMaterial)
-    soles = backend.element("geom", ["left_ankle_roll_link", "right_ankle_roll_link"])
+    soles = backend.model_ids("geom", ["left_ankle_roll_link", "right_ankle_roll_link"])
     friction = backend.fields["geom_friction"][:, soles]
     solref = backend.fields["geom_solref"][:, soles]
     assert len(soles) == 8
@@ -137,8 +136,8 @@ def test_all_soles_of_an_environment_are_of_one_material() -> None:
 
 def test_gains_of_each_joint_are_drawn_for_themselves() -> None:
     backend = drawn(MotorGains)
-    motors = backend.element("actuator", g1_model().joint_names)
-    dofs = backend.element("dof", g1_model().joint_names)
+    motors = backend.model_ids("actuator", g1_model().joint_names)
+    dofs = backend.model_ids("dof", g1_model().joint_names)
     gain = backend.fields["actuator_gainprm"][:, motors, 0] / backend.nominal("actuator_gainprm")[motors, 0]
     bias = backend.fields["actuator_biasprm"][:, motors, 1:3] / backend.nominal("actuator_biasprm")[motors, 1:3]
     armature = backend.fields["dof_armature"][:, dofs] / backend.nominal("dof_armature")[dofs]
@@ -159,7 +158,7 @@ def test_effort_limits_keep_their_symmetry() -> None:
 def test_friction_is_a_share_of_the_effort_limit_and_damping_is_absolute() -> None:
     model = g1_model()
     friction = drawn(JointFriction)
-    dofs = friction.element("dof", model.joint_names)
+    dofs = friction.model_ids("dof", model.joint_names)
     assert spans(friction.fields["dof_frictionloss"][:, dofs] / model.effort_limit, 0.0, 0.02)
     damping = drawn(JointDamping)
     assert spans(damping.fields["dof_damping"][:, dofs] - damping.nominal("dof_damping")[dofs], 0.0, 0.05)
@@ -184,7 +183,7 @@ def test_offsets_are_written_to_the_rows_of_the_scene() -> None:
 
 
 def test_offsets_come_back_with_a_checkpoint() -> None:
-    from mtrack.state import component_state, load_component_state
+    from mtrack.loop.state import component_state, load_component_state
 
     term, scene = bound(JointOffset, 4)
     term.reset(torch.arange(4))

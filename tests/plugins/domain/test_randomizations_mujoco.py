@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
-from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
-from mtrack.lifecycle import Requires, Resets, Startup
-from mtrack.scene import Scene
+from mtrack import ContactSensor, NameProblem, PhysicsPlan, Scene, StartState
+from mtrack.api.lifecycle import Requires, Resets, Startup
 from mtrack_dev.testing import random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength

@@ -7,11 +7,11 @@ import pytest
 import torch
 from support.clips import swaying_clip
 
-from mtrack import checkpoint
-from mtrack.assemble import assemble
-from mtrack.provenance import manifest
-from mtrack.state import component_state
-from mtrack.transfer import Contract
+from mtrack.loop.assemble import assemble
+from mtrack.loop.state import component_state
+from mtrack.run import checkpoint
+from mtrack.run.manifest import manifest
+from mtrack.run.transfer import Contract
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_motion.file import write_clip
 
@@ -29,7 +29,7 @@ def run(tmp_path_factory):
     agent, assembly = made.agent.build(), assemble(made, "train")
     agent.build(assembly.layout)
     facts = manifest(made) | {"contract": attrs.asdict(Contract.of(made, assembly))}
-    facts |= {"phase": "train", "trainers": ["train"], "iteration": 1, "frames": 640}
+    facts |= {"phase": "train", "phase_history": ["train"], "iteration": 1, "frames": 640}
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory

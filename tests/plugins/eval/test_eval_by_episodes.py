@@ -9,16 +9,16 @@ import attrs
 import pytest
 import torch
 
-from mtrack import checkpoint
-from mtrack.abilities import PlaysClips
-from mtrack.assemble import assemble
+from mtrack.api.abilities import PlaysClips
 from mtrack.cli import main
-from mtrack.provenance import manifest
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.state import component_state
-from mtrack.structure import check_recipe
-from mtrack.transfer import Contract
+from mtrack.loop.assemble import assemble
+from mtrack.loop.state import component_state
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run import checkpoint
+from mtrack.run.manifest import manifest
+from mtrack.run.transfer import Contract
 from mtrack_dev.testing import install
 from mtrack_eval.episodes import roll_out
 from mtrack_eval.subject import Wishes, open_run
@@ -28,8 +28,8 @@ from mtrack_tracking.command import MotionTracking
 PARTS = '''
 import torch
 from torch import Tensor
-from mtrack.fields import component, param, scratch
-from mtrack.scene import Scene
+from mtrack import component, param, scratch
+from mtrack import Scene
 
 @component
 class Far:
@@ -84,7 +84,7 @@ def recipe(site, tmp_path):
     groups = {f"mtrack.{kind}": {k: f"acme_toy:{v}" for k, v in some.items()} for kind, some in parts.items()}
     install(site, "acme", groups, {"acme_toy.py": PARTS})
     (tmp_path / "task.toml").write_text(TASK)
-    return check_recipe(load_recipe(str(tmp_path / "task.toml"), ["num_envs=4"]), Registry.scan())
+    return check_recipe(read_recipe(str(tmp_path / "task.toml"), ["num_envs=4"]), Registry.scan())
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def run(recipe, tmp_path):
     agent, assembly = recipe.agent.build(), assemble(recipe, "train")
     agent.build(assembly.layout)
     facts = manifest(recipe) | {"contract": attrs.asdict(Contract.of(recipe, assembly))}
-    facts |= {"phase": "train", "trainers": ["train"], "iteration": 1, "frames": 640}
+    facts |= {"phase": "train", "phase_history": ["train"], "iteration": 1, "frames": 640}
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory

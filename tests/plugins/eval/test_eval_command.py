@@ -9,7 +9,7 @@ import pytest
 from support.clips import swaying_clip
 
 from mtrack.cli import main
-from mtrack.registry import Registry
+from mtrack.registry.registry import Registry
 from mtrack_eval.subject import Wishes, open_run
 
 METRICS = [
@@ -126,7 +126,7 @@ def test_every_actor_trained_on_the_way_may_be_scored(run, tmp_path, capsys):
     path = directory / "checkpoints" / "train-0000001"
     manifest = json.loads((path / "manifest.json").read_text())
     path = path.rename(path.with_name("finetune-0000001"))
-    manifest |= {"phase": "finetune", "trainers": ["train", "adapt", "finetune"]}  # the first two in other runs
+    manifest |= {"phase": "finetune", "phase_history": ["train", "adapt", "finetune"]}  # the first two in other runs
     (path / "manifest.json").write_text(json.dumps(manifest))
     for actor in ("student", "teacher"):
         evaluate(directory, "--actor", actor, "--rollouts", 1, "--json", "--no-figures")

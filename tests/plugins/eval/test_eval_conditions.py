@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import Recipe, check_recipe
+from mtrack import Recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
 from mtrack_eval.subject import Wishes, open_run
 
 WIND = '''
 from pathlib import Path
-from mtrack.fields import component, param
+from mtrack import component, param
 
 @component
 class Wind:
@@ -43,7 +44,7 @@ METHODS = {
 
 
 def checked(*overrides: str) -> Recipe:
-    return check_recipe(load_recipe("g1_tracking_quick", overrides), Registry.scan())
+    return check_recipe(read_recipe("g1_tracking_quick", overrides), Registry.scan())
 
 
 @pytest.mark.parametrize(("method", "when"), METHODS.items())

@@ -98,9 +98,9 @@ def test_a_simulation_that_breaks_is_a_failure_and_nothing_after_it_counts():
     scorer = pose_scorer(scene)
     scorer.begin(scene, torch.full((4,), 3))
     scorer(scene)
-    scene.backend.broken = lambda: torch.tensor([True, False, False, False])
+    scene.backend.diverged = lambda: torch.tensor([True, False, False, False])
     scorer(scene)
-    scene.backend.broken = lambda: torch.zeros(4, dtype=torch.bool)
+    scene.backend.diverged = lambda: torch.zeros(4, dtype=torch.bool)
     scorer(scene)
     assert scorer.metrics["success_body"].value().tolist() == [0.0, 1.0, 1.0, 1.0]
     torch.testing.assert_close(scorer.metrics["progress"].value(), torch.tensor([1 / 3, 1.0, 1.0, 1.0]))

@@ -8,8 +8,8 @@ import attrs
 import pytest
 import torch
 
-from mtrack.exchange import StartState
-from mtrack.registry import Registry
+from mtrack import StartState
+from mtrack.registry.registry import Registry
 from mtrack_eval.rollouts import Rollouts, prepare
 from mtrack_eval.strips import draw_strips
 from mtrack_eval.subject import Wishes, open_run

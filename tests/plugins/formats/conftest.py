@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.restricted import read_pickle
 
 

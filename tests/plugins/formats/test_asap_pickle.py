@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.clips import ROBOT, SAMPLES, needs_samples
 from support.pickles import asap_motion, joblib_dump
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_dev.testing import same_motion
 from mtrack_formats.asap import AsapPickle
 from mtrack_formats.joints import G1_23, G1_29, WRISTS

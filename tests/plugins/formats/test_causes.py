@@ -10,7 +10,7 @@ from support.clips import ROBOT
 from support.foreign import importer_of, write
 from test_import_faults import walking_clip
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.joints import G1_29
 from mtrack_formats.orders import arm_orders, leg_orders
 from mtrack_procedural.source import Procedural

@@ -12,8 +12,8 @@ import pytest
 from support.clips import ROBOT, swaying_clip
 from support.foreign import FORMATS, importer_of, save_npz, write
 
-from mtrack.errors import MotionError
-from mtrack.registry import Registry
+from mtrack import MotionError
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import check_importer
 from mtrack_motion.importing import Choices, import_motions
 

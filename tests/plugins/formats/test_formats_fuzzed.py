@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from support.clips import ROBOT, swaying_clip
 from support.foreign import FORMATS, importer_of, write
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
+from mtrack import Clip, MotionError
 from mtrack_motion.clip import check_clip
 
 FRAMES = 5

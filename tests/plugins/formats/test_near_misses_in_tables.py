@@ -13,7 +13,7 @@ import pytest
 from support.clips import ROBOT
 from support.near_misses import CLIP, NAMES, ROOT, ROWS, import_as, invoke, put, text
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.table import read_table
 from mtrack_formats.unitree import UnitreeCsv
 from mtrack_motion.advice import not_a_motion_file

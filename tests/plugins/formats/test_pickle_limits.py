@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pickles import fragment, joblib_dump
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.restricted import read_pickle
 from mtrack_motion.unpack import MAX_INFLATED_BYTES
 

@@ -10,7 +10,7 @@ from support.clips import ROBOT, SAMPLES, needs_samples, swaying_clip
 from support.foreign import FORMATS, importer_of, turned, write
 from support.import_faults import bodies_permuted, named_alike, off, rate_scaled, same
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.asap import AsapPickle
 from mtrack_formats.world_npz import HolosomaNpz
 from mtrack_procedural.source import Procedural

@@ -8,7 +8,7 @@ import torch
 from support.clips import ROBOT, swaying_clip
 from support.foreign import importer_of, turned, write
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack.math import quat_conjugate, quat_rotate
 from mtrack_motion.derive import angular_velocity
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clips import ROBOT, swaying_clip
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.joints import G1_29
 from mtrack_formats.unitree import UnitreeCsv
 

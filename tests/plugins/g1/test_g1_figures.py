@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtrack.errors import NameProblem
+from mtrack import NameProblem
 from mtrack_g1.robot import G1
 
 FACTS = Path(__file__).parents[4] / "shared" / "g1" / "g1_facts.json"

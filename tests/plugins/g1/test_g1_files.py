@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_g1.robot import G1
 
 

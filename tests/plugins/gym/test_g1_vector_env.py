@@ -14,7 +14,7 @@ RECIPE, SMALL = "g1_tracking_quick", ("num_envs=4", "randomizations.foot_materia
 def test_numbers_are_those_of_mtrack_s_own_environment() -> None:
     env = make(RECIPE, overrides=SMALL, groups=("policy", "priv", "critic_priv"))
     raw = small_task(RECIPE, *SMALL).env
-    raw.previews_terminated = True  # previews draw noise
+    raw.observe_terminated = True  # previews draw noise
     env.set_progress(0.0)
     assert env.num_envs == 4
     names = ("policy", "priv", "critic_priv")

@@ -14,7 +14,7 @@ from gymnasium.wrappers import vector as wrappers
 from support.vector_play import SHORT, actions, equal
 
 import mtrack_gym
-from mtrack.errors import MtrackError, RecipeError
+from mtrack import MtrackError, RecipeError
 from mtrack_gym import VectorEnv, make
 
 
@@ -103,10 +103,10 @@ def test_figures_are_those_a_run_logs(toy: Callable[..., VectorEnv]) -> None:
     env.reset()
     for action in actions(6):
         env.step(action)
-    figures = env.figures()
+    figures = env.metrics()
     assert (figures["episode/count"], figures["episode/length"], figures["episode/completed"]) == (10, 3, 1)
     assert 0 < figures["reward_raw/toy/closeness"] < 1
-    assert env.figures()["episode/count"] == 0
+    assert env.metrics()["episode/count"] == 0
 
 
 def test_a_reset_forgets_the_return_of_an_episode_it_cuts_off(toy: Callable[..., VectorEnv]) -> None:
@@ -115,7 +115,7 @@ def test_a_reset_forgets_the_return_of_an_episode_it_cuts_off(toy: Callable[...,
     env.step(actions(1)[0])
     env.reset()
     total = sum(env.step(action)[1] for action in actions(3))
-    assert env.figures()["episode/return"] == pytest.approx(float(np.mean(total)), rel=1e-5)
+    assert env.metrics()["episode/return"] == pytest.approx(float(np.mean(total)), rel=1e-5)
 
 
 def test_misuse_is_explained(toy: Callable[..., VectorEnv]) -> None:

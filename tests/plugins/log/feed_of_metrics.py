@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtrack.metrics import Metrics
+from mtrack import Metrics
 
 RUN = {"run_id": "20261122-101500-quick", "recipe": "quick", "distributions": {"mtrack": "0.1.0"}}
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from feed_of_metrics import RUN, iteration
 
-from mtrack.assemble import assemble
-from mtrack.learner import Learner
-from mtrack.metrics import RAW_REWARD, Metrics
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
-from mtrack.wiring import give_generators
+from mtrack import Metrics
+from mtrack.api.metrics import RAW_REWARD
+from mtrack.loop.assemble import assemble
+from mtrack.loop.learner import Learner
+from mtrack.loop.wiring import give_generators
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 from mtrack_log.console import Console
 from mtrack_log.display import _ORDER, Display
 from mtrack_log.text import FAULTS, count, duration, number, plain_line
@@ -30,7 +31,7 @@ def shown(width: int, height: int, **values: float) -> list[str]:
 
 def toy_metrics() -> Metrics:
     """Return the metrics of the first iteration of a small toy run."""
-    recipe = check_recipe(load_recipe("toy", ["num_envs=4", "phases.train.train_every=4"]), Registry.scan())
+    recipe = check_recipe(read_recipe("toy", ["num_envs=4", "phases.train.train_every=4"]), Registry.scan())
     recipe = recipe.for_phase("train")
     assembly, agent, phase = assemble(recipe, "train"), recipe.agent.build(), recipe.phases["train"].build()
     agent.build(assembly.layout)

@@ -12,7 +12,7 @@ import attrs
 import pytest
 from feed_of_metrics import RUN, iteration
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_log.jsonl import Jsonl, read_jsonl
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from feed_of_metrics import RUN, iteration
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_log.tensorboard import TensorBoard
 
 pytest.importorskip("tensorboard", reason="needs the extra mtrack[tensorboard]")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from feed_of_metrics import RUN, iteration
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_log.wandb import WandB
 
 pytest.importorskip("wandb", reason="needs the extra mtrack[wandb]")

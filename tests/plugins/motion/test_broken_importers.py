@@ -85,7 +85,7 @@ CLAIMS = {
     "yields nothing": ("return iter(())", "found no motion in it"),
     "yields text": ('return iter(["walk"])', "clips() gave a str, expected a Clip"),
     "yields bad clips": (
-        "from mtrack.exchange import Clip\n        return iter([Clip('w', 30.0, ('a',), [[0.0]], None, 'x')])",
+        "from mtrack.api.types import Clip\n        return iter([Clip('w', 30.0, ('a',), [[0.0]], None, 'x')])",
         "",
     ),
 }

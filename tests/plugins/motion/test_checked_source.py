@@ -8,11 +8,11 @@ import pytest
 import torch
 from support.clips import swaying_clip
 
-from mtrack.assemble import assemble
-from mtrack.errors import ComponentError, MotionError, MtrackError, SlotError
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.structure import check_recipe
+from mtrack import ComponentError, MotionError, MtrackError, SlotError
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import g1_model, install
 from mtrack_g1.robot import G1
 from mtrack_motion.checked_source import usable_clips
@@ -119,7 +119,7 @@ def test_what_is_left_out_is_said_with_slot_source_and_reason(caplog):
 
 
 PACKAGE = '''
-from mtrack.fields import component
+from mtrack import component
 
 @component
 class Dance:
@@ -136,7 +136,7 @@ def test_assembly_names_component_distribution_and_line(site, tmp_path):
     path.write_text(
         'extends = "g1_tracking_quick.toml"\n\n[motions.own]\nuse = "dance"\n[motions.builtin]\nenabled = false\n'
     )
-    recipe = check_recipe(load_recipe(str(path)), Registry.scan())
+    recipe = check_recipe(read_recipe(str(path)), Registry.scan())
     with pytest.raises(ComponentError) as caught:
         assemble(recipe.for_phase("train"), num_envs=2)
     assert str(caught.value).startswith(f"motion 'dance' (acme 2.1) at motions.own ({path}:3): FileNotFoundError")

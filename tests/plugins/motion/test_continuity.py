@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.clips import ROBOT
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_motion.continuity import breaks
 from mtrack_motion.file import write_clip
 from mtrack_motion.plausible import oddities

@@ -11,7 +11,7 @@ from support.clips import swaying_clip
 from support.pickles import asap_motion
 from typer.testing import CliRunner
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.requested import requested_files, why_skipped

@@ -11,7 +11,7 @@ from support.clips import swaying_clip
 from support.foreign import write
 from typer.testing import CliRunner
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_dev.testing import install
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
@@ -24,10 +24,10 @@ from typing import Literal
 
 import numpy as np
 
-from mtrack.errors import MotionError
-from mtrack.exchange import Clip
-from mtrack.fields import component, param, positive
-from mtrack.protocols import Robot
+from mtrack import MotionError
+from mtrack import Clip
+from mtrack import component, param, positive
+from mtrack import Robot
 
 
 @component

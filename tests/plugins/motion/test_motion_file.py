@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clips import swaying_clip
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_dev.testing import same_motion
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip

@@ -11,16 +11,15 @@ import pytest
 import torch
 from support.clips import swaying_clip
 
-from mtrack.errors import MotionError
+from mtrack import Kinematics, MotionError
+from mtrack.api.cached_tensors import derived
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
 from mtrack_g1.robot import G1
 from mtrack_motion.derive import ContactRule, angular_velocity, difference, resample, standing_feet
 from mtrack_motion.library import MotionLibrary
 
 DT = 0.02
-BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
 DERIVED = [name for name, value in vars(Kinematics).items() if isinstance(value, derived)]
 
 
@@ -181,7 +180,7 @@ def test_rows_of_a_gather_are_a_gather_of_rows(library):
     frames = torch.arange(20).view(4, 5)
     motion = library.gather(frames)
     ids = torch.tensor([3, 1])
-    assert torch.equal(motion.rows(ids).body_pos_root, motion.body_pos_root[ids])
+    assert torch.equal(motion.select(ids).body_pos_root, motion.body_pos_root[ids])
 
 
 def test_forgetting_what_was_derived_changes_nothing(library):

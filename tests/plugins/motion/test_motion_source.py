@@ -6,7 +6,7 @@ import attrs
 import pytest
 from support.clips import swaying_clip
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_dev.testing import g1_model
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import write_clip

@@ -6,7 +6,7 @@ import pytest
 from support.clips import swaying_clip
 from typer.testing import CliRunner
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import write_clip
 from mtrack_view import film, strip

@@ -13,9 +13,8 @@ from support.clips import swaying_clip
 from support.following import following, start, step
 from typer.testing import CliRunner
 
-from mtrack.errors import MotionError, MtrackError
-from mtrack.quantities import derived
-from mtrack.scene import Kinematics
+from mtrack import Kinematics, MotionError, MtrackError
+from mtrack.api.cached_tensors import derived
 from mtrack_dev.testing import Walks, g1_model
 from mtrack_g1.robot import G1
 from mtrack_motion.cli import motions
@@ -29,7 +28,7 @@ from mtrack_motion.source import MotionFiles
 from mtrack_motion.tables import _joined
 
 DT, RULE = 0.02, ContactRule()
-BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
 DERIVED = [name for name, value in vars(Kinematics).items() if isinstance(value, derived)]
 OF_ROOT = ["root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel", "body_root"]
 

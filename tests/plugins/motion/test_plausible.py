@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.clips import SAMPLES, needs_samples, swaying_clip
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_formats.asap import AsapPickle
 from mtrack_g1.robot import G1
 from mtrack_motion.plausible import oddities

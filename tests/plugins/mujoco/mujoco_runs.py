@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import torch
 
-from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
+from mtrack import ContactSensor, PhysicsPlan, StartState
 from mtrack_g1.robot import G1
 from mtrack_mujoco.backend import MujocoBackend
 

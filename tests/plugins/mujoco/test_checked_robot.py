@@ -7,13 +7,11 @@ import mujoco
 import pytest
 import torch
 
-from mtrack.assemble import assemble
-from mtrack.errors import ComponentError, RecipeError, SlotError
-from mtrack.mirror import Mirror
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.robot import RobotModel
-from mtrack.structure import check_recipe
+from mtrack import ComponentError, Mirror, RecipeError, RobotModel, SlotError
+from mtrack.loop.assemble import assemble
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 from mtrack_dev.testing import BrokenPromise, check_robot, install
 from mtrack_mujoco.checked_robot import compiled, described
 
@@ -146,7 +144,7 @@ def test_numbers_of_a_robot_that_do_not_fit_its_names_are_rejected(name):
 
 
 BROKEN = '''
-from mtrack.fields import component
+from mtrack import component
 from mtrack_g1.robot import G1
 
 @component
@@ -189,7 +187,7 @@ def broken(site):
 def assembled(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    recipe = check_recipe(load_recipe(str(path)), Registry.scan())
+    recipe = check_recipe(read_recipe(str(path)), Registry.scan())
     return assemble(recipe.for_phase("train"), num_envs=2)
 
 
@@ -215,7 +213,7 @@ def test_the_conformance_kit_rejects_what_assembly_rejects(broken):
 
 TWO_HINGES = '''
 import mujoco
-from mtrack.fields import component
+from mtrack import component
 from mtrack_g1.robot import G1
 
 @component

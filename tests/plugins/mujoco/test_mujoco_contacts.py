@@ -8,7 +8,7 @@ import pytest
 import torch
 from mujoco_runs import MODEL, build, hold, reference_data, run, start
 
-from mtrack.errors import NameProblem
+from mtrack import NameProblem
 from mtrack_g1.robot import G1
 
 

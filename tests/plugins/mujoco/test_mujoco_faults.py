@@ -8,7 +8,7 @@ import pytest
 import torch
 from mujoco_runs import MODEL, build, hold, run, start, targets
 
-from mtrack.errors import CheckpointError
+from mtrack import CheckpointError
 
 
 def test_results_are_identical_at_any_number_of_threads():
@@ -35,21 +35,21 @@ def test_a_row_that_is_not_finite_leaves_the_others_bit_identical(part):
     others = [0, 2, 3, 4, 5]
     assert torch.equal(faulty._sim.rows[others], sound._sim.rows[others])
     assert torch.equal(faulty.contacts[others], sound.contacts[others])
-    assert faulty.broken().tolist() == [False, True, False, False, False, False]
-    assert not sound.broken().any()
+    assert faulty.diverged().tolist() == [False, True, False, False, False, False]
+    assert not sound.diverged().any()
 
 
 def test_a_broken_row_is_mended_by_a_new_start():
     backend, fresh = build(), build()
     backend._sim.qpos[1, 9] = torch.nan
     hold(backend, 0.1)
-    assert backend.broken().tolist() == [False, True, False, False]
+    assert backend.diverged().tolist() == [False, True, False, False]
     ids = torch.tensor([1])
     for each in (backend, fresh):
         each.set_state(ids, start(1, seed=4))
         each.forward(ids, MODEL.default_joint_pos[None])
         run(each, targets(4, 5))
-    assert not backend.broken().any()
+    assert not backend.diverged().any()
     assert torch.equal(backend._sim.rows[1], fresh._sim.rows[1])
     assert torch.equal(backend.state.body_pos[1], fresh.state.body_pos[1])
 
@@ -70,7 +70,7 @@ def test_an_error_of_the_engine_marks_its_rows(monkeypatch):
 
     monkeypatch.setattr(backend._sim.batch, "step", fail)
     backend.step(MODEL.default_joint_pos.expand(4, -1), True)
-    assert backend.broken().tolist() == [False, False, True, False]
+    assert backend.diverged().tolist() == [False, False, True, False]
 
 
 def test_a_restored_backend_goes_on_bit_for_bit():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mujoco_runs import MODEL, build, reference_data, run, start, targets
 
-from mtrack.errors import MtrackError, NameProblem
+from mtrack import MtrackError, NameProblem
 
 
 def test_a_force_at_a_body_acts_at_its_origin():
@@ -45,7 +45,7 @@ def test_a_kick_adds_velocity_in_world_axes():
     backend, given = build(), start(4, 1.0, seed=7)
     backend.set_state(torch.arange(4), given)
     added = torch.tensor([0.5, -0.2, 0.1, 0.3, 0.4, -0.6]).repeat(4, 1)
-    backend.kick(added)
+    backend.push_root(added)
     backend.forward(torch.arange(4), MODEL.default_joint_pos.expand(4, -1))
     backend.refresh()
     torch.testing.assert_close(backend.state.root_lin_vel, given.root_lin_vel + added[:, :3], atol=1e-5, rtol=0)
@@ -71,7 +71,7 @@ def test_an_undeclared_field_is_refused():
 
 def test_constants_follow_a_change_of_mass():
     backend = build(fields=("body_mass",))
-    torso = backend.element("body", "torso_link")
+    torso = backend.model_ids("body", "torso_link")
     backend.field("body_mass")[1, torso] += 10.0
     backend.update_constants(torch.tensor([1]))
     total = backend.state_dict()["field.body_subtreemass"][:, 1]
@@ -92,20 +92,20 @@ def test_everything_derived_by_the_engine_is_saved():
 def test_elements_are_found_by_name_set_and_pattern():
     backend = build()
     model = backend._model
-    feet = backend.element("geom", "feet")
+    feet = backend.model_ids("geom", "feet")
     assert [model.geom(i).name for i in feet.tolist()] == [f"{s}_sole{k}" for s in ("left", "right") for k in range(4)]
-    assert model.geom(int(backend.element("geom", "floor")[0])).name == "floor"
-    assert [model.body(i).name for i in backend.element("body", ".*_hip_yaw_link").tolist()] == [
+    assert model.geom(int(backend.model_ids("geom", "floor")[0])).name == "floor"
+    assert [model.body(i).name for i in backend.model_ids("body", ".*_hip_yaw_link").tolist()] == [
         "left_hip_yaw_link",
         "right_hip_yaw_link",
     ]
-    ankles = backend.element("dof", "ankles")
+    ankles = backend.model_ids("dof", "ankles")
     assert ankles.tolist() == [int(model.joint(j).dofadr[0]) for j in MODEL.sets["ankles"]]
-    assert len(backend.element("actuator", ".*")) == 29
+    assert len(backend.model_ids("actuator", ".*")) == 29
     with pytest.raises(NameProblem, match="did you mean 'pelvis'"):
-        backend.element("body", "pelvi")
+        backend.model_ids("body", "pelvi")
     with pytest.raises(NameProblem, match="no geom that collides"):
-        backend.element("geom", "head_mimic")
+        backend.model_ids("geom", "head_mimic")
 
 
 def test_another_device_is_refused_with_the_remedy():

@@ -11,8 +11,7 @@ import pytest
 import torch
 from mujoco_runs import MODEL, ROBOT, build, hold, run, start, targets
 
-from mtrack.errors import MtrackError
-from mtrack.exchange import PhysicsPlan
+from mtrack import MtrackError, PhysicsPlan
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_mujoco.description import describe, rebuild
 
@@ -133,13 +132,13 @@ def test_a_full_buffer_is_reported_once_with_its_remedy_counted_and_ends_the_epi
     for _ in range(3):
         on_the_floor(backend)
         hold(backend, 0.02)
-        assert backend.broken().tolist() == [False, True, False]
+        assert backend.diverged().tolist() == [False, True, False]
     assert len(caplog.records) == 1
     message = caplog.records[0].getMessage()
     assert "no room for all constraints in 1 of the environments (mjWARN_CNSTRFULL)" in message
     assert "set [backend] memory_mb above 1" in message
-    assert backend.figures()["physics/constraint_overflow"].item() == pytest.approx(1 / 3)
-    assert backend.figures()["physics/constraint_overflow"].item() == 0.0
+    assert backend.metrics()["physics/constraint_overflow"].item() == pytest.approx(1 / 3)
+    assert backend.metrics()["physics/constraint_overflow"].item() == 0.0
     step = backend.last_step(1)
     assert step.warnings == ("CNSTRFULL: no room for all constraints",)
     assert step.warnings[0] in MujocoBackend().replay(step).warnings[0]
@@ -152,10 +151,10 @@ def test_every_warning_of_the_engine_is_named(name, metric, ends, caplog):
     backend = build(3)
     backend._sim.batch.warning[1, int(getattr(mujoco.mjtWarning, f"mjWARN_{name}"))] = (7, 1)
     hold(backend, 0.04)
-    assert backend.broken().tolist() == [False, ends, False]
+    assert backend.diverged().tolist() == [False, ends, False]
     assert [f"mjWARN_{name}" in record.getMessage() for record in caplog.records] == [True]
     steps = 2 if ends else 1  # nobody has reset the environment
-    assert backend.figures()[f"physics/{metric}"].item() == pytest.approx(steps / 6)
+    assert backend.metrics()[f"physics/{metric}"].item() == pytest.approx(steps / 6)
 
 
 def test_the_remedy_helps(caplog):
@@ -163,8 +162,8 @@ def test_the_remedy_helps(caplog):
     backend.build(Cramped(40_000), PhysicsPlan(3, 0.005, "cpu"))
     on_the_floor(backend)
     hold(backend, 0.02)
-    assert not backend.broken().any()
-    assert not any(figure.item() for figure in backend.figures().values())
+    assert not backend.diverged().any()
+    assert not any(figure.item() for figure in backend.metrics().values())
     assert caplog.records == []
 
 
@@ -173,7 +172,7 @@ def test_memory_that_runs_out_for_good_is_told_once(caplog):
     for _ in range(2):
         on_the_floor(backend)
         hold(backend, 0.02)
-    assert backend.broken().tolist() == [False, True, False]
+    assert backend.diverged().tolist() == [False, True, False]
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1
     assert "memory_mb above 1" in told[0]

@@ -7,10 +7,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.exchange import Layout
-from mtrack.mirror import Mirror
-from mtrack.rollout import Rollout
-from mtrack.state import component_state, flatten, unflatten
+from mtrack import Layout, Mirror, Rollout
+from mtrack.loop.state import component_state, flatten, unflatten
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.train import Train
 

@@ -17,7 +17,7 @@ _PATIENCE_S = 30.0
 
 
 class Ranks:
-    """Replaces the collectives of `mtrack.ranks` in every module that uses them."""
+    """Replaces the collectives of `mtrack.api.distributed` in every module that uses them."""
 
     def __init__(self, world: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.world = world
@@ -31,9 +31,9 @@ class Ranks:
             "sum_over_ranks": self._sum,
         }
         for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] == "mtrack_ppo" or name == "mtrack.learner":
+            if name.partition(".")[0] == "mtrack_ppo" or name == "mtrack.loop.learner":
                 for attribute, replacement in replaced.items():
-                    if getattr(getattr(module, attribute, None), "__module__", "") == "mtrack.ranks":
+                    if getattr(getattr(module, attribute, None), "__module__", "") == "mtrack.api.distributed":
                         monkeypatch.setattr(module, attribute, replacement)
 
     def each(self, jobs: Sequence[Callable[[], T]]) -> list[T]:

@@ -7,7 +7,7 @@ import torch
 from ppo_bandit import ACTION_MIRROR, NAMES, SENSED_MIRROR, SMALL, Bandit, layout, parameters
 from torch import Tensor
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_ppo.agent import TeacherStudent, initial_std
 
 

@@ -10,9 +10,9 @@ from ppo_bandit import Bandit, layout, make
 from ppo_two_ranks import Ranks
 from tensordict import TensorDict
 
-from mtrack.learner import _numbers
-from mtrack.rollout import Rollout
-from mtrack.state import component_state, flatten, load_component_state, unflatten
+from mtrack import Rollout
+from mtrack.loop.learner import _numbers
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack_ppo.adapt import Adapt
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.finetune import Finetune
@@ -66,7 +66,7 @@ def joined(parts: list[Rollout]) -> Rollout:
     return Rollout(
         torch.cat([part.data.transpose(0, 1) for part in parts], dim=1).transpose(0, 1),
         first.reward_groups,
-        TensorDict.cat([part.following for part in parts]),
+        TensorDict.cat([part.next_observations for part in parts]),
         torch.cat((first.final_index, index)),
         TensorDict.cat([part.final for part in parts]),
     )

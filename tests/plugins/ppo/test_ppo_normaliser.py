@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mtrack.mirror import Mirror
+from mtrack import Mirror
 from mtrack_ppo.normaliser import Normaliser
 from mtrack_ppo.parity import Parity
 

@@ -9,9 +9,9 @@ import torch
 from ppo_bandit import Bandit, layout, make, parameters, saved
 from tensordict import TensorDict
 
-from mtrack.errors import MtrackError
-from mtrack.fields import params_of
-from mtrack.state import load_component_state
+from mtrack import MtrackError
+from mtrack.api.fields import params_of
+from mtrack.loop.state import load_component_state
 from mtrack_dev.describe import help_of
 from mtrack_ppo.adapt import Adapt
 from mtrack_ppo.agent import TeacherStudent

@@ -6,9 +6,8 @@ import pytest
 import torch
 from ppo_bandit import SMALL, Bandit, layout, make, parameters, saved
 
-from mtrack.errors import MtrackError
-from mtrack.schedule import Schedule
-from mtrack.state import load_component_state
+from mtrack import MtrackError, Schedule
+from mtrack.loop.state import load_component_state
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.train import Train
 

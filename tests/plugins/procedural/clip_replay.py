@@ -7,7 +7,7 @@ from functools import cached_property
 import mujoco
 import numpy as np
 
-from mtrack.exchange import Clip
+from mtrack import Clip
 from mtrack_g1.robot import G1
 
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from clip_replay import Replay
 
-from mtrack.robot import RobotModel
+from mtrack import RobotModel
 from mtrack_g1.robot import G1
 from mtrack_procedural.library import CLIPS
 from mtrack_procedural.source import Procedural

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
 from mtrack_procedural.catalogue import parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtrack.errors import MotionError
+from mtrack import MotionError
 from mtrack_g1.robot import G1
 from mtrack_procedural.balance import Pendulum, support_margin
 from mtrack_procedural.kinematics import Skeleton

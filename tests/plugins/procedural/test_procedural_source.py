@@ -6,8 +6,8 @@ import attrs
 import numpy as np
 import pytest
 
-from mtrack.errors import MotionError
-from mtrack.fields import params_of
+from mtrack import MotionError
+from mtrack.api.fields import params_of
 from mtrack_dev.help_text import help_of
 from mtrack_procedural.library import CLIPS, DEFAULT, chosen
 from mtrack_procedural.making import made_motion

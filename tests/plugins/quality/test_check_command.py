@@ -9,7 +9,7 @@ import pytest
 from support.clips import SAMPLES, needs_samples, swaying_clip
 from typer.testing import CliRunner
 
-from mtrack.errors import MotionError, MtrackError
+from mtrack import MotionError, MtrackError
 from mtrack_formats.asap import AsapPickle
 from mtrack_g1.robot import G1
 from mtrack_motion.cli import motions

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.clips import swaying_clip
 
-from mtrack.exchange import Clip
+from mtrack import Clip
 from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
 from mtrack_quality.findings import Quality, judge

@@ -6,8 +6,8 @@ import pytest
 import torch
 from support.following import ROWS, Walks, following, start, step
 
-from mtrack.errors import NameProblem
-from mtrack.state import component_state, load_component_state
+from mtrack import NameProblem
+from mtrack.loop.state import component_state, load_component_state
 from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.kinematics import forward_kinematics
@@ -200,7 +200,7 @@ def test_bodies_of_the_goal_are_where_the_engines_kinematics_put_them_before_and
             quat_from_matrix(goal.body_rot).abs(), wanted.body_quat_wxyz.abs(), rtol=0, atol=1e-5
         )
         torch.testing.assert_close(goal.body_quat_wxyz.abs(), wanted.body_quat_wxyz.abs(), rtol=0, atol=1e-5)
-        some = goal.rows(torch.tensor([5, 40]))
+        some = goal.select(torch.tensor([5, 40]))
         assert torch.equal(some.joint_pos, goal.joint_pos[[5, 40]])
         torch.testing.assert_close(some.body_root, goal.body_root[[5, 40]], rtol=0, atol=1e-5)
         moved += len(goal.present.places)
@@ -221,7 +221,7 @@ def test_a_gpu_that_computes_all_limbs_gets_the_numbers_of_choosing_the_rows_tha
             restart(command, compliance, ids)
             goal = scene.reference
             numbers += [getattr(goal, name).clone() for name in names]
-            numbers += [goal.present.limbs_base.clone(), goal.rows(ids).body_root]
+            numbers += [goal.present.limbs_base.clone(), goal.select(ids).body_root]
         found.append(numbers)
         assert goal.present.is_masked == all_rows
         assert 0 < goal.present.moves.sum() < 64

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from mtrack.assemble import assemble
-from mtrack.mirror import Mirror
-from mtrack.snapshot import env_state, load_env_state
+from mtrack import Mirror
+from mtrack.loop.assemble import assemble
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_dev.testing import small_task as task
 from mtrack_g1.robot import G1

@@ -9,8 +9,8 @@ import torch
 from support.clips import swaying_clip
 from support.following import ROWS, following, start, step
 
-from mtrack.errors import CheckpointError, MotionError
-from mtrack.state import component_state, load_component_state
+from mtrack import CheckpointError, MotionError
+from mtrack.loop.state import component_state, load_component_state
 from mtrack_dev.testing import Walks
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
@@ -119,7 +119,7 @@ def test_the_command_tells_its_coverage_and_keeps_it_over_a_resume():
         step(command, scene)
     start(command, ROWS[:4], failed=True)
     step(command, scene)
-    told = {name: float(value) for name, value in command.figures().items()}
+    told = {name: float(value) for name, value in command.metrics().items()}
     assert told["coverage/seen"] > 0
     assert told["coverage/failing"] > 0
     other, _ = following(restart_probability=0.0)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from support.following import following, start, step
 
-from mtrack.errors import RecipeError
+from mtrack import RecipeError
+from mtrack.loop.state import component_state, load_component_state
 from mtrack.math import quat_from_rotation_vector, quat_multiply
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.state import component_state, load_component_state
-from mtrack.structure import check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
 from mtrack_tracking.command import MotionTracking
 
 
@@ -45,10 +45,10 @@ def test_slot_0_of_the_future_is_the_present_frame():
 def test_a_restricted_reference_has_the_rows_of_the_whole_one_and_may_be_empty():
     command, scene = following()
     start(command)
-    some = scene.rows(torch.tensor([5, 2])).reference
+    some = scene.select(torch.tensor([5, 2])).reference
     assert torch.equal(some.future.body_pos_root, scene.reference.future.body_pos_root[[5, 2]])
     assert torch.equal(some.root_target, scene.reference.root_target[[5, 2]])
-    nobody = scene.rows(torch.tensor([], dtype=torch.int64)).reference
+    nobody = scene.select(torch.tensor([], dtype=torch.int64)).reference
     assert nobody.future.body_rot_root.shape[:2] == (0, 5)
     assert nobody.body_pos.shape[0] == 0
 
@@ -238,6 +238,6 @@ def test_a_foot_may_not_stop_standing_where_it_may_still_begin_to(what):
 
 def test_a_recipe_in_which_contact_leaves_below_where_it_enters_is_rejected_at_its_line():
     with pytest.raises(RecipeError) as caught:
-        check_recipe(load_recipe("g1_tracking_quick", ["command.contact_enter_height=0.3"]), Registry.scan())
+        check_recipe(read_recipe("g1_tracking_quick", ["command.contact_enter_height=0.3"]), Registry.scan())
     assert "'contact_leave_height' is 0.25, below contact_enter_height = 0.3" in str(caught.value)
     assert "command" in str(caught.value)

@@ -73,7 +73,7 @@ def test_a_restricted_scene_gives_the_rows_of_the_whole_one(kind):
     scene = random_scene(16)
     term = bound(kind, scene)
     for ids in (torch.tensor([11, 3, 4]), torch.tensor([], dtype=torch.int64)):
-        torch.testing.assert_close(term(scene.rows(ids)), term(scene)[ids])
+        torch.testing.assert_close(term(scene.select(ids)), term(scene)[ids])
 
 
 @pytest.mark.parametrize("kind", [*REWARDS, *FEET], ids=lambda kind: kind.__name__)
@@ -237,7 +237,7 @@ def test_errors_follow_the_robot_under_a_command_that_keeps_its_reference(kind):
     for name in POSES_AND_VELOCITIES:
         getattr(scene.robot, name).copy_(getattr(later.robot, name))
     scene.robot.invalidate()
-    later.reference = scene.reference.rows(torch.arange(16))
+    later.reference = scene.reference.select(torch.arange(16))
     assert not torch.allclose(term(scene), before)
     torch.testing.assert_close(term(scene), term(later))
 
@@ -247,12 +247,12 @@ def test_errors_follow_a_few_reset_rows_under_a_command_that_keeps_its_reference
     scene, later, ids = random_scene(16), random_scene(16, seed=5), torch.tensor([3, 11])
     term = bound(kind, scene)
     expected = term(scene).clone()
-    later.reference = scene.reference.rows(torch.arange(16))
+    later.reference = scene.reference.select(torch.arange(16))
     expected[ids] = term(later)[ids]
-    rows = later.robot.rows(ids)
+    rows = later.robot.select(ids)
     for name in POSES_AND_VELOCITIES:
         getattr(scene.robot, name)[ids] = getattr(rows, name)
-    scene.robot.renew(ids, rows)
+    scene.robot.update_envs(ids, rows)
     torch.testing.assert_close(term(scene), expected)
 
 

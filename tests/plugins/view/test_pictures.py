@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
 from mtrack_toy.robot import ToyRobot

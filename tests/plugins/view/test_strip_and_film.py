@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from mtrack.errors import MtrackError
+from mtrack import MtrackError
 from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
 from mtrack_view import film

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.recipe import load_recipe
-from mtrack.registry import Registry
-from mtrack.stage import Stage
-from mtrack.structure import check_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.registry.registry import Registry
+from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bench import Training
 from mtrack_tracking import altered
 from tests.support.host_reads import HostReads
@@ -25,8 +25,10 @@ def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(altered, "computes_all_rows", lambda device: True)  # as on a GPU
     overrides = ["num_envs=4", "backend.use=mujoco_warp", "device=cpu", "phases.train.minibatches=2"]
     overrides += ["phases.train.compile=false"]  # a compiled loss would hide what it reads
-    recipe = check_recipe(load_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
-    training = Training(Stage.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0), "train", STEPS)
+    recipe = check_recipe(read_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
+    training = Training(
+        PhaseRun.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0), "train", STEPS
+    )
     training.iteration()  # looks at what later ones know
     with HostReads() as rollout:
         data = training.learner.collect()
@@ -35,5 +37,5 @@ def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.Monk
     for found in (rollout.found, update.found):
         for file in (KEPT_ON_HOST, *ON_THE_DEVICE):
             found.pop(file, None)
-    assert rollout.found == {"mtrack/env.py": STEPS}
+    assert rollout.found == {"mtrack/loop/env.py": STEPS}
     assert update.found == {"mtrack_ppo/ppo.py": 1}

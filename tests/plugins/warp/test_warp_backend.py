@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 
-from mtrack.errors import MtrackError, NameProblem
+from mtrack import MtrackError, NameProblem
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 
@@ -79,7 +79,7 @@ def test_a_forward_pass_of_one_row_leaves_what_others_last_measured() -> None:
 
 def test_constants_follow_a_change_of_mass_in_the_rows_asked_for() -> None:
     backend = build(fields=("body_mass",))
-    torso = backend.element("body", "torso_link")
+    torso = backend.model_ids("body", "torso_link")
     backend.field("body_mass")[1:3, torso] += 10.0
     backend.update_constants(torch.tensor([1]))
     total = backend.state_dict()["field.body_subtreemass"][:, 1]
@@ -112,14 +112,14 @@ def test_a_lack_of_room_is_told_once_with_its_remedy(params, advice, flag, caplo
     with caplog.at_level(logging.WARNING, logger="mtrack"):
         for _ in range(3):
             hold(backend, 1)
-            broken = backend.broken()
+            broken = backend.diverged()
     assert (backend._sim.overflow & int(flag)).all()
     assert broken.all() == (flag == OverflowType.NEFC)  # nobody knows whose contacts were left out
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1
     assert advice in told[0]
     metric = "constraint_overflow" if flag == OverflowType.NEFC else "contact_overflow"
-    assert backend.figures()[f"physics/{metric}"].item() == 1.0
+    assert backend.metrics()[f"physics/{metric}"].item() == 1.0
 
 
 def test_a_row_that_is_not_finite_leaves_the_others_bit_identical() -> None:
@@ -131,7 +131,7 @@ def test_a_row_that_is_not_finite_leaves_the_others_bit_identical() -> None:
     for backend in (faulty, sound):
         hold(backend, 5)
     assert torch.equal(faulty.state.body_pos[[0, 2, 3]], sound.state.body_pos[[0, 2, 3]])
-    assert faulty.broken().tolist() == [False, True, False, False]
+    assert faulty.diverged().tolist() == [False, True, False, False]
 
 
 def test_a_control_that_is_not_finite_is_told_although_a_motor_hides_it() -> None:
@@ -141,7 +141,7 @@ def test_a_control_that_is_not_finite_is_told_although_a_motor_hides_it() -> Non
     target[1, 4] = torch.nan
     for substep in range(4):
         backend.step(target, substep == 3)
-    assert backend.broken().tolist() == [False, True, False, False]
+    assert backend.diverged().tolist() == [False, True, False, False]
     assert f"BADCTRL: bad control of {MODEL.joint_names[4]}" in backend.last_step(1).warnings
 
 
@@ -151,7 +151,7 @@ def test_a_recording_made_again_leads_to_the_same_state() -> None:
         backend.wrench[1, 0, 1] = 30.0
         hold(backend, 2)
         put(backend, torch.tensor([2]))
-        backend.kick(torch.full((NUM, 6), 0.1))
+        backend.push_root(torch.full((NUM, 6), 0.1))
         hold(backend, 2)
     reached = recording.state()
     recording.rewind()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import torch
 
-from mtrack.exchange import ContactSensor, PhysicsPlan
+from mtrack import ContactSensor, PhysicsPlan
 from mtrack_g1.robot import G1
 from mtrack_mujoco.kinematics import default_start
 from mtrack_warp.backend import WarpBackend

@@ -1,0 +1,1 @@
+"""What runs every step: the environment loop, the learner loop, and the assembly of their components."""

@@ -1,0 +1,183 @@
+"""The learner loop: roll out, update, report, save; until the phase has its frames, learns nothing, or is stopped."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from mtrack.api.distributed import num_ranks, sum_over_ranks
+from mtrack.api.metrics import DIVERGED, SKIPPED, Metrics
+from mtrack.api.protocols import Phase
+from mtrack.api.rollout import Rollout
+from mtrack.errors import RunError
+from mtrack.loop.env import Env, Step
+from mtrack.loop.outputs import require_numbers
+
+_RATE_WINDOW = 20  # iterations of whose durations frames/s take the median: the first may have compiled something
+_FUTILE_ITERATIONS = 3  # in a row end the run: one may be an accident from which the next iteration recovers
+_ENVS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
+
+
+@attrs.define(eq=False)
+class Learner:
+    """One phase of a run."""
+
+    env: Env
+    phase: Phase
+    name: str
+    train_every: int
+    """Control steps in a rollout, T."""
+    total_frames: int
+    """Frames of this phase, all processes."""
+    report: Callable[[Metrics], None]
+    save: Callable[[Learner], None]
+    """Called where a checkpoint is due; the caller decides by `iteration`."""
+    should_stop: Callable[[], bool]
+    iteration: int = 0
+    frames_before: int = 0
+    """Frames of the phases before this one."""
+    _buffer: TensorDict | None = None
+    _durations: deque[float] = attrs.field(factory=lambda: deque(maxlen=_RATE_WINDOW))
+    _futile: int = 0
+    """Iterations in a row, up to the present one, from which nothing was learned."""
+
+    @property
+    def frames_per_iteration(self) -> int:
+        """Frames of one iteration, all processes."""
+        return self.env.scene.num_envs * self.train_every * num_ranks()
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of the whole phase."""
+        return max(1, -(-self.total_frames // self.frames_per_iteration))
+
+    @property
+    def frames(self) -> int:
+        """Frames of the run so far."""
+        return self.frames_before + self.iteration * self.frames_per_iteration
+
+    def learn(self) -> bool:
+        """Run the phase to its end. Returns False if it was asked to stop before.
+
+        Raises RunError if nothing was learned for some iterations in a row.
+        """
+        while self.iteration < self.iterations:
+            if self.should_stop():
+                return False
+            started = time.perf_counter()
+            progress = self.iteration / self.iterations
+            self.env.set_progress(progress)
+            rollout = self.collect()
+            collected = time.perf_counter()
+            losses = self.phase.update(rollout, progress)
+            require_numbers(f"phases.{self.name} ({type(self.phase).__qualname__})", losses, "its update")
+            self.iteration += 1
+            values = {**self.env.statistics.read(), **_numbers(losses), **_numbers(self.env.metrics())}
+            ended = time.perf_counter()
+            self._durations.append(ended - started)
+            self.report(self._metrics(values, {"rollout": collected - started, "update": ended - collected}))
+            self._require_learning(values)
+            self.save(self)
+        return True
+
+    def collect(self) -> Rollout:
+        """Act and step for T control steps. The rollout is valid until the next call."""
+        env, steps, finals = self.env, self.train_every, []
+        for t in range(steps):
+            observations = env.observations
+            with rollout_mode(env.scene.num_envs):
+                decision = self.phase.act(observations)
+                step = env.step(decision["action"])
+            row = _row(observations, decision, step)
+            if self._buffer is None:  # time-major, so that writing a step is one copy of adjacent memory
+                self._buffer = row.expand(steps, *row.batch_size).clone()
+            self._buffer[t] = row
+            finals.append((step.final_env_ids, step.final))
+        assert self._buffer is not None
+        index = [torch.stack((env_ids, torch.full_like(env_ids, t)), dim=-1) for t, (env_ids, _) in enumerate(finals)]
+        return Rollout(
+            data=self._buffer.transpose(0, 1),
+            reward_groups=tuple(env.group_scales),
+            next_observations=env.observations,
+            final_index=torch.cat(index),
+            final=TensorDict.cat([env.observations[:0], *(final for _, final in finals if final is not None)]),
+        )
+
+    def _require_learning(self, values: Mapping[str, float]) -> None:
+        """Raise RunError if every environment diverged in every step, or every update was skipped, for too long."""
+        reason = _futility(values, self.frames_per_iteration)
+        self._futile = self._futile + 1 if reason else 0
+        if self._futile >= min(_FUTILE_ITERATIONS, self.iterations):
+            during = f"iteration {self.iteration} of phase '{self.name}'"
+            raise RunError(f"the run stopped after {during}: {self._futile} in a row taught nothing. {reason}")
+
+    def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:
+        typical = statistics.median(self._durations)
+        return Metrics(
+            phase=self.name,
+            iteration=self.iteration,
+            iterations=self.iterations,
+            frames=self.frames,
+            frames_per_s=self.frames_per_iteration / typical,
+            eta_s=(self.iterations - self.iteration) * typical,
+            values=values,
+            timings=timings,
+        )
+
+
+def _futility(values: Mapping[str, float], frames: int) -> str:
+    """Return why an iteration of so many frames cannot have taught anything, and where to look; "" if it can have."""
+    if values[DIVERGED] >= 0.999 * frames:  # a float32 count, which may be rounded
+        return (
+            f"Every environment diverged in every step ({DIVERGED} {values[DIVERGED]:.0f} of {frames}).\n"
+            "step one of them again (mtrack doctor --replay FILE, files in the folder diverged/), and look "
+            "at the rewards and observations for NaN (metrics.jsonl), at physics_dt, gains and masses"
+        )
+    if values.get(SKIPPED, 0.0) >= 1.0:
+        return (
+            f"Every update was skipped, because a loss or a gradient was not finite ({SKIPPED} 1).\n"
+            "look at the size of each reward and its weight (metrics.jsonl), and at the learning rate of the phase"
+        )
+    return ""
+
+
+@contextmanager
+def rollout_mode(num_envs: int) -> Iterator[None]:
+    """Act and step without gradients, and with the number of torch threads that is fastest for so many rows."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if num_envs < _ENVS_WORTH_A_THREAD else threads)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _row(observations: TensorDict, decision: TensorDict, step: Step) -> TensorDict:
+    """Join what one step adds to a rollout, [N]."""
+    row = TensorDict(
+        {**dict(observations.items()), **dict(decision.items()), "_weight": step.weight},
+        batch_size=observations.batch_size,
+    )
+    row["next"] = TensorDict(
+        {"reward": step.reward, "terminated": step.terminated, "truncated": step.truncated},
+        batch_size=observations.batch_size,
+    )
+    return row
+
+
+def _numbers(values: Mapping[str, Tensor | float]) -> dict[str, float]:
+    """Bring figures to the host in one go, means over all processes."""
+    tensors = {name: value.float().mean() for name, value in values.items() if isinstance(value, Tensor)}
+    read = torch.stack(list(tensors.values())).tolist() if tensors else []
+    numbers = dict(values) | dict(zip(tensors, read, strict=True))
+    means = sum_over_ranks(torch.tensor(list(numbers.values()))) / num_ranks()
+    return dict(zip(numbers, means.tolist(), strict=True))

@@ -1,0 +1,120 @@
+"""Observation groups: terms side by side, with the noise, the history and the mirror the recipe asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from mtrack.api.lifecycle import NoisyObservation
+from mtrack.api.mirror import Mirror
+from mtrack.api.protocols import Observation
+from mtrack.api.scene import Scene
+
+_NOISE_CLIP = 3.0  # standard deviations
+
+
+@attrs.define(eq=False)
+class Term:
+    """One slot of a group: its component, and what the kernel adds to it."""
+
+    path: str
+    component: Observation
+    noise: float
+    history: tuple[int, ...]
+    """Control steps ago, e.g. (0, 1, 2); empty: the present value only."""
+    rng: torch.Generator
+    past: Tensor | None = None
+    """[N, depth, width], a ring of values as they were observed (with their noise)."""
+    columns: int = 0
+    """Columns of the present value, known once it has been measured."""
+    newest: int = 0
+    """Place in the ring of the newest value."""
+    _places: list[Tensor] = attrs.field(factory=list)
+    """For each place of the newest value, the places of the history, int64."""
+
+    @property
+    def width(self) -> int:
+        """Columns with the history, W."""
+        return self.columns * max(1, len(self.history))
+
+    def measure(self, scene: Scene) -> Tensor:
+        """Return the present value with noise, [n, width]."""
+        value = self.component(scene)
+        if self.noise == 0.0:
+            return value
+        if isinstance(self.component, NoisyObservation):
+            return self.component.disturb(value, scene, self._draw)
+        return value + self._draw(value.shape)
+
+    def observe(self, scene: Scene, fresh: Tensor) -> Tensor:
+        """Measure every row, push the history and return it, [N, W]; rows `fresh` from a reset fill theirs."""
+        value = self.measure(scene)
+        if not self.history:
+            return value
+        if self.past is None:
+            self._allocate(value)
+        assert self.past is not None
+        self.newest = (self.newest + 1) % self.past.shape[1]
+        self.past[:, self.newest] = value
+        if len(fresh):
+            self.past.index_copy_(0, fresh, value[fresh].unsqueeze(1).expand(-1, self.past.shape[1], -1))
+        return self.past.index_select(1, self._places[self.newest]).flatten(1)
+
+    def final_observations(self, scene: Scene, env_ids: Tensor) -> Tensor:
+        """Measure rows of a restricted scene as if pushed, without pushing: their true final observation, [n, W]."""
+        value = self.measure(scene)
+        if self.past is None or not self.history:
+            return value
+        places = self._places[(self.newest + 1) % self.past.shape[1]]
+        past = self.past.index_select(0, env_ids).index_select(1, places)
+        if 0 in self.history:
+            past[:, self.history.index(0)] = value
+        return past.flatten(1)
+
+    def mirror(self) -> Mirror | None:
+        """Return the mirror of the term with its history; None if it has none."""
+        mirror = self.component.mirror()
+        return None if mirror is None else mirror.repeat(max(1, len(self.history)))
+
+    def _allocate(self, value: Tensor) -> None:
+        depth = max(self.history) + 1
+        self.past = value.unsqueeze(1).repeat(1, depth, 1)
+        self._places = [
+            torch.tensor([(newest - ago) % depth for ago in self.history], device=value.device)
+            for newest in range(depth)
+        ]
+
+    def _draw(self, shape: Sequence[int]) -> Tensor:
+        normal = torch.randn(tuple(shape), generator=self.rng, device=self.rng.device)
+        return normal.clamp_(-_NOISE_CLIP, _NOISE_CLIP).mul_(self.noise)
+
+
+@attrs.define(eq=False)
+class Observer:
+    """All groups of a task."""
+
+    groups: Mapping[str, Sequence[Term]]
+
+    def observe(self, scene: Scene, fresh: Tensor) -> TensorDict:
+        """Observe every row once; `fresh` int64 [n] are rows just reset. Returns each group, [N, W]."""
+        values = {
+            group: torch.cat([term.observe(scene, fresh).contiguous() for term in terms], dim=-1)
+            for group, terms in self.groups.items()
+        }
+        return TensorDict(values, batch_size=[scene.num_envs])
+
+    def final_observations(self, scene: Scene, env_ids: Tensor) -> TensorDict:
+        """Return what rows `env_ids` see at the end of their episode; `scene` is restricted to them."""
+        values = {
+            group: torch.cat([term.final_observations(scene, env_ids) for term in terms], dim=-1)
+            for group, terms in self.groups.items()
+        }
+        return TensorDict(values, batch_size=[len(env_ids)])
+
+    def terms(self) -> list[Term]:
+        """Return every term of every group."""
+        return [term for terms in self.groups.values() for term in terms]

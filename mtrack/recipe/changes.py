@@ -1,0 +1,129 @@
+"""What differs between nested tables of values, and how a report says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from mtrack.api.kinds import KINDS
+from mtrack.recipe.keypath import KeyPath, dotted, leaves, value_at
+from mtrack.recipe.write import inline
+
+Part = Literal["policy", "widths", "data", "values", "code", "versions"]
+Triple = tuple[KeyPath, Any, Any]
+"""Path, old value and new value; None for a side that does not have it."""
+
+_LONGEST_VALUE = 60  # characters of a value that a report shows
+_MOST_NAMED = 50  # clips that a report names
+_MOST_SLOTS = 6  # slots of a package that a report names
+
+
+@attrs.frozen
+class Change:
+    """One fact that differs between two runs, or between a run and what is here."""
+
+    part: Part
+    path: KeyPath
+    """In the recipe; of data its component and name, of code its package, of a version its distribution."""
+    old: Any
+    new: Any
+    is_order: bool = False
+    """Whether it is the order of slots in the table at `path`."""
+    supplies: tuple[str, ...] = ()
+    """Slots that a package or distribution fills."""
+
+    def __str__(self) -> str:
+        """Return the line of a report."""
+        name = dotted(self.path)
+        if self.part == "code":
+            return f"the code of {self.path[0]} was edited{self._suppliers()}"
+        if self.part == "versions":
+            return f"{self.path[0]} {self.old} -> {self.new}{self._suppliers()}"
+        if self.part == "widths":
+            return f"{name}: {self.old} columns -> {'absent' if self.new is None else f'{self.new} columns'}"
+        if self.is_order:
+            return f"{name}: another order, {', '.join(self.old)} -> {', '.join(self.new)}"
+        return f"{name}: {arrow(self.old, self.new)}"
+
+    def _suppliers(self) -> str:
+        more = len(self.supplies) - _MOST_SLOTS
+        names = ", ".join(self.supplies[:_MOST_SLOTS]) + (f" and {more} more" if more > 0 else "")
+        return f": {names}" if names else ""
+
+
+def value_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath = ()) -> Iterator[Triple]:
+    """Yield the values that differ, key by key in tables that both have."""
+    for key in {**old, **new}:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from value_changes(before, after, (*path, key))
+        elif before != after:
+            yield (*path, key), before, after
+
+
+def order_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    """Yield the tables of two recipes whose slots are in another order; their sums and layouts depend on it."""
+    for kind in KINDS.values():
+        for depth in range(kind.depth):
+            for path, table in leaves(old.get(kind.table, {}), depth, (kind.table,)):
+                other = value_at(new, path)
+                if isinstance(table, Mapping) and isinstance(other, Mapping):
+                    orders = [[key for key in one if key in two] for one, two in ((table, other), (other, table))]
+                    if orders[0] != orders[1]:
+                        yield Change("values", path, orders[0], orders[1], is_order=True)
+
+
+def term_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath) -> Iterator[Change]:
+    """Yield what differs between the terms of an observation group: slots by name, then their order.
+
+    Slots may have other names: only what is in the columns counts, one term after the other.
+    """
+    if list(old.values()) == list(new.values()):
+        return
+    found = [Change("values", *triple) for triple in value_changes(old, new, path)]
+    common = [[slot for slot in one if slot in two] for one, two in ((old, new), (new, old))]
+    if common[0] != common[1]:
+        found.append(Change("values", path, common[0], common[1], is_order=True))
+    yield from found
+
+
+def describe(changes: Iterable[Change]) -> list[str]:
+    """Return the lines of a report, a line for each change; those of data together, by component."""
+    lines: list[str] = []
+    data: dict[str, dict[str, list[str]]] = {}
+    for change in changes:
+        if change.part == "data":
+            what = "missing" if change.new is None else "new" if change.old is None else "changed"
+            data.setdefault(change.path[0], {}).setdefault(what, []).append(".".join(change.path[1:]))
+        else:
+            lines.append(str(change))
+    for path, kinds in data.items():
+        groups = [f"{what}: {_names(kinds[what])}" for what in ("missing", "changed", "new") if what in kinds]
+        lines.append(f"clips of {path} {'; '.join(groups)}")
+    return lines
+
+
+def arrow(old: Any, new: Any) -> str:
+    """Return `old -> new`; of two long arrays what the second lacks and has more."""
+    if isinstance(old, list) and isinstance(new, list) and max(len(inline(old)), len(inline(new))) > _LONGEST_VALUE:
+        parts = {"without": [x for x in old if x not in new], "with": [x for x in new if x not in old]}
+        differing = [f"{what} {short(items)[1:-1]}" for what, items in parts.items() if items]
+        return f"{len(old)} -> {len(new)} values: {'; '.join(differing) or 'in another order'}"
+    return f"{short(old)} -> {short(new)}"
+
+
+def short(value: Any) -> str:
+    """Return a value as recipes write it, shortened; of a slot the component that fills it."""
+    if value is None:
+        return "absent"
+    if isinstance(value, Mapping) and "use" in value:
+        return str(value["use"])
+    text = f"{value:_}" if type(value) is int else inline(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

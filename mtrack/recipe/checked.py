@@ -1,0 +1,228 @@
+"""A recipe with every key checked: names found, components imported, parameters of the right type and within bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from mtrack.api.device import has_gpu
+from mtrack.api.fields import non_negative, param, params_of, positive
+from mtrack.api.kinds import KINDS, TABLE_DEPTHS
+from mtrack.api.schedule import Schedule
+from mtrack.errors import Problem, RecipeError, did_you_mean
+from mtrack.recipe.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
+from mtrack.recipe.load import Layer, RecipeSource
+from mtrack.recipe.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
+from mtrack.recipe.reader import GPU_BACKEND, Reader
+from mtrack.recipe.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
+from mtrack.recipe.write import Table, plain, to_toml
+from mtrack.registry.registry import Registry
+
+_TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
+
+
+def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise ValueError('expected "auto", "cpu", "cuda" or e.g. "cuda:1"')
+
+
+@attrs.frozen(kw_only=True)
+class RewardGroup:
+    """Settings of one group of rewards."""
+
+    scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
+    """Factor of the whole group, a number or a schedule."""
+
+
+@attrs.frozen(kw_only=True)
+class RunSettings:
+    """What a run keeps."""
+
+    checkpoint_every: int = param(default=50, validator=positive)
+    """Iterations between checkpoints."""
+    keep: int = param(default=3, validator=positive)
+    """Checkpoints kept, besides those at the end of each phase."""
+
+
+@attrs.frozen(kw_only=True)
+class Recipe:
+    """A checked recipe, as it is outside of any phase or (from `for_phase`) in one."""
+
+    source: RecipeSource = attrs.field(eq=False, repr=False)
+    registry: Registry = attrs.field(eq=False, repr=False)
+    seed: int = param(default=0, validator=non_negative)
+    """Seed of everything that is drawn at random."""
+    num_envs: int = param(default=256, validator=positive)
+    """Environments of each process."""
+    device: str = param(default=AUTO, validator=_device)
+    """Where tensors live: `auto`, `cpu`, `cuda`, `cuda:1`."""
+    control_dt: float = param(default=0.02, validator=positive)
+    """Time between actions [s]."""
+    physics_dt: float = param(default=0.005, validator=positive)
+    """Time step of the simulation [s]; `control_dt` is a multiple of it."""
+    max_episode_steps: int = param(default=1000, validator=positive)
+    """Control steps after which an episode is truncated."""
+    run: RunSettings
+    robot: Slot
+    backend: Slot
+    command: Slot
+    action: Slot
+    agent: Slot
+    observations: dict[str, dict[str, ObservationSlot]]
+    rewards: dict[str, dict[str, RewardSlot]]
+    reward_groups: dict[str, RewardGroup]
+    terminations: dict[str, TerminationSlot]
+    randomizations: dict[str, Slot]
+    motions: dict[str, MotionSlot]
+    loggers: dict[str, Slot]
+    metrics: dict[str, Slot]
+    phases: dict[str, PhaseSlot]
+    dormant: dict[str, Slot] = attrs.field(factory=dict)
+    """Slots that are not enabled, but that a phase may enable, by path."""
+
+    @property
+    def name(self) -> str:
+        """The recipe as the user called it."""
+        return self.source.name
+
+    def slots(self, *kinds: str) -> Iterator[Any]:
+        """Yield every enabled slot of some kinds, kind by kind; of all where none is given."""
+        for kind in map(KINDS.__getitem__, kinds) if kinds else _TABLES.values():
+            yield from (slot for _, slot in leaves(getattr(self, kind.table), kind.depth))
+
+    def reward_scale(self, group: str) -> Schedule:
+        """Return the factor of a reward group."""
+        return self.reward_groups.get(group, RewardGroup()).scale
+
+    @property
+    def place(self) -> str:
+        """Device the run takes: that of the recipe; for `auto` the GPU where physics can be on it, else the CPU."""
+        if self.device != AUTO:
+            return self.device
+        return "cuda" if self.backend.entry.name == GPU_BACKEND and has_gpu() else "cpu"
+
+    def for_phase(self, name: str) -> Recipe:
+        """Return the recipe as it is in a phase, its `set` applied."""
+        recipe, problems = _read(in_phase(self.source, name), self.registry)
+        if recipe is None:
+            raise RecipeError(self.name, problems)
+        return recipe
+
+    def table(self) -> Table:
+        """Return the whole recipe as TOML would give it, defaults included, paths absolute."""
+        table = self._table()
+        for name, phase in self.phases.items():
+            if phase.set:
+                absolute = self.for_phase(name)._table()
+                changed = {key: value_at(absolute, split_path(key)) for key in phase.set}
+                changed |= {f"{dotted(slot)}.enabled": False for slot in disabled_since(self.source, name)}
+                table["phases"][name]["set"] |= {key: value for key, value in changed.items() if value is not None}
+        return table
+
+    def resolved_toml(self) -> str:
+        """Return one TOML text that gives an equal recipe by itself; comments say where values are from.
+
+        Components have their full names: the text means the same, whatever is installed later.
+        """
+        table = self.table()
+        for slot in [*self.slots(), *self.dormant.values()]:
+            if slot.use != AUTO:
+                table = merge(table, nested(split_path(slot.path), {"use": slot.entry.full_name}))
+        for name, phase in self.phases.items():
+            uses = [key for key in phase.set if split_path(key)[-1] == "use"]
+            in_this = {slot.path: slot for slot in self.for_phase(name).slots()} if uses else {}
+            for key in uses:
+                slot = in_this.get(dotted(split_path(key)[:-1]))
+                if slot is not None and slot.use != AUTO:
+                    table["phases"][name]["set"][key] = slot.entry.full_name
+        return to_toml(table, self.origin)
+
+    def origin(self, path: KeyPath) -> str:
+        """Return where a value came from: `file:line`, `--set`, `default`; of `use` also what enabled the slot."""
+        layer = self.source.layer(path)
+        if path[-1] == "use":
+            places = [_place(layer, path)] if layer else []
+            enabling = _enabling_layer(self.source, path[:-1])
+            return ", ".join([*places, *([f"enabled by {_place(enabling, path[:-1])}"] if enabling else [])])
+        return _place(layer, path) if layer else "default"
+
+    def _table(self) -> Table:
+        slots = {slot.path: slot.table() for slot in self.slots()}
+        slots |= {path: slot.table() | {"enabled": False} for path, slot in self.dormant.items()}
+        table = {name: plain(getattr(self, name)) for name in (*params_of(Recipe), "run")}
+        for name, kind in _TABLES.items():
+            for path, _ in leaves(self.source.data.get(name, {}), kind.depth, (name,)):  # in the order of the source
+                if dotted(path) in slots:
+                    table = merge(table, nested(path, slots[dotted(path)]))
+        groups = {name: plain(group) for name, group in self.reward_groups.items() if name in table.get("rewards", {})}
+        return table | ({"reward_groups": groups} if groups else {})
+
+
+def _enabling_layer(source: RecipeSource, slot: KeyPath) -> Layer | None:
+    """Return the layer that enabled a slot which one before it disables, if there is one."""
+    found, was_disabled = None, False
+    for layer in source.layers:
+        table = value_at(layer.data, slot)
+        if isinstance(table, dict) and table.get("enabled") is False:
+            found, was_disabled = None, True
+        elif isinstance(table, dict) and was_disabled:
+            found = found or layer
+    return found
+
+
+def _place(layer: Layer, path: KeyPath) -> str:
+    line = layer.line(path)
+    return f"{layer.name}:{line}" if line else layer.name
+
+
+def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
+    """Check every key of a recipe, in each of its phases. Raises RecipeError with all problems."""
+    recipe, problems = _read(source, registry)
+    known = {(problem.path, problem.message) for problem in problems}
+    phases = source.data.get("phases")
+    for name in phases if isinstance(phases, dict) else ():
+        _, in_this = _read(in_phase(source, name), registry)
+        new = [problem for problem in in_this if (problem.path, problem.message) not in known]
+        problems += [attrs.evolve(problem, path=f"phases.{name}.set.{problem.path}") for problem in new]
+    if recipe is None or problems:
+        raise RecipeError(source.name, problems)
+    return recipe
+
+
+def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list[Problem]]:
+    """Return the recipe of a source, or None and its problems."""
+    reader = Reader(source, registry, named_by_phases(source))
+    settings = params_of(Recipe)
+    reader.unknown((), source.data, [*settings, *TABLE_DEPTHS, "extends"])
+    values = reader.fields((), settings, source.data)
+    if "control_dt" in values and "physics_dt" in values:
+        substeps = values["control_dt"] / values["physics_dt"]
+        if substeps < 0.5 or abs(substeps - round(substeps)) > 1e-6:
+            reader.problem(("control_dt",), f"expected a multiple of physics_dt ({values['physics_dt']})")
+    run = reader.settings(("run",), RunSettings, "[run]")
+    groups = _reward_groups(reader)
+    for name in reader.table(("phases",)):
+        for key, message in wrong_keys(source, name):
+            reader.problem(("phases", name, "set", key), message)
+    for table, kind in _TABLES.items():
+        values[table] = reader.slots(kind) if kind.depth else reader.single(kind, AUTO if table == "backend" else "")
+    for table in ("observations", "rewards", "phases"):
+        if not values[table] and not any(problem.path.startswith(f"{table}.") for problem in reader.problems):
+            hint = "all of them are disabled" if reader.table((table,)) else ""
+            reader.problem((table,), f"a recipe needs at least one of its {table}", hint, with_value=False)
+    if reader.problems:
+        return None, reader.problems
+    groups = {name: RewardGroup() for name in values["rewards"]} | groups
+    return Recipe(source=source, registry=registry, dormant=reader.dormant, run=run, reward_groups=groups, **values), []
+
+
+def _reward_groups(reader: Reader) -> dict[str, RewardGroup]:
+    rewards, groups = reader.table(("rewards",)), reader.table(("reward_groups",))
+    for name in groups:
+        if not rewards.get(name):
+            remedy = did_you_mean(name, rewards.keys() - {name})
+            reader.problem(("reward_groups", name), f"no rewards in a group '{name}'", remedy, with_value=False)
+    return {name: reader.settings(("reward_groups", name), RewardGroup, "a reward group") for name in groups}

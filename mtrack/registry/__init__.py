@@ -1,0 +1,1 @@
+"""Finds installed components by their entry points, imports them, and checks each against its contract."""

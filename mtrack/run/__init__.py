@@ -1,0 +1,1 @@
+"""A run and its directory: phases, checkpoints, manifest, resuming, loggers and hooks."""

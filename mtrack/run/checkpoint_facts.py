@@ -1,0 +1,65 @@
+"""What the manifest of a checkpoint must say: read and checked key by key, so that damage is named by file and key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mtrack.errors import CheckpointError
+
+
+def read_json_object(file: Path) -> dict[str, Any]:
+    """Return the content of a manifest file, not yet checked. Raises CheckpointError naming the file."""
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file} is damaged: expected a JSON object")
+    return content
+
+
+def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
+    """Raise CheckpointError naming the first key that a checkpoint needs and that is missing or of a wrong type."""
+    for key, (is_valid, expected) in _FACTS.items():
+        require(key in manifest and is_valid(manifest[key]), file, key, manifest.get(key), expected)
+    for name, entry in manifest["files"].items():
+        require(_is_file_entry(name, entry), file, f"files.{name}", entry, "size and sha256 of a file beside it")
+        pair = Path(name).with_suffix(".json" if name.endswith(".safetensors") else ".safetensors").name
+        require(pair in manifest["files"], file, f"files.{pair}", None, "the other file of the same part")
+
+
+def require(is_valid: bool, file: Path, key: str, value: object, expected: str) -> None:
+    """Raise CheckpointError naming file and key if a value of a JSON file is not what it must be."""
+    if not is_valid:
+        found = "missing" if value is None else f"{value!r:.60}"
+        raise CheckpointError(f"{file} is damaged: '{key}' is {found}, expected {expected}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _is_file_entry(name: str, entry: object) -> bool:
+    is_beside = Path(name).name == name and Path(name).suffix in (".json", ".safetensors")
+    is_entry = isinstance(entry, dict) and _is_count(entry.get("size")) and isinstance(entry.get("sha256"), str)
+    return is_beside and is_entry
+
+
+_COUNT: tuple[Callable[[Any], bool], str] = (_is_count, "a whole number, 0 or more")
+_FACTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "phase": (lambda value: isinstance(value, str), "the name of a phase"),
+    "phase_history": (_is_names, "a list of names of phases"),
+    "iteration": _COUNT,
+    "frames": _COUNT,
+    "frames_before": _COUNT,
+    "ended": (lambda value: isinstance(value, bool), "true or false"),
+    "files": (lambda value: isinstance(value, dict) and bool(value), "a table of files"),
+}
+"""What a manifest must have: key, test and description of the value."""

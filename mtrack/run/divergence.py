@@ -1,0 +1,184 @@
+"""Keeps a reproduction of each of the first environments that diverge in a run, and says how to step it again."""
+
+from __future__ import annotations
+
+import logging
+import math
+import shlex
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from mtrack.api.distributed import rank
+from mtrack.api.lifecycle import Requires
+from mtrack.api.recorded_step import RecordedStep
+from mtrack.loop.assemble import Assembly
+from mtrack.loop.outputs import nonfinite_observations
+from mtrack.recipe.checked import Recipe
+from mtrack.recipe.write import plain
+from mtrack.run.manifest import LIBRARIES, recipe_sha256
+from mtrack.run.reproduction import Circumstances, Facts, Reproduction, write
+
+FOLDER = "diverged"
+_MOST_KEPT = 20  # in a run, all phases and resumptions together
+_OPTIONAL_LIBRARIES = ("mujoco-warp", "warp-lang")
+_log = logging.getLogger("mtrack")
+
+
+@attrs.define(eq=False)
+class DivergenceRecorder:
+    """Writes reproductions into a run directory, numbered on from those that are there."""
+
+    directory: Path
+    """Of the run, or of this rank in it."""
+    recipe: Recipe
+    """As it is in the phase."""
+    phase: str
+    iterations: int
+    """Of the whole phase."""
+    assembly: Assembly | None = None
+    """What steps the environments; nothing is kept before it is there."""
+    _said_full: bool = False
+
+    def keep(self, env_ids: Tensor, rewards: Tensor) -> None:
+        """Report environments, int64 [n], that are about to be reset, with their raw reward terms, [n, R].
+
+        An error never ends the run: it continues without this reproduction.
+        """
+        if self.assembly is None or self._said_full:
+            return
+        folder = self.directory / FOLDER
+        for env_id, terms in zip(env_ids.tolist(), rewards.cpu(), strict=True):
+            number = _last_number(folder) + 1
+            if number > _MOST_KEPT:
+                _log.warning("%s holds %d reproductions: further ones are not written", folder, _MOST_KEPT)
+                self._said_full = True
+                return
+            path = folder / f"{self.phase}-{number:03d}.safetensors"
+            try:
+                made = self._reproduction(self.assembly, env_id, terms)
+                folder.mkdir(parents=True, exist_ok=True)
+                write(path, made)
+                cause = _cause(self.assembly, made)
+            except Exception as error:
+                _log.warning(
+                    "environment %d diverged and was reset; no reproduction: %s: %s",
+                    *(env_id, type(error).__name__, error),
+                )
+                return
+            what = describe(made, cause, {at: str(slot) for at, slot in self.assembly.slots.items()})
+            _log.warning("%s\n  step it again: mtrack doctor --replay %s", what, shlex.quote(str(path)))
+
+    def _reproduction(self, assembly: Assembly, env_id: int, terms: Tensor) -> Reproduction:
+        env, slot = assembly.env, self.recipe.backend
+        step: RecordedStep = env.backend.last_step(env_id)
+        circumstances = Circumstances(
+            recipe=Path(self.recipe.name).stem,
+            recipe_sha256=recipe_sha256(self.recipe),
+            seed=self.recipe.seed,
+            phase=self.phase,
+            iteration=round(env.scene.progress * self.iterations) + 1,
+            episode_step=int(env.scene.episode_step[env_id]),
+            env_id=env_id,
+            num_envs=env.scene.num_envs,
+            rank=rank(),
+            control_dt=env.scene.dt,
+            physics_dt=env.scene.physics_dt,
+        )
+        facts = Facts(
+            circumstances=circumstances,
+            backend=slot.entry.full_name,
+            backend_params=_without_paths(slot.params),
+            engine=dict(step.engine),
+            versions=decisive_versions(slot.entry.distribution),
+            physics_diverged=bool(env.backend.diverged()[env_id]),
+            warnings=step.warnings,
+            reward_terms=tuple(term.path for term in env.rewards),
+        )
+        return Reproduction(facts=facts, step=step, rewards=terms, action=env.scene.action[env_id])
+
+
+def _cause(assembly: Assembly, reproduction: Reproduction) -> str:
+    """Return which component made a number that is not finite before the physics did; "" if none has."""
+    step, at = reproduction.step, reproduction.facts.circumstances
+    fields = [name for name, value in step.fields.items() if not _is_finite(value)]
+    if fields:
+        drawn_by = [str(assembly.slots[path]) for path in _declare(assembly, fields[0])]
+        return f"model field {fields[0]} is not finite; it is drawn by {', '.join(drawn_by) or 'nothing'}"
+    if not all(map(_is_finite, step.before.values())):
+        start = f"the start state of {assembly.slots['command']}"
+        return f"{start if at.episode_step == 1 else 'the state before this step'} is not finite"
+    seen = nonfinite_observations(assembly, assembly.env.observations[at.env_id : at.env_id + 1])
+    if seen:
+        return f"{assembly.slots[next(iter(seen))]} returned NaN or infinity"
+    if not _is_finite(reproduction.action):
+        return f"the action of phase '{at.phase}' is not finite, although every observation is"
+    if not _is_finite(step.controls):
+        return f"the targets of {assembly.slots['action']} are not finite, although the raw action is"
+    return ""
+
+
+def _declare(assembly: Assembly, field: str) -> list[str]:
+    """Return the paths of the components that give a model field a value of its own."""
+    model, components = assembly.env.scene.model, assembly.components.items()
+    return [
+        path for path, part in components if isinstance(part, Requires) and field in part.requires(model).model_fields
+    ]
+
+
+def _is_finite(value: Tensor) -> bool:
+    return bool(torch.isfinite(value).all())
+
+
+def describe(reproduction: Reproduction, cause: str = "", names: Mapping[str, str] | None = None) -> str:
+    """Return in one line which environment diverged where, and why; `names` are those of rewards by recipe path."""
+    facts, bad = reproduction.facts, reproduction.bad_rewards()
+    at = facts.circumstances
+    where = f"in step {at.episode_step} of its episode, iteration {at.iteration} of phase '{at.phase}'"
+    if facts.physics_diverged:
+        reasons = f" ({'; '.join(facts.warnings)})" if facts.warnings else ""
+        reasons = f": {cause}" if cause else reasons
+        return f"environment {at.env_id} diverged {where}, and was reset{reasons}"
+    known = names or {}
+    named = ", ".join(f"{known.get(path, f'reward {path!r}')} returned {_number(value)}" for path, value in bad.items())
+    return f"{named} in environment {at.env_id}, {where}, and it was reset; the physics did not diverge"
+
+
+def decisive_versions(*distributions: str) -> dict[str, str]:
+    """Return the versions of mtrack, of some distributions, and of the libraries that decide about numbers."""
+    versions: dict[str, str] = {}
+    for name in ("mtrack", *distributions, *LIBRARIES, *_OPTIONAL_LIBRARIES):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _number(value: float) -> str:
+    return "NaN" if math.isnan(value) else f"{value:g}"
+
+
+def _without_paths(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON has them; a path helps on no other machine, and may hold a user's name."""
+    values = {name: plain(value) for name, value in params.items()}
+    return {name: value for name, value in values.items() if value is not None and not _holds_path(value)}
+
+
+def _holds_path(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_path, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_path, value))
+    return isinstance(value, str) and Path(value).is_absolute()
+
+
+def _last_number(folder: Path) -> int:
+    """Return the highest number of a reproduction in a folder, 0 without any."""
+    numbers = [path.stem.rpartition("-")[2] for path in folder.glob("*.safetensors")]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)

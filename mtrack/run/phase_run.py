@@ -1,0 +1,138 @@
+"""One phase of a run: its environment and learner, saved, put back, and accounted for when they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mtrack.api.distributed import num_ranks, rank
+from mtrack.api.protocols import Phase
+from mtrack.errors import CheckpointError
+from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.learner import Learner
+from mtrack.loop.outputs import blaming_outputs
+from mtrack.loop.snapshot import env_state, load_env_state
+from mtrack.loop.state import component_state, load_component_state
+from mtrack.loop.wiring import explained, give_generators, placed
+from mtrack.recipe.checked import Recipe
+from mtrack.recipe.slots import PhaseSlot
+from mtrack.run import checkpoint as checkpoints
+from mtrack.run.checkpoint import Checkpoint
+from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.transfer import Contract
+
+
+@attrs.define(eq=False)
+class PhaseRun:
+    """A phase being carried out."""
+
+    recipe: Recipe
+    """As it is in this phase."""
+    slot: PhaseSlot
+    directory: Path
+    """Of the run."""
+    agent: Any
+    phase_history: list[str]
+    """Component names of the phases that have trained the agent, those of earlier runs included, this one last."""
+    frames_before: int
+    assembly: Assembly
+    contract: Contract
+    """What the agent and its data are in this phase."""
+    phase: Phase
+    saved: int = 0
+    """Iteration of the newest checkpoint."""
+
+    @staticmethod
+    def open(
+        recipe: Recipe,
+        name: str,
+        directory: Path,
+        agent: Any,
+        device: str,
+        begin: Checkpoint | None,
+        earlier: Sequence[str],
+        frames_before: int,
+        require_fit: Callable[[Checkpoint, Contract], None] = lambda begin, contract: None,
+    ) -> PhaseRun:
+        """Assemble a phase and hand it the agent that `earlier` phases trained; with networks from `begin`, if any.
+
+        `require_fit` raises CheckpointError if what has been assembled does not fit `begin`.
+        """
+        slot = recipe.phases[name]
+        recorder = DivergenceRecorder(directory, recipe, name, _iterations(recipe, slot))
+        assembly = assemble(recipe, name, rank=rank(), device=device, report_diverged=recorder.keep)
+        recorder.assembly = assembly
+        contract = Contract.of(recipe, assembly)
+        if begin:
+            require_fit(begin, contract)
+        if begin or not earlier:
+            with placed(recipe, recipe.agent):
+                agent.build(assembly.layout)
+        if begin:
+            _load_agent(agent, begin)
+        with explained(slot):
+            phase = slot.build()
+            give_generators(phase, slot.path, recipe.seed, rank(), device)
+            phase.enter(agent, assembly.layout, earlier[-1] if earlier else None)
+        phase_history = [*earlier, slot.entry.name]
+        stage = PhaseRun(recipe, slot, directory, agent, phase_history, frames_before, assembly, contract, phase)
+        with stage.blaming():
+            assembly.env.start()
+        return stage
+
+    def restore(self, learner: Learner, inside: Checkpoint) -> None:
+        """Go on where a checkpoint of this phase was made, bit for bit."""
+        with inside.loading("agent") as state:
+            load_component_state(self.agent, state, "agent")
+        with inside.loading("phase") as state:
+            load_component_state(self.phase, state, self.slot.path)
+        with inside.loading("env") as state:
+            load_env_state(self.assembly, state)
+        learner.iteration = self.saved = inside.iteration
+
+    def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
+        """Write a checkpoint, with the manifest of its run, and delete old ones. Returns its path."""
+        folder = self.directory / "checkpoints"
+        facts = {
+            **run,
+            "phase": name,
+            "phase_history": self.phase_history,
+            "iteration": learner.iteration,
+            "frames": learner.frames,
+            "frames_before": self.frames_before,
+            "ended": learner.iteration >= learner.iterations,
+            "contract": attrs.asdict(self.contract),
+        }
+        parts = {
+            "agent": component_state(self.agent),
+            "phase": component_state(self.phase),
+            "env": env_state(self.assembly),
+        }
+        path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, parts)
+        checkpoints.prune(folder, self.recipe.run.keep, path)
+        self.saved = learner.iteration
+        return path
+
+    @contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Run code that calls components. Raises ComponentError naming the one that broke its contract or raised."""
+        with blaming_outputs(self.assembly, (self.slot, self.phase), (self.recipe.agent, self.agent)):
+            yield
+
+
+def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:
+    """Return the iterations of a phase, as its learner will count them."""
+    return max(1, -(-slot.frames // (recipe.num_envs * slot.train_every * num_ranks())))
+
+
+def _load_agent(agent: Any, begin: Checkpoint) -> None:
+    """Put the networks of a checkpoint into an agent. Raises CheckpointError saying what does not fit."""
+    try:
+        load_component_state(agent, begin.part("agent"), "agent")
+    except CheckpointError as error:
+        remedy = "use the [agent] of the run that the checkpoint is from"
+        raise CheckpointError(f"the networks of {begin.path} do not fit: {error}\n  {remedy}") from error

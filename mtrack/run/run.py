@@ -1,0 +1,236 @@
+"""One run: its directory, its phases in order, and what happens at the borders (start, resume, stop, end)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mtrack.api.distributed import all_reduce_max, explain_lost_peer, rank, wait_for_all
+from mtrack.api.lifecycle import HasProvenance
+from mtrack.errors import (
+    CheckpointError,
+    ComponentError,
+    MtrackError,
+    RunError,
+    StoppedAtOnce,
+    describe_error,
+    is_from_user,
+)
+from mtrack.loop.blame import raised_at
+from mtrack.loop.learner import Learner
+from mtrack.loop.wiring import explained
+from mtrack.recipe.checked import Recipe
+from mtrack.run.checkpoint import Checkpoint, newest
+from mtrack.run.checkpoint import load as load_checkpoint
+from mtrack.run.compatibility import Purpose, require_compatible
+from mtrack.run.phase_run import PhaseRun
+from mtrack.run.reporting import Reporter
+from mtrack.run.run_directory import short
+from mtrack.run.signals import StopRequest
+from mtrack.run.transfer import Contract
+
+_log = logging.getLogger("mtrack")
+
+
+@attrs.define(eq=False)
+class Run:
+    """A recipe being carried out in a directory."""
+
+    recipe: Recipe
+    directory: Path
+    """Absolute: a hook or a component may change the working directory."""
+    manifest: Mapping[str, Any]
+    reporter: Reporter
+    device: str
+    begin: Checkpoint | None = None
+    """Where to continue (`--resume`), or whose agent to start with (`--from`)."""
+    resume: bool = False
+    allow_change: bool = False
+    """Whether to continue from `begin` although something has changed since."""
+    is_changed: bool = False
+    """Whether a resumed run has another recipe from now on."""
+    _stop: StopRequest = attrs.field(factory=StopRequest)
+    _unsaved: dict[str, str] = attrs.field(factory=dict)
+    """What could not be written when it was last due, and why; by phase, or by file."""
+    _saved: Path | None = None
+    """The newest checkpoint that this process has written."""
+
+    def execute(self) -> int:
+        """Carry out every phase that is left. Returns the exit status: 0, or 130 / 143 after a signal.
+
+        Raises RunError if nothing was learned, or if the last state is not on disk; ComponentError if one raised.
+        """
+        status = "failed"
+        with self._stop:
+            try:
+                self.reporter.start(self.directory, self.manifest)
+                if not self.resume:
+                    self._write_recipe_and_manifest()
+                finished = self._phases()
+                self._require_saved()
+                status = "finished" if finished else "interrupted"
+            except StoppedAtOnce:
+                status = "interrupted"
+                raise
+            except MtrackError:
+                raise
+            except BaseException as error:
+                if not isinstance(error, Exception) and not is_from_user(error):
+                    raised = ComponentError(f"{raised_at(error)} raised {describe_error(error)}")
+                    raised.add_note(self._how_to_continue())
+                    raise raised from error  # or sys.exit(0) would pass for success
+                error.add_note(self._how_to_continue())
+                raise
+            finally:
+                self.reporter.finish(status)
+        return 0 if finished else self._stop.exit_status
+
+    def _phases(self) -> bool:
+        """Carry out the phases in order; return False if a signal stopped one."""
+        names, begin, inside = list(self.recipe.phases), self.begin, None
+        earlier, frames = (begin.phase_history if begin else []), 0
+        if begin and self.resume:
+            if begin.phase not in names:
+                raise CheckpointError(f"{begin.path} was made in phase '{begin.phase}'; the recipe has {names}")
+            names = names[names.index(begin.phase) + begin.ended :]
+            frames = begin.frames
+            if not begin.ended:
+                inside, earlier, frames = begin, earlier[:-1], begin.frames_before
+        with explained(self.recipe.agent):
+            agent = self.recipe.agent.build()
+        for name in names:
+            recipe = self.recipe.for_phase(name)
+            stage = PhaseRun.open(
+                recipe, name, self.directory, agent, self.device, begin, earlier, frames, require_fit=self._require_fit
+            )
+            learner = self._learner(stage, name)
+            wait_for_all()
+            if inside:
+                stage.restore(learner, inside)
+            with stage.blaming():
+                self._record_sources(stage)
+            self.reporter.phase_started(name)
+            if not self._learn(stage, learner):
+                return False
+            self.reporter.phase_ended(name)
+            begin = inside = None
+            earlier, frames = stage.phase_history, learner.frames
+        return True
+
+    def _require_fit(self, begin: Checkpoint, contract: Contract) -> None:
+        """Stop if a phase that has been assembled is not what the checkpoint to begin with was made with."""
+        now = {**self.manifest, "contract": attrs.asdict(contract)}
+        purpose: Purpose = "resume" if self.resume else "start"
+        require_compatible(begin.path, begin.manifest, now, purpose, allow_change=self.allow_change)
+
+    def _write_recipe_and_manifest(self) -> None:
+        """Write what `--resume` needs; the manifest first, so that there is no recipe without one."""
+        try:
+            self._write("manifest.json", self.manifest)
+            self._write("recipe.toml", self.recipe.resolved_toml())
+        except OSError as error:
+            raise MtrackError(f"cannot write to {short(self.directory)}: {error}") from error
+
+    def _record_sources(self, stage: PhaseRun) -> None:
+        """Write into the run's manifest which data its components use: clips with their hashes."""
+        components = stage.assembly.components.items()
+        sources = {path: dict(part.provenance()) for path, part in components if isinstance(part, HasProvenance)}
+        try:
+            self._write(
+                "manifest.json", {**self.manifest, "contract": attrs.asdict(stage.contract), "sources": sources}
+            )
+            if self.is_changed:  # a change that was allowed is the run's own from now on
+                self._write("recipe.toml", self.recipe.resolved_toml())
+        except OSError as error:  # a full disk stops no training; checkpoints are tried again too
+            self._unsaved["manifest.json"] = f"manifest.json of phase '{stage.slot.path}': {error}"
+            _log.error("cannot write %s", self._unsaved["manifest.json"])
+        else:
+            self._unsaved.pop("manifest.json", None)
+        for path, facts in sources.items():
+            counted = ", ".join(f"{len(v)} {name}" for name, v in facts.items() if isinstance(v, list))
+            _log.info("%s: %s", path, counted)
+
+    def _write(self, name: str, content: str | Mapping[str, Any]) -> None:
+        """Write a file of the run directory, a mapping as JSON, whole or not at all. Raises OSError."""
+        new = self.directory / f".{name}.new"
+        with new.open("w", encoding="utf-8") as file:
+            file.write(content if isinstance(content, str) else json.dumps(content, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.directory / name)
+
+    def _learner(self, stage: PhaseRun, name: str) -> Learner:
+        return Learner(
+            env=stage.assembly.env,
+            phase=stage.phase,
+            name=name,
+            train_every=stage.slot.train_every,
+            total_frames=stage.slot.frames,
+            frames_before=stage.frames_before,
+            report=self.reporter.log,
+            save=lambda learner: self._save(stage, learner, due=self.recipe.run.checkpoint_every),
+            should_stop=self._should_stop,
+        )
+
+    def _should_stop(self) -> bool:
+        """Return whether a signal has asked any of the processes to stop; they stop together."""
+        self._stop.join(all_reduce_max(self._stop.signal or 0) or None)
+        return self._stop.signal is not None
+
+    def _learn(self, stage: PhaseRun, learner: Learner) -> bool:
+        """Learn, and save where it ends: but not after an exception, which leaves half an iteration behind."""
+        with stage.blaming():
+            try:
+                finished = learner.learn()
+            except Exception as error:
+                lost = explain_lost_peer(error)
+                if lost is not None:
+                    raise lost from error
+                raise
+        self._save(stage, learner)
+        return finished
+
+    def _save(self, stage: PhaseRun, learner: Learner, due: int = 1) -> None:
+        """Write a checkpoint if one is due and not there yet; a full disk is reported, and tried again next time."""
+        if learner.iteration % due or learner.iteration == stage.saved:
+            return
+        try:
+            self._saved = stage.save(learner, learner.name, self.manifest)
+        except OSError as error:
+            what = f"the checkpoint of iteration {learner.iteration} of phase '{learner.name}': {error}"
+            self._unsaved[learner.name] = what
+            _log.error("cannot write %s; the next one that is due is tried", what)
+            return
+        self._unsaved.pop(learner.name, None)
+        self.reporter.checkpoint_saved(self._saved)
+
+    def _require_saved(self) -> None:
+        """Raise RunError if the last state, or the end of a phase, is not on disk."""
+        problems = [f"cannot write {what}" for what in self._unsaved.values()]
+        if self._saved is not None and not problems:
+            try:
+                load_checkpoint(self._saved).verify()
+            except CheckpointError as error:
+                problems = [f"the last checkpoint was written, but has changed since: {error}"]
+        if problems:
+            raise RunError("\n  ".join(["what this run was to leave behind is not on disk:", *problems]))
+
+    def _how_to_continue(self) -> str:
+        """Return which checkpoint there is, and the command that continues from it."""
+        root = self.directory.parents[1] if rank() > 0 else self.directory
+        command = f"mtrack run --resume {short(root)}"
+        try:
+            checkpoint, _ = newest(self.directory)
+        except CheckpointError:
+            return f"there is no checkpoint; once this is fixed, start again from the beginning: {command}"
+        at = f"iteration {checkpoint.iteration} of phase '{checkpoint.phase}'"
+        return (
+            f"the last checkpoint is {short(checkpoint.path)} ({at})\n"
+            f"  once this is fixed: {command}   (with --allow-change if you edited code)"
+        )

@@ -1,0 +1,1 @@
+"""The careful first step: tries every component of a recipe before a run begins."""
