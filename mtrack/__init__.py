@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from mtrack.loop.env import Env as Env
     from mtrack.loop.env import Step as Step
     from mtrack.recipe.checked import Recipe as Recipe
-    from mtrack.recipe.checked import read_recipe as read_recipe
+    from mtrack.recipe.checked import load_recipe as load_recipe
     from mtrack.run.policy import Policy as Policy
     from mtrack.run.policy import load_policy as load_policy
     from mtrack.run.train import TrainResult as TrainResult
@@ -149,7 +149,7 @@ _NAMES = {
     ),
     "mtrack.recipe.checked": (
         "Recipe",
-        "read_recipe",
+        "load_recipe",
     ),
     "mtrack.run.policy": (
         "Policy",

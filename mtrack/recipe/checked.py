@@ -180,7 +180,7 @@ def _place(layer: Layer, path: KeyPath) -> str:
     return f"{layer.name}:{line}" if line else layer.name
 
 
-def read_recipe(name_or_path: str | Path, *settings: str, plugins: Sequence[str] = ()) -> Recipe:
+def load_recipe(name_or_path: str | Path, *settings: str, plugins: Sequence[str] = ()) -> Recipe:
     """Return a recipe, every key of it checked.
 
     `name_or_path` is a file, or the name of an installed recipe such as "g1_tracking_quick". `settings` change keys as

@@ -62,7 +62,7 @@ def train(
 
     `run_dir` is a new directory, `runs/NAME-TIME` by default. `init_from` is a run or checkpoint to start from.
     With `resume`, `run_dir` is a run to continue from its newest checkpoint, and `recipe` its own
-    (`read_recipe(run_dir / "recipe.toml")`). With `allow_change`, it continues even if recipe or versions have changed.
+    (`load_recipe(run_dir / "recipe.toml")`). With `allow_change`, it continues even if recipe or versions have changed.
     `hooks` watch the run; by default all that are installed.
 
     Raises MtrackError if the run cannot start, ComponentError if a component fails, and RunError if nothing was

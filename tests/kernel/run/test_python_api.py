@@ -23,7 +23,7 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def recipe() -> mtrack.Recipe:
-    return mtrack.read_recipe("toy", *SMALL)
+    return mtrack.load_recipe("toy", *SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_train_makes_the_run_that_the_command_makes(trained: mtrack.TrainResult,
 def test_train_does_not_overwrite_a_run_and_resumes_it(recipe: mtrack.Recipe, trained: mtrack.TrainResult) -> None:
     with pytest.raises(MtrackError, match="holds a run already"):
         mtrack.train(recipe, trained.directory)
-    own = mtrack.read_recipe(trained.directory / "recipe.toml")
+    own = mtrack.load_recipe(trained.directory / "recipe.toml")
     assert mtrack.train(own, trained.directory, resume=True).status == "finished"
 
 
@@ -84,4 +84,4 @@ def test_what_cannot_be_loaded_is_explained(recipe: mtrack.Recipe, trained: mtra
     with pytest.raises(MtrackError, match="actor 'student' has not been trained"):
         mtrack.load_policy(trained.directory, "student")
     with pytest.raises(RecipeError, match="unknown"):
-        mtrack.read_recipe("toy", "rewards.toy.closeness.sgima=1")
+        mtrack.load_recipe("toy", "rewards.toy.closeness.sgima=1")
