@@ -25,7 +25,7 @@ from mtrack.loop.wiring import Problems, blame_component, build_component, make_
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import MotionSlot, Slot
 
-# an action has a width before others look at it
+# the action first: others read its width
 _BINDING_ORDER = ("action", "command", "randomization", "observation", "reward", "termination")
 
 
@@ -55,8 +55,8 @@ def assemble(
 ) -> Assembly:
     """Build the environment of a recipe as it is in one phase (`recipe.for_phase(phase)`); it has not started yet.
 
-    The recipe's `metrics`, where they are wanted, are among its components. Raises RecipeError with every name that
-    does not exist, ComponentError where a component breaks its contract.
+    With `metrics`, the recipe's metrics are among the components. Raises RecipeError with every name that does not
+    exist, ComponentError if a component breaks its contract.
     """
     problems = Problems(recipe)
     kinds = (*_BINDING_ORDER, "metric") if metrics else _BINDING_ORDER
@@ -173,12 +173,12 @@ def _columns(slot: Slot, term: Term, env: Env) -> int:
     with blame_component(slot):
         value, mirror = term.component(env.scene.select(some)), term.component.mirror()
     if not isinstance(value, Tensor):
-        raise ComponentError(f"{slot} gave a {type(value).__name__}; it must give a tensor, float32 [n, columns]")
+        raise ComponentError(f"{slot} returned a {type(value).__name__}; it must return a tensor, float32 [n, columns]")
     width = mirror.width if mirror else value.shape[-1] if value.ndim == 2 else 1
     if value.shape != (len(some), width) or value.dtype != torch.float32:
         reason = f"its mirror is {width} wide, so " if mirror else ""
         raise ComponentError(
-            f"{slot} gave {tuple(value.shape)} {value.dtype} for {len(some)} environments; "
-            f"{reason}it must give ({len(some)}, {width}) float32"
+            f"{slot} returned {tuple(value.shape)} {value.dtype} for {len(some)} environments; "
+            f"{reason}it must return ({len(some)}, {width}) float32"
         )
     return width
