@@ -104,7 +104,7 @@ def _load(present: Any, saved: Any, path: str) -> Any:
 
 
 def _require_optimizer_state(optimizer: torch.optim.Optimizer, saved: Any, path: str) -> None:
-    """Raise CheckpointError if a state is not that of this optimizer: torch accepts almost anything, and fails later."""
+    """Raise CheckpointError if a state is not that of this optimizer: torch accepts anything, and fails later."""
     own = optimizer.state_dict()
     require_like(own, saved, path)
     missing = [key for key in own if key not in saved]

@@ -207,7 +207,7 @@ def test_the_number_of_processes_is_compared_before_they_join(
 ) -> None:
     require_same_ranks(tmp_path, before)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(CheckpointError, match="1 process made it, here 2 would resume it"):
+    with pytest.raises(CheckpointError, match="1 process made it, 2 would resume it now"):
         require_same_ranks(tmp_path, before)
     two = {**before, "processes": {"ranks": 2, "threads": 1}}
     require_same_ranks(tmp_path, two)

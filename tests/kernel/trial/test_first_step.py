@@ -189,7 +189,7 @@ def test_what_no_sensor_gives_is_named_in_the_group_of_the_robot_only(toy: Calla
     recipe = toy(f"[observations.policy.joint_pos]\n{table}[observations.priv.joint_pos]\n{table}")
     (problem,) = try_phases(recipe, "cpu").without_sensor
     assert (problem.path, problem.source, problem.line) == ("observations.policy.joint_pos", "my.toml", 3)
-    assert "no robot can sense this" in problem.message and "move it to a privileged group" in problem.hint
+    assert "no robot can sense it" in problem.message and "move it to a privileged group" in problem.hint
 
 
 @pytest.mark.parametrize("how", ["log", "finish"])

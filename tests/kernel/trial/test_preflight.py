@@ -139,8 +139,8 @@ def test_what_may_not_be_meant_is_noted(tmp_path: Path) -> None:
     text = "[phases.train]\nframes = 1\n[rewards.toy.still]\nuse = 'joint_vel_l2'\nweight = -0.1\n"
     assert notes(recipe(tmp_path, "")) == []
     short, negative = notes(recipe(tmp_path, text))
-    assert short == "phase train: 1 frames are less than one iteration, it does one: 1,024"
-    assert negative.startswith("rewards.toy.still has the weight -0.1")
+    assert short == "phase train: 1 frames are less than one iteration; it does one: 1,024"
+    assert negative.startswith("rewards.toy.still has weight -0.1")
 
 
 WRONG = {
