@@ -98,7 +98,7 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
     """Write `directory/name` with two files for each part, atomically and durably. Return its path.
 
     Every file, then the directory, is fsynced before the rename: after a power cut the old state or the new one is
-    there. A checkpoint of the same name is first renamed to `name.replaced-*`, which readers find too, and deleted at the end.
+    there. A checkpoint of the same name is renamed to `name.replaced-*`, which readers find too, until the end.
     """
     directory.mkdir(parents=True, exist_ok=True)
     final, replaced = directory / name, None
