@@ -11,6 +11,7 @@ from unittest import mock
 
 from typer.testing import CliRunner
 
+from mtrack import protocols
 from mtrack.cli import app
 from mtrack.cli.commands import load_command
 from mtrack.kinds import KINDS
@@ -49,8 +50,8 @@ def _index(names: dict[str, list[str]]) -> Iterator[str]:
     yield from (
         "# Reference",
         "",
-        "Every component and command of mtrack, generated from the installed package. `mtrack describe KIND NAME` prints",
-        "the same in a terminal, also for components of other packages; `mtrack list-plugins` lists all of them.",
+        "Every component and command of mtrack, generated from the installed package. `mtrack describe KIND NAME`",
+        "prints the same in a terminal, also for components of other packages. `mtrack list-plugins` lists them.",
         "",
     )
     rows = [
@@ -61,17 +62,12 @@ def _index(names: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _kind(name: str, components: Sequence[str]) -> Iterator[str]:
-    kind, contract = KINDS[name], _json("describe", name)
-    path = ".".join([kind.table, *("GROUP", "NAME")[2 - kind.depth :]]) if kind.table else ""
-    yield from (f"# {name.capitalize()}", "", _first_line(contract["protocol"]), "")
-    if path:
-        yield from (f"In a recipe: `[{path}]`. `mtrack describe {name}` prints the whole contract.", "")
-        yield from _table(
-            ("key that the kernel reads", "meaning"), [(f"`{key}`", text) for key, text in contract["keys"].items()]
-        )
-        yield ""
-    else:
-        yield from (f"`mtrack describe {name}` prints the contract.", "")
+    kind = KINDS[name]
+    summary = (getattr(protocols, kind.protocol).__doc__ or "").partition("\n")[0]
+    yield from (f"# {name.capitalize()}", "", summary, "")
+    path = ".".join([kind.table, *("GROUP", "NAME")[2 - kind.depth :]])
+    place = f"In a recipe: `[{path}]`. " if kind.table else ""
+    yield from (f"{place}`mtrack describe {name}` prints the contract.", "")
     for component in components:
         yield from _component(_json("describe", name, component))
 
@@ -81,12 +77,16 @@ def _component(facts: dict[str, Any]) -> Iterator[str]:
     paragraphs = [" ".join(part.split()) for part in [summary, *rest.split("\n\n")]]
     yield from (f"## {facts['name']}", "", *[line for text in paragraphs if text for line in (text, "")])
     yield from (f"Class: `{facts['module']}.{facts['attribute']}`", "")
-    rows = [
-        (f"`{one['name']}`", f"`{one['type']}`", one["bounds"], _default(one["default"]), one["help"])
-        for one in facts["parameters"]
-    ]
+    rows = [(f"`{one['name']}`", _value(one), one["help"]) for one in facts["parameters"]]
     if rows:
-        yield from (*_table(("parameter", "type", "bounds", "default", "meaning"), rows), "")
+        yield from (*_table(("parameter", "value", "meaning"), rows), "")
+
+
+def _value(parameter: dict[str, str]) -> str:
+    """Return type, bounds and default: `` `float`, > 0, default `0.3` ``."""
+    default = parameter["default"]
+    end = default if default == "required" else f"default `{default}`" if default else ""
+    return ", ".join(filter(None, (f"`{parameter['type']}`", parameter["bounds"], end)))
 
 
 def _commands(registry: Registry) -> Iterator[str]:
@@ -113,10 +113,6 @@ def _command(name: str, command: Any) -> Iterator[str]:
         yield from (*_table(("argument or option", "meaning"), rows), "")
 
 
-def _first_line(protocol: str) -> str:
-    return protocol.partition('"""')[2].partition('"""')[0].strip().partition("\n")[0]
-
-
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
@@ -126,10 +122,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
-
-
-def _default(text: str) -> str:
-    return f"`{text}`" if text else "empty"
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from mtrack.registry import Registry
 from mtrack.structure import check_recipe
 
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+WIDEST = 88
 LANGUAGES = ("bash", "python", "toml", "text")
 GROUPS = {COMMAND_GROUP, HOOK_GROUP, *(kind.group for kind in KINDS.values())}
 TOOLS = {"ruff", "mypy", "lint-imports", "pre-commit", "zensical", "twine", "cd"}  # whose options are theirs to check
@@ -38,6 +39,10 @@ def test_every_block_is_of_a_language_that_is_tested() -> None:
     fences = {name(page): len(re.findall(r"^```", page.read_text("utf-8"), re.MULTILINE)) for page in WRITTEN}
     assert {name(page): 2 * len(list(blocks(page))) for page in WRITTEN} == fences, "every fence is recognised"
     assert [str(block) for block in all_blocks() if block.language not in LANGUAGES] == []
+
+
+def test_blocks_fit_the_page_without_scrolling() -> None:
+    assert [str(block) for block in all_blocks() if max(map(len, block.text.splitlines())) > WIDEST] == []
 
 
 # ---------------------------------------------------------------- commands

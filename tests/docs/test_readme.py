@@ -106,6 +106,11 @@ def test_the_drawing_shows_every_folder_of_the_kernel() -> None:
     assert drawn == {folder.parent.name for folder in (ROOT / "mtrack").glob("*/__init__.py")}
 
 
+def test_the_keys_that_the_kernel_reads_are_listed() -> None:
+    table = (ROOT / "docs" / "recipes.md").read_text("utf-8").partition("| key | slots |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == {key for kind in KINDS.values() for key in kind.keys}
+
+
 def test_the_reading_list_is_numbered() -> None:
     listed = re.findall(r"^(\d)\. `((?:mtrack|plugins)/[\w/]+\.py)`: ", ARCHITECTURE, re.MULTILINE)
     assert [int(number) for number, _ in listed] == list(range(1, READING_LIST + 1))
