@@ -15,7 +15,7 @@ from support.import_faults import faults, joints_permuted, outcome, table
 
 from mtrack_procedural.source import Procedural
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "motions.md"
 NOT_PROVEN = {"Unitree csv", "ASAP pickle, no pose_aa", "GMR npz, no bodies"}
 PROVEN = {
     "joint order": {*FORMATS} - NOT_PROVEN,
@@ -108,7 +108,7 @@ def test_joints_above_no_named_body_are_named_where_a_file_lists_some_bodies_onl
     assert said.endswith(": " + ", ".join(name for name in ROBOT.model().joint_names if "wrist" in name))
 
 
-def test_the_table_of_the_readme_is_the_one_these_tests_find(outcomes):
-    found = re.search(r"<!-- import faults -->\n(.*?)\n\n", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert found, "README.md marks no table with <!-- import faults -->"
+def test_the_table_of_the_documentation_is_the_one_these_tests_find(outcomes):
+    found = re.search(r"<!-- import faults -->\n(.*?)\n\n", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found, "docs/motions.md marks no table with <!-- import faults -->"
     assert found[1] + "\n" == table(outcomes, PROVEN)
