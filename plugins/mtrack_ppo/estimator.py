@@ -9,7 +9,7 @@ from mtrack.metrics import SKIPPED
 from mtrack.ranks import num_ranks, sum_over_ranks
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import minibatches
-from mtrack_ppo.compiling import compiled
+from mtrack_ppo.compile import compiled
 from mtrack_ppo.optimiser import descend
 from mtrack_ppo.ranks import moments
 

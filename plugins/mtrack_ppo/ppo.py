@@ -15,11 +15,11 @@ from mtrack.rollout import Rollout
 from mtrack_ppo import losses
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.batch import Batch, Samples, flat, minibatches
-from mtrack_ppo.compiling import compiled
+from mtrack_ppo.compile import compiled
 from mtrack_ppo.gae import advantages, bootstrap_values
 from mtrack_ppo.optimiser import descend
 from mtrack_ppo.ranks import moments
-from mtrack_ppo.settings import PpoSettings
+from mtrack_ppo.phases import PpoSettings
 
 _ACTION_SIZE = "mirror/action_size"  # summed over steps and ranks before the relative error is made of it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mtrack_ppo.settings import PpoSettings
+from mtrack_ppo.phases import PpoSettings
 
 
 def next_rate(settings: PpoSettings, rate: float, figures: Mapping[str, float], progress: float) -> float:

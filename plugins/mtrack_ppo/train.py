@@ -21,7 +21,7 @@ from mtrack_ppo.optimiser import make_adam, set_learning_rate
 from mtrack_ppo.ppo import Objective, numbers, optimise, prepare
 from mtrack_ppo.precision import compute_dtype
 from mtrack_ppo.rate import next_rate
-from mtrack_ppo.settings import PpoSettings
+from mtrack_ppo.phases import PpoSettings
 from mtrack_ppo.takeover import or_seeded, require_fit
 
 
