@@ -107,8 +107,8 @@ class Mlp(nn.Module):
     def forward(self, even: Tensor, odd: Tensor, feature: Tensor | None = None, mirrored: bool = False) -> Tensor:
         """Return the output [n, outputs] for inputs [n, even] and [n, odd].
 
-        If `mirrored`, the output is [2 n, outputs], where each sample is followed by its mirror image, and so is
-        `feature` [2 n, width].
+        If `mirrored`, the output is [2 n, outputs]: each sample is followed by its mirror image. `feature` [2 n, width]
+        has the same order.
         """
         weight, bias, cast = self.first.weight, self.first.bias, self.first.cast(even.dtype)
         inputs = (even, odd)

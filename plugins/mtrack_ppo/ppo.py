@@ -19,7 +19,7 @@ from mtrack_ppo.compile import compiled
 from mtrack_ppo.networks import gaussian_entropy, gaussian_kl, gaussian_log_prob
 from mtrack_ppo.phases import PpoPhase, average_over_ranks, moments_over_ranks
 
-_ACTION_SIZE = "mirror/action_size"  # averaged over steps and ranks first, then it divides the mirror error
+_ACTION_SIZE = "mirror/action_size"  # internal: divides the mirror error after both are averaged
 
 
 @attrs.frozen(eq=False)
@@ -70,7 +70,7 @@ def prepare(phase: PpoPhase, rollout: Rollout) -> tuple[Batch, dict[str, Tensor]
     advantages, returns = flat(advantages), flat(advantages + values)
     if agent.value_normalisation:
         agent.return_normaliser.learn(returns[indices])
-    # over all ranks: the mean of the ranks' own results would be another number; advantages are returns - values
+    # of all ranks together: the mean of each rank's result would be another number; advantages are returns - values
     _, variances = moments_over_ranks(torch.stack((advantages, returns), dim=-1)[indices])
     explained_variance = 1.0 - variances[0] / variances[1].clamp_min(1e-8)
     actions, means, log_probs = (flat(torch.as_tensor(data[key])) for key in ("action", "mean", "log_prob"))
@@ -136,7 +136,7 @@ def sample_indices(rollout: Rollout) -> Tensor:
 
 def minibatch_indices(indices: Tensor, epochs: int, minibatches: int, rng: torch.Generator) -> Iterator[Tensor]:
     """Yield the indices of each minibatch, int64 [n], in a new random order in each epoch."""
-    if is_trial():  # the trial before a run needs no more than one
+    if is_trial():  # the trial before a run needs only one
         yield indices[: max(1, len(indices) // minibatches)]
         return
     for _ in range(epochs):
@@ -230,16 +230,16 @@ def optimiser_step(loss: Tensor, adams: Sequence[torch.optim.Adam], max_grad_nor
     for adam in adams:
         adam.zero_grad()
     loss.backward()
-    gradients = [
+    network_gradients = [
         [p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None] for adam in adams
     ]
     # the loss is averaged with the gradients, so that all ranks skip the same steps
     mean_loss = loss.detach().clone()
-    average_over_ranks([mean_loss, *(gradient for of_one in gradients for gradient in of_one)])
-    norms = [torch.nn.utils.get_total_norm(of_one) for of_one in gradients]
+    average_over_ranks([mean_loss, *(gradient for gradients in network_gradients for gradient in gradients)])
+    norms = [torch.nn.utils.get_total_norm(gradients) for gradients in network_gradients]
     skipped = (~torch.stack([mean_loss, *norms]).isfinite().all()).float()
     for adam, norm in zip(adams, norms, strict=True):
-        # as torch's GradScaler does: the step divides by the one and skips if the other is 1; the host need not know
+        # as for GradScaler: Adam divides gradients by `grad_scale`, and skips the step on the device if `found_inf`
         adam.grad_scale = (norm / max_grad_norm).clamp_min(1.0)  # type: ignore[attr-defined]
         adam.found_inf = skipped  # type: ignore[attr-defined]
         adam.step()
