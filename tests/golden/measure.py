@@ -42,7 +42,7 @@ RUNS = {
         ),
         "phases.train.estimator_minibatches=2",
         "phases.train.estimator_epochs=1",
-        "phases.finetune.critic_alone=0.0",
+        "phases.finetune.critic_warmup=0.0",
     ),
 }
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mtrack import MtrackError
 from mtrack_dev.plan import Plan, Trial, installed_memory, make_plan, memory_of, recommended, tables
-from mtrack_ppo.compiling import can_compile
+from mtrack_ppo.compile import can_compile
 
 TRIALS = [Trial(64, 1000.0, 500.0, True), Trial(256, 2950.0, 700.0, True), Trial(1024, 3000.0, 900.0, False)]
 
