@@ -1,4 +1,4 @@
-"""What bare physics costs: the engine calls of an environment loop, recorded and made again without the loop."""
+"""Measures what physics alone costs: records the engine calls of an environment loop, then repeats only these."""
 
 from __future__ import annotations
 
@@ -8,117 +8,85 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from mtrack.protocols import Backend
-from mtrack_mujoco.backend import MujocoBackend
+from mtrack_mujoco.base import BaseBackend
 
 Call = Callable[[], None]
 
 
 class EngineCalls:
-    """While entered, remembers every engine call of a backend, and how to write what was written before it.
+    """While entered, records every engine call of a backend, and what was written to the simulations before it.
 
-    `replay` makes the same calls on the same buffers: the time it takes is that of the physics alone. Subclasses say
-    what to write.
+    `replay` repeats these writes and calls on the same buffers: the time it takes is that of the physics alone.
     """
 
-    def __init__(self, backend: Backend, engine: Any) -> None:
-        """Record a built backend, from its present state on; `engine` is what it calls `step` and `forward` of."""
-        self._backend, self._engine = backend, engine
-        self._begin = backend.state_dict()
+    def __init__(self, backend: BaseBackend) -> None:
+        """Record a built backend, from its present state on."""
+        self._backend = backend
+        self._sim: Any = backend._sim  # its methods are replaced while recording
+        self._forces = backend._applies_forces
+        self._start = backend.state_dict()
+        self._velocity: Tensor | None = None
+        """As the last call left it."""
         self._calls: list[Call] = []
 
     def __enter__(self) -> Self:
-        """Put a listener before each engine call."""
-        step, forward = self._engine.step, self._engine.forward
+        """Record each engine call from now on."""
+        step, forward = self._sim.step, self._sim.forward
 
-        def heard_step(*arguments: Any) -> None:
-            self._hear(self.before_step(), lambda: step(*arguments))
+        def recorded_step(last: bool) -> None:
+            self._record(self._writes_of_step(), lambda: step(last))
 
-        def heard_forward(ids: Tensor | None = None, *arguments: Any) -> None:
-            self._hear(self.before_forward(ids), lambda: forward(ids, *arguments))
+        def recorded_forward(ids: Tensor) -> None:
+            self._record(self._writes_of_forward(ids), lambda: forward(ids))
 
-        self._engine.step, self._engine.forward = heard_step, heard_forward
+        self._sim.step, self._sim.forward = recorded_step, recorded_forward
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the listeners away."""
-        del self._engine.step, self._engine.forward  # the methods of the class are there again
+        """Stop recording."""
+        del self._sim.step, self._sim.forward  # uncovers the methods of the class
 
     def rewind(self) -> None:
-        """Go back to the state in which the recording began."""
-        self._backend.load_state_dict(self._begin)
+        """Restore the state in which the recording began."""
+        self._backend.load_state_dict(self._start)
 
     def replay(self) -> None:
-        """Make the recorded calls again, after `rewind`."""
+        """Repeat the recorded calls, after `rewind`."""
         for call in self._calls:
             call()
 
     def state(self) -> Tensor:
-        """Return a copy of the state of all simulations, [N, .]: to see that a replay leads to the same."""
-        raise NotImplementedError
+        """Return a copy of the state of all simulations, [N, S], to check that a replay reaches the same state."""
+        return torch.cat([tensor.flatten(1).double() for tensor in self._sim.state.values()], dim=1)
 
-    def before_step(self) -> Call:
-        """Return what writes again what is written for the substep to come."""
-        raise NotImplementedError
-
-    def before_forward(self, ids: Tensor | None) -> Call:
-        """Return what writes again the rows, int64 [n] or all, whose forward pass is to come."""
-        raise NotImplementedError
-
-    def called(self) -> None:
-        """Look at what a call has left."""
-
-    def _hear(self, write: Call, call: Call) -> None:
+    def _record(self, write: Call, call: Call) -> None:
         self._calls += [write, call]
         call()
-        self.called()
-
-
-class Recording(EngineCalls):
-    """Engine calls of the backend `mujoco`, on the same batch, with its binds and expanded fields."""
-
-    def __init__(self, backend: MujocoBackend) -> None:
-        """Record a built backend, from its present state on."""
-        self._sim, self._fields = backend._sim, backend._fields  # friends within the plugin
-        super().__init__(backend, self._sim)
-        self._forces = backend._applies_forces
-        self._velocity: Tensor | None = None
-        """As the last call left it."""
-
-    def state(self) -> Tensor:
-        """Return a copy of all that the simulations depend on, [N, .]."""
-        return self._sim.rows.clone()
-
-    def before_step(self) -> Call:
-        """Return what writes controls, forces and, after a push, velocities again."""
-        sim, ctrl, velocity = self._sim, self._sim.ctrl.clone(), self._sim.qvel.clone()
-        forces = self._sim.xfrc.clone() if self._forces else None
-        # a push writes velocities between the calls; without one they are what the last call left
-        is_kicked = self._velocity is not None and not torch.equal(velocity, self._velocity)
-
-        def write() -> None:
-            if is_kicked:
-                sim.qvel.copy_(velocity)
-            sim.ctrl.copy_(ctrl)
-            if forces is not None:
-                sim.xfrc.copy_(forces)
-
-        return write
-
-    def before_forward(self, ids: Tensor | None) -> Call:
-        """Return what writes state and model fields of the rows again."""
-        sim = self._sim
-        rows = torch.arange(len(sim.rows)) if ids is None else ids
-        state = sim.rows[rows]
-        fields = [(tensor, tensor[rows]) for tensor in self._fields.tensors().values()]
-
-        def write() -> None:
-            sim.rows.index_copy_(0, rows, state)
-            for tensor, values in fields:
-                tensor.index_copy_(0, rows, values)
-
-        return write
-
-    def called(self) -> None:
-        """Keep the velocities."""
         self._velocity = self._sim.qvel.clone()
+
+    def _writes_of_step(self) -> Call:
+        """Return a function that repeats what was written for the next substep: controls, forces and pushes."""
+        written = [self._sim.ctrl]
+        if self._forces:
+            written.append(self._sim.xfrc)
+        # a push changes velocities between two calls; otherwise they are what the last call left
+        if self._velocity is not None and not torch.equal(self._sim.qvel, self._velocity):
+            written.append(self._sim.qvel)
+        values = [(tensor, tensor.clone()) for tensor in written]
+
+        def write() -> None:
+            for tensor, value in values:
+                tensor.copy_(value)
+
+        return write
+
+    def _writes_of_forward(self, ids: Tensor) -> Call:
+        """Return a function that repeats what was written for the next forward pass: state and model fields."""
+        tensors = self._sim.state | self._sim.fields.tensors()
+        values = [(tensor, tensor.index_select(0, ids)) for tensor in tensors.values()]
+
+        def write() -> None:
+            for tensor, value in values:
+                tensor.index_copy_(0, ids, value)
+
+        return write

@@ -19,8 +19,8 @@ from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.checked_robot import described
-from mtrack_mujoco.outputs import FIELDS, Poses, Reader
-from mtrack_mujoco.simulation import Simulation, compile_physics
+from mtrack_mujoco.outputs import FIELDS, BodyPoses, PoseReader
+from mtrack_mujoco.simulation import MujocoSimulations, compile_physics
 
 _CHUNK = 2048  # frames at a time: bounds the memory
 _GEOMETRY = ("body_parentid", "body_pos", "body_quat", "jnt_bodyid", "jnt_type", "jnt_pos", "jnt_axis", "qpos0")
@@ -75,10 +75,10 @@ class ForwardKinematics:
     def __call__(self, frames: StartState) -> Kinematics:
         """Return the kinematics of T frames; see `forward_kinematics`."""
         at, num_frames = self._at, frames.root_pos.shape[0]
-        poses = Poses.empty(num_frames, len(at.bodies), len(at.joints))
+        poses = BodyPoses.empty(num_frames, len(at.bodies), len(at.joints))
         size = max(1, min(num_frames, _CHUNK))
-        simulation = Simulation(self._model, size, self._threads, FIELDS)
-        reader = Reader(simulation, at)
+        simulation = MujocoSimulations(self._model, size, self._threads, FIELDS)
+        reader = PoseReader(simulation, at)
         qpos, qvel = simulation.qpos, simulation.qvel
         root_qpos, root_qvel = free_joint(frames)
         for start in range(0, num_frames, size):
@@ -88,9 +88,9 @@ class ForwardKinematics:
             qvel[:num, at.root_dof : at.root_dof + 6] = root_qvel[chunk]
             qpos[:num, at.qpos] = frames.joint_pos[chunk].double()
             qvel[:num, at.dofs] = frames.joint_vel[chunk].double()
-            rows = torch.arange(num)
-            simulation.forward(rows, mujoco.mjtStage.mjSTAGE_VEL)
-            reader.read(poses.narrow(start, num), rows)
+            used = torch.arange(num)
+            simulation.forward(used, mujoco.mjtStage.mjSTAGE_VEL)
+            reader.read(poses.narrow(start, num), used)
         # tensors of their own, not views: motions are kept for long and read by frame
         return Kinematics(**{name: tensor.contiguous() for name, tensor in poses.kinematics().items()})
 

@@ -30,7 +30,7 @@ _POINTS_OTHERWISE, _POINTS_OF_TERRAIN = 8, 50
 
 
 @attrs.frozen
-class Sizes:
+class BufferSizes:
     """Room for one environment."""
 
     contacts: int
@@ -39,16 +39,18 @@ class Sizes:
     """Rows of the constraint solver; each environment has its own."""
 
     @staticmethod
-    def of_robot(model: mujoco.MjModel, robot: RobotModel, at: Addresses, has_friction: bool) -> Sizes:
+    def of_robot(model: mujoco.MjModel, robot: RobotModel, at: Addresses, has_friction: bool) -> BufferSizes:
         """Return the room a robot needs that falls from its default pose; `has_friction` as in `of`."""
         qpos, ctrl = model.qpos0.copy(), np.zeros(model.nu)
         qpos[at.root_qpos : at.root_qpos + 3] = robot.default_root_pos
         qpos[model.jnt_qposadr[list(at.joints)]] = robot.default_joint_pos
         ctrl[list(at.actuator_indices)] = robot.default_joint_pos
-        return Sizes.of(model, qpos, ctrl, has_friction)
+        return BufferSizes.of(model, qpos, ctrl, has_friction)
 
     @staticmethod
-    def of(model: mujoco.MjModel, qpos: NDArray[np.float64], ctrl: NDArray[np.float64], has_friction: bool) -> Sizes:
+    def of(
+        model: mujoco.MjModel, qpos: NDArray[np.float64], ctrl: NDArray[np.float64], has_friction: bool
+    ) -> BufferSizes:
         """Return the room a robot needs that falls from positions `qpos` under controls `ctrl`.
 
         `has_friction`: joints will have friction, even where the model has none.
@@ -56,11 +58,11 @@ class Sizes:
         limits = int((model.jnt_limited != 0).sum()) + int(model.neq) * 6
         frictions = int(model.nv if has_friction else (model.dof_frictionloss > 0.0).sum()) + int(model.ntendon) * 2
         points, rows = _most(model)
-        most = Sizes(points, rows + limits + frictions)
+        most = BufferSizes(points, rows + limits + frictions)
         if most.contacts <= _PLENTY["contacts"] and most.constraints <= _PLENTY["constraints"]:
             return most
         points, rows = _probe(model, qpos, ctrl)
-        return Sizes(
+        return BufferSizes(
             min(most.contacts, max(_PLENTY["contacts"], int(_MARGIN * points))),
             min(most.constraints, max(_PLENTY["constraints"], int(_MARGIN * (rows + frictions)))),
         )

@@ -17,8 +17,8 @@ from warp_runs import EVERYONE, FEET, HOLD, MODEL, NUM, build, hold, put
 
 from mtrack_dev.testing import check_agreement
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_mujoco.engine_calls import EngineCalls
 from mtrack_warp.backend import WarpBackend
-from mtrack_warp.replay import Recording
 
 
 def test_it_moves_the_robot_as_mujoco_does_on_the_cpu() -> None:
@@ -147,7 +147,7 @@ def test_a_control_that_is_not_finite_is_told_although_a_motor_hides_it() -> Non
 
 def test_a_recording_made_again_leads_to_the_same_state() -> None:
     backend = build(forces=True)
-    with Recording(backend) as recording:
+    with EngineCalls(backend) as recording:
         backend.wrench[1, 0, 1] = 30.0
         hold(backend, 2)
         put(backend, torch.tensor([2]))

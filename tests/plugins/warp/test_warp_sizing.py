@@ -9,16 +9,16 @@ import pytest
 from mtrack_g1.robot import G1
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.simulation import compile_physics
-from mtrack_warp.sizing import Sizes
+from mtrack_warp.sizing import BufferSizes
 
 
-def sizes(robot: G1, has_friction: bool = False) -> tuple[mujoco.MjModel, Sizes]:
+def sizes(robot: G1, has_friction: bool = False) -> tuple[mujoco.MjModel, BufferSizes]:
     model, names = compile_physics(robot.spec()), robot.model()
     at = Addresses.of(model, names)
     qpos, ctrl = model.qpos0.copy(), np.zeros(model.nu)
     qpos[at.root_qpos : at.root_qpos + 3] = names.default_root_pos
     qpos[at.qpos], ctrl[at.actuators] = names.default_joint_pos, names.default_joint_pos
-    return model, Sizes.of(model, qpos, ctrl, has_friction)
+    return model, BufferSizes.of(model, qpos, ctrl, has_friction)
 
 
 def test_a_robot_that_touches_only_the_floor_has_room_for_every_contact() -> None:
