@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import mujoco
 
-from mtrack_g1.figures import Figures, Link, Motor, Shape
+from mtrack_g1.constants import BodyConstants, Motor, RobotConstants, Shape
 
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")
 
@@ -19,13 +19,13 @@ _SPHERE_CENTRES = ((0.12, 0.027, -0.03), (0.12, -0.027, -0.03), (-0.05, 0.022, -
 _BOX_CENTRE, _BOX_HALF_SIZE = (0.035, 0.0, -0.025), (0.09, 0.03, 0.01)
 
 
-def robot_spec(figures: Figures, feet: str, self_collision: bool) -> mujoco.MjSpec:
+def robot_spec(constants: RobotConstants, feet: str, self_collision: bool) -> mujoco.MjSpec:
     """Return a new description of the robot alone: no floor, no drawing."""
     spec = mujoco.MjSpec()
     spec.modelname = "g1"
     spec.compiler.autolimits = True
     bodies = {"world": spec.worldbody}
-    for link in figures.links:
+    for link in constants.links:
         bodies[link.name] = _add_link(bodies[link.parent], link)
         if feet == "capsules" or link.name not in FEET:
             _add_shapes(bodies[link.name], link.collision, self_collision)
@@ -35,7 +35,7 @@ def robot_spec(figures: Figures, feet: str, self_collision: bool) -> mujoco.MjSp
         for geom in bodies[foot].geoms:
             geom.condim, geom.friction[0], geom.priority = 3, _FOOT_FRICTION, 1
     if self_collision:
-        for first, second in figures.contact_exclusions:
+        for first, second in constants.contact_exclusions:
             spec.add_exclude(bodyname1=first, bodyname2=second)
     return spec
 
@@ -64,7 +64,7 @@ def set_solver(spec: mujoco.MjSpec) -> None:
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
 
 
-def _add_link(parent: mujoco.MjsBody, link: Link) -> mujoco.MjsBody:
+def _add_link(parent: mujoco.MjsBody, link: BodyConstants) -> mujoco.MjsBody:
     body = parent.add_body(name=link.name, pos=link.pos, quat=link.quat_wxyz)
     if link.inertia:
         body.explicitinertial = True

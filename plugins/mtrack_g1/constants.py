@@ -34,7 +34,7 @@ class Shape:
 
 
 @attrs.frozen
-class Link:
+class BodyConstants:
     """One body: its frame in its parent's, its inertia, its hinge."""
 
     name: str
@@ -65,10 +65,10 @@ class Motor:
 
 
 @attrs.frozen
-class Figures:
+class RobotConstants:
     """Everything known of one robot."""
 
-    links: tuple[Link, ...]
+    links: tuple[BodyConstants, ...]
     motors: Mapping[str, Motor]
     """By joint."""
     default_pose: Mapping[str, float]
@@ -79,20 +79,20 @@ class Figures:
 
 
 @functools.cache
-def load() -> Figures:
+def load() -> RobotConstants:
     """Return the figures of the package's data file."""
     raw = json.loads(Path(__file__).with_name("g1.json").read_text("utf-8"))
     links = []
     for entry in raw["bodies"]:
         shapes = tuple(Shape(**shape) for shape in entry.pop("collision", ()))
-        links.append(Link(**entry, collision=shapes))
+        links.append(BodyConstants(**entry, collision=shapes))
     joints = [link.joint for link in links if link.joint]
     motors: dict[str, Motor] = {}
     for entry in raw["motors"]:
         motor = _motor(entry, raw["natural_frequency_hz"], raw["damping_ratio"])
         motors |= {joint: motor for joint in joints if _is_one_of(joint, entry["joints"])}
     pose = {joint: angle for name, angle in raw["default_pose"].items() for joint in joints if _is_one_of(joint, name)}
-    return Figures(
+    return RobotConstants(
         links=tuple(links),
         motors={joint: motors[joint] for joint in joints},
         default_pose={joint: pose.get(joint, 0.0) for joint in joints},
@@ -101,20 +101,20 @@ def load() -> Figures:
     )
 
 
-def symmetric(figures: Figures) -> Figures:
+def symmetric(constants: RobotConstants) -> RobotConstants:
     """Return the figures of an exactly symmetric robot: the right side becomes the mirror image of the left."""
-    by_name = {link.name: link for link in figures.links}
+    by_name = {link.name: link for link in constants.links}
     links = []
-    for link in figures.links:
+    for link in constants.links:
         if link.name.startswith("right_"):
             links.append(_mirrored(by_name[mirrored_name(link.name)]))
         else:
             links.append(link if link.name.startswith("left_") else _centred(link))
-    return attrs.evolve(figures, links=tuple(links))
+    return attrs.evolve(constants, links=tuple(links))
 
 
 def mirrored_name(name: str) -> str:
-    """Return the name of the same part on the other side; the name itself where there is none."""
+    """Return the name of the same shape on the other side; the name itself where there is none."""
     if name.startswith("left_"):
         return "right_" + name.removeprefix("left_")
     return "left_" + name.removeprefix("right_") if name.startswith("right_") else name
@@ -147,7 +147,7 @@ def _is_one_of(joint: str, pattern: str) -> bool:
     return re.fullmatch(rf"(left_|right_)?{pattern}_joint", joint) is not None
 
 
-def _mirrored(link: Link) -> Link:
+def _mirrored(link: BodyConstants) -> BodyConstants:
     low, high = link.range
     return attrs.evolve(
         link,
@@ -168,7 +168,7 @@ def _mirrored_shape(shape: Shape) -> Shape:
     return Shape(mirrored_name(shape.name), shape.radius, reflect(shape.points))
 
 
-def _centred(link: Link) -> Link:
+def _centred(link: BodyConstants) -> BodyConstants:
     if not link.inertia:
         return link
     rotation = np.zeros(9)

@@ -7,10 +7,10 @@ from pathlib import Path
 import mujoco
 
 from mtrack.errors import MtrackError, did_you_mean
-from mtrack_g1.figures import Figures
+from mtrack_g1.constants import RobotConstants
 
 
-def load_mjcf(path: Path, figures: Figures) -> mujoco.MjSpec:
+def load_mjcf(path: Path, constants: RobotConstants) -> mujoco.MjSpec:
     """Return the description at `path` without its own actuators, sensors and keyframes. Raises MtrackError.
 
     Frames that carry no mass (head, hands, toes) are added where their parents exist. The file may include others
@@ -21,14 +21,14 @@ def load_mjcf(path: Path, figures: Figures) -> mujoco.MjSpec:
     except (ValueError, FileNotFoundError) as error:
         raise MtrackError(f"the robot {path} cannot be read: {error}") from error
     names = [joint.name for joint in spec.joints]
-    missing = [joint for joint in figures.motors if joint not in names]
+    missing = [joint for joint in constants.motors if joint not in names]
     if missing:
         hint = did_you_mean(missing[0], names)
         raise MtrackError(f"the robot {path} lacks {len(missing)} joints, first '{missing[0]}'. {hint}".rstrip())
     for element in (*spec.actuators, *spec.sensors, *spec.keys):
         spec.delete(element)
     known = {body.name for body in spec.bodies}
-    for link in figures.links:
+    for link in constants.links:
         if not link.joint and link.name not in known and link.parent in known:
             spec.body(link.parent).add_body(name=link.name, pos=link.pos, quat=link.quat_wxyz)
     return spec

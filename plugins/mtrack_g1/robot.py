@@ -12,9 +12,9 @@ from mtrack.errors import MtrackError, NameProblem, did_you_mean
 from mtrack.fields import component, one_of, param
 from mtrack.mirror import Mirror
 from mtrack.robot import RobotModel
-from mtrack_g1 import build, figures
+from mtrack_g1 import build, constants
+from mtrack_g1.constants import RobotConstants, mirror_sign, mirrored_name
 from mtrack_g1.custom import load_mjcf
-from mtrack_g1.figures import Figures, mirror_sign, mirrored_name
 from mtrack_g1.look import draw
 from mtrack_g1.sets import BODIES, body_sets, joint_sets
 from mtrack_g1.world import add_world
@@ -44,7 +44,7 @@ class G1:
 
     def spec(self) -> mujoco.MjSpec:
         """Return a new description with floor, joints and position actuators. Raises MtrackError."""
-        numbers = self._figures()
+        numbers = self._constants()
         if self.mjcf is None:
             spec = build.robot_spec(numbers, self.feet, self.self_collision)
             draw(spec)
@@ -57,7 +57,7 @@ class G1:
 
     def model(self) -> RobotModel:
         """Return names, default pose, limits and mirror. Raises MtrackError."""
-        numbers = self._figures()
+        numbers = self._constants()
         compiled = self.spec().compile()
         joints = tuple(numbers.motors)
         motors = list(numbers.motors.values())
@@ -81,10 +81,10 @@ class G1:
             sensors=self.sensors,
         )
 
-    def _figures(self) -> Figures:
+    def _constants(self) -> RobotConstants:
         if self.mjcf is not None and (self.symmetrise or self.self_collision or self.feet != "spheres"):
             raise MtrackError("robot.mjcf: 'feet', 'self_collision' and 'symmetrise' shape the built-in robot only")
-        return figures.symmetric(figures.load()) if self.symmetrise else figures.load()
+        return constants.symmetric(constants.load()) if self.symmetrise else constants.load()
 
     def _visible(self, names: list[str]) -> tuple[str, ...]:
         visible: dict[str, None] = {}

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import mujoco
 
 
-def _pairs(*parts: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{part}" for part in parts for side in ("left", "right"))
+def _pairs(*shapes: str) -> tuple[str, ...]:
+    return tuple(f"{side}_{shape}" for shape in shapes for side in ("left", "right"))
 
 
 _LOWER = _pairs("knee_link", "ankle_roll_link")

@@ -20,7 +20,7 @@ Observation: TypeAlias = "Array | dict[str, Array]"
 
 
 @attrs.frozen
-class Exchange:
+class Converter:
     """How observations are grouped, and whether arrays are NumPy's or tensors."""
 
     groups: tuple[str, ...]

@@ -20,7 +20,7 @@ from mtrack.env import Env
 from mtrack.errors import MtrackError, did_you_mean
 from mtrack.learner import rollout_mode
 from mtrack.structure import Recipe
-from mtrack_gym.exchange import Array, Exchange, Observation
+from mtrack_gym.conversion import Array, Converter, Observation
 
 _log = logging.getLogger("mtrack")
 
@@ -61,11 +61,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
                 raise MtrackError(f"{recipe.name} has no observations '{group}'; {did_you_mean(group, widths)}")
         if not groups or len(set(groups)) < len(groups):
             raise MtrackError("give different groups of observations, at least one")
-        self._exchange = Exchange(tuple(groups), as_dict, to_numpy)
+        self._converter = Converter(tuple(groups), as_dict, to_numpy)
         self.num_envs = self._given
         self.device = assembly.env.scene.device
         limit = recipe.action.params.get("clip", np.inf)  # the action component cuts off what is beyond
-        self.single_observation_space = self._exchange.space(widths)
+        self.single_observation_space = self._converter.space(widths)
         self.single_action_space = gymnasium.spaces.Box(-limit, limit, (assembly.layout.num_actions,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -102,10 +102,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
             observations = env.start(self.progress)
         env.statistics.episode_return.zero_()
         self._is_started = True
-        return self._exchange.observation(observations), {}
+        return self._converter.observation(observations), {}
 
     def step(self, actions: Array) -> tuple[Observation, Array, Array, Array, dict[str, Any]]:
-        """Advance every row by one control step under raw actions [N, A]; `infos` are told in `Exchange.infos`."""
+        """Advance every row by one control step under raw actions [N, A]; `infos` are told in `Converter.infos`."""
         env = self.env
         if not self._is_started:
             raise ResetNeeded("call reset() before step()")
@@ -117,13 +117,13 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
         self._steps += 1
         with rollout_mode(self.num_envs):
             step = env.step(raw)
-            array = self._exchange.array
+            array = self._converter.array
             return (
-                self._exchange.observation(step.observations),
+                self._converter.observation(step.observations),
                 array(step.reward.sum(-1)),
                 array(step.terminated),
                 array(step.truncated),
-                self._exchange.infos(step),
+                self._converter.infos(step),
             )
 
     @property

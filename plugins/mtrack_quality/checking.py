@@ -17,13 +17,13 @@ from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.reading import each_clip
 from mtrack_motion.several import raise_all
-from mtrack_quality.findings import Quality, judge
+from mtrack_quality.clip_quality import ClipQuality, judge
 from mtrack_quality.ground import REPAIRS, on_ground
 from mtrack_quality.measure import Meter
 
 
 @attrs.frozen
-class Wishes:
+class CheckOptions:
     """What to do besides measuring."""
 
     fix: str = ""
@@ -36,28 +36,28 @@ class Wishes:
     overwrite: bool = False
 
 
-def check_motions(path: Path, wishes: Wishes) -> Iterator[tuple[Quality, str]]:
+def check_motions(path: Path, options: CheckOptions) -> Iterator[tuple[ClipQuality, str]]:
     """Yield what is known of each clip of a path, with a line to say or none. Raises MtrackError.
 
     Repaired clips are judged as they are after the repair. Raises MotionError after the last clip if a repaired clip
     or a picture cannot be written.
     """
-    _check_wishes(path, wishes)
+    _check_options(path, options)
     registry = Registry.scan()
-    meter = Meter(cast(Robot, registry.load(registry.find("robot", wishes.robot, is_own))()))
+    meter = Meter(cast(Robot, registry.load(registry.find("robot", options.robot, is_own))()))
     known: dict[str, str] = {}
     written, problems = _Written(), list[MotionError]()
     for file, clip in _clips(path):
         if isinstance(clip, str):
-            yield Quality(file.stem, str(file), unusable=clip), ""
+            yield ClipQuality(file.stem, str(file), unusable=clip), ""
             continue
         quality, line = judge(clip, str(file), meter, known), ""
         known.setdefault(quality.sha256, clip.name)
         try:
-            if wishes.fix and not quality.unusable:
-                quality, line = _repaired(clip, quality, meter, wishes, written)
-            if wishes.pictures and quality.measures:
-                line = "\n".join(filter(None, (line, _drawn(quality, wishes.pictures, written))))
+            if options.fix and not quality.unusable:
+                quality, line = _repaired(clip, quality, meter, options, written)
+            if options.pictures and quality.measures:
+                line = "\n".join(filter(None, (line, _drawn(quality, options.pictures, written))))
         except MotionError as error:  # the other clips can be written all the same
             problems.append(error)
         yield attrs.evolve(quality, measures=None), line  # a large set would not fit into memory
@@ -77,14 +77,14 @@ class _Written:
         self._files[file] = source
 
 
-def _check_wishes(path: Path, wishes: Wishes) -> None:
-    if wishes.fix and wishes.fix not in REPAIRS:
+def _check_options(path: Path, options: CheckOptions) -> None:
+    if options.fix and options.fix not in REPAIRS:
         raise MtrackError(
-            f"no repair '{wishes.fix}'. {did_you_mean(wishes.fix, REPAIRS)} there are: {', '.join(REPAIRS)}"
+            f"no repair '{options.fix}'. {did_you_mean(options.fix, REPAIRS)} there are: {', '.join(REPAIRS)}"
         )
-    if bool(wishes.fix) != bool(wishes.out):
+    if bool(options.fix) != bool(options.out):
         raise MtrackError(f"--fix and -o go together: mtrack motions check {path} --fix ground -o DIR")
-    for folder in (wishes.out, wishes.pictures):
+    for folder in (options.out, options.pictures):
         if folder is not None:
             _make(folder)
 
@@ -105,24 +105,26 @@ def _clips(path: Path) -> Iterator[tuple[Path, Clip | str]]:
             yield file, str(error).removeprefix(f"{file}: ")
 
 
-def _repaired(clip: Clip, quality: Quality, meter: Meter, wishes: Wishes, written: _Written) -> tuple[Quality, str]:
+def _repaired(
+    clip: Clip, quality: ClipQuality, meter: Meter, options: CheckOptions, written: _Written
+) -> tuple[ClipQuality, str]:
     """Write a clip as it is on the ground and return what is known of it then."""
     assert quality.measures is not None
-    assert wishes.out is not None
+    assert options.out is not None
     ground = quality.measures.ground
-    mended = on_ground(clip, ground)
+    repaired = on_ground(clip, ground)
     file = Path(quality.file)
-    target = wishes.out / (file.name if file.suffix == ".npz" else f"{_file_name(clip.name)}.npz")  # or out of a pack
+    target = options.out / (file.name if file.suffix == ".npz" else f"{_file_name(clip.name)}.npz")  # or out of a pack
     written.take(target, f"{file}: clip '{clip.name}'")
-    if target.exists() and not wishes.overwrite and content_hash(read_clip(target)) != content_hash(mended):
+    if target.exists() and not options.overwrite and content_hash(read_clip(target)) != content_hash(repaired):
         raise MotionError(f"{target}: is there already, with another motion; choose another directory, or --overwrite")
-    write_clip(target, mended)
-    return judge(mended, str(target), meter, {}), f"{target}: shifted by {-ground * 100:+.1f} cm"
+    write_clip(target, repaired)
+    return judge(repaired, str(target), meter, {}), f"{target}: shifted by {-ground * 100:+.1f} cm"
 
 
-def _drawn(quality: Quality, folder: Path, written: _Written) -> str:
+def _drawn(quality: ClipQuality, folder: Path, written: _Written) -> str:
     """Draw a clip and return the line that says where."""
-    from mtrack_quality.figure import draw  # noqa: PLC0415  matplotlib is slow to import
+    from mtrack_quality.plot import draw  # noqa: PLC0415  matplotlib is slow to import
 
     path = folder / f"{_file_name(quality.name)}.png"
     written.take(path, f"{quality.file}: clip '{quality.name}'")

@@ -24,12 +24,12 @@ def check(
     from rich.console import Console  # noqa: PLC0415
 
     from mtrack.errors import MotionError  # noqa: PLC0415
-    from mtrack_quality.checking import Wishes, check_motions  # noqa: PLC0415
+    from mtrack_quality.checking import CheckOptions, check_motions  # noqa: PLC0415
     from mtrack_quality.report import show  # noqa: PLC0415
 
     qualities, problem = [], None
     try:
-        for quality, line in check_motions(path, Wishes(fix, out, pictures, robot, overwrite)):
+        for quality, line in check_motions(path, CheckOptions(fix, out, pictures, robot, overwrite)):
             qualities.append(quality)
             if line:
                 typer.echo(line, err=True)

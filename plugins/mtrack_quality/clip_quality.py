@@ -26,7 +26,7 @@ _HOVERING = 0.05  # of the frames
 
 
 @attrs.frozen
-class Finding:
+class ClipProblem:
     """One thing wrong with a clip."""
 
     kind: str
@@ -43,7 +43,7 @@ class Finding:
 
 
 @attrs.frozen(eq=False)
-class Quality:
+class ClipQuality:
     """What is known of one clip."""
 
     name: str
@@ -53,7 +53,7 @@ class Quality:
     sha256: str = ""
     unusable: str = ""
     """Why the clip is left out of training; empty for one that is used."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ClipProblem, ...] = ()
     figures: Mapping[str, float] = attrs.field(factory=dict)
     measures: Measures | None = None
 
@@ -68,10 +68,10 @@ class Quality:
         return {"verdict": self.verdict, **kept}
 
 
-def judge(clip: Clip, file: str, meter: Meter, known: Mapping[str, str]) -> Quality:
+def judge(clip: Clip, file: str, meter: Meter, known: Mapping[str, str]) -> ClipQuality:
     """Return what is known of a clip; `known` has the name of a clip for each content hash met before."""
     digest = content_hash(clip)
-    about = Quality(clip.name, file, len(clip.root_pos), sha256=digest, unusable=why_unreadable(clip, meter.robot))
+    about = ClipQuality(clip.name, file, len(clip.root_pos), sha256=digest, unusable=why_unreadable(clip, meter.robot))
     if about.unusable:
         return about
     seconds = (len(clip.root_pos) - 1) / clip.fps
@@ -87,8 +87,8 @@ def judge(clip: Clip, file: str, meter: Meter, known: Mapping[str, str]) -> Qual
     )
 
 
-def _of_break(one: Break) -> Finding:
-    return Finding(one.kind, one.brief, f"{one.text}; {one.remedy}", one.frame)
+def _of_break(one: Break) -> ClipProblem:
+    return ClipProblem(one.kind, one.brief, f"{one.text}; {one.remedy}", one.frame)
 
 
 def _figures(m: Measures) -> dict[str, float]:
@@ -113,9 +113,9 @@ def _figures(m: Measures) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in figures.items()}
 
 
-def _findings(m: Measures, seconds: float) -> Iterator[Finding]:
+def _findings(m: Measures, seconds: float) -> Iterator[ClipProblem]:
     if seconds < _SHORT_S:
-        yield Finding("short", f"{seconds:.2g} s", f"is {seconds:.2g} s long; a policy learns little from it")
+        yield ClipProblem("short", f"{seconds:.2g} s", f"is {seconds:.2g} s long; a policy learns little from it")
     yield from _heights(m)
     yield from _slides(m)
     yield from _speeds(m)
@@ -123,7 +123,7 @@ def _findings(m: Measures, seconds: float) -> Iterator[Finding]:
     deepest = int(m.overlap.argmax())
     if m.overlap[deepest] > _DEEP:
         share = (m.overlap > _DEEP).mean()
-        yield Finding(
+        yield ClipProblem(
             "self_collision",
             f"self-collision {_cm(m.overlap[deepest])}",
             f"{m.pair[deepest]} are {_cm(m.overlap[deepest])} in each other in frame {deepest}; "
@@ -132,11 +132,11 @@ def _findings(m: Measures, seconds: float) -> Iterator[Finding]:
         )
 
 
-def _heights(m: Measures) -> Iterator[Finding]:
+def _heights(m: Measures) -> Iterator[ClipProblem]:
     """Yield what is wrong with the height over the floor."""
     if abs(m.ground) > _OFF_GROUND:
         word = "floats" if m.ground > 0 else "sunk"
-        yield Finding(
+        yield ClipProblem(
             "ground",
             f"{word} {_cm(abs(m.ground))}",
             f"its lowest point is {m.ground * 100:+.1f} cm from the floor (5th percentile); --fix ground shifts it",
@@ -146,7 +146,7 @@ def _heights(m: Measures) -> Iterator[Finding]:
     if depth > _DEEP:
         rest = f"; {_cm(left)} of it are left after --fix ground" if left > _DEEP else ""
         share = (m.lowest < -_DEEP).mean()
-        yield Finding(
+        yield ClipProblem(
             "penetration",
             f"in the floor {_cm(depth)}",
             f"is up to {_cm(depth)} in the floor, in frame {deepest}, and deeper than {_cm(_DEEP)} in {share:.0%} of "
@@ -156,7 +156,7 @@ def _heights(m: Measures) -> Iterator[Finding]:
     if m.hovers.mean() > _HOVERING:
         first, end = max(runs(m.hovers), key=lambda run: run[1] - run[0])
         highest = first + int(m.lowest[first:end].argmax())
-        yield Finding(
+        yield ClipProblem(
             "float",
             f"hovers {m.hovers.mean():.0%}",
             f"touches nothing, and does not fall either, in {m.hovers.mean():.0%} of the frames, longest for "
@@ -166,14 +166,14 @@ def _heights(m: Measures) -> Iterator[Finding]:
         )
 
 
-def _slides(m: Measures) -> Iterator[Finding]:
+def _slides(m: Measures) -> Iterator[ClipProblem]:
     """Yield whether the feet slide in contact."""
     known = ~np.isnan(m.slides)
     if known.any(axis=1).mean() < _LEAST_CONTACT:
         return
     mean, worst = m.slides[known].mean(), int(np.where(known, m.slides, 0.0).max(axis=1).argmax())
     if mean > _SLIDING:
-        yield Finding(
+        yield ClipProblem(
             "skate",
             f"feet slide {mean:.2f} m/s",
             f"feet slide at {mean:.2f} m/s on average while they touch, fastest at {np.nanmax(m.slides[worst]):.2f} "
@@ -182,7 +182,7 @@ def _slides(m: Measures) -> Iterator[Finding]:
         )
 
 
-def _speeds(m: Measures) -> Iterator[Finding]:
+def _speeds(m: Measures) -> Iterator[ClipProblem]:
     """Yield what moves faster than it could."""
     for values, limit, unit, verb in (
         (m.root_speed, _FAST_ROOT, "m/s", "moves"),
@@ -191,11 +191,11 @@ def _speeds(m: Measures) -> Iterator[Finding]:
         frame = int(values.argmax())
         if values[frame] > limit:
             text = f"the root {verb} at {values[frame]:.1f} {unit} in frame {frame}; is {m.fps:g} fps right?"
-            yield Finding("fast", f"root {values[frame]:.0f} {unit}", text, frame)
+            yield ClipProblem("fast", f"root {values[frame]:.0f} {unit}", text, frame)
     if m.joint_speed.max() > 1.0:
         frame, joint = _worst(m.joint_speed)
         share = (m.joint_speed.max(axis=1) > 1.0).mean()
-        yield Finding(
+        yield ClipProblem(
             "joint_speed",
             f"joint speed {m.joint_speed[frame, joint]:.0%}",
             f"{m.joints[joint]} moves at {m.joint_speed[frame, joint]:.0%} of its speed limit in frame {frame}; "
@@ -204,13 +204,13 @@ def _speeds(m: Measures) -> Iterator[Finding]:
         )
 
 
-def _limits(m: Measures) -> Iterator[Finding]:
+def _limits(m: Measures) -> Iterator[ClipProblem]:
     """Yield which joints leave their range."""
     if m.margin.min() < -_BEYOND:
         frame, joint = _worst(-m.margin)
         many = int((m.margin < -_BEYOND).any(axis=0).sum())
         share = (m.margin < -_BEYOND).any(axis=1).mean()
-        yield Finding(
+        yield ClipProblem(
             "joint_limits",
             f"beyond range {-m.margin[frame, joint]:.2f} rad",
             f"{m.joints[joint]} is {-m.margin[frame, joint]:.2f} rad beyond its range in frame {frame}; {many} "

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from mtrack_quality.findings import Quality
+from mtrack_quality.clip_quality import ClipQuality
 from mtrack_quality.measure import CLEAR, Flags, Measures, runs
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _STYLE: dict[Any, Any] = {  # of matplotlib, whose keys are a type of their own
 }
 
 
-def draw(quality: Quality, path: Path) -> None:
+def draw(quality: ClipQuality, path: Path) -> None:
     """Write the picture of a measured clip to a PNG file. Raises OSError."""
     m = quality.measures
     assert m is not None

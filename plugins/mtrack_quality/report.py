@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrack_quality.findings import Quality
+from mtrack_quality.clip_quality import ClipQuality
 
 _PLAIN_WIDTH = 150  # where nothing tells how wide the output is
 _STYLES = {"good": "green", "flawed": "yellow", "unusable": "bold red"}
@@ -21,7 +21,7 @@ _LEGEND = (
 )
 
 
-def show(qualities: Sequence[Quality], console: Console) -> None:
+def show(qualities: Sequence[ClipQuality], console: Console) -> None:
     """Print the table, why clips are unusable, and totals."""
     if not console.is_terminal:
         console.width = max(console.width, _PLAIN_WIDTH)
@@ -45,7 +45,7 @@ def show(qualities: Sequence[Quality], console: Console) -> None:
     )
 
 
-def _numbers(quality: Quality) -> list[str]:
+def _numbers(quality: ClipQuality) -> list[str]:
     f = quality.figures
     seconds = f"{quality.seconds:.2f}" if quality.frames else ""
     if not f:
@@ -62,5 +62,5 @@ def _numbers(quality: Quality) -> list[str]:
     ]
 
 
-def _wrong(quality: Quality) -> str:
+def _wrong(quality: ClipQuality) -> str:
     return quality.unusable or ", ".join(finding.brief for finding in quality.findings)

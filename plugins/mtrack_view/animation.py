@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mtrack.processors import own_processors
-from mtrack_view.camera import Camera, frame
-from mtrack_view.puppet import Array, Puppet
-from mtrack_view.raycast import Image, Quality, paint
+from mtrack_view.camera import Camera, fit_camera
+from mtrack_view.posed_robot import Array, PosedRobot
+from mtrack_view.raycast import Image, RenderQuality, render
 
 AZIMUTH = 35.0
 """Degrees from straight in front of the robot, as it begins, towards its left: shows strides, arms and face."""
@@ -22,8 +22,8 @@ _ROOM = 1.5  # m about the followed root: what leaves it does not make all else 
 
 
 @attrs.frozen(eq=False)
-class Take:
-    """A motion to be pictured: poses [T, 7 + J] as `Puppet.posed` takes them."""
+class Animation:
+    """A motion to be pictured: poses [T, 7 + J] as `PosedRobot.posed` takes them."""
 
     poses: Array
     ghost: Array | None = None
@@ -36,24 +36,24 @@ class Take:
         """The root that the camera follows, [T, 3] m."""
         return (self.poses if self.ghost is None else self.ghost)[:, :3]
 
-    def camera(self, puppet: Puppet) -> Camera:
+    def camera(self, robot: PosedRobot) -> Camera:
         """Return a camera that sees the whole motion."""
         lead = self.poses if self.ghost is None else self.ghost
-        places = puppet.places(lead)
+        places = robot.body_positions(lead)
         if self.ghost is not None:
-            near = np.clip(puppet.places(self.poses), lead[:, None, :3] - _ROOM, lead[:, None, :3] + _ROOM)
+            near = np.clip(robot.body_positions(self.poses), lead[:, None, :3] - _ROOM, lead[:, None, :3] + _ROOM)
             places = np.concatenate((places, near), axis=1)
         w, x, y, z = lead[0, 3:7]
         heading = math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
-        return frame(places, self.followed, heading + math.radians(self.azimuth))
+        return fit_camera(places, self.followed, heading + math.radians(self.azimuth))
 
 
-def pictures(puppet: Puppet, take: Take, camera: Camera, quality: Quality) -> Iterator[Image]:
+def render_frames(robot: PosedRobot, animation: Animation, camera: Camera, quality: RenderQuality) -> Iterator[Image]:
     """Yield the picture of each frame, drawn by all processors; on a terminal a bar shows how far it is."""
 
     def picture(index: int) -> Image:
-        ghost = None if take.ghost is None else take.ghost[index]
-        return paint(puppet, take.poses[index], camera, take.followed[index], quality, ghost)
+        ghost = None if animation.ghost is None else animation.ghost[index]
+        return render(robot, animation.poses[index], camera, animation.followed[index], quality, ghost)
 
     console = Console(stderr=True)
     threads = own_processors()
@@ -61,9 +61,9 @@ def pictures(puppet: Puppet, take: Take, camera: Camera, quality: Quality) -> It
         ThreadPoolExecutor(threads) as pool,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
-        bar = progress.add_task("drawing", total=len(take.poses))
+        bar = progress.add_task("drawing", total=len(animation.poses))
         # a few at a time: a film is long, and who interrupts it does not want to wait for its end
-        for first in range(0, len(take.poses), 2 * threads):
-            for image in pool.map(picture, range(first, min(first + 2 * threads, len(take.poses)))):
+        for first in range(0, len(animation.poses), 2 * threads):
+            for image in pool.map(picture, range(first, min(first + 2 * threads, len(animation.poses)))):
                 yield image
                 progress.advance(bar)

@@ -7,7 +7,7 @@ import math
 import attrs
 import numpy as np
 
-from mtrack_view.puppet import Array
+from mtrack_view.posed_robot import Array
 
 _ELEVATION = math.radians(10.0)
 _LENS = math.tan(math.radians(11.0))  # half the angle of a picture's longer side: a long lens keeps proportions
@@ -53,7 +53,7 @@ class Camera:
         return rays.reshape(-1, 3)
 
 
-def frame(places: Array, followed: Array, azimuth: float) -> Camera:
+def fit_camera(places: Array, followed: Array, azimuth: float) -> Camera:
     """Return a camera that sees all bodies [T, B, 3] and the floor under them while it follows a point [T, 3]."""
     ground = followed * (1.0, 1.0, 0.0)
     floor = np.zeros((len(places), 1, 3))

@@ -16,7 +16,7 @@ _NO_COLOUR = 0.5  # all four channels of a shape that has none of its own
 _DULL = 0.2  # specular share of a shape without material
 
 
-class Puppet:
+class PosedRobot:
     """A compiled robot, and where its root and joints are in a state of it."""
 
     def __init__(self, robot: Robot) -> None:
@@ -42,14 +42,14 @@ class Puppet:
         mujoco.mj_kinematics(self.model, data)
         return data
 
-    def ball(self, data: mujoco.MjData) -> tuple[Array, float]:
+    def bounding_sphere(self, data: mujoco.MjData) -> tuple[Array, float]:
         """Return centre [3] and radius [m] of a ball that holds all of the robot."""
         places = data.geom_xpos[self.is_part]
         middle: Array = (places.min(0) + places.max(0)) / 2
         reach = np.linalg.norm(places - middle, axis=1) + self.model.geom_rbound[self.is_part]
         return middle, float(reach.max())
 
-    def places(self, poses: Array) -> Array:
+    def body_positions(self, poses: Array) -> Array:
         """Return where the origins of the robot's bodies are in poses [T, 7 + J], [T, B, 3] m."""
         return np.stack([self.posed(pose).xpos[self._bodies] for pose in poses])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack_view.camera import Camera
-from mtrack_view.puppet import Array, Puppet, linear, to_screen
+from mtrack_view.posed_robot import Array, PosedRobot, linear, to_screen
 
 Image = NDArray[np.uint8]
 """[H, W, 3]."""
@@ -28,7 +28,7 @@ _GHOST, _GHOST_SHARE = linear(0.16, 0.55, 0.95), 0.75
 
 
 @attrs.frozen
-class Quality:
+class RenderQuality:
     """How many rays a picture is worth."""
 
     width: int
@@ -51,16 +51,16 @@ class _Hits:
     """[n, 3] of the surface, towards where the rays come from."""
 
 
-def paint(
-    puppet: Puppet, pose: Array, camera: Camera, followed: Array, quality: Quality, ghost: Array | None = None
+def render(
+    robot: PosedRobot, pose: Array, camera: Camera, followed: Array, quality: RenderQuality, ghost: Array | None = None
 ) -> Image:
     """Return a picture of the robot in a pose [7 + J]; a ghost is a second pose, translucent.
 
     The camera follows the point `followed`, [3] m.
     """
-    data = puppet.posed(pose)
-    scene = _Scene(puppet, data, camera, camera.target(followed), *puppet.ball(data))
-    other = None if ghost is None else puppet.posed(ghost)
+    data = robot.posed(pose)
+    scene = _Scene(robot, data, camera, camera.target(followed), *robot.bounding_sphere(data))
+    other = None if ghost is None else robot.posed(ghost)
     places = _sunflower(quality.rays * quality.lights).reshape(quality.lights, quality.rays, 2)
     light = np.zeros((quality.height * quality.width, 3))
     for index in range(quality.rays):
@@ -74,7 +74,7 @@ def paint(
 class _Scene:
     """A robot in a pose, a camera, and the lights, which stand as the camera does."""
 
-    puppet: Puppet
+    robot: PosedRobot
     data: mujoco.MjData
     camera: Camera
     target: Array
@@ -87,23 +87,23 @@ class _Scene:
     def seen(self, rays: Array, places: Array, ghost: mujoco.MjData | None) -> Array:
         """Return the light that comes along rays, [n, 3]; `places` [lights, 2] on a disc are the lights' shares."""
         eye = self.target - self.camera.distance * self.camera.axes[2]
-        hits = _cast(self.puppet, self.data, eye, rays, with_ground=True)
+        hits = _cast(self.robot, self.data, eye, rays, with_ground=True)
         light = np.broadcast_to(_BACKGROUND, rays.shape).copy()
         met = hits.geom >= 0
         point = eye + rays[met] * hits.distance[met, None]
         light[met] = self._lit(hits.geom[met], point, hits.normal[met], rays[met], places)
         if ghost is not None:
-            other = _cast(self.puppet, ghost, eye, rays, with_ground=False)
+            other = _cast(self.robot, ghost, eye, rays, with_ground=False)
             # never over the robot: what sticks out is what they differ in
-            over = (other.geom >= 0) & ~(met & self.puppet.is_part[hits.geom])
+            over = (other.geom >= 0) & ~(met & self.robot.is_part[hits.geom])
             towards = -_dot(other.normal[over], rays[over] / _length(rays[over]))[:, None]
             light[over] += _GHOST_SHARE * (_GHOST * (0.35 + 0.65 * towards) - light[over])
         return light
 
     def _lit(self, geom: NDArray[np.int32], point: Array, normal: Array, rays: Array, places: Array) -> Array:
         """Return the light from points on shapes, [m, 3]."""
-        is_part = self.puppet.is_part[geom]
-        albedo, shine = self.puppet.colour[geom], np.where(is_part, self.puppet.shine[geom], 0.0)
+        is_part = self.robot.is_part[geom]
+        albedo, shine = self.robot.colour[geom], np.where(is_part, self.robot.shine[geom], 0.0)
         away = np.hypot(*(point - self.target)[:, :2].T)
         albedo[~is_part] = _floor(point[~is_part])
         axes = self.camera.axes
@@ -134,18 +134,18 @@ class _Scene:
         cosine = np.maximum(_dot(towards, normal), 0.0)
         beside = _length(np.cross(self.middle - source, towards))[:, 0]
         doubtful = np.flatnonzero((cosine > 0.0) & (beside < self.radius))  # others see it past the robot
-        met = _cast(self.puppet, self.data, source, rays[doubtful], with_ground=False)
+        met = _cast(self.robot, self.data, source, rays[doubtful], with_ground=False)
         cosine[doubtful[(met.geom >= 0) & (met.distance < 1.0 - 1e-4)]] = 0.0
         return cosine, towards
 
 
-def _cast(puppet: Puppet, data: mujoco.MjData, origin: Array, rays: Array, with_ground: bool) -> _Hits:
+def _cast(robot: PosedRobot, data: mujoco.MjData, origin: Array, rays: Array, with_ground: bool) -> _Hits:
     count = len(rays)
     geom, distance, flat_normal = np.empty(count, np.int32), np.empty(count), np.empty(3 * count)
     if count:
         flat = np.ascontiguousarray(rays).reshape(-1)
         mujoco.mj_multiRay(
-            puppet.model, data, origin, flat, _DRAWN, int(with_ground), -1, geom, distance, flat_normal, count, _FAR
+            robot.model, data, origin, flat, _DRAWN, int(with_ground), -1, geom, distance, flat_normal, count, _FAR
         )
     normal = flat_normal.reshape(-1, 3)
     normal[_dot(normal, rays) > 0.0] *= -1.0

@@ -10,9 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mtrack.errors import MtrackError
-from mtrack_view.pictures import Take, pictures
-from mtrack_view.puppet import Puppet
-from mtrack_view.raycast import Image, Quality
+from mtrack_view.animation import Animation, render_frames
+from mtrack_view.posed_robot import PosedRobot
+from mtrack_view.raycast import Image, RenderQuality
 
 _HEIGHT = 400  # pixels of a picture
 _MOST_WIDTH, _LEAST_WIDTH = 2200, 760  # pixels of a row: more pictures make more rows; a title needs some room
@@ -33,11 +33,13 @@ class Panel:
     """Whether the notes are bad news."""
 
 
-def draw_strip(path: Path, puppet: Puppet, take: Take, panels: Sequence[Panel], title: str, subtitle: str) -> None:
-    """Draw all frames of a take side by side into a PNG. Raises MtrackError."""
-    camera = take.camera(puppet)
-    quality = Quality(round(_HEIGHT * camera.aspect), _HEIGHT)
-    images = list(pictures(puppet, take, camera, quality))
+def draw_strip(
+    path: Path, robot: PosedRobot, animation: Animation, panels: Sequence[Panel], title: str, subtitle: str
+) -> None:
+    """Draw all frames of a animation side by side into a PNG. Raises MtrackError."""
+    camera = animation.camera(robot)
+    quality = RenderQuality(round(_HEIGHT * camera.aspect), _HEIGHT)
+    images = list(render_frames(robot, animation, camera, quality))
     try:
         _compose(images, panels, title, subtitle).savefig(path, format="png", metadata={"Software": None})
     except OSError as error:

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from mtrack.errors import MtrackError
-from mtrack_view.pictures import Take, pictures
-from mtrack_view.puppet import Puppet
-from mtrack_view.raycast import Quality
+from mtrack_view.animation import Animation, render_frames
+from mtrack_view.posed_robot import PosedRobot
+from mtrack_view.raycast import RenderQuality
 
 FPS = 25.0
 """Pictures a second."""
@@ -32,18 +32,18 @@ def find_ffmpeg() -> str:
         ) from None
 
 
-def shoot(path: Path, ffmpeg: str, puppet: Puppet, take: Take) -> None:
-    """Film a take, `FPS` poses a second, into an .mp4. Raises MtrackError."""
-    camera = take.camera(puppet)
+def render_video(path: Path, ffmpeg: str, robot: PosedRobot, animation: Animation) -> None:
+    """Film a animation, `FPS` poses a second, into an .mp4. Raises MtrackError."""
+    camera = animation.camera(robot)
     width = 2 * round(_HEIGHT * camera.aspect / 2)  # colours are stored for 2 by 2 pixels
-    quality = Quality(width, _HEIGHT, rays=3, lights=2)
+    quality = RenderQuality(width, _HEIGHT, rays=3, lights=2)
     beside = path.with_name(f".{path.name}.part")
     try:
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(_command(ffmpeg, quality, beside), stdin=subprocess.PIPE, stderr=said)
             with suppress(BrokenPipeError), process:  # it may end before it has everything, and has said why
                 assert process.stdin
-                for image in pictures(puppet, take, camera, quality):
+                for image in render_frames(robot, animation, camera, quality):
                     process.stdin.write(image.tobytes())
             if process.returncode:
                 said.seek(0)
@@ -54,7 +54,7 @@ def shoot(path: Path, ffmpeg: str, puppet: Puppet, take: Take) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _command(ffmpeg: str, quality: Quality, path: Path) -> list[str]:
+def _command(ffmpeg: str, quality: RenderQuality, path: Path) -> list[str]:
     size = f"{quality.width}x{quality.height}"
     pixels = ("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size, "-framerate", f"{FPS:g}")
     coding = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "18", "-movflags", "+faststart", "-f", "mp4")

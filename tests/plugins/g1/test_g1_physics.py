@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mtrack_g1.figures import mirror_sign, mirrored_name
+from mtrack_g1.constants import mirror_sign, mirrored_name
 from mtrack_g1.robot import G1
 
 

@@ -14,7 +14,7 @@ from mtrack_formats.asap import AsapPickle
 from mtrack_g1.robot import G1
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_quality.findings import judge
+from mtrack_quality.clip_quality import judge
 from mtrack_quality.ground import on_ground
 from mtrack_quality.measure import Meter
 
@@ -141,9 +141,9 @@ def test_every_sample_is_measured_and_its_soles_put_on_the_floor():
             quality = judge(clip, str(file), meter, {})
             assert quality.unusable == ""
             judged[clip.name] = quality
-            mended = judge(on_ground(clip, quality.figures["ground_m"]), "", meter, {})
-            assert mended.measures is not None
-            assert abs(np.quantile(mended.measures.soles.min(axis=1), 0.05)) < 0.01, clip.name
+            repaired = judge(on_ground(clip, quality.figures["ground_m"]), "", meter, {})
+            assert repaired.measures is not None
+            assert abs(np.quantile(repaired.measures.soles.min(axis=1), 0.05)) < 0.01, clip.name
     assert len(judged) == 37
     kinds = {name: {finding.kind for finding in quality.findings} for name, quality in judged.items()}
     deep = {name: -quality.figures["lowest_m"] for name, quality in judged.items()}

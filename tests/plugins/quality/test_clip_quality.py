@@ -10,7 +10,7 @@ from support.clips import swaying_clip
 from mtrack.exchange import Clip
 from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
-from mtrack_quality.findings import Quality, judge
+from mtrack_quality.clip_quality import ClipQuality, judge
 from mtrack_quality.measure import Meter, runs
 
 MODEL = g1_model()
@@ -39,15 +39,15 @@ def up(height):
     return lambda time: np.outer(height(time), [0, 0, 1.0])
 
 
-def judged(meter: Meter, clip: Clip, known=()) -> Quality:
+def judged(meter: Meter, clip: Clip, known=()) -> ClipQuality:
     return judge(clip, "clip.npz", meter, dict(known))
 
 
-def kinds(quality: Quality) -> set[str]:
+def kinds(quality: ClipQuality) -> set[str]:
     return {finding.kind for finding in quality.findings}
 
 
-def found(quality: Quality, kind: str):
+def found(quality: ClipQuality, kind: str):
     (only,) = [finding for finding in quality.findings if finding.kind == kind]
     return only
 
