@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import mujoco
 import torch
@@ -25,6 +26,8 @@ _ROOT = "pelvis"
 @component
 class G1:
     """Unitree G1, 29 degrees of freedom, drawn and collided without meshes."""
+
+    libraries: ClassVar[tuple[str, ...]] = ("mujoco",)
 
     mjcf: Path | None = param(default=None)
     """MuJoCo description to use instead of the built-in one, with the same joint names; trusted like code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import mujoco
 import torch
@@ -23,6 +24,8 @@ from mtrack_mujoco.simulation import MujocoSimulations
 @component
 class MujocoBackend(BaseBackend):
     """MuJoCo on the CPU, bit-identical at any number of threads."""
+
+    auto_priority: ClassVar[Mapping[str, int]] = {"cpu": 10}
 
     threads: int = param(default=0, validator=non_negative)
     """Threads that step the simulations; 0 uses every CPU that this process may use."""

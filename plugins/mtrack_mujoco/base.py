@@ -7,7 +7,7 @@ applies external forces and replays recorded steps; everything else is here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import mujoco
 import torch
@@ -85,6 +85,8 @@ class Simulations(Protocol):
 @component
 class BaseBackend:
     """A backend whose model is compiled by MuJoCo."""
+
+    libraries: ClassVar[tuple[str, ...]] = ("mujoco",)
 
     state: RobotState = scratch()
     """See `Backend.state`; the root's tensors are views of its bodies'."""

@@ -57,7 +57,7 @@ class EngineCalls:
 
     def state(self) -> Tensor:
         """Return a copy of the state of all simulations, [N, S], to check that a replay reaches the same state."""
-        return torch.cat([tensor.flatten(1).double() for tensor in self._sim.state.values()], dim=1)
+        return torch.cat([tensor.reshape(len(tensor), -1).double() for tensor in self._sim.state.values()], dim=1)
 
     def _record(self, write: Call, call: Call) -> None:
         self._calls += [write, call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import mujoco
@@ -14,9 +15,6 @@ from mtrack.fields import component, non_negative, param
 from mtrack.protocols import Robot
 from mtrack.recorded_step import RecordedStep, Replay
 from mtrack_mujoco.base import BaseBackend
-from mtrack_warp.engine import require_engine
-from mtrack_warp.reproduce import replay
-from mtrack_warp.simulation import WarpSimulations
 from mtrack_warp.sizing import BufferSizes
 
 
@@ -24,7 +22,8 @@ from mtrack_warp.sizing import BufferSizes
 class WarpBackend(BaseBackend):
     """MuJoCo on a GPU, through mujoco_warp; on a CPU it is slow, for tests only."""
 
-    libraries: ClassVar[tuple[str, ...]] = ("mujoco-warp", "warp-lang")
+    libraries: ClassVar[tuple[str, ...]] = ("mujoco", "mujoco-warp", "warp-lang")
+    auto_priority: ClassVar[Mapping[str, int]] = {"cuda": 20}
 
     max_contacts: int = param(default=0, validator=non_negative)
     """Contact points to allocate memory for, a mean over environments; 0 derives it from the robot."""
@@ -35,6 +34,10 @@ class WarpBackend(BaseBackend):
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
         """Compile the model and allocate `plan.num_envs` copies at the default pose. Raises MtrackError."""
+        # warp takes seconds to import, and `auto` loads this class even if it then chooses another one
+        from mtrack_warp.engine import require_engine  # noqa: PLC0415
+        from mtrack_warp.simulation import WarpSimulations  # noqa: PLC0415
+
         require_engine()
         device = _numbered(plan.device)
         spec = self._describe(robot, plan)
@@ -48,6 +51,9 @@ class WarpBackend(BaseBackend):
 
     def replay(self, step: RecordedStep) -> Replay:
         """Step a recorded step again with mujoco_warp. Raises MtrackError if its parts do not match each other."""
+        from mtrack_warp.engine import require_engine  # noqa: PLC0415
+        from mtrack_warp.reproduce import replay  # noqa: PLC0415
+
         require_engine()
         return replay(step, self.deterministic)
 

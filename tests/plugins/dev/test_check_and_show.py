@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import mtrack.assemble
-from mtrack import first_step, preflight, processors, reader, structure
+from mtrack import backend_choice, first_step, preflight, processors
 from mtrack.assemble import Assembly
 from mtrack.cli import main
 from mtrack.structure import Recipe
@@ -23,12 +23,12 @@ class AssembledError(Exception):
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Return a function that pretends that there is a GPU, and its engine."""
+    """Return a function that pretends that there is a GPU, and the libraries of its backend."""
 
     def pretend(*, gpu: bool) -> None:
-        for module in (processors, reader, structure, preflight):
-            monkeypatch.setattr(module, "has_gpu", lambda: gpu, raising=False)
-        monkeypatch.setattr(reader, "find_spec", lambda name: "found" if gpu else None)
+        for module in (processors, backend_choice, preflight):
+            monkeypatch.setattr(module, "has_gpu", lambda: gpu)
+        monkeypatch.setattr(backend_choice, "is_installed", lambda library: gpu or library == "mujoco")
 
     return pretend
 

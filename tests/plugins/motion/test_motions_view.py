@@ -9,16 +9,16 @@ from typer.testing import CliRunner
 from mtrack.errors import MtrackError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import write_clip
-from mtrack_view import film, strip
+from mtrack_view import strip, video
 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Return what is drawn, instead of drawing it: (path, animation, panels, title, subtitle) of each strip and film."""
+    """Keep what would be drawn: (path, animation, panels, title, subtitle) of each strip and video."""
     kept = []
     monkeypatch.setattr(strip, "draw_strip", lambda path, robot, *rest: kept.append((path, *rest)))
     monkeypatch.setattr(
-        film, "render_video", lambda path, ffmpeg, robot, animation: kept.append((path, animation, ffmpeg))
+        video, "render_video", lambda path, ffmpeg, robot, animation: kept.append((path, animation, ffmpeg))
     )
     return kept
 
@@ -68,18 +68,18 @@ def test_joints_are_matched_by_name(clip, drawn):
 
 
 def test_a_film_stands_beside_the_picture_at_its_own_rate(clip, drawn, monkeypatch):
-    monkeypatch.setattr(film, "find_ffmpeg", lambda: "the-ffmpeg")
+    monkeypatch.setattr(video, "find_ffmpeg", lambda: "the-ffmpeg")
     assert view(clip, "-o", "data/a.png", "--video") == ["data/a.png", "data/a.mp4"]
     (_, (path, animation, program)) = drawn
     assert (str(path), program) == ("data/a.mp4", "the-ffmpeg")
-    assert len(animation.poses) == 2.0 * film.FPS + 1
+    assert len(animation.poses) == 2.0 * video.FPS + 1
 
 
 def test_without_ffmpeg_nothing_is_drawn_in_vain(clip, drawn, monkeypatch):
     def nowhere():
         raise MtrackError("no ffmpeg")
 
-    monkeypatch.setattr(film, "find_ffmpeg", nowhere)
+    monkeypatch.setattr(video, "find_ffmpeg", nowhere)
     with pytest.raises(MtrackError, match="no ffmpeg"):
         view(clip, "--video")
     assert drawn == []

@@ -63,7 +63,7 @@ def test_a_field_of_one_row_changes_that_row_alone():
 
 
 def test_an_undeclared_field_is_refused():
-    with pytest.raises(NameProblem, match=r"body_mass.*was not asked for.*model_fields="):
+    with pytest.raises(NameProblem, match=r"body_mass.*was not declared.*model_fields="):
         build(fields=("body_ipos",)).field("body_mass")
     with pytest.raises(NameProblem, match="did you mean 'body_mass'"):
         build(fields=("body_mas",))

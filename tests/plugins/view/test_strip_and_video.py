@@ -1,4 +1,4 @@
-"""Strips have the panels asked for; films are made by ffmpeg, and what it says is passed on."""
+"""Strips have the panels asked for; videos are made by ffmpeg, and what it says is passed on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from mtrack.errors import MtrackError
 from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
-from mtrack_view import film
+from mtrack_view import video
 from mtrack_view.animation import Animation
 from mtrack_view.posed_robot import PosedRobot
 from mtrack_view.strip import Panel, draw_strip
@@ -46,7 +46,7 @@ def ffmpeg(tmp_path, monkeypatch):
         path.write_text(program.format(python=sys.executable))
         path.chmod(0o755)
         monkeypatch.setenv("PATH", str(path.parent))
-        return film.find_ffmpeg()
+        return video.find_ffmpeg()
 
     return install
 
@@ -91,23 +91,23 @@ def test_a_strip_that_cannot_be_written_is_said(robot, tmp_path):
         draw_strip(tmp_path / "strip.png", robot, animation(1), [Panel(0.0)], "", "")
 
 
-def test_a_film_has_every_frame_at_the_rate_it_says(robot, tmp_path, ffmpeg):
-    film.render_video(tmp_path / "film.mp4", ffmpeg(FAKE), robot, animation(3))
-    size, _, *arguments = (tmp_path / "film.mp4").read_text().split()
+def test_a_video_has_every_frame_at_the_rate_it_says(robot, tmp_path, ffmpeg):
+    video.render_video(tmp_path / "video.mp4", ffmpeg(FAKE), robot, animation(3))
+    size, _, *arguments = (tmp_path / "video.mp4").read_text().split()
     width, height = map(int, arguments[arguments.index("-video_size") + 1].split("x"))
     assert width % 2 == height % 2 == 0
     assert int(size) == 3 * 3 * width * height
-    assert float(arguments[arguments.index("-framerate") + 1]) == film.FPS
+    assert float(arguments[arguments.index("-framerate") + 1]) == video.FPS
 
 
 def test_what_ffmpeg_complains_of_is_told_and_nothing_is_left_behind(robot, tmp_path, ffmpeg):
     with pytest.raises(MtrackError, match="Unknown encoder 'libx264'"):
-        film.render_video(tmp_path / "film.mp4", ffmpeg(FAILING), robot, animation(3))
+        video.render_video(tmp_path / "video.mp4", ffmpeg(FAILING), robot, animation(3))
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
-def test_without_ffmpeg_a_film_is_refused_with_a_remedy(tmp_path, monkeypatch):
+def test_without_ffmpeg_a_video_is_refused_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(MtrackError, match=r"needs the program ffmpeg.*pip install imageio-ffmpeg"):
-        film.find_ffmpeg()
+        video.find_ffmpeg()

@@ -91,7 +91,7 @@ def test_a_field_that_cannot_differ_between_rows_is_refused() -> None:
         build(fields=("body_mas",))
     with pytest.raises(NameProblem, match="no model field 'geom_type' of each environment"):
         build(fields=("geom_type",))
-    with pytest.raises(NameProblem, match=r"body_mass.*was not asked for"):
+    with pytest.raises(NameProblem, match=r"body_mass.*was not declared"):
         build(fields=("body_ipos",)).field("body_mass")
 
 
