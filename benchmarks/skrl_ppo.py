@@ -135,7 +135,7 @@ def scored(recipe: str, options: dict[str, Any], policy: Callable[[Tensor], Tens
         for _ in range(SCORED_STEPS):
             observations, *_ = env.step(policy(observations))
             errors.append(env.env.figures())
-    figures = env.figures()
+    figures = env.metrics()
     figures |= {name: float(torch.stack([error[name] for error in errors]).mean()) for name in errors[0]}
     env.close()
     # of rewards the groups are enough: names with one slash
@@ -165,7 +165,7 @@ def main() -> None:
 
     def observe(step: int) -> None:
         if step % max(1, steps // POINTS) == 0:
-            curve.append({"frames": step * arguments.num_envs, **bare.figures()})
+            curve.append({"frames": step * arguments.num_envs, **bare.metrics()})
 
     def mean_action(observations: Tensor) -> Tensor:
         return agent.act(observations, None, timestep=0, timesteps=1)[1]["mean_actions"]

@@ -44,12 +44,12 @@ def view(
     shown = np.unique(np.linspace(0, len(poses) - 1, frames).round().astype(int))
     panels = [Panel(index / motion.fps) for index in shown.tolist()]
     facts = f"{(len(poses) - 1) / motion.fps:.1f} s, {len(poses)} frames at {motion.fps:g} a second"
-    puppet = PosedRobot(body)
-    draw_strip(picture, puppet, Animation(poses[shown], azimuth=azimuth), panels, motion.name, facts)
+    posed = PosedRobot(body)
+    draw_strip(picture, posed, Animation(poses[shown], azimuth=azimuth), panels, motion.name, facts)
     typer.echo(picture)
     if video:
         film = picture.with_suffix(".mp4")
-        render_video(film, ffmpeg, puppet, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
+        render_video(film, ffmpeg, posed, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
         typer.echo(film)
 
 

@@ -11,7 +11,7 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from mtrack_mujoco.engine_warnings import WarningMonitor, Watched, complaint
+from mtrack_mujoco.engine_warnings import WarningMonitor, WatchedWarning, explain_warning
 from mtrack_mujoco.model_fields import BatchFields
 
 _log = logging.getLogger(__name__)
@@ -81,10 +81,10 @@ class MujocoSimulations:
         self._error_level = logging.WARNING
         self._remedy = f"set [backend] memory_mb above {-(-model.narena // _MB)}"
         self._watched = [int(getattr(_Warning, f"mjWARN_{name}")) for name in _WATCHED]
-        self.monitor = WarningMonitor(
-            tuple(Watched(f"physics/{metric}", text.format(remedy=self._remedy)) for metric, text in _WATCHED.values()),
-            torch.device("cpu"),
+        watched = tuple(
+            WatchedWarning(f"physics/{metric}", text.format(remedy=self._remedy)) for metric, text in _WATCHED.values()
         )
+        self.monitor = WarningMonitor(watched, torch.device("cpu"))
         self.fields = BatchFields(self.batch, model_fields)
         self.engine: Mapping[str, object] = {}
 
@@ -127,7 +127,7 @@ class MujocoSimulations:
         model, found = self.batch.model, []
         for kind, (about, number) in enumerate(self._warning[env_id].tolist()):
             if number:
-                found.append(complaint(_Warning(kind).name.removeprefix("mjWARN_"), model, about))
+                found.append(explain_warning(_Warning(kind).name.removeprefix("mjWARN_"), model, about))
         if self._failed[env_id]:
             found.append(f"ERROR: {(self.batch.error(env_id) or 'the engine raised an error').splitlines()[0]}")
         return tuple(found)

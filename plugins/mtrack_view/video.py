@@ -1,4 +1,4 @@
-"""A film of a motion, by the program ffmpeg where there is one."""
+"""Renders a video of a motion, with the program ffmpeg."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mtrack_view.posed_robot import PosedRobot
 from mtrack_view.raycast import RenderQuality
 
 FPS = 25.0
-"""Pictures a second."""
+"""Frames per second."""
 _HEIGHT = 400  # pixels
 
 
 def find_ffmpeg() -> str:
-    """Return where ffmpeg is: on the PATH, or in the package imageio-ffmpeg. Raises MtrackError."""
+    """Return the path of ffmpeg, from the PATH or the package imageio-ffmpeg. Raises MtrackError."""
     found = shutil.which("ffmpeg")
     if found:
         return found
@@ -28,30 +28,30 @@ def find_ffmpeg() -> str:
         return str(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
     except (ImportError, RuntimeError):
         raise MtrackError(
-            "a film needs the program ffmpeg, which is not on the PATH; install it, or 'pip install imageio-ffmpeg'"
+            "a video needs the program ffmpeg, which is not on the PATH: install it, or 'pip install imageio-ffmpeg'"
         ) from None
 
 
 def render_video(path: Path, ffmpeg: str, robot: PosedRobot, animation: Animation) -> None:
-    """Film a animation, `FPS` poses a second, into an .mp4. Raises MtrackError."""
+    """Render an animation, `FPS` poses per second, into an .mp4. Raises MtrackError."""
     camera = animation.camera(robot)
     width = 2 * round(_HEIGHT * camera.aspect / 2)  # colours are stored for 2 by 2 pixels
     quality = RenderQuality(width, _HEIGHT, rays=3, lights=2)
-    beside = path.with_name(f".{path.name}.part")
+    partial = path.with_name(f".{path.name}.part")
     try:
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(_command(ffmpeg, quality, beside), stdin=subprocess.PIPE, stderr=said)
-            with suppress(BrokenPipeError), process:  # it may end before it has everything, and has said why
+        with tempfile.TemporaryFile() as messages:
+            process = subprocess.Popen(_command(ffmpeg, quality, partial), stdin=subprocess.PIPE, stderr=messages)
+            with suppress(BrokenPipeError), process:  # it may fail before it has read everything, and then says why
                 assert process.stdin
                 for image in render_frames(robot, animation, camera, quality):
                     process.stdin.write(image.tobytes())
             if process.returncode:
-                said.seek(0)
-                reason = said.read().decode(errors="replace").strip()
-                raise MtrackError(f"{path}: {ffmpeg} could not make it: {reason or process.returncode}")
-        beside.replace(path)
+                messages.seek(0)
+                reason = messages.read().decode(errors="replace").strip()
+                raise MtrackError(f"{path}: {ffmpeg} failed: {reason or process.returncode}")
+        partial.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _command(ffmpeg: str, quality: RenderQuality, path: Path) -> list[str]:

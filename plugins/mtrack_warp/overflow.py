@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrack_mujoco.engine_warnings import WarningMonitor, Watched
+from mtrack_mujoco.engine_warnings import WarningMonitor, WatchedWarning
 from mtrack_warp.engine import mujoco_warp
 from mtrack_warp.sizing import BufferSizes
 
@@ -16,12 +16,12 @@ class OverflowMonitor(WarningMonitor):
     def __init__(self, sizes: BufferSizes, device: torch.device) -> None:
         """Watch buffers of these sizes."""
         watched = (
-            Watched(
+            WatchedWarning(
                 "physics/contact_overflow",
                 "no room for all contacts in {envs} of the environments (mujoco_warp): some were left out, "
                 f"of unknown ones: set [backend] max_contacts above {sizes.contacts} (a mean of all environments)",
             ),
-            Watched(
+            WatchedWarning(
                 "physics/constraint_overflow",
                 "no room for all constraints in {envs} of the environments (mujoco_warp): some were left out, and "
                 f"these are reset: set [backend] max_constraints above {sizes.constraints}",

@@ -1,4 +1,4 @@
-"""Many simulations of one model on one device: mujoco_warp's arrays as tensors, and its work as captured graphs."""
+"""Many mujoco_warp simulations of one model on one device: arrays as tensors, steps as captured graphs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mtrack.errors import MtrackError
-from mtrack_mujoco.engine_warnings import LARGEST, complaint
+from mtrack_mujoco.engine_warnings import LARGEST, explain_warning
 from mtrack_warp.device_fields import DeviceFields
 from mtrack_warp.engine import mujoco_warp, warp
 from mtrack_warp.overflow import OverflowMonitor, overflow_names
@@ -21,7 +21,7 @@ from mtrack_warp.sizing import BufferSizes
 
 _log = logging.getLogger("mtrack")
 
-# everything the next step depends on
+# everything that the next step depends on
 _STATE = (
     *("time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied"),
     *("eq_active", "mocap_pos", "mocap_quat", "userdata"),
@@ -112,7 +112,7 @@ class WarpSimulations:
         """Return the bad values of one environment, worded as MuJoCo on the CPU does, and its overflows."""
         parts = {"BADQPOS": self.qpos, "BADQVEL": self.qvel, "BADQACC": self.outputs["qacc"], "BADCTRL": self.ctrl}
         bad = {name: (~(value[env_id].abs() < LARGEST)).nonzero() for name, value in parts.items()}
-        found = [complaint(name, self._compiled, int(index[0])) for name, index in bad.items() if len(index)]
+        found = [explain_warning(name, self._compiled, int(index[0])) for name, index in bad.items() if len(index)]
         return (*found, *overflow_names(int(self.overflow[env_id])))
 
     def tensors(self) -> dict[str, Tensor]:

@@ -99,14 +99,14 @@ FAULTS = {
     "two actuators": (Robot(actuators=SERVOS + '<motor joint="a"/>'), "2 actuators on 'a'"),
     "an actuator on a tendon only": (Robot(actuators='<position joint="a" kp="20"/>' '<position site="s" kp="3"/>',
         more='<site name="s"/>'), "no actuator on 'b'"),
-    "a slide": (Robot(joint='type="slide"'), "'a' is no hinge"),
+    "a slide": (Robot(joint='type="slide"'), "'a' is not a hinge"),
     "no floor": (Robot(WITHOUT_FLOOR), "no floor"),
     "a floor that touches nothing": (Robot(MJCF.replace('type="plane"', 'type="plane" contype="4" conaffinity="0"')),
         "no floor"),
     "another name": (Robot(names=("a_joint", "b")), "no joint 'a', which"),
     "another body": (Robot(body_names=("root", "hands")), "no body 'hands'.*did you mean 'hand'"),
     "numbers of another order": (Robot(stiffness=torch.tensor([30.0, 20.0])), "stiffness of 'a' is 30 .* but 20"),
-    "a range beyond the stops": (Robot(joint_range=torch.tensor([[-1.0, 1.0]] * 2)), "'a' may go from -1 to 1 rad"),
+    "a range beyond the stops": (Robot(joint_range=torch.tensor([[-1.0, 1.0]] * 2)), "'a' ranges from -1 to 1 rad"),
     "a link without mass": (Robot(MJCF.replace('<geom size="0.1"/></body>', "</body>")), "does not compile: .*mass"),
 }  # fmt: skip
 

@@ -104,7 +104,7 @@ def test_elements_are_found_by_name_set_and_pattern():
     assert len(backend.element("actuator", ".*")) == 29
     with pytest.raises(NameProblem, match="did you mean 'pelvis'"):
         backend.element("body", "pelvi")
-    with pytest.raises(NameProblem, match="no geom that collides"):
+    with pytest.raises(NameProblem, match="no colliding geom"):
         backend.element("geom", "head_mimic")
 
 

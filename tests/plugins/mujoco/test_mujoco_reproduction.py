@@ -78,9 +78,12 @@ def test_a_model_with_meshes_is_described_without_its_folder_and_rebuilt_bit_for
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('<mujoco><include file="/etc/hostname"/></mujoco>', "reads a file from outside"),
-        ('<mujoco><asset><mesh name="m" file="/etc/hostname"/></asset></mujoco>', "reads a file from outside"),
-        ('<mujoco><asset><texture name="t" type="cube" fileup="x.png"/></asset></mujoco>', "reads a file from outside"),
+        ('<mujoco><include file="/etc/hostname"/></mujoco>', "a file from elsewhere"),
+        ('<mujoco><asset><mesh name="m" file="/etc/hostname"/></asset></mujoco>', "a file from elsewhere"),
+        (
+            '<mujoco><asset><texture name="t" type="cube" fileup="x.png"/></asset></mujoco>',
+            "a file from elsewhere",
+        ),
         ('<!DOCTYPE m [<!ENTITY e "e">]><mujoco>&e;</mujoco>', "document type"),
         ("<mujoco><worldbody>", "not XML"),
         ("<mujoco><worldbody><body/><geom/></worldbody></mujoco>", "does not compile"),
