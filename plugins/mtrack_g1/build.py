@@ -1,4 +1,4 @@
-"""The MuJoCo description of the robot, built from its figures: links, collision shapes, feet, motors, solver."""
+"""Builds the robot's MuJoCo description from its constants: bodies, collision shapes, feet, motors, solver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BOX_CENTRE, _BOX_HALF_SIZE = (0.035, 0.0, -0.025), (0.09, 0.03, 0.01)
 
 
 def robot_spec(constants: RobotConstants, feet: str, self_collision: bool) -> mujoco.MjSpec:
-    """Return a new description of the robot alone: no floor, no drawing."""
+    """Return a new description of the robot alone, without floor and visual shapes."""
     spec = mujoco.MjSpec()
     spec.modelname = "g1"
     spec.compiler.autolimits = True
@@ -41,7 +41,7 @@ def robot_spec(constants: RobotConstants, feet: str, self_collision: bool) -> mu
 
 
 def add_motors(spec: mujoco.MjSpec, motors: Mapping[str, Motor]) -> None:
-    """Give each joint a position actuator named like it, in the order of `motors`, and its rotor's inertia."""
+    """Give each joint a position actuator of the same name, in the order of `motors`, and its rotor's inertia."""
     for name, motor in motors.items():
         spec.joint(name).armature = motor.armature
         actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
@@ -60,7 +60,7 @@ def set_solver(spec: mujoco.MjSpec) -> None:
     option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.iterations, option.ls_iterations = 10, 20
-    # a state that is not finite stays visible instead of turning into the default pose without a word
+    # a state that is not finite must stay visible, instead of being reset silently to the default pose
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
 
 
@@ -74,7 +74,7 @@ def _add_link(parent: mujoco.MjsBody, link: BodyConstants) -> mujoco.MjsBody:
         else:
             body.fullinertia = link.inertia
     if link.joint:
-        limits = [math.degrees(angle) for angle in link.range]  # a description counts in degrees until it is compiled
+        limits = [math.degrees(angle) for angle in link.range]  # a description is in degrees until it is compiled
         body.add_joint(name=link.joint, type=mujoco.mjtJoint.mjJNT_HINGE, axis=link.axis, range=limits)
     elif link.parent == "world":
         body.add_freejoint(name="floating_base_joint")
@@ -105,7 +105,7 @@ def _add_sole(body: mujoco.MjsBody, feet: str, self_collision: bool) -> None:
 
 
 def _add_collider(body: mujoco.MjsBody, name: str, self_collision: bool) -> mujoco.MjsGeom:
-    # the floor has contype 1: shapes without a contype meet it, but not each other
+    # the floor has contype 1: shapes without a contype collide with it, but not with each other
     geom = body.add_geom(name=name, group=_ROBOT_GROUP, condim=1, conaffinity=1, contype=int(self_collision))
     geom.rgba = (0.7, 0.3, 0.2, 0.5)
     return geom

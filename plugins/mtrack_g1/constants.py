@@ -1,4 +1,4 @@
-"""The robot's figures, read from `g1.json`: links, motors, default pose; and how its two sides mirror."""
+"""The robot's constants, read from `g1.json`: links, motors, default pose; and how its two sides mirror."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Shape:
 
 @attrs.frozen
 class BodyConstants:
-    """One body: its frame in its parent's, its inertia, its hinge."""
+    """One body: its frame in its parent, its inertia and its hinge."""
 
     name: str
     parent: str
@@ -66,7 +66,7 @@ class Motor:
 
 @attrs.frozen
 class RobotConstants:
-    """Everything known of one robot."""
+    """All constants of one robot."""
 
     links: tuple[BodyConstants, ...]
     motors: Mapping[str, Motor]
@@ -80,7 +80,7 @@ class RobotConstants:
 
 @functools.cache
 def load() -> RobotConstants:
-    """Return the figures of the package's data file."""
+    """Return the constants in the package's data file."""
     raw = json.loads(Path(__file__).with_name("g1.json").read_text("utf-8"))
     links = []
     for entry in raw["bodies"]:
@@ -102,7 +102,7 @@ def load() -> RobotConstants:
 
 
 def symmetric(constants: RobotConstants) -> RobotConstants:
-    """Return the figures of an exactly symmetric robot: the right side becomes the mirror image of the left."""
+    """Return the constants of an exactly symmetric robot: the right side becomes the mirror image of the left."""
     by_name = {link.name: link for link in constants.links}
     links = []
     for link in constants.links:
@@ -114,24 +114,24 @@ def symmetric(constants: RobotConstants) -> RobotConstants:
 
 
 def mirrored_name(name: str) -> str:
-    """Return the name of the same shape on the other side; the name itself where there is none."""
+    """Return the name of the same part on the other side, or the name itself if there is none."""
     if name.startswith("left_"):
         return "right_" + name.removeprefix("left_")
     return "left_" + name.removeprefix("right_") if name.startswith("right_") else name
 
 
 def mirror_sign(joint: str) -> float:
-    """Return the sign a joint's angle takes when the robot is mirrored: roll and yaw turn the other way."""
+    """Return the sign of a joint's angle when the robot is mirrored: roll and yaw turn the other way."""
     return -1.0 if re.search(r"_(roll|yaw)_joint$", joint) else 1.0
 
 
 def reflect(points: Vector) -> Vector:
-    """Return points, one after the other, reflected in the x-z plane."""
+    """Return flattened points reflected in the x-z plane."""
     return tuple(value * sign for value, sign in zip(points, _REFLECT * (len(points) // 3), strict=True))
 
 
 def _motor(entry: Mapping[str, float], frequency_hz: float, damping_ratio: float) -> Motor:
-    # gains of a second-order system whose mass is the rotor alone
+    # gains of a second-order system whose only inertia is the rotor
     omega = 2.0 * math.pi * frequency_hz
     armature = entry["armature"]
     return Motor(
@@ -175,7 +175,7 @@ def _centred(link: BodyConstants) -> BodyConstants:
     mujoco.mju_quat2Mat(rotation, np.array(link.inertia_quat_wxyz))
     axes = rotation.reshape(3, 3)
     tensor = axes @ np.diag(link.inertia) @ axes.T
-    # the mean of a tensor and its mirror image: what couples y with x and z cancels
+    # the mean of a tensor and its mirror image: the terms that couple y with x and z cancel
     full = (tensor[0, 0], tensor[1, 1], tensor[2, 2], 0.0, tensor[0, 2], 0.0)
     x, _, z = link.com
     return attrs.evolve(link, com=(x, 0.0, z), inertia=full)

@@ -1,4 +1,4 @@
-"""A robot from a MuJoCo description of the user's, made to carry this robot's motors and frames."""
+"""Loads a user's MuJoCo description of the robot, and adds missing frames."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mtrack_g1.constants import RobotConstants
 def load_mjcf(path: Path, constants: RobotConstants) -> mujoco.MjSpec:
     """Return the description at `path` without its own actuators, sensors and keyframes. Raises MtrackError.
 
-    Frames that carry no mass (head, hands, toes) are added where their parents exist. The file may include others
-    from anywhere: it is trusted like code.
+    Missing frames without mass (head, hands, toes) are added if their parents exist. The file may include any other
+    file: it is trusted like code.
     """
     try:
         spec = mujoco.MjSpec.from_file(str(path))
     except (ValueError, FileNotFoundError) as error:
-        raise MtrackError(f"the robot {path} cannot be read: {error}") from error
+        raise MtrackError(f"cannot read the robot {path}: {error}") from error
     names = [joint.name for joint in spec.joints]
     missing = [joint for joint in constants.motors if joint not in names]
     if missing:

@@ -28,9 +28,9 @@ _log = logging.getLogger("mtrack")
 class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
     """N environments of a recipe, stepped and reset together.
 
-    An environment whose episode ends is reset in the same step (`AutoresetMode.SAME_STEP`): observations are those after
-    the reset, `infos["final_obs"]` has those before it. The end of a clip and the time limit are truncations. The reward
-    is the sum of the reward groups; unlike mtrack's own PPO, it is not limited to 0 from below.
+    An environment whose episode ends is reset in the same step (`AutoresetMode.SAME_STEP`): observations are those
+    after the reset, `infos["final_obs"]` has those before it. The end of a clip and the time limit are truncations. The
+    reward is the sum of the reward groups; unlike in mtrack's own PPO, it can be negative.
     """
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012  as in the base class
@@ -142,7 +142,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
             self.env.set_progress(progress)
 
     def metrics(self) -> dict[str, float]:
-        """Return what a run of mtrack logs: rewards by term and ends of episodes since the last call, present errors."""
+        """Return what a run of mtrack logs: rewards and ends of episodes since the last call, and present errors."""
         now = {name: float(value.mean()) for name, value in self.env.figures().items()} if self._is_started else {}
         return {**self.env.statistics.read(), **now}
 

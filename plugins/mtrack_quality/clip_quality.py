@@ -1,4 +1,4 @@
-"""What is wrong with a clip, in words and figures: what makes it unusable, and what is only flawed."""
+"""Judges clips: their metrics, what makes them unusable, and problems that only make them flawed."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _OFF_GROUND = 0.01  # m
 _DEEP = 0.01  # m, in the floor, or two links in each other
 _BEYOND = 0.01  # rad
 _SLIDING = 0.2  # m/s, mean over contact
-_LEAST_CONTACT = 0.05  # of the frames; with less of it slides say nothing
+_LEAST_CONTACT = 0.05  # of the frames; with less contact, slides mean nothing
 _HOVERING = 0.05  # of the frames
 
 
 @attrs.frozen
 class ClipProblem:
-    """One thing wrong with a clip."""
+    """One problem of a clip."""
 
     kind: str
     """`ground`, `penetration`, `float`, `skate`, `joint_limits`, `joint_speed`, `fast`, `self_collision`, ...
 
-    `jump`, `repeat` and `gap` are frames that do not fit the frames around them.
+    `jump`, `repeat` and `gap` are frames that do not match the frames around them.
     """
     brief: str
     """A few words, for a table."""
     text: str
-    """A sentence: how much, where, and what to do."""
+    """A sentence: how much, in which frame, and what to do."""
     frame: int | None = None
-    """Where it is worst."""
+    """The frame in which it is worst."""
 
 
 @attrs.frozen(eq=False)
 class ClipQuality:
-    """What is known of one clip."""
+    """The result of checking one clip."""
 
     name: str
     file: str
@@ -52,37 +52,39 @@ class ClipQuality:
     seconds: float = 0.0
     sha256: str = ""
     unusable: str = ""
-    """Why the clip is left out of training; empty for one that is used."""
-    findings: tuple[ClipProblem, ...] = ()
-    figures: Mapping[str, float] = attrs.field(factory=dict)
+    """Why training leaves the clip out; empty if training uses it."""
+    problems: tuple[ClipProblem, ...] = ()
+    metrics: Mapping[str, float] = attrs.field(factory=dict)
+    """By name, with the unit at its end: m, s, rad, or a share."""
     measures: Measures | None = None
 
     @property
     def verdict(self) -> str:
         """`good`, `flawed`, or `unusable`."""
-        return "unusable" if self.unusable else "flawed" if self.findings else "good"
+        return "unusable" if self.unusable else "flawed" if self.problems else "good"
 
     def facts(self) -> dict[str, object]:
-        """Return everything but the time series, JSON-able."""
+        """Return everything except the time series, JSON-able."""
         kept = attrs.asdict(self, filter=lambda field, _: field.name != "measures", recurse=True)
         return {"verdict": self.verdict, **kept}
 
 
 def judge(clip: Clip, file: str, meter: Meter, known: Mapping[str, str]) -> ClipQuality:
-    """Return what is known of a clip; `known` has the name of a clip for each content hash met before."""
+    """Return the quality of a clip; `known` has the name of an earlier clip by content hash."""
     digest = content_hash(clip)
-    about = ClipQuality(clip.name, file, len(clip.root_pos), sha256=digest, unusable=why_unreadable(clip, meter.robot))
-    if about.unusable:
-        return about
+    fault = why_unreadable(clip, meter.robot)
+    quality = ClipQuality(clip.name, file, len(clip.root_pos), sha256=digest, unusable=fault)
+    if quality.unusable:
+        return quality
     seconds = (len(clip.root_pos) - 1) / clip.fps
     twin = f"is the same motion as '{known[digest]}'; leave one of them out" if digest in known else ""
     measures, broken = meter.measure(clip), breaks(clip, meter.robot)
     return attrs.evolve(
-        about,
+        quality,
         seconds=round(seconds, 6),
         unusable=why_unusable(clip, meter.robot) or twin,
-        findings=(*(_of_break(one) for one in broken), *_findings(measures, seconds)),
-        figures=_figures(measures) | {"jump_of_limit": round(max((one.severity for one in broken), default=0.0), 5)},
+        problems=(*(_of_break(one) for one in broken), *_problems(measures, seconds)),
+        metrics=_metrics(measures) | {"jump_of_limit": round(max((one.severity for one in broken), default=0.0), 5)},
         measures=measures,
     )
 
@@ -91,10 +93,10 @@ def _of_break(one: Break) -> ClipProblem:
     return ClipProblem(one.kind, one.brief, f"{one.text}; {one.remedy}", one.frame)
 
 
-def _figures(m: Measures) -> dict[str, float]:
-    """Return the figures of a clip: m, s, rad, shares."""
+def _metrics(m: Measures) -> dict[str, float]:
+    """Return the metrics of a clip."""
     slides = m.slides[~np.isnan(m.slides)]
-    figures = {
+    metrics = {
         "ground_m": m.ground,
         "lowest_m": m.lowest.min(),
         "highest_low_m": m.lowest.max(),
@@ -110,10 +112,10 @@ def _figures(m: Measures) -> dict[str, float]:
         "overlap_m": m.overlap.max(),
         "overlap_share": (m.overlap > _DEEP).mean(),
     }
-    return {name: round(float(value), 5) for name, value in figures.items()}
+    return {name: round(float(value), 5) for name, value in metrics.items()}
 
 
-def _findings(m: Measures, seconds: float) -> Iterator[ClipProblem]:
+def _problems(m: Measures, seconds: float) -> Iterator[ClipProblem]:
     if seconds < _SHORT_S:
         yield ClipProblem("short", f"{seconds:.2g} s", f"is {seconds:.2g} s long; a policy learns little from it")
     yield from _heights(m)
@@ -126,14 +128,14 @@ def _findings(m: Measures, seconds: float) -> Iterator[ClipProblem]:
         yield ClipProblem(
             "self_collision",
             f"self-collision {_cm(m.overlap[deepest])}",
-            f"{m.pair[deepest]} are {_cm(m.overlap[deepest])} in each other in frame {deepest}; "
-            f"{share:.0%} of the frames have links more than {_cm(_DEEP)} in each other",
+            f"{m.pair[deepest]} overlap by {_cm(m.overlap[deepest])} in frame {deepest}; "
+            f"{share:.0%} of the frames have links that overlap by more than {_cm(_DEEP)}",
             deepest,
         )
 
 
 def _heights(m: Measures) -> Iterator[ClipProblem]:
-    """Yield what is wrong with the height over the floor."""
+    """Yield problems with the height above the floor."""
     if abs(m.ground) > _OFF_GROUND:
         word = "floats" if m.ground > 0 else "sunk"
         yield ClipProblem(
@@ -144,7 +146,7 @@ def _heights(m: Measures) -> Iterator[ClipProblem]:
     deepest = int(m.lowest.argmin())
     depth, left = -m.lowest[deepest], m.ground - m.lowest[deepest]
     if depth > _DEEP:
-        rest = f"; {_cm(left)} of it are left after --fix ground" if left > _DEEP else ""
+        rest = f"; {_cm(left)} of it remain after --fix ground" if left > _DEEP else ""
         share = (m.lowest < -_DEEP).mean()
         yield ClipProblem(
             "penetration",
@@ -159,15 +161,15 @@ def _heights(m: Measures) -> Iterator[ClipProblem]:
         yield ClipProblem(
             "float",
             f"hovers {m.hovers.mean():.0%}",
-            f"touches nothing, and does not fall either, in {m.hovers.mean():.0%} of the frames, longest for "
+            f"neither touches anything nor falls in {m.hovers.mean():.0%} of the frames, longest for "
             f"{(end - first) / m.fps:.1f} s from frame {first}, up to {_cm(m.lowest[highest] - m.ground)} above its "
-            f"ground (more than {_cm(CLEAR)} counts); a constant shift cannot mend this",
+            f"ground (more than {_cm(CLEAR)} counts); a constant shift cannot fix this",
             highest,
         )
 
 
 def _slides(m: Measures) -> Iterator[ClipProblem]:
-    """Yield whether the feet slide in contact."""
+    """Yield a problem if the feet slide in contact."""
     known = ~np.isnan(m.slides)
     if known.any(axis=1).mean() < _LEAST_CONTACT:
         return
@@ -183,7 +185,7 @@ def _slides(m: Measures) -> Iterator[ClipProblem]:
 
 
 def _speeds(m: Measures) -> Iterator[ClipProblem]:
-    """Yield what moves faster than it could."""
+    """Yield what moves faster than is possible."""
     for values, limit, unit, verb in (
         (m.root_speed, _FAST_ROOT, "m/s", "moves"),
         (m.root_turning, _FAST_TURN, "rad/s", "turns"),
@@ -205,7 +207,7 @@ def _speeds(m: Measures) -> Iterator[ClipProblem]:
 
 
 def _limits(m: Measures) -> Iterator[ClipProblem]:
-    """Yield which joints leave their range."""
+    """Yield the joints that leave their range."""
     if m.margin.min() < -_BEYOND:
         frame, joint = _worst(-m.margin)
         many = int((m.margin < -_BEYOND).any(axis=0).sum())

@@ -1,4 +1,4 @@
-"""The G1 as a body in the world: it stands and falls as known, and its symmetric version moves symmetrically."""
+"""The G1 stands and falls as expected, and its symmetric version moves symmetrically."""
 
 from __future__ import annotations
 

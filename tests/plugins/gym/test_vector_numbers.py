@@ -51,7 +51,7 @@ def test_tensors_are_returned_on_request(toy: Callable[..., VectorEnv]) -> None:
     assert not torch.equal(before, now)
 
 
-def test_a_final_tensor_has_the_present_observations_of_environments_that_continue(
+def test_a_final_tensor_has_present_observations_of_episodes_that_continue(
     toy: Callable[..., VectorEnv],
 ) -> None:
     env = toy(*SHORT, to_numpy=False)

@@ -68,7 +68,7 @@ def built(robot):
     return compiled(described(robot, model), model)
 
 
-def test_a_robot_whose_description_is_what_its_numbers_say_is_accepted():
+def test_a_robot_whose_description_matches_its_constants_is_accepted():
     assert built(Robot()).nu == 2
 
 
@@ -85,7 +85,7 @@ PAIRED = MJCF.replace('type="plane"', 'type="plane" contype="0" conaffinity="0"'
     ],
     ids=["a floor that pairs name", "an actuator on a site with the number of a joint"],
 )
-def test_a_description_that_is_unusual_but_fits_is_accepted(robot):
+def test_an_unusual_but_matching_description_is_accepted(robot):
     assert built(robot).nu >= 2
 
 
@@ -112,14 +112,14 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_description_that_does_not_fit_is_rejected(fault):
+def test_a_description_that_does_not_match_is_rejected(fault):
     robot, words = FAULTS[fault]
     with pytest.raises(SlotError, match=words):
         built(robot)
 
 
 @pytest.mark.parametrize("returned", [Robot().spec().compile(), None, "robot.xml"])
-def test_a_description_that_is_no_spec_is_rejected(returned):
+def test_a_description_that_is_not_a_spec_is_rejected(returned):
     robot = Robot()
     robot.spec = lambda: returned
     with pytest.raises(SlotError, match=rf"returned {type(returned).__name__}; return a new mujoco\.MjSpec"):
@@ -139,7 +139,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_numbers_of_a_robot_that_do_not_fit_its_names_are_rejected(name):
+def test_constants_of_a_robot_that_do_not_match_its_names_are_rejected(name):
     value, words = NUMBERS[name]
     with pytest.raises(SlotError, match=rf"^robot: {name} of its model\(\).*{words}"):
         attrs.evolve(Robot().model(), **{name: value})
@@ -170,7 +170,7 @@ class NoFloor(G1):
 
 @component
 class Raises(G1):
-    """A G1 whose description is not there."""
+    """A G1 without a description."""
 
     def spec(self):
         return {}["meshes"]

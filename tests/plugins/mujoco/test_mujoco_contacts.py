@@ -1,4 +1,4 @@
-"""Contact forces: net force on the body, in world axes, of the row asked for."""
+"""Contact forces are the net force on the body, in world axes, of each environment."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def net_force(model, data, body, against):
     return total, count
 
 
-def test_a_row_reset_into_the_air_reads_no_foot_force():
+def test_an_environment_reset_into_the_air_reads_no_foot_force():
     backend = build()
     hold(backend, 0.2)
     others = backend.contacts[[0, 1, 3]].clone()

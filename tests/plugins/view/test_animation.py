@@ -1,4 +1,4 @@
-"""Pictures of a robot: they show its pose, whole, the right way round, where it is, and where its reference is."""
+"""Images of a robot show its pose, its sides, its position and its reference."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def standing(x=0.0, y=0.0, z=0.0, **joints):
 
 
 def picture(robot, pose, camera=None, **animation):
-    """Return the only picture of a pose as numbers, by a camera that would fit the default pose."""
+    """Return the image of a pose as numbers, seen by the camera of the default pose."""
     camera = camera or Animation(standing()[None], azimuth=animation.pop("azimuth", 0.0)).camera(robot)
     (image,) = render_frames(robot, Animation(pose[None], **animation), camera, QUALITY)
     return image.astype(int)
 
 
 def differing(one, other):
-    """Return rows and columns of the pixels that two pictures clearly differ in."""
+    """Return rows and columns of the pixels that clearly differ between two images."""
     return np.nonzero(np.abs(one - other).max(2) > 24)
 
 
-def test_one_pose_gives_one_picture_and_another_pose_another(robot):
+def test_a_pose_gives_the_same_image_each_time_and_another_pose_a_different_one(robot):
     still = picture(robot, standing())
     assert still.shape == (HEIGHT, WIDTH, 3)
     assert (still == picture(robot, standing())).all()
@@ -52,7 +52,7 @@ def test_one_pose_gives_one_picture_and_another_pose_another(robot):
     assert len(differing(still, bent)[0]) > 20
 
 
-def test_the_left_arm_of_a_robot_seen_from_the_front_is_on_the_right_of_the_picture(robot):
+def test_the_left_arm_of_a_robot_seen_from_the_front_is_on_the_right_of_the_image(robot):
     still, raised = picture(robot, standing()), picture(robot, standing(left_shoulder_roll=1.4))
     rows, columns = differing(still, raised)
     assert len(columns) > 20
@@ -63,7 +63,7 @@ def test_the_left_arm_of_a_robot_seen_from_the_front_is_on_the_right_of_the_pict
     assert columns[rows < HEIGHT / 2].max() < WIDTH / 2, "from behind it is on the left"
 
 
-def test_the_camera_goes_along_over_a_floor_that_stays(robot):
+def test_the_camera_follows_the_robot_and_the_floor_stays(robot):
     here = picture(robot, standing())
     half_a_square, whole_squares = picture(robot, standing(x=0.25)), picture(robot, standing(x=1.5, y=-0.5))
     assert np.abs(here - whole_squares).max() <= 1
@@ -72,7 +72,7 @@ def test_the_camera_goes_along_over_a_floor_that_stays(robot):
     assert np.abs(here - half_a_square)[middle].max() <= 1, "the robot has not"
 
 
-def test_a_robot_in_the_air_is_higher_in_the_picture_and_its_shadow_has_left_its_feet(robot):
+def test_a_robot_in_the_air_is_higher_in_the_image_and_its_shadow_leaves_its_feet(robot):
     here, above = picture(robot, standing()), picture(robot, standing(z=0.12))
     dark = [np.nonzero((image.max(2) < 60).any(1))[0] for image in (here, above)]
     assert dark[1].min() < dark[0].min()
@@ -80,7 +80,7 @@ def test_a_robot_in_the_air_is_higher_in_the_picture_and_its_shadow_has_left_its
     assert len(under[0]) > 5, "light where the feet and their shadow were"
 
 
-def test_a_shadow_falls_only_where_there_is_a_robot(robot):
+def test_only_the_robot_casts_a_shadow(robot):
     camera = Animation(standing()[None]).camera(robot)
     lifted = picture(robot, standing(z=50.0), camera)
     floor = lifted[-10:].max(2)
@@ -89,7 +89,7 @@ def test_a_shadow_falls_only_where_there_is_a_robot(robot):
     assert darkest.min() < floor.min() - 30
 
 
-def test_a_reference_is_shown_in_blue_where_the_robot_is_not(robot):
+def test_a_reference_is_shown_in_blue_where_it_differs_from_the_robot(robot):
     pose = standing()
     alone, same = picture(robot, pose), picture(robot, pose, ghost=pose[None])
     assert np.abs(alone - same).max() <= 40, "at most the edge of a pixel"
@@ -115,12 +115,12 @@ def test_the_camera_sees_all_bodies_of_all_frames(azimuth):
         assert (np.abs(up * nearer) < camera.half_height).all()
 
 
-def test_a_robot_that_was_thrown_far_away_does_not_make_the_reference_small(robot):
+def test_a_robot_far_away_does_not_make_the_reference_small(robot):
     reference = standing()[None]
     near, far = (Animation(standing(x=x)[None], ghost=reference).camera(robot) for x in (1.0, 500.0))
     assert far.half_height < 1.5 * near.half_height
 
 
-def test_a_robot_without_a_description_for_mujoco_is_refused():
+def test_a_robot_without_a_mujoco_description_is_rejected():
     with pytest.raises(MtrackError, match="no MuJoCo description"):
         PosedRobot(ToyRobot())
