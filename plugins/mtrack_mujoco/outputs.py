@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
 from mtrack_mujoco.addresses import Addresses
+from mtrack_mujoco.interface import Simulations
 
 FIELDS = ("xpos", "xquat", "xmat", "cvel", "subtree_com")
 """Outputs that `PoseReader` reads, besides qpos and qvel."""
-
-
-class LiveArrays(Protocol):
-    """The live arrays of many simulations, [N, ...], whichever engine computes them."""
-
-    qpos: Tensor
-    qvel: Tensor
-    outputs: dict[str, Tensor]
 
 
 @attrs.frozen(eq=False)
@@ -85,11 +78,11 @@ class BodyPoses:
 class PoseReader:
     """Converts the live arrays of simulations into `BodyPoses`."""
 
-    def __init__(self, simulation: LiveArrays, at: Addresses) -> None:
+    def __init__(self, simulations: Simulations, at: Addresses) -> None:
         """Take the arrays; the outputs must include `FIELDS`."""
         self._at = at
-        self._arrays = {name: simulation.outputs[name] for name in FIELDS}
-        self._arrays |= {"qpos": simulation.qpos, "qvel": simulation.qvel}
+        self._arrays = {name: simulations.outputs[name] for name in FIELDS}
+        self._arrays |= {"qpos": simulations.qpos, "qvel": simulations.qvel}
 
     def read(self, out: BodyPoses, ids: Tensor | None = None) -> None:
         """Fill `out` from all environments, or from some, int64 [n]."""

@@ -9,9 +9,9 @@ from torch import Tensor
 from mtrack.errors import MtrackError
 from mtrack.recorded_step import FieldValue, Quantity, RecordedStep, Replay
 from mtrack_mujoco import labels
-from mtrack_mujoco.base import Simulations
 from mtrack_mujoco.description import rebuild
 from mtrack_mujoco.engine_warnings import LARGEST
+from mtrack_mujoco.interface import Simulations
 from mtrack_mujoco.model_fields import compiled_value
 from mtrack_mujoco.restore import restore
 from mtrack_mujoco.simulation import MujocoSimulations

@@ -51,7 +51,7 @@ def compile_physics(spec: mujoco.MjSpec) -> mujoco.MjModel:
 
 
 class MujocoSimulations:
-    """N simulations: states that can be written, and outputs that every call updates; see `base.Simulations`."""
+    """N simulations: states that can be written, and outputs that every call updates; see `mtrack_mujoco.interface`."""
 
     def __init__(
         self,

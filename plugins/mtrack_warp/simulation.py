@@ -33,7 +33,7 @@ _QUIET_S = 10.0  # loading kernels from the cache takes less
 
 
 class WarpSimulations:
-    """N simulations: states that can be written, and outputs that every call updates; see `base.Simulations`."""
+    """N simulations: states that can be written, and outputs that every call updates; see `mtrack_mujoco.interface`."""
 
     def __init__(
         self,
