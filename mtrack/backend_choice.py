@@ -18,12 +18,16 @@ def choose_backend(registry: Registry, device: str) -> Entry:
     """
     here = _available_devices()
     wanted = [kind for kind in here if device in ("auto", kind) or device.startswith(f"{kind}:")]
-    candidates = list(_candidates(registry))
+    broken: list[str] = []
+    candidates = list(_candidates(registry, broken))
     for devices in (wanted, here):
-        ranked = [(ranks[kind], entry) for entry, ranks in candidates for kind in devices if kind in ranks]
+        ranked = [
+            (priorities[kind], entry) for entry, priorities in candidates for kind in devices if kind in priorities
+        ]
         if ranked:  # of two with one priority mtrack's own, which others may have inherited it from
             return max(ranked, key=lambda pair: (pair[0], is_own(pair[1].distribution)))[1]
-    raise NameProblem("no installed backend can be chosen automatically: set backend.use to one of them")
+    reasons = "".join(f"\n{reason}" for reason in broken)
+    raise NameProblem(f"no installed backend can be chosen automatically: set backend.use{reasons}")
 
 
 def choose_device(cls: type) -> str:
@@ -43,12 +47,13 @@ def unused_gpu(cls: type, *, is_named: bool) -> str:
     return f"this machine has a GPU: to use it, {remedy}"
 
 
-def _candidates(registry: Registry) -> Iterator[tuple[Entry, Mapping[str, int]]]:
-    """Yield every backend that declares priorities and whose libraries are installed."""
+def _candidates(registry: Registry, broken: list[str]) -> Iterator[tuple[Entry, Mapping[str, int]]]:
+    """Yield every backend that declares priorities and whose libraries are installed; add errors to `broken`."""
     for entry in registry.of("backend"):
         try:
             cls = registry.load(entry)
-        except ComponentError:  # a broken backend must not keep the others from being chosen
+        except ComponentError as error:  # a broken backend must not keep the others from being chosen
+            broken.append(str(error))
             continue
         priorities = _priorities(cls)
         if priorities and all(map(is_installed, getattr(cls, "libraries", ()))):

@@ -114,7 +114,7 @@ def symmetric(constants: RobotConstants) -> RobotConstants:
 
 
 def mirrored_name(name: str) -> str:
-    """Return the name of the same part on the other side, or the name itself if there is none."""
+    """Return the name of the same part on the other side, or the name itself if it has no side."""
     if name.startswith("left_"):
         return "right_" + name.removeprefix("left_")
     return "left_" + name.removeprefix("right_") if name.startswith("right_") else name

@@ -14,7 +14,7 @@ _FLOORS = (mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD)
 
 
 def add_world(spec: mujoco.MjSpec, terrain: Path | None, root: str) -> None:
-    """Add a terrain, or a floor if there is none, and lights and a camera. Raises MtrackError."""
+    """Add a terrain or, if it is missing, a floor, and lights and a camera. Raises MtrackError."""
     if terrain is not None:
         _add_terrain(spec, terrain)
     elif not any(geom.type in _FLOORS for geom in spec.worldbody.geoms):

@@ -122,7 +122,7 @@ class BaseBackend:
         contacts are those of that substep.
         """
         self._memory.begin_substep(target, last)
-        self._sim.ctrl[:, self._at.actuators] = target  # converts where it writes
+        self._sim.ctrl[:, self._at.actuators] = target  # the assignment converts to the engine's precision
         if self._applies_forces:
             self._memory.add_forces(*self._apply_forces())
         self._sim.step(last)

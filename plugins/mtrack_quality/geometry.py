@@ -1,4 +1,4 @@
-"""Computes where a robot's colliding shapes are in every frame of a motion, and which of them overlap."""
+"""Computes the positions and overlaps of a robot's colliding shapes in every frame of a motion."""
 
 from __future__ import annotations
 

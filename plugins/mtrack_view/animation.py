@@ -27,7 +27,7 @@ class Animation:
 
     poses: Array
     ghost: Array | None = None
-    """A second motion [T, 7 + J], shown in blue where it differs; if there is one, the camera follows it."""
+    """A second motion [T, 7 + J], drawn in blue behind the robot; the camera then follows it."""
     azimuth: float = AZIMUTH
     """Direction of the camera [degrees], see `AZIMUTH`."""
 

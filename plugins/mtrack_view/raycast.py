@@ -94,7 +94,7 @@ class _Scene:
         light[met] = self._lit(hits.geom[met], point, hits.normal[met], rays[met], points)
         if ghost is not None:
             other = _cast(self.robot, ghost, eye, rays, with_ground=False)
-            # never over the robot: the ghost shows only where the two differ
+            # never over the robot: only the parts of the ghost beside it are drawn
             over = (other.geom >= 0) & ~(met & self.robot.is_part[hits.geom])
             towards = -_dot(other.normal[over], rays[over] / _length(rays[over]))[:, None]
             light[over] += _GHOST_SHARE * (_GHOST * (0.35 + 0.65 * towards) - light[over])

@@ -80,9 +80,13 @@ def test_of_two_backends_with_one_priority_mtrack_s_own_is_chosen(site: Path, ch
     assert chosen("cpu") == "mujoco"
 
 
-def test_without_any_backend_for_auto_the_error_says_what_to_set() -> None:
-    with pytest.raises(NameProblem, match=r"set backend\.use"):
+def test_without_a_usable_backend_the_error_says_what_to_set_and_what_is_broken(site: Path) -> None:
+    with pytest.raises(NameProblem, match=r"set backend\.use$"):
         choose_backend(Registry(), "auto")
+    install(site, "acme", {"mtrack.backends": {"broken": "acme_bad:Bad"}}, {"acme_bad.py": "raise SystemExit(0)"})
+    broken = Registry(entries=[entry for entry in Registry.scan().of("backend") if entry.name == "broken"])
+    with pytest.raises(NameProblem, match=r"set backend\.use\nbackend 'broken' \(acme 1\.0\) cannot be imported"):
+        choose_backend(broken, "auto")
 
 
 @pytest.mark.usefixtures("gpu")

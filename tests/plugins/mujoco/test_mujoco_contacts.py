@@ -58,7 +58,8 @@ def net_force(model, data, body, against):
         contact, force = data.contact[i], np.zeros(6)
         bodies = [model.body(model.geom_bodyid[geom]).name for geom in contact.geom]
         other = bodies[1 - bodies.index(body)] if body in bodies else None
-        if other is None or (against == "floor") > (other == "world") or (against == "self") > (other != "world"):
+        counts = {"": True, "floor": other == "world", "self": other != "world"}[against]
+        if other is None or not counts:
             continue
         mujoco.mj_contactForce(model, data, i, force)
         in_world = contact.frame.reshape(3, 3).T @ force[:3]  # on the second body
