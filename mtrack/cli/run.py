@@ -217,13 +217,14 @@ def _require_own_start(directory: Path) -> None:
 
 
 def describe_physics(recipe: Recipe) -> str:
-    """Say what computes the physics, and what the recipe has left open."""
-    from mtrack.api.device import has_gpu
+    """Return a line that says what computes the physics, and whether `auto` chose it."""
+    from mtrack.backend_choice import unused_gpu
     from mtrack.recipe.slots import AUTO
 
-    is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
-    remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
-    chosen = f" (auto{remedy * is_unused})" * (AUTO in (recipe.backend.use, recipe.device))
+    notes = ["auto"] if AUTO in (recipe.backend.use, recipe.device) else []
+    if recipe.device == AUTO:
+        notes += filter(None, [unused_gpu(recipe.backend.cls, is_named=recipe.backend.use != AUTO)])
+    chosen = f" ({'; '.join(notes)})" if notes else ""
     return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
 
 
