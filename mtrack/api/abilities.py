@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -63,6 +63,21 @@ class RunsOnRobot(Protocol):
     def robot_groups(self) -> Sequence[str]:
         """Return the observation groups that this actor reads: all their terms must be sensed."""
         ...
+
+
+@runtime_checkable
+class ChosenByAuto(Protocol):
+    """A backend that `backend.use = "auto"` may choose; asked of its class, before a run begins.
+
+    `auto` loads the class of every installed backend: import what is slow in `build`, not with the module. A backend
+    with `libraries` (see `UsesLibraries`) is chosen only if all of them are installed.
+    """
+
+    auto_priority: ClassVar[Mapping[str, int]]
+    """Priority on each type of device, above 0: `{"cuda": 20}`. `auto` takes the highest one that is possible.
+
+    `device = "auto"` means the available device on which the recipe's backend has its highest priority.
+    """
 
 
 @runtime_checkable
@@ -147,6 +162,7 @@ OFFERED_BY: Mapping[type, Sequence[str]] = {
     DividesRollouts: ("phase",),
     ReadsObservations: ("agent", "phase"),
     RunsOnRobot: ("agent",),
+    ChosenByAuto: ("backend",),
     NeedsSensors: ("observation",),
     NoisyObservation: ("observation",),
     PlaysClips: ("command",),

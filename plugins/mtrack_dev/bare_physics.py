@@ -9,12 +9,11 @@ from contextlib import nullcontext
 
 import torch
 
-from mtrack import Backend
 from mtrack.loop.learner import rollout_mode
 from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.run.phase_run import PhaseRun
-from mtrack_mujoco.backend import MujocoBackend
-from mtrack_mujoco.replay import EngineCalls, Recording
+from mtrack_mujoco.base import BaseBackend
+from mtrack_mujoco.engine_calls import EngineCalls
 
 
 def environment(stage: PhaseRun, finish: Callable[[], object]) -> tuple[float, float | None]:
@@ -24,7 +23,7 @@ def environment(stage: PhaseRun, finish: Callable[[], object]) -> tuple[float, f
     """
     env, actions = stage.assembly.env, []
     before = copy.deepcopy(env_state(stage.assembly))
-    recording = _recording(env.backend)
+    recording = EngineCalls(env.backend) if isinstance(env.backend, BaseBackend) else None
     with rollout_mode(env.scene.num_envs), recording or nullcontext():
         for _ in range(stage.slot.train_every):
             actions.append(stage.phase.act(env.observations)["action"])
@@ -54,17 +53,6 @@ def environment(stage: PhaseRun, finish: Callable[[], object]) -> tuple[float, f
     if env.scene.device.type == "cpu" and not torch.equal(reached, recording.state()):
         raise RuntimeError("the engine calls made again led to another state: the measurement is void")
     return whole, bare
-
-
-def _recording(backend: Backend) -> EngineCalls | None:
-    """Return a recording of a backend's engine calls; None where these cannot be recorded."""
-    if isinstance(backend, MujocoBackend):
-        return Recording(backend)
-    # these import warp, which takes seconds
-    from mtrack_warp.backend import WarpBackend  # noqa: PLC0415
-    from mtrack_warp.replay import Recording as RecordingOnGpu  # noqa: PLC0415
-
-    return RecordingOnGpu(backend) if isinstance(backend, WarpBackend) else None
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -62,7 +62,7 @@ def _replayed(path: Path, made: Reproduction, entry: Entry) -> Replay:
 
 
 def _version_changes(made: Reproduction, entry: Entry) -> list[str]:
-    here = decisive_versions(entry.distribution)
+    here = decisive_versions(entry.distribution, Registry.scan().load(entry))
     changed = {name: version for name, version in made.facts.versions.items() if here.get(name) != version}
     return [f"{name} {version} then, {here.get(name, 'not installed')} here" for name, version in changed.items()]
 

@@ -14,8 +14,8 @@ from mtrack_eval.episodes import Episodes
 from mtrack_eval.report import Evaluation
 from mtrack_eval.rollouts import Rollouts
 from mtrack_eval.snapshots import spaced
-from mtrack_view.pictures import Take
-from mtrack_view.puppet import Puppet
+from mtrack_view.animation import Animation
+from mtrack_view.posed_robot import PosedRobot
 from mtrack_view.strip import Panel, draw_strip
 
 _NOTED = ("mpkpe_local", "mpkpe_world")
@@ -39,7 +39,7 @@ def draw_strips(
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()  # of another evaluation
-    puppet = Puppet(robot)
+    posed = PosedRobot(robot)
     frames = spaced(lengths, policy.poses.shape[1])
     for index, name in clips:
         rollout = _worst(policy, index, evaluation.distance)
@@ -50,7 +50,7 @@ def draw_strips(
         told = f"{evaluation.actor}, {_fate(policy, index, rollout, dt)}; blue: the reference"
         path = folder / f"{_file_name(name)}.png"
         if panels:
-            draw_strip(path, puppet, Take(shown, ghost), panels, name, told)
+            draw_strip(path, posed, Animation(shown, ghost), panels, name, told)
             yield path
 
 
@@ -61,7 +61,7 @@ def draw_episodes(
 
     The worst are those that failed first, then those that return least. Raises MtrackError, OSError.
     """
-    puppet = Puppet(robot)
+    posed = PosedRobot(robot)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()  # of another evaluation
@@ -82,7 +82,7 @@ def draw_episodes(
         fate = f"failed: {', '.join(failures)}" if failures else "completed"
         path = folder / f"episode_{episode}.png"
         subtitle = f"{actor}, return {returned[episode]:.3g}, {fate} after {lengths[episode] * dt:.2f} s"
-        draw_strip(path, puppet, Take(poses[known].double().numpy()), panels, f"episode {episode}", subtitle)
+        draw_strip(path, posed, Animation(poses[known].double().numpy()), panels, f"episode {episode}", subtitle)
         yield path
 
 

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from mtrack import Clip, RobotModel
-    from mtrack_view.puppet import Array
+    from mtrack_view.posed_robot import Array
 
 
 def view(
@@ -29,10 +29,10 @@ def view(
 
     from mtrack.registry.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.file import read_clip  # noqa: PLC0415
-    from mtrack_view.film import FPS, find_ffmpeg, shoot  # noqa: PLC0415
-    from mtrack_view.pictures import Take  # noqa: PLC0415
-    from mtrack_view.puppet import Puppet  # noqa: PLC0415
+    from mtrack_view.animation import Animation  # noqa: PLC0415
+    from mtrack_view.posed_robot import PosedRobot  # noqa: PLC0415
     from mtrack_view.strip import Panel, draw_strip  # noqa: PLC0415
+    from mtrack_view.video import FPS, find_ffmpeg, render_video  # noqa: PLC0415
 
     picture = _picture(out or Path(f"{clip.stem}.png"))
     motion = read_clip(clip)
@@ -43,12 +43,12 @@ def view(
     shown = np.unique(np.linspace(0, len(poses) - 1, frames).round().astype(int))
     panels = [Panel(index / motion.fps) for index in shown.tolist()]
     facts = f"{(len(poses) - 1) / motion.fps:.1f} s, {len(poses)} frames at {motion.fps:g} a second"
-    puppet = Puppet(body)
-    draw_strip(picture, puppet, Take(poses[shown], azimuth=azimuth), panels, motion.name, facts)
+    posed = PosedRobot(body)
+    draw_strip(picture, posed, Animation(poses[shown], azimuth=azimuth), panels, motion.name, facts)
     typer.echo(picture)
     if video:
         film = picture.with_suffix(".mp4")
-        shoot(film, ffmpeg, puppet, Take(_poses(motion, body.model(), FPS), azimuth=azimuth))
+        render_video(film, ffmpeg, posed, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
         typer.echo(film)
 
 

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 import mtrack.loop.assemble
-from mtrack import Recipe
+from mtrack import Recipe, backend_choice
 from mtrack.api import device as processors
 from mtrack.cli import main
 from mtrack.loop.assemble import Assembly
-from mtrack.recipe import checked as structure
-from mtrack.recipe import reader
 from mtrack.trial import first_step, preflight
 
 Machine = Callable[..., None]
@@ -26,12 +24,12 @@ class AssembledError(Exception):
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Return a function that pretends that there is a GPU, and its engine."""
+    """Return a function that pretends that there is a GPU, and the libraries of its backend."""
 
     def pretend(*, gpu: bool) -> None:
-        for module in (processors, reader, structure, preflight):
-            monkeypatch.setattr(module, "has_gpu", lambda: gpu, raising=False)
-        monkeypatch.setattr(reader, "find_spec", lambda name: "found" if gpu else None)
+        for module in (processors, backend_choice, preflight):
+            monkeypatch.setattr(module, "has_gpu", lambda: gpu)
+        monkeypatch.setattr(backend_choice, "is_installed", lambda library: gpu or library == "mujoco")
 
     return pretend
 

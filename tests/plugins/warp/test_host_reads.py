@@ -1,4 +1,4 @@
-"""A GPU is hardly ever waited for: once a control step, once an update."""
+"""Training waits for a GPU only once per control step and once per update."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.host_reads import HostReads
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 
 STEPS = 3
-KEPT_ON_HOST = "mtrack_mujoco/engine_warnings.py"  # what it reads is a copy made a step before
+KEPT_ON_HOST = "mtrack_mujoco/engine_warnings.py"  # it reads a copy made in the step before
 
 
 def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

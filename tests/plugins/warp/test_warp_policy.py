@@ -1,4 +1,4 @@
-"""A policy trained on one backend does as well on the other: on demand, with a run at hand."""
+"""A policy trained on one backend succeeds as often on the other; runs on demand, with a trained run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOLERANCE = 0.02
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not RUN, reason="give a run directory: MTRACK_TRAINED_RUN=runs/... pytest -m slow tests/plugins/warp"
+    not RUN, reason="needs a run directory: MTRACK_TRAINED_RUN=runs/... pytest -m slow tests/plugins/warp"
 )
 def test_a_policy_succeeds_as_often_on_either_backend() -> None:
     found = {

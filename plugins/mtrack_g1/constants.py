@@ -1,4 +1,4 @@
-"""The robot's figures, read from `g1.json`: links, motors, default pose; and how its two sides mirror."""
+"""The robot's constants, read from `g1.json`: links, motors, default pose; and how its two sides mirror."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Shape:
 
 
 @attrs.frozen
-class Link:
-    """One body: its frame in its parent's, its inertia, its hinge."""
+class BodyConstants:
+    """One body: its frame in its parent, its inertia and its hinge."""
 
     name: str
     parent: str
@@ -65,10 +65,10 @@ class Motor:
 
 
 @attrs.frozen
-class Figures:
-    """Everything known of one robot."""
+class RobotConstants:
+    """All constants of one robot."""
 
-    links: tuple[Link, ...]
+    links: tuple[BodyConstants, ...]
     motors: Mapping[str, Motor]
     """By joint."""
     default_pose: Mapping[str, float]
@@ -79,20 +79,20 @@ class Figures:
 
 
 @functools.cache
-def load() -> Figures:
-    """Return the figures of the package's data file."""
+def load() -> RobotConstants:
+    """Return the constants in the package's data file."""
     raw = json.loads(Path(__file__).with_name("g1.json").read_text("utf-8"))
     links = []
     for entry in raw["bodies"]:
         shapes = tuple(Shape(**shape) for shape in entry.pop("collision", ()))
-        links.append(Link(**entry, collision=shapes))
+        links.append(BodyConstants(**entry, collision=shapes))
     joints = [link.joint for link in links if link.joint]
     motors: dict[str, Motor] = {}
     for entry in raw["motors"]:
         motor = _motor(entry, raw["natural_frequency_hz"], raw["damping_ratio"])
         motors |= {joint: motor for joint in joints if _is_one_of(joint, entry["joints"])}
     pose = {joint: angle for name, angle in raw["default_pose"].items() for joint in joints if _is_one_of(joint, name)}
-    return Figures(
+    return RobotConstants(
         links=tuple(links),
         motors={joint: motors[joint] for joint in joints},
         default_pose={joint: pose.get(joint, 0.0) for joint in joints},
@@ -101,37 +101,37 @@ def load() -> Figures:
     )
 
 
-def symmetric(figures: Figures) -> Figures:
-    """Return the figures of an exactly symmetric robot: the right side becomes the mirror image of the left."""
-    by_name = {link.name: link for link in figures.links}
+def symmetric(constants: RobotConstants) -> RobotConstants:
+    """Return the constants of an exactly symmetric robot: the right side becomes the mirror image of the left."""
+    by_name = {link.name: link for link in constants.links}
     links = []
-    for link in figures.links:
+    for link in constants.links:
         if link.name.startswith("right_"):
             links.append(_mirrored(by_name[mirrored_name(link.name)]))
         else:
             links.append(link if link.name.startswith("left_") else _centred(link))
-    return attrs.evolve(figures, links=tuple(links))
+    return attrs.evolve(constants, links=tuple(links))
 
 
 def mirrored_name(name: str) -> str:
-    """Return the name of the same part on the other side; the name itself where there is none."""
+    """Return the name of the same part on the other side, or the name itself if it has no side."""
     if name.startswith("left_"):
         return "right_" + name.removeprefix("left_")
     return "left_" + name.removeprefix("right_") if name.startswith("right_") else name
 
 
 def mirror_sign(joint: str) -> float:
-    """Return the sign a joint's angle takes when the robot is mirrored: roll and yaw turn the other way."""
+    """Return the sign of a joint's angle when the robot is mirrored: roll and yaw turn the other way."""
     return -1.0 if re.search(r"_(roll|yaw)_joint$", joint) else 1.0
 
 
 def reflect(points: Vector) -> Vector:
-    """Return points, one after the other, reflected in the x-z plane."""
+    """Return flattened points reflected in the x-z plane."""
     return tuple(value * sign for value, sign in zip(points, _REFLECT * (len(points) // 3), strict=True))
 
 
 def _motor(entry: Mapping[str, float], frequency_hz: float, damping_ratio: float) -> Motor:
-    # gains of a second-order system whose mass is the rotor alone
+    # gains of a second-order system whose only inertia is the rotor
     omega = 2.0 * math.pi * frequency_hz
     armature = entry["armature"]
     return Motor(
@@ -147,7 +147,7 @@ def _is_one_of(joint: str, pattern: str) -> bool:
     return re.fullmatch(rf"(left_|right_)?{pattern}_joint", joint) is not None
 
 
-def _mirrored(link: Link) -> Link:
+def _mirrored(link: BodyConstants) -> BodyConstants:
     low, high = link.range
     return attrs.evolve(
         link,
@@ -168,14 +168,14 @@ def _mirrored_shape(shape: Shape) -> Shape:
     return Shape(mirrored_name(shape.name), shape.radius, reflect(shape.points))
 
 
-def _centred(link: Link) -> Link:
+def _centred(link: BodyConstants) -> BodyConstants:
     if not link.inertia:
         return link
     rotation = np.zeros(9)
     mujoco.mju_quat2Mat(rotation, np.array(link.inertia_quat_wxyz))
     axes = rotation.reshape(3, 3)
     tensor = axes @ np.diag(link.inertia) @ axes.T
-    # the mean of a tensor and its mirror image: what couples y with x and z cancels
+    # the mean of a tensor and its mirror image: the terms that couple y with x and z cancel
     full = (tensor[0, 0], tensor[1, 1], tensor[2, 2], 0.0, tensor[0, 2], 0.0)
     x, _, z = link.com
     return attrs.evolve(link, com=(x, 0.0, z), inertia=full)

@@ -1,4 +1,4 @@
-"""What is wrong with a clip is found, named and counted; a good clip has nothing wrong with it."""
+"""Problems of a clip are found, named and measured; a good clip has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.clips import swaying_clip
 from mtrack import Clip
 from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
-from mtrack_quality.findings import Quality, judge
+from mtrack_quality.clip_quality import ClipQuality, judge
 from mtrack_quality.measure import Meter, runs
 
 MODEL = g1_model()
@@ -39,47 +39,47 @@ def up(height):
     return lambda time: np.outer(height(time), [0, 0, 1.0])
 
 
-def judged(meter: Meter, clip: Clip, known=()) -> Quality:
+def judged(meter: Meter, clip: Clip, known=()) -> ClipQuality:
     return judge(clip, "clip.npz", meter, dict(known))
 
 
-def kinds(quality: Quality) -> set[str]:
-    return {finding.kind for finding in quality.findings}
+def kinds(quality: ClipQuality) -> set[str]:
+    return {problem.kind for problem in quality.problems}
 
 
-def found(quality: Quality, kind: str):
-    (only,) = [finding for finding in quality.findings if finding.kind == kind]
+def found(quality: ClipQuality, kind: str):
+    (only,) = [problem for problem in quality.problems if problem.kind == kind]
     return only
 
 
-def test_a_robot_that_stands_is_good(meter):
+def test_a_standing_robot_is_good(meter):
     quality = judged(meter, standing())
-    assert (quality.verdict, quality.findings) == ("good", ())
-    assert abs(quality.figures["ground_m"]) < 2e-3
-    assert quality.figures["contact_share"] == 1.0
+    assert (quality.verdict, quality.problems) == ("good", ())
+    assert abs(quality.metrics["ground_m"]) < 2e-3
+    assert quality.metrics["contact_share"] == 1.0
 
 
 @pytest.mark.parametrize("shift", [-0.045, 0.06])
-def test_a_clip_off_the_floor_is_named_with_how_far(meter, shift):
+def test_the_distance_of_a_clip_from_the_floor_is_reported(meter, shift):
     quality = judged(meter, standing(move=up(lambda time: 0 * time + shift)))
-    assert quality.figures["ground_m"] == pytest.approx(shift, abs=2e-3)
+    assert quality.metrics["ground_m"] == pytest.approx(shift, abs=2e-3)
     assert "--fix ground" in found(quality, "ground").text
     assert ("penetration" in kinds(quality)) == (shift < 0)
-    assert "float" not in kinds(quality)  # of its own floor it stands on it
+    assert "float" not in kinds(quality)  # it stands on its own floor
 
 
-def test_a_moment_in_the_floor_is_named_with_its_frame(meter):
+def test_a_short_penetration_is_reported_with_its_frame(meter):
     quality = judged(meter, standing(move=up(lambda time: -0.05 * (np.abs(time - 1.0) < 0.03))))
-    finding = found(quality, "penetration")
-    assert finding.frame in (49, 50, 51)
-    assert finding.brief == "in the floor 5.0 cm"
-    assert "5.0 cm of it are left after --fix ground" in finding.text
+    problem = found(quality, "penetration")
+    assert problem.frame in (49, 50, 51)
+    assert problem.brief == "in the floor 5.0 cm"
+    assert "5.0 cm of it remain after --fix ground" in problem.text
 
 
-def test_hanging_in_the_air_is_named_but_a_jump_is_not(meter):
+def test_hovering_is_reported_but_a_jump_is_not(meter):
     hangs = judged(meter, standing(move=up(lambda time: 0.1 * np.clip(10 * (np.abs(time - 1.0) < 0.4), 0, 1))))
     assert found(hangs, "float").frame is not None
-    assert 0.2 < hangs.figures["hovering_share"] < 0.5
+    assert 0.2 < hangs.metrics["hovering_share"] < 0.5
     flight = 0.6  # s
     leaps = judged(meter, standing(move=up(lambda time: np.maximum(4.905 * (time - 0.7) * (0.7 + flight - time), 0.0))))
     assert leaps.measures is not None
@@ -87,13 +87,13 @@ def test_hanging_in_the_air_is_named_but_a_jump_is_not(meter):
     assert "float" not in kinds(leaps)
 
 
-def test_feet_that_slide_are_named_with_their_speed(meter):
+def test_sliding_feet_are_reported_with_their_speed(meter):
     quality = judged(meter, standing(move=lambda time: np.outer(time, [0.5, 0, 0])))
-    assert quality.figures["slide_m_per_s"] == pytest.approx(0.5, abs=0.01)
+    assert quality.metrics["slide_m_per_s"] == pytest.approx(0.5, abs=0.01)
     assert found(quality, "skate").brief == "feet slide 0.50 m/s"
 
 
-def test_joints_beyond_range_and_speed_are_named(meter):
+def test_joints_beyond_range_and_speed_are_reported(meter):
     clip, knee = standing(), MODEL.joint_names.index("left_knee_joint")
     bent = clip.joint_pos.copy()
     bent[40:50, knee] = MODEL.joint_range[knee, 1] + 0.2
@@ -121,7 +121,7 @@ def test_a_joint_that_jumps_by_a_turn_makes_a_clip_unusable(meter):
     )
 
 
-def test_the_sign_of_a_quaternion_is_no_jump(meter):
+def test_the_sign_of_a_quaternion_is_not_a_jump(meter):
     clip = standing()
     quat = clip.root_quat_wxyz.copy()
     quat[50:] *= -1
@@ -132,13 +132,13 @@ def test_the_sign_of_a_quaternion_is_no_jump(meter):
     ("field", "value", "says"),
     [("root_pos", np.nan, "frame 3"), ("joint_pos", np.inf, "frame 3"), ("root_quat_wxyz", 0.5, "the norm is")],
 )
-def test_numbers_that_are_none_make_a_clip_unusable(meter, field, value, says):
+def test_invalid_numbers_make_a_clip_unusable(meter, field, value, says):
     clip = standing()
     values = getattr(clip, field).copy()
     values[3, 0] = value
     quality = judged(meter, attrs.evolve(clip, **{field: values}))
     assert says in quality.unusable
-    assert quality.figures == {}
+    assert quality.metrics == {}
 
 
 def test_the_same_motion_under_another_name_is_a_duplicate(meter):
@@ -148,10 +148,10 @@ def test_the_same_motion_under_another_name_is_a_duplicate(meter):
 
 
 @pytest.mark.parametrize(("frames", "verdict"), [(8, "unusable"), (40, "flawed")])
-def test_a_short_clip_is_told_and_a_very_short_one_left_out(meter, frames, verdict):
+def test_a_short_clip_is_flawed_and_a_very_short_one_unusable(meter, frames, verdict):
     quality = judged(meter, standing(frames))
     assert quality.verdict == verdict
-    assert "s long" in quality.unusable + "".join(f.text for f in quality.findings)
+    assert "s long" in quality.unusable + "".join(f.text for f in quality.problems)
 
 
 def test_runs_of_flags_have_a_first_frame_and_an_end():

@@ -1,4 +1,4 @@
-"""The picture of a clip: lowest point, contact, speeds, limits and overlaps over time, one under the other."""
+"""Plots a clip: lowest point, contact, speeds, limits and overlaps over time, one below the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from mtrack_quality.findings import Quality
+from mtrack_quality.clip_quality import ClipQuality
 from mtrack_quality.measure import CLEAR, Flags, Measures, runs
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SHOWN_JOINTS = 3
 _DEEP = 0.01  # m
 _SLIDING = 0.2  # m/s
 _WIDTH, _DPI, _WRAP = 10.0, 110, 150
-_STYLE: dict[Any, Any] = {  # of matplotlib, whose keys are a type of their own
+_STYLE: dict[Any, Any] = {  # matplotlib has a type of its own for the keys
     "font.size": 9.0,
     "axes.edgecolor": _GREY,
     "axes.labelcolor": _INK,
@@ -37,17 +37,15 @@ _STYLE: dict[Any, Any] = {  # of matplotlib, whose keys are a type of their own
 }
 
 
-def draw(quality: Quality, path: Path) -> None:
-    """Write the picture of a measured clip to a PNG file. Raises OSError."""
+def draw(quality: ClipQuality, path: Path) -> None:
+    """Write the plot of a measured clip to a PNG file. Raises OSError."""
     m = quality.measures
     assert m is not None
-    words = [f"• {finding.kind.replace('_', ' ')}: {finding.text}" for finding in quality.findings]
+    words = [f"• {problem.kind.replace('_', ' ')}: {problem.text}" for problem in quality.problems]
     if quality.unusable:
         words.insert(0, f"• left out: {quality.unusable}")
-    told = (
-        "\n".join(textwrap.fill(word, _WRAP, subsequent_indent="   ") for word in words) or "nothing is wrong with it"
-    )
-    lines = told.count("\n") + 1
+    report = "\n".join(textwrap.fill(word, _WRAP, subsequent_indent="   ") for word in words) or "no problems found"
+    lines = report.count("\n") + 1
     ratios = (3.0, 1.1, 1.2, 2.0, 2.0, 1.2)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, 9.6 + 0.16 * lines), dpi=_DPI)
@@ -58,7 +56,7 @@ def draw(quality: Quality, path: Path) -> None:
         figure.text(0.02, 1.0 - 0.2 / figure.get_figheight(), quality.name, fontsize=13, weight="bold", va="top")
         facts = f"{quality.verdict}   {quality.frames} frames, {quality.seconds:.2f} s at {m.fps:g} fps"
         figure.text(0.98, 1.0 - 0.22 / figure.get_figheight(), facts, color=colour, weight="bold", va="top", ha="right")
-        figure.text(0.02, 1.0 - 0.52 / figure.get_figheight(), told, fontsize=8, va="top", linespacing=1.25)
+        figure.text(0.02, 1.0 - 0.52 / figure.get_figheight(), report, fontsize=8, va="top", linespacing=1.25)
         for axis, panel in zip(axes, (_heights, _contact, _root, _speeds, _limits, _overlap), strict=True):
             panel(axis, m)
             axis.margins(x=0.0)
@@ -68,7 +66,7 @@ def draw(quality: Quality, path: Path) -> None:
 
 
 def _heights(axis: Axes, m: Measures) -> None:
-    """Draw the lowest points of feet and robot over the floor."""
+    """Draw the lowest points of feet and robot above the floor."""
     time, cm = m.time, 100.0
     for sole, name, colour in zip(m.soles.T, _sides(m.feet), _SIDES, strict=False):
         axis.plot(time, sole * cm, color=colour, linewidth=1.2, label=f"{name} sole")
@@ -80,9 +78,9 @@ def _heights(axis: Axes, m: Measures) -> None:
     axis.axhline(0.0, color="#7b6a52", linewidth=1.2)
     axis.fill_between(time, m.lowest * cm, 0.0, where=(m.lowest < -_DEEP).tolist(), color=_BAD, alpha=0.8, linewidth=0)
     _mark(axis, m, m.hovers, _WARN, 0.16, "touches nothing")
-    axis.axhline(m.ground * cm, color=_GOOD, linewidth=1.2, linestyle="--", label=f"its ground {m.ground * cm:+.1f} cm")
+    axis.axhline(m.ground * cm, color=_GOOD, linewidth=1.2, linestyle="--", label=f"own floor {m.ground * cm:+.1f} cm")
     axis.set_ylabel("height [cm]")
-    axis.set_title("lowest point over the floor", loc="left", fontsize=9, weight="bold")
+    axis.set_title("lowest point above the floor", loc="left", fontsize=9, weight="bold")
     _legend(axis)
 
 
@@ -97,9 +95,9 @@ def _contact(axis: Axes, m: Measures) -> None:
     axis.set_ylim(len(m.feet) - 0.5, -0.5)
     axis.set_yticks([])
     axis.grid(visible=False)
-    for label, colour in (("stands", _GOOD), (f"slides > {_SLIDING:g} m/s", _BAD)):
+    for label, colour in (("touches", _GOOD), (f"slides > {_SLIDING:g} m/s", _BAD)):
         axis.plot([], [], color=colour, linewidth=6, label=label)
-    axis.set_title("contact with its ground", loc="left", fontsize=9, weight="bold")
+    axis.set_title("contact with its own floor", loc="left", fontsize=9, weight="bold")
     _legend(axis)
 
 
@@ -137,12 +135,12 @@ def _limits(axis: Axes, m: Measures) -> None:
     axis.axhline(0.0, color=_BAD, linewidth=1.0, linestyle="--", label="end of range")
     axis.set_ylim(bottom=min(-0.05, 1.1 * float(nearest.min())))
     axis.set_ylabel("margin [rad]")
-    axis.set_title("joint limits: way left to the nearer end", loc="left", fontsize=9, weight="bold")
+    axis.set_title("joint limits: distance to the nearer end", loc="left", fontsize=9, weight="bold")
     _legend(axis)
 
 
 def _overlap(axis: Axes, m: Measures) -> None:
-    """Draw how deep links are in each other."""
+    """Draw how deep links overlap."""
     axis.fill_between(m.time, 100.0 * m.overlap, color=_GREY, alpha=0.6, linewidth=0)
     deep = (m.overlap > _DEEP).tolist()
     axis.fill_between(m.time, 100.0 * m.overlap, where=deep, color=_BAD, alpha=0.8, linewidth=0)
@@ -153,17 +151,17 @@ def _overlap(axis: Axes, m: Measures) -> None:
         _legend(axis)
     axis.set_ylim(0.0, max(3.0, 110.0 * float(m.overlap[deepest])))
     axis.set_ylabel("depth [cm]")
-    axis.set_title("links in each other", loc="left", fontsize=9, weight="bold")
+    axis.set_title("overlap of links", loc="left", fontsize=9, weight="bold")
 
 
 def _mark(axis: Axes, m: Measures, flags: Flags, colour: str, alpha: float, label: str) -> None:
-    for place, (first, end) in enumerate(runs(flags)):
-        name = f"{label},\n> {CLEAR * 100:g} cm clear" if place == 0 else None
+    for index, (first, end) in enumerate(runs(flags)):
+        name = f"{label},\n> {CLEAR * 100:g} cm clear" if index == 0 else None
         axis.axvspan(first / m.fps, end / m.fps, color=colour, alpha=alpha, linewidth=0, label=name)
 
 
 def _limit(axis: Axes, at: float, reached: float, label: str) -> None:
-    """Draw a limit where it is near what is reached; else only say where it is."""
+    """Draw a limit if the values come near it."""
     if reached > 0.5 * at:
         axis.axhline(at, color=_BAD, linewidth=1.0, linestyle="--", label=label)
 
@@ -173,7 +171,7 @@ def _legend(axis: Axes) -> None:
 
 
 def _sides(names: tuple[str, ...]) -> list[str]:
-    """Return what tells names apart: their first words, or all of them."""
+    """Return the words that distinguish names: without common last words."""
     words = [_short(name).split() for name in names]
     while len(words) > 1 and all(len(each) > 1 for each in words) and len({each[-1] for each in words}) == 1:
         words = [each[:-1] for each in words]

@@ -1,4 +1,4 @@
-"""What passes between mtrack and a Gymnasium learner: tensors to arrays, observation groups to spaces, final infos."""
+"""Converts for Gymnasium learners: tensors to arrays, observation groups to spaces, ends of episodes to infos."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Observation: TypeAlias = "Array | dict[str, Array]"
 
 
 @attrs.frozen
-class Exchange:
-    """How observations are grouped, and whether arrays are NumPy's or tensors."""
+class Converter:
+    """Converts observations and infos, grouped or not, to NumPy arrays or tensors."""
 
     groups: tuple[str, ...]
     as_dict: bool
@@ -34,29 +34,29 @@ class Exchange:
         return _unbounded(sum(widths[group] for group in self.groups))
 
     def array(self, value: Tensor) -> Array:
-        """Return a tensor as it is handed out."""
+        """Return a tensor as the learner receives it."""
         return value.cpu().numpy() if self.to_numpy else value
 
     def observation(self, groups: TensorDict) -> Observation:
-        """Return the observation of n rows, [n, W] or by group."""
+        """Return the observations of n environments, [n, W] or by group."""
         values = self._values(groups)
         return {group: self.array(v) for group, v in values.items()} if self.as_dict else self.array(values[""])
 
     def infos(self, step: Step) -> dict[str, Any]:
-        """Return the infos of a step: of ended episodes `final_obs`, and `final_info` with `broken`.
+        """Return the infos of a step: for ended episodes `final_obs`, and `final_info` with `diverged`.
 
-        NumPy: `final_obs` is an object array, None where no episode ended, as Gymnasium's own are. Tensors: it is what
-        every row saw before any reset. Where the simulation broke there is nothing to see: zeros.
+        With NumPy, `final_obs` is an object array with None for episodes that continue, as Gymnasium's own are. With
+        tensors it has the observations of every environment before any reset. If a simulation diverged, they are zeros.
         """
         if step.final is None:
             return {}
-        env_ids, broken = step.final_env_ids, step.weight == 0.0
+        env_ids, diverged = step.final_env_ids, step.weight == 0.0
         values = {
-            name: value.masked_fill(broken[env_ids].unsqueeze(-1), 0.0)
+            name: value.masked_fill(diverged[env_ids].unsqueeze(-1), 0.0)
             for name, value in self._values(step.final).items()
         }
         final = (
-            self._sparse(values, env_ids, len(broken))
+            self._sparse(values, env_ids, len(diverged))
             if self.to_numpy
             else self._dense(values, env_ids, step.observations)
         )
@@ -64,26 +64,26 @@ class Exchange:
         return {
             "final_obs": final,
             "_final_obs": ended,
-            "final_info": {"broken": self.array(broken), "_broken": ended},
+            "final_info": {"diverged": self.array(diverged), "_diverged": ended},
             "_final_info": ended,
         }
 
     def _values(self, groups: TensorDict) -> dict[str, Tensor]:
-        """Return the tensor of each group, or of all of them under an empty name."""
+        """Return the tensor of each group, or of all groups together under an empty name."""
         values = {group: torch.as_tensor(groups[group]) for group in self.groups}
         return values if self.as_dict else {"": torch.cat(list(values.values()), dim=-1)}
 
     def _sparse(self, values: Mapping[str, Tensor], env_ids: Tensor, num_envs: int) -> NDArray[np.object_]:
-        """Return the final observations of rows `env_ids` in an object array [N]."""
+        """Return the final observations of environments `env_ids` in an object array [N]."""
         arrays = {name: value.cpu().numpy() for name, value in values.items()}
         final = np.full(num_envs, None, dtype=object)
-        for place, row in enumerate(env_ids.tolist()):  # of ended episodes only; Gymnasium has no batched form of it
-            parts = {name: array[place] for name, array in arrays.items()}
-            final[row] = parts if self.as_dict else parts[""]
+        for index, env_id in enumerate(env_ids.tolist()):  # ended episodes only; Gymnasium has no batched form
+            parts = {name: array[index] for name, array in arrays.items()}
+            final[env_id] = parts if self.as_dict else parts[""]
         return final
 
     def _dense(self, values: Mapping[str, Tensor], env_ids: Tensor, now: TensorDict) -> Tensor | dict[str, Tensor]:
-        """Return the observations [N, ...] with those of rows `env_ids` replaced by their final ones."""
+        """Return the observations [N, ...], those of environments `env_ids` replaced by their final ones."""
         whole = {name: value.index_copy(0, env_ids, values[name]) for name, value in self._values(now).items()}
         return whole if self.as_dict else whole[""]
 

@@ -1,4 +1,4 @@
-"""Model fields with a value of their own in each simulation on the device."""
+"""Model fields that have a value of their own in each simulation on the device."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from torch import Tensor
 
 from mtrack import NameProblem
 from mtrack.errors import did_you_mean
+from mtrack_mujoco.model_fields import DeclaredFields
 from mtrack_warp.engine import mujoco_warp, warp
 
-# what set_const derives, and from what; a model without tendons or free cameras has no more of it
+# what set_const derives, and from what; a model without tendons or free cameras has no other derived fields
 _DERIVED = ("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_acc0", "geom_aabb", "geom_rbound")
 _DERIVED_FROM = frozenset(
     {"qpos0", "body_mass", "body_inertia", "body_ipos", "body_iquat", "body_pos", "body_quat"}
@@ -23,15 +24,16 @@ _DERIVED_FROM = frozenset(
 )
 
 
-class ModelFields:
-    """The declared fields of a model on a device, live, and those derived from them."""
+class DeviceFields(DeclaredFields):
+    """The fields of a mujoco_warp model."""
 
     def __init__(self, compiled: mujoco.MjModel, model: Any, num: int, names: Sequence[str]) -> None:
-        """Give each declared field a value a row, in place: nothing may have been computed with the model before.
+        """Expand each declared field in place to one value per environment, before anything uses the model.
 
-        Raises NameProblem for a field that cannot differ between rows.
+        Raises NameProblem for a field that cannot differ between environments.
         """
-        self._compiled, self._model = compiled, model
+        super().__init__(compiled)
+        self._model = model
         known = [*_batchable(mujoco_warp.Model), *(f"opt.{name}" for name in _batchable(mujoco_warp.Option))]
         for name in names:
             if name not in known:
@@ -41,36 +43,19 @@ class ModelFields:
         is_derived = not _DERIVED_FROM.isdisjoint(names)
         self._derived = {name: self._expand(name, num) for name in _DERIVED if is_derived and name not in names}
 
-    def field(self, name: str) -> Tensor:
-        """Return a declared field, live, [N, ...]. Raises NameProblem."""
-        if name not in self._declared:
-            known = ", ".join(self._declared) or "none"
-            raise NameProblem(
-                f"the model field '{name}' was not asked for in `requires` (asked for: {known}); return "
-                f"Requirements(model_fields=('{name}',)) there"
-            )
-        return self._declared[name]
-
     def nominal(self, name: str) -> Tensor:
-        """Return a copy of a field as compiled, [...], on the CPU. Raises NameProblem."""
-        owner, _, attribute = name.rpartition(".")
-        value = getattr(self._compiled.opt if owner == "opt" else self._compiled, attribute, None)
-        if not isinstance(value, np.ndarray | float | int):
-            raise NameProblem(f"MuJoCo has no model field '{name}'")
-        nominal = torch.as_tensor(np.array(value))
-        return nominal.float() if nominal.is_floating_point() else nominal
+        """Return a copy of a field as compiled, [...], on the device and in its precision. Raises NameProblem."""
+        value = super().nominal(name)
+        dtype = torch.float32 if value.is_floating_point() else value.dtype
+        return value.to(warp.device_to_torch(self._model.qpos0.device), dtype)
 
     def update_constants(self, data: Any, env_ids: Tensor) -> None:
-        """Derive constants anew for rows whose fields have changed."""
+        """Derive the constants of environments whose fields have changed."""
         before = {name: tensor.clone() for name, tensor in self._derived.items()}
-        mujoco_warp.set_const(self._model, data)  # knows no rows
+        mujoco_warp.set_const(self._model, data)  # of all environments: it cannot be restricted
         for name, tensor in self._derived.items():
             before[name].index_copy_(0, env_ids, tensor.index_select(0, env_ids))
             tensor.copy_(before[name])
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all values, live."""
-        return {f"field.{name}": tensor for name, tensor in (self._declared | self._derived).items()}
 
     def _expand(self, name: str, num: int) -> Tensor:
         owner, _, attribute = name.rpartition(".")

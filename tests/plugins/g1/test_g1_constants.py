@@ -1,4 +1,4 @@
-"""The built model agrees with the published figures, and its names, sets and mirror with each other."""
+"""The built model has the published constants, and its names, sets and mirror are consistent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtrack_g1.robot import G1
 FACTS = Path(__file__).parents[4] / "shared" / "g1" / "g1_facts.json"
 DRAWN = 2
 
-# m, with the root at 0.793 m and joint i at 0.02 (i - 14) rad; computed once, from the published figures
+# m, with the root at 0.793 m and joint i at 0.02 (i - 14) rad; computed once from the published constants
 GOLDEN = {
     "left_ankle_roll_link_toe": (0.314618, -0.042698, 0.173752),
     "right_ankle_roll_link": (0.135528, -0.192806, 0.056074),
@@ -35,7 +35,7 @@ def model():
 @pytest.fixture(scope="module")
 def facts():
     if not FACTS.exists():
-        pytest.skip(f"the published figures are not at {FACTS}")
+        pytest.skip(f"the published constants are not at {FACTS}")
     return json.loads(FACTS.read_text())
 
 
@@ -103,7 +103,7 @@ def test_motors_are_the_published_ones(model, facts):
     assert model.dof_armature[model.joint("left_knee_joint").dofadr[0]] == armature
 
 
-def test_links_are_where_they_always_were(model):
+def test_links_keep_their_recorded_positions(model):
     data = bent(model)
     for name, position in GOLDEN.items():
         np.testing.assert_allclose(data.body(name).xpos, position, atol=1e-6)
@@ -148,13 +148,13 @@ def test_visible_bodies_may_be_chosen_by_pattern():
         G1(bodies=("pelvis", "torso_lnk")).model()
 
 
-def test_what_is_drawn_weighs_nothing_and_touches_nothing(model):
+def test_visual_shapes_have_no_mass_and_no_contacts(model):
     drawn = [i for i in range(model.ngeom) if model.geom_group[i] == DRAWN]
     assert len(drawn) > 40
     assert not any(model.geom_contype[i] or model.geom_conaffinity[i] for i in drawn)
 
 
-def test_self_collision_is_off_unless_asked_for():
+def test_self_collision_is_off_by_default():
     for self_collision in (False, True):
         model = G1(self_collision=self_collision).spec().compile()
         data = mujoco.MjData(model)

@@ -1,4 +1,4 @@
-"""What is wrong with a clip, in words and figures: what makes it unusable, and what is only flawed."""
+"""Judges clips: their metrics, what makes them unusable, and problems that only make them flawed."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _OFF_GROUND = 0.01  # m
 _DEEP = 0.01  # m, in the floor, or two links in each other
 _BEYOND = 0.01  # rad
 _SLIDING = 0.2  # m/s, mean over contact
-_LEAST_CONTACT = 0.05  # of the frames; with less of it slides say nothing
+_LEAST_CONTACT = 0.05  # of the frames; with less contact, slides mean nothing
 _HOVERING = 0.05  # of the frames
 
 
 @attrs.frozen
-class Finding:
-    """One thing wrong with a clip."""
+class ClipProblem:
+    """One problem of a clip."""
 
     kind: str
     """`ground`, `penetration`, `float`, `skate`, `joint_limits`, `joint_speed`, `fast`, `self_collision`, ...
 
-    `jump`, `repeat` and `gap` are frames that do not fit the frames around them.
+    `jump`, `repeat` and `gap` are frames that do not match the frames around them.
     """
     brief: str
     """A few words, for a table."""
     text: str
-    """A sentence: how much, where, and what to do."""
+    """A sentence: how much, in which frame, and what to do."""
     frame: int | None = None
-    """Where it is worst."""
+    """The frame in which it is worst."""
 
 
 @attrs.frozen(eq=False)
-class Quality:
-    """What is known of one clip."""
+class ClipQuality:
+    """The result of checking one clip."""
 
     name: str
     file: str
@@ -52,49 +52,51 @@ class Quality:
     seconds: float = 0.0
     sha256: str = ""
     unusable: str = ""
-    """Why the clip is left out of training; empty for one that is used."""
-    findings: tuple[Finding, ...] = ()
-    figures: Mapping[str, float] = attrs.field(factory=dict)
+    """Why training leaves the clip out; empty if training uses it."""
+    problems: tuple[ClipProblem, ...] = ()
+    metrics: Mapping[str, float] = attrs.field(factory=dict)
+    """By name, with the unit at its end: m, s, rad, or a share."""
     measures: Measures | None = None
 
     @property
     def verdict(self) -> str:
         """`good`, `flawed`, or `unusable`."""
-        return "unusable" if self.unusable else "flawed" if self.findings else "good"
+        return "unusable" if self.unusable else "flawed" if self.problems else "good"
 
     def facts(self) -> dict[str, object]:
-        """Return everything but the time series, JSON-able."""
+        """Return everything except the time series, JSON-able."""
         kept = attrs.asdict(self, filter=lambda field, _: field.name != "measures", recurse=True)
         return {"verdict": self.verdict, **kept}
 
 
-def judge(clip: Clip, file: str, meter: Meter, known: Mapping[str, str]) -> Quality:
-    """Return what is known of a clip; `known` has the name of a clip for each content hash met before."""
+def judge(clip: Clip, file: str, meter: Meter, known: Mapping[str, str]) -> ClipQuality:
+    """Return the quality of a clip; `known` has the name of an earlier clip by content hash."""
     digest = content_hash(clip)
-    about = Quality(clip.name, file, len(clip.root_pos), sha256=digest, unusable=why_unreadable(clip, meter.robot))
-    if about.unusable:
-        return about
+    fault = why_unreadable(clip, meter.robot)
+    quality = ClipQuality(clip.name, file, len(clip.root_pos), sha256=digest, unusable=fault)
+    if quality.unusable:
+        return quality
     seconds = (len(clip.root_pos) - 1) / clip.fps
     twin = f"is the same motion as '{known[digest]}'; leave one of them out" if digest in known else ""
     measures, broken = meter.measure(clip), breaks(clip, meter.robot)
     return attrs.evolve(
-        about,
+        quality,
         seconds=round(seconds, 6),
         unusable=why_unusable(clip, meter.robot) or twin,
-        findings=(*(_of_break(one) for one in broken), *_findings(measures, seconds)),
-        figures=_figures(measures) | {"jump_of_limit": round(max((one.severity for one in broken), default=0.0), 5)},
+        problems=(*(_of_break(one) for one in broken), *_problems(measures, seconds)),
+        metrics=_metrics(measures) | {"jump_of_limit": round(max((one.severity for one in broken), default=0.0), 5)},
         measures=measures,
     )
 
 
-def _of_break(one: Break) -> Finding:
-    return Finding(one.kind, one.brief, f"{one.text}; {one.remedy}", one.frame)
+def _of_break(one: Break) -> ClipProblem:
+    return ClipProblem(one.kind, one.brief, f"{one.text}; {one.remedy}", one.frame)
 
 
-def _figures(m: Measures) -> dict[str, float]:
-    """Return the figures of a clip: m, s, rad, shares."""
+def _metrics(m: Measures) -> dict[str, float]:
+    """Return the metrics of a clip."""
     slides = m.slides[~np.isnan(m.slides)]
-    figures = {
+    metrics = {
         "ground_m": m.ground,
         "lowest_m": m.lowest.min(),
         "highest_low_m": m.lowest.max(),
@@ -110,12 +112,12 @@ def _figures(m: Measures) -> dict[str, float]:
         "overlap_m": m.overlap.max(),
         "overlap_share": (m.overlap > _DEEP).mean(),
     }
-    return {name: round(float(value), 5) for name, value in figures.items()}
+    return {name: round(float(value), 5) for name, value in metrics.items()}
 
 
-def _findings(m: Measures, seconds: float) -> Iterator[Finding]:
+def _problems(m: Measures, seconds: float) -> Iterator[ClipProblem]:
     if seconds < _SHORT_S:
-        yield Finding("short", f"{seconds:.2g} s", f"is {seconds:.2g} s long; a policy learns little from it")
+        yield ClipProblem("short", f"{seconds:.2g} s", f"is {seconds:.2g} s long; a policy learns little from it")
     yield from _heights(m)
     yield from _slides(m)
     yield from _speeds(m)
@@ -123,20 +125,20 @@ def _findings(m: Measures, seconds: float) -> Iterator[Finding]:
     deepest = int(m.overlap.argmax())
     if m.overlap[deepest] > _DEEP:
         share = (m.overlap > _DEEP).mean()
-        yield Finding(
+        yield ClipProblem(
             "self_collision",
             f"self-collision {_cm(m.overlap[deepest])}",
-            f"{m.pair[deepest]} are {_cm(m.overlap[deepest])} in each other in frame {deepest}; "
-            f"{share:.0%} of the frames have links more than {_cm(_DEEP)} in each other",
+            f"{m.pair[deepest]} overlap by {_cm(m.overlap[deepest])} in frame {deepest}; "
+            f"{share:.0%} of the frames have links that overlap by more than {_cm(_DEEP)}",
             deepest,
         )
 
 
-def _heights(m: Measures) -> Iterator[Finding]:
-    """Yield what is wrong with the height over the floor."""
+def _heights(m: Measures) -> Iterator[ClipProblem]:
+    """Yield problems with the height above the floor."""
     if abs(m.ground) > _OFF_GROUND:
         word = "floats" if m.ground > 0 else "sunk"
-        yield Finding(
+        yield ClipProblem(
             "ground",
             f"{word} {_cm(abs(m.ground))}",
             f"its lowest point is {m.ground * 100:+.1f} cm from the floor (5th percentile); --fix ground shifts it",
@@ -144,9 +146,9 @@ def _heights(m: Measures) -> Iterator[Finding]:
     deepest = int(m.lowest.argmin())
     depth, left = -m.lowest[deepest], m.ground - m.lowest[deepest]
     if depth > _DEEP:
-        rest = f"; {_cm(left)} of it are left after --fix ground" if left > _DEEP else ""
+        rest = f"; {_cm(left)} of it remain after --fix ground" if left > _DEEP else ""
         share = (m.lowest < -_DEEP).mean()
-        yield Finding(
+        yield ClipProblem(
             "penetration",
             f"in the floor {_cm(depth)}",
             f"is up to {_cm(depth)} in the floor, in frame {deepest}, and deeper than {_cm(_DEEP)} in {share:.0%} of "
@@ -156,24 +158,24 @@ def _heights(m: Measures) -> Iterator[Finding]:
     if m.hovers.mean() > _HOVERING:
         first, end = max(runs(m.hovers), key=lambda run: run[1] - run[0])
         highest = first + int(m.lowest[first:end].argmax())
-        yield Finding(
+        yield ClipProblem(
             "float",
             f"hovers {m.hovers.mean():.0%}",
-            f"touches nothing, and does not fall either, in {m.hovers.mean():.0%} of the frames, longest for "
+            f"neither touches anything nor falls in {m.hovers.mean():.0%} of the frames, longest for "
             f"{(end - first) / m.fps:.1f} s from frame {first}, up to {_cm(m.lowest[highest] - m.ground)} above its "
-            f"ground (more than {_cm(CLEAR)} counts); a constant shift cannot mend this",
+            f"ground (more than {_cm(CLEAR)} counts); a constant shift cannot fix this",
             highest,
         )
 
 
-def _slides(m: Measures) -> Iterator[Finding]:
-    """Yield whether the feet slide in contact."""
+def _slides(m: Measures) -> Iterator[ClipProblem]:
+    """Yield a problem if the feet slide in contact."""
     known = ~np.isnan(m.slides)
     if known.any(axis=1).mean() < _LEAST_CONTACT:
         return
     mean, worst = m.slides[known].mean(), int(np.where(known, m.slides, 0.0).max(axis=1).argmax())
     if mean > _SLIDING:
-        yield Finding(
+        yield ClipProblem(
             "skate",
             f"feet slide {mean:.2f} m/s",
             f"feet slide at {mean:.2f} m/s on average while they touch, fastest at {np.nanmax(m.slides[worst]):.2f} "
@@ -182,8 +184,8 @@ def _slides(m: Measures) -> Iterator[Finding]:
         )
 
 
-def _speeds(m: Measures) -> Iterator[Finding]:
-    """Yield what moves faster than it could."""
+def _speeds(m: Measures) -> Iterator[ClipProblem]:
+    """Yield what moves faster than is possible."""
     for values, limit, unit, verb in (
         (m.root_speed, _FAST_ROOT, "m/s", "moves"),
         (m.root_turning, _FAST_TURN, "rad/s", "turns"),
@@ -191,11 +193,11 @@ def _speeds(m: Measures) -> Iterator[Finding]:
         frame = int(values.argmax())
         if values[frame] > limit:
             text = f"the root {verb} at {values[frame]:.1f} {unit} in frame {frame}; is {m.fps:g} fps right?"
-            yield Finding("fast", f"root {values[frame]:.0f} {unit}", text, frame)
+            yield ClipProblem("fast", f"root {values[frame]:.0f} {unit}", text, frame)
     if m.joint_speed.max() > 1.0:
         frame, joint = _worst(m.joint_speed)
         share = (m.joint_speed.max(axis=1) > 1.0).mean()
-        yield Finding(
+        yield ClipProblem(
             "joint_speed",
             f"joint speed {m.joint_speed[frame, joint]:.0%}",
             f"{m.joints[joint]} moves at {m.joint_speed[frame, joint]:.0%} of its speed limit in frame {frame}; "
@@ -204,13 +206,13 @@ def _speeds(m: Measures) -> Iterator[Finding]:
         )
 
 
-def _limits(m: Measures) -> Iterator[Finding]:
-    """Yield which joints leave their range."""
+def _limits(m: Measures) -> Iterator[ClipProblem]:
+    """Yield the joints that leave their range."""
     if m.margin.min() < -_BEYOND:
         frame, joint = _worst(-m.margin)
         many = int((m.margin < -_BEYOND).any(axis=0).sum())
         share = (m.margin < -_BEYOND).any(axis=1).mean()
-        yield Finding(
+        yield ClipProblem(
             "joint_limits",
             f"beyond range {-m.margin[frame, joint]:.2f} rad",
             f"{m.joints[joint]} is {-m.margin[frame, joint]:.2f} rad beyond its range in frame {frame}; {many} "
