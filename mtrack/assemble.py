@@ -9,10 +9,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.abilities import ChangesGoal, HasGoal
 from mtrack.blame import Part
 from mtrack.contacts import ContactTracker
 from mtrack.env import Env, RewardTerm, TerminationTerm
-from mtrack.errors import ComponentError
+from mtrack.errors import ComponentError, NameProblem
 from mtrack.exchange import Layout
 from mtrack.lifecycle import Binds
 from mtrack.mirror import Mirror
@@ -74,7 +75,7 @@ def assemble(
         backend.build(robot, plan)
     problems.raise_if_any()
     tracker = ContactTracker(backend, plan.num_envs, recipe.control_dt)
-    scene = make_scene(recipe, model, backend, tracker.contacts, phase)
+    scene = make_scene(recipe, model, backend, tracker.contacts, components["command"], phase)
     motions = {name: (slot, built(slot, recipe.seed, rank, device)) for name, slot in recipe.motions.items()}
     every = [*parts, *physics, *motions.values()]
     for slot, component in parts:
@@ -116,9 +117,20 @@ def _bind(
         component.bind(scene, robot, {name: (own.weight, motion) for name, (own, motion) in motions.items()})
     elif isinstance(component, Binds):
         component.bind(scene)
+    if isinstance(component, ChangesGoal):
+        _connect(component, scene.command)
     if slot.kind == "action":
         scene.action = scene.action.new_zeros(scene.num_envs, component.num_actions)
         scene.previous_actions = scene.action.new_zeros(scene.num_envs, 2, component.num_actions)
+
+
+def _connect(change: ChangesGoal, command: object) -> None:
+    """Let a randomization change the goal of the command. Raises NameProblem if the command does not allow it."""
+    if not isinstance(command, HasGoal):
+        raise NameProblem(
+            f"it changes the goal of the command, but {type(command).__name__} has no change_goal(); remove one of them"
+        )
+    command.change_goal(change)
 
 
 def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: str) -> Observer:

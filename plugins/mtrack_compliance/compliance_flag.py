@@ -1,4 +1,4 @@
-"""What the policy is told of compliant arms besides the motion."""
+"""The observation `compliance_flag`: whether and how the arms should yield."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from mtrack.fields import component
 from mtrack.mirror import Mirror
 from mtrack.scene import Scene
 
+EXTRA = "compliance"
+"""Name in `Scene.extras` of what the observation shows, [N, 3]."""
+
 
 @component
 class ComplianceFlag:
-    """What the command tells besides the motion: flag, force / 20 N, stiffness / 400 N/m of compliant arms."""
+    """Flag, force / 20 N and stiffness / 400 N/m of compliant arms; zeros without the randomization `compliance`."""
 
     sensors: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3]."""
-        return scene.reference.flags
+        flags = scene.extras.get(EXTRA)
+        return scene.robot.root_pos.new_zeros(scene.num_envs, 3) if flags is None else flags
 
     def mirror(self) -> Mirror:
         """Return the mirror of plain numbers."""

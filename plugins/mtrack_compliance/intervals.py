@@ -1,4 +1,4 @@
-"""Spans of clips in which limbs leave the motion for another pose: in which clips, where, and how they blend."""
+"""Intervals of clips in which limbs leave the motion for another pose: in which clips, when, and how they blend."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from mtrack_motion.library import MotionLibrary
 
 
 @attrs.frozen
-class Calm:
-    """What a clip must keep to in every frame to suit."""
+class ClipCriteria:
+    """What a clip must fulfil in every frame for arms to be compliant in it."""
 
     root_height: tuple[float, float]
     """Lowest and highest [m]."""
     root_speed: float
-    """m/s, of the root, below."""
+    """Upper bound [m/s]."""
     root_turning: float
-    """rad/s, below."""
+    """Upper bound [rad/s]."""
     foot_height: float
-    """m, of the feet's origins, below."""
+    """Upper bound, of the feet's origins [m]."""
     frames: int
     """Least length."""
 
-    def clips(self, library: MotionLibrary) -> Tensor:
-        """Return bool [C] which clips of a library suit."""
+    def select(self, library: MotionLibrary) -> Tensor:
+        """Return bool [C]: which clips of a library fulfil the criteria."""
         extremes, (low, high) = library.extremes, self.root_height
-        calm = (extremes.root_low >= low) & (extremes.root_high <= high)
-        calm &= (extremes.root_speed < self.root_speed) & (extremes.root_turning < self.root_turning)
-        return calm & (extremes.foot_high < self.foot_height) & (library.length >= self.frames)
+        is_calm = (extremes.root_low >= low) & (extremes.root_high <= high)
+        is_calm &= (extremes.root_speed < self.root_speed) & (extremes.root_turning < self.root_turning)
+        return is_calm & (extremes.foot_high < self.foot_height) & (library.length >= self.frames)
 
 
 @attrs.frozen(eq=False)
-class Spans:
-    """A span of frames in each of n rows, and the pose limbs take in it: smoothly in, held, smoothly out."""
+class CompliantIntervals:
+    """An interval of frames in each of n environments, and the pose that limbs take in it: blended in, held, out."""
 
     begin: Tensor
     """int64 [n], of the library's frames."""
     frames: Tensor
     """[n] length."""
     breaks: Tensor
-    """[n, 2] where the pose is reached and where it is left, shares of the length."""
+    """[n, 2] shares of the length at which the pose is reached and left again."""
     limbs: Tensor
     """[n, G] 1 for limbs that take part, else 0."""
     pose: Tensor
     """[n, A] rad, of the limbs' joints."""
 
     @staticmethod
-    def none(num: int, num_limbs: int, num_joints: int, device: torch.device) -> Spans:
-        """Return rows of which no limb takes part."""
+    def none(num: int, num_limbs: int, num_joints: int, device: torch.device) -> CompliantIntervals:
+        """Return intervals in which no limb takes part."""
         one = torch.ones(num, device=device)
         breaks, limbs, pose = (one.new_full((num, width), 0.5) for width in (2, num_limbs, num_joints))
-        return Spans(one.long(), one, breaks, limbs.zero_(), pose)
+        return CompliantIntervals(one.long(), one, breaks, limbs.zero_(), pose)
 
-    def put(self, ids: Tensor, rows: Spans) -> None:
-        """Replace some rows, int64 [m]."""
+    def put(self, ids: Tensor, some: CompliantIntervals) -> None:
+        """Replace those of some environments, int64 [m]."""
         for name, tensor in self.state_dict().items():
-            tensor.index_copy_(0, ids, getattr(rows, name))
+            tensor.index_copy_(0, ids, getattr(some, name))
 
-    def rows(self, ids: Tensor) -> Spans:
-        """Return some rows, int64 [m]."""
-        return Spans(**{name: tensor.index_select(0, ids) for name, tensor in self.state_dict().items()})
+    def rows(self, ids: Tensor) -> CompliantIntervals:
+        """Return those of some environments, int64 [m]."""
+        return CompliantIntervals(**{name: tensor.index_select(0, ids) for name, tensor in self.state_dict().items()})
 
     def share(self, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the share of the way to the pose at frames, int64 [n], and its change in a frame, [n] each."""
+        """Return the share of the way to the pose at frames, int64 [n], and its change per frame, [n] each."""
         place = (frame - self.begin) / self.frames
         first, last = self.breaks.unbind(1)
         into, out = place / first, (1.0 - place) / (1.0 - last)
@@ -76,20 +76,21 @@ class Spans:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the tensors by name."""
-        return {field.name: getattr(self, field.name) for field in attrs.fields(Spans)}
+        return {field.name: getattr(self, field.name) for field in attrs.fields(CompliantIntervals)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         for name, tensor in self.state_dict().items():
             tensor.copy_(state[name])
 
 
-def place_spans(
+def place_intervals(
     uniform: Tensor, length: Tensor, frames: tuple[int, int], breaks: tuple[float, float]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return begin and number of frames, int64 [n], and break points [n, 2] of spans in clips of `length` frames.
+    """Return begin and number of frames, int64 [n], and break points [n, 2] of intervals in clips of `length` frames.
 
-    For uniform numbers [n, 4], float64. Where a clip is shorter than the shortest span, the span sticks out.
+    `uniform` are numbers [n, 4], float64. In a clip that is shorter than the shortest interval, the interval ends after
+    the clip.
     """
     least, most = frames
     number = least + (uniform[:, 0] * (length.clamp(least, most) - least + 1)).long()

@@ -1,80 +1,93 @@
-"""The reference as the command publishes it: rows of the motion library, fetched when they are first used.
-
-The future is always the motion as it is in the library. The present quantities are the goal, which is the same unless a
-component has changed it (see `mtrack_tracking.goal`).
-"""
+"""The reference that the command publishes: what the robot should do now, and the motion at the future frames."""
 
 from __future__ import annotations
 
+import attrs
+import torch
 from torch import Tensor
 
+from mtrack.exchange import StartState
+from mtrack.math import quat_conjugate, quat_multiply, quat_rotate, quat_yaw
 from mtrack.quantities import derived
 from mtrack.scene import Kinematics, Reference
-from mtrack_tracking.goal import ChangesGoal, Goal, GoalMotion
+from mtrack_motion.library import MotionLibrary
 
+RECORD_WIDTH = 10
 _ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
 
 
-def _of_present(name: str) -> derived[Tensor]:
-    return derived(lambda reference: getattr(reference.present, name))
+def _of_goal(name: str) -> derived[Tensor]:
+    return derived(lambda reference: getattr(reference.goal, name))
 
 
-class PublishedReference(Reference):
-    """The motion to follow of some rows. Root and joints are there at once, bodies and the future on first use.
+class MotionReference(Reference):
+    """The goal at the present frame and the motion at S future frames, of n environments.
 
-    So a reset that follows on the rewards of a step costs no second gather of what only observations look at.
+    Root and joints are read at once, bodies and the future when they are first used. Between the rewards of a step and
+    its observations some environments are reset; what only observations read is then gathered once, not twice.
     """
 
-    body_pos = _of_present("body_pos")
-    body_quat_wxyz = _of_present("body_quat_wxyz")
-    body_lin_vel = _of_present("body_lin_vel")
-    body_ang_vel = _of_present("body_ang_vel")
-    body_rot = _of_present("body_rot")
-    body_root = _of_present("body_root")
-    root_rot = _of_present("root_rot")
-    projected_gravity = _of_present("projected_gravity")
-    root_lin_vel_root = _of_present("root_lin_vel_root")
-    root_ang_vel_root = _of_present("root_ang_vel_root")
+    body_pos = _of_goal("body_pos")
+    body_quat_wxyz = _of_goal("body_quat_wxyz")
+    body_lin_vel = _of_goal("body_lin_vel")
+    body_ang_vel = _of_goal("body_ang_vel")
+    body_rot = _of_goal("body_rot")
+    body_root = _of_goal("body_root")
+    root_rot = _of_goal("root_rot")
+    projected_gravity = _of_goal("projected_gravity")
+    root_lin_vel_root = _of_goal("root_lin_vel_root")
+    root_ang_vel_root = _of_goal("root_ang_vel_root")
 
-    def __init__(
-        self, goal: Goal, frames: Tensor, present: GoalMotion, flags: Tensor, root_target: Tensor | None = None
-    ) -> None:
-        """Show frames int64 [n, S] of the library, the present one first, where `present` is what to do now.
+    def __init__(self, library: MotionLibrary, frames: Tensor, goal: Kinematics, contact: Tensor) -> None:
+        """Show frames of the library, int64 [n, S], the present one first.
 
-        Without a `root_target` [n, 3] the target is the reference root itself.
+        `goal` [n, ...] is the motion at the present frame, or what a randomization makes of it; `contact` is [n, feet].
         """
         self.known = {}
-        self.goal, self.frames, self.flags = goal, frames, flags
-        self._aim(present)
-        self.root_target = self.root_pos if root_target is None else root_target
+        self.library, self.frames, self.goal, self.contact = library, frames, goal, contact
+        for name in _ALWAYS:
+            setattr(self, name, getattr(goal, name))
 
     @derived
     def future(self) -> Kinematics:
-        """Fetch the same quantities at S frames from now on, [n, S, ...]."""
-        return self.goal.library.gather(self.frames)
+        """Gather the motion at the S frames, [n, S, ...]."""
+        return self.library.gather(self.frames)
 
-    def put(self, ids: Tensor, frames: Tensor) -> GoalMotion:
-        """Show frames int64 [m, S] in some rows, int64 [m], from now on. Returns what these are to do now."""
+    def restart(self, ids: Tensor, frames: Tensor, goal: Kinematics, contact: Tensor) -> None:
+        """Show other frames, int64 [m, S], and another goal, [m, ...], in environments that restart, int64 [m]."""
         self.frames.index_copy_(0, ids, frames)
-        rows = self.goal.of(frames[:, 0], ids)
-        self.present.put(ids, rows)  # type: ignore[arg-type]  # both are of the same kind
-        # quantities of the present frame are current again; what was made of them, and the future, is not
-        self.known = {name: value for name, value in self.known.items() if self.present.known.get(name) is value}
-        return rows
+        self.contact.index_copy_(0, ids, contact)
+        self.goal.put(ids, goal)
+        # the goal's own quantities are up to date again; what was derived from them, and the future, is not
+        self.known = {name: value for name, value in self.known.items() if self.goal.known.get(name) is value}
 
-    def alter(self, change: ChangesGoal) -> None:
-        """Let a component change the goal of all rows, now and in the references that follow."""
-        self.goal.change = change
-        self.known.clear()
-        self._aim(self.goal.of(self.frames[:, 0]))
-        self.root_target = self.root_pos
+    def rows(self, ids: Tensor) -> MotionReference:
+        """Return the reference of some environments, int64 [m]."""
+        frames, contact = self.frames.index_select(0, ids), self.contact.index_select(0, ids)
+        return MotionReference(self.library, frames, self.goal.rows(ids), contact)
 
-    def rows(self, ids: Tensor) -> PublishedReference:
-        """Return the reference of some rows, int64 [m]."""
-        target, flags = (part.index_select(0, ids) for part in (self.root_target, self.flags))
-        return PublishedReference(self.goal, self.frames.index_select(0, ids), self.present.rows(ids), flags, target)
 
-    def _aim(self, present: GoalMotion) -> None:
-        self.present, self.contact = present, present.contact
-        for name in _ALWAYS:
-            setattr(self, name, getattr(present, name))
+def root_record(robot: Kinematics | StartState, reference: Kinematics) -> Tensor:
+    """Return what `sliding_target` needs of a moment, [n, 10].
+
+    The position of the robot's root, that of the reference root, and the turn from the reference's heading to the
+    robot's.
+    """
+    turn = quat_multiply(quat_yaw(robot.root_quat_wxyz), quat_conjugate(quat_yaw(reference.root_quat_wxyz)))
+    return torch.cat((robot.root_pos, reference.root_pos, turn), dim=-1)
+
+
+def sliding_target(record: Tensor, pos: Tensor) -> Tensor:
+    """Return the root target that tolerates drift, [n, 3] m, at reference root positions `pos` [n, 3].
+
+    It is the robot's position at the time of the record, moved as the reference has moved since then. The displacement
+    is turned by the heading only: with the full orientation, a tilted robot would be sent up or down.
+    """
+    robot_pos, past_pos, turn = torch.split_with_sizes(record, (3, 3, 4), dim=-1)
+    return robot_pos + quat_rotate(turn, pos - past_pos)
+
+
+def from_now_on(_: object, attribute: attrs.Attribute[list[int]], frames: list[int]) -> None:
+    """Raise ValueError unless the frames to show begin with the present one and rise."""
+    if not frames or frames[0] != 0 or sorted(set(frames)) != frames:
+        raise ValueError(f"'{attribute.name}' must begin with 0, the present frame, and rise; it is {frames}")

@@ -8,16 +8,16 @@ from support.following import ROWS, Walks, following, start, step
 
 from mtrack.errors import NameProblem
 from mtrack.state import component_state, load_component_state
+from mtrack_compliance import altered
+from mtrack_compliance.compliance import Compliance
+from mtrack_compliance.compliance_flag import ComplianceFlag
+from mtrack_compliance.intervals import CompliantIntervals, place_intervals
 from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
+from mtrack_motion.rotations import quat_from_matrix
 from mtrack_mujoco.kinematics import forward_kinematics
-from mtrack_tracking import altered
-from mtrack_tracking.altered import quat_from_matrix
-from mtrack_tracking.compliance import Compliance
-from mtrack_tracking.compliance_flag import ComplianceFlag
 from mtrack_tracking.observations import ReferenceJointPos
-from mtrack_tracking.rewards import JointPos, KeypointPos
-from mtrack_tracking.spans import Spans, place_spans
+from mtrack_tracking.rewards import JointPosTracking, KeypointPosTracking
 
 ALWAYS = {"probability": 1.0, "limb_probability": 1.0}
 
@@ -28,6 +28,7 @@ def yielding(num_envs=8, seed=0, lengths=(400,), motions=None, command=None, **p
     compliance = Compliance(**params)
     compliance.rng = torch.Generator().manual_seed(seed)
     compliance.bind(scene)
+    follows.change_goal(compliance)
     restart(follows, compliance, torch.arange(num_envs))
     return follows, scene, compliance
 
@@ -40,7 +41,7 @@ def restart(command, compliance, ids=ROWS):
 
 def middle_of_spans(command, compliance):
     """Put every row where its arms are in the other pose."""
-    spans, library = compliance.spans, compliance.goals.library
+    spans, library = compliance.spans, compliance.command.library
     inside = (spans.begin + (spans.frames * spans.breaks.mean(1)).long()) - library.start[command.clip]
     command.frame.copy_(inside)
     command.publish()
@@ -49,7 +50,7 @@ def middle_of_spans(command, compliance):
 def test_spans_lie_within_their_clips_and_have_the_lengths_asked_for():
     length = torch.tensor([100, 300, 2000]).repeat(1000)
     uniform = torch.rand(3000, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    begin, frames, breaks = place_spans(uniform, length, (100, 800), (0.3, 0.7))
+    begin, frames, breaks = place_intervals(uniform, length, (100, 800), (0.3, 0.7))
     assert (begin >= 0).all()
     assert (begin + frames <= length).all()
     assert (frames[length == 100] == 100).all()
@@ -65,7 +66,7 @@ def test_spans_lie_within_their_clips_and_have_the_lengths_asked_for():
 def test_the_blend_goes_in_holds_and_goes_out_smoothly():
     one = torch.ones(201)
     breaks = torch.tensor([[0.3, 0.6]]).expand(201, 2)
-    spans = Spans(100 * one.long(), 100 * one, breaks, one[:, None], one[:, None])
+    spans = CompliantIntervals(100 * one.long(), 100 * one, breaks, one[:, None], one[:, None])
     frame = torch.arange(50, 251)
     share, change = spans.share(frame)
     assert not share[(frame <= 100) | (frame >= 200)].any()
@@ -95,24 +96,24 @@ def test_only_clips_that_are_calm_all_through_suit(wild, suits):
             wild(clip)
             return clip
 
-    _, scene, compliance = yielding(motions={"one": (1.0, Changed(300))}, **ALWAYS)
+    _, _, compliance = yielding(motions={"one": (1.0, Changed(300))}, **ALWAYS)
     assert compliance.suits.tolist() == [suits]
-    assert bool(scene.reference.flags.any()) == suits
+    assert bool(compliance.flags.any()) == suits
 
 
 def test_a_clip_shorter_than_the_shortest_span_does_not_suit():
-    _, scene, compliance = yielding(lengths=(60, 120), num_envs=64, **ALWAYS)
+    _, _, compliance = yielding(lengths=(60, 120), num_envs=64, **ALWAYS)
     assert compliance.suits.tolist() == [False, True]
-    assert 0 < scene.reference.flags[:, 0].sum() < 64
+    assert 0 < compliance.flags[:, 0].sum() < 64
 
 
 def test_rows_arms_and_poses_are_drawn_with_the_probabilities_given():
-    _, scene, compliance = yielding(num_envs=4000)
-    told = scene.reference.flags[:, 0].bool()
+    _, _, compliance = yielding(num_envs=4000)
+    told = compliance.flags[:, 0].bool()
     assert told.float().mean() == pytest.approx(0.75 * (1 - 0.3**2), abs=0.03)
     assert compliance.spans.limbs.mean().item() == pytest.approx(0.75 * 0.7, abs=0.03)
     middle = (compliance.spans.begin + (compliance.spans.frames / 2).long()).clamp_max(399)
-    own = compliance.goals.library.gather(middle).joint_pos[:, compliance.limbs.joints]
+    own = compliance.command.library.gather(middle).joint_pos[:, compliance.limbs.joints]
     assert (own == compliance.spans.pose).all(1).float().mean() == pytest.approx(0.2, abs=0.03)
     assert len(compliance.bank) == 20_000
 
@@ -150,7 +151,7 @@ def test_the_policy_is_told_the_motion_and_a_flag():
     torch.testing.assert_close(ComplianceFlag()(scene), told)
 
 
-@pytest.mark.parametrize("reward", [JointPos, KeypointPos])
+@pytest.mark.parametrize("reward", [JointPosTracking, KeypointPosTracking])
 def test_rewards_hold_the_robot_to_the_other_pose(reward):
     command, scene, compliance = yielding(**ALWAYS, bank_probability=0.0)
     compliance.spans.pose.add_(0.5)
@@ -159,7 +160,7 @@ def test_rewards_hold_the_robot_to_the_other_pose(reward):
     term.bind(scene)
     for source, is_best in (
         (scene.reference, True),
-        (compliance.goals.library.gather(scene.reference.frames[:, 0]), False),
+        (compliance.command.library.gather(scene.reference.frames[:, 0]), False),
     ):
         for name in ("joint_pos", "root_pos", "root_quat_wxyz", "body_pos", "body_quat_wxyz"):
             getattr(scene.robot, name).copy_(getattr(source, name))
@@ -172,7 +173,7 @@ def test_a_goal_with_other_arms_is_at_rest_once_its_clip_is_held():
     compliance.spans.begin.add_(150 - (compliance.spans.begin + compliance.spans.frames.long()))  # to the very end
     command.frame.fill_(149)
     command.publish()
-    assert (compliance._present().moves).all()
+    assert (compliance.present.moves).all()
     assert scene.reference.body_lin_vel.abs().max() > 0.0
     for _ in range(3):
         step(command, scene)
@@ -203,7 +204,7 @@ def test_bodies_of_the_goal_are_where_the_engines_kinematics_put_them_before_and
         some = goal.rows(torch.tensor([5, 40]))
         assert torch.equal(some.joint_pos, goal.joint_pos[[5, 40]])
         torch.testing.assert_close(some.body_root, goal.body_root[[5, 40]], rtol=0, atol=1e-5)
-        moved += len(goal.present.places)
+        moved += len(compliance.present.moving)
     assert moved > 20
 
 
@@ -211,7 +212,7 @@ def test_a_gpu_that_computes_all_limbs_gets_the_numbers_of_choosing_the_rows_tha
     names = ("joint_pos", "body_pos", "body_quat_wxyz", "body_lin_vel", "body_ang_vel", "body_root", "body_rot")
     found = []
     for all_rows in (False, True):
-        monkeypatch.setattr(altered, "computes_all_rows", lambda device, all_rows=all_rows: all_rows)
+        monkeypatch.setattr(altered, "computes_all_envs", lambda device, all_rows=all_rows: all_rows)
         command, scene, compliance = yielding(num_envs=64, lengths=(300,))
         numbers = []
         for ids in (torch.arange(30, 64), torch.tensor([63])):
@@ -221,10 +222,10 @@ def test_a_gpu_that_computes_all_limbs_gets_the_numbers_of_choosing_the_rows_tha
             restart(command, compliance, ids)
             goal = scene.reference
             numbers += [getattr(goal, name).clone() for name in names]
-            numbers += [goal.present.limbs_base.clone(), goal.rows(ids).body_root]
+            numbers += [compliance.present.limbs_base.clone(), goal.rows(ids).body_root]
         found.append(numbers)
-        assert goal.present.is_masked == all_rows
-        assert 0 < goal.present.moves.sum() < 64
+        assert compliance.present.is_masked == all_rows
+        assert 0 < compliance.present.moves.sum() < 64
     assert all(map(torch.equal, *found))
 
 
@@ -245,9 +246,9 @@ def test_velocities_of_the_goal_are_the_change_of_its_positions():
 
 def test_rows_outside_their_span_have_the_motion_exactly():
     _, scene, compliance = yielding(num_envs=64)
-    still = ~scene.reference.present.moves
+    still = ~compliance.present.moves
     assert 0 < still.sum() < 64
-    motion = compliance.goals.library.gather(scene.reference.frames[:, 0])
+    motion = compliance.command.library.gather(scene.reference.frames[:, 0])
     for name in ("joint_pos", "joint_vel", "body_pos", "body_root", "body_lin_vel"):
         assert torch.equal(getattr(scene.reference, name)[still], getattr(motion, name)[still]), name
     legs = scene.model.joints("legs")
@@ -257,8 +258,8 @@ def test_rows_outside_their_span_have_the_motion_exactly():
 def test_an_episode_that_starts_within_its_span_starts_in_the_pose_it_is_held_to():
     command, scene, compliance = yielding(num_envs=64, command={"start_noise": 0.0}, **ALWAYS)
     state = restart(command, compliance, torch.arange(64))
-    low, high = command.joint_range.unbind(1)
-    assert scene.reference.present.moves.any()
+    low, high = command.start_states.joint_range.unbind(1)
+    assert compliance.present.moves.any()
     torch.testing.assert_close(state.joint_pos, scene.reference.joint_pos.clamp(low, high))
 
 
@@ -274,8 +275,9 @@ def test_a_restored_compliance_goes_on_as_the_saved_one():
         load_component_state(new, component_state(saved), path)
     other.publish()
     for _ in range(4):
-        for name in ("joint_pos", "joint_vel", "body_root", "flags"):
+        for name in ("joint_pos", "joint_vel", "body_root"):
             assert torch.equal(getattr(its_scene.reference, name), getattr(scene.reference, name)), name
+        assert torch.equal(its_scene.extras["compliance"], scene.extras["compliance"])
         ids = torch.tensor([0, 5])
         assert torch.equal(restart(other, restored, ids).joint_pos, restart(command, compliance, ids).joint_pos)
         step(command, scene)

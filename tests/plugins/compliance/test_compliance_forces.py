@@ -12,12 +12,12 @@ import torch
 from mtrack.assemble import assemble
 from mtrack.mirror import Mirror
 from mtrack.snapshot import env_state, load_env_state
+from mtrack_compliance.spring import Springs, clamp_norm
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_dev.testing import small_task as task
 from mtrack_g1.robot import G1
 from mtrack_motion.file import write_clip
 from mtrack_procedural.source import Procedural
-from mtrack_tracking.spring import Springs, clamp_norm
 
 SLOT = "randomizations.compliance"
 ALWAYS = (f"{SLOT}.probability=1.0", f"{SLOT}.limb_probability=1.0")
@@ -105,7 +105,7 @@ def test_hands_and_wrists_are_pushed_in_their_spans_and_nothing_else_is():
     env, compliance = assembly.env, assembly.components[SLOT]
     pushed = 0
     for _ in range(10):
-        acting = env.scene.reference.present.moves.clone()
+        acting = compliance.present.moves.clone()
         limbs = compliance.spans.limbs.clone()
         step = stepped(assembly, 1)[0]
         wrench = env.backend.wrench[~(step.terminated | step.truncated)]
@@ -126,7 +126,7 @@ def test_forces_of_a_real_step_are_those_at_where_the_bodies_really_are():
     env, compliance = assembly.env, assembly.components[SLOT]
     stepped(assembly, 5)
     compliance.before_step()
-    robot, columns = env.scene.robot, compliance.pushed
+    robot, columns = env.scene.robot, compliance.pushed.bodies
     seen = robot.body_pos[:, columns] - robot.body_pos[:, columns[:1]]
     moving = robot.body_lin_vel[:, columns] - robot.body_lin_vel[:, columns[:1]]
     foreseen = (seen + 0.015 * moving).clone()
@@ -154,9 +154,9 @@ def test_without_compliance_nothing_is_asked_of_the_physics_and_the_reference_is
     env = task("g1_tracking_quick", "num_envs=4").env
     assert len(env.backend.wrench) == 0
     reference = env.scene.reference
-    assert reference.goal.change is None
+    assert env.command.change is None
     assert torch.equal(reference.joint_pos, reference.future.joint_pos[:, 0])
-    assert not reference.flags.any()
+    assert env.scene.extras == {}
 
 
 def test_a_compliance_that_never_acts_leaves_every_number_as_it_is_without():
@@ -207,7 +207,7 @@ def test_a_mirrored_simulation_with_mirrored_spans_is_pushed_as_its_mirror_image
     env, layout, compliance = assembly.env, assembly.layout, assembly.components[SLOT]
     assembly.components["command"].pin_clips(torch.tensor([0, 1]))
     env.start()
-    spans, library = compliance.spans, compliance.goals.library
+    spans, library = compliance.spans, compliance.command.library
     spans.begin.copy_(library.start - 40)  # the rows begin within the span
     spans.frames.fill_(200.0)
     spans.breaks.copy_(spans.breaks[:1].expand(2, 2).clone())

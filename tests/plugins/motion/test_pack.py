@@ -26,7 +26,7 @@ from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.packing import pack_motions
 from mtrack_motion.source import MotionFiles
-from mtrack_motion.tables import _joined
+from mtrack_motion.tables import _concatenated
 
 DT, RULE = 0.02, ContactRule()
 BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
@@ -169,7 +169,7 @@ def test_tables_on_another_device_are_one_part_so_that_a_gather_waits_for_nothin
     assert {moved.parts[0].root.device.type, moved.parts[0].bodies.device.type} == {"meta"}
     assert moved.num_frames == tables.num_frames
     assert torch.equal(
-        _joined([part.root for part in tables.parts], "cpu"), tables.rows(torch.arange(moved.num_frames))
+        _concatenated([part.root for part in tables.parts], "cpu"), tables.rows(torch.arange(moved.num_frames))
     )
 
 
@@ -184,7 +184,7 @@ def test_motions_too_large_for_a_device_are_rejected_with_their_size_and_the_rem
 
 def test_a_run_says_what_it_uses_and_what_was_left_out(folder, caplog):
     with caplog.at_level(logging.INFO, "mtrack"):
-        collect(G1(), {"big": (1.0, MotionFiles(path=folder / "all.pack"))}, DT, RULE).tell()
+        collect(G1(), {"big": (1.0, MotionFiles(path=folder / "all.pack"))}, DT, RULE).report()
     assert "motions.big: 3 clips, 311 frames, 0.1 min" in caplog.text
     assert "left out 'bad.npz'" in caplog.text
 

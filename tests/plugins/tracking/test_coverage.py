@@ -132,7 +132,7 @@ def test_the_command_tells_its_coverage_and_keeps_it_over_a_resume():
 def test_a_checkpoint_of_other_clips_is_refused():
     command, _ = following((120, 400))
     other, _ = following((120, 400, 200))
-    with pytest.raises(CheckpointError, match="the clips are others"):
+    with pytest.raises(CheckpointError, match="saved with other clips"):
         load_component_state(other, component_state(command), "command")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtrack_compliance import compliance_flag
 from mtrack_dev.testing import mirror_scene, random_scene
-from mtrack_tracking import compliance_flag, errors, feet, observations, reference_keypoints, rewards, terminations
+from mtrack_tracking import errors, feet, observations, reference_keypoints, rewards, terminations
 
 WIDTHS = {
     observations.ReferenceRootDisplacement: 12,
@@ -22,26 +23,26 @@ WIDTHS = {
     observations.ReferenceContact: 2,
     reference_keypoints.ReferenceKeypointPos: 330,
     reference_keypoints.ReferenceKeypointRot: 660,
-    errors.RootPosError: 1,
-    errors.RootRotError: 1,
-    errors.KeypointError: 1,
+    errors.RootPosDistance: 1,
+    errors.RootRotAngle: 1,
+    errors.KeypointDistance: 1,
 }
 REWARDS = [
-    rewards.RootPos,
-    rewards.RootRot,
-    rewards.RootVel,
-    rewards.RootAngVel,
-    rewards.BaseHeight,
-    rewards.LinVel,
-    rewards.KeypointPos,
-    rewards.KeypointRot,
-    rewards.KeypointVel,
-    rewards.KeypointAngVel,
-    rewards.JointPos,
-    rewards.JointVel,
+    rewards.RootPosTracking,
+    rewards.RootRotTracking,
+    rewards.RootVelTracking,
+    rewards.RootAngVelTracking,
+    rewards.BaseHeightTracking,
+    rewards.LinVelTracking,
+    rewards.KeypointPosTracking,
+    rewards.KeypointRotTracking,
+    rewards.KeypointVelTracking,
+    rewards.KeypointAngVelTracking,
+    rewards.JointPosTracking,
+    rewards.JointVelTracking,
 ]
 FEET = [feet.FeetAirTimeRef, feet.FeetContactRef]
-TERMINATIONS = [terminations.BodyHeight, terminations.GravityDirection, terminations.TrackingError]
+TERMINATIONS = [terminations.BodyHeightLimit, terminations.GravityDirection, terminations.TrackingError]
 
 
 def bound(kind, scene, **params):
@@ -86,7 +87,7 @@ def test_a_mirrored_scene_gives_the_same_reward(kind):
 
 @pytest.mark.parametrize("kind", TERMINATIONS, ids=lambda kind: kind.__name__)
 def test_a_mirrored_scene_ends_the_same_episodes(kind):
-    scene = random_scene(64, error=0.1 if kind is terminations.BodyHeight else 0.5)
+    scene = random_scene(64, error=0.1 if kind is terminations.BodyHeightLimit else 0.5)
     params = {"steps": 1, "threshold": 0.7} if kind is terminations.TrackingError else {}
     value = bound(kind, scene, **params)(scene)
     assert 0 < value.sum() < len(value)
@@ -103,17 +104,17 @@ def test_a_perfect_robot_earns_one_and_a_worse_one_less(kind):
 
 def test_a_reward_falls_to_one_over_e_at_sigma():
     scene = random_scene(error=0.0)
-    scene.reference.root_target = scene.robot.root_pos + torch.tensor([0.0, 0.6, 0.0])
-    torch.testing.assert_close(bound(rewards.RootPos, scene, sigma=0.6)(scene), torch.full((8,), torch.e**-1))
-    torch.testing.assert_close(bound(errors.RootPosError, scene)(scene), torch.full((8, 1), 0.4))
+    scene.extras["root_target"] = scene.robot.root_pos + torch.tensor([0.0, 0.6, 0.0])
+    torch.testing.assert_close(bound(rewards.RootPosTracking, scene, sigma=0.6)(scene), torch.full((8,), torch.e**-1))
+    torch.testing.assert_close(bound(errors.RootPosDistance, scene)(scene), torch.full((8, 1), 0.4))
 
 
 def test_keypoint_rewards_measure_pose_and_not_drift():
     scene = random_scene(error=0.0)
     scene.robot.body_pos = scene.robot.body_pos + torch.tensor([3.0, -1.0, 0.5])
     scene.robot.root_pos = scene.robot.root_pos + torch.tensor([3.0, -1.0, 0.5])
-    torch.testing.assert_close(bound(rewards.KeypointPos, scene)(scene), torch.ones(8), rtol=0, atol=1e-3)
-    assert bound(rewards.RootPos, scene)(scene).max() < 1e-3
+    torch.testing.assert_close(bound(rewards.KeypointPosTracking, scene)(scene), torch.ones(8), rtol=0, atol=1e-3)
+    assert bound(rewards.RootPosTracking, scene)(scene).max() < 1e-3
 
 
 def test_reference_keypoints_against_the_robots_own_vanish_at_the_present_frame_when_the_pose_is_right():
@@ -203,9 +204,9 @@ def test_more_depth_is_allowed_while_the_reference_jumps():
     scene.reference.body_pos[:, watched, 2] = torch.tensor([[0.1], [0.2], [0.5]])
     scene.robot.body_pos = scene.reference.body_pos.clone()
     scene.robot.body_pos[:, watched[0], 2] -= 0.36
-    assert bound(terminations.BodyHeight, scene)(scene).tolist() == [True, True, False]
+    assert bound(terminations.BodyHeightLimit, scene)(scene).tolist() == [True, True, False]
     scene.robot.body_pos[:, watched[0], 2] += 0.36 + 0.26
-    assert bound(terminations.BodyHeight, scene)(scene).all()
+    assert bound(terminations.BodyHeightLimit, scene)(scene).all()
 
 
 def test_a_tracking_error_must_last_to_end_an_episode():
@@ -217,11 +218,11 @@ def test_a_tracking_error_must_last_to_end_an_episode():
 
 
 BODY_TERMS = [
-    rewards.KeypointPos,
-    rewards.KeypointRot,
-    rewards.KeypointVel,
-    rewards.KeypointAngVel,
-    errors.KeypointError,
+    rewards.KeypointPosTracking,
+    rewards.KeypointRotTracking,
+    rewards.KeypointVelTracking,
+    rewards.KeypointAngVelTracking,
+    errors.KeypointDistance,
 ]
 POSES_AND_VELOCITIES = (
     *("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel"),
@@ -258,7 +259,7 @@ def test_errors_follow_a_few_reset_rows_under_a_command_that_keeps_its_reference
 
 def test_errors_follow_a_reference_that_is_written_in_place():
     scene = random_scene(16)
-    term = bound(rewards.KeypointPos, scene)
+    term = bound(rewards.KeypointPosTracking, scene)
     before = term(scene)
     scene.reference.body_pos.add_(torch.linspace(0, 1, scene.reference.body_pos.shape[1]).unsqueeze(1))
     scene.reference.invalidate()
