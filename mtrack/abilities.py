@@ -91,8 +91,9 @@ class ChangesGoal(Protocol):
         """Return what the robot should do instead of the present frame of its motion, [n, ...].
 
         Called in every step for all environments (`started` is None), and at a reset for the n environments, int64,
-        that have just started; the episode then starts in the state returned. The command writes to the result later,
-        so its tensors must not be the randomization's own; those of `motion` may be reused.
+        that have just started: their episode starts in the state returned. `motion.replace(root_pos=...)` is enough to
+        change one quantity. The command updates the result of a step by the results of resets (`put`), so its tensors
+        must not be the randomization's own; those of `motion` may be reused.
         """
 
 
@@ -101,7 +102,7 @@ class HasGoal(Protocol):
     """A command whose goal one randomization may change."""
 
     def change_goal(self, change: ChangesGoal) -> None:
-        """Publish what `change.goal` returns from now on. Raises NameProblem if another component changes it."""
+        """Publish what `change.goal` returns from now on; called at most once, after `bind`."""
 
 
 @runtime_checkable

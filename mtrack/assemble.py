@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -81,6 +81,7 @@ def assemble(
     for slot, component in parts:
         with problems.of(slot, inside=every):
             _bind(slot, component, scene, robot, motions)
+            _connect_goal(component, scene.command, parts)
     problems.raise_if_any()
     rewards = [RewardTerm(slot.path, slot.group, components[slot.path], slot.weight) for slot in recipe.slots("reward")]
     env = Env(
@@ -117,20 +118,23 @@ def _bind(
         component.bind(scene, robot, {name: (own.weight, motion) for name, (own, motion) in motions.items()})
     elif isinstance(component, Binds):
         component.bind(scene)
-    if isinstance(component, ChangesGoal):
-        _connect(component, scene.command)
     if slot.kind == "action":
         scene.action = scene.action.new_zeros(scene.num_envs, component.num_actions)
         scene.previous_actions = scene.action.new_zeros(scene.num_envs, 2, component.num_actions)
 
 
-def _connect(change: ChangesGoal, command: object) -> None:
-    """Let a randomization change the goal of the command. Raises NameProblem if the command does not allow it."""
+def _connect_goal(component: object, command: object, parts: Iterable[Part]) -> None:
+    """Let a component that changes the goal change that of the command. Raises NameProblem if it cannot."""
+    if not isinstance(component, ChangesGoal):
+        return
     if not isinstance(command, HasGoal):
         raise NameProblem(
-            f"it changes the goal of the command, but {type(command).__name__} has no change_goal(); remove one of them"
+            f"it changes the goal, but the command {type(command).__name__} has no change_goal(); disable one of them"
         )
-    command.change_goal(change)
+    first = next(other for _, other in parts if isinstance(other, ChangesGoal))
+    if first is not component:
+        raise NameProblem(f"it changes the goal, and so does {type(first).__name__}; enable only one of them")
+    command.change_goal(component)
 
 
 def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: str) -> Observer:

@@ -7,7 +7,7 @@ of `reference` and `extras`, which may be replaced in each step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
@@ -46,6 +46,12 @@ class Kinematics(Quantities):
     """[..., B, 3] m/s, world axes, of link origins."""
     body_ang_vel: Tensor
     """[..., B, 3] rad/s, world axes."""
+
+    def replace(self, **tensors: Tensor) -> Kinematics:
+        """Return kinematics with some tensors replaced, e.g. `root_pos`, which share all others with this one."""
+        names = [field.name for field in attrs.fields(Kinematics) if field.name != "known"]
+        values: dict[str, Any] = {name: getattr(self, name) for name in names if name not in tensors}
+        return Kinematics(**{**values, **tensors})
 
     @derived
     def root_rot(self) -> Tensor:

@@ -9,7 +9,6 @@ import torch
 from torch import Generator, Tensor
 
 from mtrack.abilities import ChangesGoal
-from mtrack.errors import NameProblem
 from mtrack.exchange import StartState
 from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
 from mtrack.protocols import Motion, Robot
@@ -86,6 +85,7 @@ class MotionTracking:
     failures: Tensor = state()
     """[bins] moving average of failures per step; None if starts are uniform."""
     coverage: Coverage = state()
+    """Which clips are seen, learnt and failing."""
     records: Tensor | None = state()
     """[window + 1, N, 10] root poses of the latest steps, a ring; None if the root target is absolute."""
     newest: int = state()
@@ -111,7 +111,7 @@ class MotionTracking:
         self._load(motions)
         fields = [field.name for field in attrs.fields(StartNoise)]
         noise = StartNoise(**{name: self.start_noise * getattr(self, f"start_{name}") for name in fields})
-        joint_range, soles = scene.model.joint_range.to(scene.device), Soles.of(robot, scene.model, scene.device)
+        joint_range, soles = scene.model.joint_range.to(scene.device), Soles.of(scene.model, robot, scene.device)
         self.start_states = StartStates(noise, joint_range, soles)
         self.ahead = torch.tensor(self.future_frames, device=scene.device)
         self.clip = torch.zeros(scene.num_envs, dtype=torch.int64, device=scene.device)
@@ -130,10 +130,7 @@ class MotionTracking:
         self.pinned = clips.to(self.clip)
 
     def change_goal(self, change: ChangesGoal) -> None:
-        """Let a randomization change the goal from now on. Raises NameProblem if another one does already."""
-        if self.change is not None:
-            names = [type(each).__name__ for each in (self.change, change)]
-            raise NameProblem(f"{names[0]} and {names[1]} both change the goal; enable only one of them")
+        """Let a randomization change the goal from now on."""
         self.change = change
         self.publish()
 

@@ -46,7 +46,7 @@ class Soles:
         """[F, 4, P]: a point of the foot's geometry, homogeneous, m in the foot's frame."""
 
     @staticmethod
-    def of(robot: Robot, model: RobotModel, device: torch.device) -> Soles:
+    def of(model: RobotModel, robot: Robot, device: torch.device) -> Soles:
         """Return the soles of a robot. Raises NameProblem if a body has several joints, or one that is not a hinge."""
         compiled = robot.spec().compile()
         found = several_joints(compiled, model.body_names[0])
