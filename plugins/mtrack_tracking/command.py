@@ -12,7 +12,7 @@ from mtrack.abilities import ChangesGoal
 from mtrack.exchange import StartState
 from mtrack.fields import between, component, non_negative, one_of, param, positive, scratch, state
 from mtrack.protocols import Motion, Robot
-from mtrack.scene import Kinematics, Scene
+from mtrack.scene import Scene
 from mtrack_motion.collect import Collection, collect
 from mtrack_motion.derive import ContactRule, at_least
 from mtrack_motion.library import MotionLibrary
@@ -61,9 +61,9 @@ class MotionTracking:
     start_joint_vel: float = param(default=0.1, validator=non_negative)
     """Noise of the joint velocities [rad/s]."""
     root_target: str = param(default="absolute", validator=one_of("absolute", "sliding"))
-    """Where the root should be: on the reference, or where the reference's latest way leads from its earlier place."""
+    """`absolute`: the root should be on the reference; `sliding`: it should move as the reference did in the window."""
     window: int = param(default=50, validator=positive)
-    """Length of that way; older drift is forgiven [control steps]. An episode's first steps are absolute."""
+    """Length of that window [control steps]; drift before it does not count. An episode's first steps are absolute."""
     contact_enter_height: float = param(default=0.18, validator=positive)
     """Height of a reference foot's origin below which it may begin to stand [m]."""
     contact_enter_horizontal: float = param(default=0.2, validator=positive)
@@ -145,13 +145,12 @@ class MotionTracking:
         self.coverage.begin(ids, clip, frame)
         self.clip.index_copy_(0, ids, clip)
         self.frame.index_copy_(0, ids, frame)
-        frames = self._frames(clip, frame)
-        goal, contact = self._goal(frames[:, 0], ids)
-        self.reference.restart(ids, frames, goal, contact)
+        some = MotionReference.gather(self.library, self._frames(clip, frame), self.change, started=ids)
+        self.reference.put(ids, some)
         self._publish_root_target()
-        start = self.start_states.draw(goal, len(ids), self.rng)
+        start = self.start_states.draw(some, len(ids), self.rng)
         if self.records is not None:
-            self.records[self.newest].index_copy_(0, ids, root_record(start, goal))
+            self.records[self.newest].index_copy_(0, ids, root_record(start, some))
         return start
 
     def advance(self) -> None:
@@ -168,7 +167,7 @@ class MotionTracking:
     def publish(self) -> None:
         """Publish the reference of the present clips and frames."""
         frames = self._frames(self.clip, self.frame)
-        self.reference = MotionReference(self.library, frames, *self._goal(frames[:, 0]))
+        self.reference = MotionReference.gather(self.library, frames, self.change)
         self._publish_root_target()
         self.scene.reference = self.reference
 
@@ -200,11 +199,6 @@ class MotionTracking:
         library, ahead = self.library, frame.unsqueeze(1) + self.ahead
         within = ahead <= self.last[clip].unsqueeze(1)
         return torch.where(within, library.start[clip].unsqueeze(1) + ahead, library.held[clip].unsqueeze(1))
-
-    def _goal(self, frames: Tensor, started: Tensor | None = None) -> tuple[Kinematics, Tensor]:
-        """Return what the robot should do at frames, int64 [n], and which feet of the motion stand, [n, feet]."""
-        motion = self.library.gather(frames)
-        return motion if self.change is None else self.change.goal(motion, started), motion.contact
 
     def _publish_root_target(self) -> None:
         """Publish where the root should be, unless that is on the reference."""

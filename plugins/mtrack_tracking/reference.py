@@ -6,9 +6,10 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.abilities import ChangesGoal
 from mtrack.exchange import StartState
 from mtrack.math import quat_conjugate, quat_multiply, quat_rotate, quat_yaw
-from mtrack.quantities import derived
+from mtrack.quantities import Quantities, derived
 from mtrack.scene import Kinematics, Reference
 from mtrack_motion.library import MotionLibrary
 
@@ -38,11 +39,20 @@ class MotionReference(Reference):
     root_lin_vel_root = _of_goal("root_lin_vel_root")
     root_ang_vel_root = _of_goal("root_ang_vel_root")
 
-    def __init__(self, library: MotionLibrary, frames: Tensor, goal: Kinematics, contact: Tensor) -> None:
-        """Show frames of the library, int64 [n, S], the present one first.
+    @staticmethod
+    def gather(
+        library: MotionLibrary, frames: Tensor, change: ChangesGoal | None, started: Tensor | None = None
+    ) -> MotionReference:
+        """Return the reference at frames of the library, int64 [n, S], the present one first.
 
-        `goal` [n, ...] is the motion at the present frame, or what a randomization makes of it; `contact` is [n, feet].
+        The goal is the motion, or what `change` makes of it; `started` are environments as in `ChangesGoal.goal`.
         """
+        motion = library.gather(frames[:, 0])
+        goal = motion if change is None else change.goal(motion, started)
+        return MotionReference(library, frames, goal, motion.contact)
+
+    def __init__(self, library: MotionLibrary, frames: Tensor, goal: Kinematics, contact: Tensor) -> None:
+        """Show a goal, [n, ...], with the contact reference [n, feet], and the motion at frames, int64 [n, S]."""
         self.known = {}
         self.library, self.frames, self.goal, self.contact = library, frames, goal, contact
         for name in _ALWAYS:
@@ -53,11 +63,12 @@ class MotionReference(Reference):
         """Gather the motion at the S frames, [n, S, ...]."""
         return self.library.gather(self.frames)
 
-    def restart(self, ids: Tensor, frames: Tensor, goal: Kinematics, contact: Tensor) -> None:
-        """Show other frames, int64 [m, S], and another goal, [m, ...], in environments that restart, int64 [m]."""
-        self.frames.index_copy_(0, ids, frames)
-        self.contact.index_copy_(0, ids, contact)
-        self.goal.put(ids, goal)
+    def put(self, ids: Tensor, some: Quantities) -> None:
+        """Replace the reference of some environments, int64 [m], by another one, [m, ...]."""
+        assert isinstance(some, MotionReference)
+        self.frames.index_copy_(0, ids, some.frames)
+        self.contact.index_copy_(0, ids, some.contact)
+        self.goal.put(ids, some.goal)
         # the goal's own quantities are up to date again; what was derived from them, and the future, is not
         self.known = {name: value for name, value in self.known.items() if self.goal.known.get(name) is value}
 

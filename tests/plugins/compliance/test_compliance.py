@@ -1,4 +1,4 @@
-"""Arms that shall yield: spans, suitability and blends, what policy and rewards see, what resuming keeps."""
+"""Compliant arms: intervals, calm clips and blends, what policy and rewards see, and resuming."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALWAYS = {"probability": 1.0, "limb_probability": 1.0}
 
 
 def yielding(num_envs=8, seed=0, lengths=(400,), motions=None, command=None, **params):
-    """Return a command, its scene and a compliance that is bound to them, all rows started."""
+    """Return a command, its scene and a compliance that is bound to them, all environments started."""
     follows, scene = following(lengths, num_envs=num_envs, motions=motions, **(command or {}))
     compliance = Compliance(**params)
     compliance.rng = torch.Generator().manual_seed(seed)
@@ -34,20 +34,20 @@ def yielding(num_envs=8, seed=0, lengths=(400,), motions=None, command=None, **p
 
 
 def restart(command, compliance, ids=ROWS):
-    """Reset rows in the order of the environment loop."""
+    """Reset environments in the order of the environment loop."""
     compliance.reset(ids)
     return start(command, ids)
 
 
 def middle_of_spans(command, compliance):
-    """Put every row where its arms are in the other pose."""
+    """Move every environment to a frame in which its arms have the other pose."""
     spans, library = compliance.spans, compliance.command.library
     inside = (spans.begin + (spans.frames * spans.breaks.mean(1)).long()) - library.start[command.clip]
     command.frame.copy_(inside)
     command.publish()
 
 
-def test_spans_lie_within_their_clips_and_have_the_lengths_asked_for():
+def test_intervals_are_within_their_clips_and_have_the_given_lengths():
     length = torch.tensor([100, 300, 2000]).repeat(1000)
     uniform = torch.rand(3000, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     begin, frames, breaks = place_intervals(uniform, length, (100, 800), (0.3, 0.7))
@@ -63,7 +63,7 @@ def test_spans_lie_within_their_clips_and_have_the_lengths_asked_for():
     assert (breaks[:, 0] <= breaks[:, 1]).all()
 
 
-def test_the_blend_goes_in_holds_and_goes_out_smoothly():
+def test_the_blend_rises_holds_and_falls_smoothly():
     one = torch.ones(201)
     breaks = torch.tensor([[0.3, 0.6]]).expand(201, 2)
     spans = CompliantIntervals(100 * one.long(), 100 * one, breaks, one[:, None], one[:, None])
@@ -87,7 +87,7 @@ def test_the_blend_goes_in_holds_and_goes_out_smoothly():
         (lambda clip: clip.joint_pos.__setitem__((slice(50, 60), slice(0, 6)), -1.8), False),  # lifts a foot
     ],
 )
-def test_only_clips_that_are_calm_all_through_suit(wild, suits):
+def test_arms_comply_only_in_clips_that_are_calm_in_every_frame(wild, suits):
     class Changed(Walks):
         allow_jumps = True
 
@@ -101,16 +101,16 @@ def test_only_clips_that_are_calm_all_through_suit(wild, suits):
     assert bool(compliance.flags.any()) == suits
 
 
-def test_a_clip_shorter_than_the_shortest_span_does_not_suit():
+def test_arms_do_not_comply_in_a_clip_shorter_than_the_shortest_interval():
     _, _, compliance = yielding(lengths=(60, 120), num_envs=64, **ALWAYS)
     assert compliance.suits.tolist() == [False, True]
     assert 0 < compliance.flags[:, 0].sum() < 64
 
 
-def test_rows_arms_and_poses_are_drawn_with_the_probabilities_given():
+def test_environments_arms_and_poses_are_drawn_with_the_given_probabilities():
     _, _, compliance = yielding(num_envs=4000)
-    told = compliance.flags[:, 0].bool()
-    assert told.float().mean() == pytest.approx(0.75 * (1 - 0.3**2), abs=0.03)
+    flagged = compliance.flags[:, 0].bool()
+    assert flagged.float().mean() == pytest.approx(0.75 * (1 - 0.3**2), abs=0.03)
     assert compliance.spans.limbs.mean().item() == pytest.approx(0.75 * 0.7, abs=0.03)
     middle = (compliance.spans.begin + (compliance.spans.frames / 2).long()).clamp_max(399)
     own = compliance.command.library.gather(middle).joint_pos[:, compliance.limbs.joints]
@@ -118,7 +118,7 @@ def test_rows_arms_and_poses_are_drawn_with_the_probabilities_given():
     assert len(compliance.bank) == 20_000
 
 
-def test_what_a_row_drew_stays_until_it_is_due_and_only_its_strength_is_new_each_episode():
+def test_draws_are_kept_for_the_interval_and_only_the_strength_is_new_in_each_episode():
     command, _, compliance = yielding(interval=3)
     drawn, strength = compliance.drawn.clone(), compliance.strength.clone()
     compliance.age += 2
@@ -130,11 +130,11 @@ def test_what_a_row_drew_stays_until_it_is_due_and_only_its_strength_is_new_each
     compliance.age[2:4] += 1
     restart(command, compliance, torch.tensor([0, 2]))
     same = (compliance.drawn == drawn).all(1)
-    assert same.tolist() == [True, True, False, True, True, True, True, True]  # row 3 was not reset
+    assert same.tolist() == [True, True, False, True, True, True, True, True]  # environment 3 was not reset
     assert compliance.age.tolist() == [2, 2, 0, 3, 2, 2, 2, 2]
 
 
-def test_the_policy_is_told_the_motion_and_a_flag():
+def test_the_policy_observes_the_motion_and_a_flag():
     command, scene, compliance = yielding(**ALWAYS)
     middle_of_spans(command, compliance)
     plain, its_scene = following((400,))
@@ -147,12 +147,12 @@ def test_the_policy_is_told_the_motion_and_a_flag():
     assert torch.equal(scene.reference.future.body_pos, its_scene.reference.future.body_pos)
     assert not torch.equal(scene.reference.joint_pos, its_scene.reference.joint_pos)
     force = compliance.strength
-    told = torch.stack((torch.ones(8), force / 20.0, force / 0.05 / 400.0), dim=1)
-    torch.testing.assert_close(ComplianceFlag()(scene), told)
+    expected = torch.stack((torch.ones(8), force / 20.0, force / 0.05 / 400.0), dim=1)
+    torch.testing.assert_close(ComplianceFlag()(scene), expected)
 
 
 @pytest.mark.parametrize("reward", [JointPosTracking, KeypointPosTracking])
-def test_rewards_hold_the_robot_to_the_other_pose(reward):
+def test_rewards_compare_the_robot_with_the_other_pose(reward):
     command, scene, compliance = yielding(**ALWAYS, bank_probability=0.0)
     compliance.spans.pose.add_(0.5)
     middle_of_spans(command, compliance)
@@ -168,7 +168,7 @@ def test_rewards_hold_the_robot_to_the_other_pose(reward):
         assert bool((term(scene) > 0.99).all()) == is_best
 
 
-def test_a_goal_with_other_arms_is_at_rest_once_its_clip_is_held():
+def test_a_goal_with_other_arms_is_at_rest_after_the_end_of_its_clip():
     command, scene, compliance = yielding(**ALWAYS, span=(100, 150), lengths=(150,))
     compliance.spans.begin.add_(150 - (compliance.spans.begin + compliance.spans.frames.long()))  # to the very end
     command.frame.fill_(149)
@@ -182,7 +182,7 @@ def test_a_goal_with_other_arms_is_at_rest_once_its_clip_is_held():
         assert scene.reference.body_root[:, :, 1:3].abs().max() == 0.0
 
 
-def test_bodies_of_the_goal_are_where_the_engines_kinematics_put_them_before_and_after_resets():
+def test_bodies_of_the_goal_agree_with_the_engines_kinematics_before_and_after_resets():
     command, scene, compliance = yielding(num_envs=64, lengths=(300,))
     names = ("body_pos", "body_lin_vel", "body_ang_vel", "body_root", "body_rot")
     moved = 0
@@ -208,7 +208,7 @@ def test_bodies_of_the_goal_are_where_the_engines_kinematics_put_them_before_and
     assert moved > 20
 
 
-def test_a_gpu_that_computes_all_limbs_gets_the_numbers_of_choosing_the_rows_that_move(monkeypatch):
+def test_computing_limbs_in_all_environments_gives_the_same_numbers(monkeypatch):
     names = ("joint_pos", "body_pos", "body_quat_wxyz", "body_lin_vel", "body_ang_vel", "body_root", "body_rot")
     found = []
     for all_rows in (False, True):
@@ -244,7 +244,7 @@ def test_velocities_of_the_goal_are_the_change_of_its_positions():
     assert poses[1][1].abs().max() > 0.1
 
 
-def test_rows_outside_their_span_have_the_motion_exactly():
+def test_outside_its_interval_the_goal_is_exactly_the_motion():
     _, scene, compliance = yielding(num_envs=64)
     still = ~compliance.present.moves
     assert 0 < still.sum() < 64
@@ -255,7 +255,7 @@ def test_rows_outside_their_span_have_the_motion_exactly():
     assert torch.equal(scene.reference.joint_pos[:, legs], motion.joint_pos[:, legs])
 
 
-def test_an_episode_that_starts_within_its_span_starts_in_the_pose_it_is_held_to():
+def test_an_episode_that_starts_within_its_interval_starts_in_the_changed_pose():
     command, scene, compliance = yielding(num_envs=64, command={"start_noise": 0.0}, **ALWAYS)
     state = restart(command, compliance, torch.arange(64))
     low, high = command.start_states.joint_range.unbind(1)
@@ -263,7 +263,7 @@ def test_an_episode_that_starts_within_its_span_starts_in_the_pose_it_is_held_to
     torch.testing.assert_close(state.joint_pos, scene.reference.joint_pos.clamp(low, high))
 
 
-def test_a_restored_compliance_goes_on_as_the_saved_one():
+def test_a_restored_compliance_continues_like_the_saved_one():
     command, scene, compliance = yielding(interval=2)
     for _ in range(3):
         step(command, scene)
@@ -284,7 +284,7 @@ def test_a_restored_compliance_goes_on_as_the_saved_one():
         step(other, its_scene)
 
 
-def test_another_command_is_refused_with_what_is_needed():
+def test_a_command_without_a_motion_library_is_rejected():
     compliance = Compliance()
     compliance.rng = torch.Generator()
     with pytest.raises(NameProblem, match="motion_tracking"):

@@ -14,7 +14,7 @@ from mtrack_g1.robot import G1
 from mtrack_tracking.soles import Soles
 
 
-def test_without_noise_a_row_starts_on_its_reference():
+def test_without_noise_an_environment_starts_on_its_reference():
     command, scene = following(start_noise=0.0)
     state = start(command)
     reference = scene.reference
@@ -42,7 +42,7 @@ def test_start_noise_stays_within_its_sizes_and_uses_them():
     assert (state.joint_pos <= high).all()
 
 
-def test_a_start_that_would_sink_into_the_floor_is_lifted_onto_it():
+def test_a_start_below_the_floor_is_lifted_onto_it():
     class Sunk(Walks):
         def clip(self, robot, name, length):
             clip = super().clip(robot, name, length)

@@ -1,4 +1,4 @@
-"""Reference observations, tracking rewards and terminations: widths, mirrors, restricted rows, known values."""
+"""Reference observations, tracking rewards and terminations: widths, mirrors, restricted scenes, known values."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_mirrored_scene_gives_the_mirrored_observation(kind):
 
 
 @pytest.mark.parametrize("kind", WIDTHS, ids=lambda kind: kind.__name__)
-def test_a_restricted_scene_gives_the_rows_of_the_whole_one(kind):
+def test_a_restricted_scene_gives_the_values_of_the_whole_one(kind):
     scene = random_scene(16)
     term = bound(kind, scene)
     for ids in (torch.tensor([11, 3, 4]), torch.tensor([], dtype=torch.int64)):
@@ -117,7 +117,7 @@ def test_keypoint_rewards_measure_pose_and_not_drift():
     assert bound(rewards.RootPosTracking, scene)(scene).max() < 1e-3
 
 
-def test_reference_keypoints_against_the_robots_own_vanish_at_the_present_frame_when_the_pose_is_right():
+def test_differences_of_keypoints_are_0_at_the_present_frame_if_the_pose_is_right():
     scene = random_scene(error=0.0)
     difference = bound(reference_keypoints.ReferenceKeypointPos, scene)(scene)[:, 165:].unflatten(1, (5, 33))[:, 0]
     torch.testing.assert_close(difference, torch.zeros_like(difference), rtol=0, atol=1e-5)
@@ -187,7 +187,7 @@ def test_feet_contact_ref_follows_its_formula(touching, wanted, height, reward):
 
 
 @pytest.mark.parametrize(("agreeing", "disagreeing", "reward"), [(40, 0, 0.0), (10, 0, -0.28), (20, 5, -0.18)])
-def test_feet_air_time_ref_pays_for_agreement_that_lacks_at_touch_down(agreeing, disagreeing, reward):
+def test_feet_air_time_ref_costs_the_missing_time_of_agreement_at_touch_down(agreeing, disagreeing, reward):
     term = bound(feet.FeetAirTimeRef, random_scene(1))
     for _ in range(agreeing):
         assert term(feet_scene((False, True), (False, True))).item() == 0
@@ -209,7 +209,7 @@ def test_more_depth_is_allowed_while_the_reference_jumps():
     assert bound(terminations.BodyHeightLimit, scene)(scene).all()
 
 
-def test_a_tracking_error_must_last_to_end_an_episode():
+def test_only_a_lasting_tracking_error_ends_an_episode():
     bad, good = random_scene(2, error=1.0), random_scene(2, error=0.01)
     term = bound(terminations.TrackingError, bad, steps=3)
     assert [term(scene).any().item() for scene in (bad, bad, good, bad, bad)] == [False] * 5
@@ -231,7 +231,7 @@ POSES_AND_VELOCITIES = (
 
 
 @pytest.mark.parametrize("kind", BODY_TERMS, ids=lambda kind: kind.__name__)
-def test_errors_follow_the_robot_under_a_command_that_keeps_its_reference(kind):
+def test_errors_are_updated_if_the_robot_changes_and_the_reference_object_does_not(kind):
     scene, later = random_scene(16), random_scene(16, seed=5)
     term = bound(kind, scene)
     before = term(scene)
@@ -244,20 +244,20 @@ def test_errors_follow_the_robot_under_a_command_that_keeps_its_reference(kind):
 
 
 @pytest.mark.parametrize("kind", BODY_TERMS, ids=lambda kind: kind.__name__)
-def test_errors_follow_a_few_reset_rows_under_a_command_that_keeps_its_reference(kind):
+def test_errors_are_updated_if_some_environments_reset_and_the_reference_object_does_not(kind):
     scene, later, ids = random_scene(16), random_scene(16, seed=5), torch.tensor([3, 11])
     term = bound(kind, scene)
     expected = term(scene).clone()
     later.reference = scene.reference.rows(torch.arange(16))
     expected[ids] = term(later)[ids]
-    rows = later.robot.rows(ids)
+    some = later.robot.rows(ids)
     for name in POSES_AND_VELOCITIES:
-        getattr(scene.robot, name)[ids] = getattr(rows, name)
-    scene.robot.renew(ids, rows)
+        getattr(scene.robot, name)[ids] = getattr(some, name)
+    scene.robot.renew(ids, some)
     torch.testing.assert_close(term(scene), expected)
 
 
-def test_errors_follow_a_reference_that_is_written_in_place():
+def test_errors_are_updated_if_the_reference_is_written_in_place():
     scene = random_scene(16)
     term = bound(rewards.KeypointPosTracking, scene)
     before = term(scene)
