@@ -1,8 +1,9 @@
-"""What is derived from a clip: its frames at the control rate, velocities, and which feet stand."""
+"""What is derived from clips: frames at the control rate, velocities, poses of bodies, and which feet stand."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -13,7 +14,10 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.fields import positive
 from mtrack.math import quat_conjugate, quat_multiply, quat_slerp, quat_to_rotation_vector
+from mtrack.protocols import Robot
 from mtrack.scene import Kinematics
+from mtrack_motion.clip import joint_columns
+from mtrack_mujoco.kinematics import forward_kinematics
 
 _SAME_RATE = 1e-6
 _POSITIVE: Any = positive
@@ -62,6 +66,38 @@ class ContactRule:
     """Horizontal speed above which it stops, as a share of v_n."""
     leave_vertical: float = attrs.field(default=0.25, validator=[_POSITIVE, at_least("enter_vertical")])
     """Vertical speed above which it stops, as a share of v_n."""
+
+
+@attrs.frozen(eq=False)
+class DerivedFrames:
+    """All frames of C clips at the control rate, one clip after the other: F frames."""
+
+    kinematics: Kinematics
+    """Float32."""
+    contact: Tensor
+    """[F, feet] 1 if a foot stands, else 0."""
+    length: Tensor
+    """int64 [C] number of frames of each clip."""
+
+
+def derive_frames(robot: Robot, clips: Sequence[Clip], dt: float, rule: ContactRule) -> DerivedFrames:
+    """Return what is derived from clips for control steps of `dt` seconds. Raises MotionError."""
+    model = robot.model()
+    parts = [resample(clip, joint_columns(clip, model), dt) for clip in clips]
+    columns = (
+        [part.root_pos for part in parts],
+        [part.root_quat_wxyz for part in parts],
+        [difference(part.root_pos, dt) for part in parts],
+        [angular_velocity(part.root_quat_wxyz, dt) for part in parts],
+        [part.joint_pos for part in parts],
+        [difference(part.joint_pos, dt) for part in parts],
+    )
+    root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel = (torch.cat(c).float() for c in columns)
+    kinematics = forward_kinematics(robot, root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
+    length = torch.tensor([len(part.root_pos) for part in parts])
+    first = torch.zeros(len(root_pos), dtype=torch.bool)
+    first[length.cumsum(0) - length] = True
+    return DerivedFrames(kinematics, standing_feet(kinematics, model.bodies("feet"), first, rule), length)
 
 
 def resample(clip: Clip, columns: list[int], dt: float) -> ResampledClip:

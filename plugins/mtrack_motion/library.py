@@ -16,10 +16,9 @@ from mtrack.exchange import Clip
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
 from mtrack.scene import Kinematics
-from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns
-from mtrack_motion.derive import ContactRule, ResampledClip, angular_velocity, difference, resample, standing_feet
+from mtrack_motion.clip import check_clip, content_hash, foreign_joints
+from mtrack_motion.derive import ContactRule, derive_frames
 from mtrack_motion.tables import FrameTables, GatheredKinematics, LargeTables, Tables
-from mtrack_mujoco.kinematics import forward_kinematics
 
 log = logging.getLogger(__name__)
 
@@ -140,24 +139,20 @@ class MotionLibrary:
         for _, clip in clips:
             check_clip(clip, f"clip '{clip.name}'")
         _report_foreign_joints([clip for _, clip in clips], model)
-        parts = [resample(clip, joint_columns(clip, model), control_dt) for _, clip in clips]
-        length = torch.tensor([len(part.root_pos) for part in parts])
+        frames = derive_frames(robot, [clip for _, clip in clips], control_dt, contact or ContactRule())
+        length, standing = frames.length, frames.contact
         start = length.cumsum(0) - length
-        kinematics = _kinematics(robot, parts, control_dt)
-        first = torch.zeros(len(kinematics.root_pos), dtype=torch.bool)
-        first[start] = True
-        feet = standing_feet(kinematics, model.bodies("feet"), first, contact or ContactRule())
         last = start + length - 1
         return MotionLibrary(
             names=tuple(clip.name for _, clip in clips),
             start=start,
             length=length,
-            held=len(first) + torch.arange(len(clips)),
+            held=len(standing) + torch.arange(len(clips)),
             weight=torch.tensor([weight for weight, _ in clips], dtype=torch.float32),
-            extremes=Extremes.of(kinematics, model.bodies("feet"), length),
+            extremes=Extremes.of(frames.kinematics, model.bodies("feet"), length),
             fps=1.0 / control_dt,
             sha256=tuple(clip.identity or content_hash(clip) for _, clip in clips),
-            tables=FrameTables(_with_held(kinematics, last), torch.cat((feet, feet[last]))),
+            tables=FrameTables(_with_held(frames.kinematics, last), torch.cat((standing, standing[last]))),
         )
 
 
@@ -169,20 +164,6 @@ class PlaysLibrary(Protocol):
     library: MotionLibrary
     clip: Tensor
     """int64 [N], of the library: the clip that each environment plays."""
-
-
-def _kinematics(robot: Robot, parts: Sequence[ResampledClip], dt: float) -> Kinematics:
-    """Return pose and velocity of root, joints and bodies in all frames, float32."""
-    columns = (
-        [part.root_pos for part in parts],
-        [part.root_quat_wxyz for part in parts],
-        [difference(part.root_pos, dt) for part in parts],
-        [angular_velocity(part.root_quat_wxyz, dt) for part in parts],
-        [part.joint_pos for part in parts],
-        [difference(part.joint_pos, dt) for part in parts],
-    )
-    root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel = (torch.cat(c).float() for c in columns)
-    return forward_kinematics(robot, root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
 
 
 def _with_held(kinematics: Kinematics, last: Tensor) -> Kinematics:

@@ -12,6 +12,7 @@ from mtrack.math import quat_conjugate, quat_multiply, quat_rotate, quat_yaw
 from mtrack.quantities import Quantities, derived
 from mtrack.scene import Kinematics, Reference
 from mtrack_motion.library import MotionLibrary
+from mtrack_motion.tables import GatheredKinematics
 
 RECORD_WIDTH = 10
 _ALWAYS = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel")
@@ -47,7 +48,7 @@ class MotionReference(Reference):
 
         The goal is the motion, or what `change` makes of it; `started` are environments as in `ChangesGoal.goal`.
         """
-        motion = library.gather(frames[:, 0])
+        motion = GatheredKinematics(library.tables, frames[:, 0])
         goal = motion if change is None else change.goal(motion, started)
         return MotionReference(library, frames, goal, motion.contact)
 
@@ -61,7 +62,7 @@ class MotionReference(Reference):
     @derived
     def future(self) -> Kinematics:
         """Gather the motion at the S frames, [n, S, ...]."""
-        return self.library.gather(self.frames)
+        return GatheredKinematics(self.library.tables, self.frames)
 
     def put(self, ids: Tensor, some: Quantities) -> None:
         """Replace the reference of some environments, int64 [m], by another one, [m, ...]."""
