@@ -1,13 +1,13 @@
 """What components see: robot, reference, contacts and counters of N environments, read-only.
 
 float32, SI units, world axes, link origins. Every tensor keeps its storage for the life of an environment except those
-of `reference`, which a command publishes anew each step.
+of `reference` and `extras`, which may be replaced in each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
@@ -15,10 +15,11 @@ from torch import Tensor
 
 from mtrack.api.cached_tensors import CachedTensors, derived
 from mtrack.api.robot import RobotModel
+from mtrack.errors import NameProblem
 from mtrack.math import quat_to_matrix, transform
 
 if TYPE_CHECKING:
-    from mtrack.api.protocols import Backend
+    from mtrack.api.protocols import Backend, Command
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
@@ -45,6 +46,12 @@ class Kinematics(CachedTensors):
     """[..., B, 3] m/s, world axes, of link origins."""
     body_ang_vel: Tensor
     """[..., B, 3] rad/s, world axes."""
+
+    def replace(self, **tensors: Tensor) -> Kinematics:
+        """Return kinematics with some tensors replaced, e.g. `root_pos`, which share all others with this one."""
+        names = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
+        values: dict[str, Any] = {name: getattr(self, name) for name in names if name not in tensors}
+        return Kinematics(**{**values, **tensors})
 
     @derived
     def root_rot(self) -> Tensor:
@@ -129,19 +136,15 @@ class RobotState(Kinematics):
 class Reference(Kinematics):
     """The motion to follow; published by the command.
 
-    Its present quantities are the goal: what rewards and terminations hold the robot to. `future` is what a policy is
-    told, from the present frame on. Both are the same motion unless a component changes the goal without telling the
-    policy more than `flags` (compliance: arms that shall yield to a force).
+    Its present quantities are the goal: rewards and terminations compare the robot with them. `future` is what the
+    policy observes, from the present frame on. Both are the same motion unless a randomization changes the goal
+    (`mtrack.api.abilities.ChangesGoal`).
     """
 
     contact: Tensor
     """[N, F] 1 where a foot of the reference stands, 0 where not, float."""
     future: Kinematics
     """The motion as it was recorded at S frames from now on, [N, S, ...]; slot 0 is the present frame."""
-    root_target: Tensor
-    """[N, 3] m, where the root should be: root_pos, or that moved to tolerate drift."""
-    flags: Tensor
-    """[N, 3] what a command tells the policy besides the motion (compliance: flag, force / 20 N, stiffness / 400)."""
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
@@ -193,10 +196,28 @@ class Scene(CachedTensors):
     """Control step [s]."""
     physics_dt: float
     """Physics substep [s]."""
+    command: Command | None = None
+    """What publishes `reference`; None only in a scene that was made without a task."""
+    extras: dict[str, Tensor] = attrs.field(factory=dict)
+    """Named tensors [N, ...] that the command or a randomization publishes for other components; see `extra`."""
     progress: float = 0.0
     """Share of the present phase's frames done, in [0, 1)."""
     phase: str = ""
     """Slot name of the present phase."""
+
+    def extra(self, name: str) -> Tensor:
+        """Return a tensor of `extras`, [N, ...]. Raises NameProblem if no component publishes it.
+
+        A component that calls this in `bind` too reports a missing tensor before the run starts.
+        """
+        if name not in self.extras:
+            published = ", ".join(f"'{known}'" for known in sorted(self.extras)) or "nothing"
+            raise NameProblem(
+                f"the command {type(self.command).__name__} does not publish '{name}' in scene.extras, and neither "
+                f"does a randomization; published: {published}",
+                name,
+            )
+        return self.extras[name]
 
     @property
     def num_envs(self) -> int:

@@ -20,7 +20,7 @@ from torch import Tensor
 from mtrack import Clip, MotionError, Robot
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import Extremes, MotionLibrary
-from mtrack_motion.tables import BODY_WIDTH, LargeTables, Part
+from mtrack_motion.tables import BODY_WIDTH, FrameBlock, LargeTables
 from mtrack_mujoco.kinematics import kinematics_sha256
 
 FORMAT, SCHEMA_VERSION = "mtrack motions", 2
@@ -79,7 +79,7 @@ class Pack:
             extremes=Extremes(**{n: v.clone() for n, v in zip(EXTREMES, self.extremes.unbind(1), strict=True)}),
             fps=1.0 / control_dt,
             sha256=tuple(self.facts["sha256"]),
-            tables=LargeTables(columns, [Part(self.root, self.bodies)]),
+            tables=LargeTables(columns, [FrameBlock(self.root, self.bodies)]),
         )
         return whole if list(clips) == list(range(len(self.length))) else whole.some(clips)
 

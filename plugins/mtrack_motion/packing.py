@@ -22,7 +22,7 @@ from mtrack_motion.file import sync_directory
 from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import EXTREMES, FORMAT, SCHEMA_VERSION
 from mtrack_motion.reading import Selection
-from mtrack_motion.tables import BODY_WIDTH, Part
+from mtrack_motion.tables import BODY_WIDTH, FrameBlock
 from mtrack_mujoco.kinematics import kinematics_sha256
 
 _BATCH = 50_000  # frames derived at once: some 200 MB
@@ -171,7 +171,7 @@ class PackWriter:
         self._file.write(len(text).to_bytes(8, "little") + text)
         self._next = {name: 8 + len(text) + place for name, place in places.items()}
         self._end = 8 + len(text) + ends
-        self._held: list[Part] = []
+        self._held: list[FrameBlock] = []
         self._put("length", length)
 
     def add(self, library: MotionLibrary) -> None:
@@ -180,7 +180,7 @@ class PackWriter:
         (part,), frames = library.tables.parts, library.num_frames
         self._put("root", part.root[:frames])
         self._put("bodies", part.bodies[:frames])
-        self._held.append(Part(part.root[frames:].clone(), part.bodies[frames:].clone()))  # behind the last frame
+        self._held.append(FrameBlock(part.root[frames:].clone(), part.bodies[frames:].clone()))  # behind the last frame
 
     def close(self) -> None:
         """Write the clips' held rows and give the file its name. Raises ValueError where clips are missing."""

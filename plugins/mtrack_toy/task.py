@@ -79,9 +79,8 @@ class ToyTarget:
         ):
             still[name] = getattr(robot, name)
         none = self.target.new_zeros(len(self.target), 0)
-        flags = self.target.new_zeros(len(self.target), 3)
         future = Kinematics(**{name: value.unsqueeze(1) for name, value in still.items()})
-        self.scene.reference = Reference(**still, contact=none, future=future, root_target=robot.root_pos, flags=flags)
+        self.scene.reference = Reference(**still, contact=none, future=future)
 
     def finished(self) -> Tensor:
         """Return bool [N]: environments whose episode has reached its length."""

@@ -17,6 +17,7 @@ def following(lengths=LENGTHS, num_envs=8, seed=0, motions=None, **params):
     scene.episode_step.zero_()
     command = MotionTracking(**params)
     command.rng = torch.Generator().manual_seed(seed)
+    scene.command, scene.extras = command, {}
     command.bind(scene, G1(), motions or {"walks": (1.0, Walks(*lengths))})
     return command, scene
 

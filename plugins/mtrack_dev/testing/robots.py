@@ -13,7 +13,7 @@ from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.values import check_mirror
 from mtrack_dev.testing.watch import own_tensors, same, undrawn
 from mtrack_mujoco.checked_robot import compiled, described
-from mtrack_tracking.hinges import several_joints
+from mtrack_mujoco.hinges import several_joints
 
 _BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness", "damping")
 

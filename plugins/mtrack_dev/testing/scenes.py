@@ -21,6 +21,7 @@ _EACH = {
     "lin_vel": Mirror.vector(),
     "ang_vel": Mirror.pseudovector(),
 }
+_EXTRAS = {"root_target": Mirror.vector(), "compliance": Mirror.scalar(3)}
 DT, PHYSICS_DT = 0.02, 0.005
 
 
@@ -59,9 +60,11 @@ def random_scene(
         **present,
         contact=torch.randint(2, (num_envs, num_feet), generator=draw).float(),
         future=future,
-        root_target=present["root_pos"] + error * torch.randn(num_envs, 3, generator=draw),
-        flags=torch.rand(num_envs, 3, generator=draw),
     )
+    extras = {
+        "root_target": present["root_pos"] + error * torch.randn(num_envs, 3, generator=draw),
+        "compliance": torch.rand(num_envs, 3, generator=draw),
+    }
     joints = [torch.randn(num_envs, num_joints, generator=draw) for _ in range(4)]
     robot = RobotState(
         **disturbed(present, error, draw),
@@ -82,6 +85,7 @@ def random_scene(
         episode_step=torch.randint(0, 200, (num_envs,), generator=draw),
         dt=DT,
         physics_dt=PHYSICS_DT,
+        extras=extras,
     )
 
 
@@ -137,9 +141,8 @@ def mirror_scene(scene: Scene) -> Scene:
             **tensors(mirror_kinematics(model, reference)),
             contact=reference.contact[:, model.partners(feet_of(model))],
             future=mirror_kinematics(model, reference.future),
-            root_target=Mirror.vector()(reference.root_target),
-            flags=reference.flags.clone(),
         ),
+        extras={name: _EXTRAS[name](value) for name, value in scene.extras.items()},
         contacts=mirror_contacts(model, scene.contacts),
         action=model.joint_mirror(scene.action),
         previous_actions=model.joint_mirror(scene.previous_actions),

@@ -164,6 +164,7 @@ class Trial:
             holder.invalidate()
         if self.subject.kind != "command":
             scene.reference = new.reference.select(self.everything)
+            scene.extras = dict(new.extras)
 
     def save(self) -> Callable[[Trial], None]:
         """Return what puts another trial where this one is, by way of what a checkpoint can hold."""
@@ -206,5 +207,6 @@ class Trial:
 def published(scene: Scene) -> Mapping[str, Tensor]:
     """Return what a command has published, by name."""
     reference = scene.reference
-    now = {f"reference.{name}": getattr(reference, name) for name in (*_MOTION, "contact", "root_target", "flags")}
+    now = {f"reference.{name}": getattr(reference, name) for name in (*_MOTION, "contact")}
+    now |= {f"extras.{name}": value for name, value in scene.extras.items()}
     return now | {f"reference.future.{name}": getattr(reference.future, name) for name in _MOTION}

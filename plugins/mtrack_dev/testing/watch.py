@@ -19,7 +19,7 @@ from mtrack.api.fields import fields_of
 from mtrack_dev.testing.promises import Subject
 
 # what some kinds are there to change
-_MAY_CHANGE = {"randomization": ("robot.joint_offset",), "command": ("reference",)}
+_MAY_CHANGE = {"randomization": ("robot.joint_offset", "extras"), "command": ("reference", "extras")}
 
 
 @contextmanager
@@ -78,6 +78,7 @@ def shown(scene: Scene, *, derive: bool = False) -> dict[str, Tensor]:
                 getattr(holder, name)
         known = {name: value for name, value in holder.cache.items() if isinstance(value, Tensor)}
         found |= {f"{place}{name}": value for name, value in {**own_tensors(holder), **known}.items()}
+    found |= {f"extras.{name}": value for name, value in scene.extras.items()}
     return found | {f"model.{name}": value for name, value in own_tensors(scene.model).items()}
 
 

@@ -113,7 +113,7 @@ def test_a_source_without_a_usable_clip_is_a_mistake_of_the_user_with_every_reas
 
 def test_what_is_left_out_is_said_with_slot_source_and_reason(caplog):
     collection = gather(Source([GOOD, UNUSABLE["no rate"][0]]))
-    collection.tell()
+    collection.report()
     assert "motions.mine (Source): left out 'bad': fps is 0" in caplog.text
     assert collection.library.names == ("good",)
 

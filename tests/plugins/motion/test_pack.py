@@ -25,7 +25,7 @@ from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.packing import pack_motions
 from mtrack_motion.source import MotionFiles
-from mtrack_motion.tables import _joined
+from mtrack_motion.tables import _concatenated
 
 DT, RULE = 0.02, ContactRule()
 BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
@@ -107,7 +107,7 @@ def test_a_packed_clip_is_held_at_rest_as_a_single_one_is(folder, single):
     assert held.body_root[:, :, 1:3].abs().max() == 0.0
 
 
-def test_rows_put_into_a_gather_are_those_of_their_frames(packed):
+def test_frames_put_into_a_gather_replace_those_of_the_environments(packed):
     motion = packed.gather(torch.arange(6))
     assert motion.body_pos.shape[0] == len(motion.body_root)  # both are known from here on
     ids, frames = torch.tensor([4, 1]), torch.tensor([100, 200])
@@ -117,7 +117,7 @@ def test_rows_put_into_a_gather_are_those_of_their_frames(packed):
         assert torch.equal(getattr(motion, name), getattr(whole, name)), name
 
 
-def test_what_is_written_into_one_quantity_changes_no_other(packed):
+def test_writing_to_one_quantity_changes_no_other(packed):
     motion = packed.gather(torch.arange(4))
     motion.body_root.fill_(9.0)
     assert torch.equal(motion.body_pos, packed.gather(torch.arange(4)).body_pos)
@@ -159,7 +159,7 @@ def test_single_and_packed_sources_make_one_library(folder, single):
     torch.testing.assert_close(both.body_pos[2, 0], single.gather(torch.tensor([60])).body_pos[0], atol=3e-6, rtol=0)
 
 
-def test_tables_on_another_device_are_one_part_so_that_a_gather_waits_for_nothing(folder):
+def test_tables_on_another_device_are_one_block_so_that_no_gather_waits(folder):
     together = collect(G1(), {"big": (3.0, MotionFiles(path=folder / "all.pack")), "walks": (1.0, Walks(50))}, DT, RULE)
     tables = together.library.tables
     assert len(tables.parts) == 2
@@ -168,7 +168,7 @@ def test_tables_on_another_device_are_one_part_so_that_a_gather_waits_for_nothin
     assert {moved.parts[0].root.device.type, moved.parts[0].bodies.device.type} == {"meta"}
     assert moved.num_frames == tables.num_frames
     assert torch.equal(
-        _joined([part.root for part in tables.parts], "cpu"), tables.rows(torch.arange(moved.num_frames))
+        _concatenated([part.root for part in tables.parts], "cpu"), tables.rows(torch.arange(moved.num_frames))
     )
 
 
@@ -181,9 +181,9 @@ def test_motions_too_large_for_a_device_are_rejected_with_their_size_and_the_rem
         packed.tables.to("meta")
 
 
-def test_a_run_says_what_it_uses_and_what_was_left_out(folder, caplog):
+def test_a_run_reports_which_clips_it_uses_and_which_are_left_out(folder, caplog):
     with caplog.at_level(logging.INFO, "mtrack"):
-        collect(G1(), {"big": (1.0, MotionFiles(path=folder / "all.pack"))}, DT, RULE).tell()
+        collect(G1(), {"big": (1.0, MotionFiles(path=folder / "all.pack"))}, DT, RULE).report()
     assert "motions.big: 3 clips, 311 frames, 0.1 min" in caplog.text
     assert "left out 'bad.npz'" in caplog.text
 

@@ -242,4 +242,4 @@ def test_bodies_that_motion_tracking_cannot_use_are_listed_at_the_line_of_the_co
     (problem,) = caught.value.problems
     assert (problem.path, problem.line) == ("command", 5)
     assert listed in problem.message
-    assert "'right_hand_mimic' has a joint that is no hinge (reach)" in problem.message
+    assert "'right_hand_mimic' has a joint that is not a hinge (reach)" in problem.message

@@ -1,4 +1,4 @@
-"""Forces that push limbs to where they shall yield to, and a wrench on their base that bounds the sum of them."""
+"""Forces that push limbs to where they should yield to, and a wrench on their base that bounds their sum."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from torch import Tensor
 
 @attrs.frozen(eq=False)
 class Springs:
-    """Forces on P bodies of N rows over the D substeps of a control step, in the frame of the bodies' base.
+    """Forces on P bodies in N environments over the D substeps of a control step, in the frame of the bodies' base.
 
-    clamp_norm((goal - shown) stiffness, force) + clamp_norm((goal - present) pull_stiffness, pull_force): a push along
-    the way to yield, as strong as it is long, and a weak spring to its end. The present is foreseen for all substeps
-    at once, from positions and velocities at the first: within 20 ms that is as close as what the engine gives of the
-    substep before. Rows come last in all tensors, which is several times as fast.
+    clamp_norm((goal - shown) stiffness, force) + clamp_norm((goal - present) pull_stiffness, pull_force): a push in
+    proportion to the distance to yield, and a weak spring to the goal. The present positions are extrapolated to all
+    substeps from positions and velocities at the first; within 20 ms that is as accurate as the engine's values of the
+    previous substep. Environments come last in all tensors, which is several times as fast.
     """
 
     goal_and_push: Tensor
-    """[3, 2 P, N]: where the bodies shall be [m], and the first term [N]."""
+    """[3, 2 P, N]: where the bodies should be [m], and the first term [N]."""
     pull_stiffness: Tensor
-    """[P, 1, N] N/m; 0 where nothing pulls."""
+    """[P, 1, N] N/m; 0 if no spring acts."""
     pull_force: float
     """N."""
     limits: Tensor
     """[2, 1, 1] of the sum of all forces [N] and of their torques [N m]."""
     times: Tensor
-    """[D, 1] s, of the substeps from the first one on."""
+    """[D, 1] s, of the substeps, from 0."""
 
     def wrenches(self, pos: Tensor, lin_vel: Tensor, rot: Tensor, ang_vel: Tensor) -> Tensor:
         """Return force on the base, torque on it, then forces on the bodies, at their origins, [3, 2 + P, D, N], world.
 
         Positions and velocities [3, 1 + P, N] are those of base and bodies; rotation [3, 3, N] and angular velocity
-        [3, N] of the base, world axes. The base gets what keeps the sum of all forces, and their torque about its
-        origin, within the limits.
+        [3, N] are those of the base, in world axes. The wrench on the base keeps the sum of all forces, and of their
+        torques about its origin, within the limits.
         """
         lever = self._then(pos[:, 1:] - pos[:, :1], lin_vel[:, 1:] - lin_vel[:, :1])
         a, b, c = rot.unsqueeze(2).unbind(1)
@@ -48,16 +48,16 @@ class Springs:
         return torch.cat((net * excess, force), dim=1)
 
     def _then(self, now: Tensor, change: Tensor) -> Tensor:
-        """Return values [3, K, N], changing so much a second, at the substeps, [3, K, D, N]."""
+        """Return values [3, K, N] that change at a constant rate [1/s], at the substeps, [3, K, D, N]."""
         return torch.addcmul(now.unsqueeze(2), change.unsqueeze(2), self.times)
 
 
 def clamp_norm(vectors: Tensor, most: Tensor) -> Tensor:
-    """Return vectors [3, ...] no longer than `most`, in the same direction."""
+    """Return vectors [3, ...] shortened to a length of at most `most`."""
     return vectors * (most / length(vectors)).clamp_max(1.0)
 
 
 def length(vectors: Tensor) -> Tensor:
-    """Return the lengths of vectors [3, ...], a little more than 0 so that one can divide by them."""
-    # `norm` over any but the last dimension takes ten times as long
+    """Return the lengths of vectors [3, ...], at least 1e-9 so that they can be divisors."""
+    # `norm` over another dimension than the last takes ten times as long
     return vectors.square().sum(0).sqrt_().clamp_min_(1e-9)

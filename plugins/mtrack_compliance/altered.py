@@ -1,4 +1,4 @@
-"""A motion of which some rows do something else with some limbs."""
+"""A motion in which the limbs of some environments are blended towards another pose."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import torch
 from torch import Tensor
 
 from mtrack import Kinematics
-from mtrack.api.cached_tensors import derived
+from mtrack.api.cached_tensors import CachedTensors, derived
 from mtrack.math import transform
+from mtrack_compliance.limbs import Limbs
 from mtrack_motion.rotations import quat_from_matrix
 from mtrack_motion.tables import GatheredKinematics
-from mtrack_tracking.limbs import Limbs
 
 _ROOT = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel")
 
 
 @attrs.frozen(eq=False)
 class Blend:
-    """How far the joints of limbs have gone from the motion to another pose, [n, A] each."""
+    """How far the joints of limbs are on the way from the motion to another pose, [n, A] each."""
 
     share: Tensor
     """0 on the motion, 1 in the pose."""
     rate: Tensor
-    """How fast the share grows [1/s]."""
+    """Rate of change of the share [1/s]."""
     pose: Tensor
     """rad."""
 
     def select(self, env_ids: Tensor) -> Blend:
-        """Return some rows, int64 [m]."""
+        """Return the blend of some environments, int64 [m]."""
         return Blend(*(part.index_select(0, env_ids) for part in (self.share, self.rate, self.pose)))
 
 
@@ -39,36 +39,36 @@ def _of_motion(name: str) -> derived[Tensor]:
 
 
 def _with_limbs(name: str, of_limbs: Callable[[AlteredMotion], Tensor], axis: int = 1) -> derived[Tensor]:
-    """Return a quantity of bodies: the motion's, with that of altered limbs [m, ...] written over it."""
+    """Return a quantity of bodies: that of the motion, overwritten with that of altered limbs, [m, ...]."""
 
     def compute(altered: AlteredMotion) -> Tensor:
-        value: Tensor = getattr(altered.motion, name)  # rows fetched for this motion alone, so they may be written to
+        value: Tensor = getattr(altered.motion, name)  # a copy, see `GatheredKinematics`
         bodies = altered.limbs.bodies
         if altered.is_masked:
-            # the limbs first: they read this value before it is written to
+            # the limbs first: they are computed from this value
             limbs, kept = of_limbs(altered), value.index_select(axis, bodies)
             return value.index_copy_(axis, bodies, altered.where_moving(limbs, kept))
-        if not len(altered.places):
+        if not len(altered.moving):
             return value
-        some = value.index_select(0, altered.places).index_copy_(axis, bodies, of_limbs(altered))
-        return value.index_copy_(0, altered.places, some)
+        some = value.index_select(0, altered.moving).index_copy_(axis, bodies, of_limbs(altered))
+        return value.index_copy_(0, altered.moving, some)
 
     return derived(compute)
 
 
-def computes_all_rows(device: torch.device) -> bool:
-    """Return whether limbs are computed for all rows, and the moving ones are picked by a mask.
+def computes_all_envs(device: torch.device) -> bool:
+    """Return whether limbs are computed in all environments, and the moving ones are selected by a mask.
 
-    That is more work, but a GPU need not be waited for to learn which rows move.
+    That is more work, but the host does not have to wait for a GPU to learn which environments move.
     """
     return device.type == "cuda"
 
 
 class AlteredMotion(Kinematics):
-    """Kinematics of n rows that follow a motion, but for limbs that are on their way to another pose.
+    """A motion in n environments, except for limbs that are blended towards another pose.
 
-    Rows whose limbs are on the motion have its numbers to the bit. Velocities are those of the blended motion.
-    Limbs are computed for m rows: those that move or, on a GPU, all (see `computes_all_rows`).
+    Environments whose limbs are on the motion have exactly its numbers. Velocities are those of the blended motion.
+    Limbs are computed in m environments: those that move or, on a GPU, all (see `computes_all_envs`).
     """
 
     root_rot = _of_motion("root_rot")
@@ -78,11 +78,10 @@ class AlteredMotion(Kinematics):
     _OVERLAID = ("body_root", "body_pos", "body_lin_vel", "body_ang_vel", "body_rot", "body_quat_wxyz")
 
     def __init__(self, limbs: Limbs, motion: GatheredKinematics, blend: Blend) -> None:
-        """Blend the joints; bodies follow when they are first used."""
+        """Blend the joints; bodies are computed when they are first used."""
         self.cache = {}
         self.limbs, self.motion, self.blend = limbs, motion, blend
-        self.is_masked = computes_all_rows(motion.joint_pos.device)
-        self.contact = motion.contact
+        self.is_masked = computes_all_envs(motion.joint_pos.device)
         for name in _ROOT:
             setattr(self, name, getattr(motion, name))
         way = blend.pose - motion.joint_pos.index_select(1, limbs.joints)
@@ -92,39 +91,39 @@ class AlteredMotion(Kinematics):
 
     @derived
     def moves(self) -> Tensor:
-        """Whether a row's limbs are not on the motion, bool [n]."""
+        """Whether the limbs of an environment leave the motion, bool [n]."""
         return self.blend.share.amax(1) > 0.0
 
     @derived
-    def places(self) -> Tensor:
-        """Rows whose limbs are not on the motion, int64 [m]."""
+    def moving(self) -> Tensor:
+        """Environments whose limbs leave the motion, int64 [m]."""
         return self.moves.nonzero().squeeze(1)
 
     @derived
     def limbs_base(self) -> Tensor:
-        """Bodies of the limbs seen from their base, [n, axis 3, quantity 6, K]; 0 in rows that are on the motion.
+        """Bodies of the limbs seen from their base, [n, axis 3, quantity 6, K]; 0 if the limbs are on the motion.
 
         Quantities are those of `Limbs.__call__`.
         """
-        num_rows, num_bodies = len(self.blend.share), len(self.limbs.bodies)
-        seen = self.joint_pos.new_zeros(num_rows, 3, 6, num_bodies)
+        num_envs, num_bodies = len(self.blend.share), len(self.limbs.bodies)
+        seen = self.joint_pos.new_zeros(num_envs, 3, 6, num_bodies)
         if self.is_masked:
             return self.where_moving(self.limbs(self.joint_pos, self.joint_vel), seen)
-        if len(self.places):  # a reset is mostly of few rows, and often of none that moves
-            seen.index_copy_(0, self.places, self.limbs(self.some("joint_pos"), self.some("joint_vel")))
+        if len(self.moving):  # a reset often has no environment that moves
+            seen.index_copy_(0, self.moving, self.limbs(self.some("joint_pos"), self.some("joint_vel")))
         return seen
 
     @derived
     def limbs_root(self) -> Tensor:
-        """Bodies of the limbs of the m rows seen from the root, as in `Kinematics.body_root`, [m, 3, 6, K]."""
-        motion = self.motion.body_root if self.is_masked else self.motion.body_root.index_select(0, self.places)
+        """Bodies of the limbs in the m environments seen from the root, as in `Kinematics.body_root`, [m, 3, 6, K]."""
+        motion = self.motion.body_root if self.is_masked else self.motion.body_root.index_select(0, self.moving)
         base = motion[..., self.limbs.base]  # [m, axis, quantity]
         turn = base[..., 3:].contiguous()
         seen = self.some("limbs_base")
         seen = transform(turn, seen.flatten(-2)).view(seen.shape)
         lever = seen[:, :, 0].mT
         spin = base[:, None, :, 2] + self.some("root_ang_vel_root").unsqueeze(1)
-        carried = torch.linalg.cross(spin.expand_as(lever), lever).mT  # the base turns, and takes the limbs with it
+        carried = torch.linalg.cross(spin.expand_as(lever), lever).mT  # the base turns, and the limbs with it
         seen[:, :, :3] += base[:, :, :3].unsqueeze(-1)
         seen[:, :, 1] += carried
         return seen
@@ -143,7 +142,7 @@ class AlteredMotion(Kinematics):
     body_quat_wxyz = _with_limbs("body_quat_wxyz", lambda altered: quat_from_matrix(altered.limb_rotations()))
 
     def limb_vectors(self, quantity: int, of_root: str) -> Tensor:
-        """Return a quantity of the limbs' bodies in world axes with that of the root added, [m, K, 3]."""
+        """Return a vector quantity of the limbs' bodies in world axes, that of the root added, [m, K, 3]."""
         return self.limbs_world[:, :, quantity].mT + self.some(of_root).unsqueeze(1)
 
     def limb_rotations(self) -> Tensor:
@@ -151,26 +150,27 @@ class AlteredMotion(Kinematics):
         return self.limbs_world[:, :, 3:].movedim(-1, 1)
 
     def some(self, name: str) -> Tensor:
-        """Return a quantity of the m rows that limbs are computed for."""
+        """Return a quantity in the m environments in which limbs are computed."""
         value: Tensor = getattr(self, name)
-        return value if self.is_masked else value.index_select(0, self.places)
+        return value if self.is_masked else value.index_select(0, self.moving)
 
     def where_moving(self, limbs: Tensor, kept: Tensor) -> Tensor:
-        """Return `limbs` [n, ...] in rows whose limbs are not on the motion, `kept` in the others."""
+        """Return `limbs` [n, ...] in environments whose limbs leave the motion, `kept` in the others."""
         return torch.where(self.moves.view(-1, *[1] * (limbs.dim() - 1)), limbs, kept)
 
-    def put(self, env_ids: Tensor, rows: AlteredMotion) -> None:
-        """Replace some rows, int64 [k], in every quantity used so far."""
-        self.motion.put(env_ids, rows.motion)
+    def put(self, env_ids: Tensor, some: CachedTensors) -> None:
+        """Replace some environments, int64 [k], by those of another altered motion, in every quantity used so far."""
+        assert isinstance(some, AlteredMotion)
+        self.motion.put(env_ids, some.motion)
         for name in ("share", "rate", "pose"):
-            getattr(self.blend, name).index_copy_(0, env_ids, getattr(rows.blend, name))
-        self.joint_pos.index_copy_(0, env_ids, rows.joint_pos)
-        self.joint_vel.index_copy_(0, env_ids, rows.joint_vel)
+            getattr(self.blend, name).index_copy_(0, env_ids, getattr(some.blend, name))
+        self.joint_pos.index_copy_(0, env_ids, some.joint_pos)
+        self.joint_vel.index_copy_(0, env_ids, some.joint_vel)
         kept = {name: value for name, value in self.cache.items() if name in (*self._OVERLAID, "limbs_base")}
         for name, value in kept.items():
-            value.index_copy_(0, env_ids, getattr(rows, name))
+            value.index_copy_(0, env_ids, getattr(some, name))
         self.cache = kept
 
     def select(self, env_ids: Tensor) -> AlteredMotion:
-        """Return some rows, int64 [k]."""
+        """Return the motion of some environments, int64 [k]."""
         return AlteredMotion(self.limbs, self.motion.select(env_ids), self.blend.select(env_ids))

@@ -1,4 +1,4 @@
-"""Forces on arms that shall yield: their bounds, what the torso takes, the whole task with them, its mirror image."""
+"""Forces on compliant arms: their limits, compensation on the torso, the whole task and its mirror image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from mtrack import Mirror
 from mtrack.loop.assemble import assemble
 from mtrack.loop.snapshot import env_state, load_env_state
+from mtrack_compliance.spring import Springs, clamp_norm
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_dev.testing import small_task as task
 from mtrack_g1.robot import G1
 from mtrack_motion.file import write_clip
 from mtrack_procedural.source import Procedural
-from mtrack_tracking.spring import Springs, clamp_norm
 
 SLOT = "randomizations.compliance"
 ALWAYS = (f"{SLOT}.probability=1.0", f"{SLOT}.limb_probability=1.0")
@@ -31,17 +31,17 @@ STILL = [
 ]  # fmt: skip
 
 
-def springs(rows=500, limits=(20.0, 10.0), pull=100.0, seed=0):
-    """Return springs of random bodies, with where the bodies are and how they move."""
+def springs(num_envs=500, limits=(20.0, 10.0), pull=100.0, seed=0):
+    """Return springs of random bodies, with positions and velocities of the bodies."""
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
-        return torch.randn(*shape, rows, generator=draw)
+        return torch.randn(*shape, num_envs, generator=draw)
 
     push = clamp_norm(30.0 * normal(3, 4), torch.tensor(20.0))
     spring = Springs(
         goal_and_push=torch.cat((0.3 * normal(3, 4), push), dim=1),
-        pull_stiffness=torch.full((4, 1, rows), pull),
+        pull_stiffness=torch.full((4, 1, num_envs), pull),
         pull_force=5.0,
         limits=torch.tensor(limits).view(2, 1, 1),
         times=torch.tensor([[0.0], [0.005], [0.01], [0.015]]),
@@ -70,7 +70,7 @@ def test_force_and_torque_on_the_whole_robot_stay_within_their_limits_in_every_s
         assert force.norm(dim=0).max() > 0.99 * limits[0]
 
 
-def test_within_the_limits_the_base_is_left_alone():
+def test_within_the_limits_no_force_acts_on_the_base():
     spring, moving = springs(limits=(1e4, 1e4))
     wrench = spring.wrenches(**moving)
     assert not wrench[:, :2].any()
@@ -88,7 +88,7 @@ def test_a_body_is_pulled_towards_its_goal_by_no_more_than_the_largest_pull():
     torch.testing.assert_close(forces, wanted, rtol=0, atol=1e-4)
 
 
-def test_rows_on_which_nothing_acts_get_exactly_no_force():
+def test_without_push_and_pull_the_forces_are_exactly_0():
     spring, moving = springs(pull=0.0, limits=(0.0, 0.0))
     spring = attrs.evolve(spring, goal_and_push=torch.zeros(3, 8, 500))
     assert not spring.wrenches(**moving).any()
@@ -100,12 +100,12 @@ def stepped(assembly, steps, seed=0):
     return [assembly.env.step(action) for action in actions]
 
 
-def test_hands_and_wrists_are_pushed_in_their_spans_and_nothing_else_is():
+def test_only_hands_and_wrists_are_pushed_and_only_in_their_intervals():
     assembly = task("g1_tracking_teacher", "num_envs=32", f"{SLOT}.limit_growth=0.0")
     env, compliance = assembly.env, assembly.components[SLOT]
     pushed = 0
     for _ in range(10):
-        acting = env.scene.reference.present.moves.clone()
+        acting = compliance.present.moves.clone()
         limbs = compliance.spans.limbs.clone()
         step = stepped(assembly, 1)[0]
         wrench = env.backend.wrench[~(step.terminated | step.truncated)]
@@ -120,21 +120,21 @@ def test_hands_and_wrists_are_pushed_in_their_spans_and_nothing_else_is():
     assert pushed > 20
 
 
-def test_forces_of_a_real_step_are_those_at_where_the_bodies_really_are():
-    """Positions foreseen for a substep differ from those the engine reaches by too little to matter."""
+def test_extrapolated_positions_agree_with_those_that_the_engine_reaches():
+    """The differences are too small to matter."""
     assembly = task("g1_tracking_teacher", "num_envs=32", f"{SLOT}.limit_growth=0.0", *ALWAYS)
     env, compliance = assembly.env, assembly.components[SLOT]
     stepped(assembly, 5)
     compliance.before_step()
-    robot, columns = env.scene.robot, compliance.pushed
+    robot, columns = env.scene.robot, compliance.pushed.bodies
     seen = robot.body_pos[:, columns] - robot.body_pos[:, columns[:1]]
     moving = robot.body_lin_vel[:, columns] - robot.body_lin_vel[:, columns[:1]]
-    foreseen = (seen + 0.015 * moving).clone()
+    extrapolated = (seen + 0.015 * moving).clone()
     for substep in range(3):
         env.backend.step(env.action.target(substep), last=substep == 2)
     env.backend.refresh()
     reached = robot.body_pos[:, columns] - robot.body_pos[:, columns[:1]]
-    error = (foreseen - reached).norm(dim=-1)
+    error = (extrapolated - reached).norm(dim=-1)
     assert error.mean() < 0.002  # a fifth of a newton
     assert error.mean() < 0.5 * (reached - seen).norm(dim=-1).mean()
 
@@ -150,16 +150,16 @@ def test_the_limits_grow_over_three_quarters_of_the_train_phase_and_are_full_for
     assert student.limits.flatten().tolist() == [20.0, 10.0]
 
 
-def test_without_compliance_nothing_is_asked_of_the_physics_and_the_reference_is_one_motion():
+def test_without_compliance_there_are_no_forces_and_the_goal_is_the_motion():
     env = task("g1_tracking_quick", "num_envs=4").env
     assert len(env.backend.wrench) == 0
     reference = env.scene.reference
-    assert reference.goal.change is None
+    assert env.command.change is None
     assert torch.equal(reference.joint_pos, reference.future.joint_pos[:, 0])
-    assert not reference.flags.any()
+    assert env.scene.extras == {}
 
 
-def test_a_compliance_that_never_acts_leaves_every_number_as_it_is_without():
+def test_a_compliance_that_never_acts_changes_no_number():
     never = task("g1_tracking_teacher", "num_envs=6", f"{SLOT}.probability=0.0", "max_episode_steps=7")
     off = task("g1_tracking_teacher", "num_envs=6", f"{SLOT}.enabled=false", "max_episode_steps=7")
     for one, two in zip(stepped(never, 12), stepped(off, 12), strict=True):
@@ -168,7 +168,7 @@ def test_a_compliance_that_never_acts_leaves_every_number_as_it_is_without():
             assert torch.equal(one.observations[group], two.observations[group])
 
 
-def test_an_environment_put_back_goes_on_exactly_as_it_did():
+def test_a_restored_environment_continues_exactly_as_before():
     recipe_of = ("g1_tracking_teacher", "num_envs=8", "max_episode_steps=7", f"{SLOT}.interval=5", *ALWAYS)
     assembly = task(*recipe_of)
     stepped(assembly, 6)
@@ -184,7 +184,7 @@ def test_an_environment_put_back_goes_on_exactly_as_it_did():
     assert assembly.env.backend.wrench.any()
 
 
-def test_a_mirrored_simulation_with_mirrored_spans_is_pushed_as_its_mirror_image(tmp_path):
+def test_a_mirrored_simulation_with_mirrored_intervals_is_pushed_as_its_mirror_image(tmp_path):
     model = G1(symmetrise=True).model()
     clip = Procedural(motions=("reach",)).clips(model)[0]
     twin = attrs.evolve(
@@ -207,8 +207,8 @@ def test_a_mirrored_simulation_with_mirrored_spans_is_pushed_as_its_mirror_image
     env, layout, compliance = assembly.env, assembly.layout, assembly.components[SLOT]
     assembly.components["command"].pin_clips(torch.tensor([0, 1]))
     env.start()
-    spans, library = compliance.spans, compliance.goals.library
-    spans.begin.copy_(library.start - 40)  # the rows begin within the span
+    spans, library = compliance.spans, compliance.command.library
+    spans.begin.copy_(library.start - 40)  # both environments start within the interval
     spans.frames.fill_(200.0)
     spans.breaks.copy_(spans.breaks[:1].expand(2, 2).clone())
     spans.limbs.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))

@@ -1,4 +1,4 @@
-"""Constants of links that hang on one another by hinges, taken from a compiled robot."""
+"""Constants of bodies that hinges connect, from a compiled robot, for kinematics in torch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrack import NameProblem, Robot, RobotModel
+from mtrack import NameProblem
 
 Array = NDArray[np.float64]
-_SHOWN = 6  # bodies
 
 
 def several_joints(model: mujoco.MjModel, root: str) -> list[str]:
-    """Return the bodies below a root that have more than one joint or one that is no hinge, in words."""
+    """Describe the bodies below a root that have more than one joint, or one that is not a hinge."""
     found = []
     below = (model.body_rootid == model.body(root).rootid[0]).nonzero()[0].tolist()
     for body in map(model.body, below):
@@ -25,25 +24,12 @@ def several_joints(model: mujoco.MjModel, root: str) -> list[str]:
         if len(joints) > 1:
             found.append(f"'{name}' has {len(joints)} joints ({', '.join(joint.name for joint in joints)})")
         elif others:
-            found.append(f"'{name}' has a joint that is no hinge ({others[0]})")
+            found.append(f"'{name}' has a joint that is not a hinge ({others[0]})")
     return found
 
 
-def compiled_with_single_hinges(described: Robot, robot: RobotModel) -> mujoco.MjModel:
-    """Return a compiled robot. Raises NameProblem if a body has several joints, or one that is no hinge."""
-    model = described.spec().compile()
-    found = several_joints(model, robot.body_names[0])
-    if found:
-        more = f" and {len(found) - _SHOWN} more bodies" if len(found) > _SHOWN else ""
-        raise NameProblem(
-            f"motion_tracking needs robots with at most one joint in each body, a hinge; of {robot.name} "
-            f"{', '.join(found[:_SHOWN])}{more}. Put a body of little mass (0.01 kg) between each two hinges"
-        )
-    return model
-
-
 def chain(model: mujoco.MjModel, body: int, base: int) -> list[int]:
-    """Return the bodies from below `base` down to `body`. Raises NameProblem where it does not hang there."""
+    """Return the bodies from the one below `base` down to `body`. Raises NameProblem if it does not hang on `base`."""
     found: list[int] = []
     end = body
     while body != base:
@@ -55,10 +41,10 @@ def chain(model: mujoco.MjModel, body: int, base: int) -> list[int]:
 
 
 def link(model: mujoco.MjModel, body: int) -> Array:
-    """Return the constants of a link, [3, 3, 4]: fixed, swing, bend. Raises NameProblem for other joints than a hinge.
+    """Return the constants of a body, [3, 3, 4]: fixed, swing, bend. Raises NameProblem unless its joint is a hinge.
 
-    Its pose in its parent is fixed + sin(angle) * swing + (1 - cos(angle)) * bend: Rodrigues' formula with the model's
-    constants multiplied in.
+    Its pose in its parent is fixed + sin(angle) * swing + (1 - cos(angle)) * bend: Rodrigues' formula, multiplied by
+    the constants of the model.
     """
     turn = np.zeros(9)
     mujoco.mju_quat2Mat(turn, model.body_quat[body])
@@ -68,7 +54,7 @@ def link(model: mujoco.MjModel, body: int) -> Array:
         return np.stack((fixed, np.zeros((3, 4)), np.zeros((3, 4))))
     joint = int(model.body_jntadr[body])
     if model.body_jntnum[body] != 1 or model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_HINGE:
-        raise NameProblem(f"'{model.body(body).name}': the links of a limb must have one hinge each")
+        raise NameProblem(f"'{model.body(body).name}': each body of a limb must have one joint, a hinge")
     x, y, z = model.jnt_axis[joint]
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     anchor = model.jnt_pos[joint]
@@ -77,5 +63,5 @@ def link(model: mujoco.MjModel, body: int) -> Array:
 
 
 def hinge_name(model: mujoco.MjModel, body: int) -> str:
-    """Return the name of the joint of a link; empty where it has none."""
+    """Return the name of the joint of a body; empty if it has no joint."""
     return str(model.joint(model.body_jntadr[body]).name) if model.body_jntnum[body] else ""
