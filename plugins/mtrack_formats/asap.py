@@ -19,9 +19,9 @@ from mtrack_formats.fields import Fields
 from mtrack_formats.fit import both_orders
 from mtrack_formats.joints import G1_23, G1_29, axis_of
 from mtrack_formats.recording import POSSIBLE_FPS, QUATERNION_ORDERS, Options, Recording, Table
-from mtrack_formats.settle import settle
-from mtrack_motion.sanity import are_degrees
-from mtrack_motion.several import read_each
+from mtrack_formats.resolve import settle
+from mtrack_motion.motion_errors import read_each
+from mtrack_motion.units import are_degrees
 
 log = logging.getLogger(__name__)
 

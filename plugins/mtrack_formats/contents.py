@@ -11,7 +11,7 @@ import numpy as np
 
 from mtrack.errors import MotionError
 from mtrack_formats.restricted import is_pickle, read_pickle
-from mtrack_motion.foreign import ARRAYS, RETARGET
+from mtrack_motion.file_kinds import ARRAYS, RETARGET
 
 log = logging.getLogger(__name__)
 

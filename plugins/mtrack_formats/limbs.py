@@ -13,7 +13,7 @@ from torch import Tensor
 from mtrack.math import quat_rotate, quat_rotate_inverse
 from mtrack.robot import RobotModel
 from mtrack_formats.fit import Reading, in_tree_order, unit_wxyz
-from mtrack_formats.orders import arm_orders, leg_orders
+from mtrack_formats.joint_orders import arm_orders, leg_orders
 from mtrack_formats.recording import Recording, Table
 from mtrack_formats.tree import Tree
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mtrack.errors import MotionError
-from mtrack_formats.pickled import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, Refused
-from mtrack_motion.unpack import InflationError, inflated, inflated_head, is_compressed
+from mtrack_formats.restricted_types import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, Refused
+from mtrack_motion.decompress import InflationError, inflated, inflated_head, is_compressed
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 MAX_OPCODES = 1_000_000

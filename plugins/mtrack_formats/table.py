@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
-from mtrack_motion.foreign import as_text
+from mtrack_motion.file_kinds import as_text
 
 log = logging.getLogger(__name__)
 

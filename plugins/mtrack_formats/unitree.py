@@ -12,9 +12,9 @@ from mtrack.protocols import Robot
 from mtrack_formats.columns import sort_columns
 from mtrack_formats.joints import G1_29
 from mtrack_formats.recording import POSSIBLE_FPS, Options, Recording
-from mtrack_formats.settle import settle
+from mtrack_formats.resolve import settle
 from mtrack_formats.table import read_table, table_width
-from mtrack_motion.foreign import what_it_is
+from mtrack_motion.file_kinds import what_it_is
 
 DEFAULT_FPS = 30.0
 COLUMNS = 3 + 4 + len(G1_29)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mtrack.errors import MotionError
 from mtrack.registry import Registry
-from mtrack_motion.foreign import how_text_begins, what_it_is
-from mtrack_motion.importers import Importers, Recognition
-from mtrack_motion.unpack import unpacked
+from mtrack_motion.decompress import unpacked
+from mtrack_motion.file_kinds import how_text_begins, what_it_is
+from mtrack_motion.recognition import Importers, Recognition
 
 
 def why_not_imported(path: Path, recognition: Recognition) -> str:

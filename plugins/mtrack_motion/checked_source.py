@@ -13,7 +13,7 @@ from mtrack.exchange import Clip
 from mtrack.protocols import Motion
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
-from mtrack_motion.usable import why_unusable
+from mtrack_motion.clip_checks import why_unusable
 
 _ARRAYS = ("root_pos", "root_quat_wxyz", "joint_pos")
 _BEYOND = 2.0  # rad past its stop no joint of a recording is, whatever its noise

@@ -16,8 +16,8 @@ from mtrack_motion.view import view
 from mtrack_quality.cli import check
 
 if TYPE_CHECKING:
-    from mtrack_motion.importer import Settings
     from mtrack_motion.importing import Imported
+    from mtrack_motion.installed_importer import Settings
 
 motions = typer.Typer(
     name="motions", help="Import, make, check and view motions.", no_args_is_help=True, rich_markup_mode=None
@@ -145,7 +145,7 @@ def _settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
     """Return the parameters given by `--set NAME=VALUE` and by flags. Raises MtrackError."""
     from mtrack.errors import MtrackError  # noqa: PLC0415
     from mtrack.keypath import parse_value  # noqa: PLC0415
-    from mtrack_motion.importer import Settings  # noqa: PLC0415
+    from mtrack_motion.installed_importer import Settings  # noqa: PLC0415
 
     given = [
         (flag.removeprefix("--").replace("-", "_"), value, flag) for flag, value in flags.items() if value is not None
@@ -185,7 +185,7 @@ class _OnceHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say the message of a record if it is new."""
-        from mtrack_motion.unpack import without_folder  # noqa: PLC0415
+        from mtrack_motion.decompress import without_folder  # noqa: PLC0415
 
         text = without_folder(record.getMessage())
         if text not in self.said:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtrack.errors import MotionError, did_you_mean
 from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
-from mtrack_motion.sanity import why_wrong_rate
+from mtrack_motion.units import why_wrong_rate
 
 QUATERNION_TOLERANCE = 0.01
 """Of the norm; files written with few decimals stay below it."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
-from mtrack_motion.archive import member_shapes, read_archive
 from mtrack_motion.clip import check_clip, content_hash, single
+from mtrack_motion.npz import member_shapes, read_archive
 
 SCHEMA_VERSION = 1
 _REQUIRED = ("name", "fps", "joint_names", "root_pos", "root_quat_wxyz", "joint_pos")

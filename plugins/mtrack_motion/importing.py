@@ -17,14 +17,14 @@ from mtrack.registry import Registry, is_own
 from mtrack.robot import RobotModel
 from mtrack_motion.advice import why_not_imported
 from mtrack_motion.clip import check_clip, content_hash
+from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.importer import TRUST, InstalledImporter, Settings
-from mtrack_motion.importers import AS_REQUESTED, Importers
-from mtrack_motion.own import MotionFile
-from mtrack_motion.plausible import oddities
-from mtrack_motion.requested import Requested, requested_files, why_skipped
-from mtrack_motion.several import SeveralMotionsError
-from mtrack_motion.unpack import unpacked
+from mtrack_motion.input_files import Requested, requested_files, why_skipped
+from mtrack_motion.installed_importer import TRUST, InstalledImporter, Settings
+from mtrack_motion.motion_errors import SeveralMotionsError
+from mtrack_motion.oddities import oddities
+from mtrack_motion.own_format import MotionFile
+from mtrack_motion.recognition import AS_REQUESTED, Importers
 
 
 @attrs.frozen

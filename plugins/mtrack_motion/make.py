@@ -40,7 +40,7 @@ def make(
     from mtrack.errors import MotionError  # noqa: PLC0415
     from mtrack.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.importing import file_name  # noqa: PLC0415
-    from mtrack_motion.several import raise_all  # noqa: PLC0415
+    from mtrack_motion.motion_errors import raise_all  # noqa: PLC0415
     from mtrack_procedural.catalogue import listed, listing, ordered  # noqa: PLC0415
 
     if list_:

@@ -12,10 +12,10 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import content_hash
+from mtrack_motion.clip_checks import why_unusable
 from mtrack_motion.file import read_clip, require_motion_file
-from mtrack_motion.foreign import kinds_of_files
+from mtrack_motion.file_kinds import kinds_of_files
 from mtrack_motion.pack import Pack, is_pack
-from mtrack_motion.usable import why_unusable
 
 Read: TypeAlias = Callable[[], Clip]
 _SHOWN_PROBLEMS = 10

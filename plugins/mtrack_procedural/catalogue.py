@@ -11,7 +11,7 @@ import attrs
 
 from mtrack.errors import MotionError, did_you_mean
 from mtrack.fields import params_of
-from mtrack_procedural.library import CLIPS, KINDS, LIBRARY, entry, unknown
+from mtrack_procedural.kinds import CLIPS, KINDS, LIBRARY, entry, unknown
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.source import Procedural
 

@@ -11,8 +11,8 @@ from mtrack.errors import MotionError
 from mtrack.robot import RobotModel
 from mtrack_g1.robot import G1
 from mtrack_procedural.balance import Motion, carry_out
+from mtrack_procedural.kinds import KINDS
 from mtrack_procedural.kinematics import Skeleton
-from mtrack_procedural.library import KINDS
 from mtrack_procedural.plan import ANKLE_HEIGHT, SIDES, Draw, Rest
 from mtrack_procedural.timing import FPS, Array
 

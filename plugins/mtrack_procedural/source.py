@@ -13,8 +13,8 @@ from mtrack.fields import between, component, one_of, param
 from mtrack.robot import RobotModel
 from mtrack_g1.robot import G1
 from mtrack_procedural.balance import Motion
+from mtrack_procedural.kinds import DEFAULT, KINDS, chosen, entry, known_clips
 from mtrack_procedural.kinematics import FEET
-from mtrack_procedural.library import DEFAULT, KINDS, chosen, entry, known_clips
 from mtrack_procedural.making import Body, Order, made_motion
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.timing import FPS

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
-from mtrack_motion.plausible import oddities
+from mtrack_motion.oddities import oddities
 from support.clips import ROBOT
 from support.foreign import FORMATS, Content, importer_of, write
 

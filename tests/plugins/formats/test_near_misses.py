@@ -21,11 +21,11 @@ from support.near_misses import CLIP, ROWS, import_as, invoke, put, text
 from support.pickles import asap_motion, joblib_dump
 
 from mtrack_formats.asap import AsapPickle
-from mtrack_formats.root_npz import Gmr
+from mtrack_formats.gmr_gentlehumanoid import Gmr
 from mtrack_motion.advice import not_a_motion_file
+from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.packing import pack_for
-from mtrack_motion.unpack import unpacked
 
 # ---- pickles and JSON
 
@@ -175,7 +175,7 @@ def test_an_import_says_the_same_of_each_file_and_fails(tmp_path):
 
 
 def test_a_bomb_of_each_kind_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("mtrack_motion.unpack.MAX_INFLATED_BYTES", 1 << 20)
+    monkeypatch.setattr("mtrack_motion.decompress.MAX_INFLATED_BYTES", 1 << 20)
     for compress, suffix in ((gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")):
         said = import_as(tmp_path, f"bomb.csv.{suffix}", compress(bytes(2 << 20)), code=2)
         assert "inflates to more than 1,048,576 bytes" in said

@@ -17,8 +17,8 @@ from mtrack.errors import MotionError
 from mtrack_formats.table import read_table
 from mtrack_formats.unitree import UnitreeCsv
 from mtrack_motion.advice import not_a_motion_file
+from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip
-from mtrack_motion.unpack import unpacked
 
 
 def commas(content: str) -> str:

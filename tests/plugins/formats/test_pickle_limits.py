@@ -15,7 +15,7 @@ from support.pickles import fragment, joblib_dump
 
 from mtrack.errors import MotionError
 from mtrack_formats.restricted import read_pickle
-from mtrack_motion.unpack import MAX_INFLATED_BYTES
+from mtrack_motion.decompress import MAX_INFLATED_BYTES
 
 MEGABYTE = 1 << 20
 

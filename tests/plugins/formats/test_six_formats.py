@@ -12,7 +12,7 @@ from support.import_faults import bodies_permuted, named_alike, off, rate_scaled
 
 from mtrack.errors import MotionError
 from mtrack_formats.asap import AsapPickle
-from mtrack_formats.world_npz import HolosomaNpz
+from mtrack_formats.beyondmimic_holosoma import HolosomaNpz
 from mtrack_procedural.source import Procedural
 
 NAMED = ("holosoma npz", "GentleHumanoid npz")

@@ -8,11 +8,11 @@ import pytest
 from support.clips import ROBOT
 
 from mtrack.errors import MotionError
+from mtrack_motion.clip_checks import why_unusable
 from mtrack_motion.continuity import breaks
 from mtrack_motion.file import write_clip
-from mtrack_motion.plausible import oddities
+from mtrack_motion.oddities import oddities
 from mtrack_motion.source import MotionFiles
-from mtrack_motion.usable import why_unusable
 from mtrack_procedural.source import Procedural
 
 MODEL = ROBOT.model()

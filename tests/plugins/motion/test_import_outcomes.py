@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mtrack.errors import MtrackError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.requested import requested_files, why_skipped
+from mtrack_motion.input_files import requested_files, why_skipped
 
 
 def imported(*arguments: object, code: int):

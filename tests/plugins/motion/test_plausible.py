@@ -12,7 +12,7 @@ from support.clips import SAMPLES, needs_samples, swaying_clip
 from mtrack.errors import MotionError
 from mtrack_formats.asap import AsapPickle
 from mtrack_g1.robot import G1
-from mtrack_motion.plausible import oddities
+from mtrack_motion.oddities import oddities
 
 
 def test_a_proper_motion_has_no_oddity():

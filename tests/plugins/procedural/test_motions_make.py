@@ -13,7 +13,7 @@ from mtrack.errors import MotionError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
 from mtrack_procedural.catalogue import parameters
-from mtrack_procedural.library import CLIPS, KINDS
+from mtrack_procedural.kinds import CLIPS, KINDS
 
 
 def make(*arguments: object):

@@ -8,7 +8,7 @@ import pytest
 from clip_replay import FEET, inside
 
 from mtrack_g1.robot import G1
-from mtrack_procedural.library import CLIPS
+from mtrack_procedural.kinds import CLIPS
 
 QUIET = ("stand", "squat", "reach", "sway", "step_in_place", "wave", "bow")
 WALKS = tuple(name for name, clip in CLIPS.items() if clip.kind == "walk")

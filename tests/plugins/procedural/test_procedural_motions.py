@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clip_replay import Replay
 
-from mtrack_procedural.library import CLIPS
+from mtrack_procedural.kinds import CLIPS
 from mtrack_procedural.source import Procedural
 
 

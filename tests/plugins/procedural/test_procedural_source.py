@@ -9,7 +9,7 @@ import pytest
 from mtrack.errors import MotionError
 from mtrack.fields import params_of
 from mtrack_dev.help_text import help_of
-from mtrack_procedural.library import CLIPS, DEFAULT, chosen
+from mtrack_procedural.kinds import CLIPS, DEFAULT, chosen
 from mtrack_procedural.making import made_motion
 from mtrack_procedural.plan import Draw
 from mtrack_procedural.source import Procedural

@@ -14,9 +14,9 @@ from mtrack.exchange import Clip
 from mtrack.fields import component, param
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
-from mtrack_motion.archive import member_shapes
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import read_clip
+from mtrack_motion.npz import member_shapes
 from mtrack_motion.pack import Pack, is_pack
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from mtrack.errors import MotionError
-from mtrack_motion.foreign import RETARGET, what_it_is
+from mtrack_motion.file_kinds import RETARGET, what_it_is
 
 _NO_MOTION = {
     "is a picture or a film": "png jpg jpeg gif svg webp bmp tif tiff mp4 mov avi webm mkv",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mtrack.errors import MotionError
-from mtrack_motion.archive import MAX_FILE_BYTES, is_archive
+from mtrack_motion.npz import MAX_FILE_BYTES, is_archive
 
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Of a compressed file: a few kilobytes can inflate to anything, and a ratio cannot tell a still motion from a bomb."""

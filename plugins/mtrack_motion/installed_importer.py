@@ -16,7 +16,7 @@ from mtrack.fields import params_of
 from mtrack.protocols import Importer, Robot
 from mtrack.registry import Entry, Registry
 from mtrack.values import describe_fields, structure_fields
-from mtrack_motion.foreign import what_it_is
+from mtrack_motion.file_kinds import what_it_is
 
 T = TypeVar("T")
 

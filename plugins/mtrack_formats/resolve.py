@@ -12,13 +12,13 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
 from mtrack.robot import RobotModel
-from mtrack_formats.causes import accept, check_numbers, check_rate
-from mtrack_formats.contest import alternatives, more_plausible
 from mtrack_formats.fit import Reading, best_fit
+from mtrack_formats.joint_orders import whole_orders
 from mtrack_formats.limbs import doubt_limbs
-from mtrack_formats.orders import whole_orders
+from mtrack_formats.plausibility import alternatives, more_plausible
 from mtrack_formats.rate import frame_rate
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording, Table
+from mtrack_formats.recording_checks import accept, check_numbers, check_rate
 from mtrack_formats.report import say_assumed, say_checked, say_undecided
 from mtrack_formats.tree import Tree
 from mtrack_formats.velocities import report_velocities

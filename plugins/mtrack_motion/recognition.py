@@ -19,7 +19,7 @@ import attrs
 from mtrack.errors import ComponentError, MotionError, MtrackError, did_you_mean
 from mtrack.fields import params_of
 from mtrack.registry import Registry
-from mtrack_motion.importer import TRUST, IncompleteError, InstalledImporter, Settings, make_importer
+from mtrack_motion.installed_importer import TRUST, IncompleteError, InstalledImporter, Settings, make_importer
 
 log = logging.getLogger(__name__)
 

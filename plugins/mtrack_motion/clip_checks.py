@@ -12,7 +12,7 @@ from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
 from mtrack_motion.clip import check_clip, check_upright, joint_columns, up_axis
 from mtrack_motion.continuity import breaks
-from mtrack_motion.sanity import why_other_axis_up, why_wrong_numbers
+from mtrack_motion.units import why_other_axis_up, why_wrong_numbers
 
 LEAST_S = 0.2
 """Shorter than this is no motion [s]."""

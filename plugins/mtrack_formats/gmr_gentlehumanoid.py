@@ -15,9 +15,9 @@ from mtrack.protocols import Robot
 from mtrack_formats.contents import explain, holds_values, incomplete_motions, motions_in, read_values
 from mtrack_formats.fields import Fields
 from mtrack_formats.recording import POSSIBLE_FPS, Bodies, Options, Recording
-from mtrack_formats.settle import settle
-from mtrack_motion.archive import is_archive, member_shapes, read_archive
-from mtrack_motion.several import read_each
+from mtrack_formats.resolve import settle
+from mtrack_motion.motion_errors import read_each
+from mtrack_motion.npz import is_archive, member_shapes, read_archive
 
 _POSES = ("root_pos", "root_rot", "dof_pos")
 _READ = (*_POSES, "fps", "dof_vel", "joint_names")

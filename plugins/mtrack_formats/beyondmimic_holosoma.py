@@ -15,8 +15,8 @@ from mtrack.fields import component, param
 from mtrack.protocols import Robot
 from mtrack_formats.fields import Fields
 from mtrack_formats.recording import POSSIBLE_FPS, QUATERNION_ORDERS, Bodies, Options, Recording, Table
-from mtrack_formats.settle import settle
-from mtrack_motion.archive import member_shapes, read_archive
+from mtrack_formats.resolve import settle
+from mtrack_motion.npz import member_shapes, read_archive
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from mtrack.robot import RobotModel
 from mtrack_formats.fit import unit_wxyz
 from mtrack_formats.recording import QUATERNION_ORDERS, Options, Recording
 from mtrack_motion.clip import up_axis
-from mtrack_motion.sanity import why_other_axis_up, why_wrong_numbers, why_wrong_rate
+from mtrack_motion.units import why_other_axis_up, why_wrong_numbers, why_wrong_rate
 
 _FEWEST = 2  # frames
 

@@ -12,9 +12,9 @@ from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack.protocols import Robot
 from mtrack_motion.clip import check_upright, joint_columns, uprightness
+from mtrack_motion.clip_checks import why_broken, why_misread
 from mtrack_motion.continuity import breaks
 from mtrack_motion.derive import angular_velocity, difference
-from mtrack_motion.usable import why_broken, why_misread
 from mtrack_mujoco.kinematics import forward_kinematics
 
 _FAST_ROOT = 8.0  # m/s; a sprint
