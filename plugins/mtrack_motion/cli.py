@@ -90,12 +90,12 @@ def info(
 
     from mtrack.errors import MotionError  # noqa: PLC0415
     from mtrack_motion.reading import each_clip  # noqa: PLC0415
-    from mtrack_motion.summary import Summary, table  # noqa: PLC0415
+    from mtrack_motion.summary import ClipSummary, table  # noqa: PLC0415
 
     summaries, problems = [], 0
     for file, read in each_clip(path):
         try:
-            summaries.append(Summary.of(read(), str(file)))
+            summaries.append(ClipSummary.of(read(), str(file)))
         except MotionError as error:
             problems += 1
             _say(f"error: {error}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mtrack.errors import MotionError
-from mtrack_motion.npz import MAX_FILE_BYTES, is_archive
+from mtrack_motion.npz import MAX_FILE_BYTES, is_zip
 
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Of a compressed file: a few kilobytes can inflate to anything, and a ratio cannot tell a still motion from a bomb."""
@@ -110,7 +110,7 @@ def _inside(path: Path) -> tuple[str, bytes] | None:
     try:
         with path.open("rb") as file:
             head = file.read(8)
-            if is_archive(path):
+            if is_zip(path):
                 return _only_member(path)
             if not is_compressed(head) or not inflated_head(head + file.read(4096), 1):
                 return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtrack.errors import MotionError
 from mtrack.exchange import Clip
 from mtrack_motion.clip import check_clip, content_hash, single
-from mtrack_motion.npz import member_shapes, read_archive
+from mtrack_motion.npz import member_shapes, read_npz
 
 SCHEMA_VERSION = 1
 _REQUIRED = ("name", "fps", "joint_names", "root_pos", "root_quat_wxyz", "joint_pos")
@@ -23,7 +23,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 def read_clip(path: Path) -> Clip:
     """Return the clip of a motion file. Raises MotionError naming file, place and remedy, in one line."""
     require_motion_file(path)
-    arrays = read_archive(path)
+    arrays = read_npz(path)
     if (version := _number(arrays, "schema_version", path)) != SCHEMA_VERSION:
         raise MotionError(
             f"{path}: has schema version {version:g}, this mtrack reads {SCHEMA_VERSION}; update mtrack or import again"

@@ -19,7 +19,7 @@ from mtrack_motion.advice import why_not_imported
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.input_files import Requested, requested_files, why_skipped
+from mtrack_motion.input_files import InputFile, input_files, why_skipped
 from mtrack_motion.installed_importer import TRUST, InstalledImporter, Settings
 from mtrack_motion.motion_errors import SeveralMotionsError
 from mtrack_motion.oddities import oddities
@@ -75,7 +75,7 @@ def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator
     robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot, is_own))()))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
-    files = list(requested_files(path))
+    files = list(input_files(path))
     try:
         choices.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -91,7 +91,7 @@ def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator
 
 
 def _of_file(
-    importers: Importers, one: Requested, robot: Robot, choices: Choices, taken: dict[Path, Path], may_skip: bool
+    importers: Importers, one: InputFile, robot: Robot, choices: Choices, taken: dict[Path, Path], may_skip: bool
 ) -> Iterator[Imported]:
     """Import one file; what no importer recognises is skipped if it cannot be a motion, and else a problem.
 

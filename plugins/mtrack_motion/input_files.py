@@ -26,7 +26,7 @@ _MOSTLY = 0.5
 
 
 @attrs.frozen
-class Requested:
+class InputFile:
     """A file that an import comes across."""
 
     file: Path
@@ -34,23 +34,23 @@ class Requested:
     """Why it cannot even be opened."""
 
 
-def requested_files(path: Path) -> Iterator[Requested]:
+def input_files(path: Path) -> Iterator[InputFile]:
     """Yield a file, or every file of a directory and those below it in order; hidden ones were not asked for.
 
     A directory that cannot be read, or is a link, is yielded with its problem. Raises MotionError for no file.
     """
     if not path.is_dir():
-        yield Requested(path, "" if path.exists() else "there is no such file; check the path")
+        yield InputFile(path, "" if path.exists() else "there is no such file; check the path")
         return
-    found: list[Requested] = []
+    found: list[InputFile] = []
 
     def fail(error: OSError) -> None:
-        found.append(Requested(Path(error.filename), f"cannot be read: {error.strerror}; check its permissions"))
+        found.append(InputFile(Path(error.filename), f"cannot be read: {error.strerror}; check its permissions"))
 
     for folder, folders, names in os.walk(path, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         links = (place for place in (Path(folder, name) for name in folders) if place.is_symlink())
-        found += (Requested(link, "is a link to a directory; import that directory by itself") for link in links)
+        found += (InputFile(link, "is a link to a directory; import that directory by itself") for link in links)
         found += (_checked(Path(folder, name)) for name in names if not name.startswith("."))
     if not found:
         raise MotionError(f"{path}: holds no file; check the path")
@@ -70,10 +70,10 @@ def why_skipped(file: Path) -> str:
     return ""
 
 
-def _checked(file: Path) -> Requested:
+def _checked(file: Path) -> InputFile:
     if file.is_file():
-        return Requested(file)
-    return Requested(file, "is a link to nothing; copy the file" if file.is_symlink() else "is no regular file")
+        return InputFile(file)
+    return InputFile(file, "is a link to nothing; copy the file" if file.is_symlink() else "is no regular file")
 
 
 def _is_mostly_numbers(file: Path) -> bool:

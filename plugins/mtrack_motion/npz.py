@@ -28,11 +28,11 @@ _END_RECORD_SIZE = 22
 _READ = "biufSU"  # kinds of dtype: numbers and text
 
 
-class _Refused(Exception):  # noqa: N818
+class _RejectedError(Exception):
     """Content that is not read; says why and what to do."""
 
 
-def read_archive(path: Path, only: Container[str] | None = None) -> dict[str, NDArray[np.generic]]:
+def read_npz(path: Path, only: Container[str] | None = None) -> dict[str, NDArray[np.generic]]:
     """Return the arrays of an .npz file by name, read-only; those in `only`, or all. Raises MotionError in one line."""
     with _opened(path) as archive:
         members = [info for info in archive.infolist() if only is None or _name(info) in only]
@@ -45,7 +45,7 @@ def member_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
     Arrays of Python objects are left out: they are never read. Raises MotionError in one line for a damaged .npz file.
     """
-    if not is_archive(path):
+    if not is_zip(path):
         return {}
     with _opened(path) as archive:
         shapes: dict[str, tuple[int, ...]] = {}
@@ -57,7 +57,7 @@ def member_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         return shapes
 
 
-def is_archive(path: Path) -> bool:
+def is_zip(path: Path) -> bool:
     """Say whether a file begins like a zip file."""
     try:
         with path.open("rb") as file:
@@ -75,7 +75,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             _check_directory(file)
             with zipfile.ZipFile(file) as archive:
                 if (count := len(archive.infolist())) > MAX_MEMBERS:
-                    raise _Refused(f"it has {count} members, more than {MAX_MEMBERS}; a motion file holds about ten")
+                    raise _RejectedError(
+                        f"it has {count} members, more than {MAX_MEMBERS}; a motion file holds about ten"
+                    )
                 yield archive
     except FileNotFoundError:
         raise MotionError(f"{path}: there is no such file; check the path") from None
@@ -83,7 +85,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise MotionError(f"{path}: is a directory; name one .npz file in it") from None
     except PermissionError:
         raise MotionError(f"{path}: may not be read; check its permissions") from None
-    except _Refused as refusal:
+    except _RejectedError as refusal:
         raise MotionError(f"{path}: {refusal}") from None
     except Exception as error:  # whatever zipfile, zlib and numpy raise on arbitrary bytes is the file's fault
         detail = " ".join(str(error).split())[:120] or type(error).__name__
@@ -98,7 +100,7 @@ def _check_directory(file: BinaryIO) -> None:
     """Refuse a list of members too long to be honest, before `zipfile` makes an object of every entry."""
     size = file.seek(0, io.SEEK_END)
     if size > MAX_FILE_BYTES:
-        raise _Refused(
+        raise _RejectedError(
             f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}; split the motion into shorter clips"
         )
     file.seek(max(0, size - (1 << 16) - _END_RECORD_SIZE))
@@ -107,20 +109,22 @@ def _check_directory(file: BinaryIO) -> None:
     if not (tail[place:].startswith(_END_RECORD) and tail.endswith(b"\0\0")):
         place = tail.rfind(_END_RECORD)
     if place < 0:
-        raise _Refused("is not an .npz file, or its end is missing; copy or export it again")
+        raise _RejectedError("is not an .npz file, or its end is missing; copy or export it again")
     directory_bytes = int.from_bytes(tail[place + 12 : place + 16], "little")
     has_64 = tail[max(0, place - 20) : place].startswith(_END_RECORD_64)
     if directory_bytes > _MAX_DIRECTORY_BYTES or has_64:
-        raise _Refused(f"it lists far more than {MAX_MEMBERS} members; a motion file holds about ten")
+        raise _RejectedError(f"it lists far more than {MAX_MEMBERS} members; a motion file holds about ten")
     file.seek(0)
 
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     total = sum(member.file_size for member in members)
     if total > MAX_BYTES:
-        raise _Refused(f"it inflates to {total:,} bytes, more than {MAX_BYTES:,}; split the motion into shorter clips")
+        raise _RejectedError(
+            f"it inflates to {total:,} bytes, more than {MAX_BYTES:,}; split the motion into shorter clips"
+        )
     if len({member.filename for member in members}) < len(members):
-        raise _Refused("two of its members bear one name; export it again")
+        raise _RejectedError("two of its members bear one name; export it again")
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.generic]:
@@ -128,13 +132,13 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.gener
         shape, column_major, dtype = _header(file)
         size, claimed = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
         if dtype.kind not in _READ:
-            raise _Refused(f"{member.filename}: holds {dtype} and not numbers or text; it is not read")
+            raise _RejectedError(f"{member.filename}: holds {dtype} and not numbers or text; it is not read")
         if size != claimed:
-            raise _Refused(f"{member.filename}: holds {claimed:,} bytes where its shape {shape} needs {size:,}")
+            raise _RejectedError(f"{member.filename}: holds {claimed:,} bytes where its shape {shape} needs {size:,}")
         content = file.read(size)
     if size == 0:
         if dtype.itemsize == 0 and math.prod(shape) > 0:
-            raise _Refused(f"{member.filename}: claims {math.prod(shape):,} empty texts; it is not read")
+            raise _RejectedError(f"{member.filename}: claims {math.prod(shape):,} empty texts; it is not read")
         return np.zeros(shape, dtype)
     flat = np.frombuffer(content, dtype)
     return flat.reshape(shape[::-1]).T if column_major else flat.reshape(shape)
@@ -143,7 +147,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.gener
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
     # other methods inflate a whole block at once, however little is asked for; numpy writes these two
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Refused(f"{member.filename}: is compressed by a method numpy does not use; export it again")
+        raise _RejectedError(f"{member.filename}: is compressed by a method numpy does not use; export it again")
     return archive.open(member)
 
 
@@ -153,4 +157,4 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic
         return np.lib.format.read_array_header_1_0(file)
     if version == (2, 0):
         return np.lib.format.read_array_header_2_0(file)
-    raise _Refused(f"holds an array of npy version {version}; export it with a plain dtype")
+    raise _RejectedError(f"holds an array of npy version {version}; export it with a plain dtype")

@@ -27,10 +27,10 @@ class MotionFile:
     """mtrack's own: a motion file, or a packed file, whose clips become motion files again."""
 
     fill_missing: bool = param(default=False)
-    """Whether joints the file lacks are held at their default."""
+    """Keep joints that the file lacks at their default."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
+        """Return a description of what was found; empty if the file has another format. Raises MotionError."""
         if is_pack(path):
             return "packed file of mtrack, its clips are copied"
         return "motion file of mtrack, copied" if "schema_version" in member_shapes(path) else ""

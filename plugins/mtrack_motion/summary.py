@@ -12,7 +12,7 @@ from mtrack_motion.clip import content_hash
 
 
 @attrs.frozen
-class Summary:
+class ClipSummary:
     """The figures of one clip."""
 
     name: str
@@ -32,10 +32,10 @@ class Summary:
     file: str
 
     @staticmethod
-    def of(clip: Clip, file: str) -> Summary:
+    def of(clip: Clip, file: str) -> ClipSummary:
         """Return the figures of a clip."""
         speed = float(np.abs(np.diff(clip.joint_pos, axis=0)).max()) * clip.fps
-        return Summary(
+        return ClipSummary(
             name=clip.name,
             fps=clip.fps,
             frames=len(clip.root_pos),
@@ -62,7 +62,7 @@ _IS_NUMBER = (False, True, True, True, True, True, True, False, False, False)
 _WIDEST = 44
 
 
-def table(summaries: Sequence[Summary]) -> Iterable[str]:
+def table(summaries: Sequence[ClipSummary]) -> Iterable[str]:
     """Yield the lines of a table, one a clip, and a line of totals."""
     rows = [_HEADER, *(summary.cells() for summary in summaries)]
     rows = [tuple(cell if len(cell) <= _WIDEST else cell[: _WIDEST - 3] + "..." for cell in row) for row in rows]

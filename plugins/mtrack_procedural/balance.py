@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from mtrack.math import quat_from_rotation_vector, quat_multiply
-from mtrack_procedural.kinematics import KNEES, Poses, Skeleton, twist
-from mtrack_procedural.plan import SOLE, Plan
+from mtrack_procedural.kinematics import KNEES, Skeleton, SkeletonPoses, twist
+from mtrack_procedural.plan import SOLE, MotionPlan
 from mtrack_procedural.timing import FPS, GRAVITY, Array
 
 _HELD = 3  # frames fixed at both ends, so that velocity and acceleration vanish there
@@ -23,7 +23,7 @@ _KNEE_HEIGHT = 0.0565  # m, of the axis of a knee that is on the floor
 
 
 @attrs.frozen(eq=False)
-class Motion:
+class BalancedMotion:
     """A plan carried out by the whole body."""
 
     root_pos: Array
@@ -38,7 +38,7 @@ class Motion:
     """[T] how far the zero-moment point lies inside the support, m; negative outside."""
 
 
-def carry_out(plan: Plan, skeleton: Skeleton, rest_joint_pos: Array) -> Motion:
+def carry_out(plan: MotionPlan, skeleton: Skeleton, rest_joint_pos: Array) -> BalancedMotion:
     """Return the motion that follows a plan, its true zero-moment point on the planned one. Raises MotionError.
 
     The pendulum's course is corrected by what the whole body adds to it (the dynamics filter of Kajita et al., 2003).
@@ -63,7 +63,7 @@ def carry_out(plan: Plan, skeleton: Skeleton, rest_joint_pos: Array) -> Motion:
         if plan.kneeling is not None:
             too_high = _knee_gap(plan.kneeling, poses)
     margin = support_margin(zmp, *_support(plan, feet_rot, poses))
-    return Motion(root_pos, root_quat_wxyz, joint_pos, zmp, margin)
+    return BalancedMotion(root_pos, root_quat_wxyz, joint_pos, zmp, margin)
 
 
 def _quat_wxyz(rpy: Array) -> Array:
@@ -112,7 +112,7 @@ class Pendulum:
         return self._zmp_of @ com
 
 
-def zero_moment_point(model: mujoco.MjModel, poses: Poses, fps: float) -> Array:
+def zero_moment_point(model: mujoco.MjModel, poses: SkeletonPoses, fps: float) -> Array:
     """Return the zero-moment point of the whole body on the floor, [T, 2] m; that of rest in the first and last frame.
 
     From the rates of linear and angular momentum of all bodies about the origin, three frames at a time
@@ -148,7 +148,7 @@ def support_margin(zmp: Array, points: Array, carries: NDArray[np.bool_]) -> Arr
     return np.asarray((extent.max(1) - zmp @ direction).min(1))
 
 
-def _support(plan: Plan, feet_rot: Array, poses: Poses) -> tuple[Array, NDArray[np.bool_]]:
+def _support(plan: MotionPlan, feet_rot: Array, poses: SkeletonPoses) -> tuple[Array, NDArray[np.bool_]]:
     """Return the corners of the soles and the kneeling knee, [T, K, 2] m, and whether they are on the floor, [T, K]."""
     corners = (plan.feet[:, :, None] + SOLE @ feet_rot.swapaxes(-1, -2)).reshape(len(plan.feet), -1, 3)
     carries = corners[..., 2] < _ON_FLOOR
@@ -159,7 +159,7 @@ def _support(plan: Plan, feet_rot: Array, poses: Poses) -> tuple[Array, NDArray[
     return np.hstack((corners, knee))[..., :2], np.hstack((carries, down))
 
 
-def _knee_gap(kneeling: tuple[int, float, Array], poses: Poses) -> Array:
+def _knee_gap(kneeling: tuple[int, float, Array], poses: SkeletonPoses) -> Array:
     """Return by how much the pelvis is too high for the knee to be where it shall be, [T] m."""
     side, height, share = kneeling
     lowest = poses.leg_anchor[share == share.max(), KNEES[side], 2].mean()

@@ -11,7 +11,7 @@ import attrs
 
 from mtrack.errors import MotionError, did_you_mean
 from mtrack.fields import params_of
-from mtrack_procedural.kinds import CLIPS, KINDS, LIBRARY, entry, unknown
+from mtrack_procedural.kinds import CLIPS, KINDS, LIBRARY, built_in_clip, unknown
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.source import Procedural
 
@@ -74,7 +74,7 @@ def ordered(name: str, given: Mapping[str, str], side: str, seed: int, variants:
         return Procedural(motions=(name,), **common)
     if name == LIBRARY:
         raise MotionError(f"--{next(iter(given), 'side')}: the library has many kinds; choose one with --kind")
-    clip = entry(name)
+    clip = built_in_clip(name)
     prefix, values = KINDS[clip.kind].prefix, dict(clip.parameters) | _values(clip.kind, given)
     prefixed: dict[str, Any] = {f"{prefix}_{key}": value for key, value in values.items()}
     return Procedural(motions=(clip.kind,), side=side or clip.side or "any", **common, **prefixed)

@@ -9,7 +9,7 @@ import attrs
 
 from mtrack.errors import did_you_mean
 from mtrack_procedural import standing, stepping, walking
-from mtrack_procedural.plan import Plan
+from mtrack_procedural.plan import MotionPlan
 
 DEFAULT = ("stand", "squat", "reach", "sway", "step_in_place")
 """Clips that are made unless a recipe chooses others: few and gentle, for a first try."""
@@ -18,10 +18,10 @@ LIBRARY = "library"
 
 
 @attrs.frozen
-class Kind:
+class MotionKind:
     """A kind of motion: how it is planned, and what its parameters are called."""
 
-    plan: Callable[..., Plan]
+    plan: Callable[..., MotionPlan]
     prefix: str
     """`squat_depth` is the `depth` of a `squat`."""
 
@@ -33,7 +33,7 @@ class Kind:
 
 
 @attrs.frozen
-class Entry:
+class BuiltInClip:
     """One clip of the library: a kind, and which parameters have other values than the default."""
 
     kind: str
@@ -41,44 +41,44 @@ class Entry:
     side: str = ""
 
 
-KINDS: Mapping[str, Kind] = {
-    "stand": Kind(standing.stand, "stand"),
-    "squat": Kind(standing.squat, "squat"),
-    "reach": Kind(standing.reach, "reach"),
-    "sway": Kind(standing.sway, "sway"),
-    "step_in_place": Kind(stepping.step_in_place, "step"),
-    "wave": Kind(standing.wave, "wave"),
-    "bow": Kind(standing.bow, "bow"),
-    "kick": Kind(stepping.kick, "kick"),
-    "half_kneel": Kind(stepping.half_kneel, "kneel"),
-    "walk": Kind(walking.walk, "walk"),
+KINDS: Mapping[str, MotionKind] = {
+    "stand": MotionKind(standing.stand, "stand"),
+    "squat": MotionKind(standing.squat, "squat"),
+    "reach": MotionKind(standing.reach, "reach"),
+    "sway": MotionKind(standing.sway, "sway"),
+    "step_in_place": MotionKind(stepping.step_in_place, "step"),
+    "wave": MotionKind(standing.wave, "wave"),
+    "bow": MotionKind(standing.bow, "bow"),
+    "kick": MotionKind(stepping.kick, "kick"),
+    "half_kneel": MotionKind(stepping.half_kneel, "kneel"),
+    "walk": MotionKind(walking.walk, "walk"),
 }
 
-CLIPS: Mapping[str, Entry] = {
-    **{name: Entry(name) for name in KINDS if name not in ("kick", "half_kneel", "walk")},
-    **{f"kick_{side}": Entry("kick", {"count": 1}, side) for side in ("left", "right")},
-    **{f"half_kneel_{side}": Entry("half_kneel", {}, side) for side in ("left", "right")},
-    "walk_slow": Entry("walk", {"speed": 0.3}),
-    "walk": Entry("walk"),
-    "walk_fast": Entry("walk", {"speed": 0.7}),
-    "walk_backward_slow": Entry("walk", {"speed": -0.2}),
-    "walk_backward": Entry("walk", {"speed": -0.4}),
-    "walk_curve_left": Entry("walk", {"speed": 0.5, "turn": 0.4}),
-    "walk_curve_right": Entry("walk", {"speed": 0.5, "turn": -0.4}),
-    "sidestep_left_slow": Entry("walk", {"speed": 0.0, "sideways": 0.07, "period": 0.45}),
-    "sidestep_left": Entry("walk", {"speed": 0.0, "sideways": 0.14, "period": 0.4}),
-    "sidestep_right_slow": Entry("walk", {"speed": 0.0, "sideways": -0.07, "period": 0.45}),
-    "sidestep_right": Entry("walk", {"speed": 0.0, "sideways": -0.14, "period": 0.4}),
-    "turn_left_slow": Entry("walk", {"speed": 0.0, "turn": 0.4}),
-    "turn_left": Entry("walk", {"speed": 0.0, "turn": 0.9}),
-    "turn_right_slow": Entry("walk", {"speed": 0.0, "turn": -0.4}),
-    "turn_right": Entry("walk", {"speed": 0.0, "turn": -0.9}),
+CLIPS: Mapping[str, BuiltInClip] = {
+    **{name: BuiltInClip(name) for name in KINDS if name not in ("kick", "half_kneel", "walk")},
+    **{f"kick_{side}": BuiltInClip("kick", {"count": 1}, side) for side in ("left", "right")},
+    **{f"half_kneel_{side}": BuiltInClip("half_kneel", {}, side) for side in ("left", "right")},
+    "walk_slow": BuiltInClip("walk", {"speed": 0.3}),
+    "walk": BuiltInClip("walk"),
+    "walk_fast": BuiltInClip("walk", {"speed": 0.7}),
+    "walk_backward_slow": BuiltInClip("walk", {"speed": -0.2}),
+    "walk_backward": BuiltInClip("walk", {"speed": -0.4}),
+    "walk_curve_left": BuiltInClip("walk", {"speed": 0.5, "turn": 0.4}),
+    "walk_curve_right": BuiltInClip("walk", {"speed": 0.5, "turn": -0.4}),
+    "sidestep_left_slow": BuiltInClip("walk", {"speed": 0.0, "sideways": 0.07, "period": 0.45}),
+    "sidestep_left": BuiltInClip("walk", {"speed": 0.0, "sideways": 0.14, "period": 0.4}),
+    "sidestep_right_slow": BuiltInClip("walk", {"speed": 0.0, "sideways": -0.07, "period": 0.45}),
+    "sidestep_right": BuiltInClip("walk", {"speed": 0.0, "sideways": -0.14, "period": 0.4}),
+    "turn_left_slow": BuiltInClip("walk", {"speed": 0.0, "turn": 0.4}),
+    "turn_left": BuiltInClip("walk", {"speed": 0.0, "turn": 0.9}),
+    "turn_right_slow": BuiltInClip("walk", {"speed": 0.0, "turn": -0.4}),
+    "turn_right": BuiltInClip("walk", {"speed": 0.0, "turn": -0.9}),
 }
 
 
-def entry(name: str) -> Entry:
+def built_in_clip(name: str) -> BuiltInClip:
     """Return a clip of the library; a kind that is no clip by itself is one with its default parameters."""
-    return CLIPS.get(name) or Entry(name)
+    return CLIPS.get(name) or BuiltInClip(name)
 
 
 def chosen(names: Sequence[str]) -> tuple[str, ...]:

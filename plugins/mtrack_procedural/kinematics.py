@@ -1,4 +1,4 @@
-"""Poses of all frames of a clip, and the leg angles that put feet and centre of mass on their targets."""
+"""SkeletonPoses of all frames of a clip, and the leg angles that put feet and centre of mass on their targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_TURN = 0.3  # rad an iteration: from far away a full Newton step may bend a
 
 
 @attrs.frozen(eq=False)
-class Poses:
+class SkeletonPoses:
     """Where everything is in T frames, world axes, B bodies and 12 leg joints."""
 
     com: Array
@@ -61,7 +61,7 @@ class Skeleton:
         self._leg_share = model.body_subtreemass[self._leg_bodies] / model.body_subtreemass[0]
         self._leg_columns = np.array([self.joint_names.index(name) for name in LEG_JOINTS])
 
-    def poses(self, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> Poses:
+    def poses(self, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> SkeletonPoses:
         """Return the poses of all frames, [T, ...]."""
         model, data = self.model, self._data
         num_frames = len(joint_pos)
@@ -78,7 +78,7 @@ class Skeleton:
             for store, array in zip(kept, live, strict=True):
                 store[frame] = array
         centre, axes, pos, rot, anchor, axis, subtree = kept
-        return Poses(
+        return SkeletonPoses(
             com=subtree[:, 0],
             body_com=centre,
             body_axes=axes.reshape(num_frames, -1, 3, 3),
@@ -91,7 +91,7 @@ class Skeleton:
 
     def solve(
         self, com: Array, feet: Array, feet_rot: Array, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array
-    ) -> tuple[Array, Array, Poses]:
+    ) -> tuple[Array, Array, SkeletonPoses]:
         """Return root positions, joint angles and poses with the feet as wanted and the centre of mass over `com`.
 
         Newton's method in all frames at once for the 12 leg joints and the horizontal position of the root; height and
@@ -115,7 +115,7 @@ class Skeleton:
         worst = int(np.abs(error).max(axis=1).argmax())
         raise MotionError(f"at frame {worst}: the legs cannot reach the feet")
 
-    def _jacobian(self, poses: Poses) -> Array:
+    def _jacobian(self, poses: SkeletonPoses) -> Array:
         """Return the derivative of `_error`'s targets, [T, 14, 14]."""
         jacobian = np.zeros((len(poses.com), 14, 14))
         for foot in range(2):
@@ -130,7 +130,7 @@ class Skeleton:
         return jacobian
 
 
-def _error(poses: Poses, com: Array, feet: Array, feet_rot: Array) -> Array:
+def _error(poses: SkeletonPoses, com: Array, feet: Array, feet_rot: Array) -> Array:
     """Return what is missing to the targets, [T, 14]: position and rotation of each foot, centre of mass."""
     missing = np.empty((len(com), 14))
     for foot in range(2):

@@ -10,7 +10,7 @@ import numpy as np
 from mtrack.errors import MotionError
 from mtrack.robot import RobotModel
 from mtrack_g1.robot import G1
-from mtrack_procedural.balance import Motion, carry_out
+from mtrack_procedural.balance import BalancedMotion, carry_out
 from mtrack_procedural.kinds import KINDS
 from mtrack_procedural.kinematics import Skeleton
 from mtrack_procedural.plan import ANKLE_HEIGHT, SIDES, Draw, Rest
@@ -24,7 +24,7 @@ Values = tuple[float, ...]
 
 
 @attrs.frozen
-class Body:
+class RobotData:
     """What of a G1 its motions depend on; equal ones make equal motions."""
 
     joint_names: tuple[str, ...]
@@ -35,16 +35,16 @@ class Body:
     velocity_limit: Values
 
     @staticmethod
-    def of(robot: RobotModel) -> Body:
+    def of(robot: RobotModel) -> RobotData:
         """Return the body of a robot in its default pose."""
         lower, upper = robot.joint_range.double().T.tolist()
         start, joint_pos = robot.default_root_pos.double().tolist(), robot.default_joint_pos.double().tolist()
         speed = robot.velocity_limit.double().tolist()
-        return Body(robot.joint_names, *(tuple(part) for part in (start, joint_pos, lower, upper, speed)))
+        return RobotData(robot.joint_names, *(tuple(part) for part in (start, joint_pos, lower, upper, speed)))
 
 
 @attrs.frozen
-class Order:
+class MotionRequest:
     """One motion, completely determined."""
 
     kind: str
@@ -56,7 +56,7 @@ class Order:
 
 
 @functools.lru_cache(maxsize=256)
-def made_motion(order: Order, body: Body) -> Motion:
+def made_motion(order: MotionRequest, body: RobotData) -> BalancedMotion:
     """Return a motion, from memory where it was made before: every phase asks again. Raises MotionError."""
     rng = np.random.default_rng(order.seeds)
     drawn = int(rng.integers(2))
@@ -73,7 +73,7 @@ def _skeleton(joint_names: tuple[str, ...]) -> Skeleton:
     return Skeleton(G1().spec().compile(), joint_names)
 
 
-def _rest(body: Body, skeleton: Skeleton) -> Rest:
+def _rest(body: RobotData, skeleton: Skeleton) -> Rest:
     """Return the default pose with level soles on the floor."""
     level = np.array([[1.0, 0.0, 0.0, 0.0]])
     poses = skeleton.poses(np.array([body.root_pos]), level, np.array([body.joint_pos]))
@@ -83,7 +83,7 @@ def _rest(body: Body, skeleton: Skeleton) -> Rest:
     return Rest(com=poses.com[0], pelvis_height=body.root_pos[2], feet=feet, joints=joints)
 
 
-def _check(motion: Motion, body: Body) -> None:
+def _check(motion: BalancedMotion, body: RobotData) -> None:
     """Raise MotionError where a motion is out of balance, beyond a joint's range, or too fast."""
     worst = int(motion.margin.argmin())
     if motion.margin[worst] < _MIN_MARGIN:

@@ -43,7 +43,7 @@ class Rest:
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Plan:
+class MotionPlan:
     """The targets of one motion over T frames; whatever is not named in `joints` keeps its rest angle."""
 
     zmp: Array
@@ -91,7 +91,7 @@ def complete(
     feet_turn: Array | None = None,
     kneeling: tuple[int, float, Array] | None = None,
     is_brisk: bool = False,
-) -> Plan:
+) -> MotionPlan:
     """Return a plan that is at rest but for what is given; `moves` are angles added to those of rest, [T] rad."""
     num_frames = len(time)
     joints = {name: rest.joints[name] + offset for name, offset in moves.items()}
@@ -99,7 +99,7 @@ def complete(
     for side, arm in enumerate(SIDES):
         name = f"{arm}_shoulder_roll_joint"
         joints[name] = joints.get(name, rest.joints[name]) + sign(side) * out
-    return Plan(
+    return MotionPlan(
         zmp=np.tile(rest.com[:2], (num_frames, 1)) if zmp is None else zmp,
         pelvis_height=np.full(num_frames, rest.pelvis_height) if pelvis_height is None else pelvis_height,
         pelvis_rpy=np.zeros((num_frames, 3)) if pelvis_rpy is None else pelvis_rpy,

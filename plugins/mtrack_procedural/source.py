@@ -12,10 +12,10 @@ from mtrack.exchange import Clip
 from mtrack.fields import between, component, one_of, param
 from mtrack.robot import RobotModel
 from mtrack_g1.robot import G1
-from mtrack_procedural.balance import Motion
-from mtrack_procedural.kinds import DEFAULT, KINDS, chosen, entry, known_clips
+from mtrack_procedural.balance import BalancedMotion
+from mtrack_procedural.kinds import DEFAULT, KINDS, built_in_clip, chosen, known_clips
 from mtrack_procedural.kinematics import FEET
-from mtrack_procedural.making import Body, Order, made_motion
+from mtrack_procedural.making import MotionRequest, RobotData, made_motion
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.timing import FPS
 
@@ -110,10 +110,10 @@ class Procedural:
     def clips(self, robot: RobotModel) -> list[Clip]:
         """Return the clips, 50 frames a second. Raises MotionError for another robot or an impossible movement."""
         _require_g1(robot)
-        body = Body.of(robot)
+        body = RobotData.of(robot)
         made = []
         for motion in chosen(self.motions):
-            clip = entry(motion)
+            clip = built_in_clip(motion)
             kind = KINDS[clip.kind]
             given = {name: getattr(self, f"{kind.prefix}_{name}") for name in kind.parameters} | dict(clip.parameters)
             side = clip.side or self.side.replace("any", "")
@@ -121,7 +121,7 @@ class Procedural:
                 name = motion if self.variants == 1 else f"{motion}_{variant}"
                 # a stream of its own, so that no clip changes when others are added
                 seeds = (self.seed, variant, *motion.encode())
-                order = Order(clip.kind, tuple(given.items()), side, seeds, self.spread)
+                order = MotionRequest(clip.kind, tuple(given.items()), side, seeds, self.spread)
                 try:
                     done = made_motion(order, body)
                 except MotionError as error:
@@ -145,7 +145,7 @@ def _require_g1(robot: RobotModel) -> None:
         raise MotionError(f"built-in clips are made for the Unitree G1 with 29 joints: '{robot.name}' {what}{more}")
 
 
-def _clip(name: str, motion: Motion, joint_names: tuple[str, ...], order: Order) -> Clip:
+def _clip(name: str, motion: BalancedMotion, joint_names: tuple[str, ...], order: MotionRequest) -> Clip:
     return Clip(
         name=name,
         fps=FPS,

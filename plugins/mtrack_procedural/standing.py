@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mtrack_procedural.plan import SIDES, Draw, Plan, Rest, arm, complete, sign
+from mtrack_procedural.plan import SIDES, Draw, MotionPlan, Rest, arm, complete, sign
 from mtrack_procedural.timing import GRAVITY, LEAD, Array, ease, out_and_back, times, while_active
 
 _BOTH = 2
@@ -24,7 +24,7 @@ _HELLO = {"shoulder_pitch": -0.9, "shoulder_roll": 1.1, "shoulder_yaw": 0.6, "el
 _BOWED = {"shoulder_pitch": -0.25, "shoulder_roll": 0.16, "elbow": 1.0}
 
 
-def stand(rest: Rest, draw: Draw, *, duration: float, sway: float) -> Plan:
+def stand(rest: Rest, draw: Draw, *, duration: float, sway: float) -> MotionPlan:
     """Plan quiet standing: the weight drifts by `sway` [m] forward and sideways, and the waist turns with it."""
     duration, sway, turn = draw.near(duration), draw.near(sway), draw.near(_TURN)
     time = times(duration)
@@ -34,7 +34,7 @@ def stand(rest: Rest, draw: Draw, *, duration: float, sway: float) -> Plan:
     return complete(rest, time, zmp=rest.com[:2] + sway * drift, moves={"waist_yaw_joint": turn * drift[:, 1]})
 
 
-def squat(rest: Rest, draw: Draw, *, depth: float, period: float, count: int) -> Plan:
+def squat(rest: Rest, draw: Draw, *, depth: float, period: float, count: int) -> MotionPlan:
     """Plan `count` squats of `period` [s]: pelvis down by `depth` [m], trunk forward, arms out as a counterweight."""
     depth, period = draw.near(depth), draw.near(period)
     time, low = _repeated(period, count)
@@ -45,7 +45,7 @@ def squat(rest: Rest, draw: Draw, *, depth: float, period: float, count: int) ->
     return complete(rest, time, pelvis_height=rest.pelvis_height - depth * low, pelvis_rpy=lean, moves=moves)
 
 
-def reach(rest: Rest, draw: Draw, *, extent: float, period: float, count: int) -> Plan:
+def reach(rest: Rest, draw: Draw, *, extent: float, period: float, count: int) -> MotionPlan:
     """Plan `count` reaches of `period` [s], each with one arm or both: forward, up, sideways in turn.
 
     `extent` is the share of the way to the stretched arm.
@@ -68,7 +68,7 @@ def reach(rest: Rest, draw: Draw, *, extent: float, period: float, count: int) -
     return complete(rest, time, moves=moves)
 
 
-def wave(rest: Rest, draw: Draw, *, swing: float, period: float, count: int) -> Plan:
+def wave(rest: Rest, draw: Draw, *, swing: float, period: float, count: int) -> MotionPlan:
     """Plan a greeting: one hand goes up beside the head and waves `count` times, `swing` [rad] to each side."""
     swing, period = draw.near(swing), draw.near(period)
     time = times(count * period + 2 * LEAD)
@@ -84,7 +84,7 @@ def wave(rest: Rest, draw: Draw, *, swing: float, period: float, count: int) -> 
     return complete(rest, time, moves=moves)
 
 
-def bow(rest: Rest, draw: Draw, *, depth: float, period: float, count: int) -> Plan:
+def bow(rest: Rest, draw: Draw, *, depth: float, period: float, count: int) -> MotionPlan:
     """Plan `count` bows of `period` [s]: the trunk leans forward by `depth` [rad], from hips and waist."""
     depth, period = draw.near(depth), draw.near(period)
     time, low = _repeated(period, count)
@@ -95,7 +95,7 @@ def bow(rest: Rest, draw: Draw, *, depth: float, period: float, count: int) -> P
     return complete(rest, time, pelvis_rpy=lean, pelvis_height=rest.pelvis_height - 0.02 * depth * low, moves=moves)
 
 
-def sway(rest: Rest, draw: Draw, *, amplitude: float, yaw: float, period: float, count: int) -> Plan:
+def sway(rest: Rest, draw: Draw, *, amplitude: float, yaw: float, period: float, count: int) -> MotionPlan:
     """Plan `count` sideways swings of the centre of mass by `amplitude` [m], with `yaw` [rad] of pelvis and waist."""
     amplitude, yaw, period = draw.near(amplitude), draw.near(yaw), draw.near(period)
     time = times(count * period)

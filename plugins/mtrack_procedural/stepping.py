@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE, SOLE_MIDDLE, Draw, Plan, Rest, complete, pitched, sign
+from mtrack_procedural.plan import (
+    LEFT,
+    RIGHT,
+    SIDES,
+    SOLE,
+    SOLE_MIDDLE,
+    Draw,
+    MotionPlan,
+    Rest,
+    complete,
+    pitched,
+    sign,
+)
 from mtrack_procedural.timing import LEAD, Array, bump, ease, times, while_active
 
 _STEP_DIP = 0.02  # m the pelvis is lowered by: a straight knee cannot follow a shift of the hips
@@ -12,7 +24,7 @@ _SHIFT = 0.7  # s, of the weight before a kick
 _LUNGE = 0.44  # m the kneeling foot goes back
 
 
-def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing: float, count: int) -> Plan:
+def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing: float, count: int) -> MotionPlan:
     """Plan `count` steps of `period` [s]: the weight goes over one foot, then the other rises by `height` [m].
 
     `swing` is the share of the period a foot is in the air.
@@ -39,7 +51,7 @@ def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing
     return complete(rest, time, zmp=zmp, pelvis_height=pelvis, feet=feet, moves=moves)
 
 
-def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: float, count: int) -> Plan:
+def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: float, count: int) -> MotionPlan:
     """Plan `count` kicks of `period` [s], one foot after the other: back, then forward by `distance` [m], and home.
 
     At its farthest the foot is `height` [m] over the floor, its toes up; trunk and arms go against it.
@@ -80,7 +92,7 @@ def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: floa
     )
 
 
-def half_kneel(rest: Rest, draw: Draw, *, period: float, hold: float, height: float) -> Plan:
+def half_kneel(rest: Rest, draw: Draw, *, period: float, hold: float, height: float) -> MotionPlan:
     """Plan going down on one knee, staying for `hold` [s] and coming up the same way, `period` [s] each.
 
     One foot goes back onto its toes, then its knee goes down until it is `height` [m] over the floor.

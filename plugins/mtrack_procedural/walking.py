@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from mtrack.errors import MotionError
-from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE_MIDDLE, Draw, Plan, Rest, complete, pitched, sign
+from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE_MIDDLE, Draw, MotionPlan, Rest, complete, pitched, sign
 from mtrack_procedural.timing import FPS, LEAD, Array, bump, ease, times
 
 _SHIFT = 0.5  # s, of the weight from both feet to the first and from the last to both
@@ -25,7 +25,7 @@ _PELVIS_YAW, _TRUNK_YAW, _LEAN = 0.3, 0.2, 0.1  # rad per m
 
 
 @attrs.frozen(eq=False)
-class Step:
+class Footstep:
     """One footstep."""
 
     side: int
@@ -47,7 +47,7 @@ def walk(
     period: float,
     swing: float,
     height: float,
-) -> Plan:
+) -> MotionPlan:
     """Plan a walk at `speed` forward, `sideways` to the left [m/s] and `turn` to the left [rad/s], for `duration` [s].
 
     One step takes `period` [s], and for the share `swing` of it the foot is in the air, up to `height` [m].
@@ -83,7 +83,9 @@ def walk(
     )
 
 
-def footsteps(rest: Rest, each: Array, starts: Sequence[float], period: float, swing: float, draw: Draw) -> list[Step]:
+def footsteps(
+    rest: Rest, each: Array, starts: Sequence[float], period: float, swing: float, draw: Draw
+) -> list[Footstep]:
     """Return a step for each start [s]; they move the body by `each` [3]: x, y in its own axes, heading.
 
     Forward, each foot goes before the other; sideways and on the spot one foot goes and the other follows, so that
@@ -102,7 +104,7 @@ def footsteps(rest: Rest, each: Array, starts: Sequence[float], period: float, s
         x, y, heading = _pose(each, done)
         beside, along = rest.feet[moving, :2], np.array([np.cos(heading), np.sin(heading)])
         place = np.array([x, y]) + beside[0] * along + beside[1] * np.array([-along[1], along[0]])
-        steps.append(Step(moving, start + (1 - swing) * period, start + period, np.append(place, heading)))
+        steps.append(Footstep(moving, start + (1 - swing) * period, start + period, np.append(place, heading)))
     return steps
 
 
@@ -115,7 +117,7 @@ def _pose(each: Array, count: float) -> Array:
 
 
 def _feet(
-    rest: Rest, steps: Sequence[Step], time: Array, period: float, forward: float, height: float
+    rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forward: float, height: float
 ) -> tuple[Array, Array, Array]:
     """Return the ankle frames [T, 2, 3] m, yaw and pitch [T, 2, 2] rad, and how far left is before right, [T] m.
 
@@ -140,7 +142,7 @@ def _feet(
     return np.stack(feet, axis=1), np.stack((yaw, heel_up - toes_up), axis=-1), ahead
 
 
-def _zmp(rest: Rest, steps: Sequence[Step], time: Array, period: float, forward: float) -> Array:
+def _zmp(rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forward: float) -> Array:
     """Return the zero-moment point, [T, 2] m: over each sole that stands from heel to toes, straight to the next."""
     at, points = [LEAD], [rest.com[:2]]
     place = [np.append(foot[:2], 0.0) for foot in rest.feet]

@@ -15,7 +15,7 @@ import torch
 from mtrack.exchange import Clip
 from mtrack.math import quat_multiply, quat_to_rotation_vector
 from mtrack.registry import Registry
-from mtrack_formats.joints import G1_29, axis_of
+from mtrack_formats.joint_orders import G1_29, axis_of
 from mtrack_g1.robot import G1
 from support.pickles import joblib_dump
 

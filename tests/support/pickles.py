@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mtrack.math import quat_to_rotation_vector
-from mtrack_formats.joints import G1_23, axis_of
+from mtrack_formats.joint_orders import G1_23, axis_of
 
 _WRAPPER = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81"
 _ALIGNMENT = 16

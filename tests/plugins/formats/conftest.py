@@ -19,7 +19,7 @@ def read(tmp_path):
 
 
 @pytest.fixture
-def refusal(read):
+def rejection(read):
     def message(content: bytes) -> str:
         with pytest.raises(MotionError) as caught:
             read(content)

@@ -16,7 +16,7 @@ from support.pickles import asap_motion, joblib_dump
 from mtrack.errors import MotionError
 from mtrack_dev.testing import same_motion
 from mtrack_formats.asap import AsapPickle
-from mtrack_formats.joints import G1_23, G1_29, WRISTS
+from mtrack_formats.joint_orders import G1_23, G1_29, WRISTS
 from mtrack_formats.restricted import read_pickle
 from mtrack_g1.robot import G1
 from mtrack_motion.file import read_clip, write_clip

@@ -11,8 +11,7 @@ from support.foreign import importer_of, write
 from test_import_faults import walking_clip
 
 from mtrack.errors import MotionError
-from mtrack_formats.joint_orders import arm_orders, leg_orders
-from mtrack_formats.joints import G1_29
+from mtrack_formats.joint_orders import G1_29, arm_orders, leg_orders
 from mtrack_procedural.source import Procedural
 
 NAME = "GMR npz, no bodies"

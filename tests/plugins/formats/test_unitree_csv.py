@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.clips import ROBOT, swaying_clip
 
 from mtrack.errors import MotionError
-from mtrack_formats.joints import G1_29
+from mtrack_formats.joint_orders import G1_29
 from mtrack_formats.unitree import UnitreeCsv
 
 
