@@ -30,7 +30,7 @@ class Fields:
         return all(_is_given(self.values.get(name)) for name in names)
 
     def table(self, name: str, *shape: int | Sequence[int] | None) -> NDArray[np.float64]:
-        """Return numbers [T, ...]; each further size is a number, several numbers, or None (any). Raises MotionError."""
+        """Return numbers [T, ...]; each further size is a number, one of several, or None (any). Raises MotionError."""
         value = self.values.get(name)
         table = value if isinstance(value, np.ndarray) else _from_lists(value)
         while table is not None and table.ndim > 1 + len(shape) and table.shape[-1] == 1:

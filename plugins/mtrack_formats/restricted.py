@@ -1,8 +1,7 @@
 """Read the data in a pickle without importing or calling anything that the pickle names.
 
 `pickle.Unpickler` with an allow-list in `find_class` is not enough: it allocates whatever size a pickle claims
-(BYTEARRAY8, LONG_BINPUT), has no limit on the number of values, and hashes nested keys. So this module executes the
-instructions itself.
+(BYTEARRAY8, LONG_BINPUT), and limits neither values nor keys. So this module executes the instructions itself.
 """
 
 from __future__ import annotations
@@ -57,9 +56,7 @@ def read_pickle(path: Path) -> object:
         ) from None
     except OSError as error:
         raise MotionError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (
-        Exception
-    ) as error:  # any exception of the standard library or numpy on arbitrary bytes is caused by the file
+    except Exception as error:  # whatever the standard library and numpy raise is caused by the file's bytes
         detail = " ".join(str(error).split())[:120] or type(error).__name__
         raise MotionError(f"{path}: damaged or not a pickle ({detail}); copy or export the file again") from None
 

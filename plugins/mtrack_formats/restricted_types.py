@@ -17,7 +17,7 @@ _NUMERIC = ("numpy._core.numeric", "numpy.core.numeric")
 
 
 class RejectedError(Exception):
-    """Content this reader does not accept; says what and why."""
+    """Content that the reader does not accept, and why; the reader adds file and position."""
 
 
 @attrs.define(eq=False)

@@ -182,8 +182,8 @@ def _rows(lines: list[str], start: _Start, path: Path) -> Iterator[tuple[int, st
         line = lines[index]
         if len(line) > _LONGEST_LINE:
             raise MotionError(
-                f"{path}, line {index + 1}: has more than {_LONGEST_LINE:,} characters, too many for a row of a motion; "
-                "if rows and columns are swapped, transpose the table"
+                f"{path}, line {index + 1}: has more than {_LONGEST_LINE:,} characters, too many for a row of a "
+                "motion; if rows and columns are swapped, transpose the table"
             )
         if line.strip() and not _is_comment(line):
             yield index + 1, line

@@ -22,10 +22,10 @@ from support.pickles import asap_motion, joblib_dump
 
 from mtrack_formats.asap import AsapPickle
 from mtrack_formats.gmr_gentlehumanoid import Gmr
-from mtrack_motion.advice import not_a_motion_file
 from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.packing import pack_for
+from mtrack_motion.recognition import not_a_motion_file
 
 # ---- pickles and JSON
 

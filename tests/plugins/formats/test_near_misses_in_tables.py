@@ -16,9 +16,9 @@ from support.near_misses import CLIP, NAMES, ROOT, ROWS, import_as, invoke, put,
 from mtrack.errors import MotionError
 from mtrack_formats.table import read_table
 from mtrack_formats.unitree import UnitreeCsv
-from mtrack_motion.advice import not_a_motion_file
 from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip
+from mtrack_motion.recognition import not_a_motion_file
 
 
 def commas(content: str) -> str:
