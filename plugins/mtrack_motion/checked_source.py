@@ -65,7 +65,7 @@ def usable_clips(source: Motion, robot: RobotModel) -> tuple[list[Clip], dict[st
     if not usable:
         shown = [f"{name}: {reason}" for name, reason in list(reasons.items())[:_SHOWN]]
         more = [f"and {len(reasons) - _SHOWN} more"] if len(reasons) > _SHOWN else []
-        raise MtrackError("\n  ".join(["no clip of it can be used", *shown, *more]))
+        raise MtrackError("\n  ".join(["none of its clips can be used", *shown, *more]))
     return list(usable.values()), reasons
 
 

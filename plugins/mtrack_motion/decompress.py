@@ -1,4 +1,4 @@
-"""Inflate compressed files from untrusted sources up to a limit: gzip, bzip2, xz, zlib, and zip archives of one file."""
+"""Inflate untrusted compressed files up to a limit: gzip, bzip2, xz, zlib, and zip archives of one file."""
 
 from __future__ import annotations
 

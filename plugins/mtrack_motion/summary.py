@@ -1,4 +1,4 @@
-"""What `mtrack motions info` says of a clip."""
+"""The summary of a clip that `mtrack motions info` prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtrack_motion.clip import content_hash
 
 @attrs.frozen
 class ClipSummary:
-    """The figures of one clip."""
+    """Rate, length, size and origin of one clip."""
 
     name: str
     fps: float
@@ -25,7 +25,7 @@ class ClipSummary:
     root_height_max: float
     """m."""
     max_joint_speed: float
-    """rad/s, between neighbouring frames."""
+    """rad/s, between consecutive frames."""
     source: str
     licence: str
     sha256: str
@@ -33,7 +33,7 @@ class ClipSummary:
 
     @staticmethod
     def of(clip: Clip, file: str) -> ClipSummary:
-        """Return the figures of a clip."""
+        """Return the summary of a clip."""
         speed = float(np.abs(np.diff(clip.joint_pos, axis=0)).max()) * clip.fps
         return ClipSummary(
             name=clip.name,
@@ -63,7 +63,7 @@ _WIDEST = 44
 
 
 def table(summaries: Sequence[ClipSummary]) -> Iterable[str]:
-    """Yield the lines of a table, one a clip, and a line of totals."""
+    """Yield the lines of a table, one per clip, and a line of totals."""
     rows = [_HEADER, *(summary.cells() for summary in summaries)]
     rows = [tuple(cell if len(cell) <= _WIDEST else cell[: _WIDEST - 3] + "..." for cell in row) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
