@@ -34,9 +34,7 @@ _EXIT_PROBLEM = 2
 def import_(
     path: Annotated[Path, typer.Argument(help="Motion file of another project, or a directory of such files.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the motion files.")],
-    format_: Annotated[
-        str, typer.Option("--format", help="Importer to use; auto detects it from the content.")
-    ] = "auto",
+    format_: Annotated[str, typer.Option("--format", help="Importer; auto detects it from the content.")] = "auto",
     robot: Annotated[str, typer.Option(help="Robot of the motions; they are checked against it.")] = "g1",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the importer.")
@@ -117,7 +115,7 @@ def pack(
     control_dt: Annotated[float, typer.Option(help="Control step of the recipes that will use the file [s].")] = 0.02,
     contact: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Set a threshold, if command.contact_KEY is not the default."),
+        typer.Option(metavar="KEY=VALUE", help="A threshold, if command.contact_KEY is not its default."),
     ] = None,
     allow_jumps: Annotated[
         bool, typer.Option("--allow-jumps", help="Also pack clips that jump or repeat frames.")

@@ -18,9 +18,7 @@ SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def make(
     context: typer.Context,
-    kind: Annotated[
-        str, typer.Option(help="Kind of motion, name of a built-in clip, or `library` for all clips.")
-    ] = "",
+    kind: Annotated[str, typer.Option(help="Kind of motion, built-in clip, or `library` for all clips.")] = "",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Directory for the motion files.")] = None,
     name: Annotated[str, typer.Option(help="Name of the clip; default: the kind and its parameters.")] = "",
     side: Annotated[str, typer.Option(help="Side that starts or moves: left or right; default: random.")] = "",
@@ -43,7 +41,7 @@ def make(
     from mtrack.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.importing import file_name  # noqa: PLC0415
     from mtrack_motion.motion_errors import raise_all  # noqa: PLC0415
-    from mtrack_procedural.catalogue import listed, listing, ordered  # noqa: PLC0415
+    from mtrack_procedural.catalogue import listed, listing, source_for  # noqa: PLC0415
 
     if list_:
         typer.echo(json.dumps(listing(), indent=2) if as_json else listed())
@@ -51,7 +49,7 @@ def make(
     if not kind or out is None:
         raise MotionError("give --kind and --out, e.g. mtrack motions make --kind walk -o DIRECTORY; --list shows all")
     given = _parameters(context.args)
-    source = ordered(kind, given, side, seed, variants, spread)
+    source = source_for(kind, given, side, seed, variants, spread)
     registry = Registry.scan()
     robot = registry.load(registry.find("robot", "g1", is_own))().model()
     clips = source.clips(robot)

@@ -98,8 +98,7 @@ def _sole_height(robot: Robot, root_pos: Tensor, quat: Tensor, joint_pos: Tensor
     joint_pos = torch.cat((model.default_joint_pos[None], joint_pos))
     still, rest = torch.zeros_like(root_pos), torch.zeros_like(joint_pos)
     bodies = forward_kinematics(robot, root_pos, torch.cat((level, quat)), still, still, joint_pos, rest).body_pos
-    points = model.bodies(
-        ["feet", "toes"] if "toes" in model.sets else "feet"
-    )  # toes: a raised heel does not mean a raised sole
+    # with toes, because a raised heel does not mean a raised sole
+    points = model.bodies(["feet", "toes"] if "toes" in model.sets else "feet")
     height = bodies[:, points, 2]
     return float((height[1:] - height[0]).amin(dim=1).quantile(0.05))

@@ -1,4 +1,4 @@
-"""What can be made: kinds of motion with their parameters, and the clips of the library."""
+"""The kinds of motion with their parameters, and the built-in clips."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from mtrack_procedural import standing, stepping, walking
 from mtrack_procedural.plan import MotionPlan
 
 DEFAULT = ("stand", "squat", "reach", "sway", "step_in_place")
-"""Clips that are made unless a recipe chooses others: few and gentle, for a first try."""
+"""Clips that are made if a recipe names none: few and slow ones, for a first try."""
 LIBRARY = "library"
-"""Stands for all clips wherever their names are."""
+"""A name that means all built-in clips."""
 
 
 @attrs.frozen
 class MotionKind:
-    """A kind of motion: how it is planned, and what its parameters are called."""
+    """A kind of motion: the function that plans it, and the prefix of its parameters."""
 
     plan: Callable[..., MotionPlan]
     prefix: str
-    """`squat_depth` is the `depth` of a `squat`."""
+    """For example, `squat_depth` is the `depth` of a `squat`."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ class MotionKind:
 
 @attrs.frozen
 class BuiltInClip:
-    """One clip of the library: a kind, and which parameters have other values than the default."""
+    """One built-in clip: a kind, and the parameters that differ from their defaults."""
 
     kind: str
     parameters: Mapping[str, float] = attrs.field(factory=dict)
@@ -77,31 +77,31 @@ CLIPS: Mapping[str, BuiltInClip] = {
 
 
 def built_in_clip(name: str) -> BuiltInClip:
-    """Return a clip of the library; a kind that is no clip by itself is one with its default parameters."""
+    """Return a built-in clip; the name of a kind means a clip with its default parameters."""
     return CLIPS.get(name) or BuiltInClip(name)
 
 
 def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of clips, `library` replaced by all of them, each once."""
+    """Return the names of clips, each once; `library` is replaced by all clips."""
     return tuple(dict.fromkeys(clip for name in names for clip in (CLIPS if name == LIBRARY else (name,))))
 
 
 def known_clips(_: object, attribute: attrs.Attribute[tuple[str, ...]], names: tuple[str, ...]) -> None:
-    """Refuse names that are no clips: the validator of a parameter. Raises ValueError."""
+    """Reject names that are not clips: the validator of a parameter. Raises ValueError."""
     if not names:
-        raise ValueError(f"'{attribute.name}' names no clip; there are: {', '.join(_known())}")
+        raise ValueError(f"'{attribute.name}' is empty; choose from: {', '.join(_known())}")
     for name in names:
         if problem := unknown(name):
             raise ValueError(problem)
 
 
 def unknown(name: str) -> str:
-    """Return why a name is no clip, and what to do; empty for a clip, a kind or `library`."""
+    """Return why a name is not a clip, and what to do; empty for a clip, a kind or `library`."""
     known = _known()
     if name in known:
         return ""
     hint = did_you_mean(name, known)
-    return f"no built-in clip is named '{name}'{f'; {hint}' if hint else '.'} There are: {', '.join(known)}"
+    return f"no built-in clip is named '{name}'{f'; {hint}' if hint else '.'} Choose from: {', '.join(known)}"
 
 
 def _known() -> tuple[str, ...]:
