@@ -1,4 +1,4 @@
-"""Bytes read as a pickle, and what is said where they are refused."""
+"""Fixtures that read bytes as a pickle, or return the message of their rejection."""
 
 from __future__ import annotations
 

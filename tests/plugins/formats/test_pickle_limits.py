@@ -1,4 +1,4 @@
-"""No pickle takes much time or memory, and a damaged one is named."""
+"""No pickle takes much time or memory, and damaged ones are named."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def peak(rejection, content: bytes) -> int:
         tracemalloc.stop()
 
 
-def test_a_compressed_bomb_is_refused_at_the_limit(rejection):
+def test_a_compressed_bomb_is_rejected_at_the_limit(rejection):
     assert peak(rejection, zlib.compress(bytes(4 * MAX_INFLATED_BYTES), 1)) < 2.5 * MAX_INFLATED_BYTES
 
 
@@ -58,7 +58,7 @@ def test_claims_of_size_take_no_memory(read, stream):
     assert most < 4 * MEGABYTE
 
 
-def test_a_billion_laughs_are_read_once(read):
+def test_shared_containers_are_read_once(read):
     stream = b"\x80\x02]q\x00"
     for level in range(25):
         stream += b"](" + b"h" + bytes([level]) + b"h" + bytes([level]) + b"eq" + bytes([level + 1])
@@ -67,7 +67,7 @@ def test_a_billion_laughs_are_read_once(read):
     assert time.perf_counter() - start < 5.0
 
 
-def test_too_many_values_are_refused(rejection, monkeypatch):
+def test_too_many_values_are_rejected(rejection, monkeypatch):
     monkeypatch.setattr("mtrack_formats.restricted.MAX_OPCODES", 1000)
     assert "more than 1,000 values" in rejection(b"\x80\x02]" + b"Na" * 600 + b".")
 

@@ -1,4 +1,4 @@
-"""Steps are compared with the steps around them: jumps, spikes, repeated and missing frames; kicks are none."""
+"""Jumps, spikes, repeated and missing frames are found by comparing steps with their neighbours; kicks are not jumps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_smooth_motion_has_no_break(name):
     ],
     ids=["root", "spike", "knee"],
 )
-def test_a_jump_is_refused_at_import_left_out_of_training_and_can_be_accepted(tmp_path, clip, says):
+def test_a_jump_is_rejected_at_import_left_out_of_training_and_can_be_accepted(tmp_path, clip, says):
     assert says in why_unusable(clip, MODEL)
     with pytest.raises(MotionError, match=r"cut the clip there, or import it as it is with --trust"):
         oddities(clip, ROBOT)
@@ -66,7 +66,7 @@ def test_a_jump_is_refused_at_import_left_out_of_training_and_can_be_accepted(tm
     assert len(MotionFiles(path=tmp_path, allow_jumps=True).clips(MODEL)) == 2
 
 
-def test_a_small_jump_is_said_and_the_clip_used():
+def test_a_small_jump_is_reported_and_the_clip_is_used():
     clip = changed(slice(200, None), KNEE, 0.3)
     assert why_unusable(clip, MODEL) == ""
     assert any("left_knee_joint jumps by" in line for line in oddities(clip, ROBOT))
@@ -86,7 +86,7 @@ def test_repeated_frames_are_named_with_the_rate_they_came_from(index, says):
     assert "leave repeated frames out and use" in reason
 
 
-def test_missing_frames_are_said():
+def test_missing_frames_are_reported():
     found = breaks(taken(np.r_[0:202, 204:431]), MODEL)
     (gap,) = (one for one in found if one.kind == "gap")
     assert "steps at once from frame 201 to 202" in gap.text

@@ -206,7 +206,7 @@ def test_the_command_plays_a_packed_file(folder):
     [
         (G1(symmetrise=True), DT, RULE, "packed for the robot model g1 .* its bodies would be elsewhere; pack"),
         (G1(bodies=("pelvis", ".*_ankle_roll_link")), DT, RULE, "packed for the robot model"),
-        (G1(), 0.01, RULE, "holds 50 frames a second, control_dt = 0.01 asks for 100; .* --control-dt 0.01"),
+        (G1(), 0.01, RULE, "has 50 frames per second, but control_dt = 0.01 needs 100; .* --control-dt 0.01"),
         (G1(), DT, ContactRule(enter_height=0.2), "made with enter_height = 0.18, .* --contact enter_height=0.2"),
     ],
 )
