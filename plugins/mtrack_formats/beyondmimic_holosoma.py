@@ -24,7 +24,7 @@ _POSES = ("joint_pos", "body_pos_w", "body_quat_w")
 _READ = (*_POSES, "joint_vel", "fps", "joint_names", "body_names")
 _ORDER = "w, x, y, z"
 _AT_ORIGIN = 1e-6  # m, and of a quaternion's w
-_ROOT_POS, _ROOT_VEL = 7, 6  # columns of the root before the joints, where a file has the whole state
+_ROOT_POS, _ROOT_VEL = 7, 6  # columns of the root before the joints, if a file has the whole state
 
 
 @component

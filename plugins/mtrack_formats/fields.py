@@ -51,7 +51,7 @@ class Fields:
         if not _is_given(value):
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300:
-            raise self.error(name, "is not one number")
+            raise self.error(name, "is not a single number")
         return float(value)
 
     def names(self, name: str) -> tuple[str, ...]:

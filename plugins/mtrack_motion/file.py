@@ -72,18 +72,18 @@ def write_clip(path: Path, clip: Clip) -> None:
         "licence": np.array(clip.licence),
         "sha256": np.array(content_hash(clip)),
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
+        with temporary.open("wb") as file:
             np.savez(file, **members)  # type: ignore[arg-type]  # its keyword allow_pickle is not one of these members
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
         sync_directory(path.parent)
     except OSError as error:
         raise MotionError(f"{path}: cannot be written: {error.strerror or error}; choose another directory") from None
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:

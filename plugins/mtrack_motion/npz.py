@@ -79,9 +79,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             _check_directory(file)
             with zipfile.ZipFile(file) as archive:
                 if (count := len(archive.infolist())) > MAX_MEMBERS:
-                    raise _RejectedError(
-                        f"it has {count} members, more than {MAX_MEMBERS}; a motion file holds about ten"
-                    )
+                    raise _RejectedError(f"it has {count} members, more than {MAX_MEMBERS}; a motion file has about 10")
                 yield archive
     except FileNotFoundError:
         raise MotionError(f"{path}: there is no such file; check the path") from None

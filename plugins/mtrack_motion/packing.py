@@ -154,7 +154,7 @@ class PackWriter:
 
     def __init__(self, path: Path, facts: Mapping[str, Any], length: Tensor, num_bodies: int) -> None:
         """Start a file of clips with these lengths, int64 [C]; `facts` has the columns of a row of `root`."""
-        self._path, self._beside = path, path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}.part")
         clips = len(length)
         rows = int(length.sum()) + clips
         shapes = {"length": [clips], "extremes": [clips, len(EXTREMES)]}
@@ -168,7 +168,7 @@ class PackWriter:
             header[name] = {"dtype": kind, "shape": shape, "data_offsets": [places[name], ends]}
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-(8 + len(text)) % _ALIGNMENT)
-        self._file: IO[bytes] = self._beside.open("wb")
+        self._file: IO[bytes] = self._temporary.open("wb")
         self._file.write(len(text).to_bytes(8, "little") + text)
         self._next = {name: 8 + len(text) + place for name, place in places.items()}
         self._end = 8 + len(text) + ends
@@ -194,13 +194,13 @@ class PackWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._beside.replace(self._path)
+        self._temporary.replace(self._path)
         sync_directory(self._path.parent)
 
     def discard(self) -> None:
         """Close the temporary file and remove it, if it was not renamed."""
         self._file.close()
-        self._beside.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)
 
     def _put(self, name: str, values: Tensor) -> None:
         self._file.seek(self._next[name])

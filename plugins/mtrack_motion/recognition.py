@@ -87,13 +87,13 @@ class Importers:
                 broken.append(f"{importer}: {error}")
                 self._warn(f"skipped: {importer}: {error}", str(importer))
         if not claims:
-            said = next(filter(None, (importer.explain(path) for importer in self.usable)), "")
-            return Recognition(damage=damage, broken=[*self.broken, *broken], explanation=said)
+            explanation = next(filter(None, (importer.explain(path) for importer in self.usable)), "")
+            return Recognition(damage=damage, broken=[*self.broken, *broken], explanation=explanation)
         claims = self._by_content(claims, path)
         if len(claims) > 1:
-            said = " and as ".join(f"{found} ({importer})" for importer, found in claims)
+            kinds = " and as ".join(f"{found} ({importer})" for importer, found in claims)
             formats = " or ".join(f"--format {importer.name}" for importer, _ in claims)
-            raise MotionError(f"{path}: is recognised as {said}; choose one with {formats}")
+            raise MotionError(f"{path}: is recognised as {kinds}; choose one with {formats}")
         return Recognition(*claims[0])
 
     def _as_requested(self, path: Path) -> Recognition:

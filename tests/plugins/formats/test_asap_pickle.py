@@ -1,4 +1,4 @@
-"""The importer `asap_pickle`: sample motions are read completely; orders and rates are checked, or assumed with a warning."""
+"""The importer `asap_pickle` reads sample motions completely, and checks or assumes orders and rates."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def test_rows_may_be_lists(clips):
         ({"pose_aa": np.zeros((20, 20, 3))}, r"'pose_aa' is \(20, 20, 3\)"),
         ({"root_trans_offset": np.full((20, 3), np.nan)}, "root_pos, frame 0, x: the value is nan"),
         ({"fps": 0}, "'fps' is 0"),
-        ({"fps": "fast"}, "'fps' is not one number"),
-        ({"fps": True}, "'fps' is not one number"),
+        ({"fps": "fast"}, "'fps' is not a single number"),
+        ({"fps": True}, "'fps' is not a single number"),
         ({"fps": None}, "has no frame rate"),
         ({"dof": [[0.0] * 23, [0.0] * 29]}, "'dof' is list"),
     ],

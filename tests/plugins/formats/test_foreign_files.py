@@ -56,8 +56,8 @@ BAD_FIELDS = {
     "text for numbers": (BODIES, lambda c: c.update(joint_pos=np.array(["a"])), "'joint_pos' is <U1 (1,), expected"),
     "flat bodies": (BODIES, lambda c: c.update(body_pos_w=np.zeros((10, 108))), r"'body_pos_w' is float64 (10, 108)"),
     "fewer names": (BODIES, lambda c: c.update(joint_names=c["joint_names"][:5]), "expected numbers [T, 5 or 12]"),
-    "one name twice": (BODIES, lambda c: c["joint_names"].__setitem__(1, "left_hip_pitch_joint"), "one name twice"),
-    "no root": (BODIES, lambda c: c["body_names"].__setitem__(1, "hips"), "does not name the root 'pelvis'"),
+    "one name twice": (BODIES, lambda c: c["joint_names"].__setitem__(1, "left_hip_pitch_joint"), "the same name twice"),
+    "no root": (BODIES, lambda c: c["body_names"].__setitem__(1, "hips"), "does not contain the root 'pelvis'"),
     "fewer frames": (BODIES, lambda c: c.update(body_quat_w=c["body_quat_w"][:9]), "has 9 frames of body quaternions"),
     "NaN in a joint": (
         BODIES,
@@ -76,15 +76,15 @@ BAD_FIELDS = {
         "its 'fps' is 0; a frame rate must be between 1",
     ),
     "fps of GMR 0": (GMR, lambda c: c.update(fps=0), "'fps' is 0; a frame rate must be between 1 and 1000"),
-    "fps is text": (GMR, lambda c: c.update(fps="fast"), "'fps' is not one number"),
+    "fps is text": (GMR, lambda c: c.update(fps="fast"), "'fps' is not a single number"),
     "no joints": (GMR, lambda c: c.update(dof_pos=None), "'dof_pos' is NoneType"),
-    "23 joints": (GMR, lambda c: c.update(dof_pos=c["dof_pos"][:, :23]), "has 23 joints and names none"),
+    "23 joints": (GMR, lambda c: c.update(dof_pos=c["dof_pos"][:, :23]), "has 23 joints without names"),
     "degrees": (GMR, lambda c: c.update(dof_pos=90.0 + c["dof_pos"]), "the joint angles are degrees, not radians"),
     "names of bodies are numbers": (GMR, lambda c: c.update(link_body_list=[1, 2]), "'link_body_list' has an entry"),
     "31 nameless bodies": (
         "BeyondMimic npz (mjlab)",
         lambda c: c.update({n: np.repeat(c[n], 2, 1)[:, :31] for n in ("body_pos_w", "body_quat_w")}),
-        "has 31 bodies and names none",
+        "has 31 bodies without names",
     ),
 }
 

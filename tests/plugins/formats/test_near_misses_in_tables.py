@@ -103,7 +103,7 @@ def test_a_header_in_a_comment_is_used_and_extra_columns_are_ignored_with_a_warn
     speed = np.zeros((8, 1))
     header = "# " + ",".join(("time", *NAMES, "left_knee_joint_vel")) + "\n"
     said = import_as(tmp_path, "walk.csv", text(np.hstack((time[:, None], ROWS, speed)), header=header))
-    assert "left out, since they are no part of a motion: left_knee_joint_vel" in said
+    assert "ignored columns that are not part of a motion: left_knee_joint_vel" in said
     assert read_clip(tmp_path / "out" / "walk.npz").fps == pytest.approx(60.0, abs=1e-3)
 
 

@@ -62,7 +62,7 @@ def test_code_behind_an_array_is_rejected(rejection, tmp_path):
         (b"(S'touch ran'\nios\nsystem\n.", "'os.system'"),
         (b"\x80\x02\x82\x01.", "EXT1"),
         (b"Pid\n.", "PERSID"),
-        (b"\x80\x02}]\x81.", "not a function"),
+        (b"\x80\x02}]\x81.", "not a known function"),
         (b"\x80\x02}}(K\x01K\x02ub.", "attributes of a dict"),
         (b"\x80\x02cnumpy\nndarray\n)R.", "numpy.ndarray"),
         (b"\x80\x02K\x01K\x02a.", "as if it were a list"),

@@ -42,7 +42,7 @@ CAUSES = {
     "whole numbers": (lambda c: c.update(dof_pos=np.round(c["dof_pos"]).astype(int)), "whole numbers"),
     "no angles": (scaled("dof_pos", 0.0), "all joint angles are 0"),
     "no root": (scaled("root_pos", 0.0), "the root is at 0, 0, 0"),
-    "not a rotation": (scaled("root_rot", 0.0), "a quaternion of zeros is no rotation"),
+    "not a rotation": (scaled("root_rot", 0.0), "a zero quaternion is not a rotation"),
     "not normalised": (scaled("root_rot", 2.0), "by the same factor; divide the quaternions by their norm"),
     "duration": (lambda c: c.update(fps=0.02), r"looks like the duration of a frame in s; the rate would be 50"),
 }

@@ -76,8 +76,8 @@ def test_the_order_of_unnamed_joints_and_bodies_is_found_and_logged(imported, ca
     with caplog.at_level(logging.INFO):
         imported(f"BeyondMimic npz {name}", swaying_clip(10))
     second = "right_hip_pitch" if order == "breadth-first" else "left_hip_roll"
-    assert f"the joints are {order}: left_hip_pitch_joint, {second}_joint" in caplog.text
-    assert f"the bodies are {order}: pelvis, left_hip_pitch_link, {second}_link" in caplog.text
+    assert f"joint order: {order} (left_hip_pitch_joint, {second}_joint" in caplog.text
+    assert f"body order: {order} (pelvis, left_hip_pitch_link, {second}_link" in caplog.text
 
 
 def test_bodies_and_joints_may_be_in_different_orders(imported, caplog):
@@ -88,8 +88,8 @@ def test_bodies_and_joints_may_be_in_different_orders(imported, caplog):
     with caplog.at_level(logging.INFO):
         found = imported("BeyondMimic npz (Isaac)", swaying_clip(10), fault)
     assert same(found, swaying_clip(10))
-    assert "the joints are depth-first" in caplog.text
-    assert "the bodies are breadth-first" in caplog.text
+    assert "joint order: depth-first" in caplog.text
+    assert "body order: breadth-first" in caplog.text
 
 
 @needs_samples
@@ -152,7 +152,7 @@ def test_joints_that_the_robot_lacks_are_ignored_with_a_warning(imported, caplog
         content["dof_pos"] = np.hstack((content["dof_pos"], content["dof_pos"][:, :1]))
 
     assert same(imported("GentleHumanoid npz", swaying_clip(10), fault), swaying_clip(10))
-    assert "left out, since robot 'g1' does not have them: left_thumb_joint" in caplog.text
+    assert "ignored joints that robot 'g1' does not have: left_thumb_joint" in caplog.text
 
 
 def test_an_implausible_reading_is_rejected_with_the_better_one_and_can_be_trusted(imported):
@@ -160,7 +160,7 @@ def test_an_implausible_reading_is_rejected_with_the_better_one_and_can_be_trust
         content["root_rot"] = content["root_rot"][:, [3, 0, 1, 2]]
 
     clip = turned(swaying_clip(30), 1.2)
-    with pytest.raises(MotionError, match=r"its quaternion w, x, y, z: read so, .*--trust") as caught:
+    with pytest.raises(MotionError, match=r"its quaternion w, x, y, z: read that way, .*--trust") as caught:
         imported("GMR npz, no bodies", clip, fault)
     assert "\n" not in str(caught.value)
     assert imported("GMR npz, no bodies", clip, fault, trust=True).fps == 50.0

@@ -55,7 +55,7 @@ def test_the_world_as_first_body_is_ignored_with_a_warning(tmp_path, caplog):
     found, warnings = imported(tmp_path, caplog, with_angular, with_world)
     assert np.abs(found.root_pos - CLIP.root_pos).max() < 1e-6
     assert np.abs(found.joint_pos - CLIP.joint_pos).max() < 1e-6
-    assert sum("body 0, which is at rest at the origin: the world" in text for text in warnings) == 1
+    assert sum("ignored body 0: it rests at the origin, so it is the world" in text for text in warnings) == 1
     assert not any("velocities" in text for text in warnings)
 
 

@@ -113,7 +113,7 @@ def test_an_importer_that_claims_files_by_their_name_yields_to_one_that_looks_at
     put(site, importer(claim))
     file = write(name, swaying_clip(10, name="walk"), tmp_path)
     said = run(file, "-o", tmp_path / "out")
-    assert f"{NAMED} was not used: it claims files of any content" in said
+    assert f"{NAMED} was not used: it claims files with any content" in said
     assert len(read_clip(tmp_path / "out" / "walk.npz").root_pos) == 10
 
 

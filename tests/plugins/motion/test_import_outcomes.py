@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mtrack.errors import MtrackError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.input_files import requested_files, why_skipped
+from mtrack_motion.input_files import input_files, why_skipped
 
 
 def imported(*arguments: object, code: int):
@@ -110,7 +110,7 @@ def test_a_motion_that_lacks_a_field_is_a_problem_and_other_entries_are_named(tm
     results, said = imported(pickled(tmp_path / "two.pkl", content), "-o", tmp_path / "out", code=2)
     (problem,) = (result["problem"] for result in results if result["problem"])
     assert "motion 'b': 'dof' is NoneType" in problem
-    assert "left out, since they are no motions: note, meta" in said
+    assert "ignored entries that are not motions: note, meta" in said
     assert [result["clip"] for result in results if result["file"]] == ["a"]
 
 
@@ -143,7 +143,7 @@ def test_a_directory_without_files_to_import_is_an_error(tmp_path):
     with pytest.raises(MtrackError, match="empty: contains no file"):
         imported(tmp_path / "empty", "-o", tmp_path / "out", code=2)
     (tmp_path / "empty" / "notes.md").write_text("nothing")
-    with pytest.raises(MtrackError, match=r"has no file to import, only what is skipped \(1\)"):
+    with pytest.raises(MtrackError, match=r"has no file to import, only skipped files \(1\)"):
         imported(tmp_path / "empty", "-o", tmp_path / "out", code=2)
 
 
@@ -171,5 +171,5 @@ def test_a_directory_that_cannot_be_read_is_a_problem(tmp_path, monkeypatch):
         return iter(())
 
     monkeypatch.setattr("os.walk", walk)
-    (one,) = requested_files(tmp_path)
+    (one,) = input_files(tmp_path)
     assert (one.file, one.problem) == (tmp_path / "locked", "cannot be read: Permission denied; check its permissions")

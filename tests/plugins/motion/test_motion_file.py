@@ -118,7 +118,7 @@ BAD_CONTENT = {
     "no schema": (lambda m: m.pop("schema_version"), "which importer 'gmr' needs"),
     "fps zero": (lambda m: m.update(fps=np.array(0.0)), "fps is 0"),
     "fps NaN": (lambda m: m.update(fps=np.array(np.nan)), "fps is nan"),
-    "fps is text": (lambda m: m.update(fps=np.array("30")), "'fps' is not one number"),
+    "fps is text": (lambda m: m.update(fps=np.array("30")), "'fps' is not a single number"),
     "one frame": (lambda m: m.update({k: m[k][:1] for k in ("root_pos", "root_quat_wxyz", "joint_pos")}), "1 frame"),
     "no frames": (lambda m: m.update({k: m[k][:0] for k in ("root_pos", "root_quat_wxyz", "joint_pos")}), "0 frames"),
     "fewer roots": (lambda m: m.update(root_quat_wxyz=m["root_quat_wxyz"][1:]), "root_quat_wxyz: the shape"),

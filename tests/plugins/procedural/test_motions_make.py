@@ -81,7 +81,7 @@ def test_another_motion_is_replaced_only_on_request(tmp_path):
 
 def test_the_list_names_every_kind_and_parameter_with_default_bounds_and_unit():
     text = make("--list").stdout
-    assert "  --speed       0.6   -0.5 to 0.8   Speed forward; below 0 backward [m/s].\n" in text
+    assert "  --speed       0.6   -0.5 to 0.8   Forward speed; negative values walk backward [m/s].\n" in text
     for kind in KINDS:
         assert f"\n{kind}\n" in text
         for one in parameters(kind).values():
@@ -95,7 +95,7 @@ def test_the_list_names_every_kind_and_parameter_with_default_bounds_and_unit():
         "default": 0.6,
         "low": -0.5,
         "high": 0.8,
-        "help": "Speed forward; below 0 backward [m/s].",
+        "help": "Forward speed; negative values walk backward [m/s].",
     }
     assert listed["library"]["turn_left"]["parameters"] == {"speed": 0.0, "turn": 0.9}
 
@@ -112,12 +112,12 @@ MISTAKES = {
     ("--kind", "walk", "--speed", "nan"): "--speed nan: is out of bounds",
     ("--kind", "kick", "--count", "1.5"): "--count 1.5: is no whole number; choose one from 1 to 10",
     ("--kind", "walk", "--sped", "1"): r"--sped: walk has no such parameter; did you mean 'speed'\? .*duration",
-    ("--kind", "walk", "--speed"): "--speed: has no value; give one",
-    ("--kind", "walk", "0.6"): "'0.6' is no option; parameters are given as --speed 0.6",
-    ("--kind", "kick", "--side", "up"): "--side up: is no side; choose left or right",
+    ("--kind", "walk", "--speed"): "--speed: the value is missing",
+    ("--kind", "walk", "0.6"): "'0.6' is not an option; write parameters as --speed 0.6",
+    ("--kind", "kick", "--side", "up"): "--side up: is not a side; choose left or right",
     ("--kind", "library", "--speed", "0.3"): "--speed: the library has many kinds; choose one",
     ("--kind", "walk", "--speed", "0.8", "--period", "1"): r"built-in clip 'walk' at .*walk_\* parameters",
-    (): "say what to make and where: mtrack motions make --kind walk -o DIRECTORY",
+    (): "give --kind and --out, e.g. mtrack motions make --kind walk -o DIRECTORY",
 }
 
 
