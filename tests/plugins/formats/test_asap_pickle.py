@@ -188,7 +188,7 @@ def test_a_hostile_pickle_is_rejected_by_name_and_not_run(tmp_path):
     path = tmp_path / "trap.pkl"
     path.write_bytes(pickle.dumps({"walk": asap_motion() | {"fps": Trap()}}))
     for read in (FILLING.recognises, lambda file: list(FILLING.clips(file, ROBOT))):
-        with pytest.raises(MotionError, match=r"trap.pkl: refused at byte .*'posix.system'"):
+        with pytest.raises(MotionError, match=r"trap.pkl: rejected at byte .*'posix.system'"):
             read(path)
     assert not (tmp_path / "ran").exists()
 

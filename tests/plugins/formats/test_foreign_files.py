@@ -56,7 +56,11 @@ BAD_FIELDS = {
     "text for numbers": (BODIES, lambda c: c.update(joint_pos=np.array(["a"])), "'joint_pos' is <U1 (1,), expected"),
     "flat bodies": (BODIES, lambda c: c.update(body_pos_w=np.zeros((10, 108))), r"'body_pos_w' is float64 (10, 108)"),
     "fewer names": (BODIES, lambda c: c.update(joint_names=c["joint_names"][:5]), "expected numbers [T, 5 or 12]"),
-    "one name twice": (BODIES, lambda c: c["joint_names"].__setitem__(1, "left_hip_pitch_joint"), "the same name twice"),
+    "one name twice": (
+        BODIES,
+        lambda c: c["joint_names"].__setitem__(1, "left_hip_pitch_joint"),
+        "the same name twice",
+    ),
     "no root": (BODIES, lambda c: c["body_names"].__setitem__(1, "hips"), "does not contain the root 'pelvis'"),
     "fewer frames": (BODIES, lambda c: c.update(body_quat_w=c["body_quat_w"][:9]), "has 9 frames of body quaternions"),
     "NaN in a joint": (
@@ -119,7 +123,7 @@ def test_a_zip_of_other_files_is_not_a_motion(tmp_path):
     path = tmp_path / "letters.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("letter.txt", "dear reader")
-    assert "is text without a table of numbers (it begins 'dear reader')" in problem_of(path)
+    assert "is text without a table of numbers (it begins with 'dear reader')" in problem_of(path)
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(FORMATS[name][0] for name in FORMATS))

@@ -193,7 +193,7 @@ def test_log_messages_about_a_compressed_file_do_not_name_the_temporary_director
 def test_a_wrong_format_option_is_mentioned_in_the_error(tmp_path):
     (tmp_path / "walk.csv").write_text(text())
     _, said = invoke("import", tmp_path / "walk.csv", "-o", tmp_path / "out", "--format", "gmr", code=2)
-    assert "importer 'gmr' does not recognise this file; without --format" in said
+    assert "importer 'gmr' does not recognise this file; try without --format" in said
 
 
 # ---- motion files, and the commands that need them

@@ -128,7 +128,7 @@ def test_the_rate_is_computed_from_a_time_column(tmp_path):
 
 def test_a_first_column_of_frame_numbers_is_ignored(tmp_path):
     said = import_as(tmp_path, "walk.csv", text(np.hstack((np.arange(8.0)[:, None], ROWS))))
-    assert "column 1 counts the frames" in said
+    assert "ignored column 1: it counts the frames" in said
 
 
 def test_a_table_without_wrists_is_read_when_missing_joints_are_filled(tmp_path):
@@ -142,8 +142,11 @@ BAD_TABLES = {
     "few columns": ("1,2,3\n4,5,6\n" * 9, "has 3 columns; expected 36"),
     "one column": ("0.5\n0.25\n" * 40, "has 1 column; expected 36"),
     "rows and columns": (text(ROWS.T), "transpose"),
-    "a short row": (text(ROWS[:4]) + text(ROWS[4:5, :30]) + text(ROWS[5:]), "line 5: has 30 columns, the lines above"),
-    "a long row": ("# x\n" + text(ROWS[:2]) + text(ROWS)[:-1] + ",1\n", "line 11: has 37 columns, the lines above"),
+    "a short row": (
+        text(ROWS[:4]) + text(ROWS[4:5, :30]) + text(ROWS[5:]),
+        "line 5: has 30 columns, but the lines above",
+    ),
+    "a long row": ("# x\n" + text(ROWS[:2]) + text(ROWS)[:-1] + ",1\n", "line 11: has 37 columns, but the lines above"),
     "a word": (text().replace("0", "o", 1), "line 1, column 1: 'o."),
     "decimal commas between commas": (commas(text()), "decimal commas"),
     "no numbers": ("to be or not to be\n" * 9, "is text without a table of numbers"),

@@ -83,7 +83,7 @@ CLAIMS = {
     "exits": ("raise SystemExit", "raised SystemExit"),
     "returns None": ("return None", "clips() returned None, expected clips"),
     "yields nothing": ("return iter(())", "found no motion in it"),
-    "yields text": ('return iter(["walk"])', "clips() gave a str, expected a Clip"),
+    "yields text": ('return iter(["walk"])', "clips() yielded a str, expected a Clip"),
     "yields bad clips": (
         "from mtrack.exchange import Clip\n        return iter([Clip('w', 30.0, ('a',), [[0.0]], None, 'x')])",
         "",

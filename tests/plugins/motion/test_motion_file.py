@@ -172,7 +172,7 @@ def test_objects_are_rejected_and_never_unpickled(tmp_path):
             return (Path.touch, (tmp_path / "sprung",))
 
     np.savez(tmp_path / "trap.npz", schema_version=np.array([Trap()], dtype=object))
-    assert "not read" in error_of(tmp_path / "trap.npz")
+    assert "mtrack never reads" in error_of(tmp_path / "trap.npz")
     assert not (tmp_path / "sprung").exists()
 
 

@@ -85,11 +85,11 @@ def test_every_reason_is_given_if_no_clip_can_be_used(tmp_path):
 def test_a_clip_of_other_joints_is_explained_by_the_names_that_the_robot_lacks():
     clip = swaying_clip(30)
     clip = attrs.evolve(clip, joint_names=("elbow_left", *clip.joint_names[1:]))
-    with pytest.raises(MotionError, match=r"has no joint '\w+' of robot '\w+', but 'elbow_left' instead; "):
+    with pytest.raises(MotionError, match=r"has no joint '\w+' of robot '\w+', but it has 'elbow_left'; "):
         joint_columns(clip, MODEL)
 
 
 def test_two_clips_of_one_name_are_rejected(directory):
     write_clip(directory / "9.npz", swaying_clip(50, name="squat"))
-    with pytest.raises(MotionError, match=r"'squat' is in .*2\.npz too"):
+    with pytest.raises(MotionError, match=r"'squat' is also in .*2\.npz"):
         names_of(path=directory)

@@ -108,7 +108,7 @@ def test_another_motion_is_overwritten_only_on_request(tmp_path):
 def test_a_file_that_the_user_named_is_an_error_even_if_a_directory_would_skip_it(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     said = run("import", tmp_path / "notes.txt", "-o", tmp_path / "out", code=2).stderr
-    assert "notes.txt: is text without a table of numbers (it begins 'nothing')" in said
+    assert "notes.txt: is text without a table of numbers (it begins with 'nothing')" in said
 
 
 @pytest.mark.parametrize(
