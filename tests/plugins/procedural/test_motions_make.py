@@ -106,11 +106,11 @@ def test_the_help_names_the_kinds():
 
 
 MISTAKES = {
-    ("--kind", "wlak"): r"--kind wlak: no built-in clip is named 'wlak'; did you mean 'walk'\? There are: stand, ",
+    ("--kind", "wlak"): r"--kind wlak: no built-in clip is named 'wlak'; did you mean 'walk'\? Choose from: stand, ",
     ("--kind", "walk", "--speed", "3"): r"--speed 3: is out of bounds; choose one from -0\.5 to 0\.8: .*\[m/s\]",
-    ("--kind", "walk", "--speed", "fast"): "--speed fast: is no number; choose one from",
+    ("--kind", "walk", "--speed", "fast"): "--speed fast: is not a number; choose one from",
     ("--kind", "walk", "--speed", "nan"): "--speed nan: is out of bounds",
-    ("--kind", "kick", "--count", "1.5"): "--count 1.5: is no whole number; choose one from 1 to 10",
+    ("--kind", "kick", "--count", "1.5"): "--count 1.5: is not a whole number; choose one from 1 to 10",
     ("--kind", "walk", "--sped", "1"): r"--sped: walk has no such parameter; did you mean 'speed'\? .*duration",
     ("--kind", "walk", "--speed"): "--speed: the value is missing",
     ("--kind", "walk", "0.6"): "'0.6' is not an option; write parameters as --speed 0.6",

@@ -115,7 +115,7 @@ def test_joints_follow_the_order_of_the_robot(g1, replays):
 
 def test_an_unknown_motion_is_rejected_with_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"no built-in clip is named 'sqat'; did you mean 'squat'\? There are: stand, "
+        ValueError, match=r"no built-in clip is named 'sqat'; did you mean 'squat'\? Choose from: stand, "
     ):
         Procedural(motions=("stand", "sqat"))
 
