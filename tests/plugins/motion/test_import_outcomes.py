@@ -73,7 +73,7 @@ def test_every_file_of_a_directory_is_imported_skipped_or_a_problem(tmp_path):
         assert f"error: {folder / name}: " in said
     assert f"{folder / 'ours.npz'}: motion_file: motion file of mtrack, copied" in said
     assert f"{folder / 'lost.pkl'}: is a broken link" in said
-    assert f"{folder / 'shot.png'}: skipped: is a picture or a film" in said
+    assert f"{folder / 'shot.png'}: skipped: is a picture or a video" in said
     assert "2 clips written to" in said
     assert said.rstrip().endswith("6 not imported, 5 skipped")
 
