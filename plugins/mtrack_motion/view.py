@@ -1,4 +1,4 @@
-"""`mtrack motions view`: a motion file as a picture strip, and as a film. Imports what is heavy only when called."""
+"""`mtrack motions view`: draw a motion file as a picture strip or video. Heavy modules are imported when called."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 def view(
     clip: Annotated[Path, typer.Argument(help="Motion file (.npz).")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="The picture (.png); default: named like the clip, here.")
+        Path | None, typer.Option("-o", "--out", help="Picture to write (.png); default: CLIP.png in this directory.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, max=64, help="Pictures in the strip, from the first to the last.")] = 8,
-    video: Annotated[bool, typer.Option("--video", help="Make a film too (.mp4); needs ffmpeg.")] = False,
+    frames: Annotated[int, typer.Option(min=1, max=64, help="Number of pictures in the strip, evenly spaced.")] = 8,
+    video: Annotated[bool, typer.Option("--video", help="Also make a video (.mp4); needs ffmpeg.")] = False,
     azimuth: Annotated[
-        float, typer.Option(help="Where the camera stands: from before the robot towards its left [degrees].")
+        float, typer.Option(help="Camera angle: 0 is in front of the robot, 90 on its left [degrees].")
     ] = 35.0,
     robot: Annotated[str, typer.Option(help="Robot the motion is of.")] = "g1",
 ) -> None:
-    """Draw a motion as a picture strip; needs no display. The camera goes along with the root."""
+    """Draw a motion as a picture strip; needs no display. The camera follows the root."""
     import numpy as np  # noqa: PLC0415
 
     from mtrack.registry.registry import Registry, is_own  # noqa: PLC0415
@@ -42,7 +42,7 @@ def view(
     poses = _poses(motion, body.model(), motion.fps)
     shown = np.unique(np.linspace(0, len(poses) - 1, frames).round().astype(int))
     panels = [Panel(index / motion.fps) for index in shown.tolist()]
-    facts = f"{(len(poses) - 1) / motion.fps:.1f} s, {len(poses)} frames at {motion.fps:g} a second"
+    facts = f"{(len(poses) - 1) / motion.fps:.1f} s, {len(poses)} frames at {motion.fps:g} per second"
     posed = PosedRobot(body)
     draw_strip(picture, posed, Animation(poses[shown], azimuth=azimuth), panels, motion.name, facts)
     typer.echo(picture)
@@ -53,13 +53,13 @@ def view(
 
 
 def _picture(path: Path) -> Path:
-    """Return where the picture will be. Raises MotionError before any work is lost."""
+    """Check the path of the picture before any work is done. Raises MotionError."""
     from mtrack import MotionError  # noqa: PLC0415
 
     if path.suffix.lower() != ".png":
-        raise MotionError(f"{path}: a strip is a .png; name it so")
+        raise MotionError(f"{path}: a picture strip must be a .png file; change the name")
     if not path.parent.is_dir():
-        raise MotionError(f"{path}: there is no directory {path.parent}; make it first")
+        raise MotionError(f"{path}: the directory {path.parent} does not exist; create it first")
     return path
 
 

@@ -14,8 +14,8 @@ from mtrack.errors import did_you_mean
 from mtrack.registry.registry import Registry, is_own
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
+from mtrack_motion.motion_errors import raise_all
 from mtrack_motion.reading import each_clip
-from mtrack_motion.several import raise_all
 from mtrack_quality.clip_quality import ClipQuality, judge
 from mtrack_quality.ground import REPAIRS, on_ground
 from mtrack_quality.measure import Meter

@@ -9,9 +9,9 @@ import numpy as np
 
 from mtrack import Clip
 from mtrack_motion.clip import content_hash
+from mtrack_motion.clip_checks import why_unreadable, why_unusable
 from mtrack_motion.continuity import breaks
 from mtrack_motion.jumps import Break
-from mtrack_motion.usable import why_unreadable, why_unusable
 from mtrack_quality.geometry import Array
 from mtrack_quality.measure import CLEAR, Measures, Meter, runs
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtrack import Clip, Robot
 from mtrack_motion.clip import joint_columns
-from mtrack_motion.usable import joint_steps, steps
+from mtrack_motion.clip_checks import joint_steps, steps
 from mtrack_quality.geometry import Array, Geometry
 
 Flags: TypeAlias = NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""Clips to test with: short, smooth motions of the G1, and where the sample motions lie."""
+"""Test clips: short, smooth motions of the G1, and the path of the sample motions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
 
 
 class _Robot(G1):
-    """The G1, its numbers worked out once in a process."""
+    """The G1, with its model built once per process."""
 
     def model(self) -> RobotModel:
         return g1_model()

@@ -203,9 +203,9 @@ def test_the_command_plays_a_packed_file(folder):
 @pytest.mark.parametrize(
     ("robot", "dt", "rule", "says"),
     [
-        (G1(symmetrise=True), DT, RULE, "packed for the robot model g1 .* its bodies would be elsewhere; pack"),
+        (G1(symmetrise=True), DT, RULE, "packed for the robot model g1 .* with other body positions; pack"),
         (G1(bodies=("pelvis", ".*_ankle_roll_link")), DT, RULE, "packed for the robot model"),
-        (G1(), 0.01, RULE, "holds 50 frames a second, control_dt = 0.01 asks for 100; .* --control-dt 0.01"),
+        (G1(), 0.01, RULE, "has 50 frames per second, but control_dt = 0.01 needs 100; .* --control-dt 0.01"),
         (G1(), DT, ContactRule(enter_height=0.2), "made with enter_height = 0.18, .* --contact enter_height=0.2"),
     ],
 )
@@ -221,7 +221,7 @@ def test_what_does_not_move_bodies_may_change(folder):
 def test_a_file_cut_short_is_refused_in_one_line(folder, tmp_path):
     content = (folder / "all.pack").read_bytes()
     (tmp_path / "cut.pack").write_bytes(content[: len(content) // 2])
-    with pytest.raises(MotionError, match="is no whole packed file") as caught:
+    with pytest.raises(MotionError, match="is not a complete packed file") as caught:
         Pack.open(tmp_path / "cut.pack")
     assert "\n" not in str(caught.value)
 
@@ -288,10 +288,10 @@ def test_a_packed_file_is_packed_again_at_another_rate(folder, tmp_path):
     ("arguments", "says"),
     [
         (("--contact", "enter_heigth=1"), "did you mean 'enter_height'"),
-        (("--contact", "enter_height"), "write KEY=NUMBER"),
+        (("--contact", "enter_height"), "expected KEY=NUMBER"),
         (("--contact", "enter_height=0.3"), "--contact: 'leave_height' is 0.25, below enter_height = 0.3"),
         (("--contact", "enter_vertical=nan"), "'enter_vertical' must be > 0"),
-        (("--control-dt", "0"), "longer than nothing"),
+        (("--control-dt", "0"), "must be greater than 0"),
         (("--robot", "g2"), "no robot named 'g2'"),
     ],
 )

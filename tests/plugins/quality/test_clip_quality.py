@@ -106,7 +106,7 @@ def test_a_root_that_jumps_makes_a_clip_unusable(meter):
     quality = judged(meter, standing(move=lambda time: np.outer(time > 1.0, [1.0, 0, 0])))
     assert quality.verdict == "unusable"
     assert quality.unusable.startswith(
-        "the root jumps by 100 cm from frame 50 to 51, where steps around it are 0 cm; cut the clip there"
+        "the root jumps by 100 cm from frame 50 to 51; the steps around it are 0 cm; cut the clip there"
     )
     assert "jump" in kinds(quality)
 

@@ -1,4 +1,4 @@
-"""Signs that a motion was read with a wrong rate, order or unit, which its numbers alone cannot prove."""
+"""Find signs that a motion was read with a wrong rate, order or unit, although the numbers alone prove nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mtrack import Clip, MotionError, Robot
 from mtrack_motion.clip import check_upright, joint_columns, uprightness
+from mtrack_motion.clip_checks import why_broken, why_misread
 from mtrack_motion.continuity import breaks
 from mtrack_motion.derive import angular_velocity, difference
-from mtrack_motion.usable import why_broken, why_misread
 from mtrack_mujoco.kinematics import forward_kinematics
 
 _FAST_ROOT = 8.0  # m/s; a sprint
@@ -23,9 +23,9 @@ _LISTED = 3
 
 
 def oddities(clip: Clip, robot: Robot, trust: bool = False) -> list[str]:
-    """Return what looks wrong with a clip on a robot, one line each; empty for a plausible one.
+    """Return what looks wrong with a clip on a robot, one line each; empty for a plausible clip.
 
-    Raises MotionError for a clip that training leaves out because of a unit, an axis or a jump, unless it is trusted.
+    Raises MotionError for a clip that training would leave out because of a unit, axis or jump, unless trusted.
     """
     place, model = f"clip '{clip.name}'", robot.model()
     if reason := why_misread(clip, model):
@@ -43,10 +43,10 @@ def oddities(clip: Clip, robot: Robot, trust: bool = False) -> list[str]:
 
 
 def _accepted(place: str, reason: str, consequence: str, trust: bool) -> list[str]:
-    """Return the line that says what is trusted. Raises MotionError if it is not."""
+    """Return the line that reports an accepted problem. Raises MotionError if the clip is not trusted."""
     if not trust:
         raise MotionError(f"{place}: {reason}")
-    return [f"{place}: {reason.rpartition('; ')[0]}; imported all the same, {consequence}"]
+    return [f"{place}: {reason.rpartition('; ')[0]}; imported anyway, {consequence}"]
 
 
 def _oddities(clip: Clip, robot: Robot) -> Iterator[str]:
@@ -59,7 +59,7 @@ def _oddities(clip: Clip, robot: Robot) -> Iterator[str]:
         yield f"{len(broken) - _LISTED} more joints jump; 'mtrack motions check' lists them"
     upright = uprightness(clip)
     if upright.min() < 0.0:
-        yield f"leans by more than 90 degrees from frame {int((upright < 0).argmax())} on; is it meant to?"
+        yield f"leans by more than 90 degrees from frame {int((upright < 0).argmax())} on; is that intended?"
     speed = difference(root_pos, dt).norm(dim=1)
     rate = f"is {clip.fps:g} fps right?"
     if float(speed.max()) > _FAST_ROOT:
@@ -75,11 +75,11 @@ def _oddities(clip: Clip, robot: Robot) -> Iterator[str]:
         yield f"{text}; is the joint order right?"
     height = _sole_height(robot, root_pos, quat, joint_pos)
     if not _SOLE_BELOW <= height <= _SOLE_ABOVE:
-        yield f"the lower sole is {height:+.3f} m from the floor (5th percentile); does the floor lie at z = 0?"
+        yield f"the lower sole is {height:+.3f} m from the floor (5th percentile); is the floor at z = 0?"
 
 
 def _worst(excess: Tensor, shown: Tensor, names: tuple[str, ...], unit: str) -> str:
-    """Return where the excess [T, J] is largest, in words, and how many joints exceed; empty where none does."""
+    """Return as text where the excess [T, J] is largest, and how many joints exceed 0; empty if none does."""
     count = int((excess > 0).any(dim=0).sum())
     if count == 0:
         return ""
@@ -89,13 +89,14 @@ def _worst(excess: Tensor, shown: Tensor, names: tuple[str, ...], unit: str) -> 
 
 
 def _sole_height(robot: Robot, root_pos: Tensor, quat: Tensor, joint_pos: Tensor) -> float:
-    """Return the 5th percentile of the lowest sole's height; in the default pose the soles are on the floor."""
+    """Return the 5th percentile of the lower sole's height [m]; in the default pose the soles are on the floor."""
     model = robot.model()
     level = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
     root_pos = torch.cat((model.default_root_pos[None], root_pos))
     joint_pos = torch.cat((model.default_joint_pos[None], joint_pos))
     still, rest = torch.zeros_like(root_pos), torch.zeros_like(joint_pos)
     bodies = forward_kinematics(robot, root_pos, torch.cat((level, quat)), still, still, joint_pos, rest).body_pos
-    points = model.bodies(["feet", "toes"] if "toes" in model.sets else "feet")  # toes: a raised heel is no raised sole
+    # with toes, because a raised heel does not mean a raised sole
+    points = model.bodies(["feet", "toes"] if "toes" in model.sets else "feet")
     height = bodies[:, points, 2]
     return float((height[1:] - height[0]).amin(dim=1).quantile(0.05))

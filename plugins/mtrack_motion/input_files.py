@@ -1,4 +1,4 @@
-"""Which files of a path an import is asked to read, and what is skipped: pictures, documents, output of its own."""
+"""Find the files that an import has to read, and say which ones to skip: pictures, documents, code."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 import attrs
 
 from mtrack import MotionError
-from mtrack_motion.foreign import RETARGET, what_it_is
+from mtrack_motion.file_kinds import RETARGET, what_it_is
 
 _NO_MOTION = {
-    "is a picture or a film": "png jpg jpeg gif svg webp bmp tif tiff mp4 mov avi webm mkv",
+    "is a picture or a video": "png jpg jpeg gif svg webp bmp tif tiff mp4 mov avi webm mkv",
     "is a document": "md rst pdf html htm doc docx bib ipynb",
     "is code or the description of a robot": "py pyc sh urdf mjcf stl obj dae glb usd usda",
 }
 _TEXTS = (".txt", ".json", ".toml", ".yaml", ".yml", ".xml", ".log", ".cfg", ".ini")
-"""Documents or motions: their content decides."""
+"""May be documents or motions; the content decides."""
 _NAMED = ("readme", "license", "licence", "notice", "changelog", "authors", "citation", "copying", "makefile")
 _SAMPLE = 4096  # characters
 _NUMBERS = re.compile(r"[-+]?\d[\d.eE+-]*")
@@ -26,39 +26,39 @@ _MOSTLY = 0.5
 
 
 @attrs.frozen
-class Requested:
-    """A file that an import comes across."""
+class InputFile:
+    """A file that an import finds."""
 
     file: Path
     problem: str = ""
-    """Why it cannot even be opened."""
+    """Why it cannot be opened."""
 
 
-def requested_files(path: Path) -> Iterator[Requested]:
-    """Yield a file, or every file of a directory and those below it in order; hidden ones were not asked for.
+def input_files(path: Path) -> Iterator[InputFile]:
+    """Yield a file, or every file in a directory and its subdirectories in order, without hidden files.
 
-    A directory that cannot be read, or is a link, is yielded with its problem. Raises MotionError for no file.
+    A directory that cannot be read, or is a link, is yielded with its problem. Raises MotionError if there is no file.
     """
     if not path.is_dir():
-        yield Requested(path, "" if path.exists() else "there is no such file; check the path")
+        yield InputFile(path, "" if path.exists() else "there is no such file; check the path")
         return
-    found: list[Requested] = []
+    found: list[InputFile] = []
 
     def fail(error: OSError) -> None:
-        found.append(Requested(Path(error.filename), f"cannot be read: {error.strerror}; check its permissions"))
+        found.append(InputFile(Path(error.filename), f"cannot be read: {error.strerror}; check its permissions"))
 
     for folder, folders, names in os.walk(path, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
         links = (place for place in (Path(folder, name) for name in folders) if place.is_symlink())
-        found += (Requested(link, "is a link to a directory; import that directory by itself") for link in links)
+        found += (InputFile(link, "is a link to a directory; import that directory by itself") for link in links)
         found += (_checked(Path(folder, name)) for name in names if not name.startswith("."))
     if not found:
-        raise MotionError(f"{path}: holds no file; check the path")
+        raise MotionError(f"{path}: contains no file; check the path")
     yield from sorted(found, key=lambda one: one.file)
 
 
 def why_skipped(file: Path) -> str:
-    """Return why a file that no importer recognises is no motion to import; empty if it may be one."""
+    """Return why a file that no importer recognises cannot be a motion; empty if it may be one."""
     suffix = file.suffix.lower()
     for kind, suffixes in _NO_MOTION.items():
         if suffix.removeprefix(".") in suffixes.split():
@@ -70,10 +70,10 @@ def why_skipped(file: Path) -> str:
     return ""
 
 
-def _checked(file: Path) -> Requested:
+def _checked(file: Path) -> InputFile:
     if file.is_file():
-        return Requested(file)
-    return Requested(file, "is a link to nothing; copy the file" if file.is_symlink() else "is no regular file")
+        return InputFile(file)
+    return InputFile(file, "is a broken link; copy the file" if file.is_symlink() else "is not a regular file")
 
 
 def _is_mostly_numbers(file: Path) -> bool:

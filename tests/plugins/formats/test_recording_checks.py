@@ -1,4 +1,4 @@
-"""The cause is reported, not the first check that fails: units, axes, rates before orders; then orders of limbs."""
+"""Units, axes and rates are checked before orders, so that the real problem is reported; then orders of limbs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from support.foreign import importer_of, write
 from test_import_faults import walking_clip
 
 from mtrack import MotionError
-from mtrack_formats.joints import G1_29
-from mtrack_formats.orders import arm_orders, leg_orders
+from mtrack_formats.joint_orders import G1_29, arm_orders, leg_orders
 from mtrack_procedural.source import Procedural
 
 NAME = "GMR npz, no bodies"
@@ -43,14 +42,14 @@ CAUSES = {
     "whole numbers": (lambda c: c.update(dof_pos=np.round(c["dof_pos"]).astype(int)), "whole numbers"),
     "no angles": (scaled("dof_pos", 0.0), "all joint angles are 0"),
     "no root": (scaled("root_pos", 0.0), "the root is at 0, 0, 0"),
-    "not a rotation": (scaled("root_rot", 0.0), "a quaternion of zeros is no rotation"),
+    "not a rotation": (scaled("root_rot", 0.0), "a zero quaternion is not a rotation"),
     "not normalised": (scaled("root_rot", 2.0), "by the same factor; divide the quaternions by their norm"),
     "duration": (lambda c: c.update(fps=0.02), r"looks like the duration of a frame in s; the rate would be 50"),
 }
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_a_cheap_cause_is_named_with_its_remedy_before_any_order(tmp_path, cause):
+def test_wrong_units_are_named_with_a_remedy_before_any_order(tmp_path, cause):
     fault, says = CAUSES[cause]
     with pytest.raises(MotionError, match=says) as caught:
         importing(tmp_path, walking_clip(), fault)
@@ -58,27 +57,27 @@ def test_a_cheap_cause_is_named_with_its_remedy_before_any_order(tmp_path, cause
     assert "cut the clip" not in str(caught.value)
 
 
-def test_a_rate_that_none_can_be_is_named_before_what_follows_from_it(tmp_path):
+def test_an_impossible_rate_is_reported_before_its_consequences(tmp_path):
     with pytest.raises(ValueError, match="'fps' must be >= 1"):
         importing(tmp_path, walking_clip(), fps=-30.0)
 
 
-@pytest.mark.parametrize("order", [*leg_orders(G1_29, ROBOT.model()), "with the left and right arms exchanged"])
-def test_legs_or_arms_in_another_order_are_refused_with_that_order_named(tmp_path, order):
+@pytest.mark.parametrize("order", [*leg_orders(G1_29, ROBOT.model()), "with the left and right arms swapped"])
+def test_another_order_of_legs_or_arms_is_rejected_and_named(tmp_path, order):
     (clip,) = Procedural(motions=("walk_curve_left",)).clips(ROBOT.model())
     joints = (leg_orders(G1_29, ROBOT.model()) | arm_orders(G1_29, ROBOT.model()))[order]
 
     def exchange(content):
         content["dof_pos"] = np.asarray(content["dof_pos"])[:, [G1_29.index(name) for name in joints]]
 
-    with pytest.raises(MotionError, match=f"it looks as if it had joints {order}: read so"):
+    with pytest.raises(MotionError, match=f"it looks as if it had joints {order}: read that way"):
         importing(tmp_path, clip, exchange)
     assert importing(tmp_path, clip, exchange, trust=True).fps == clip.fps
 
 
-def test_what_a_motion_does_not_show_is_said(tmp_path, caplog):
+def test_orders_that_a_motion_does_not_reveal_are_logged(tmp_path, caplog):
     (clip,) = Procedural(motions=("squat",)).clips(ROBOT.model())
     with caplog.at_level(logging.WARNING):
         importing(tmp_path, clip)
-    assert "the motion looks as plausible with the left and right legs exchanged" in caplog.text
+    assert "the motion looks equally plausible with the left and right legs swapped" in caplog.text
     assert "not checked: the order within the waist, the ankles and the wrists" in caplog.text

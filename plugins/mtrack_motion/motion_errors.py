@@ -1,4 +1,4 @@
-"""Several motions, some of which fail: the others are dealt with all the same, and the failures reported at the end."""
+"""Process several motions even if some fail: continue with the others and raise all errors at the end."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ T = TypeVar("T")
 
 
 class SeveralMotionsError(MotionError):
-    """What is wrong with several motions, each in one line."""
+    """The errors of several motions, one line each."""
 
     def __init__(self, problems: Sequence[MotionError]) -> None:
-        """Take the problems, at least one."""
+        """Store the errors, at least one."""
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
 
 def read_each(motions: Iterable[T], read: Callable[[T], Clip]) -> Iterator[Clip]:
-    """Yield the clip of each motion that can be read, and raise MotionError for the others at the end."""
+    """Yield the clip of each motion that can be read, then raise MotionError for the others."""
     problems: list[MotionError] = []
     for motion in motions:
         try:
@@ -33,7 +33,7 @@ def read_each(motions: Iterable[T], read: Callable[[T], Clip]) -> Iterator[Clip]
 
 
 def raise_all(problems: Sequence[MotionError]) -> None:
-    """Raise MotionError unless there are no problems."""
+    """Raise MotionError if there are any errors."""
     if len(problems) == 1:
         raise problems[0]
     if problems:

@@ -1,4 +1,4 @@
-"""The importer `motion_file`: mtrack's own motion files and packed files, whose clips are copied."""
+"""The importer `motion_file`: copies the clips of mtrack's own motion files and packed files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import attrs
 import numpy as np
 
 from mtrack import Clip, MotionError, Robot, RobotModel, component, param
-from mtrack_motion.archive import member_shapes
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import read_clip
+from mtrack_motion.npz import member_shapes
 from mtrack_motion.pack import Pack, is_pack
 
 log = logging.getLogger(__name__)
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 @component
 class MotionFile:
-    """mtrack's own: a motion file, or a packed file, whose clips become motion files again."""
+    """mtrack's own formats: a motion file, or a packed file whose clips become motion files again."""
 
     fill_missing: bool = param(default=False)
-    """Whether joints the file lacks are held at their default."""
+    """Keep joints that the file lacks at their default."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
+        """Return a description of what was found; empty if the file has another format. Raises MotionError."""
         if is_pack(path):
             return "packed file of mtrack, its clips are copied"
         return "motion file of mtrack, copied" if "schema_version" in member_shapes(path) else ""
@@ -49,13 +49,13 @@ class MotionFile:
 
 
 def _filled(clip: Clip, model: RobotModel) -> Clip:
-    """Return a clip with the joints it lacks at their default, said aloud; the clip itself if it lacks none."""
+    """Add missing joints at their default, with a warning; return the clip itself if none is missing."""
     defaults = zip(model.joint_names, model.default_joint_pos.tolist(), strict=True)
     missing = {name: value for name, value in defaults if name not in clip.joint_names}
     if not missing or len(missing) == len(model.joint_names):
         return clip
-    log.warning("held at their default: %s", ", ".join(missing))
-    held = np.tile(np.array([*missing.values()], np.float32), (len(clip.joint_pos), 1))
+    log.warning("missing joints, kept at their default: %s", ", ".join(missing))
+    added = np.tile(np.array([*missing.values()], np.float32), (len(clip.joint_pos), 1))
     return attrs.evolve(
-        clip, joint_names=(*clip.joint_names, *missing), joint_pos=np.hstack((clip.joint_pos, held)).astype(np.float32)
+        clip, joint_names=(*clip.joint_names, *missing), joint_pos=np.hstack((clip.joint_pos, added)).astype(np.float32)
     )

@@ -1,4 +1,4 @@
-"""Signs of a motion read wrongly: each is named, and a proper motion has none."""
+"""Signs of a wrongly read motion are named; a correct motion has none."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from support.clips import SAMPLES, needs_samples, swaying_clip
 from mtrack import MotionError
 from mtrack_formats.asap import AsapPickle
 from mtrack_g1.robot import G1
-from mtrack_motion.plausible import oddities
+from mtrack_motion.oddities import oddities
 
 
-def test_a_proper_motion_has_no_oddity():
+def test_a_correct_motion_has_no_oddity():
     assert oddities(swaying_clip(), G1()) == []
 
 
@@ -26,7 +26,7 @@ def test_a_sample_motion_has_no_oddity(name):
     assert oddities(clip, G1()) == []
 
 
-def test_a_rate_far_too_high_shows_in_speeds():
+def test_a_much_too_high_rate_is_detected_by_speeds():
     found = "\n".join(oddities(attrs.evolve(swaying_clip(fps=20.0), fps=900.0), G1()))
     assert "1.0 m/s" not in found
     assert "above its speed limit" not in found
@@ -56,7 +56,7 @@ def test_soles_far_from_the_floor_are_named(shift):
     assert height == pytest.approx(shift, abs=0.01)
 
 
-def test_a_quaternion_in_another_order_is_refused():
+def test_a_quaternion_in_another_order_is_rejected():
     clip = swaying_clip()
     with pytest.raises(MotionError, match=r"upside down.*another order"):
         oddities(attrs.evolve(clip, root_quat_wxyz=clip.root_quat_wxyz[:, [3, 0, 1, 2]]), G1())

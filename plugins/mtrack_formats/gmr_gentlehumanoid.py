@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack import Clip, MotionError, Robot, component, param
-from mtrack_formats.contents import explain, holds_values, incomplete_motions, motions_in, read_values
+from mtrack_formats.contents import explain, incomplete_motions, is_pickle_or_json, motions_in, read_values
 from mtrack_formats.fields import Fields
-from mtrack_formats.recording import POSSIBLE_FPS, Bodies, Options, Recording
-from mtrack_formats.settle import settle
-from mtrack_motion.archive import is_archive, member_shapes, read_archive
-from mtrack_motion.several import read_each
+from mtrack_formats.recording import POSSIBLE_FPS, Bodies, ImportOptions, Recording
+from mtrack_formats.resolve import resolve
+from mtrack_motion.motion_errors import read_each
+from mtrack_motion.npz import is_zip, member_shapes, read_npz
 
 _POSES = ("root_pos", "root_rot", "dof_pos")
 _READ = (*_POSES, "fps", "dof_vel", "joint_names")
@@ -23,46 +23,46 @@ _ORDER = "x, y, z, w"
 
 @component
 class Gmr:
-    """GMR (pkl or npz): root and joints; where the file has them, positions of named bodies in the root's frame."""
+    """GMR (pkl or npz): root and joints; optionally positions of named bodies in the root's frame."""
 
     fps: float | None = param(default=None, validator=POSSIBLE_FPS)
     """Frame rate to use instead of the one in the file [1/s]."""
     fill_missing: bool = param(default=False)
-    """Whether joints the file lacks are held at their default."""
+    """Keep joints that the file lacks at their default."""
     trust: bool = param(default=False)
-    """Whether to take a file as documented where another reading looks more plausible."""
+    """Import the file as documented even if another reading looks more plausible."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
-        if holds_values(path):
+        """Return a description of what was found; empty if the file has another format. Raises MotionError."""
+        if is_pickle_or_json(path):
             count = len(motions_in(read_values(path), _POSES, path.stem))
             return f"GMR pickle, {count} motion{'s' if count != 1 else ''}" if count else ""
         shapes = member_shapes(path)
         return _found("GMR npz", shapes) if "body_names" not in shapes else ""
 
     def explain(self, path: Path) -> str:
-        """Return what a file of values or arrays holds that no importer recognises, and what to do."""
-        if holds_values(path):
+        """Describe a file of values or arrays that no importer recognises, and what to do."""
+        if is_pickle_or_json(path):
             return explain(read_values(path), "gmr", _POSES)
         shapes = member_shapes(path)
-        if is_archive(path) and not shapes:
-            return "holds only arrays of Python objects, which are not read, since that can run code; save numbers"
+        if is_zip(path) and not shapes:
+            return "contains only arrays of Python objects, which mtrack never reads (that can run code); save numbers"
         return explain(shapes, "gmr", _POSES) if shapes else ""
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
-        """Yield the clips of a file. Raises MotionError naming file, field and remedy."""
+        """Yield the clips of a file. Raises MotionError that names file, field and remedy."""
         members = (*_READ, "local_body_pos", "link_body_list")
-        content = read_values(path) if holds_values(path) else _members(path, members)
+        content = read_values(path) if is_pickle_or_json(path) else _members(path, members)
         motions = motions_in(content, _POSES, path.stem)
         if not motions:
             raise MotionError(f"{path}: {explain(content, 'gmr', _POSES)}")
         motions |= incomplete_motions(content, _POSES, path.stem)
-        options = Options(self.fps, self.fill_missing, self.trust)
+        options = ImportOptions(self.fps, self.fill_missing, self.trust)
 
         def read(name: str) -> Clip:
             called = f": motion '{name}'" if len(motions) > 1 and name.isprintable() else ""
             fields = Fields(motions[name], f"{path}{called}")
-            return settle(_recording(fields, name, path, "link_body_list"), robot, options)
+            return resolve(_recording(fields, name, path, "link_body_list"), robot, options)
 
         yield from read_each(motions, read)
 
@@ -74,20 +74,20 @@ class GentleHumanoidNpz:
     fps: float | None = param(default=None, validator=POSSIBLE_FPS)
     """Frame rate to use instead of the one in the file [1/s]."""
     fill_missing: bool = param(default=False)
-    """Whether joints the file lacks are held at their default."""
+    """Keep joints that the file lacks at their default."""
     trust: bool = param(default=False)
-    """Whether to take a file as documented where another reading looks more plausible."""
+    """Import the file as documented even if another reading looks more plausible."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if it is of another format. Raises MotionError."""
+        """Return a description of what was found; empty if the file has another format. Raises MotionError."""
         shapes = member_shapes(path)
         return _found("GentleHumanoid npz", shapes) if "body_names" in shapes else ""
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
-        """Yield the one clip of a file. Raises MotionError naming file, field and remedy."""
+        """Yield the one clip of a file. Raises MotionError that names file, field and remedy."""
         members = _members(path, (*_READ, "local_body_pos", "local_body_rot", "body_names"))
         recording = _recording(Fields(members, str(path)), path.stem, path, "body_names")
-        yield settle(recording, robot, Options(self.fps, self.fill_missing, self.trust))
+        yield resolve(recording, robot, ImportOptions(self.fps, self.fill_missing, self.trust))
 
 
 def _found(what: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -98,9 +98,9 @@ def _found(what: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 
 def _members(path: Path, wanted: tuple[str, ...]) -> Mapping[str, NDArray[np.generic]]:
-    """Return the wanted members of a file but those of Python objects: None, as GMR writes what it lacks."""
+    """Return the wanted members of a file, without Python objects: GMR writes None for missing members."""
     shapes = member_shapes(path)
-    return read_archive(path, [name for name in wanted if name in shapes])
+    return read_npz(path, [name for name in wanted if name in shapes])
 
 
 def _recording(fields: Fields, name: str, path: Path, body_names: str) -> Recording:

@@ -1,4 +1,4 @@
-"""Compressed files from strangers, inflated within a limit: gzip, bzip2, xz, zlib, and a zip archive of one file."""
+"""Inflate untrusted compressed files up to a limit: gzip, bzip2, xz, zlib, and zip archives of one file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Protocol
 
 from mtrack import MotionError
-from mtrack_motion.archive import MAX_FILE_BYTES, is_archive
+from mtrack_motion.npz import MAX_FILE_BYTES, is_zip
 
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
-"""Of a compressed file: a few kilobytes can inflate to anything, and a ratio cannot tell a still motion from a bomb."""
-_MAX_DICTIONARY_BYTES = 128 * 1024 * 1024  # that an xz file may make its reader allocate
+"""Limit for inflated content. A limit on the ratio would not work: a motionless clip compresses as well as a bomb."""
+_MAX_DICTIONARY_BYTES = 128 * 1024 * 1024  # memory that an xz file may make its reader allocate
 _FOLDER = "mtrack-import-"
 _SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".z", ".zip")
 
@@ -40,15 +40,15 @@ _INFLATERS: dict[bytes, Callable[[], _Inflater]] = {
     b"\x5d\x00\x00": lambda: lzma.LZMADecompressor(memlimit=_MAX_DICTIONARY_BYTES),
     **dict.fromkeys((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), zlib.decompressobj),
 }
-"""By how the content begins; joblib writes all of these, a bare zlib stream by default."""
+"""Decompressors by how the content begins; joblib writes all of these, by default a bare zlib stream."""
 
 
 class InflationError(Exception):
-    """Content that does not inflate: damaged, cut off, or larger than the limit; says what and what to do."""
+    """Content that cannot be inflated (damaged, cut off, or larger than the limit): says why and what to do."""
 
 
 def is_compressed(head: bytes) -> bool:
-    """Say whether content that begins so is compressed, as far as the beginning shows."""
+    """Return whether content with this beginning is compressed."""
     return head.startswith(tuple(_INFLATERS))
 
 
@@ -58,7 +58,7 @@ def inflated(content: bytes) -> bytes:
     while content:
         start = next((start for start in _INFLATERS if content.startswith(start)), None)
         if start is None:
-            break  # padding behind the last stream
+            break  # padding after the last stream
         inflater = _INFLATERS[start]()
         try:
             whole += inflater.decompress(content, limit + 1 - len(whole))
@@ -73,7 +73,7 @@ def inflated(content: bytes) -> bytes:
 
 
 def inflated_head(head: bytes, size: int) -> bytes:
-    """Return the first bytes of the inflated content of a compressed file that begins so; empty if damaged."""
+    """Return the first `size` bytes of the content of a compressed file with this beginning; empty if damaged."""
     start = next((start for start in _INFLATERS if head.startswith(start)), None)
     if start is None:
         return head
@@ -85,7 +85,7 @@ def inflated_head(head: bytes, size: int) -> bytes:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Yield the path of the file inside a compressed one, in a temporary directory; of another file, its own path.
+    """Yield the path of the decompressed file in a temporary directory; for other files, the path itself.
 
     A zip archive of one file counts as compressed, unless it is an .npz file. Raises MotionError.
     """
@@ -101,16 +101,16 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 
 def without_folder(text: str) -> str:
-    """Return a text that names unpacked files without the temporary directory they are in."""
+    """Remove the temporary directory of decompressed files from a text."""
     return re.sub(rf"{re.escape(tempfile.gettempdir())}/{_FOLDER}\w+/", "", text)
 
 
 def _inside(path: Path) -> tuple[str, bytes] | None:
-    """Return name and content of the file inside a compressed one; None for another file. Raises MotionError."""
+    """Return name and content of the file inside a compressed file; None for other files. Raises MotionError."""
     try:
         with path.open("rb") as file:
             head = file.read(8)
-            if is_archive(path):
+            if is_zip(path):
                 return _only_member(path)
             if not is_compressed(head) or not inflated_head(head + file.read(4096), 1):
                 return None
@@ -129,7 +129,7 @@ def _plain_name(path: Path) -> str:
 
 
 def _only_member(path: Path) -> tuple[str, bytes] | None:
-    """Return name and content of the only file in a zip archive; None if there are several, or if it is an .npz."""
+    """Return name and content of the only file in a zip archive; None if there are several, or if it is .npz."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
@@ -138,7 +138,7 @@ def _only_member(path: Path) -> tuple[str, bytes] | None:
             with archive.open(members[0]) as file:
                 content = file.read(MAX_INFLATED_BYTES + 1)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError, OSError, ValueError):
-        return None  # who reads the archive says what is wrong with it
+        return None  # the reader of the archive reports what is wrong with it
     if len(content) > MAX_INFLATED_BYTES:
         raise InflationError(f"inflates to more than {MAX_INFLATED_BYTES:,} bytes; split the motion into shorter clips")
     return Path(members[0].filename).name or "motion", content
