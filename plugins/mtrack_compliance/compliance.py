@@ -184,7 +184,7 @@ class Compliance:
         assert isinstance(motion, GatheredKinematics)
         if started is not None:
             self._place(started)
-        spans = self.spans if started is None else self.spans.rows(started)
+        spans = self.spans if started is None else self.spans.select(started)
         share, change = (part.unsqueeze(1) for part in spans.share(motion.frames))
         takes_part = spans.limbs.index_select(1, self.limbs.limb_of_joint)
         rate = change * self.command.library.fps

@@ -104,8 +104,8 @@ class MujocoSimulations:
 
         By default all stages: the outputs of a stage that is left out would be those of another simulation.
         """
-        env_ids = np.unique(env_ids.numpy())
-        self._run(lambda: self.batch.forward(env_ids, stage))
+        sorted_ids = np.unique(env_ids.numpy())
+        self._run(lambda: self.batch.forward(sorted_ids, stage))
 
     def update_constants(self, env_ids: Tensor) -> None:
         """Recompute the constants that follow from changed model fields."""
