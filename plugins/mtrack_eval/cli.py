@@ -45,9 +45,9 @@ def evaluate(
     """Score a run on every clip, or by episodes if its task has no clips, next to baselines."""
     from rich.console import Console  # noqa: PLC0415
 
-    from mtrack_eval import episode_report, report  # noqa: PLC0415
-    from mtrack_eval.evaluate import evaluate_run  # noqa: PLC0415
-    from mtrack_eval.subject import Wishes  # noqa: PLC0415
+    from mtrack_eval import clip_report, episode_report  # noqa: PLC0415
+    from mtrack_eval.evaluated_run import Wishes  # noqa: PLC0415
+    from mtrack_eval.evaluation import evaluate_run  # noqa: PLC0415
 
     _talk_on_stderr()
     wishes = Wishes(
@@ -65,7 +65,7 @@ def evaluate(
     if isinstance(evaluation, episode_report.EpisodeEvaluation):
         facts, show = partial(episode_report.as_json, evaluation), partial(episode_report.show, evaluation)
     else:
-        facts, show = partial(report.as_json, evaluation), partial(report.show, evaluation)
+        facts, show = partial(clip_report.as_json, evaluation), partial(clip_report.show, evaluation)
     if as_json:
         typer.echo(json.dumps(facts(), indent=1))
     else:

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from mtrack_eval.clip_report import cell, known
+from mtrack_eval.clip_summary import deviation
 from mtrack_eval.conditions import header
 from mtrack_eval.episodes import Episodes
-from mtrack_eval.report import cell, known
-from mtrack_eval.summary import deviation
 
 _WIDTH = 130  # of output that is no terminal
 

@@ -18,9 +18,9 @@ from mtrack.schedule import Schedule
 from mtrack.statistics import EpisodeStatistics
 from mtrack.structure import Recipe
 from mtrack.wiring import Problems
+from mtrack_eval.evaluated_run import Subject
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
-from mtrack_eval.subject import Subject
 
 _ROLLOUTS = 8
 _CLIPS_AT_ONCE = 16

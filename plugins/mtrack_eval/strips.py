@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mtrack.protocols import Robot
+from mtrack_eval.clip_report import Evaluation
 from mtrack_eval.episodes import Episodes
-from mtrack_eval.report import Evaluation
 from mtrack_eval.rollouts import Rollouts
 from mtrack_eval.snapshots import spaced
 from mtrack_view.pictures import Take

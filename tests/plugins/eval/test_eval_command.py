@@ -10,7 +10,7 @@ from support.clips import swaying_clip
 
 from mtrack.cli import main
 from mtrack.registry import Registry
-from mtrack_eval.subject import Wishes, open_run
+from mtrack_eval.evaluated_run import Wishes, open_run
 
 METRICS = [
     "success_body", "success_height", "progress", "mpkpe_world", "mpkpe_root", "mpkpe_local", "mpkpe_yaw",
@@ -83,7 +83,7 @@ def test_noise_and_overrides_are_told(run):
 
 def test_strips_are_drawn_of_the_worst_clips_in_place_of_older_ones(run, capsys, monkeypatch):
     monkeypatch.setattr("mtrack_view.strip._HEIGHT", 24)
-    monkeypatch.setattr("mtrack_eval.evaluate._STRIPS", 1)
+    monkeypatch.setattr("mtrack_eval.evaluation._STRIPS", 1)
     folder = run / "eval_strips" / "teacher"
     folder.mkdir(parents=True)
     (folder / "of_an_older_evaluation.png").touch()

@@ -12,7 +12,7 @@ from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
 from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
-from mtrack_eval.subject import Wishes, open_run
+from mtrack_eval.evaluated_run import Wishes, open_run
 
 WIND = '''
 from pathlib import Path

@@ -10,9 +10,9 @@ import torch
 
 from mtrack.exchange import StartState
 from mtrack.registry import Registry
+from mtrack_eval.evaluated_run import Wishes, open_run
 from mtrack_eval.rollouts import Rollouts, prepare
 from mtrack_eval.strips import draw_strips
-from mtrack_eval.subject import Wishes, open_run
 from mtrack_g1.robot import G1
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from mtrack_eval.report import Evaluation, show
+from mtrack_eval.clip_report import Evaluation, show
+from mtrack_eval.clip_summary import ClipFigures, Summary, summarise, worst_first
 from mtrack_eval.rollouts import Rollouts
-from mtrack_eval.summary import ClipFigures, Summary, summarise, worst_first
 
 NAN = math.nan
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mtrack_eval.evaluate import evaluate_run
-from mtrack_eval.subject import Wishes
+from mtrack_eval.evaluated_run import Wishes
+from mtrack_eval.evaluation import evaluate_run
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from mtrack.abilities import HasUnit
 from mtrack.protocols import Metric
+from mtrack_eval.clip_summary import ClipFigures, Figures, Summary, worst_first
 from mtrack_eval.conditions import header
-from mtrack_eval.summary import ClipFigures, Figures, Summary, worst_first
 
 _WORST_SHOWN = 20
 _PLAIN_WIDTH = 130  # where nothing tells how wide the output is

@@ -14,14 +14,14 @@ from mtrack.abilities import Judges, TakesLengths
 from mtrack.errors import MtrackError
 from mtrack.processors import own_processors
 from mtrack.registry import Registry
+from mtrack_eval.clip_report import Evaluation, units_of
+from mtrack_eval.clip_summary import Summary, summarise, worst_first
 from mtrack_eval.episode_report import EpisodeEvaluation
 from mtrack_eval.episode_report import summarise as summarise_episodes
 from mtrack_eval.episodes import roll_out
+from mtrack_eval.evaluated_run import Subject, Wishes, open_run
 from mtrack_eval.motions import motions_at
-from mtrack_eval.report import Evaluation, units_of
 from mtrack_eval.rollouts import Arena, Rollouts, prepare
-from mtrack_eval.subject import Subject, Wishes, open_run
-from mtrack_eval.summary import Summary, summarise, worst_first
 from mtrack_log.jsonl import read_jsonl
 
 ERRORS, LEARNING, STRIPS = "eval_errors.png", "learning_curves.png", "eval_strips"
@@ -121,7 +121,7 @@ def _distance(arena: Arena) -> str:
 
 def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollouts, statue: Rollouts) -> None:
     """Draw into the run directory what there is to draw; a place that cannot be written to is reported."""
-    from mtrack_eval.figures import draw_errors  # noqa: PLC0415  matplotlib is slow to import
+    from mtrack_eval.plots import draw_errors  # noqa: PLC0415  matplotlib is slow to import
 
     worst = _worst_first(arena, evaluation)
     slots = [slot for slot in ("mpkpe_world", "mpkpe_local") if slot in policy.curves] or list(policy.curves)[:2]
@@ -136,7 +136,7 @@ def _draw(subject: Subject, arena: Arena, evaluation: Evaluation, policy: Rollou
 
 def _draw_learning(subject: Subject) -> None:
     """Draw the curves of learning into the run directory, if the run has some."""
-    from mtrack_eval.figures import draw_learning  # noqa: PLC0415  matplotlib is slow to import
+    from mtrack_eval.plots import draw_learning  # noqa: PLC0415  matplotlib is slow to import
 
     metrics = subject.run / "metrics.jsonl"
     try:
