@@ -1,4 +1,4 @@
-"""From rollouts to figures: per clip, and averaged by clip and by frame, with and without failures, with spread."""
+"""From rollouts to averages: per clip, by clip and by frame, with and without failures, with standard deviations."""
 
 from __future__ import annotations
 
@@ -11,72 +11,68 @@ from torch import Tensor
 
 from mtrack_eval.rollouts import Rollouts
 
-Figures = Mapping[str, float]
-"""By metric slot; NaN where there is nothing to tell."""
+MetricValues = Mapping[str, float]
+"""By metric slot; NaN if a value is unknown."""
 
 
 @attrs.frozen
-class ClipFigures:
-    """One clip."""
+class ClipMetrics:
+    """The metrics of one clip."""
 
     clip: str
     frames: int
-    """That are scored: all but the first."""
+    """Frames that are scored: all but the first."""
     failed: float
     """Share of rollouts that failed by any criterion."""
-    values: Figures
+    values: MetricValues
     """Means over the rollouts."""
-    spread: Figures
+    spread: MetricValues
     """Standard deviation over the rollouts."""
 
 
 @attrs.frozen
-class Summary:
-    """All clips."""
+class ClipSummary:
+    """The metrics of all clips."""
 
-    average: Figures
+    average: MetricValues
     """Mean over clips of the means over rollouts."""
-    average_by_frame: Figures
-    """Mean over rollouts in which each counts as often as it has frames."""
-    average_without_failed: Figures
+    average_by_frame: MetricValues
+    """Mean over rollouts, each weighted by its number of frames."""
+    average_without_failed: MetricValues
     """`average` of the rollouts that did not fail."""
-    average_by_frame_without_failed: Figures
-    spread: Figures
+    average_by_frame_without_failed: MetricValues
+    """`average_by_frame` of the rollouts that did not fail."""
+    spread: MetricValues
     """Standard deviation of `average` over the rollouts: between the first of each clip, the second of each, ..."""
-    clips: Sequence[ClipFigures]
+    clips: Sequence[ClipMetrics]
     """In the order of the clips."""
 
 
-def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: Sequence[str]) -> Summary:
-    """Return the figures of clips with some names and lengths, int64 [C] frames.
+def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: Sequence[str]) -> ClipSummary:
+    """Return the metrics of clips with these names and lengths, int64 [C] frames.
 
-    The slots in `whole` are of whole clips (success, progress): by frame they count with the clip's length, others with
-    the frames they have seen.
+    The slots in `whole` describe whole clips (success, progress): their averages by frame weight a rollout by the
+    clip's length. Those of the other slots weight it by the frames that were scored.
     """
-    values, kept = rollouts.values, ~rollouts.failed
+    values, completed = rollouts.values, ~rollouts.failed
     full = lengths.cpu().unsqueeze(1).expand_as(rollouts.frames)
     weight = {slot: full if slot in whole else rollouts.frames for slot in values}
+    everything = torch.ones_like(completed)
 
-    def each(function: object, *more: Mapping[str, Tensor]) -> dict[str, float]:
-        return {slot: float(function(table, *(m[slot] for m in more))) for slot, table in values.items()}  # type: ignore[operator]
+    def by_clip(keep: Tensor) -> dict[str, float]:
+        return {slot: float(_mean_by_clip(table, keep)) for slot, table in values.items()}
 
-    def by_clip(table: Tensor, keep: Tensor) -> Tensor:
-        return torch.where(keep, table, torch.nan).nanmean(1).nanmean()
+    def by_frame(keep: Tensor) -> dict[str, float]:
+        return {slot: float(_mean_by_frame(table, weight[slot], keep)) for slot, table in values.items()}
 
-    def by_frame(table: Tensor, frames: Tensor, keep: Tensor) -> Tensor:
-        counts = keep & ~table.isnan()
-        return torch.where(counts, table * frames, 0.0).sum() / torch.where(counts, frames, 0.0).sum()
-
-    everything = dict.fromkeys(values, torch.ones_like(kept))
-    completed = dict.fromkeys(values, kept)
-    return Summary(
-        average=each(by_clip, everything),
-        average_by_frame=each(by_frame, weight, everything),
-        average_without_failed=each(by_clip, completed),
-        average_by_frame_without_failed=each(by_frame, weight, completed),
+    return ClipSummary(
+        average=by_clip(everything),
+        average_by_frame=by_frame(everything),
+        average_without_failed=by_clip(completed),
+        average_by_frame_without_failed=by_frame(completed),
         spread={slot: deviation(table.nanmean(0)) for slot, table in values.items()},
         clips=[
-            ClipFigures(
+            ClipMetrics(
                 clip=name,
                 frames=int(lengths[i]),
                 failed=float(rollouts.failed[i].float().mean()),
@@ -88,10 +84,10 @@ def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: 
     )
 
 
-def worst_first(clips: Sequence[ClipFigures], distance: str) -> list[ClipFigures]:
+def worst_first(clips: Sequence[ClipMetrics], distance: str) -> list[ClipMetrics]:
     """Return the clips in order: those that fail most, then those with the largest distance, a metric slot."""
 
-    def badness(clip: ClipFigures) -> tuple[float, float]:
+    def badness(clip: ClipMetrics) -> tuple[float, float]:
         value = clip.values.get(distance, math.nan)
         return clip.failed, math.inf if math.isnan(value) else value
 
@@ -99,6 +95,19 @@ def worst_first(clips: Sequence[ClipFigures], distance: str) -> list[ClipFigures
 
 
 def deviation(values: Tensor) -> float:
-    """Return the standard deviation of what is known, as a sample of more; 0 for a single value."""
-    known = values[~values.isnan()]
-    return math.nan if not len(known) else float(known.std()) if len(known) > 1 else 0.0
+    """Return the sample standard deviation of the values that are not NaN: 0 for one value, NaN without any."""
+    finite = values[~values.isnan()]
+    if len(finite) == 0:
+        return math.nan
+    return float(finite.std()) if len(finite) > 1 else 0.0
+
+
+def _mean_by_clip(table: Tensor, keep: Tensor) -> Tensor:
+    """Return the mean over clips of the means over the kept rollouts; `table` and `keep` are [C, R]."""
+    return torch.where(keep, table, torch.nan).nanmean(1).nanmean()
+
+
+def _mean_by_frame(table: Tensor, frames: Tensor, keep: Tensor) -> Tensor:
+    """Return the mean over the kept rollouts, weighted by `frames`; all arguments are [C, R]."""
+    counts = keep & ~table.isnan()
+    return torch.where(counts, table * frames, 0.0).sum() / torch.where(counts, frames, 0.0).sum()

@@ -89,7 +89,7 @@ def to_line(metrics: Metrics) -> bytes:
     """Return the line of an iteration; equal runs differ in `timings` only, and null is a value that is not finite."""
     timings = {**metrics.timings, "frames_per_s": metrics.frames_per_s, "eta_s": metrics.eta_s}
     place = {key: getattr(metrics, key) for key in ("phase", "iteration", "iterations", "frames")}
-    record = {**place, "values": _finite(metrics.values), "timings": _finite(timings)}
+    record = {**place, "values": finite_or_none(metrics.values), "timings": finite_or_none(timings)}
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
@@ -130,7 +130,8 @@ def _from_record(record: dict[str, Any]) -> Metrics:
     )
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return values as JSON has them: None if one is not finite."""
     return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
 
 

@@ -147,7 +147,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
         ),
         (
             "def __init__(self, x): ...\n    @hookimpl\n    def run_ended(self): ...",
-            "it cannot be made without arguments",
+            "it cannot be created without arguments",
         ),
     ],
 )
