@@ -73,7 +73,7 @@ class FootContactAgreement(FrameMean):
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the contacts of the feet."""
+        """Request the contacts of the feet."""
         return Requirements(contacts=(ContactSensor("feet"),))
 
     def bind(self, scene: Scene) -> None:

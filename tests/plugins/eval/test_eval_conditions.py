@@ -68,7 +68,7 @@ def test_the_header_describes_what_the_evaluation_switches_off(run: Path, tmp_pa
         file.write("\n[randomizations.nudge]\nuse = 'push'\ninterval = [2.0, 4.0]\n")
     lines = list(header(open_run(trained, Options(), Registry.scan()).conditions()))
     index = lines.index("switched off for the evaluation:")
-    assert lines[index + 1].startswith("  nudge (mtrack:push), on reset and every step: Kicks the root's velocity")
+    assert lines[index + 1].startswith("  nudge (mtrack:push), on reset and every step: Pushes the root")
     assert lines[index + 2].startswith("      interval = [2.0, 4.0], lin_vel = [0.5, 0.5, 0.2]")
     assert not [line for line in lines[:index] if "nudge" in line]
     again = open_run(trained, Options(overrides=("randomizations.nudge.enabled=true",)), Registry.scan()).conditions()
