@@ -79,5 +79,5 @@ class TensorBoard:
         # purge_step hides later points of an earlier process: a resumed run repeats these iterations
         folder, flush = str(self.directory / metrics.phase), round(self.flush_s)
         writer: Writer = SummaryWriter(folder, purge_step=metrics.frames, flush_secs=flush)
-        writer.add_text("recipe", textwrap.indent(self.recipe, "    "), metrics.frames)  # Markdown's code
+        writer.add_text("recipe", textwrap.indent(self.recipe, "    "), metrics.frames)  # as a code block of Markdown
         return writer
