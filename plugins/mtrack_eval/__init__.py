@@ -68,10 +68,10 @@ def evaluate(
         MotionError: `motions` cannot be read.
 
     """
-    from mtrack_eval.evaluated_run import Options  # noqa: PLC0415  brings torch; the command line imports this package
+    from mtrack_eval.evaluated_run import EvalOptions  # noqa: PLC0415  brings torch; the command line imports this package
     from mtrack_eval.evaluation import evaluate_run  # noqa: PLC0415
 
-    options = Options(
+    options = EvalOptions(
         rollouts=rollouts,
         episodes=episodes,
         actor=actor,

@@ -100,7 +100,7 @@ def json_values(values: MetricValues) -> dict[str, float | None]:
 
 def _summary(summary: ClipSummary, clips: Sequence[ClipMetrics]) -> dict[str, Any]:
     averages = [field.name for field in attrs.fields(ClipSummary) if field.name != "clips"]
-    rows = [
+    each = [
         {
             "clip": c.clip,
             "frames": c.frames,
@@ -110,7 +110,7 @@ def _summary(summary: ClipSummary, clips: Sequence[ClipMetrics]) -> dict[str, An
         }
         for c in clips
     ]
-    return {**{name: json_values(getattr(summary, name)) for name in averages}, "clips": rows}
+    return {**{name: json_values(getattr(summary, name)) for name in averages}, "clips": each}
 
 
 def _ordered(report: ClipReport) -> list[ClipMetrics]:

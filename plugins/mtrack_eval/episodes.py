@@ -18,7 +18,7 @@ from mtrack.statistics import EpisodeStatistics
 from mtrack_eval.rollouts import AT_THE_END, Policy
 
 DIVERGED = "diverged"
-"""Stands beside the termination slots: the simulation of the env diverged."""
+"""Listed with the termination slots: the simulation of the env diverged."""
 
 
 @attrs.frozen(eq=False)

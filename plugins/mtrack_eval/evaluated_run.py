@@ -39,7 +39,7 @@ def _at_least(bound: int) -> Any:
 
 
 @attrs.frozen(kw_only=True)
-class Options:
+class EvalOptions:
     """How to evaluate. Raises MtrackError if a number is out of range."""
 
     rollouts: int | None = attrs.field(default=None, validator=_at_least(1))
@@ -77,7 +77,7 @@ class EvaluatedRun:
     """Whether it is scored clip by clip, not by episodes."""
     complaints: tuple[str, ...]
     """What is wrong with newer checkpoints, if anything."""
-    options: Options
+    options: EvalOptions
 
     @property
     def checkpoint_name(self) -> str:
@@ -117,7 +117,7 @@ class EvaluatedRun:
         return conditions(self.recipe, self.trained_with.for_phase(self.checkpoint.phase), self.by_clips)
 
 
-def open_run(run: Path, options: Options, registry: Registry) -> EvaluatedRun:
+def open_run(run: Path, options: EvalOptions, registry: Registry) -> EvaluatedRun:
     """Return a run as it will be evaluated. Raises CheckpointError, MtrackError, RecipeError."""
     file = run / "recipe.toml"
     if not file.is_file():
@@ -139,7 +139,7 @@ def open_run(run: Path, options: Options, registry: Registry) -> EvaluatedRun:
     return EvaluatedRun(run, changed, checkpoint, whole, actor, by_clips, tuple(complaints), options)
 
 
-def _is_scored_by_clips(command: Slot, options: Options) -> bool:
+def _is_scored_by_clips(command: Slot, options: EvalOptions) -> bool:
     """Return whether to score clip by clip. Raises MtrackError if the options do not suit the command."""
     if options.rollouts is not None and options.episodes is not None:
         raise MtrackError("--rollouts (per clip) and --episodes exclude each other: give one")
@@ -151,7 +151,7 @@ def _is_scored_by_clips(command: Slot, options: Options) -> bool:
     return options.episodes is None
 
 
-def _changes(recipe: Recipe, options: Options) -> dict[str, Any]:
+def _changes(recipe: Recipe, options: EvalOptions) -> dict[str, Any]:
     """Return what an evaluation changes in a recipe, as a table."""
     late = [name for name, slot in recipe.randomizations.items() if _acts_later(slot)]
     changes: dict[str, Any] = {"randomizations": {name: {"enabled": False} for name in late}}

@@ -18,7 +18,7 @@ from mtrack_eval.clip_summary import ClipSummary, summarise, worst_first
 from mtrack_eval.episode_report import EpisodeReport
 from mtrack_eval.episode_report import summarise as summarise_episodes
 from mtrack_eval.episodes import roll_out
-from mtrack_eval.evaluated_run import EvaluatedRun, Options, open_run
+from mtrack_eval.evaluated_run import EvalOptions, EvaluatedRun, open_run
 from mtrack_eval.motions import motions_at
 from mtrack_eval.rollouts import Arena, Rollouts, prepare
 from mtrack_log.jsonl import read_jsonl
@@ -31,15 +31,15 @@ _log = logging.getLogger("mtrack")
 
 
 def evaluate_run(
-    run: Path, options: Options, with_plots: bool, with_strips: bool = False
+    run: Path, options: EvalOptions, with_plots: bool, with_strips: bool = False
 ) -> ClipReport | EpisodeReport:
     """Score a run, see `mtrack_eval.evaluate`."""
     registry = Registry.scan(files=options.files)
     with tempfile.TemporaryDirectory() as folder:
         opened = open_run(run, options, registry)
         if options.motions:
-            place = motions_at(options.motions, registry, opened.recipe.robot.use, Path(folder))
-            opened = open_run(run, attrs.evolve(options, motions=place), registry)
+            path = motions_at(options.motions, registry, opened.recipe.robot.use, Path(folder))
+            opened = open_run(run, attrs.evolve(options, motions=path), registry)
         for complaint in opened.complaints:
             _log.warning("%s", complaint)
         if not opened.by_clips:

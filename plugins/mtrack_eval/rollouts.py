@@ -26,9 +26,8 @@ _ROLLOUTS = 8
 _CLIPS_AT_ONCE = 16
 _MAX_ENVS = 2048  # more rollouts are split into batches
 _NEVER = 2**31
-AT_THE_END = (
-    1.0 - 1e-6
-)  # of a phase: delays and other schedules have their final values, so that any two checkpoints compare
+AT_THE_END = 1.0 - 1e-6
+"""Progress of a phase at which delays and other schedules have their final values, so that checkpoints compare."""
 
 Policy = Callable[[TensorDict], Tensor]
 

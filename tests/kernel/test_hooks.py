@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mtrack.cli import main
 from mtrack.hooks import Hooks, Specifications, hook_flaws, hookimpl
 from mtrack.registry import Registry
 from mtrack_dev.testing import install
@@ -160,6 +161,17 @@ def test_a_hook_that_would_not_be_called_says_why(
     (message,) = caplog.messages
     assert message.startswith("hook 'bell' (acme 1.0) breaks the contract of a hook: ")
     assert flaw in message
+
+
+def test_the_example_of_describe_hook_is_a_hook(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["describe", "hook"])
+    _, start, rest = capsys.readouterr().out.partition("from mtrack.hooks import hookimpl")
+    code, end, _ = rest.partition("# pyproject.toml")
+    names: dict[str, object] = {}
+    exec(start + code, names)
+    assert end
+    assert hook_flaws(names["Bell"]) == []
 
 
 def test_an_object_a_module_and_a_static_method_can_be_hooks() -> None:

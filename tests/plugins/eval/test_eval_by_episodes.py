@@ -21,7 +21,7 @@ from mtrack.structure import check_recipe
 from mtrack.transfer import Contract
 from mtrack_dev.testing import install
 from mtrack_eval.episodes import roll_out
-from mtrack_eval.evaluated_run import Options, open_run
+from mtrack_eval.evaluated_run import EvalOptions, open_run
 from mtrack_toy.task import ToyTarget
 from mtrack_tracking.command import MotionTracking
 
@@ -194,4 +194,4 @@ def test_a_diverged_env_counts_as_failed_and_no_metric_sees_its_last_step(recipe
 def test_only_commands_that_play_clips_are_scored_by_clips(run):
     assert issubclass(MotionTracking, PlaysClips)
     assert not issubclass(ToyTarget, PlaysClips)
-    assert not open_run(run, Options(), Registry.scan()).by_clips
+    assert not open_run(run, EvalOptions(), Registry.scan()).by_clips

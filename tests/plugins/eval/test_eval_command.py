@@ -10,7 +10,7 @@ from support.clips import swaying_clip
 
 from mtrack.cli import main
 from mtrack.registry import Registry
-from mtrack_eval.evaluated_run import Options, open_run
+from mtrack_eval.evaluated_run import EvalOptions, open_run
 
 METRICS = [
     "success_body", "success_height", "progress", "mpkpe_world", "mpkpe_root", "mpkpe_local", "mpkpe_yaw",
@@ -75,7 +75,7 @@ def test_tables_show_conditions_and_baselines_and_plots_are_drawn(run, capsys, m
 
 
 def test_noise_and_overrides_appear_in_the_conditions(run):
-    opened = open_run(run, Options(noise=True, overrides=("randomizations.push.use='push'",)), Registry.scan())
+    opened = open_run(run, EvalOptions(noise=True, overrides=("randomizations.push.use='push'",)), Registry.scan())
     on = opened.conditions()
     assert (on["observation_noise"], on["start_noise"]) == (True, 0.3)
     assert [one["slot"] for one in on["randomizations"]] == ["motor_gains", "push"]

@@ -12,7 +12,7 @@ from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
 from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
-from mtrack_eval.evaluated_run import Options, open_run
+from mtrack_eval.evaluated_run import EvalOptions, open_run
 
 WIND = '''
 from pathlib import Path
@@ -66,12 +66,14 @@ def test_the_header_describes_what_the_evaluation_switches_off(run: Path, tmp_pa
     shutil.copytree(run, trained)
     with (trained / "recipe.toml").open("a") as file:
         file.write("\n[randomizations.nudge]\nuse = 'push'\ninterval = [2.0, 4.0]\n")
-    lines = list(header(open_run(trained, Options(), Registry.scan()).conditions()))
+    lines = list(header(open_run(trained, EvalOptions(), Registry.scan()).conditions()))
     index = lines.index("switched off for the evaluation:")
     assert lines[index + 1].startswith("  nudge (mtrack:push), on reset and every step: Pushes the root")
     assert lines[index + 2].startswith("      interval = [2.0, 4.0], lin_vel = [0.5, 0.5, 0.2]")
     assert not [line for line in lines[:index] if "nudge" in line]
-    again = open_run(trained, Options(overrides=("randomizations.nudge.enabled=true",)), Registry.scan()).conditions()
+    again = open_run(
+        trained, EvalOptions(overrides=("randomizations.nudge.enabled=true",)), Registry.scan()
+    ).conditions()
     assert ("nudge" in [one["slot"] for one in again["randomizations"]], again["switched_off"]) == (True, [])
 
 
@@ -84,11 +86,11 @@ def test_changes_by_the_set_of_a_phase_are_off_in_an_evaluation_unless_the_user_
     change = 'set = { "randomizations.nudge.interval" = [2.0, 4.0], "observations.priv.joint_vel.noise" = 0.1 }'
     slots = "\n[randomizations.nudge]\nuse = 'push'\nenabled = false\n[observations.priv.joint_vel]\nenabled = false\n"
     (trained / "recipe.toml").write_text(text.replace("set = {}", change, 1) + slots, "utf-8")
-    opened = open_run(trained, Options(), Registry.scan())
+    opened = open_run(trained, EvalOptions(), Registry.scan())
     assert "nudge" in opened.trained_with.for_phase("train").randomizations
     assert "nudge" not in opened.recipe.randomizations
     assert opened.recipe.observations["priv"]["joint_vel"].noise == 0.0
-    named = Options(overrides=("randomizations.nudge.interval=[1.0, 2.0]",))
+    named = EvalOptions(overrides=("randomizations.nudge.interval=[1.0, 2.0]",))
     assert "nudge" in open_run(trained, named, Registry.scan()).recipe.randomizations
 
 

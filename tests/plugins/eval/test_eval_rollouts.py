@@ -10,14 +10,14 @@ import torch
 
 from mtrack.exchange import StartState
 from mtrack.registry import Registry
-from mtrack_eval.evaluated_run import Options, open_run
+from mtrack_eval.evaluated_run import EvalOptions, open_run
 from mtrack_eval.rollouts import Rollouts, prepare
 from mtrack_eval.strips import draw_strips
 from mtrack_g1.robot import G1
 
 
 def test_the_statue_compares_frame_0_with_the_whole_clip(run):
-    arena = prepare(open_run(run, Options(rollouts=1), Registry.scan()))
+    arena = prepare(open_run(run, EvalOptions(rollouts=1), Registry.scan()))
     library = arena.command.library
     poses = library.gather(torch.arange(12, 32))
     joints = (poses.joint_pos[1:] - poses.joint_pos[0]).abs().mean()
@@ -49,7 +49,7 @@ class Follower:
 
 
 def test_state_and_reference_are_compared_at_equal_times(run):
-    arena = prepare(open_run(run, Options(rollouts=2), Registry.scan()))
+    arena = prepare(open_run(run, EvalOptions(rollouts=2), Registry.scan()))
     arena.env = attrs.evolve(arena.env, backend=Follower(arena.env.backend, arena.command))
     perfect = arena.policy()
     assert float(perfect.values["mpkpe_world"].max()) < 0.01, "mm"
@@ -60,7 +60,7 @@ def test_state_and_reference_are_compared_at_equal_times(run):
 
 def test_poses_for_strips_have_equal_times_from_the_first_to_the_last_frame(run, monkeypatch):
     monkeypatch.setattr("mtrack_eval.rollouts._MAX_ENVS", 1)  # one clip per batch
-    arena = prepare(open_run(run, Options(rollouts=1), Registry.scan()))
+    arena = prepare(open_run(run, EvalOptions(rollouts=1), Registry.scan()))
     assert arena.policy().poses is None, "only on request"
     arena.env = attrs.evolve(arena.env, backend=Follower(arena.env.backend, arena.command))
     robot, reference = arena.policy(num_poses=3).poses
@@ -103,7 +103,7 @@ def test_a_strip_shows_the_worst_rollout_and_says_where_it_failed(tmp_path, monk
 
 def test_clips_that_do_not_fit_at_once_are_played_in_batches(run, monkeypatch):
     monkeypatch.setattr("mtrack_eval.rollouts._MAX_ENVS", 1)
-    arena = prepare(open_run(run, Options(rollouts=1), Registry.scan()))
+    arena = prepare(open_run(run, EvalOptions(rollouts=1), Registry.scan()))
     assert arena.env.scene.num_envs == 1
     statue = arena.statue()
     assert statue.frames.tolist() == [[11.0], [19.0]]

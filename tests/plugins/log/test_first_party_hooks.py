@@ -21,7 +21,7 @@ SETTINGS = ("num_envs=4", "run.checkpoint_every=2", "phases.train.train_every=4"
 
 
 def hooks_in(directory: Path, *hooks: type) -> Hooks:
-    """Return hooks that have been told of a run in a directory."""
+    """Return hooks after the start of a run in a directory."""
     called = Hooks()
     for hook in hooks:
         called.add(hook, hook.__name__)
