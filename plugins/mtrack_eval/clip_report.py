@@ -15,6 +15,7 @@ from mtrack.abilities import HasUnit
 from mtrack.protocols import Metric
 from mtrack_eval.clip_summary import ClipMetrics, ClipSummary, MetricValues, worst_first
 from mtrack_eval.conditions import header
+from mtrack_log.jsonl import finite_or_none
 
 _WORST_SHOWN = 20
 _PLAIN_WIDTH = 130  # characters of output that is not a terminal
@@ -40,12 +41,12 @@ class ClipReport:
     """Frames that the run had trained for when the checkpoint was written."""
     rollouts: int
     """Rollouts per clip."""
-    conditions: Mapping[str, Any]
+    conditions: Mapping[str, Any] = attrs.field(repr=False)
     """What varied between rollouts, as `conditions.conditions` returns it."""
-    units: Mapping[str, str]
+    units: Mapping[str, str] = attrs.field(repr=False)
     """By metric slot."""
-    policy: ClipSummary
-    baselines: Mapping[str, ClipSummary]
+    policy: ClipSummary = attrs.field(repr=False)
+    baselines: Mapping[str, ClipSummary] = attrs.field(repr=False)
     """By name: `statue`, `zero_action`."""
     distance: str
     """The metric slot that orders clips that fail equally often; empty if there is none."""
@@ -93,11 +94,6 @@ def units_of(metrics: Mapping[str, Metric]) -> dict[str, str]:
     return {slot: metric.unit if isinstance(metric, HasUnit) else "" for slot, metric in metrics.items()}
 
 
-def json_values(values: MetricValues) -> dict[str, float | None]:
-    """Return values as JSON has them: None if one is not finite."""
-    return {slot: value if math.isfinite(value) else None for slot, value in values.items()}
-
-
 def _summary(summary: ClipSummary, clips: Sequence[ClipMetrics]) -> dict[str, Any]:
     averages = [field.name for field in attrs.fields(ClipSummary) if field.name != "clips"]
     each = [
@@ -105,12 +101,12 @@ def _summary(summary: ClipSummary, clips: Sequence[ClipMetrics]) -> dict[str, An
             "clip": c.clip,
             "frames": c.frames,
             "failed": c.failed,
-            **json_values(c.values),
-            "spread": json_values(c.spread),
+            **finite_or_none(c.values),
+            "spread": finite_or_none(c.spread),
         }
         for c in clips
     ]
-    return {**{name: json_values(getattr(summary, name)) for name in averages}, "clips": each}
+    return {**{name: finite_or_none(getattr(summary, name)) for name in averages}, "clips": each}
 
 
 def _ordered(report: ClipReport) -> list[ClipMetrics]:

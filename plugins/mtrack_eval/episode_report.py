@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mtrack_eval.clip_report import cell, json_values
+from mtrack_eval.clip_report import cell
 from mtrack_eval.clip_summary import deviation
 from mtrack_eval.conditions import header
 from mtrack_eval.episodes import Episodes
+from mtrack_log.jsonl import finite_or_none
 
 _WIDTH = 130  # characters of output that is not a terminal
 
@@ -48,17 +49,17 @@ class EpisodeReport:
     actor: str
     frames: int
     """Frames that the run had trained for when the checkpoint was written."""
-    conditions: Mapping[str, Any]
+    conditions: Mapping[str, Any] = attrs.field(repr=False)
     """What varied between episodes, as `conditions.conditions` returns it."""
-    units: Mapping[str, str]
+    units: Mapping[str, str] = attrs.field(repr=False)
     """By metric slot."""
     left_out: Sequence[str]
     """Metric slots that need clips."""
     max_episode_steps: int
     control_dt: float
     """[s]."""
-    policy: EpisodeSummary
-    baselines: Mapping[str, EpisodeSummary]
+    policy: EpisodeSummary = attrs.field(repr=False)
+    baselines: Mapping[str, EpisodeSummary] = attrs.field(repr=False)
     """By name: `zero_action`."""
 
     @property
@@ -145,7 +146,10 @@ def _unit_shown(unit: str) -> str:
 
 
 def _summary(summary: EpisodeSummary) -> dict[str, Any]:
-    return attrs.asdict(summary) | {"average": json_values(summary.average), "spread": json_values(summary.spread)}
+    return attrs.asdict(summary) | {
+        "average": finite_or_none(summary.average),
+        "spread": finite_or_none(summary.spread),
+    }
 
 
 def _share(which: Tensor) -> float:
