@@ -44,8 +44,7 @@ def evaluate(
 
     Args:
         run: directory of a run.
-        motions: score on these instead of the recipe's clips: motion files, a directory of them, or files that an
-            importer reads.
+        motions: motion files, a directory of them, or files that an importer reads, instead of the recipe's clips.
         actor: `teacher` or `student`; empty: the actor of the checkpoint's phase.
         rollouts: rollouts per clip, each with its own random draws; default: 8.
         episodes: score this many whole episodes; default for tasks without clips: 100. Excludes `rollouts`.
@@ -58,14 +57,12 @@ def evaluate(
         strips: draw the worst 5 clips or episodes into the run directory, as picture strips.
 
     Returns:
-        A ClipReport or an EpisodeReport. Both have `metrics` (metric slot to mean, in the unit that `units` gives;
-        NaN if a value is unknown), `baselines` and `to_dict()`, which returns what `mtrack eval --json` prints.
+        A report with `metrics` (slot to mean, in the unit that `units` gives; NaN if unknown), `baselines`, `show()`
+        and `to_dict()`, which returns what `mtrack eval --json` prints.
 
     Raises:
-        MtrackError: an argument is invalid or does not suit the run.
         CheckpointError: the run has no usable checkpoint, or the installed components do not fit it.
-        RecipeError: the run's recipe or an override is invalid.
-        MotionError: `motions` cannot be read.
+        MtrackError: an argument is invalid; RecipeError if it is an override, MotionError if it is `motions`.
 
     """
     from mtrack_eval.evaluated_run import EvalOptions  # noqa: PLC0415  brings torch; the command line imports this package
