@@ -113,7 +113,7 @@ def task_of(assembly: Assembly) -> Task:
     grace = {f"terminations.{term.slot}.grace_steps": term.grace_steps for term in env.terminations}
     terms = [term for some in env.observer.groups.values() for term in some]
     bodies = {name: np.array([model.body(robot.body_names[i]).id for i in some]) for name, some in sets.items()}
-    tables = tables_of(library, robot, sets, env.command.ahead, action.lead)
+    tables = tables_of(library, robot, sets, env.command.ahead, action.velocity_feedforward)
     return Task(
         model=model,
         params={f"{path}.{name}": value for path, part in parts.items() for name, value in numbers(part).items()}

@@ -85,7 +85,7 @@ class NumpyTracking(gymnasium.Env[Array, Array]):
         newest = np.minimum(np.maximum(action, -self.limit), self.limit, out=self.actions[0])
         pose, share, hold = (
             self.tables.pose[self.frame],
-            self.params["action.filter_share"],
+            self.params["action.filter_alpha"],
             self.params["action.boot_hold"],
         )
         for substep in range(self.task.decimation):

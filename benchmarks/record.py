@@ -74,7 +74,7 @@ def main() -> None:
     }
     for actor in arguments.actor:
         command = [sys.executable, "-m", "mtrack", "eval", str(arguments.run), "--actor", actor, "--json"]
-        command += ["--no-figures", "--rollouts", str(arguments.rollouts)]
+        command += ["--no-plots", "--rollouts", str(arguments.rollouts)]
         scored = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         record[actor] = {
             "average": scored["average"],

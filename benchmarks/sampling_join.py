@@ -34,7 +34,7 @@ def learning(run: Path) -> dict[str, list[float]]:
 
 def scored(run: Path) -> dict[str, dict[str, float]]:
     """Return the scores of each clip from its first frame on, without noise."""
-    command = [sys.executable, "-m", "mtrack", "eval", str(run), "--json", "--no-figures", "--rollouts", "1"]
+    command = [sys.executable, "-m", "mtrack", "eval", str(run), "--json", "--no-plots", "--rollouts", "1"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return {clip["clip"]: {name: round(clip[name], 4) for name in SCORES} for clip in found["clips"]}
 

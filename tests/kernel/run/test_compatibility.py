@@ -68,7 +68,7 @@ def test_a_recipe_differs_in_nothing_from_itself(before: Facts) -> None:
         ("action.scale=0.5", "action.scale: [1.0, 1.0] -> [0.5, 0.5]"),
         ("action.around=reference", 'action.around: "default" -> "reference"'),
         ("action.clip=2", "action.clip: 10.0 -> 2.0"),
-        ("action.filter_share=0.5", "action.filter_share: 1.0 -> 0.5"),
+        ("action.filter_alpha=0.5", "action.filter_alpha: 1.0 -> 0.5"),
         ("agent.obs_clip=5", "agent.obs_clip: 10.0 -> 5.0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The action on real physics: the start pose is held, also by a robot whose encoders are off."""
+"""On real physics the action holds the start pose, even with a calibration error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtrack_mujoco.backend import MujocoBackend
 N = 3
 
 
-def test_held_target_asks_no_torque_of_a_robot_at_its_start_pose() -> None:
+def test_a_held_target_needs_no_torque_at_the_start_pose() -> None:
     robot = G1()
     backend = MujocoBackend()
     backend.build(robot, PhysicsPlan(N, 0.005, "cpu"))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
-from mtrack_eval.evaluate import evaluate_run
-from mtrack_eval.subject import Wishes
+import mtrack_eval
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 
@@ -22,9 +20,9 @@ TOLERANCE = 0.02
 )
 def test_a_policy_succeeds_as_often_on_either_backend() -> None:
     found = {
-        backend: evaluate_run(Path(RUN), Wishes(rollouts=8, overrides=(f"backend.use={backend}",)), with_figures=False)
+        backend: mtrack_eval.evaluate(RUN, rollouts=8, overrides=[f"backend.use={backend}"])
         for backend in ("mujoco", "mujoco_warp")
     }
-    averages = {backend: evaluation.policy.average for backend, evaluation in found.items()}
+    averages = {backend: report.metrics for backend, report in found.items()}
     for name in ("success_body", "success_height", "progress"):
         assert averages["mujoco"][name] == pytest.approx(averages["mujoco_warp"][name], abs=TOLERANCE), name

@@ -1,4 +1,4 @@
-"""What is evaluated: the recipe of a run as it was in training, but quiet; its newest checkpoint; the actor to run."""
+"""The run that is evaluated: its recipe without training noise, its newest checkpoint, and the actor to roll out."""
 
 from __future__ import annotations
 
@@ -25,53 +25,63 @@ from mtrack.run.manifest import manifest
 from mtrack.run.transfer import Contract
 from mtrack_eval.conditions import conditions
 
-_DEFAULTS = "base/g1_tracking"  # its metrics are those of recipes that name none
+_DEFAULTS = "base/g1_tracking"  # a recipe without metrics is scored with the metrics of this one
+
+
+def _at_least(bound: int) -> Any:
+    """Return a validator that accepts None and whole numbers from `bound` on. It raises MtrackError."""
+
+    def validate(_: object, attribute: Any, value: int | None) -> None:
+        if value is not None and value < bound:
+            raise MtrackError(f"{attribute.name} must be at least {bound}, not {value}")
+
+    return validate
 
 
 @attrs.frozen(kw_only=True)
-class Wishes:
-    """How to evaluate."""
+class EvalOptions:
+    """How to evaluate. Raises MtrackError if a number is out of range."""
 
-    rollouts: int | None = None
-    """Of each clip; None: 8."""
-    episodes: int | None = None
-    """Score by so many episodes, not by clips; None: 100 if the command plays no clips."""
+    rollouts: int | None = attrs.field(default=None, validator=_at_least(1))
+    """Rollouts per clip; None: 8."""
+    episodes: int | None = attrs.field(default=None, validator=_at_least(1))
+    """Score this many episodes instead of clips; None: 100 if the command plays no clips."""
     actor: str = ""
-    """Empty: that of the phase the checkpoint is of."""
+    """Empty: the actor of the checkpoint's phase."""
     motions: Path | None = None
     """Motion files to use instead of the recipe's motions."""
-    seed: int | None = None
-    """Of the draws; None: the recipe's."""
+    seed: int | None = attrs.field(default=None, validator=_at_least(0))
+    """Seed of all random draws; None: the recipe's."""
     noise: bool = False
     """Whether observations and start states are as noisy as in training."""
     overrides: tuple[str, ...] = ()
-    """`key=value` over everything."""
+    """Changes of the recipe, `key=value`; they override everything else."""
     files: tuple[str, ...] = ()
     """Local files of components, `-p FILE.py`."""
     allow_change: bool = False
-    """Whether a policy or clips that are not those of the run may be scored all the same."""
+    """Whether to score a policy or clips even if they are not those of the run."""
 
 
 @attrs.frozen(eq=False)
-class Subject:
+class EvaluatedRun:
     """A run opened for evaluation."""
 
     run: Path
     recipe: Recipe
-    """As in the checkpoint's phase, and as it will be rolled out."""
+    """The recipe of the checkpoint's phase, changed for the rollouts."""
     checkpoint: Checkpoint
     trained_with: Recipe
-    """As recorded, with nothing changed for the evaluation."""
+    """The recipe as recorded, unchanged."""
     actor: str
     by_clips: bool
-    """Whether it is scored clip by clip; else by episodes."""
+    """Whether it is scored clip by clip, not by episodes."""
     complaints: tuple[str, ...]
     """What is wrong with newer checkpoints, if anything."""
-    wishes: Wishes
+    options: EvalOptions
 
     @property
     def checkpoint_name(self) -> str:
-        """Path of the checkpoint from the run's own folder on: evaluations are shared, folders of a machine are not."""
+        """Path of the checkpoint, relative to the run's parent: a shared report contains no path of the machine."""
         run, path = self.run.resolve(), self.checkpoint.path.resolve()
         return str(Path(run.name, path.relative_to(run))) if path.is_relative_to(run) else path.name
 
@@ -87,18 +97,18 @@ class Subject:
         return assembly, agent
 
     def require_fit(self, assembly: Assembly) -> None:
-        """Stop if what was assembled is not what the checkpoint was trained with. Raises CheckpointError.
+        """Raise CheckpointError if the assembled environment differs from what the checkpoint was trained with.
 
-        Clips that were chosen for this evaluation need not be those of the run.
+        Clips that were chosen for this evaluation may differ from those of the run.
         """
         contract = attrs.asdict(Contract.of(self.recipe, assembly))
-        chosen = self.wishes.motions or any(change.startswith("motions.") for change in self.wishes.overrides)
+        chosen = self.options.motions or any(change.startswith("motions.") for change in self.options.overrides)
         require_compatible(
             self.checkpoint.path,
             self.checkpoint.manifest,
             {**manifest(self.trained_with), "contract": contract},
             "evaluate",
-            allow_change=self.wishes.allow_change,
+            allow_change=self.options.allow_change,
             ignore=("data",) if chosen else (),
         )
 
@@ -107,55 +117,55 @@ class Subject:
         return conditions(self.recipe, self.trained_with.for_phase(self.checkpoint.phase), self.by_clips)
 
 
-def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
+def open_run(run: Path, options: EvalOptions, registry: Registry) -> EvaluatedRun:
     """Return a run as it will be evaluated. Raises CheckpointError, MtrackError, RecipeError."""
     file = run / "recipe.toml"
     if not file.is_file():
-        raise CheckpointError(f"{run} is no run directory: it has no recipe.toml; 'mtrack run' makes one in runs/")
+        raise CheckpointError(f"{run} is not a run directory: recipe.toml is missing; 'mtrack run' makes runs in runs/")
     checkpoint, complaints = newest(run)
-    # before the recipe is read, which a plugin of another version may not understand
-    require_local_files(run, checkpoint.manifest, registry, wishes.allow_change)
+    # before reading the recipe, which may name components that another version of a plugin does not have
+    require_local_files(run, checkpoint.manifest, registry, options.allow_change)
     list_versions(checkpoint.path, checkpoint.manifest, registry)
     source = read_recipe(file)
     whole = check_recipe(source, registry)
     if checkpoint.phase not in whole.phases:
-        raise CheckpointError(f"{checkpoint.path} is of a phase '{checkpoint.phase}', which {file} does not have")
+        raise CheckpointError(f"{checkpoint.path} was made in phase '{checkpoint.phase}', which {file} does not have")
     recipe = whole.for_phase(checkpoint.phase)
-    by_clips = _is_scored_by_clips(recipe.command, wishes)
-    told = read_recipe(file, wishes.overrides).layers[len(source.layers) :]
-    quiet = Layer("mtrack eval", _changes(recipe, wishes), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
-    quieted = check_recipe(recipe.source.with_layers([quiet, *told]), registry)
-    actor = _actor(whole, checkpoint, wishes.actor, registry)
-    return Subject(run, quieted, checkpoint, whole, actor, by_clips, tuple(complaints), wishes)
+    by_clips = _is_scored_by_clips(recipe.command, options)
+    overrides = read_recipe(file, options.overrides).layers[len(source.layers) :]
+    changes = Layer("mtrack eval", _changes(recipe, options), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
+    changed = check_recipe(recipe.source.with_layers([changes, *overrides]), registry)
+    actor = _actor(whole, checkpoint, options.actor, registry)
+    return EvaluatedRun(run, changed, checkpoint, whole, actor, by_clips, tuple(complaints), options)
 
 
-def _is_scored_by_clips(command: Slot, wishes: Wishes) -> bool:
-    """Return whether to score clip by clip. Raises MtrackError for wishes that the command cannot fulfil."""
-    if wishes.rollouts is not None and wishes.episodes is not None:
-        raise MtrackError("--rollouts counts those of each clip, --episodes scores without regard to clips: give one")
+def _is_scored_by_clips(command: Slot, options: EvalOptions) -> bool:
+    """Return whether to score clip by clip. Raises MtrackError if the options do not suit the command."""
+    if options.rollouts is not None and options.episodes is not None:
+        raise MtrackError("--rollouts (per clip) and --episodes exclude each other: give one")
     if not issubclass(command.cls, PlaysClips):
-        for option, value in (("--rollouts", wishes.rollouts), ("--motions", wishes.motions)):
+        for option, value in (("--rollouts", options.rollouts), ("--motions", options.motions)):
             if value is not None:
-                raise MtrackError(f"{option}: {command} plays no clips; it is scored by episodes, --episodes N of them")
+                raise MtrackError(f"{option}: {command} plays no clips; it is scored by episodes: --episodes N")
         return False
-    return wishes.episodes is None
+    return options.episodes is None
 
 
-def _changes(recipe: Recipe, wishes: Wishes) -> dict[str, Any]:
+def _changes(recipe: Recipe, options: EvalOptions) -> dict[str, Any]:
     """Return what an evaluation changes in a recipe, as a table."""
     late = [name for name, slot in recipe.randomizations.items() if _acts_later(slot)]
     changes: dict[str, Any] = {"randomizations": {name: {"enabled": False} for name in late}}
-    if not wishes.noise:
+    if not options.noise:
         changes["observations"] = {
             group: {name: {"noise": 0.0} for name in terms} for group, terms in recipe.observations.items()
         }
         if "start_noise" in recipe.command.params:
             changes["command"] = {"start_noise": 0.0}
-    if wishes.seed is not None:
-        changes["seed"] = wishes.seed
-    if wishes.motions:
+    if options.seed is not None:
+        changes["seed"] = options.seed
+    if options.motions:
         others = {name: {"enabled": False} for name in recipe.motions}
-        changes["motions"] = others | {"given": {"use": "motion_files", "path": str(wishes.motions.absolute())}}
+        changes["motions"] = others | {"given": {"use": "motion_files", "path": str(options.motions.absolute())}}
     if not recipe.metrics and issubclass(recipe.command.cls, PlaysClips):
         changes["metrics"] = read_recipe(_DEFAULTS).data["metrics"]
     return changes
@@ -167,7 +177,7 @@ def _acts_later(slot: Slot) -> bool:
 
 
 def _actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Registry) -> str:
-    """Return the actor to run. Raises MtrackError where the run has not trained the one that is wanted."""
+    """Return the actor to roll out. Raises MtrackError if the run has not trained the wanted one."""
     latest = str(recipe.phases[checkpoint.phase].build().actor)
     if not wanted:
         return latest
