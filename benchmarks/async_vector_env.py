@@ -40,7 +40,7 @@ from mtrack.provenance import manifest
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.bare_physics import environment
+from mtrack_bench.bare_physics import environment
 
 RECIPE, PHASE = "g1_tracking_quick", "train"
 NOISY = ("root_rot", "joint_difference", "root_ang_vel", "projected_gravity", "joint_pos")

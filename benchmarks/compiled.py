@@ -22,8 +22,8 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.stage import Stage
 from mtrack.structure import check_recipe
-from mtrack_dev.bare_physics import seconds
-from mtrack_dev.bench import Training
+from mtrack_bench.bare_physics import seconds
+from mtrack_bench.measure import Training
 
 
 def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, object]:

@@ -71,7 +71,7 @@ if [ "${CHECK:-1}" != 0 ]; then
     within "$((each * 2 / 3))" "$python" - "$device" <<'END' || echo "CONFORMANCE FAILED: the measurements follow all the same"
 import logging
 import sys
-from mtrack_dev.testing import BrokenPromise, check_agreement, check_backend
+from mtrack_testing import BrokenPromise, check_agreement, check_backend
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_warp.backend import WarpBackend
 logging.basicConfig(format="%(message)s", level=logging.INFO)  # so that it says when it compiles kernels

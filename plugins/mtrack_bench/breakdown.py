@@ -13,7 +13,7 @@ from mtrack.quantities import derived
 from mtrack.scene import Contacts, Reference, RobotState
 from mtrack.stage import Stage
 from mtrack.statistics import EpisodeStatistics
-from mtrack_dev.stopwatch import Part, Stopwatch
+from mtrack_bench.stopwatch import Part, Stopwatch
 
 _ACTION, _COMMAND, _DERIVED, _PHYSICS = "step/action", "step/command", "step/derived quantities", "step/physics"
 _RANDOMIZATIONS, _RESET, _CONTACTS, _OBSERVATIONS = (

@@ -14,8 +14,8 @@ from rich.table import Table
 from mtrack.errors import MtrackError
 from mtrack.provenance import portable_table, recipe_sha256
 from mtrack.structure import Recipe
-from mtrack_dev.bench import Figures
-from mtrack_dev.bench_report import COLUMNS, Record
+from mtrack_bench.measure import Figures
+from mtrack_bench.report import COLUMNS, Record
 
 RATES = ("physics_steps_per_s", "env_steps_per_s", "train_frames_per_s")
 """What may not fall."""

@@ -24,8 +24,8 @@ from mtrack.provenance import recipe_sha256
 from mtrack.ranks import num_ranks
 from mtrack.stage import Stage
 from mtrack.structure import Recipe
-from mtrack_dev.bare_physics import environment, seconds
-from mtrack_dev.breakdown import listen, milliseconds
+from mtrack_bench.bare_physics import environment, seconds
+from mtrack_bench.breakdown import listen, milliseconds
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.roofline import matrix_products
 from mtrack_ppo.train import Train

@@ -11,7 +11,7 @@ import attrs
 from rich.table import Table
 
 from mtrack.errors import MtrackError
-from mtrack_dev.bench import Figures
+from mtrack_bench.measure import Figures
 
 COLUMNS = {
     "num_envs": "envs",
@@ -32,7 +32,7 @@ class Record:
     machine: dict[str, Any]
     distributions: dict[str, str]
     recipe: dict[str, str]
-    """A hash of each value of the recipe by its key; see `bench_compare.recipe_keys`."""
+    """A hash of each value of the recipe by its key; see `mtrack_bench.compare.recipe_keys`."""
     points: list[Figures]
 
     def write(self, file: Path) -> None:

@@ -21,9 +21,9 @@ from mtrack.provenance import manifest
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.bench import Figures, measure
-from mtrack_dev.bench_compare import comparison, recipe_keys, require_comparable
-from mtrack_dev.bench_report import Record, breakdown, overview, read
+from mtrack_bench.compare import comparison, recipe_keys, require_comparable
+from mtrack_bench.measure import Figures, measure
+from mtrack_bench.report import Record, breakdown, overview, read
 
 THRESHOLD = 30.0
 """Percent by which a rate may fall: machines that other work shares vary by less."""

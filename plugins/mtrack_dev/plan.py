@@ -19,7 +19,7 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.stage import Stage
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.bench import Training, most_memory
+from mtrack_bench.measure import Training, most_memory
 from mtrack_log.text import duration
 
 _SMALLEST, _STEP = 64, 4  # environments of the first trial, and how many times more the next has

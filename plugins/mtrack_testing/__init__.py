@@ -1,52 +1,70 @@
-"""The conformance kit: whether a component keeps the promises of its kind, and what tests of components need.
+"""The conformance kit for tests of components: checks, random scenes, small tasks and fakes.
 
-`check_component(MyReward, sigma=0.2)` tries a component of any kind as the loop would, and raises BrokenPromise, an
-AssertionError that names the promise, the component and the fix. Fixtures: see `mtrack_dev.pytest_plugin`.
+`check_component(MyReward, sigma=0.2)` calls a component of any kind as the training loop does. If the component breaks
+the contract of its kind, it raises BrokenPromise, an AssertionError that names the promise, the component and the fix.
+The pytest fixtures are in `mtrack_testing.pytest_plugin`; pytest loads them wherever mtrack is installed.
 """
 
-from mtrack_dev.testing.agents import check_agent
-from mtrack_dev.testing.agreement import check_agreement
-from mtrack_dev.testing.backends import check_backend
-from mtrack_dev.testing.clips import Walks
-from mtrack_dev.testing.component import check_component
-from mtrack_dev.testing.distributions import install
-from mtrack_dev.testing.loggers import check_logger
-from mtrack_dev.testing.motions import check_importer, check_motion, same_motion
-from mtrack_dev.testing.order import OrderTracker
-from mtrack_dev.testing.phases import check_phase
-from mtrack_dev.testing.promises import BrokenPromise, Report
-from mtrack_dev.testing.robots import check_robot
-from mtrack_dev.testing.scenes import DT, PHYSICS_DT, g1_model, mirror_scene, random_scene
-from mtrack_dev.testing.still_backend import StillBackend, compiled_g1
-from mtrack_dev.testing.tasks import check_task, small_recipe, small_task
-from mtrack_dev.testing.worlds import TOY, WORLD_OF_G1
+from __future__ import annotations
 
-__all__ = [
-    "DT",
-    "PHYSICS_DT",
-    "TOY",
-    "WORLD_OF_G1",
-    "BrokenPromise",
-    "OrderTracker",
-    "Report",
-    "StillBackend",
-    "Walks",
-    "check_agent",
-    "check_agreement",
-    "check_backend",
-    "check_component",
-    "check_importer",
-    "check_logger",
-    "check_motion",
-    "check_phase",
-    "check_robot",
-    "check_task",
-    "compiled_g1",
-    "g1_model",
-    "install",
-    "mirror_scene",
-    "random_scene",
-    "same_motion",
-    "small_recipe",
-    "small_task",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mtrack_testing.agents import check_agent as check_agent
+    from mtrack_testing.agreement import check_agreement as check_agreement
+    from mtrack_testing.backends import check_backend as check_backend
+    from mtrack_testing.clips import Walks as Walks
+    from mtrack_testing.component import check_component as check_component
+    from mtrack_testing.distributions import install as install
+    from mtrack_testing.loggers import check_logger as check_logger
+    from mtrack_testing.motions import check_importer as check_importer
+    from mtrack_testing.motions import check_motion as check_motion
+    from mtrack_testing.motions import same_motion as same_motion
+    from mtrack_testing.order import OrderTracker as OrderTracker
+    from mtrack_testing.phases import check_phase as check_phase
+    from mtrack_testing.promises import BrokenPromise as BrokenPromise
+    from mtrack_testing.promises import Report as Report
+    from mtrack_testing.robots import check_robot as check_robot
+    from mtrack_testing.scenes import DT as DT
+    from mtrack_testing.scenes import PHYSICS_DT as PHYSICS_DT
+    from mtrack_testing.scenes import g1_model as g1_model
+    from mtrack_testing.scenes import mirror_scene as mirror_scene
+    from mtrack_testing.scenes import random_scene as random_scene
+    from mtrack_testing.still_backend import StillBackend as StillBackend
+    from mtrack_testing.still_backend import compiled_g1 as compiled_g1
+    from mtrack_testing.tasks import check_task as check_task
+    from mtrack_testing.tasks import small_recipe as small_recipe
+    from mtrack_testing.tasks import small_task as small_task
+    from mtrack_testing.worlds import TOY as TOY
+    from mtrack_testing.worlds import WORLD_OF_G1 as WORLD_OF_G1
+else:
+    _PUBLIC = {
+        "agents": ("check_agent",),
+        "agreement": ("check_agreement",),
+        "backends": ("check_backend",),
+        "clips": ("Walks",),
+        "component": ("check_component",),
+        "distributions": ("install",),
+        "loggers": ("check_logger",),
+        "motions": ("check_importer", "check_motion", "same_motion"),
+        "order": ("OrderTracker",),
+        "phases": ("check_phase",),
+        "promises": ("BrokenPromise", "Report"),
+        "robots": ("check_robot",),
+        "scenes": ("DT", "PHYSICS_DT", "g1_model", "mirror_scene", "random_scene"),
+        "still_backend": ("StillBackend", "compiled_g1"),
+        "tasks": ("check_task", "small_recipe", "small_task"),
+        "worlds": ("TOY", "WORLD_OF_G1"),
+    }
+    _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
+
+    def __getattr__(name):  # noqa: ANN001, ANN202
+        """Import a public name on first use: pytest imports this package in every project, so it must load fast."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+    def __dir__():  # noqa: ANN202
+        """Return the public names."""
+        return sorted(_MODULE_OF)

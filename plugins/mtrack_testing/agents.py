@@ -13,9 +13,9 @@ from torch import Tensor
 from mtrack.errors import CheckpointError, MtrackError
 from mtrack.exchange import Layout
 from mtrack.state import component_state, flatten, load_component_state, unflatten
-from mtrack_dev.testing.promises import Report, Subject
-from mtrack_dev.testing.tasks import small_task
-from mtrack_dev.testing.watch import close, same, undrawn
+from mtrack_testing.promises import Report, Subject
+from mtrack_testing.tasks import small_task
+from mtrack_testing.watch import close, same, undrawn
 
 ACTORS = ("teacher", "student")
 _ROWS = 7

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack_dev.testing.promises import Report, Subject
-from mtrack_dev.testing.simulation import DECLARED_FIELD, Simulation
-from mtrack_dev.testing.still_backend import FIELDS
-from mtrack_dev.testing.worlds import WORLD_OF_G1
+from mtrack_testing.promises import Report, Subject
+from mtrack_testing.simulation import DECLARED_FIELD, Simulation
+from mtrack_testing.still_backend import FIELDS
+from mtrack_testing.worlds import WORLD_OF_G1
 
 TOLERANCES = {"joint_pos": 1e-4, "body_pos": 1e-4, "joint_torque": 0.02, "contacts": 0.2}
 """Largest differences [rad, m, N m, N]: some 50 times what single precision has been seen to make of them."""

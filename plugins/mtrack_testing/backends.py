@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from mtrack.errors import CheckpointError, MtrackError, NameProblem
-from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
-from mtrack_dev.testing.replay import check_replay
-from mtrack_dev.testing.simulation import DECLARED_FIELD, ROWS_SIMULATED, Simulation, rows_of
-from mtrack_dev.testing.watch import close, own_tensors, same
-from mtrack_dev.testing.worlds import WORLDS, World
+from mtrack_testing.promises import BrokenPromise, Report, Subject
+from mtrack_testing.replay import check_replay
+from mtrack_testing.simulation import DECLARED_FIELD, ROWS_SIMULATED, Simulation, rows_of
+from mtrack_testing.watch import close, own_tensors, same
+from mtrack_testing.worlds import WORLDS, World
 
 _STIFF = 10.0  # times the gains: with its own the robot falls
 _LOAD, _SETTLED = 5.0, 100  # kg, control steps

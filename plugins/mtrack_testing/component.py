@@ -12,15 +12,15 @@ from mtrack.contract import breaches
 from mtrack.errors import MtrackError
 from mtrack.kinds import KINDS
 from mtrack.registry import Registry
-from mtrack_dev.testing.agents import check_agent
-from mtrack_dev.testing.backends import check_backend
-from mtrack_dev.testing.loggers import check_logger
-from mtrack_dev.testing.motions import check_importer, check_motion
-from mtrack_dev.testing.phases import check_phase
-from mtrack_dev.testing.promises import Report, Subject
-from mtrack_dev.testing.robots import check_robot
-from mtrack_dev.testing.terms import check_term
-from mtrack_dev.testing.worlds import WORLDS
+from mtrack_testing.agents import check_agent
+from mtrack_testing.backends import check_backend
+from mtrack_testing.loggers import check_logger
+from mtrack_testing.motions import check_importer, check_motion
+from mtrack_testing.phases import check_phase
+from mtrack_testing.promises import Report, Subject
+from mtrack_testing.robots import check_robot
+from mtrack_testing.terms import check_term
+from mtrack_testing.worlds import WORLDS
 
 _WHOLE: dict[str, Callable[..., Report]] = {
     "robot": check_robot,

@@ -9,9 +9,9 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtrack.lifecycle import BeforeStep
-from mtrack_dev.testing.promises import Subject
-from mtrack_dev.testing.trial import Trial
-from mtrack_dev.testing.worlds import ROWS, STEPS, TIMED_ROWS, World
+from mtrack_testing.promises import Subject
+from mtrack_testing.trial import Trial
+from mtrack_testing.worlds import ROWS, STEPS, TIMED_ROWS, World
 
 _REPETITIONS = 5
 

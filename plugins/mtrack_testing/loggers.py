@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mtrack.metrics import Metrics
-from mtrack_dev.testing.promises import Report, Subject
-from mtrack_dev.testing.watch import undrawn
+from mtrack_testing.promises import Report, Subject
+from mtrack_testing.watch import undrawn
 
 _RUN = {"run_id": "20260101-000000-kit", "recipe": "kit", "distributions": {"mtrack": "0"}, "seed": 0}
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from mtrack.errors import MotionError, MtrackError
 from mtrack.exchange import Clip
-from mtrack_dev.testing.promises import BrokenPromise, Report, Subject
-from mtrack_dev.testing.watch import undrawn
-from mtrack_dev.testing.worlds import WORLDS
+from mtrack_testing.promises import BrokenPromise, Report, Subject
+from mtrack_testing.watch import undrawn
+from mtrack_testing.worlds import WORLDS
 
 _FOREIGN = {"nothing.bin": b"", "noise.pkl": bytes(range(256)) * 4, "prose.csv": b"to be or not to be\n" * 9}
 

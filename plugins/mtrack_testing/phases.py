@@ -16,10 +16,10 @@ from mtrack.errors import MtrackError
 from mtrack.learner import Learner
 from mtrack.rollout import Rollout
 from mtrack.snapshot import env_state, load_env_state
-from mtrack_dev.testing.agents import restore, saved
-from mtrack_dev.testing.promises import Report, Subject
-from mtrack_dev.testing.tasks import small_recipe, small_task
-from mtrack_dev.testing.watch import same, undrawn
+from mtrack_testing.agents import restore, saved
+from mtrack_testing.promises import Report, Subject
+from mtrack_testing.tasks import small_recipe, small_task
+from mtrack_testing.watch import same, undrawn
 
 _ENVS, _STEPS, _ITERATIONS = 16, 24, 3
 _NOBODY = "a phase that does not exist"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def toy_scene() -> Scene:
     """Return a random scene of 11 toy robots, new for each test: it may be changed."""
-    from mtrack_dev.testing import TOY  # noqa: PLC0415
+    from mtrack_testing import TOY  # noqa: PLC0415
 
     return TOY.scene()
 
@@ -24,7 +24,7 @@ def toy_scene() -> Scene:
 @pytest.fixture
 def g1_scene() -> Scene:
     """Return a random scene of 11 G1s, each off its reference; contact sensors at the feet, every usual model field."""
-    from mtrack_dev.testing import WORLD_OF_G1  # noqa: PLC0415
+    from mtrack_testing import WORLD_OF_G1  # noqa: PLC0415
 
     return WORLD_OF_G1.scene()
 
@@ -36,7 +36,7 @@ def fake_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     `fake_distribution("acme", {"mtrack.rewards": {"near": "acme:Near"}}, {"acme.py": source})` returns the folder it is
     in, which is on the path; what is imported from there is forgotten afterwards.
     """
-    from mtrack_dev.testing import install  # noqa: PLC0415
+    from mtrack_testing import install  # noqa: PLC0415
 
     site = tmp_path / "site"
     site.mkdir()

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from mtrack.recorded_step import RecordedStep
-from mtrack_dev.testing.promises import Subject
-from mtrack_dev.testing.simulation import DECLARED_FIELD, SUBSTEPS, Simulation, rows_of
-from mtrack_dev.testing.worlds import World
+from mtrack_testing.promises import Subject
+from mtrack_testing.simulation import DECLARED_FIELD, SUBSTEPS, Simulation, rows_of
+from mtrack_testing.worlds import World
 
 
 def check_replay(subject: Subject, world: World, sim: Simulation) -> Iterator[str]:

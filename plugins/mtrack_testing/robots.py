@@ -10,10 +10,10 @@ import torch
 
 from mtrack.errors import MtrackError, SlotError
 from mtrack.robot import RobotModel
-from mtrack_dev.testing.promises import Report, Subject
-from mtrack_dev.testing.values import check_mirror
-from mtrack_dev.testing.watch import own_tensors, same, undrawn
 from mtrack_mujoco.checked_robot import compiled, described
+from mtrack_testing.promises import Report, Subject
+from mtrack_testing.values import check_mirror
+from mtrack_testing.watch import own_tensors, same, undrawn
 from mtrack_tracking.hinges import several_joints
 
 _BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness", "damping")

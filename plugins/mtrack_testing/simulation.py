@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mtrack.exchange import ContactSensor, PhysicsPlan, StartState
-from mtrack_dev.testing.promises import Subject
-from mtrack_dev.testing.scenes import feet_of
-from mtrack_dev.testing.watch import own_tensors, undrawn
-from mtrack_dev.testing.worlds import World
+from mtrack_testing.promises import Subject
+from mtrack_testing.scenes import feet_of
+from mtrack_testing.watch import own_tensors, undrawn
+from mtrack_testing.worlds import World
 
 ROWS_SIMULATED = 5
 DECLARED_FIELD = "opt.gravity"

@@ -12,8 +12,8 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.snapshot import env_state, load_env_state
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.testing.promises import BrokenPromise, Report
-from mtrack_dev.testing.watch import same
+from mtrack_testing.promises import BrokenPromise, Report
+from mtrack_testing.watch import same
 
 _STEPS = 10
 

@@ -10,12 +10,12 @@ from torch import Tensor
 from mtrack.errors import CheckpointError
 from mtrack.fields import fields_of
 from mtrack.lifecycle import Resets
-from mtrack_dev.testing.cost import check_cost, check_loops
-from mtrack_dev.testing.promises import Subject
-from mtrack_dev.testing.trial import ALL, Outputs, Trial
-from mtrack_dev.testing.values import check_members, check_outputs, check_start
-from mtrack_dev.testing.watch import close, same, shown
-from mtrack_dev.testing.worlds import ROWS, STEPS, World
+from mtrack_testing.cost import check_cost, check_loops
+from mtrack_testing.promises import Subject
+from mtrack_testing.trial import ALL, Outputs, Trial
+from mtrack_testing.values import check_members, check_outputs, check_start
+from mtrack_testing.watch import close, same, shown
+from mtrack_testing.worlds import ROWS, STEPS, World
 
 TERMS = ("observation", "reward", "termination", "metric", "randomization", "action", "command")
 _MIDDLE = STEPS // 2

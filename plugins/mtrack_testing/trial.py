@@ -16,11 +16,11 @@ from mtrack.fields import fields_of
 from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
 from mtrack.scene import Scene
 from mtrack.state import component_state, flatten, load_component_state, unflatten
-from mtrack_dev.testing.clips import Walks
-from mtrack_dev.testing.promises import Subject
-from mtrack_dev.testing.still_backend import StillBackend
-from mtrack_dev.testing.watch import own_tensors, watched
-from mtrack_dev.testing.worlds import ROWS, STEPS, World, content, random_actions
+from mtrack_testing.clips import Walks
+from mtrack_testing.promises import Subject
+from mtrack_testing.still_backend import StillBackend
+from mtrack_testing.watch import own_tensors, watched
+from mtrack_testing.worlds import ROWS, STEPS, World, content, random_actions
 
 Outputs = dict[str, Tensor]
 ALL = tuple(range(ROWS))

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mtrack.exchange import StartState
 from mtrack.mirror import Mirror
-from mtrack_dev.testing.promises import Subject
-from mtrack_dev.testing.trial import Outputs, Trial
+from mtrack_testing.promises import Subject
+from mtrack_testing.trial import Outputs, Trial
 
 _REDUCE = "reduce over all other axes: .mean(-1), .sum(-1)"
 _FLATTEN = "put what there is of it side by side: .flatten(1)"

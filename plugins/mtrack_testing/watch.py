@@ -17,7 +17,7 @@ from mtrack.fields import fields_of
 from mtrack.quantities import Quantities, derived
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
-from mtrack_dev.testing.promises import Subject
+from mtrack_testing.promises import Subject
 
 # what some kinds are there to change
 _MAY_CHANGE = {"randomization": ("robot.joint_offset",), "command": ("reference",)}

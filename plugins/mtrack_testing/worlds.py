@@ -18,9 +18,9 @@ from mtrack.registry import Registry
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
 from mtrack.structure import check_recipe
-from mtrack_dev.testing.scenes import feet_of, g1_model, mirror_scene, random_scene
-from mtrack_dev.testing.still_backend import FIELDS, StillBackend, compiled_g1
 from mtrack_g1.robot import G1
+from mtrack_testing.scenes import feet_of, g1_model, mirror_scene, random_scene
+from mtrack_testing.still_backend import FIELDS, StillBackend, compiled_g1
 from mtrack_toy.robot import ToyRobot
 
 ROWS = 11

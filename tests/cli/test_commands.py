@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.fakes import RECIPE, install_parts
 
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.fakes import install_parts
 
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 HEAVY = {"torch", "numpy", "mujoco", "rich", "pydantic", "tensordict", "pluggy", "packaging"}

@@ -17,7 +17,7 @@ from mtrack.errors import ComponentError, RecipeError
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 REWARD = '''
 """A reward."""

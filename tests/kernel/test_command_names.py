@@ -12,7 +12,7 @@ from mtrack.cli.commands import load_command
 from mtrack.errors import ComponentError
 from mtrack.registry import Registry
 from mtrack_dev.entries import clash
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 MODULE = '''
 import click

@@ -22,7 +22,7 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
 from mtrack.transfer import Contract
-from mtrack_dev.testing import install, small_recipe
+from mtrack_testing import install, small_recipe
 from mtrack_toy.robot import ToyRobot
 
 Check = Callable[..., Recipe]

@@ -12,7 +12,7 @@ from mtrack.errors import RecipeError
 from mtrack.recipe import Layer, load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 FAR = "rewards.task.far"
 Layered = Callable[..., Recipe]

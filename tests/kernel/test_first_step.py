@@ -19,7 +19,7 @@ from mtrack.model_values import require_sound_fields
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.testing.distributions import install
+from mtrack_testing.distributions import install
 
 KINDS = ("reward", "termination", "observation", "command", "phase", "metric", "logger", "randomization")
 PARTS = (Path(__file__).parent / "wrong_parts.py").read_text("utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from mtrack.hooks import Hooks, Specifications, hook_flaws, hookimpl
 from mtrack.registry import Registry
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 WATCH = """
 from mtrack.hooks import hookimpl

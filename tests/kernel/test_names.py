@@ -13,7 +13,7 @@ from mtrack.provenance import manifest, recipe_sha256
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry, is_own
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 REWARD = """
 import torch

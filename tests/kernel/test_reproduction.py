@@ -17,7 +17,7 @@ from mtrack.divergence import DivergenceRecorder
 from mtrack.errors import MtrackError
 from mtrack.reproduction import Reproduction, read, write
 from mtrack.structure import Recipe
-from mtrack_dev.testing import small_recipe, small_task
+from mtrack_testing import small_recipe, small_task
 
 RECIPE = ("toy", "num_envs=6")
 

@@ -12,7 +12,7 @@ import pytest
 from mtrack.errors import NameProblem
 from mtrack.registry import Registry
 from mtrack.versions import fits, unmet
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 NEXT = "0.2.0.dev0"
 

@@ -9,8 +9,8 @@ import pytest
 
 from mtrack.exchange import Clip
 from mtrack.robot import RobotModel
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
+from mtrack_testing import g1_model
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
 

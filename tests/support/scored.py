@@ -7,7 +7,7 @@ import torch
 
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
 from mtrack.scene import Kinematics
-from mtrack_dev.testing import random_scene
+from mtrack_testing import random_scene
 
 
 class Unbroken:

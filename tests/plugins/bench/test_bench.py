@@ -19,12 +19,12 @@ from mtrack.provenance import recipe_sha256
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import check_recipe
-from mtrack_dev import sweep
-from mtrack_dev.bench import Figures, Round, measure, rates
-from mtrack_dev.bench_compare import comparison, recipe_keys, require_comparable
-from mtrack_dev.bench_report import Record, breakdown, overview, read
-from mtrack_dev.cli import bench
-from mtrack_dev.sweep import run_bench
+from mtrack_bench import sweep
+from mtrack_bench.cli import bench
+from mtrack_bench.compare import comparison, recipe_keys, require_comparable
+from mtrack_bench.measure import Figures, Round, measure, rates
+from mtrack_bench.report import Record, breakdown, overview, read
+from mtrack_bench.sweep import run_bench
 
 OLD = Path("old.json")
 command_line = typer.Typer()

@@ -9,8 +9,8 @@ import torch
 
 from mtrack.errors import MtrackError
 from mtrack.structure import Recipe
-from mtrack_dev import sweep
-from mtrack_dev.bench import Training
+from mtrack_bench import sweep
+from mtrack_bench.measure import Training
 
 
 def test_a_measurement_waits_for_the_gpu_of_the_run_not_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

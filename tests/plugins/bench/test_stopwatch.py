@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mtrack_dev.stopwatch import Part, Stopwatch
+from mtrack_bench.stopwatch import Part, Stopwatch
 
 
 class Clock:

@@ -16,7 +16,7 @@ from mtrack.provenance import manifest
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import check_recipe
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 REWARD = '''
 """Rewards."""

@@ -14,8 +14,8 @@ from mtrack.divergence import DivergenceRecorder
 from mtrack.errors import MtrackError, NameProblem
 from mtrack.reproduction import read, write
 from mtrack_dev.reproduce import replay_file
-from mtrack_dev.testing import small_recipe, small_task
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_testing import small_recipe, small_task
 
 TOY = ("toy", "num_envs=4")
 G1 = ("g1_tracking_quick", "num_envs=3", "backend.use=mujoco", "device=cpu", "backend.threads=1", "action.boot_hold=0")

@@ -16,7 +16,7 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import check_recipe
 from mtrack_dev.schema import recipe_schema, schema
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))

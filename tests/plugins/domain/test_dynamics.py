@@ -7,10 +7,10 @@ import torch
 
 from mtrack.errors import NameProblem
 from mtrack.scene import Scene
-from mtrack_dev.testing import StillBackend, compiled_g1, random_scene
 from mtrack_domain.bodies import BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import MotorGains
 from mtrack_domain.observations import Dynamics
+from mtrack_testing import StillBackend, compiled_g1, random_scene
 
 N = 6
 

@@ -11,10 +11,10 @@ import torch
 from mtrack.errors import MtrackError
 from mtrack.lifecycle import Requires, Resets, Startup
 from mtrack.scene import Scene
-from mtrack_dev.testing import StillBackend, compiled_g1, g1_model, random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
 from mtrack_domain.world import Gravity, Push
+from mtrack_testing import StillBackend, compiled_g1, g1_model, random_scene
 
 N = 400
 AT_STARTUP = [BodyCom, BodyMass, BaseMass, FootMaterial]

@@ -12,8 +12,8 @@ from mtrack.assemble import assemble
 from mtrack.provenance import manifest
 from mtrack.state import component_state
 from mtrack.transfer import Contract
-from mtrack_dev.testing import small_recipe as recipe
 from mtrack_motion.file import write_clip
+from mtrack_testing import small_recipe as recipe
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
-from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
 from mtrack_eval.subject import Wishes, open_run
+from mtrack_testing import install
 
 WIND = '''
 from pathlib import Path

@@ -14,8 +14,8 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.robot import RobotModel
 from mtrack.structure import check_recipe
-from mtrack_dev.testing import BrokenPromise, check_robot, install
 from mtrack_mujoco.checked_robot import compiled, described
+from mtrack_testing import BrokenPromise, check_robot, install
 
 MJCF = """
 <mujoco>

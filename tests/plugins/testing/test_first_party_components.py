@@ -13,8 +13,8 @@ from support.pickles import asap_motion, joblib_dump
 
 from mtrack.kinds import KINDS
 from mtrack.registry import Entry, Registry
-from mtrack_dev.testing import check_component, check_task
 from mtrack_motion.file import write_clip
+from mtrack_testing import check_component, check_task
 
 REGISTRY = Registry.scan(allow=())
 ENTRIES = [entry for entry in REGISTRY.entries if entry.kind in KINDS]

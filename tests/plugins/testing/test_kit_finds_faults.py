@@ -5,7 +5,7 @@ from __future__ import annotations
 import broken_components as broken
 import pytest
 
-from mtrack_dev.testing import BrokenPromise, check_component
+from mtrack_testing import BrokenPromise, check_component
 
 FAULTS = [
     (broken.WrongShape, "reward", "shape", r"shape \(11, 2\) for 11 environments, not \(11\)"),
@@ -73,6 +73,6 @@ def test_asymmetry_of_a_reward_is_worth_a_note_but_no_fault() -> None:
 
 
 def test_kinds_are_told_apart_by_their_members() -> None:
-    from mtrack_dev.testing.component import kind_of
+    from mtrack_testing.component import kind_of
 
     assert [kind_of(cls) for cls in (broken.WrongShape, broken.WrongMirror)] == ["reward", "observation"]

@@ -7,7 +7,7 @@ import torch
 
 from mtrack.errors import NameProblem
 from mtrack.registry import Registry
-from mtrack_dev.testing import OrderTracker, small_task
+from mtrack_testing import OrderTracker, small_task
 
 
 def test_a_component_s_calls_stand_in_the_order_of_the_loop() -> None:

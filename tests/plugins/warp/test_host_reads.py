@@ -10,7 +10,7 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.stage import Stage
 from mtrack.structure import check_recipe
-from mtrack_dev.bench import Training
+from mtrack_bench.measure import Training
 from mtrack_tracking import altered
 from tests.support.host_reads import HostReads
 
