@@ -26,17 +26,19 @@ def clash(entry: Entry) -> str:
     if entry.kind == "hook":
         return f"also in {others}: all of them are called, and -p no:{entry.name} disables all of them"
     if entry.kind == "cli":
-        return _of_commands(entry, others)
+        return _clash_of_commands(entry, others)
     return (
         f"also in {others}: recipes that come with {entry.distribution} use this one; "
         f'in your own write use = "{entry.full_name}"'
     )
 
 
-def _of_commands(entry: Entry, others: str) -> str:
-    built_in, here = f"{OWN}:{entry.name}", f"this one is 'mtrack {entry.full_name}'"
+def _clash_of_commands(entry: Entry, others: str) -> str:
+    built_in = f"{OWN}:{entry.name}"
+    *groups, name = entry.name.split(".")
+    short, full = (f"'{' '.join(['mtrack', *groups, last])}'" for last in (name, f"{entry.distribution}:{name}"))
     if entry.full_name == built_in:
-        return f"also in {others}: 'mtrack {entry.name}' is this one, the built-in command"
+        return f"also in {others}: {short} is this one, the built-in command"
     if built_in in entry.rivals:
-        return f"'mtrack {entry.name}' is the built-in command; {here}"
-    return f"also in {others}, so 'mtrack {entry.name}' is ambiguous; {here}"
+        return f"{short} is the built-in command; this one is {full}"
+    return f"also in {others}, so {short} is ambiguous; this one is {full}"

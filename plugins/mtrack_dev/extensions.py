@@ -53,7 +53,10 @@ def weigh(robot: str) -> None:
 [project.entry-points."mtrack.cli"]
 acme = "acme.cli:app"
 
-A name of mtrack's own commands (run, check, ...) keeps its meaning: yours is then `mtrack DISTRIBUTION:NAME`.
+# a name with a dot adds a command to a group of mtrack or of another package: mtrack motions mine
+"motions.mine" = "acme.cli:mine"
+
+Built-in commands (run, check, ...) keep their names: yours is then `mtrack DISTRIBUTION:NAME`.
 check it: mtrack list-plugins cli --load   make a package: mtrack new-plugin NAME --kind cli
 '''
 
