@@ -23,7 +23,7 @@ from mtrack.registry import Registry
 from mtrack.stage import Stage
 from mtrack.structure import check_recipe
 from mtrack_bench.bare_physics import seconds
-from mtrack_bench.measure import Training
+from mtrack_bench.measure import TimedTraining
 
 
 def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, object]:
@@ -33,7 +33,7 @@ def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, obj
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
         stage = Stage.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
-        phase, training = stage.phase, Training(stage, phase_name)
+        phase, training = stage.phase, TimedTraining(stage, phase_name)
         rollout = training.learner.collect()
 
         def update(compile: bool) -> float:

@@ -1,4 +1,4 @@
-"""The time of a rollout's environment loop, and of its engine calls alone."""
+"""Times the environment loop of a rollout, and its engine calls without anything else."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mtrack_mujoco.replay import EngineCalls, Recording
 
 
 def environment(stage: Stage, finish: Callable[[], object]) -> tuple[float, float | None]:
-    """Return the seconds of the environment loop over a rollout, and of its engine calls alone, made again.
+    """Return the seconds of the environment loop over a rollout, and of repeating only its engine calls.
 
-    `finish` waits for what the device has yet to do.
+    `finish` waits until the device has finished. Raises RuntimeError if the repeated calls end in another state.
     """
     env, actions = stage.assembly.env, []
     before = copy.deepcopy(env_state(stage.assembly))
@@ -46,18 +46,18 @@ def environment(stage: Stage, finish: Callable[[], object]) -> tuple[float, floa
         whole = seconds(loop)
     if recording is None:
         return whole, None
-    reached = recording.state()
+    expected = recording.state()
     recording.rewind()
     finish()
     bare = seconds(calls)
-    # a GPU adds up in another order each time
-    if env.scene.device.type == "cpu" and not torch.equal(reached, recording.state()):
-        raise RuntimeError("the engine calls made again led to another state: the measurement is void")
+    # a GPU sums in a different order each time
+    if env.scene.device.type == "cpu" and not torch.equal(expected, recording.state()):
+        raise RuntimeError("repeating the engine calls led to a different state, so the measurement is invalid")
     return whole, bare
 
 
 def _recording(backend: Backend) -> EngineCalls | None:
-    """Return a recording of a backend's engine calls; None where these cannot be recorded."""
+    """Return a recording of a backend's engine calls, or None if they cannot be recorded."""
     if isinstance(backend, MujocoBackend):
         return Recording(backend)
     # these import warp, which takes seconds

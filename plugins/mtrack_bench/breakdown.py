@@ -1,4 +1,4 @@
-"""What the time of an iteration is spent on: the parts of a control step and of an update."""
+"""Splits the time of an iteration into the parts of a control step and of an update."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtrack.quantities import derived
 from mtrack.scene import Contacts, Reference, RobotState
 from mtrack.stage import Stage
 from mtrack.statistics import EpisodeStatistics
-from mtrack_bench.stopwatch import Part, Stopwatch
+from mtrack_bench.stopwatch import Stopwatch, TimedFunction
 
 _ACTION, _COMMAND, _DERIVED, _PHYSICS = "step/action", "step/command", "step/derived quantities", "step/physics"
 _RANDOMIZATIONS, _RESET, _CONTACTS, _OBSERVATIONS = (
@@ -25,59 +25,61 @@ _RANDOMIZATIONS, _RESET, _CONTACTS, _OBSERVATIONS = (
 _UPDATE = {"prepare": "advantages", "optimise": "policy and critic", "train_estimator": "estimator"}
 
 
-def listen(stage: Stage, finish: Callable[[], object]) -> Stopwatch:
-    """Return a stopwatch for a stage: its parts are named `step/...` and `update/...`.
+def time_parts(stage: Stage, finish: Callable[[], object]) -> Stopwatch:
+    """Return a stopwatch for a stage; the names of the parts start with `step/` or `update/`.
 
-    `finish` waits for the device. The stage is of no other use afterwards: calls of randomizations stay wrapped.
+    `finish` waits for the device. Do not use the stage for anything else: its randomization calls stay wrapped.
     """
-    watch = Stopwatch([*_of_step(stage), *_of_update(stage)], finish)
+    watch = Stopwatch([*_step_functions(stage), *_update_functions(stage)], finish)
     calls = stage.assembly.env.calls
-    for before in (calls.before_step, calls.before_substep, calls.after_substep, calls.randomize, calls.reset):
-        before[:] = [watch.heard(call, _RANDOMIZATIONS) for call in before]
+    for functions in (calls.before_step, calls.before_substep, calls.after_substep, calls.randomize, calls.reset):
+        functions[:] = [watch.timed(function, _RANDOMIZATIONS) for function in functions]
     return watch
 
 
 def milliseconds(seconds: Mapping[str, float], steps: int, iterations: int) -> dict[str, float]:
-    """Return milliseconds of a control step's and of an update's parts, what takes longest first within each."""
+    """Return the milliseconds of each part of a control step and of an update, longest first."""
     counts = {"step": steps, "update": iterations}
-    each = {part: 1e3 * taken / counts[part.partition("/")[0]] for part, taken in seconds.items()}
-    return dict(sorted(each.items(), key=lambda entry: (entry[0].partition("/")[0], -entry[1])))
+    each = {part: 1e3 * total / counts[part.partition("/")[0]] for part, total in seconds.items()}
+    return dict(sorted(each.items(), key=lambda item: (item[0].partition("/")[0], -item[1])))
 
 
-def _of_step(stage: Stage) -> Iterator[Part]:
-    """Yield what one control step is made of, and the policy that acts in it."""
+def _step_functions(stage: Stage) -> Iterator[TimedFunction]:
+    """Yield the functions that make up one control step, including the policy."""
     env = stage.assembly.env
     backend, command, action = type(env.backend), type(env.command), type(env.action)
-    yield Part(Learner, "collect", "step/recording")
-    yield Part(type(stage.phase), "act", "step/policy")
-    yield from (Part(backend, call, _PHYSICS) for call in ("step", "forward"))
-    yield from (Part(backend, call, _DERIVED) for call in ("refresh", "broken"))
-    yield from (Part(ContactTracker, call, _CONTACTS) for call in ("after_substep", "update", "reset"))
-    yield from (Part(action, call, _ACTION) for call in ("apply", "target", "reset"))
-    yield from (Part(command, call, _COMMAND) for call in ("advance", "finished", "reset"))
-    yield Part(Env, "step", "step/loop")
-    yield Part(Env, "_reward", "step/rewards")
-    yield Part(Env, "_end", "step/terminations")
-    yield Part(Env, "_reset", _RESET)
-    yield Part(EpisodeStatistics, "add", "step/statistics")
-    yield from (Part(Observer, call, _OBSERVATIONS) for call in ("observe", "preview"))
-    yield from (Part(Term, call, _group) for call in ("observe", "preview"))
+    yield TimedFunction(Learner, "collect", "step/recording")
+    yield TimedFunction(type(stage.phase), "act", "step/policy")
+    yield from (TimedFunction(backend, call, _PHYSICS) for call in ("step", "forward"))
+    yield from (TimedFunction(backend, call, _DERIVED) for call in ("refresh", "broken"))
+    yield from (TimedFunction(ContactTracker, call, _CONTACTS) for call in ("after_substep", "update", "reset"))
+    yield from (TimedFunction(action, call, _ACTION) for call in ("apply", "target", "reset"))
+    yield from (TimedFunction(command, call, _COMMAND) for call in ("advance", "finished", "reset"))
+    yield TimedFunction(Env, "step", "step/loop")
+    yield TimedFunction(Env, "_reward", "step/rewards")
+    yield TimedFunction(Env, "_end", "step/terminations")
+    yield TimedFunction(Env, "_reset", _RESET)
+    yield TimedFunction(EpisodeStatistics, "add", "step/statistics")
+    yield from (TimedFunction(Observer, call, _OBSERVATIONS) for call in ("observe", "preview"))
+    yield from (TimedFunction(Term, call, _group) for call in ("observe", "preview"))
     kinds = {RobotState, Reference, Contacts, type(env.scene.reference), type(env.scene.reference.future)}
     bases = {base for kind in kinds for base in kind.__mro__}
     quantities = {value for base in bases for value in vars(base).values() if isinstance(value, derived)}
-    yield from (Part(quantity, "compute", _DERIVED) for quantity in quantities)
+    yield from (TimedFunction(quantity, "compute", _DERIVED) for quantity in quantities)
 
 
-def _of_update(stage: Stage) -> Iterator[Part]:
-    """Yield what an update is made of, as far as its phase is made of such functions."""
+def _update_functions(stage: Stage) -> Iterator[TimedFunction]:
+    """Yield the functions that make up an update, if the module of the phase has them."""
     phase = type(stage.phase)
-    yield Part(phase, "update", "update/rest")
+    yield TimedFunction(phase, "update", "update/rest")
     module = sys.modules[phase.__module__]
-    yield from (Part(module, call, f"update/{part}") for call, part in _UPDATE.items() if hasattr(module, call))
+    yield from (
+        TimedFunction(module, call, f"update/{part}") for call, part in _UPDATE.items() if hasattr(module, call)
+    )
     if hasattr(stage.agent, "learn_normalisers"):
-        yield Part(type(stage.agent), "learn_normalisers", "update/normalisers")
+        yield TimedFunction(type(stage.agent), "learn_normalisers", "update/normalisers")
 
 
 def _group(term: Term) -> str:
-    """Return the part of an observation: its group, `step/observations.policy`."""
+    """Return the part that an observation counts for: its group, e.g. `step/observations.policy`."""
     return "step/" + ".".join(term.path.split(".")[:2])

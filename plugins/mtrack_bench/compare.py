@@ -1,4 +1,4 @@
-"""A measurement beside an earlier one: rejected if that is of something else, and which rates have fallen."""
+"""Compares measurements with an earlier record, and rejects a record of another machine or recipe."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rich.table import Table
 from mtrack.errors import MtrackError
 from mtrack.provenance import portable_table, recipe_sha256
 from mtrack.structure import Recipe
-from mtrack_bench.measure import Figures
+from mtrack_bench.measure import Measurement
 from mtrack_bench.report import COLUMNS, Record
 
 RATES = ("physics_steps_per_s", "env_steps_per_s", "train_frames_per_s")
-"""What may not fall."""
+"""Rates that must not drop."""
 _SHOWN = (*RATES, "env_ratio", "train_ratio", "memory_mb")
 _SIZE = ("num_envs", "threads")
 _MEASURED_WITH = ("device", "backend", "dtype", "processes")
@@ -27,15 +27,15 @@ _KEYS_SHOWN = 8
 
 
 @attrs.frozen(eq=False)
-class Comparison:
-    """The table to print, and which rates have fallen by more than is allowed."""
+class BenchComparison:
+    """The table to print, and the rates that have dropped by more than allowed."""
 
     table: Table
-    fallen: Sequence[str]
+    slower: Sequence[str]
 
 
 def recipe_keys(recipe: Recipe) -> dict[str, str]:
-    """Return a hash of every value of a recipe by its dotted key, without `num_envs`; folders do not count."""
+    """Return a hash of each value of a recipe by its dotted key, without `num_envs` and without folders."""
     flat = dict(_flat(portable_table(recipe), ""))
     flat.pop("num_envs")
     return {key: hashlib.sha256(json.dumps(value).encode()).hexdigest()[:12] for key, value in flat.items()}
@@ -44,13 +44,13 @@ def recipe_keys(recipe: Recipe) -> dict[str, str]:
 def require_comparable(
     file: Path, before: Record, machine: Mapping[str, Any], recipes: Sequence[Recipe], threads: Sequence[int]
 ) -> None:
-    """Raise MtrackError unless a record has the same recipes, one for each size, on this machine and these threads."""
+    """Raise MtrackError if a record has other recipes, machine or thread counts; `recipes` has one per size."""
     for fact in _MACHINE:
         there, here = before.machine.get(fact), machine.get(fact)
         if there != here:
             raise MtrackError(
                 f"{file} was measured on another machine: {fact} is {there} there and {here} here; "
-                "compare with a record that `mtrack bench -o` made on this machine"
+                "compare with a record that `mtrack bench -o` wrote on this machine"
             )
     for recipe in recipes:
         for count in threads:
@@ -68,20 +68,18 @@ def require_comparable(
                 )
 
 
-def comparison(record: Record, before: Record, file: Path, threshold: float) -> Comparison:
-    """Return each rate over what it was, and those that have fallen by more than a threshold [%].
+def comparison(record: Record, before: Record, file: Path, threshold: float) -> BenchComparison:
+    """Return each rate relative to the earlier one, and the rates that have dropped by more than `threshold` [%].
 
-    Raises MtrackError if a size was measured with something else, such as another dtype.
+    Raises MtrackError if the record lacks a size, or measured it with another device, backend or dtype.
     """
     table = Table(title="now / before", title_justify="left", title_style="bold")
     for name in (*_SIZE, *_SHOWN):
         table.add_column(COLUMNS.get(name, name), justify="right")
-    fallen: list[str] = []
+    slower: list[str] = []
     for now in record.points:
-        then, size = (
-            _same_size(before, now.num_envs, now.threads),
-            f"{now.num_envs} environments, {now.threads} threads",
-        )
+        then = _same_size(before, now.num_envs, now.threads)
+        size = f"{now.num_envs} environments, {now.threads} threads"
         if then is None:
             raise MtrackError(f"{file} has no measurement of {size}; choose others with --envs and --threads")
         for what in _MEASURED_WITH:
@@ -89,34 +87,34 @@ def comparison(record: Record, before: Record, file: Path, threshold: float) -> 
             if old != new:
                 raise MtrackError(
                     f"{file} was measured with another {what}: {old} there, {new} here ({size}); "
-                    "compare with a record that `mtrack bench -o` made with the same one"
+                    "compare with a record that `mtrack bench -o` wrote with the same one"
                 )
-        known = (str(getattr(now, name)) for name in _SIZE)
-        table.add_row(*known, *(_over(getattr(now, name), getattr(then, name)) for name in _SHOWN))
-        fallen += (f"{size}: {text}" for text in _fallen(now, then, threshold))
+        sizes = (str(getattr(now, name)) for name in _SIZE)
+        table.add_row(*sizes, *(_ratio(getattr(now, name), getattr(then, name)) for name in _SHOWN))
+        slower += (f"{size}: {text}" for text in _slower(now, then, threshold))
     versions = [record.distributions, record.machine.get("python"), record.machine.get("platform")]
     if versions != [before.distributions, before.machine.get("python"), before.machine.get("platform")]:
-        table.caption = "versions differ: rates compare these too, ratios within a process hardly"
-    return Comparison(table, fallen)
+        table.caption = "versions differ: the rates depend on them, the ratios hardly"
+    return BenchComparison(table, slower)
 
 
-def _fallen(now: Figures, then: Figures, threshold: float) -> Iterator[str]:
+def _slower(now: Measurement, then: Measurement, threshold: float) -> Iterator[str]:
     for name in RATES:
         new, old = getattr(now, name), getattr(then, name)
         if old and (new or 0.0) < old * (1.0 - threshold / 100.0):
             yield f"{name} is {new or 0.0:,.0f}, was {old:,.0f} ({(new or 0.0) / old - 1.0:+.0%})"
 
 
-def _same_size(record: Record, num_envs: int, threads: int) -> Figures | None:
+def _same_size(record: Record, num_envs: int, threads: int) -> Measurement | None:
     return next((p for p in record.points if (p.num_envs, p.threads) == (num_envs, threads)), None)
 
 
 def _differing(before: Mapping[str, str], recipe: Recipe) -> str:
-    """Return the keys that differ, in words."""
+    """Return a phrase that lists the keys that differ."""
     now = recipe_keys(recipe)
     keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     if not keys:
-        return "its slots are in another order"
+        return "its slots are in a different order"
     more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
     return f"different {', '.join(keys[:_KEYS_SHOWN])}{more}"
 
@@ -129,5 +127,5 @@ def _flat(table: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
             yield f"{path}{key}", value
 
 
-def _over(value: float | None, other: float | None) -> str:
+def _ratio(value: float | None, other: float | None) -> str:
     return f"{value / other:.2f}" if value and other else "-"

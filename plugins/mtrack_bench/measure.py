@@ -1,6 +1,6 @@
-"""`mtrack bench`: how fast a recipe runs here, against what its physics and its matrix products alone would take.
+"""Measures how fast a recipe runs, relative to its physics and its matrix products alone.
 
-Every ratio is of times taken in one process, in turn, so that a machine that slows down slows both sides.
+Both times of a ratio are measured in one process and alternate, so a machine that slows down affects both.
 """
 
 from __future__ import annotations
@@ -25,61 +25,61 @@ from mtrack.ranks import num_ranks
 from mtrack.stage import Stage
 from mtrack.structure import Recipe
 from mtrack_bench.bare_physics import environment, seconds
-from mtrack_bench.breakdown import listen, milliseconds
+from mtrack_bench.breakdown import milliseconds, time_parts
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.roofline import matrix_products
 from mtrack_ppo.train import Train
 
-_WARM_UP = 2  # iterations before anything is timed: caches, pools, first-use allocations
-_ROUNDS, _LONG_S = 5, 60.0  # rounds of which medians are taken; fewer where they take long
-_PRODUCT_SECONDS = 0.2  # at least as long is every matrix product repeated
+_WARM_UP = 2  # iterations before anything is timed: caches, thread pools, first allocations
+_ROUNDS, _LONG_S = 5, 60.0  # rounds whose median is reported; fewer if they take longer than this
+_PRODUCT_SECONDS = 0.2  # each matrix product is repeated for about this time
 _MB = 1e6
 
 
 @attrs.frozen(kw_only=True)
-class Figures:
-    """What was measured of one recipe at one size. None: not to be measured of this backend or this phase."""
+class Measurement:
+    """The measured speed of one recipe at one size. None: this backend or phase cannot be measured so."""
 
     recipe: str
     recipe_sha256: str
-    """Of all its values, `num_envs` included; see `mtrack.provenance.recipe_sha256`."""
+    """Hash of all its values, `num_envs` included; see `mtrack.provenance.recipe_sha256`."""
     num_envs: int
     threads: int
     processes: int
     device: str
     backend: str
-    """Its full name, e.g. `mtrack:mujoco`."""
+    """Full name, e.g. `mtrack:mujoco`."""
     dtype: str | None
-    """In which matrix products are computed in training."""
+    """Data type of the matrix products in training."""
     env_steps_per_s: float
-    """Control steps of one environment through the whole environment loop, given the actions."""
+    """Control steps per second, summed over environments, of the environment loop with given actions."""
     physics_steps_per_s: float | None
-    """The same of bare engine calls."""
+    """The same of the engine calls alone."""
     env_ratio: float | None
     """env_steps_per_s / physics_steps_per_s."""
     train_frames_per_s: float
-    """The same with policy and learning."""
+    """The same of a whole iteration, with policy and learning."""
     roofline_frames_per_s: float | None
-    """With bare engine calls and the update's bare float32 matrix products."""
+    """The same of the engine calls and the float32 matrix products of the update alone."""
     train_ratio: float | None
     """train_frames_per_s / roofline_frames_per_s."""
     rollout_s: float
-    """Seconds of an iteration spent acting and stepping."""
+    """Seconds per iteration spent on acting and stepping."""
     update_s: float
-    """Seconds of an iteration spent learning."""
+    """Seconds per iteration spent on learning."""
     physics_s: float | None
-    """Seconds of an iteration's bare engine calls."""
+    """Seconds per iteration of the engine calls alone."""
     products_s: float | None
-    """Seconds of an iteration's bare matrix products."""
+    """Seconds per iteration of the matrix products alone."""
     memory_mb: float
-    """Most memory the process had resident while it trained [MB]."""
+    """Peak resident memory of the process while it trained [MB]."""
     breakdown_ms: dict[str, float]
-    """Milliseconds of a control step's parts, `step/...`, and of an update's, `update/...`."""
+    """Milliseconds of the parts of a control step (`step/...`) and of an update (`update/...`)."""
 
 
 @attrs.frozen
-class Round:
-    """Seconds of one iteration, of its environment loop once more, and of the loop's engine calls alone."""
+class BenchRound:
+    """Seconds of one iteration, of its environment loop repeated, and of the engine calls of that loop alone."""
 
     rollout: float
     update: float
@@ -88,34 +88,34 @@ class Round:
 
     @property
     def training(self) -> float:
-        """Seconds of the whole iteration."""
+        """Return the seconds of the whole iteration."""
         return self.rollout + self.update
 
 
-def measure(recipe: Recipe) -> Figures:
-    """Return the medians over some rounds of: one iteration of training, its environment loop, its physics."""
+def measure(recipe: Recipe) -> Measurement:
+    """Return the medians over several rounds of one training iteration, its environment loop and its physics."""
     torch.set_num_threads(own_processors())
     name, device = next(iter(recipe.phases)), recipe.place
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
         stage = Stage.open(recipe.for_phase(name), name, Path(folder), agent, device, None, [], 0)
-        phase, training = stage.phase, Training(stage, name)
+        phase, training = stage.phase, TimedTraining(stage, name)
         first = sum(training.iteration())
         for _ in range(_WARM_UP - 1 if first < _LONG_S / 2 else 0):
             training.iteration()
         memory = most_memory()
-        rounds: list[Round] = []
+        rounds: list[BenchRound] = []
         started = time.perf_counter()
         while not rounds or (len(rounds) < _ROUNDS and time.perf_counter() - started < _LONG_S):
-            rounds.append(Round(*training.iteration(), *environment(stage, training.finish)))
+            rounds.append(BenchRound(*training.iteration(), *environment(stage, training.finish)))
         products = None
         if isinstance(phase, Train) and isinstance(agent, TeacherStudent) and device == "cpu":
-            products = _products(matrix_products(agent, phase, training.rows))
-        with listen(stage, training.finish) as watch:
+            products = _products(matrix_products(agent, phase, training.frames))
+        with time_parts(stage, training.finish) as watch:
             for _ in rounds:
                 training.iteration()
-    return Figures(
-        recipe=Path(recipe.name).name,  # a record holds no path of the machine
+    return Measurement(
+        recipe=Path(recipe.name).name,  # records contain no paths of the machine
         recipe_sha256=recipe_sha256(recipe),
         num_envs=recipe.num_envs,
         threads=own_processors(),
@@ -126,15 +126,15 @@ def measure(recipe: Recipe) -> Figures:
         memory_mb=memory,
         products_s=products,
         breakdown_ms=milliseconds(watch.seconds, stage.slot.train_every * len(rounds), len(rounds)),
-        **rates(rounds, products, training.rows),
+        **rates(rounds, products, training.frames),
     )
 
 
-def rates(rounds: Sequence[Round], products: float | None, steps: int) -> dict[str, Any]:
-    """Return medians over rounds of `steps` control steps of one environment each, by the names of the figures."""
+def rates(rounds: Sequence[BenchRound], products: float | None, steps: int) -> dict[str, Any]:
+    """Return the medians over rounds by field name; a round has `steps` control steps, summed over environments."""
 
-    def median(of: Callable[[Round], float]) -> float:
-        return statistics.median(of(one) for one in rounds)
+    def median(value: Callable[[BenchRound], float]) -> float:
+        return statistics.median(value(one) for one in rounds)
 
     found: dict[str, Any] = {
         "rollout_s": median(lambda one: one.rollout),
@@ -153,11 +153,11 @@ def rates(rounds: Sequence[Round], products: float | None, steps: int) -> dict[s
     return found
 
 
-class Training:
-    """Iterations as a run makes them, without loggers and checkpoints."""
+class TimedTraining:
+    """Runs training iterations as a run does, without loggers and checkpoints, and times them."""
 
     def __init__(self, stage: Stage, name: str, steps: int | None = None) -> None:
-        """Take a stage at its start; rollouts of `steps` control steps, or as many as the recipe says."""
+        """Start with a new stage; rollouts have `steps` control steps, by default as many as in the recipe."""
         self.learner = Learner(
             env=stage.assembly.env,
             phase=stage.phase,
@@ -168,7 +168,8 @@ class Training:
             save=lambda learner: None,
             should_stop=lambda: False,
         )
-        self.rows = self.learner.frames_per_iteration
+        self.frames = self.learner.frames_per_iteration
+        """Control steps per iteration, summed over environments."""
         self._device = stage.assembly.env.scene.device
 
     def iteration(self) -> tuple[float, float]:
@@ -186,24 +187,24 @@ class Training:
             learner.phase.update(rollout, progress)
             self.finish()
 
-        taken = seconds(collect), seconds(update)
+        times = seconds(collect), seconds(update)
         learner.iteration += 1
-        return taken
+        return times
 
     def finish(self) -> None:
-        """Wait for what the device has yet to do."""
+        """Wait until the device has finished."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
 
 def most_memory() -> float:
-    """Return the most memory this process has had resident [MB]."""
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
+    """Return the peak resident memory of this process [MB]."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes per unit of ru_maxrss
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _MB
 
 
 def _products(products: Sequence[tuple[int, int, int, int]]) -> float:
-    """Return the seconds of float32 products [m, k] x [k, n], each `count` times."""
+    """Return the seconds of float32 products [m, k] x [k, n], each done `count` times."""
     total = 0.0
     for m, k, n, count in products:
         a, b = torch.randn(m, k), torch.randn(k, n)

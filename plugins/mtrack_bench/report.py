@@ -1,4 +1,4 @@
-"""What `mtrack bench` prints and keeps: figures of several sizes."""
+"""The tables that `mtrack bench` prints, and the file that it writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 from rich.table import Table
 
 from mtrack.errors import MtrackError
-from mtrack_bench.measure import Figures
+from mtrack_bench.measure import Measurement
 
 COLUMNS = {
     "num_envs": "envs",
@@ -27,13 +27,13 @@ COLUMNS = {
 
 @attrs.frozen
 class Record:
-    """What is kept of a measurement: the points, and what they were measured on."""
+    """Measurements at several sizes, and the machine, versions and recipe they belong to."""
 
     machine: dict[str, Any]
     distributions: dict[str, str]
     recipe: dict[str, str]
     """A hash of each value of the recipe by its key; see `mtrack_bench.compare.recipe_keys`."""
-    points: list[Figures]
+    points: list[Measurement]
 
     def write(self, file: Path) -> None:
         """Write it as JSON. Raises MtrackError if the file cannot be written."""
@@ -44,23 +44,23 @@ class Record:
 
 
 def read(file: Path) -> Record:
-    """Return a record as `write` left it. Raises MtrackError where the file is none."""
+    """Read a record that `write` has written. Raises MtrackError if the file is not one."""
     try:
         found = json.loads(file.read_text("utf-8"))
-        points = [Figures(**point) for point in found["points"]]
+        points = [Measurement(**point) for point in found["points"]]
         record = Record(found["machine"], found["distributions"], found["recipe"], points)
         _check(record)
         return record
     except OSError as error:
-        raise MtrackError(f"cannot read {file}: {error.strerror}; give a file that `mtrack bench -o` wrote") from error
+        raise MtrackError(f"cannot read {file}: {error.strerror}; give a file written by `mtrack bench -o`") from error
     except (ValueError, TypeError, KeyError) as error:
         raise MtrackError(
-            f"{file} is not what `mtrack bench -o` of this version writes: {error}; measure it again with -o"
+            f"{file} is not a record of this version of `mtrack bench`: {error}; measure again with -o"
         ) from error
 
 
 def _check(record: Record) -> None:
-    """Raise ValueError unless there are points and the rates are numbers above 0, or None."""
+    """Raise ValueError if there are no points, or a rate is neither None nor greater than 0."""
     if not record.points:
         raise ValueError("it has no points")
     for point in record.points:
@@ -70,7 +70,7 @@ def _check(record: Record) -> None:
                 raise ValueError(f"{name} is {value}")
 
 
-def overview(points: Sequence[Figures]) -> Table:
+def overview(points: Sequence[Measurement]) -> Table:
     """Return a table with a row for each size."""
     table = Table(title=points[0].recipe, title_justify="left", title_style="bold")
     for title in COLUMNS.values():
@@ -80,9 +80,9 @@ def overview(points: Sequence[Figures]) -> Table:
     return table
 
 
-def breakdown(points: Sequence[Figures]) -> Table:
-    """Return a table of the parts of a control step and of an update: milliseconds, a column for each size."""
-    table = Table(title="milliseconds of a step's and an update's parts", title_justify="left", title_style="bold")
+def breakdown(points: Sequence[Measurement]) -> Table:
+    """Return a table of the milliseconds of each part of a step and of an update, one column per size."""
+    table = Table(title="milliseconds per part of a step and of an update", title_justify="left", title_style="bold")
     table.add_column("part")
     for point in points:
         table.add_column(f"{point.num_envs} envs\n{point.threads} threads", justify="right")

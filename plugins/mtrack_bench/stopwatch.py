@@ -1,4 +1,4 @@
-"""Where the time of a program goes: self times of named parts, taken by listening to functions and methods."""
+"""Measures how long named parts of a program take, by wrapping functions and methods."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ import attrs
 
 
 @attrs.frozen
-class Part:
-    """A function to listen to: attribute `function` of a class, a module or an object."""
+class TimedFunction:
+    """A function to time: attribute `function` of a class, a module or an object."""
 
     owner: Any
     function: str
     name: str | Callable[[Any], str]
-    """What its time counts for; of a method, perhaps told by the object it is called on."""
+    """Part that its time counts for; of a method, it may be computed from the object it is called on."""
 
 
 class Stopwatch:
-    """While entered, gives the time of each call to its part, less the time of the calls of other parts within it."""
+    """Adds the time of each call to its part, without the time of timed calls inside it, while it is entered."""
 
-    def __init__(self, parts: list[Part], finish: Callable[[], object] = lambda: None) -> None:
-        """Listen to parts; `finish` waits for what a device has yet to do, so that its time falls where it belongs."""
-        self.parts, self.finish = parts, finish
+    def __init__(self, functions: list[TimedFunction], finish: Callable[[], object] = lambda: None) -> None:
+        """Time some functions; `finish` waits for the device, so that its time counts for the right part."""
+        self.functions, self.finish = functions, finish
         self.seconds: dict[str, float] = defaultdict(float)
         self._inner: list[float] = []
-        """Of every call going on: seconds spent in calls within it."""
+        """For each active call, the seconds spent in timed calls inside it."""
         self._before: list[tuple[Any, str, Any]] = []
 
     def __enter__(self) -> Self:
-        """Begin to listen."""
-        for part in self.parts:
-            own = vars(part.owner).get(part.function)  # None: inherited, and to be deleted afterwards
-            self._before.append((part.owner, part.function, own))
-            setattr(part.owner, part.function, self.heard(getattr(part.owner, part.function), part.name))
+        """Wrap the functions."""
+        for timed in self.functions:
+            owner, name = timed.owner, timed.function
+            own = vars(owner).get(name)  # None if it is inherited; then the wrapper is deleted afterwards
+            self._before.append((owner, name, own))
+            setattr(owner, name, self.timed(getattr(owner, name), timed.name))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        """Put the functions back."""
+        """Restore the functions."""
         while self._before:
             owner, function, own = self._before.pop()
             if own is None:
@@ -50,20 +51,20 @@ class Stopwatch:
             else:
                 setattr(owner, function, own)
 
-    def heard(self, function: Callable[..., Any], name: str | Callable[[Any], str]) -> Callable[..., Any]:
-        """Return a function that does the same, and whose time counts for a part from now on."""
+    def timed(self, function: Callable[..., Any], name: str | Callable[[Any], str]) -> Callable[..., Any]:
+        """Return the function wrapped so that its time counts for a part."""
 
         @wraps(function)
-        def timed(*arguments: Any, **more: Any) -> Any:
+        def wrapper(*arguments: Any, **more: Any) -> Any:
             self._inner.append(0.0)
             started = time.perf_counter()
             try:
                 return function(*arguments, **more)
             finally:
                 self.finish()
-                taken = time.perf_counter() - started
-                self.seconds[name if isinstance(name, str) else name(arguments[0])] += taken - self._inner.pop()
+                elapsed = time.perf_counter() - started
+                self.seconds[name if isinstance(name, str) else name(arguments[0])] += elapsed - self._inner.pop()
                 if self._inner:
-                    self._inner[-1] += taken
+                    self._inner[-1] += elapsed
 
-        return timed
+        return wrapper

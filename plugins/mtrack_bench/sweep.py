@@ -1,4 +1,4 @@
-"""Measurements of a recipe at several sizes, each in a process of its own, so that none lives off another's memory."""
+"""Measures a recipe at several sizes, each in its own process, so that none reuses the memory of another."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mtrack.recipe import load_recipe
 from mtrack.registry import Registry
 from mtrack.structure import Recipe, check_recipe
 from mtrack_bench.compare import comparison, recipe_keys, require_comparable
-from mtrack_bench.measure import Figures, measure
+from mtrack_bench.measure import Measurement, measure
 from mtrack_bench.report import Record, breakdown, overview, read
 
 THRESHOLD = 30.0
-"""Percent by which a rate may fall: machines that other work shares vary by less."""
-_DEFAULT_ENVS = 256  # the size the budgets are stated for
+"""Allowed drop of a rate [%]; shared machines vary by less."""
+_DEFAULT_ENVS = 256  # the size that the performance budgets refer to
 
 
 def run_bench(
@@ -41,31 +41,31 @@ def run_bench(
     threshold: float = THRESHOLD,
     files: Sequence[str] = (),
 ) -> list[str]:
-    """Measure every number of environments at every number of threads (none: the usual one), print and keep.
+    """Measure each number of environments with each number of threads, print the result and write it to `out`.
 
-    Returns the rates that have fallen by more than `threshold` [%] since the record to `compare` with. Raises
-    MtrackError for a bad recipe, file, number of threads, or a record of something else.
+    An empty list means the default. Returns the rates that have dropped by more than `threshold` [%] since the record
+    `compare`. Raises MtrackError for an invalid recipe, file or number of threads, or if the record does not match.
     """
-    logging.basicConfig(format="%(message)s", level=logging.INFO)  # such as that kernels are being compiled
-    before = read(compare) if compare else None  # a wrong file is reported before minutes are spent
+    logging.basicConfig(format="%(message)s", level=logging.INFO)  # e.g. messages about kernels being compiled
+    before = read(compare) if compare else None  # report an invalid file before measuring for minutes
     if out and not out.absolute().parent.is_dir():
         raise MtrackError(f"cannot write {out}: there is no directory {out.parent}; create it first")
-    is_told = any(value.startswith("num_envs=") for value in overrides)
-    envs = envs or ([] if is_told else [_DEFAULT_ENVS])
-    asked = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
+    is_given = any(value.startswith("num_envs=") for value in overrides)
+    envs = envs or ([] if is_given else [_DEFAULT_ENVS])
+    sizes = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
     registry = Registry.scan(files=files)
-    recipes = [check_recipe(load_recipe(recipe, wish), registry) for wish in asked]
+    recipes = [check_recipe(load_recipe(recipe, size), registry) for size in sizes]
     threads = threads or [own_processors()]
-    of = manifest(recipes[0])
-    machine = of["machine"] | _hardware(recipes[0])
+    facts = manifest(recipes[0])
+    machine = facts["machine"] | _hardware(recipes[0])
     if before and compare:
         require_comparable(compare, before, machine, recipes, threads)
-    if len(asked) * len(threads) == 1:
+    if len(sizes) * len(threads) == 1:
         limit_processors(threads[0])
         points = [measure(recipes[0])]
     else:
-        points = [_in_a_process(recipe, wish, count, files) for count in threads for wish in asked]
-    record = Record(machine, of["distributions"], recipe_keys(recipes[0]), points)
+        points = [_in_a_process(recipe, size, count, files) for count in threads for size in sizes]
+    record = Record(machine, facts["distributions"], recipe_keys(recipes[0]), points)
     if out:
         record.write(out)
     compared = comparison(record, before, compare, threshold) if before and compare else None
@@ -73,11 +73,11 @@ def run_bench(
         sys.stdout.write(json.dumps(attrs.asdict(record), indent=1) + "\n")
     else:
         Console().print(overview(points), breakdown(points), *([compared.table] if compared else []))
-    return list(compared.fallen) if compared else []
+    return list(compared.slower) if compared else []
 
 
 def _hardware(recipe: Recipe) -> dict[str, str]:
-    """Return what makes a machine besides its processors: the system, and the GPU if the recipe runs there."""
+    """Return the operating system, and the GPU if the recipe uses it."""
     found = {"system": f"{platform.system()} {platform.machine()}"}
     if recipe.place == "cuda":
         found["gpu"] = torch.cuda.get_device_name()
@@ -85,23 +85,23 @@ def _hardware(recipe: Recipe) -> dict[str, str]:
 
 
 def limit_processors(count: int) -> None:
-    """Keep this process to some of the processors it may use; its pools of threads then have as many threads."""
+    """Pin this process to `count` of its CPUs; its thread pools then have as many threads. Raises MtrackError."""
     if count == own_processors():
         return
     if sys.platform != "linux":
-        raise MtrackError("--threads needs Linux: elsewhere a process cannot be kept to some processors")
+        raise MtrackError("--threads needs Linux: other systems cannot pin a process to some CPUs")
     own = sorted(os.sched_getaffinity(0))
     if not 1 <= count <= len(own):
-        raise MtrackError(f"--threads {count}: this process may use 1 to {len(own)} processors")
+        raise MtrackError(f"--threads {count}: must be between 1 and {len(own)}, the CPUs that this process may use")
     os.sched_setaffinity(0, own[:count])
 
 
-def _in_a_process(recipe: str, overrides: Sequence[str], threads: int, files: Sequence[str]) -> Figures:
-    """Return the figures of one size, measured by another process of this command."""
+def _in_a_process(recipe: str, overrides: Sequence[str], threads: int, files: Sequence[str]) -> Measurement:
+    """Measure one size in another process and return the result. Raises MtrackError."""
     command = [sys.executable, "-m", "mtrack", "bench", recipe, "--json", "--threads", str(threads)]
     command += [part for override in overrides for part in ("--set", override)]
     command += [part for file in files for part in ("-p", file)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # what it logs is shown at once
-    if done.returncode:
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # its log goes to stderr at once
+    if result.returncode:
         raise MtrackError(f"measuring {' '.join(overrides)} on {threads} threads failed: see the messages above")
-    return Figures(**json.loads(done.stdout)["points"][0])
+    return Measurement(**json.loads(result.stdout)["points"][0])

@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""The result of one check of `mtrack doctor`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import attrs
 
 
 @attrs.frozen
-class Finding:
-    """One thing looked at, and what to do about it."""
+class CheckResult:
+    """The result of one check, and how to fix it."""
 
-    status: Literal["ok", "note", "broken"]
-    """`note`: works, but something is missing or slower than need be."""
+    status: Literal["ok", "note", "problem"]
+    """`note`: it works, but something is missing or slower than necessary."""
     subject: str
+    """What was checked."""
     message: str
     remedy: str = ""

@@ -1,4 +1,4 @@
-"""What `list-plugins` and the doctor find out about an entry: whether it can be used, and what shares its name."""
+"""Checks an entry for `list-plugins` and the doctor: whether it can be loaded, and which others share its name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtrack.registry import OWN, Entry, Registry
 
 
 def try_to_load(registry: Registry, entry: Entry) -> None:
-    """Import an entry and check its contract; what it prints goes to stderr. Raises ComponentError."""
+    """Import an entry and check its contract; its output goes to stderr. Raises ComponentError."""
     with redirect_stdout(sys.stderr):
         if entry.kind == "cli":
             load_command(registry, entry)
@@ -19,7 +19,7 @@ def try_to_load(registry: Registry, entry: Entry) -> None:
 
 
 def clash(entry: Entry) -> str:
-    """Return which of those with its name an entry is, and how to choose; empty if no other has it."""
+    """Return how to choose between an entry and others of its name; empty if there are no others."""
     if not entry.rivals:
         return ""
     others = " and ".join(name.rpartition(":")[0] for name in entry.rivals if name != entry.full_name)

@@ -1,4 +1,4 @@
-"""What passes between the kernel and components: the types of their contracts, with fields, shapes and units."""
+"""Describes the types in the contracts of components: their fields, methods, shapes and units."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LISTED_ELSEWHERE = {"Scene"}  # `mtrack describe scene`
 
 
 @attrs.frozen
-class Exchanged:
-    """One type, in words."""
+class TypeHelp:
+    """The help of one type."""
 
     name: str
     module: str
     help: str
     members: dict[str, str]
-    """Fields with their types, properties and methods: help by signature."""
+    """Help of fields, properties and methods, by signature."""
 
     def text(self) -> str:
         """Return name, help and members, indented."""
@@ -39,26 +39,26 @@ class Exchanged:
 
 
 @cache
-def known_types() -> dict[str, Exchanged]:
+def known_types() -> dict[str, TypeHelp]:
     """Return every public type by name."""
     return {found.name: found for module in _MODULES for found in _types(module)}
 
 
-def find_type(name: str) -> Exchanged | None:
-    """Return a type by its name, in upper or lower case; None if there is no such type."""
+def find_type(name: str) -> TypeHelp | None:
+    """Return a type by its name, ignoring case, or None if there is no such type."""
     return next((found for key, found in known_types().items() if key.lower() == name.lower()), None)
 
 
 def closest(name: str, others: Iterable[str]) -> str:
-    """Return `did you mean 'x'?` for a name that is no type nor one of the others."""
-    names = {known.lower(): known for known in (*known_types(), *others)}
+    """Return `did you mean 'x'?` for an unknown name, from the types and `others`."""
+    names = {one.lower(): one for one in (*known_types(), *others)}
     hint = did_you_mean(name.lower(), names)
     return re.sub(r"'(.*)'", lambda match: f"'{names[match[1]]}'", hint)
 
 
-def types_named(source: str) -> list[Exchanged]:
-    """Return the types that a source names, and those that these name in turn."""
-    found: dict[str, Exchanged] = {}
+def types_named(source: str) -> list[TypeHelp]:
+    """Return the types that occur in a source text, and the types that occur in these."""
+    found: dict[str, TypeHelp] = {}
     queue = [source]
     while queue:
         for name in re.findall(r"\b[A-Z]\w+", queue.pop(0)):
@@ -69,13 +69,13 @@ def types_named(source: str) -> list[Exchanged]:
     return list(found.values())
 
 
-def _types(module: ModuleType) -> Iterator[Exchanged]:
+def _types(module: ModuleType) -> Iterator[TypeHelp]:
     for name, value in vars(module).items():
         is_own = getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
         if is_own and isinstance(value, type) and attrs.has(value):
-            yield Exchanged(name, module.__name__, inspect.cleandoc(value.__doc__ or ""), dict(_members(value)))
+            yield TypeHelp(name, module.__name__, inspect.cleandoc(value.__doc__ or ""), dict(_members(value)))
     for name, (meaning, text) in alias_help(module).items():
-        yield Exchanged(name, module.__name__, text, {meaning: ""})
+        yield TypeHelp(name, module.__name__, text, {meaning: ""})
 
 
 def _members(cls: type) -> Iterator[tuple[str, str]]:
@@ -110,7 +110,7 @@ def _first_line(text: str) -> str:
 
 
 def signature_of(call: ast.FunctionDef) -> str:
-    """Return a method as it is called, without `self`."""
+    """Return the signature of a method without `self`."""
     call.args.args = call.args.args[1:]
     returned = f" -> {ast.unparse(call.returns)}" if call.returns else ""
     return f"{call.name}({ast.unparse(call.args)}){returned}"

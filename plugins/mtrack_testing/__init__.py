@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mtrack_testing.agents import check_agent as check_agent
     from mtrack_testing.agreement import check_agreement as check_agreement
     from mtrack_testing.backends import check_backend as check_backend
     from mtrack_testing.clips import Walks as Walks
@@ -36,11 +35,10 @@ if TYPE_CHECKING:
     from mtrack_testing.tasks import check_task as check_task
     from mtrack_testing.tasks import small_recipe as small_recipe
     from mtrack_testing.tasks import small_task as small_task
-    from mtrack_testing.worlds import TOY as TOY
-    from mtrack_testing.worlds import WORLD_OF_G1 as WORLD_OF_G1
+    from mtrack_testing.worlds import G1_WORLD as G1_WORLD
+    from mtrack_testing.worlds import TOY_WORLD as TOY_WORLD
 else:
     _PUBLIC = {
-        "agents": ("check_agent",),
         "agreement": ("check_agreement",),
         "backends": ("check_backend",),
         "clips": ("Walks",),
@@ -55,7 +53,7 @@ else:
         "scenes": ("DT", "PHYSICS_DT", "g1_model", "mirror_scene", "random_scene"),
         "still_backend": ("StillBackend", "compiled_g1"),
         "tasks": ("check_task", "small_recipe", "small_task"),
-        "worlds": ("TOY", "WORLD_OF_G1"),
+        "worlds": ("TOY_WORLD", "G1_WORLD"),
     }
     _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""A motion source of made-up clips, for commands on trial."""
+"""A motion source of generated clips, for tests of commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtrack.robot import RobotModel
 
 
 class Walks:
-    """Clips in which the root goes ahead by 1 cm a frame, turning slowly, and the joints swing a little."""
+    """Clips in which the root moves forward 1 cm per frame and turns slowly, while the joints swing a little."""
 
     def __init__(self, *lengths: int) -> None:
         """Make one clip of each length [frames of 20 ms]."""

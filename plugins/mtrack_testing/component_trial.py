@@ -1,4 +1,4 @@
-"""A component on trial: bound to a scene of its own, and called through a few steps as the loop would."""
+"""Binds a component to its own scene and calls it for a few steps as the loop does."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from mtrack.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Pro
 from mtrack.scene import Scene
 from mtrack.state import component_state, flatten, load_component_state, unflatten
 from mtrack_testing.clips import Walks
-from mtrack_testing.promises import Subject
+from mtrack_testing.promises import ComponentUnderTest
 from mtrack_testing.still_backend import StillBackend
 from mtrack_testing.watch import own_tensors, watched
-from mtrack_testing.worlds import ROWS, STEPS, World, content, random_actions
+from mtrack_testing.worlds import NUM_ENVS, NUM_STEPS, World, content, random_actions
 
 Outputs = dict[str, Tensor]
-ALL = tuple(range(ROWS))
+ALL = tuple(range(NUM_ENVS))
 _MOTION = ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel", "body_pos")
 
 
-class Trial:
-    """One component in one world; row i shows environment `ids[i]`, so that trials with other ids can be compared."""
+class ComponentTrial:
+    """One component in one world; index i shows environment `ids[i]`, so that trials with other ids can be compared."""
 
     def __init__(
         self,
-        subject: Subject,
+        subject: ComponentUnderTest,
         world: World,
         *,
         ids: tuple[int, ...] = ALL,
@@ -41,14 +41,13 @@ class Trial:
         watch: bool = False,
         seed: int = 0,
     ) -> None:
-        """Make and bind the component; environments have the same model where `alike`.
+        """Create and bind the component; with `alike` all environments have the same model.
 
-        With `watch` it must leave alone what is not its own.
-        Raises MtrackError where it cannot be bound, BrokenPromise.
+        With `watch`, it must not change what is not its own. Raises MtrackError if it cannot be bound, BrokenPromise.
         """
         self.subject, self.world, self.ids, self.mirrored, self.watch = subject, world, ids, mirrored, watch
         self.component = subject.make(seed)
-        with subject.explained("build"):
+        with subject.guard("build"):
             needs = self.component.requires(world.model) if isinstance(self.component, Requires) else Requirements()
         self.sensors = world.sensors(needs)
         self.backend = StillBackend(
@@ -60,21 +59,21 @@ class Trial:
             forces=needs.forces,
         )
         if not alike and subject.kind == "observation":
-            self._tell_environments_apart()
+            self._vary_model_fields()
         self.everything = torch.arange(len(ids))
         self.scene = self.content(0).rows(self.everything)
         self.scene.backend = self.backend  # type: ignore[assignment]
-        self.scene.model = deepcopy(world.model)  # what one component spoils, the next shall not suffer from
+        self.scene.model = deepcopy(world.model)  # so that no component can affect the next
         self.now = 0
         with watched(subject, self.component, self.scene) if watch else nullcontext():
             self._bind()
 
     def content(self, time: int) -> Scene:
-        """Return what the scene shows at a time; not to be changed."""
+        """Return what the scene shows at a time; do not change it."""
         return content(self.world, self.sensors, time, self.ids, self.mirrored)
 
-    def start(self) -> Trial:
-        """Do what the loop does before its first step; return this trial."""
+    def start(self) -> ComponentTrial:
+        """Do what the loop does before its first step, and return this trial."""
         component = self.component
         with self.called():
             if isinstance(component, Startup):
@@ -84,12 +83,12 @@ class Trial:
             self.reset(self.everything)
             if self.subject.kind == "metric":
                 if isinstance(component, TakesLengths):
-                    component.set_lengths(torch.full((len(self.ids),), float(STEPS)))
+                    component.set_lengths(torch.full((len(self.ids),), float(NUM_STEPS)))
                 component.begin(self.scene)
         return self
 
     def reset(self, ids: Tensor) -> StartState | None:
-        """Reset rows; a command returns their start."""
+        """Reset environments; a command returns their start."""
         if self.subject.kind == "command":
             start: StartState = self.component.reset(ids, torch.zeros(len(ids), dtype=torch.bool))
             return start
@@ -97,12 +96,12 @@ class Trial:
             self.component.reset(ids)
         return None
 
-    def play(self, first: int = 0, last: int = STEPS) -> list[Outputs]:
-        """Return what every step gives."""
+    def play(self, first: int = 0, last: int = NUM_STEPS) -> list[Outputs]:
+        """Return the outputs of every step."""
         return [self.step(time) for time in range(first, last)]
 
     def step(self, time: int) -> Outputs:
-        """Carry out one control step, at whose end the scene shows the given time; return what it gives."""
+        """Make one control step, after which the scene shows the given time, and return the outputs."""
         component, found = self.component, Outputs()
         with self.called():
             if isinstance(component, BeforeStep):
@@ -123,8 +122,8 @@ class Trial:
 
     @contextmanager
     def called(self) -> Iterator[None]:
-        """Explain what the component raises, and see to what it leaves alone where it is watched."""
-        with self.subject.called("call"):
+        """Turn exceptions of the component into BrokenPromise, and watch what it changes if asked."""
+        with self.subject.guard_call("call"):
             if self.watch:
                 with watched(self.subject, self.component, self.scene):
                     yield
@@ -132,13 +131,13 @@ class Trial:
                 yield
 
     def result(self) -> Outputs:
-        """Call what a component's kind is called for at the end of a step, and return what that gives."""
+        """Make the call that the kind of the component gets at the end of a step, and return the outputs."""
         component, kind = self.component, self.subject.kind
         if kind in ("observation", "reward", "termination"):
             return {"value": component(self.scene)}
         if kind == "metric":
             component.add(self.scene, self.active())
-            return {"value": component.value()} if self.now == STEPS - 1 else {}
+            return {"value": component.value()} if self.now == NUM_STEPS - 1 else {}
         if kind == "command":
             component.advance()
             return {**published(self.scene), "finished": component.finished()}
@@ -147,16 +146,16 @@ class Trial:
         return {}
 
     def active(self) -> Tensor:
-        """Return which rows a metric counts at present, bool [N]: environment 1 ends early."""
-        return torch.tensor([environment != 1 or self.now < STEPS - 1 for environment in self.ids])
+        """Return which environments a metric counts now, bool [N]: environment 1 ends early."""
+        return torch.tensor([environment != 1 or self.now < NUM_STEPS - 1 for environment in self.ids])
 
     def raw_action(self, time: int) -> Tensor:
-        """Return a raw action, mirrored where the trial is."""
+        """Return a raw action, mirrored if the trial is."""
         raw = random_actions(time, self.ids, self.component.num_actions)
         return self.component.mirror()(raw) if self.mirrored else raw
 
     def show(self, time: int) -> None:
-        """Let the scene show another time, in the tensors it has; the reference is published anew."""
+        """Let the scene show another time in its existing tensors; the reference is replaced."""
         self.now, new, scene = time, self.content(time), self.scene
         for holder, source in ((scene.robot, new.robot), (scene.contacts, new.contacts), (scene, new)):
             for name, value in own_tensors(source).items():
@@ -166,39 +165,39 @@ class Trial:
         if self.subject.kind != "command":
             scene.reference = new.reference.rows(self.everything)
 
-    def save(self) -> Callable[[Trial], None]:
-        """Return what puts another trial where this one is, by way of what a checkpoint can hold."""
+    def save(self) -> Callable[[ComponentTrial], None]:
+        """Return a function that puts another trial into this state, using only what a checkpoint stores."""
         saved: dict[str, Tensor] = {}
         tree: Any = flatten(component_state(self.component), saved)
-        held = {name: value.clone() for name, value in saved.items()}
+        tensors = {name: value.clone() for name, value in saved.items()}
         fields = {name: value.clone() for name, value in self.backend.written().items()}
         offset, now = self.scene.robot.joint_offset.clone(), self.now
 
-        def restore(other: Trial) -> None:
+        def restore(other: ComponentTrial) -> None:
             other.show(now)
             other.scene.robot.joint_offset.copy_(offset)
             for name, value in fields.items():
                 other.backend.written()[name].copy_(value)
-            load_component_state(other.component, deepcopy(unflatten(tree, held)), other.subject.cls.__qualname__)
+            load_component_state(other.component, deepcopy(unflatten(tree, tensors)), other.subject.cls.__qualname__)
             if other.subject.kind == "command":
                 other.component.publish()
 
         return restore
 
     def generators(self) -> list[Tensor]:
-        """Return the states of the component's generators."""
+        """Return the states of the random generators of the component."""
         values = [getattr(self.component, field.name) for field in fields_of(self.subject.cls, "state")]
         return [value.get_state() for value in values if isinstance(value, torch.Generator)]
 
     def _bind(self) -> None:
-        with self.subject.explained("build"):
+        with self.subject.guard("build"):
             if self.subject.kind == "command":
                 self.component.bind(self.scene, self.world.robot, {"walks": (1.0, Walks(40, 60))})
             elif isinstance(self.component, Binds):
                 self.component.bind(self.scene)
 
-    def _tell_environments_apart(self) -> None:
-        """Give each environment model fields of its own."""
+    def _vary_model_fields(self) -> None:
+        """Give each environment its own model fields."""
         for value in self.backend.fields.values():
             factor = 1.0 + 0.01 * torch.tensor(self.ids, dtype=torch.float64)
             value.copy_(value.double() * factor.view(-1, *[1] * (value.dim() - 1)))

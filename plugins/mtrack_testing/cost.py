@@ -1,4 +1,4 @@
-"""What a component costs: torch operations that grow with the rows, and its share of the time of a whole step."""
+"""Checks the cost of a component: torch operations per environment, and its share of the time of a step."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtrack.lifecycle import BeforeStep
-from mtrack_testing.promises import Subject
-from mtrack_testing.trial import Trial
-from mtrack_testing.worlds import ROWS, STEPS, TIMED_ROWS, World
+from mtrack_testing.component_trial import ComponentTrial
+from mtrack_testing.promises import ComponentUnderTest
+from mtrack_testing.worlds import NUM_ENVS, NUM_STEPS, NUM_TIMED_ENVS, World
 
 _REPETITIONS = 5
 
 
 class CountedOperations(TorchDispatchMode):
-    """Counts the torch operations carried out while entered."""
+    """Counts the torch operations that run while it is entered."""
 
     def __init__(self) -> None:
-        """Begin at 0."""
+        """Start at 0."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
@@ -31,40 +31,41 @@ class CountedOperations(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-def check_loops(subject: Subject, world: World) -> None:
-    """Raise BrokenPromise where twice as many rows take an operation or more for each row added."""
-    few, many = _operations(subject, world, ROWS), _operations(subject, world, 2 * ROWS)
+def check_loops(subject: ComponentUnderTest, world: World) -> None:
+    """Raise BrokenPromise if twice as many environments take one more operation for each added environment."""
+    few, many = _operations(subject, world, NUM_ENVS), _operations(subject, world, 2 * NUM_ENVS)
     subject.require(
-        many - few < ROWS,
-        "no loop over rows",
-        f"a step of {ROWS} rows is {few} torch operations, of {2 * ROWS} rows {many}",
-        "work on all rows at once; no for-loop, .item() or .tolist() over environments",
+        many - few < NUM_ENVS,
+        "no loop over environments",
+        f"a step of {NUM_ENVS} environments takes {few} torch operations, of {2 * NUM_ENVS} environments {many}",
+        "compute all environments at once; no for-loop, .item() or .tolist() over environments",
     )
 
 
-def check_cost(subject: Subject, world: World) -> str:
-    """Return the time of a call in words. Raises BrokenPromise where it is too large a part of the whole step."""
-    trial = Trial(subject, world, ids=tuple(range(TIMED_ROWS))).start()
-    trial.play(0, STEPS - 1)
-    trial.show(STEPS - 1)
+def check_cost(subject: ComponentUnderTest, world: World) -> str:
+    """Return a line with the time of a call. Raises BrokenPromise if it is too large a share of a whole step."""
+    trial = ComponentTrial(subject, world, ids=tuple(range(NUM_TIMED_ENVS))).start()
+    trial.play(0, NUM_STEPS - 1)
+    trial.show(NUM_STEPS - 1)
     seconds = min(_time(trial) for _ in range(_REPETITIONS))
     whole = world.step_seconds()
     words = (
-        f"{1e6 * seconds:.0f} us a step of {TIMED_ROWS} rows, {seconds / whole:.1%} of the whole step of {world.recipe}"
+        f"{1e6 * seconds:.0f} us for {NUM_TIMED_ENVS} environments, "
+        f"{seconds / whole:.1%} of a whole step of {world.recipe}"
     )
     subject.require(
         seconds <= world.max_share * whole,
         "cost",
         f"it takes {words}",
-        f"stay below {world.max_share:.0%}: precompute in bind(), use few and batched operations",
+        f"stay below {world.max_share:.0%}: precompute in bind(), use few batched operations",
     )
     return words
 
 
-def _time(trial: Trial) -> float:
+def _time(trial: ComponentTrial) -> float:
     component, kind = trial.component, trial.subject.kind
     started = time.perf_counter()
-    with trial.subject.called("call"):
+    with trial.subject.guard_call("call"):
         if kind == "action":
             component.apply(trial.raw_action(0))
             for substep in range(trial.scene.decimation):
@@ -78,8 +79,8 @@ def _time(trial: Trial) -> float:
     return time.perf_counter() - started
 
 
-def _operations(subject: Subject, world: World, rows: int) -> int:
-    trial = Trial(subject, world, ids=tuple(range(rows))).start()
+def _operations(subject: ComponentUnderTest, world: World, num_envs: int) -> int:
+    trial = ComponentTrial(subject, world, ids=tuple(range(num_envs))).start()
     with CountedOperations() as counted:
         _time(trial)
         trial.reset(trial.everything)

@@ -1,4 +1,4 @@
-"""Distributions that exist for one test: metadata and modules in a folder, as pip would leave them."""
+"""Installs fake distributions for a test: metadata and modules in a folder, as pip writes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def install(
     modules: Mapping[str, str] | None = None,
     version: str = "1.0",
 ) -> None:
-    """Leave a distribution in the folder `site`; `entry_points` as tables by group, or as the bytes of the file."""
+    """Write a distribution to the folder `site`; `entry_points` are tables by group, or the bytes of the file."""
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")

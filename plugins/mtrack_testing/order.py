@@ -1,4 +1,4 @@
-"""In which order the loop calls what an environment is made of."""
+"""Records the order in which the loop calls the parts of an environment."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ _CALLED = {
 
 
 class OrderTracker:
-    """Notes every call of an environment's parts from now on, in `seen`.
+    """Appends every call of the parts of an environment to `seen`, from its creation on.
 
-    Entries are `backend.step`, `command.reset`, ...; `Push.before_step` for a call that a component adds;
+    Entries are `backend.step`, `command.reset`, ...; `Push.before_step` for a lifecycle call of a component;
     `reward PATH`, `termination SLOT` and `observation PATH` for the value of a term.
     """
 
     def __init__(self, env: Env) -> None:
-        """Stand between an environment and its parts."""
+        """Wrap the parts of an environment."""
         self.seen: list[str] = []
         for part, methods in _CALLED.items():
-            setattr(env, part, _Noted(getattr(env, part), part, methods, self.seen))
+            setattr(env, part, _Recorded(getattr(env, part), part, methods, self.seen))
         for field in attrs.fields(Calls):
             calls: list[Callable[..., Any]] = getattr(env.calls, field.name)
-            calls[:] = [self._noting(_label(call, field.name), call) for call in calls]
+            calls[:] = [self._recording(_label(call, field.name), call) for call in calls]
         env.rewards[:] = [self._term(term, f"reward {term.path}") for term in env.rewards]
         env.terminations[:] = [self._term(term, f"termination {term.slot}") for term in env.terminations]
         for term in env.observer.terms():
-            noted: Any = _Noted(term.component, f"observation {term.path}", (), self.seen)
-            term.component = noted
+            wrapped: Any = _Recorded(term.component, f"observation {term.path}", (), self.seen)
+            term.component = wrapped
 
     def of(self, name: str) -> list[str]:
-        """Return the entries about one part or component, in order: those that begin with its name."""
+        """Return the entries of one part or component in order: those that start with its name."""
         return [entry for entry in self.seen if entry.startswith(name)]
 
     def _term(self, term: Any, name: str) -> Any:
-        return attrs.evolve(term, component=_Noted(term.component, name, (), self.seen))
+        return attrs.evolve(term, component=_Recorded(term.component, name, (), self.seen))
 
-    def _noting(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(*arguments: Any) -> Any:
+    def _recording(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*arguments: Any) -> Any:
             self.seen.append(name)
             return call(*arguments)
 
-        return noted
+        return recorded
 
 
-class _Noted:
-    """Stands before an object and notes which of some methods are called; calling the object itself is noted too."""
+class _Recorded:
+    """Wraps an object and records calls of some of its methods and of the object itself."""
 
     def __init__(self, target: Any, name: str, methods: tuple[str, ...], seen: list[str]) -> None:
         self._target, self._name, self._methods, self._seen = target, name, methods, seen
@@ -64,11 +64,11 @@ class _Noted:
         if attribute not in self._methods:
             return value
 
-        def noted(*arguments: Any, **named: Any) -> Any:
+        def recorded(*arguments: Any, **named: Any) -> Any:
             self._seen.append(f"{self._name}.{attribute}")
             return value(*arguments, **named)
 
-        return noted
+        return recorded
 
     def __call__(self, *arguments: Any) -> Any:
         self._seen.append(self._name)

@@ -1,4 +1,4 @@
-"""Fixtures for tests of components, there wherever mtrack is installed. Imports nothing heavy until one is used."""
+"""Pytest fixtures for tests of components; heavy imports happen only if a fixture is used."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def toy_scene() -> Scene:
-    """Return a random scene of 11 toy robots, new for each test: it may be changed."""
-    from mtrack_testing import TOY  # noqa: PLC0415
+    """Return a random scene of 11 toy robots; it is new in each test, so tests may change it."""
+    from mtrack_testing import TOY_WORLD  # noqa: PLC0415
 
-    return TOY.scene()
+    return TOY_WORLD.scene()
 
 
 @pytest.fixture
 def g1_scene() -> Scene:
-    """Return a random scene of 11 G1s, each off its reference; contact sensors at the feet, every usual model field."""
-    from mtrack_testing import WORLD_OF_G1  # noqa: PLC0415
+    """Return a random scene of 11 G1s off their references, with contact sensors at the feet and all model fields."""
+    from mtrack_testing import G1_WORLD  # noqa: PLC0415
 
-    return WORLD_OF_G1.scene()
+    return G1_WORLD.scene()
 
 
 @pytest.fixture
 def fake_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
     """Return a function that installs a distribution for one test.
 
-    `fake_distribution("acme", {"mtrack.rewards": {"near": "acme:Near"}}, {"acme.py": source})` returns the folder it is
-    in, which is on the path; what is imported from there is forgotten afterwards.
+    `fake_distribution("acme", {"mtrack.rewards": {"near": "acme:Near"}}, {"acme.py": source})` returns its folder,
+    which is on the path during the test. Modules imported from there are unloaded afterwards.
     """
     from mtrack_testing import install  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The checks of a robot: names, numbers and mirror agree with each other, and with its MuJoCo description."""
+"""Checks of a robot: names, numbers and mirror are consistent with each other and with its MuJoCo description."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from mtrack.errors import MtrackError, SlotError
 from mtrack.robot import RobotModel
 from mtrack_mujoco.checked_robot import compiled, described
-from mtrack_testing.promises import Report, Subject
+from mtrack_testing.promises import ComponentUnderTest, Report
 from mtrack_testing.values import check_mirror
-from mtrack_testing.watch import own_tensors, same, undrawn
+from mtrack_testing.watch import no_global_draws, own_tensors, same
 from mtrack_tracking.hinges import several_joints
 
 _BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness", "damping")
@@ -21,13 +21,18 @@ _BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness",
 
 def check_robot(cls: type, **params: Any) -> Report:
     """Check a robot. Raises BrokenPromise."""
-    subject = Subject("robot", cls, params)
+    subject = ComponentUnderTest("robot", cls, params)
     subject.check_contract()
     robot = subject.make()
-    with undrawn(subject), subject.called("model"), _consistent(subject, "model"):
+    with no_global_draws(subject), subject.guard_call("model"), _consistent(subject, "model"):
         model, other = robot.model(), robot.model()
     for name, value in own_tensors(model).items():
-        subject.require(same(value, getattr(other, name)), "model", f"{name} differs when asked again", "fix its value")
+        subject.require(
+            same(value, getattr(other, name)),
+            "model",
+            f"{name} differs in a second call",
+            "return the same value every time",
+        )
     _check_numbers(subject, model)
     bodies, notes = _described(subject, robot, model)
     _check_names(subject, model, {*model.joint_names, *model.body_names, *bodies})
@@ -42,7 +47,7 @@ def check_robot(cls: type, **params: Any) -> Report:
     return Report(str(subject), (), ("contract", "model", "names", "mirror"), notes)
 
 
-def _check_numbers(subject: Subject, model: RobotModel) -> None:
+def _check_numbers(subject: ComponentUnderTest, model: RobotModel) -> None:
     for name in (*_BY_JOINT, "joint_range", "default_root_pos"):
         finite = bool(torch.isfinite(getattr(model, name)).all())
         subject.require(finite, "model", f"{name} is not finite", "give every joint a finite value")
@@ -56,25 +61,25 @@ def _check_numbers(subject: Subject, model: RobotModel) -> None:
     )
 
 
-def _check_names(subject: Subject, model: RobotModel, known: set[str]) -> None:
+def _check_names(subject: ComponentUnderTest, model: RobotModel, known: set[str]) -> None:
     for name, members in model.sets.items():
         strange = [member for member in members if member not in known]
         subject.require(
-            not strange, "names", f"the set '{name}' has unknown members {strange}", "name joints or bodies"
+            not strange, "names", f"the set '{name}' has unknown members {strange}", "use names of joints or bodies"
         )
     for name, partner in model.mirrored_name.items():
         subject.require(
             model.mirrored_name.get(partner, partner) == name,
             "mirror",
             f"the partner of '{name}' is '{partner}', but not the other way round",
-            "have mirrored_name name both of a pair",
+            "list both members of a pair in mirrored_name",
         )
 
 
-def _described(subject: Subject, robot: Any, model: RobotModel) -> tuple[list[str], tuple[str, ...]]:
-    """Compare with the description, if there is one; return the names of all its bodies, and notes."""
+def _described(subject: ComponentUnderTest, robot: Any, model: RobotModel) -> tuple[list[str], tuple[str, ...]]:
+    """Compare with the MuJoCo description, if any; return the names of all its bodies, and notes."""
     try:
-        with subject.explained("spec"), _consistent(subject, "spec"):
+        with subject.guard("spec"), _consistent(subject, "spec"):
             description = compiled(described(robot, model), model)
     except MtrackError as error:
         return [], (f"no MuJoCo description: {error}",)
@@ -84,12 +89,12 @@ def _described(subject: Subject, robot: Any, model: RobotModel) -> tuple[list[st
 
 
 @contextmanager
-def _consistent(subject: Subject, promise: str) -> Iterator[None]:
-    """Raise BrokenPromise if the robot is found to contradict itself."""
+def _consistent(subject: ComponentUnderTest, promise: str) -> Iterator[None]:
+    """Raise BrokenPromise if the robot contradicts itself."""
     try:
         yield
     except SlotError as error:
-        if error.path != "robot":  # e.g. a robot without a description, for which another backend is meant
+        if error.path != "robot":  # e.g. a robot without a description, made for another backend
             raise
         found, _, fix = error.message.partition("; ")
         subject.fail(promise, found, fix or "fix its value")

@@ -1,4 +1,4 @@
-"""Random scenes of N environments without any physics, and their left-right mirror images."""
+"""Random scenes of N environments without physics, and their left-right mirror images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def g1_model() -> RobotModel:
 
 
 def feet_of(model: RobotModel) -> tuple[str, ...]:
-    """Return the bodies of the set `feet`; a robot may have none."""
+    """Return the bodies of the set `feet`; empty if the robot has none."""
     feet = model.sets.get("feet")
     return tuple(model.body_names[i] for i in model.bodies(feet)) if feet else ()
 
@@ -48,9 +48,10 @@ def random_scene(
     error: float = 0.1,
     backend: object = None,
 ) -> Scene:
-    """Return a scene with a random reference, and a robot that is off it by about `error` (m, rad, a fifth of m/s).
+    """Return a scene with a random reference, and a robot that differs from it by about `error`.
 
-    `sensors` are names of contact sensors; by default one for each foot. `backend` is whatever the test needs there.
+    The unit of `error` is m and rad; velocities differ by five times as much. `sensors` are names of contact sensors,
+    by default one per foot. `backend` is any object that the test needs.
     """
     model = model or g1_model()
     draw = torch.Generator().manual_seed(seed)
@@ -107,7 +108,7 @@ def random_kinematics(model: RobotModel, shape: tuple[int, ...], draw: torch.Gen
 
 
 def random_contacts(names: tuple[str, ...], num_envs: int, draw: torch.Generator) -> Contacts:
-    """Return contacts of some sensors, about half of them touching."""
+    """Return contacts of some sensors, about half of them in contact."""
     shape = (num_envs, len(names))
     touching = torch.rand(shape, generator=draw) < 0.5
     times = torch.rand((3, *shape), generator=draw)
@@ -124,7 +125,7 @@ def random_contacts(names: tuple[str, ...], num_envs: int, draw: torch.Generator
 
 
 def mirror_scene(scene: Scene) -> Scene:
-    """Return the scene as its left-right mirror image in the x-z plane."""
+    """Return the left-right mirror image of a scene, in the x-z plane."""
     model = scene.model
     reference, robot = scene.reference, scene.robot
     joints: dict[str, Any] = {
@@ -149,7 +150,7 @@ def mirror_scene(scene: Scene) -> Scene:
 
 
 def mirror_kinematics(model: RobotModel, motion: Kinematics) -> Kinematics:
-    """Return mirrored poses and velocities: left and right change places, y is reflected."""
+    """Return mirrored poses and velocities: left and right are swapped, y is reflected."""
     partners = model.partners(model.body_names)
     values: dict[str, Any] = {}
     for name, value in tensors(motion).items():
@@ -163,7 +164,7 @@ def mirror_kinematics(model: RobotModel, motion: Kinematics) -> Kinematics:
 
 
 def mirror_contacts(model: RobotModel, contacts: Contacts) -> Contacts:
-    """Return mirrored contacts, the sensors in the same order; each sensor's partner must be there too."""
+    """Return mirrored contacts with the sensors in the same order; the partner of each sensor must exist."""
     columns = []
     for name in contacts.names:
         body, colon, against = name.partition(":")
@@ -174,7 +175,7 @@ def mirror_contacts(model: RobotModel, contacts: Contacts) -> Contacts:
 
 
 def disturbed(values: dict[str, Any], error: float, draw: torch.Generator) -> dict[str, Any]:
-    """Return poses and velocities somewhat off; velocities by five times as much."""
+    """Return poses with random errors of size `error`, and velocities with errors five times as large."""
     result = {}
     for name, value in values.items():
         if name.endswith("quat_wxyz"):

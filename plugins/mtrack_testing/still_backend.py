@@ -1,4 +1,4 @@
-"""A backend without physics: the model fields of a robot as plain tensors, and a record of what was called."""
+"""A backend without physics: model fields of a robot as plain tensors, and a record of calls."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _NONE = "the robot has no model, so no"
 @cache
 def compiled_g1() -> mujoco.MjModel:
     """Return the compiled built-in G1."""
-    from mtrack_g1.robot import G1  # noqa: PLC0415  a plugin of another robot does without
+    from mtrack_g1.robot import G1  # noqa: PLC0415  tests of other robots do not need it
 
     return G1().spec().compile()
 
 
 class StillBackend:
-    """The part of the Backend contract that components other than the loop use; nothing in it moves."""
+    """The part of the Backend contract that components use; nothing moves."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class StillBackend:
         num_bodies: int = 0,
         forces: bool = False,
     ) -> None:
-        """Give each row its own copy of the declared fields of a compiled model; there may be none (the toy robot).
+        """Give each environment its own copy of the declared fields; the toy robot has no compiled model.
 
-        Raises NameProblem where fields or contacts are asked for that the model lacks.
+        Raises NameProblem if the model lacks a field or contact.
         """
         self.compiled = compiled
         if compiled is None and contact_names:
@@ -60,11 +60,11 @@ class StillBackend:
             self.element("body", name.partition(":")[0])
         self.fields = {name: self.nominal(name).expand(num_envs, *self.nominal(name).shape).clone() for name in fields}
         self.constants_updated = torch.zeros(num_envs, dtype=torch.int64)
-        """[N] how often rows were updated."""
+        """[N], how often each environment was updated."""
         self.kicked = torch.zeros(num_envs, 6)
-        """[N, 6] what was added to the roots' velocities last."""
+        """[N, 6], what was last added to the velocities of the roots."""
         self.wrench = torch.zeros(num_envs if forces else 0, num_bodies, 6)
-        """It has no rows unless forces were asked for, as with real physics."""
+        """[N, bodies, 6]; empty unless forces were requested, as with real physics."""
         self.contact_names = contact_names
         self.contacts = torch.zeros(num_envs, len(contact_names), 4)
 
@@ -85,7 +85,7 @@ class StillBackend:
         return torch.tensor(value)
 
     def element(self, kind: str, names: str | Sequence[str]) -> Tensor:
-        """Return indices of elements; the geoms of bodies are their colliding ones. Raises NameProblem."""
+        """Return indices of elements; of geoms, those of the bodies that collide. Raises NameProblem."""
         names = [names] if isinstance(names, str) else names
         if self.compiled is None:
             raise NameProblem(f"{_NONE} {kind} '{names}'")
@@ -102,17 +102,17 @@ class StillBackend:
             raise NameProblem(f"the model has no {kind} of that name: {error.args[0]}") from error
 
     def update_constants(self, ids: Tensor) -> None:
-        """Count."""
+        """Count the update."""
         self.constants_updated[ids] += 1
 
     def kick(self, velocity: Tensor) -> None:
-        """Remember what was added."""
+        """Store the velocity."""
         self.kicked = velocity.clone()
 
     def broken(self) -> Tensor:
-        """Return bool [N]: no row is broken."""
+        """Return bool [N], all False."""
         return torch.zeros(len(self.kicked), dtype=torch.bool)
 
     def written(self) -> dict[str, Tensor]:
-        """Return everything components may write, by name."""
+        """Return everything that components may write, by name."""
         return {**self.fields, "kick": self.kicked, "wrench": self.wrench}

@@ -1,4 +1,4 @@
-"""Environments of built-in recipes, made small."""
+"""Small environments of recipes, and the check of a whole environment."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ _STEPS = 10
 
 
 def small_recipe(name: str, *overrides: str) -> Recipe:
-    """Return a recipe by name or path, `key=value` overrides over it, checked, as it is in its first phase."""
+    """Load and check a recipe by name or path with `key=value` overrides, and return it for its first phase."""
     checked = check_recipe(load_recipe(name, overrides), Registry.scan())
     return checked.for_phase(next(iter(checked.phases)))
 
 
 def small_task(name: str, *overrides: str) -> Assembly:
-    """Return the environment of a recipe, started."""
+    """Return the started environment of a recipe."""
     assembly = assemble(small_recipe(name, *overrides))
     assembly.env.start()
     return assembly
 
 
 def check_task(name: str, *overrides: str) -> Report:
-    """Check the whole environment of a recipe: finite, the same again from its seed, and from a checkpoint.
+    """Check the whole environment of a recipe: finite, reproducible from its seed and from a checkpoint.
 
-    For components that live on others and cannot be tried by themselves. Raises BrokenPromise.
+    Use it for components that depend on others and cannot be checked alone. Raises BrokenPromise.
     """
     first, second, third = (small_task(name, *overrides) for _ in range(3))
     who = f"environment of {name}"
-    begin = _play(first, 0, _STEPS // 2)
+    start = _play(first, 0, _STEPS // 2)
     saved = deepcopy(env_state(first))
     end = _play(first, _STEPS // 2, _STEPS)
-    for what, value in (begin | end).items():
+    for what, value in (start | end).items():
         if not bool(torch.isfinite(value).all()):
-            raise BrokenPromise("finite", who, f"{what} is not finite", "try its components one by one")
+            raise BrokenPromise("finite", who, f"{what} is not finite", "check its components one by one")
     again = _play(second, 0, _STEPS)
     load_env_state(third, saved)
     resumed = _play(third, _STEPS // 2, _STEPS)
     for promise, expected, found in (
-        ("same seed, same numbers", begin | end, again),
+        ("same seed, same numbers", start | end, again),
         ("checkpoint", end, resumed),
     ):
         different = next((what for what, value in expected.items() if not same(value, found[what])), "")
         if different:
-            raise BrokenPromise(promise, who, f"{different} is another", "declare all that changes as state()")
+            raise BrokenPromise(promise, who, f"{different} differs", "declare everything that changes as state()")
     return Report(who, (), ("finite", "same seed, same numbers", "checkpoint"))
 
 

@@ -1,4 +1,4 @@
-"""The checks of everything that is bound to a scene: observations, rewards, commands, randomizations, ..."""
+"""Checks of components that are bound to a scene: observations, rewards, commands, randomizations, ..."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from torch import Tensor
 from mtrack.errors import CheckpointError
 from mtrack.fields import fields_of
 from mtrack.lifecycle import Resets
+from mtrack_testing.component_trial import ALL, ComponentTrial, Outputs
 from mtrack_testing.cost import check_cost, check_loops
-from mtrack_testing.promises import Subject
-from mtrack_testing.trial import ALL, Outputs, Trial
+from mtrack_testing.promises import ComponentUnderTest
 from mtrack_testing.values import check_members, check_outputs, check_start
 from mtrack_testing.watch import close, same, shown
-from mtrack_testing.worlds import ROWS, STEPS, World
+from mtrack_testing.worlds import NUM_ENVS, NUM_STEPS, World
 
 TERMS = ("observation", "reward", "termination", "metric", "randomization", "action", "command")
-_MIDDLE = STEPS // 2
-_ONE_OTHER = (ROWS, *ALL[1:])  # environment 0 replaced by another
-_TURNED = (*ALL[3:], *ALL[:3])
+_MIDDLE = NUM_STEPS // 2
+_ONE_OTHER = (NUM_ENVS, *ALL[1:])  # environment 0 replaced by another
+_REORDERED = (*ALL[3:], *ALL[:3])
 _ROUNDING = 1e-4
 
 
-class Played:
-    """A trial that has been played through, watched; what all further trials are compared with."""
+class WatchedTrial:
+    """A trial that has been played and watched; further trials are compared with it."""
 
-    def __init__(self, subject: Subject, world: World) -> None:
-        """Play. Raises MtrackError where the component cannot be bound to this world, BrokenPromise."""
+    def __init__(self, subject: ComponentUnderTest, world: World) -> None:
+        """Play all steps. Raises MtrackError if the component cannot be bound to this world, BrokenPromise."""
         self.subject, self.world = subject.on(world.name), world
-        self.trial = Trial(self.subject, world, watch=True)
+        self.trial = ComponentTrial(self.subject, world, watch=True)
         before = self.trial.generators()
         self.trial.start()
         self.outputs: list[Outputs] = []
-        for time in range(STEPS):
+        for time in range(NUM_STEPS):
             if time == _MIDDLE:
                 middle = self.trial.generators()
                 self.restore = self._saved()
@@ -43,66 +43,66 @@ class Played:
         check_members(self.trial)
         drawn = self.trial.generators()
         self.draws = any(not same(one, other) for one, other in zip(before, drawn, strict=True))
-        """Whether it has drawn random numbers since it was bound."""
+        """Whether it draws random numbers after it is bound."""
         self.draws_in_steps = any(not same(one, other) for one, other in zip(middle, drawn, strict=True))
 
     def again(self, ids: tuple[int, ...] = ALL, *, mirrored: bool = False, alike: bool = False) -> list[Outputs]:
-        """Return what an equal component gives for other environments, or for their mirror images."""
-        return Trial(self.subject, self.world, ids=ids, mirrored=mirrored, alike=alike).start().play()
+        """Return the outputs of an equal component for other environments, or for their mirror images."""
+        return ComponentTrial(self.subject, self.world, ids=ids, mirrored=mirrored, alike=alike).start().play()
 
-    def _saved(self) -> Callable[[Trial], None]:
+    def _saved(self) -> Callable[[ComponentTrial], None]:
         try:
             return self.trial.save()
         except CheckpointError as error:
             self.subject.fail("checkpoint", str(error), "keep tensors, numbers, generators and modules in state()")
 
 
-def check_term(subject: Subject, world: World) -> Iterator[str]:
-    """Yield the promises kept; notes begin with a dash. Raises MtrackError where it cannot be bound, BrokenPromise."""
-    played = Played(subject, world)
+def check_term(subject: ComponentUnderTest, world: World) -> Iterator[str]:
+    """Yield the promises kept; notes start with a dash. Raises MtrackError if it cannot be bound, BrokenPromise."""
+    played = WatchedTrial(subject, world)
     yield from ("contract", "shape", "dtype", "device", "finite", "read-only scene", "own randomness")
-    for check in (_seed, _checkpoint, _reset, _rows, _part_of_the_rows, _mirror):
+    for check in (_seed, _checkpoint, _reset, _independent, _subset, _mirror):
         yield from check(played)
     check_loops(played.subject, world)
-    yield "no loop over rows"
+    yield "no loop over environments"
     yield f"- {check_cost(played.subject, world)}"
 
 
-def _seed(played: Played) -> Iterator[str]:
+def _seed(played: WatchedTrial) -> Iterator[str]:
     for time, (one, other) in enumerate(zip(played.outputs, played.again(), strict=True)):
         name = _difference(one, other)
         played.subject.require(
             not name,
             "same seed, same numbers",
             f"a second component with equal parameters and seed gives another {name} at step {time}",
-            "keep nothing in class attributes or modules, and draw from a generator in a state() field only",
+            "keep nothing in class attributes or modules, and draw only from a generator in a state() field",
         )
     yield "same seed, same numbers"
 
 
-def _checkpoint(played: Played) -> Iterator[str]:
-    """See to it that a component of another seed goes on from the saved state as the first did."""
+def _checkpoint(played: WatchedTrial) -> Iterator[str]:
+    """Check that a component with another seed continues from the saved state as the first one did."""
     if played.subject.kind == "metric":
         return  # an evaluation is not resumed
-    other = Trial(played.subject, played.world, seed=1).start()
-    with played.subject.called("checkpoint"):
+    other = ComponentTrial(played.subject, played.world, seed=1).start()
+    with played.subject.guard_call("checkpoint"):
         played.restore(other)
     for time, outputs in enumerate(other.play(_MIDDLE), start=_MIDDLE):
         name = _difference(played.outputs[time], outputs)
         if name:
             _no_part_of_the_scene(played)
             scratch = [field.name for field in fields_of(played.subject.cls, "scratch")]
-            held = f" (scratch: {', '.join(scratch)})" if scratch else ""
+            fields = f" (scratch: {', '.join(scratch)})" if scratch else ""
             played.subject.fail(
                 "checkpoint",
                 f"restored from its state() fields it gives another {name} at step {time}: something is not saved",
-                f"declare what is remembered from step to step as state(), not scratch() or elsewhere{held}",
+                f"declare what is kept between steps as state(), not as scratch() or elsewhere{fields}",
             )
     yield "checkpoint"
 
 
-def _no_part_of_the_scene(played: Played) -> None:
-    """See to it that nothing remembered is a tensor of the scene, which changes with the simulation."""
+def _no_part_of_the_scene(played: WatchedTrial) -> None:
+    """Check that no state() field is a tensor of the scene, which changes with the simulation."""
     component, shared = played.trial.component, shown(played.trial.scene)
     for field in fields_of(played.subject.cls, "state"):
         value = getattr(component, field.name)
@@ -113,79 +113,79 @@ def _no_part_of_the_scene(played: Played) -> None:
             played.subject.require(
                 not is_same,
                 "checkpoint",
-                f"its state '{field.name}' is no memory but scene.{name} itself, which changes with every step",
+                f"its state '{field.name}' is scene.{name} itself, which changes with every step",
                 f"keep a copy: self.{field.name} = ....clone()",
             )
 
 
-def _reset(played: Played) -> Iterator[str]:
-    """See to it that a reset of one row leaves all others as they were, at once and afterwards."""
+def _reset(played: WatchedTrial) -> Iterator[str]:
+    """Check that a reset of one environment does not change the others, at once or later."""
     subject = played.subject
-    trial = Trial(subject, played.world).start()
+    trial = ComponentTrial(subject, played.world).start()
     if not (subject.kind in ("action", "command") or isinstance(trial.component, Resets)):
         return
     trial.play(0, _MIDDLE)
-    row, others = torch.tensor([4]), [i for i in ALL if i != 4]
-    before = {name: value.clone() for name, value in _by_row(trial).items()}
-    with subject.called("call"):
-        start = trial.reset(row)
+    env, others = torch.tensor([4]), [i for i in ALL if i != 4]
+    before = {name: value.clone() for name, value in _by_env(trial).items()}
+    with subject.guard_call("call"):
+        start = trial.reset(env)
     if subject.kind == "command":
-        check_start(trial, start, row)
-    after = {name: _rows_of(value, others) for name, value in _by_row(trial).items()}
-    touched = [name for name, value in after.items() if not same(value, _rows_of(before[name], others))]
-    later = "" if played.draws_in_steps else _rows_that_differ(played.outputs[_MIDDLE:], trial.play(_MIDDLE), others)
+        check_start(trial, start, env)
+    after = {name: _envs_of(value, others) for name, value in _by_env(trial).items()}
+    touched = [name for name, value in after.items() if not same(value, _envs_of(before[name], others))]
+    later = "" if played.draws_in_steps else _name_that_differs(played.outputs[_MIDDLE:], trial.play(_MIDDLE), others)
     subject.require(
         not touched and not later,
-        "reset of one row",
-        f"a reset of row 4 changes {(touched or [later])[0]} of other rows",
-        "write to the rows you are given only: x.index_fill_(0, ids, 0.0), x[ids] = ...",
+        "reset of one environment",
+        f"a reset of environment 4 changes {(touched or [later])[0]} of others",
+        "write only to the given environments: x.index_fill_(0, ids, 0.0), x[ids] = ...",
     )
-    yield "reset of one row"
+    yield "reset of one environment"
 
 
-def _rows(played: Played) -> Iterator[str]:
-    """See to it that rows know nothing of each other: another one beside them, or another order, changes nothing."""
+def _independent(played: WatchedTrial) -> Iterator[str]:
+    """Check that environments are independent: neither another neighbour nor another order changes a result."""
     if not _shares_state(played.trial):
-        changed = _rows_that_differ(played.outputs, played.again(_ONE_OTHER), list(ALL[1:]))
+        changed = _name_that_differs(played.outputs, played.again(_ONE_OTHER), list(ALL[1:]))
         played.subject.require(
             not changed,
-            "rows are independent",
-            f"{changed} of a row depends on what another row is like",
-            "reduce over the axes after the first only: .mean(-1), never .mean() or .mean(0)",
+            "environments are independent",
+            f"{changed} of an environment depends on another environment",
+            "reduce only over axes after the first: .mean(-1), never .mean() or .mean(0)",
         )
     if not played.draws:
-        for one, other in zip(played.outputs, played.again(_TURNED), strict=True):
-            name = next((n for n, value in one.items() if not close(_turned(value), other[n], _ROUNDING)), "")
+        for one, other in zip(played.outputs, played.again(_REORDERED), strict=True):
+            name = next((n for n, value in one.items() if not close(_reordered(value), other[n], _ROUNDING)), "")
             played.subject.require(
                 not name,
-                "rows are independent",
-                f"in another order environments give another {name}",
-                "let no row depend on its place: no roll, cumsum or arange over the first axis",
+                "environments are independent",
+                f"with the environments in another order, {name} differs",
+                "do not depend on the index of an environment: no roll, cumsum or arange over the first axis",
             )
-    yield "rows are independent"
+    yield "environments are independent"
 
 
-def _part_of_the_rows(played: Played) -> Iterator[str]:
-    """See to it that an observation of some rows is that part of the observation of all."""
+def _subset(played: WatchedTrial) -> Iterator[str]:
+    """Check that an observation of some environments equals that part of the observation of all."""
     if played.subject.kind != "observation":
         return
     trial = played.trial
     whole = trial.result()["value"]
     for some in ([5, 2], []):
         ids = torch.tensor(some, dtype=torch.int64)
-        with played.subject.called("call"):
+        with played.subject.guard_call("call"):
             part = trial.component(trial.scene.rows(ids))
         played.subject.require(
             close(part, whole[ids], _ROUNDING),
-            "rows are independent",
-            f"on rows {some} of the scene alone it gives {tuple(part.shape)} other than those rows of the whole",
-            "use scene.num_envs of the call's scene, not bind's; buffers of all environments by scene.env_ids",
+            "environments are independent",
+            f"for environments {some} alone it gives {tuple(part.shape)}, different from that part of the whole",
+            "use num_envs of the scene in the call, not in bind(); index buffers of all environments by scene.env_ids",
         )
-    yield "part of the rows"
+    yield "subset of environments"
 
 
-def _mirror(played: Played) -> Iterator[str]:
-    """See to it that a mirrored scene gives the mirrored value; of rewards and terminations this is no promise."""
+def _mirror(played: WatchedTrial) -> Iterator[str]:
+    """Check that a mirrored scene gives the mirrored value; for rewards and terminations only note it."""
     kind, subject = played.subject.kind, played.subject
     if kind not in ("observation", "action", "reward", "termination"):
         return
@@ -200,29 +200,29 @@ def _mirror(played: Played) -> Iterator[str]:
             if close(image, mirrored[name], _ROUNDING * max(1.0, float(value.double().abs().max()))):
                 continue
             if kind in ("reward", "termination"):
-                yield "- another value in the mirror image: phases that learn from mirror images need mirror = false"
+                yield "- its value differs in the mirror image: phases that use mirror images need mirror = false"
                 return
             columns = (~torch.isclose(image, mirrored[name], rtol=0.0, atol=1e-3)).any(0).nonzero().squeeze(-1).tolist()
             subject.fail(
                 "mirror",
                 f"{name} of the mirrored scene is not the mirrored {name} (columns {columns[:6]})",
-                "y of vectors, x and z of angular velocities change sign; left and right change places",
+                "y of vectors and x and z of angular velocities change sign; left and right are swapped",
             )
     yield "mirror"
 
 
-def _shares_state(trial: Trial) -> bool:
-    """Say whether a state() field other than a generator may be of all rows together."""
+def _shares_state(trial: ComponentTrial) -> bool:
+    """Return whether a state() field other than a generator may be shared by all environments."""
     for field in fields_of(trial.subject.cls, "state"):
         value = getattr(trial.component, field.name)
-        is_by_row = isinstance(value, Tensor) and len(trial.ids) in value.shape[:2]
-        if value is not None and not is_by_row and not isinstance(value, torch.Generator):
+        is_by_env = isinstance(value, Tensor) and len(trial.ids) in value.shape[:2]
+        if value is not None and not is_by_env and not isinstance(value, torch.Generator):
             return True
     return False
 
 
-def _by_row(trial: Trial) -> Outputs:
-    """Return everything a reset may change that has an axis of rows, by name."""
+def _by_env(trial: ComponentTrial) -> Outputs:
+    """Return everything with an axis of environments that a reset may change, by name."""
     values = {f"state '{f.name}'": getattr(trial.component, f.name) for f in fields_of(trial.subject.cls, "state")}
     values |= {f"model field '{name}'": value for name, value in trial.backend.fields.items()}
     values |= {"held": trial.component.held} if trial.subject.kind == "action" else {}
@@ -232,23 +232,23 @@ def _by_row(trial: Trial) -> Outputs:
     return {n: v for n, v in values.items() if isinstance(v, Tensor) and len(trial.ids) in v.shape[:2]}
 
 
-def _rows_of(value: Tensor, rows: list[int]) -> Tensor:
-    """Return some rows; they are on the first axis or, of what is kept for several times, on the second."""
-    return value[rows] if value.shape[0] == ROWS else value[:, rows]
+def _envs_of(value: Tensor, envs: list[int]) -> Tensor:
+    """Return some environments; their axis is the first, or the second of values kept for several steps."""
+    return value[envs] if value.shape[0] == NUM_ENVS else value[:, envs]
 
 
-def _turned(value: Tensor) -> Tensor:
-    return _rows_of(value, list(_TURNED)) if ROWS in value.shape[:2] else value
+def _reordered(value: Tensor) -> Tensor:
+    return _envs_of(value, list(_REORDERED)) if NUM_ENVS in value.shape[:2] else value
 
 
 def _difference(one: Outputs, other: Outputs) -> str:
     return next((name for name, value in one.items() if not same(value, other[name])), "")
 
 
-def _rows_that_differ(ones: list[Outputs], others: list[Outputs], rows: list[int]) -> str:
-    """Return the name of an output that differs in some rows, or an empty string."""
+def _name_that_differs(ones: list[Outputs], others: list[Outputs], envs: list[int]) -> str:
+    """Return the name of an output that differs in some environments, or an empty string."""
     for one, other in zip(ones, others, strict=True):
         for name, value in one.items():
-            if ROWS in value.shape[:2] and not close(_rows_of(value, rows), _rows_of(other[name], rows), 1e-6):
+            if NUM_ENVS in value.shape[:2] and not close(_envs_of(value, envs), _envs_of(other[name], envs), 1e-6):
                 return name
     return ""

@@ -1,4 +1,4 @@
-"""What the components of each kind give: names, shapes and dtypes of their results, finite where the input is."""
+"""Checks of results by kind: shapes and dtypes, and finite values for finite inputs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor
 
 from mtrack.exchange import StartState
 from mtrack.mirror import Mirror
-from mtrack_testing.promises import Subject
-from mtrack_testing.trial import Outputs, Trial
+from mtrack_testing.component_trial import ComponentTrial, Outputs
+from mtrack_testing.promises import ComponentUnderTest
 
 _REDUCE = "reduce over all other axes: .mean(-1), .sum(-1)"
-_FLATTEN = "put what there is of it side by side: .flatten(1)"
-_FLOAT_FIX = "make tensors with torch.zeros_like(x) or device=scene.device and no dtype; end with .float() if need be"
+_FLATTEN = "concatenate the rest: .flatten(1)"
+_FLOAT_FIX = "create tensors with torch.zeros_like(x) or device=scene.device and no dtype; end with .float() if needed"
 _SHAPES = {"observation": "[N, width]", "reward": "[N]", "termination": "[N]", "metric": "[N]"}
 
 
-def check_outputs(trial: Trial, time: int, outputs: Outputs) -> None:
-    """Raise BrokenPromise where a step gave what the kind does not allow."""
+def check_outputs(trial: ComponentTrial, time: int, outputs: Outputs) -> None:
+    """Raise BrokenPromise if the outputs of a step do not fit the kind."""
     subject, num_envs = trial.subject, len(trial.ids)
     value = outputs.get("value")
     if subject.kind in _SHAPES and (value is not None or "value" in outputs):
@@ -36,17 +36,18 @@ def check_outputs(trial: Trial, time: int, outputs: Outputs) -> None:
                 _check_tensor(subject, name, tensor, tuple(getattr(robot, quantity).shape), torch.float32)
     for name, tensor in outputs.items():
         if not bool(torch.isfinite(tensor).all()):
-            row = int((~torch.isfinite(tensor)).reshape(num_envs, -1).any(1).nonzero()[0]) if num_envs else 0
-            where = "with the robot exactly on its reference" if time == 1 else f"of step {time}"
+            env = int((~torch.isfinite(tensor)).reshape(num_envs, -1).any(1).nonzero()[0]) if num_envs else 0
+            value = tensor.reshape(num_envs, -1)[env].sum().item()
+            where = "with the robot exactly on its reference" if time == 1 else f"at step {time}"
             subject.fail(
                 "finite",
-                f"{name} is {tensor.reshape(num_envs, -1)[row].sum().item()} in row {row} {where}, the input is finite",
-                "bound what is divided by, and the arguments of acos, sqrt and log: x.clamp(-1, 1), x.clamp_min(1e-9)",
+                f"{name} is {value} in environment {env} {where}, but the input is finite",
+                "bound divisors and the arguments of acos, sqrt and log: x.clamp(-1, 1), x.clamp_min(1e-9)",
             )
 
 
-def check_members(trial: Trial) -> None:
-    """Raise BrokenPromise where what a bound component says of itself does not fit its kind."""
+def check_members(trial: ComponentTrial) -> None:
+    """Raise BrokenPromise if the attributes of a bound component do not fit its kind."""
     subject, component = trial.subject, trial.component
     if subject.kind == "termination":
         subject.require(
@@ -60,7 +61,7 @@ def check_members(trial: Trial) -> None:
         subject.require(
             isinstance(names, tuple) and len(set(names)) == len(names) == component.num_actions > 0,
             "contract",
-            f"names are {len(names)} different ones of {component.num_actions} actions",
+            f"it has {len(names)} names for {component.num_actions} actions, or names repeat",
             "set names and num_actions in bind(), one name for each column",
         )
         shape = (len(trial.ids), len(trial.world.model.joint_names))
@@ -71,33 +72,33 @@ def check_members(trial: Trial) -> None:
         check_mirror(subject, mirror, width)
 
 
-def check_mirror(subject: Subject, mirror: Mirror, width: int) -> None:
-    """Raise BrokenPromise unless a mirror is as wide as its value, and the identity when applied twice."""
+def check_mirror(subject: ComponentUnderTest, mirror: Mirror, width: int) -> None:
+    """Raise BrokenPromise if a mirror is not as wide as its value, or not the identity when applied twice."""
     subject.require(
         isinstance(mirror, Mirror) and mirror.width == width,
         "mirror",
         f"its mirror is {getattr(mirror, 'width', mirror)} wide, its value {width}",
-        "build it of the parts side by side: Mirror.cat([Mirror.vector(), ...])",
+        "concatenate the mirrors of the parts: Mirror.cat([Mirror.vector(), ...])",
     )
     value = torch.arange(1.0, 1.0 + width)
-    known = sorted(mirror.perm.tolist()) == list(range(width))
+    is_permutation = sorted(mirror.perm.tolist()) == list(range(width))
     subject.require(
-        known and torch.equal(mirror(mirror(value)), value),
+        is_permutation and torch.equal(mirror(mirror(value)), value),
         "mirror",
         "mirroring twice is not the identity",
         "pair each column with its partner, and the partner with it; both change sign or neither does",
     )
 
 
-def check_start(trial: Trial, start: StartState | None, ids: Tensor) -> None:
-    """Raise BrokenPromise where a command's start is not one state a row."""
+def check_start(trial: ComponentTrial, start: StartState | None, ids: Tensor) -> None:
+    """Raise BrokenPromise if the start of a command is not one state per environment."""
     for name in ("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel", "joint_pos", "joint_vel"):
         wanted = getattr(trial.scene.robot, name)
         given = getattr(start, name, None)
         _check_tensor(trial.subject, f"reset().{name}", given, (len(ids), *wanted.shape[1:]), torch.float32)
 
 
-def _check_value(subject: Subject, value: object, num_envs: int) -> None:
+def _check_value(subject: ComponentUnderTest, value: object, num_envs: int) -> None:
     wanted: tuple[int, ...] = (num_envs,)
     if subject.kind == "observation" and isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] > 0:
         wanted = (num_envs, value.shape[1])
@@ -107,7 +108,9 @@ def _check_value(subject: Subject, value: object, num_envs: int) -> None:
     _check_tensor(subject, f"{_SHAPES[subject.kind]} value", value, wanted, dtype)
 
 
-def _check_tensor(subject: Subject, name: str, value: object, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def _check_tensor(
+    subject: ComponentUnderTest, name: str, value: object, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
     if not isinstance(value, Tensor):
         subject.fail("shape", f"{name} is a {type(value).__name__}", "return a torch.Tensor")
     shown = f"({', '.join('width' if size < 0 else str(size) for size in shape)})"
@@ -115,7 +118,7 @@ def _check_tensor(subject: Subject, name: str, value: object, shape: tuple[int, 
         tuple(value.shape) == shape,
         "shape",
         f"{name} has shape {tuple(value.shape)} for {shape[0]} environments, not {shown}",
-        "keep one row for each environment, and " + (_FLATTEN if -1 in shape else _REDUCE),
+        "keep the first axis for environments, and " + (_FLATTEN if -1 in shape else _REDUCE),
     )
     subject.require(
         value.dtype == dtype,

@@ -1,4 +1,4 @@
-"""What a component must leave alone while it is called: the scene, its own parameters, the global generators."""
+"""Watches what a component must not change in a call: the scene, its parameters, the global random generators."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from mtrack.fields import fields_of
 from mtrack.quantities import Quantities, derived
 from mtrack.robot import RobotModel
 from mtrack.scene import Scene
-from mtrack_testing.promises import Subject
+from mtrack_testing.promises import ComponentUnderTest
 
-# what some kinds are there to change
+# what it is the purpose of some kinds to change
 _MAY_CHANGE = {"randomization": ("robot.joint_offset",), "command": ("reference",)}
 
 
 @contextmanager
-def watched(subject: Subject, component: object, scene: Scene) -> Iterator[None]:
-    """Raise BrokenPromise where something has changed meanwhile that is not the component's.
+def watched(subject: ComponentUnderTest, component: object, scene: Scene) -> Iterator[None]:
+    """Raise BrokenPromise if something that is not the component's own has changed on exit.
 
-    Derived quantities of the scene, which all components share, are made first and watched too.
+    Derived quantities of the scene, which all components share, are computed first and watched too.
     """
     before = {name: value.clone() for name, value in shown(scene, derive=True).items()}
     params = {field.name: deepcopy(getattr(component, field.name)) for field in fields_of(subject.cls, "param")}
-    with undrawn(subject):
+    with no_global_draws(subject):
         yield
     after = shown(scene)
     for name, value in before.items():
@@ -40,7 +40,7 @@ def watched(subject: Subject, component: object, scene: Scene) -> Iterator[None]
             subject.fail(
                 "read-only scene",
                 f"it has changed scene.{name} in place",
-                "work on a copy: x = x.clone(), or x * y in place of x.mul_(y)",
+                "work on a copy: x = x.clone(), or x * y instead of x.mul_(y)",
             )
     for name, value in params.items():
         if repr(value) != repr(getattr(component, name)):
@@ -50,8 +50,8 @@ def watched(subject: Subject, component: object, scene: Scene) -> Iterator[None]
 
 
 @contextmanager
-def undrawn(subject: Subject) -> Iterator[None]:
-    """Raise BrokenPromise where a global random generator has been drawn from, or seeded."""
+def no_global_draws(subject: ComponentUnderTest) -> Iterator[None]:
+    """Raise BrokenPromise if a global random generator was used or seeded meanwhile."""
     before = _global_generators()
     yield
     for name, value in _global_generators().items():
@@ -64,7 +64,7 @@ def undrawn(subject: Subject) -> Iterator[None]:
 
 
 def shown(scene: Scene, *, derive: bool = False) -> dict[str, Tensor]:
-    """Return every tensor of a scene that all components share, by name; with `derive` derived ones are made first."""
+    """Return every tensor of a scene by name; with `derive`, compute the derived ones first."""
     holders: dict[str, Any] = {
         "": scene,
         "robot.": scene.robot,
@@ -77,26 +77,26 @@ def shown(scene: Scene, *, derive: bool = False) -> dict[str, Tensor]:
         if derive:
             for name in _derived_names(type(holder)):
                 getattr(holder, name)
-        known = {name: value for name, value in holder.known.items() if isinstance(value, Tensor)}
-        found |= {f"{place}{name}": value for name, value in {**own_tensors(holder), **known}.items()}
+        cached = {name: value for name, value in holder.known.items() if isinstance(value, Tensor)}
+        found |= {f"{place}{name}": value for name, value in {**own_tensors(holder), **cached}.items()}
     return found | {f"model.{name}": value for name, value in own_tensors(scene.model).items()}
 
 
 def own_tensors(holder: Quantities | RobotModel) -> dict[str, Tensor]:
-    """Return the tensors among the fields of a holder of quantities, or of a robot's model, by name."""
+    """Return the tensor fields of a part of the scene or of a robot model, by name."""
     values = {field.name: getattr(holder, field.name) for field in attrs.fields(type(holder))}
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Say whether two tensors are equal bit for bit, NaN included."""
+    """Return whether two tensors are equal bit for bit, NaN included."""
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
     return torch.equal(one, other) or bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def close(one: Tensor, other: Tensor, tolerance: float) -> bool:
-    """Say whether two tensors are equal but for rounding."""
+    """Return whether two tensors are equal within a tolerance, relative and absolute."""
     if one.shape != other.shape:
         return False
     return torch.allclose(one.double(), other.double(), rtol=tolerance, atol=tolerance, equal_nan=True)
@@ -107,7 +107,7 @@ def _derived_names(cls: type) -> list[str]:
 
 
 def _global_generators() -> dict[str, object]:
-    _, key, position, *_ = np.random.get_state()  # noqa: NPY002  the global one is what is looked at
+    _, key, position, *_ = np.random.get_state()  # noqa: NPY002  it watches the global one
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
         "numpy": (np.asarray(key).tobytes(), position),

@@ -1,4 +1,4 @@
-"""The two worlds components are tried in: the toy robot and the G1, each made once in a process."""
+"""The two worlds that components are tried in: the toy robot and the G1."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from mtrack_testing.scenes import feet_of, g1_model, mirror_scene, random_scene
 from mtrack_testing.still_backend import FIELDS, StillBackend, compiled_g1
 from mtrack_toy.robot import ToyRobot
 
-ROWS = 11
-"""Environments of a trial: a number that is no other dimension, so that an axis of rows is known when seen."""
-TIMED_ROWS = 64
+NUM_ENVS = 11
+"""Environments of a trial: a number that no other dimension has, so that their axis can be recognised."""
+NUM_TIMED_ENVS = 64
 _TIMED_STEPS = 5
-# how far the robot is from its reference at each time [m, rad]; once exactly on it, where careless formulas give NaN
+# distance of the robot from its reference at each time [m, rad]; once 0, for which careless formulas give NaN
 _ERRORS = (0.1, 0.0, 0.3, 0.1)
-STEPS = len(_ERRORS)
+NUM_STEPS = len(_ERRORS)
 
 
 @attrs.frozen
@@ -38,9 +38,9 @@ class World:
 
     name: str
     recipe: str
-    """Built-in recipe whose whole step costs are compared with."""
+    """Built-in recipe; costs are compared with a whole step of it."""
     max_share: float
-    """Largest share of the time of that step one component may take."""
+    """Largest share of the time of that step that one component may take."""
 
     @property
     def robot(self) -> Any:
@@ -58,24 +58,24 @@ class World:
         return compiled_g1() if self.name == "g1" else None
 
     def sensors(self, needs: Requirements) -> tuple[str, ...]:
-        """Return the contact sensors asked for, named sets taken apart."""
+        """Return the requested contact sensors, with named sets expanded."""
         each = [(body, one) for one in needs.contacts for body in self.model.sets.get(one.body, (one.body,))]
         return tuple(dict.fromkeys(attrs.evolve(one, body=body).name for body, one in each))
 
-    def scene(self, num_envs: int = ROWS, *, seed: int = 0) -> Scene:
-        """Return a new random scene, with a still backend that has every field randomizations use."""
+    def scene(self, num_envs: int = NUM_ENVS, *, seed: int = 0) -> Scene:
+        """Return a new random scene with a still backend that has every field that randomizations use."""
         model, fields = self.model, FIELDS if self.compiled else ()
         feet = feet_of(model) if self.compiled else ()
         backend = StillBackend(self.compiled, num_envs, fields, contact_names=feet, num_bodies=len(model.body_names))
         return random_scene(num_envs, seed=seed, model=model, sensors=feet, backend=backend)
 
-    @cache  # noqa: B019  there are two worlds, for the life of the process
+    @cache  # noqa: B019  there are only two worlds
     def step_seconds(self) -> float:
-        """Return the time of a whole step of the world's built-in recipe with `TIMED_ROWS` environments [s]."""
-        recipe = check_recipe(load_recipe(self.recipe, [f"num_envs={TIMED_ROWS}"]), Registry.scan(allow=()))
+        """Return the time of a whole step of the world's built-in recipe with `NUM_TIMED_ENVS` environments [s]."""
+        recipe = check_recipe(load_recipe(self.recipe, [f"num_envs={NUM_TIMED_ENVS}"]), Registry.scan(allow=()))
         env = assemble(recipe.for_phase(next(iter(recipe.phases)))).env
         env.start()
-        action = torch.zeros(TIMED_ROWS, env.action.num_actions)
+        action = torch.zeros(NUM_TIMED_ENVS, env.action.num_actions)
         times = []
         for _ in range(1 + _TIMED_STEPS):
             started = time.perf_counter()
@@ -84,9 +84,9 @@ class World:
         return sorted(times[1:])[_TIMED_STEPS // 2]
 
 
-TOY = World("toy", "toy", max_share=1.0)
-WORLD_OF_G1 = World("g1", "g1_tracking_quick", max_share=0.25)
-WORLDS = (TOY, WORLD_OF_G1)
+TOY_WORLD = World("toy", "toy", max_share=1.0)
+G1_WORLD = World("g1", "g1_tracking_quick", max_share=0.25)
+WORLDS = (TOY_WORLD, G1_WORLD)
 
 
 @cache
@@ -97,9 +97,9 @@ def toy_model() -> RobotModel:
 
 @lru_cache(maxsize=256)
 def content(world: World, sensors: tuple[str, ...], time: int, ids: tuple[int, ...], mirrored: bool = False) -> Scene:
-    """Return what a scene shows at a time, [len(ids)]; equal ids are equal environments. Not to be changed."""
+    """Return what a scene shows at a time, [len(ids)]; equal ids are equal environments. Do not change it."""
     count = 1 + max(ids)
-    whole = random_scene(max(count, ROWS + 1), seed=time, model=world.model, sensors=sensors, error=_ERRORS[time])
+    whole = random_scene(max(count, NUM_ENVS + 1), seed=time, model=world.model, sensors=sensors, error=_ERRORS[time])
     some = whole.rows(torch.tensor(ids))
     some.env_ids = torch.arange(len(ids))
     return mirror_scene(some) if mirrored else some
@@ -108,4 +108,4 @@ def content(world: World, sensors: tuple[str, ...], time: int, ids: tuple[int, .
 def random_actions(time: int, ids: tuple[int, ...], width: int) -> Tensor:
     """Return the raw actions of environments at a time, [len(ids), width]."""
     draw = torch.Generator().manual_seed(1000 + time)
-    return torch.randn(max(*ids, 2 * ROWS) + 1, width, generator=draw)[list(ids)]
+    return torch.randn(max(*ids, 2 * NUM_ENVS) + 1, width, generator=draw)[list(ids)]

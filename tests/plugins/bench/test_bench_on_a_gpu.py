@@ -1,4 +1,4 @@
-"""What `mtrack bench` owes a GPU: waiting for the one that works, and saying that kernels are being compiled."""
+"""On a GPU `mtrack bench` waits for the device of the run, and shows that kernels are being compiled."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from mtrack.errors import MtrackError
 from mtrack.structure import Recipe
 from mtrack_bench import sweep
-from mtrack_bench.measure import Training
+from mtrack_bench.measure import TimedTraining
 
 
 def test_a_measurement_waits_for_the_gpu_of_the_run_not_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: waited.append(device))
-    training = Training.__new__(Training)
+    training = TimedTraining.__new__(TimedTraining)
     training._device = torch.device("cuda:1")
     training.finish()
     training._device = torch.device("cpu")
@@ -24,7 +24,7 @@ def test_a_measurement_waits_for_the_gpu_of_the_run_not_for_the_first(monkeypatc
     assert waited == [torch.device("cuda:1")]
 
 
-def test_bench_shows_what_the_backend_has_to_say(
+def test_bench_shows_the_log_of_the_backend(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def measure(recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""The stopwatch gives every moment to one part, and leaves what it listened to as it was."""
+"""The stopwatch counts all time for exactly one part, and restores the functions that it wraps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from mtrack_bench.stopwatch import Part, Stopwatch
+from mtrack_bench.stopwatch import Stopwatch, TimedFunction
 
 
 class Clock:
-    """A time that passes only when told to."""
+    """A clock that advances only on request."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -53,37 +53,37 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def test_time_within_another_part_counts_for_that_alone(clock: Clock) -> None:
+def test_time_within_another_part_counts_for_that_part_only(clock: Clock) -> None:
     outer = Outer(clock)
-    with Stopwatch([Part(Outer, "work_all", "outer"), Part(Inner, "work", "inner")]) as watch:
+    with Stopwatch([TimedFunction(Outer, "work_all", "outer"), TimedFunction(Inner, "work", "inner")]) as watch:
         assert outer.work_all() == ["done", "done"]
     assert watch.seconds == {"outer": 1.0, "inner": 4.0}
 
 
 def test_a_call_that_raises_is_timed_and_raises(clock: Clock) -> None:
-    with Stopwatch([Part(Outer, "fail", "failed")]) as watch, pytest.raises(ValueError):
+    with Stopwatch([TimedFunction(Outer, "fail", "failed")]) as watch, pytest.raises(ValueError):
         Outer(clock).fail()
     assert watch.seconds == {"failed": 3.0}
 
 
-def test_the_object_can_say_which_part_it_is(clock: Clock) -> None:
-    with Stopwatch([Part(Inner, "work", lambda of: type(of).__name__)]) as watch:
+def test_the_object_can_name_its_part(clock: Clock) -> None:
+    with Stopwatch([TimedFunction(Inner, "work", lambda of: type(of).__name__)]) as watch:
         Inner(clock).work()
         Outer(clock).work()
     assert watch.seconds == {"Inner": 2.0, "Outer": 2.0}
 
 
-def test_afterwards_everything_is_as_it_was(clock: Clock) -> None:
+def test_functions_are_restored_afterwards(clock: Clock) -> None:
     before = dict(vars(Outer)), dict(vars(Inner))
-    with Stopwatch([Part(Outer, "work", "inherited"), Part(Outer, "fail", "own")]):
+    with Stopwatch([TimedFunction(Outer, "work", "inherited"), TimedFunction(Outer, "fail", "own")]):
         assert vars(Outer) != before[0]
     assert (dict(vars(Outer)), dict(vars(Inner))) == before
 
 
-def test_what_a_device_has_yet_to_do_falls_where_it_belongs(clock: Clock) -> None:
+def test_time_of_a_device_counts_for_the_right_part(clock: Clock) -> None:
     def finish() -> None:
         clock.now += 10.0
 
-    with Stopwatch([Part(Inner, "work", "part")], finish) as watch:
+    with Stopwatch([TimedFunction(Inner, "work", "part")], finish) as watch:
         Inner(clock).work()
     assert watch.seconds == {"part": 12.0}

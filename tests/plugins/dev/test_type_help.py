@@ -6,13 +6,11 @@ import inspect
 
 from mtrack import abilities, lifecycle
 from mtrack.kinds import KINDS
-from mtrack_dev.exchanged import known_types
-from mtrack_dev.guide import Contract
-
-SAID_BY_THEIR_TYPES = {"Scene", "Quantity", "FieldValue", "Schedule"}
+from mtrack_dev.guide import ContractHelp
+from mtrack_dev.type_help import known_types
 
 
-def test_every_field_of_a_type_that_passes_between_components_has_a_help_text():
+def test_every_field_of_a_type_in_a_contract_has_a_help_text():
     for name in (
         "Clip",
         "StartState",
@@ -29,12 +27,12 @@ def test_every_field_of_a_type_that_passes_between_components_has_a_help_text():
         assert [member for member, text in members.items() if not text] == [], name
 
 
-def test_a_contract_says_how_fields_are_declared():
-    text = Contract.of("reward").text()
+def test_a_contract_explains_how_to_declare_fields():
+    text = ContractHelp.of("reward").text()
     assert all(f"= {role}(" in text for role in ("param", "state", "scratch"))
 
 
-def test_every_optional_call_is_offered_by_some_kind_and_described_there():
+def test_every_optional_method_belongs_to_a_kind_and_is_described_there():
     protocols = {
         value
         for module in (lifecycle, abilities)
@@ -45,4 +43,4 @@ def test_every_optional_call_is_offered_by_some_kind_and_described_there():
     assert {kind for kinds in abilities.OFFERED_BY.values() for kind in kinds} <= KINDS.keys()
     for kind in KINDS:
         offered = sum(kind in kinds for kinds in abilities.OFFERED_BY.values())
-        assert offered <= len(Contract.of(kind).optional)
+        assert offered <= len(ContractHelp.of(kind).optional)

@@ -1,4 +1,4 @@
-"""Components that each break one promise, and would otherwise be fine."""
+"""Components that each break exactly one promise."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WritesWhenBound:
 
 @component
 class NotANumber:
-    """The angle between two orientations; the cosine of no angle at all is 1, or a little more."""
+    """The angle between two orientations; for equal ones rounding makes the cosine greater than 1."""
 
     def __call__(self, scene: Scene) -> Tensor:
         cosine = (scene.robot.root_rot * scene.reference.root_rot).sum((-1, -2)) - 2.0 + 1e-6
@@ -50,7 +50,7 @@ class WritesIntoTheScene:
 
 @component
 class ChangesASharedTensor:
-    """Derived quantities are made once a step, and every component after this one sees what it has left."""
+    """Changes a derived quantity, which is computed once per step and shared by all components."""
 
     def __call__(self, scene: Scene) -> Tensor:
         gravity = scene.robot.projected_gravity
@@ -66,7 +66,7 @@ class UsesTheGlobalGenerator:
 
 @component
 class HidesItsState:
-    """Remembers the joints of the step before, in a field that no checkpoint has."""
+    """Keeps the joints of the previous step in a field that is not saved."""
 
     before: Tensor = scratch()
 
@@ -81,7 +81,7 @@ class HidesItsState:
 
 @component
 class RemembersTheSceneItself:
-    """Means to remember the joints of the step before, and keeps the tensor that the simulation writes to."""
+    """Keeps the tensor that the simulation writes to instead of a copy of the previous joints."""
 
     before: Tensor = state()
 
@@ -112,7 +112,7 @@ class DeclaresNothing:
 
 @component
 class RemembersInItsClass:
-    calls = [0]  # noqa: RUF012  that is the mistake
+    calls = [0]  # noqa: RUF012  this is the mistake
 
     def __call__(self, scene: Scene) -> Tensor:
         self.calls[0] += 1
@@ -135,20 +135,20 @@ class MirrorThatDoesNotComeBack(WrongMirror):
 
 
 @component
-class LeaksAcrossRows:
+class LeaksAcrossEnvironments:
     def __call__(self, scene: Scene) -> Tensor:
         speed = scene.robot.joint_vel.norm(dim=-1)
         return speed - speed.mean()
 
 
 @component
-class DependsOnTheRow:
+class DependsOnTheIndex:
     def __call__(self, scene: Scene) -> Tensor:
         return torch.arange(scene.num_envs).float()
 
 
 @component
-class ForgetsOtherRows:
+class ResetsAllEnvironments:
     age: Tensor = state()
 
     def bind(self, scene: Scene) -> None:
@@ -194,9 +194,9 @@ class Sleeps:
 
 
 @component
-class LoopsOverRows:
+class LoopsOverEnvironments:
     def __call__(self, scene: Scene) -> Tensor:
-        return torch.stack([row.abs().max() for row in scene.robot.joint_vel])
+        return torch.stack([speeds.abs().max() for speeds in scene.robot.joint_vel])
 
 
 @component

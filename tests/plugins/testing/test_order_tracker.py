@@ -1,4 +1,4 @@
-"""The order tracker tells when the loop calls what; the fixtures of the pytest plugin are there."""
+"""The order tracker records the calls of the loop, and the fixtures of the pytest plugin are available."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtrack.registry import Registry
 from mtrack_testing import OrderTracker, small_task
 
 
-def test_a_component_s_calls_stand_in_the_order_of_the_loop() -> None:
+def test_calls_of_a_component_are_recorded_in_the_order_of_the_loop() -> None:
     task = small_task("toy", "num_envs=3", "randomizations.push={}", "command.steps=1")
     order = OrderTracker(task.env)
     task.env.step(torch.zeros(3, 2))
@@ -19,7 +19,7 @@ def test_a_component_s_calls_stand_in_the_order_of_the_loop() -> None:
     assert order.seen.index("reward rewards.toy.closeness") < order.seen.index("Push.randomize")
 
 
-def test_scenes_of_fixtures_are_new_in_each_test(toy_scene, g1_scene) -> None:
+def test_fixtures_give_new_scenes(toy_scene, g1_scene) -> None:
     assert toy_scene.num_envs == g1_scene.num_envs == 11
     assert g1_scene.backend.field("body_mass").shape[0] == 11
     with pytest.raises(NameProblem, match="not declared"):
