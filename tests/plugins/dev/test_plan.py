@@ -84,7 +84,5 @@ def test_what_was_not_measured_is_called_extrapolated(plan: RecipePlan) -> None:
 
 
 def test_a_phase_that_cannot_be_the_first_is_rejected_with_a_fix() -> None:
-    with pytest.raises(
-        MtrackError, match="phase 'adapt' cannot be the first: plan a recipe that also has the phases before"
-    ):
+    with pytest.raises(MtrackError, match="phase 'adapt' cannot be the first: plan a recipe that also has"):
         make_plan("g1_tracking_adapt", ["num_envs=4"], seconds=1.0)
