@@ -159,12 +159,12 @@ def test_a_full_disk_and_a_folder_that_is_a_file_are_problems(tmp_path: Path, mo
     (tmp_path / "file").touch()
     assert "cannot write" in found(machine.run_directory(tmp_path / "file"), "problem")
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1))
-    assert "make room" in found(machine.run_directory(tmp_path), "problem")
+    assert "free some space" in found(machine.run_directory(tmp_path), "problem")
 
 
 def test_a_check_that_raises_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert "gpu: could not be checked" in found(check_all(tmp_path), "problem")
+    assert "gpu: the check failed" in found(check_all(tmp_path), "problem")
 
 
 @pytest.mark.parametrize(("status", "exit_status"), [("ok", 0), ("note", 0), ("problem", 1)])

@@ -56,15 +56,15 @@ def g1(tmp_path) -> Faulty:
     return Faulty(G1, tmp_path)
 
 
-def told(path: Path, status: str = "") -> str:
+def results(path: Path, status: str = "") -> str:
     return "\n".join(f"{f.subject}: {f.message}" for f in replay_file(path) if status in ("", f.status))
 
 
 def replayed(path: Path) -> str:
     """Return the results for a file whose fault is reproduced bit for bit."""
-    text = told(path)
-    assert told(path, "problem") == ""
-    assert "bit-identical to what training saw" in text
+    text = results(path)
+    assert results(path, "problem") == ""
+    assert "bit-identical to training" in text
     return text
 
 
@@ -92,7 +92,7 @@ def test_a_change_of_the_environment_during_the_step_does_not_reproduce(toy):
         toy.env.backend.joint_pos[1, 1] = torch.nan
 
     toy.env.calls.after_substep.append(meddle)
-    assert "no: in training the physics diverged, here it did not diverge" in told(toy.step(), "problem")
+    assert "no: the physics diverged in training, but did not diverge here" in results(toy.step(), "problem")
 
 
 def test_the_command_works_in_an_empty_folder_and_sets_its_exit_status(toy, tmp_path, monkeypatch, capsys):
@@ -119,7 +119,7 @@ def test_a_file_of_a_backend_or_robot_that_is_missing_is_rejected(toy):
         ({"backend": "acme-physics:fast"}, "no distribution 'acme-physics'"),
         ({"backend": "mtrack:mujoco"}, "description of the model is missing"),
         ({"engine": {**made.facts.engine, "joint_names": ["only"]}}, "different numbers of joints"),
-        ({"backend_params": {"response": 7.0}}, "other parameters here"),
+        ({"backend_params": {"response": 7.0}}, "different parameters here"),
     ):
         other = toy.file.with_name("other.safetensors")
         write(other, attrs.evolve(made, facts=attrs.evolve(made.facts, **change)))
@@ -133,7 +133,7 @@ def test_another_version_is_reported(toy):
     made = read(toy.step())
     facts = attrs.evolve(made.facts, versions={**made.facts.versions, "torch": "1.0"})
     write(toy.file.with_name("old.safetensors"), attrs.evolve(made, facts=facts))
-    assert "version: torch 1.0 then, " in told(toy.file.with_name("old.safetensors"), "note")
+    assert "version: torch 1.0 then, " in results(toy.file.with_name("old.safetensors"), "note")
 
 
 @pytest.mark.parametrize("value", [torch.nan, 1e13])
