@@ -37,11 +37,11 @@ def check_outputs(trial: ComponentTrial, time: int, outputs: Outputs) -> None:
     for name, tensor in outputs.items():
         if not bool(torch.isfinite(tensor).all()):
             env = int((~torch.isfinite(tensor)).reshape(num_envs, -1).any(1).nonzero()[0]) if num_envs else 0
-            value = tensor.reshape(num_envs, -1)[env].sum().item()
+            wrong = tensor.reshape(num_envs, -1)[env].sum().item()
             where = "with the robot exactly on its reference" if time == 1 else f"at step {time}"
             subject.fail(
                 "finite",
-                f"{name} is {value} in environment {env} {where}, but the input is finite",
+                f"{name} is {wrong} in environment {env} {where}, but the input is finite",
                 "bound divisors and the arguments of acos, sqrt and log: x.clamp(-1, 1), x.clamp_min(1e-9)",
             )
 

@@ -172,7 +172,7 @@ def test_a_record_of_another_machine_is_rejected(record: Record, fact: str) -> N
 def test_a_record_of_another_recipe_is_rejected_with_the_keys_that_differ(record: Record) -> None:
     text = rejection(record, None, "agent.init_std=0.5", "rewards.tracking.root_pos.weight=9")
     assert "another recipe, g1_tracking_quick.toml: different agent.init_std, rewards.tracking.root_pos" in text
-    assert "another order" in rejection(changed(record, recipe_sha256="0" * 64))
+    assert "a different order" in rejection(changed(record, recipe_sha256="0" * 64))
 
 
 def test_a_record_without_a_size_is_rejected_with_those_it_has(record: Record) -> None:
