@@ -53,12 +53,10 @@ def _shapes(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> Ite
             f"use {wanted} float32",
         )
     wanted = (NUM_ENVS, len(sim.backend.contact_names), 4)
-    subject.require(
-        tuple(sim.backend.contacts.shape) == wanted, "shape", "contacts have another shape", f"use {wanted}"
-    )
-    at_default = close(
-        sim.backend.state.joint_pos, sim.model.default_joint_pos.to(sim.device).expand(NUM_ENVS, -1), 1e-5
-    )
+    shape = tuple(sim.backend.contacts.shape)
+    subject.require(shape == wanted, "shape", f"contacts are {shape}", f"use {wanted}")
+    default = sim.model.default_joint_pos.to(sim.device).expand(NUM_ENVS, -1)
+    at_default = close(sim.backend.state.joint_pos, default, 1e-5)
     subject.require(at_default, "build", "environments do not start in the default pose", "set it for all in build()")
     yield "shape"
 
@@ -143,9 +141,7 @@ def _rejects(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> It
                 call()
         except NameProblem:
             continue
-        subject.fail(
-            "names", f"{words} returns something", "raise NameProblem for names that are unknown or were not declared"
-        )
+        subject.fail("names", f"{words} returns something", "raise NameProblem for unknown or undeclared names")
     yield "names"
 
 
@@ -155,7 +151,7 @@ def _diverges(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> I
     other.put(other.everything)
     other.run(0, 1)
     subject.require(
-        not bool(other.backend.broken().any()), "broken", "it reports environments that are finite", "check each one"
+        not bool(other.backend.broken().any()), "broken", "it reports finite environments", "check each one"
     )
     start = start_of(other.start(), [3])
     start.joint_vel.fill_(torch.nan)

@@ -17,7 +17,6 @@ from mtrack_testing.values import check_members, check_outputs, check_start
 from mtrack_testing.watch import close, same, shown
 from mtrack_testing.worlds import NUM_ENVS, NUM_STEPS, World
 
-TERMS = ("observation", "reward", "termination", "metric", "randomization", "action", "command")
 _MIDDLE = NUM_STEPS // 2
 _ONE_OTHER = (NUM_ENVS, *ALL[1:])  # environment 0 replaced by another
 _REORDERED = (*ALL[3:], *ALL[:3])
@@ -103,19 +102,16 @@ def _checkpoint(played: WatchedTrial) -> Iterator[str]:
 
 def _no_part_of_the_scene(played: WatchedTrial) -> None:
     """Check that no state() field is a tensor of the scene, which changes with the simulation."""
-    component, shared = played.trial.component, shown(played.trial.scene)
+    names = {value.untyped_storage().data_ptr(): name for name, value in shown(played.trial.scene).items()}
     for field in fields_of(played.subject.cls, "state"):
-        value = getattr(component, field.name)
-        for name, other in shared.items():
-            is_same = (
-                isinstance(value, Tensor) and value.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
-            )
-            played.subject.require(
-                not is_same,
-                "checkpoint",
-                f"its state '{field.name}' is scene.{name} itself, which changes with every step",
-                f"keep a copy: self.{field.name} = ....clone()",
-            )
+        value = getattr(played.trial.component, field.name)
+        storage = value.untyped_storage().data_ptr() if isinstance(value, Tensor) else -1
+        played.subject.require(
+            storage not in names,
+            "checkpoint",
+            f"its state '{field.name}' is scene.{names.get(storage)} itself, which changes with every step",
+            f"keep a copy: self.{field.name} = ....clone()",
+        )
 
 
 def _reset(played: WatchedTrial) -> Iterator[str]:

@@ -53,9 +53,9 @@ def test_its_components_are_listed(workplace: tuple[Path, Path]) -> None:
 
 def test_its_recipe_is_valid(workplace: tuple[Path, Path]) -> None:
     package, site = workplace
-    told = run("-m", "mtrack", "check", "recipes/demo.toml", cwd=package, site=site)
-    assert "OK" in told
-    assert "acme-parts 0.1.0" in told
+    output = run("-m", "mtrack", "check", "recipes/demo.toml", cwd=package, site=site)
+    assert "OK" in output
+    assert "acme-parts 0.1.0" in output
 
 
 def test_its_code_passes_ruff(workplace: tuple[Path, Path]) -> None:
