@@ -12,7 +12,7 @@ from mtrack.registry.hook_contract import hook_problems
 from mtrack import hookimpl
 from mtrack.registry.registry import Registry
 from mtrack.run.hooks import Hooks
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 WATCH = """
 from mtrack import hookimpl

@@ -8,9 +8,9 @@ from support.following import ROWS, Walks, following, start, step
 
 from mtrack import NameProblem
 from mtrack.loop.state import component_state, load_component_state
-from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.kinematics import forward_kinematics
+from mtrack_testing import random_scene
 from mtrack_tracking import altered
 from mtrack_tracking.altered import quat_from_matrix
 from mtrack_tracking.compliance import Compliance

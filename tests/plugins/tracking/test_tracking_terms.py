@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtrack_dev.testing import mirror_scene, random_scene
+from mtrack_testing import mirror_scene, random_scene
 from mtrack_tracking import compliance_flag, errors, feet, observations, reference_keypoints, rewards, terminations
 
 WIDTHS = {
