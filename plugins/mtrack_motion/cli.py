@@ -13,7 +13,6 @@ import typer
 
 from mtrack_motion.make import SETTINGS, make
 from mtrack_motion.view import view
-from mtrack_quality.cli import check
 
 if TYPE_CHECKING:
     from mtrack_motion.importing import Imported
@@ -24,7 +23,6 @@ motions = typer.Typer(
 )
 
 motions.command("make", context_settings=SETTINGS)(make)
-motions.command("check")(check)
 motions.command("view")(view)
 
 _EXIT_PROBLEM = 2

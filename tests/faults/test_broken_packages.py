@@ -17,7 +17,7 @@ from mtrack.cli import main
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 REWARD = '''
 """A reward."""

@@ -51,9 +51,13 @@ def test_every_component_explains_itself_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [f"mtrack.{name}" for name in LIGHT] + [v.partition(":")[0] for g, _, v in POINTS if g == "mtrack.cli"]
+    "module",
+    [
+        *(f"mtrack.{name}" for name in LIGHT),
+        *(value.partition(":")[0] for group, _, value in POINTS if group in ("mtrack.cli", "pytest11")),
+    ],
 )
-def test_what_every_command_imports_is_light(module: str) -> None:
+def test_what_every_command_and_every_pytest_imports_is_light(module: str) -> None:
     code = f"import sys, {module}; sys.stdout.write(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert HEAVY & set(done.stdout.split()) == set()

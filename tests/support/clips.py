@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtrack import Clip, RobotModel
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
+from mtrack_testing import g1_model
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mtrack_dev.testing import Walks, random_scene
 from mtrack_g1.robot import G1
+from mtrack_testing import Walks, random_scene
 from mtrack_tracking.command import MotionTracking
 
 ROWS = torch.arange(8)

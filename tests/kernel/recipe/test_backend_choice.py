@@ -11,7 +11,7 @@ from support.fakes import RECIPE, install_parts
 from mtrack import NameProblem, Recipe, backend_choice
 from mtrack.recipe.backend_choice import choose_backend, choose_device
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 Check = Callable[..., Recipe]
 

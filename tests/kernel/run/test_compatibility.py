@@ -22,7 +22,7 @@ from mtrack.run.compatibility import differences, require_compatible, require_sa
 from mtrack.run.manifest import manifest
 from mtrack.run.manifests import read_manifest
 from mtrack.run.transfer import Contract
-from mtrack_dev.testing import install, small_recipe
+from mtrack_testing import install, small_recipe
 from mtrack_toy.robot import ToyRobot
 
 Check = Callable[..., Recipe]

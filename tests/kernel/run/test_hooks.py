@@ -13,7 +13,7 @@ from mtrack.cli import main
 from mtrack.registry.hook_contract import hook_problems
 from mtrack.registry.registry import Registry
 from mtrack.run.hooks import Hooks
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 WATCH = """
 from mtrack import hookimpl

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from mtrack import MtrackError, Recipe
 from mtrack.run.divergence import DivergenceRecorder, decisive_versions
 from mtrack.run.reproduction import Reproduction, read, write
-from mtrack_dev.testing import small_recipe, small_task
+from mtrack_testing import small_recipe, small_task
 
 RECIPE = ("toy", "num_envs=6")
 

@@ -10,7 +10,7 @@ import torch
 from mtrack import NameProblem, Scene
 from mtrack_body.action import JointPosition
 from mtrack_body.delay import draw_delays
-from mtrack_dev.testing import g1_model, mirror_scene, random_scene
+from mtrack_testing import g1_model, mirror_scene, random_scene
 
 PLAIN: dict[str, Any] = {"scale": 1.0, "filter_alpha": 1.0, "max_delay": 0, "boot_hold": 0}
 

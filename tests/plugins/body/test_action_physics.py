@@ -6,9 +6,9 @@ import torch
 
 from mtrack import PhysicsPlan
 from mtrack_body.action import JointPosition
-from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_testing import random_scene
 
 N = 3
 

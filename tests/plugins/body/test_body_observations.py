@@ -22,7 +22,7 @@ from mtrack_body.observations import (
     RootAngVel,
     RootLinVel,
 )
-from mtrack_dev.testing import mirror_scene, random_scene
+from mtrack_testing import mirror_scene, random_scene
 
 WIDTHS = [
     (AppliedTarget(), 29),

@@ -20,7 +20,7 @@ from mtrack_body.rewards import (
     TorquesL2,
 )
 from mtrack_body.terminations import FallOver, UndesiredContact
-from mtrack_dev.testing import g1_model, mirror_scene, random_scene
+from mtrack_testing import g1_model, mirror_scene, random_scene
 
 ARMS = ("left_hand_mimic", "right_hand_mimic", "torso_link")
 EVERY = [

@@ -12,10 +12,10 @@ from mtrack_compliance import altered
 from mtrack_compliance.compliance import Compliance
 from mtrack_compliance.compliance_flag import ComplianceFlag
 from mtrack_compliance.intervals import CompliantIntervals, place_intervals
-from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_motion.rotations import quat_from_matrix
 from mtrack_mujoco.kinematics import forward_kinematics
+from mtrack_testing import random_scene
 from mtrack_tracking.observations import ReferenceJointPos
 from mtrack_tracking.rewards import JointPosTracking, KeypointPosTracking
 

@@ -161,23 +161,23 @@ def test_a_run_whose_reward_raises_at_iteration_10_resumes_from_its_last_checkpo
     workplace: Workplace,
 ) -> None:
     file = workplace.folder / "acme-parts" / "src" / "acme_parts" / "reward.py"
-    sound = file.read_text()
-    before, call, after = sound.partition("        return ")
+    correct = file.read_text()
+    before, call, after = correct.partition("        return ")
     file.write_text(before + FAILS + call + after)
     changes = ("--set", "phases.train.frames=12288", "--set", "run.checkpoint_every=4")
-    command = ("mtrack", "run", "recipes/demo.toml", *changes, "--run-dir", "runs/broken")
+    command = ("mtrack", "run", "recipes/demo.toml", *changes, "--run-dir", "runs/faulty")
     done = workplace.run("run to the error", *command, cwd="acme-parts", status=1)
     who, _, what = done.stderr.splitlines()[-3:]
     assert who.startswith(
         "mtrack: reward 'joint_stillness' (acme-parts 0.1.0) at rewards.toy.joint_stillness (recipes/demo.toml:"
     )
     assert who.endswith(") raised ValueError: tilt is not a number")
-    assert "mtrack run --resume runs/broken   (with --allow-change if you edited code)" in what
-    run = workplace.folder / "acme-parts" / "runs" / "broken"
+    assert "mtrack run --resume runs/faulty   (with --allow-change if you edited code)" in what
+    run = workplace.folder / "acme-parts" / "runs" / "problem"
     assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1] == "train-0000008"
 
-    file.write_text(sound)
-    resume = ("mtrack", "run", "--resume", "runs/broken")
+    file.write_text(correct)
+    resume = ("mtrack", "run", "--resume", "runs/faulty")
     assert "the code of acme_parts was edited" in workplace.run("resume", *resume, cwd="acme-parts", status=2).stderr
     workplace.run("resume after the fix", *resume, "--allow-change", cwd="acme-parts")
     assert [one.iteration for one in read_jsonl(run / "metrics.jsonl")] == list(range(1, 13))

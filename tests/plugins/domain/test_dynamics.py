@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from mtrack import NameProblem, Scene
-from mtrack_dev.testing import StillBackend, compiled_g1, random_scene
 from mtrack_domain.bodies import BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import MotorGains
 from mtrack_domain.observations import Dynamics
+from mtrack_testing import StillBackend, compiled_g1, random_scene
 
 N = 6
 

@@ -10,10 +10,10 @@ import torch
 
 from mtrack import MtrackError, Scene
 from mtrack.api.lifecycle import Requires, Resets, Startup
-from mtrack_dev.testing import StillBackend, compiled_g1, g1_model, random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
 from mtrack_domain.world import Gravity, Push
+from mtrack_testing import StillBackend, compiled_g1, g1_model, random_scene
 
 N = 400
 AT_STARTUP = [BodyCom, BodyMass, BaseMass, FootMaterial]

@@ -9,13 +9,13 @@ import torch
 
 from mtrack import ContactSensor, NameProblem, PhysicsPlan, Scene, StartState
 from mtrack.api.lifecycle import Requires, Resets, Startup
-from mtrack_dev.testing import random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
 from mtrack_domain.observations import Dynamics
 from mtrack_domain.world import Gravity, Push
 from mtrack_g1.robot import G1
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_testing import random_scene
 
 N = 4
 PHYSICAL = [

@@ -19,9 +19,9 @@ from mtrack.registry.registry import Registry
 from mtrack.run import checkpoint
 from mtrack.run.manifest import manifest
 from mtrack.run.transfer import Contract
-from mtrack_dev.testing import install
 from mtrack_eval.episodes import roll_out
 from mtrack_eval.evaluated_run import EvalOptions, open_run
+from mtrack_testing import install
 from mtrack_toy.task import ToyTarget
 from mtrack_tracking.command import MotionTracking
 

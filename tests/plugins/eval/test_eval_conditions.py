@@ -11,9 +11,9 @@ from mtrack import Recipe
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
 from mtrack_eval.evaluated_run import EvalOptions, open_run
+from mtrack_testing import install
 
 WIND = '''
 from pathlib import Path

@@ -6,10 +6,10 @@ import pytest
 import torch
 from support.scored import close, moved, on_reference, turned
 
-from mtrack_dev.testing import DT
 from mtrack_eval.pose import JointError, JointVelError, Mpkpe, RootAngleError, RootHeightError
 from mtrack_eval.smoothness import ActionRate, Energy, FootContactAgreement, KeypointDifferenceError, TorqueUse
 from mtrack_eval.success import SuccessBody, SuccessHeight
+from mtrack_testing import DT
 
 ALL = torch.ones(4, dtype=torch.bool)
 

@@ -14,12 +14,12 @@ from support.clips import ROBOT, SAMPLES, needs_samples
 from support.pickles import asap_motion, joblib_dump
 
 from mtrack import MotionError
-from mtrack_dev.testing import same_motion
 from mtrack_formats.asap import AsapPickle
 from mtrack_formats.joint_orders import G1_23, G1_29, WRISTS
 from mtrack_formats.restricted import read_pickle
 from mtrack_g1.robot import G1
 from mtrack_motion.file import read_clip, write_clip
+from mtrack_testing import same_motion
 
 FILLING = AsapPickle(fill_missing=True)
 SAMPLE_NAMES = sorted(path.stem for path in SAMPLES.glob("asap/*.pkl"))

@@ -14,8 +14,8 @@ from support.foreign import FORMATS, importer_of, save_npz, write
 
 from mtrack import MotionError
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import check_importer
 from mtrack_motion.importing import Choices, import_motions
+from mtrack_testing import check_importer
 
 MEGABYTE = 1 << 20
 MOST_MEMORY, MOST_SECONDS = 200 * MEGABYTE, 1.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mtrack_dev.testing import small_task
 from mtrack_gym import make
+from mtrack_testing import small_task
 
 RECIPE, SMALL = "g1_tracking_quick", ("num_envs=4", "randomizations.foot_material={}")
 

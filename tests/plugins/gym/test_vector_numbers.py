@@ -9,8 +9,8 @@ import pytest
 import torch
 from support.vector_play import SHORT, actions, equal, played
 
-from mtrack_dev.testing import small_task
 from mtrack_gym import VectorEnv, make
+from mtrack_testing import small_task
 
 
 def test_numbers_are_those_of_mtrack_s_own_environment(toy: Callable[..., VectorEnv]) -> None:

@@ -10,9 +10,9 @@ from support.clips import swaying_clip
 from support.foreign import write
 from typer.testing import CliRunner
 
-from mtrack_dev.testing import install
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
+from mtrack_testing import install
 
 HEAD = '"""An importer."""\nfrom mtrack.fields import component, param\n\n\n'
 NAMED = "importer 'odd' (acme 1.0)"

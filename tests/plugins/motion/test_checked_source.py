@@ -13,11 +13,11 @@ from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import g1_model, install
 from mtrack_g1.robot import G1
 from mtrack_motion.checked_source import usable_clips
 from mtrack_motion.collect import collect
 from mtrack_motion.derive import ContactRule
+from mtrack_testing import g1_model, install
 
 MODEL = g1_model()
 GOOD = swaying_clip(40, name="good")

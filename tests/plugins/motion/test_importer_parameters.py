@@ -12,9 +12,9 @@ from support.foreign import write
 from typer.testing import CliRunner
 
 from mtrack import MtrackError
-from mtrack_dev.testing import install
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
+from mtrack_testing import install
 
 ACME = '''
 """An importer with parameters of its own."""

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from support.clips import swaying_clip
 
 from mtrack import MotionError
-from mtrack_dev.testing import same_motion
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip
+from mtrack_testing import same_motion
 
 MEGABYTE = 1 << 20
 

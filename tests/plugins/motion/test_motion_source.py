@@ -7,10 +7,10 @@ import pytest
 from support.clips import swaying_clip
 
 from mtrack import MotionError
-from mtrack_dev.testing import g1_model
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
+from mtrack_testing import g1_model
 
 MODEL = g1_model()
 

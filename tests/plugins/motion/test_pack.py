@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from mtrack import Kinematics, MotionError, MtrackError
 from mtrack.api.cached_tensors import derived
-from mtrack_dev.testing import Walks, g1_model
 from mtrack_g1.robot import G1
 from mtrack_motion.cli import motions
 from mtrack_motion.collect import collect
@@ -26,6 +25,7 @@ from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.packing import pack_motions
 from mtrack_motion.source import MotionFiles
 from mtrack_motion.tables import _concatenated
+from mtrack_testing import Walks, g1_model
 
 DT, RULE = 0.02, ContactRule()
 BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]

@@ -12,8 +12,8 @@ from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import BrokenPromise, check_robot, install
 from mtrack_mujoco.checked_robot import compiled, described
+from mtrack_testing import BrokenPromise, check_robot, install
 
 MJCF = """
 <mujoco>

@@ -6,21 +6,25 @@ import json
 
 import numpy as np
 import pytest
+import typer
 from support.clips import SAMPLES, needs_samples, swaying_clip
 from typer.testing import CliRunner
 
 from mtrack import MotionError, MtrackError
 from mtrack_formats.asap import AsapPickle
 from mtrack_g1.robot import G1
-from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip, write_clip
+from mtrack_quality.cli import check
 from mtrack_quality.clip_quality import judge
 from mtrack_quality.ground import on_ground
 from mtrack_quality.measure import Meter
 
+app = typer.Typer()
+app.command()(check)
+
 
 def run(*arguments: object, code: int = 0):
-    result = CliRunner().invoke(motions, ["check", *(str(argument) for argument in arguments)])
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.stderr
@@ -118,9 +122,7 @@ def test_a_repair_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     write_clip(tmp_path / "in" / "c.npz", lifted(0.05, frames=90, name="three"))
     write_clip(tmp_path / "in" / "d.npz", lifted(0.05, frames=80, name="four"))
     write_clip(tmp_path / "out" / "c.npz", swaying_clip(20))
-    result = CliRunner().invoke(
-        motions, ["check", str(tmp_path / "in"), "--fix", "ground", "-o", str(tmp_path / "out")]
-    )
+    result = CliRunner().invoke(app, [str(tmp_path / "in"), "--fix", "ground", "-o", str(tmp_path / "out")])
     assert isinstance(result.exception, MotionError)
     first, second = str(result.exception).splitlines()
     assert "clip 'two': would be written to" in first

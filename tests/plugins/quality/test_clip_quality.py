@@ -8,10 +8,10 @@ import pytest
 from support.clips import swaying_clip
 
 from mtrack import Clip
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
 from mtrack_quality.clip_quality import ClipQuality, judge
 from mtrack_quality.measure import Meter, runs
+from mtrack_testing import g1_model
 
 MODEL = g1_model()
 LEVEL = np.array([1.0, 0, 0, 0], np.float32)

@@ -6,10 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
 from mtrack_mujoco.addresses import Addresses
 from mtrack_quality.geometry import Geometry
+from mtrack_testing import g1_model
 
 MODEL = g1_model()
 DEFAULT = MODEL.default_joint_pos.numpy().astype(float)

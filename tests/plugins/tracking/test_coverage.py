@@ -11,9 +11,9 @@ from support.following import ROWS, following, start, step
 
 from mtrack import CheckpointError, MotionError
 from mtrack.loop.state import component_state, load_component_state
-from mtrack_dev.testing import Walks
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
+from mtrack_testing import Walks
 from mtrack_tracking.coverage import Coverage
 from mtrack_tracking.sampling import ClipBins, FailureBins, UniformStarts
 

@@ -9,8 +9,8 @@ import torch
 from support.following import following, start
 
 from mtrack.math import quat_multiply, quat_to_rotation_vector
-from mtrack_dev.testing import Walks
 from mtrack_g1.robot import G1
+from mtrack_testing import Walks
 from mtrack_tracking.soles import Soles
 
 

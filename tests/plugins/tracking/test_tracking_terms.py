@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtrack_compliance import compliance_flag
-from mtrack_dev.testing import mirror_scene, random_scene
+from mtrack_testing import mirror_scene, random_scene
 from mtrack_tracking import errors, feet, observations, reference_keypoints, rewards, terminations
 
 WIDTHS = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mtrack import MtrackError
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
+from mtrack_testing import g1_model
 from mtrack_toy.robot import ToyRobot
 from mtrack_view.animation import Animation, render_frames
 from mtrack_view.camera import fit_camera

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.image import imread
 
 from mtrack import MtrackError
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
+from mtrack_testing import g1_model
 from mtrack_view import video
 from mtrack_view.animation import Animation
 from mtrack_view.posed_robot import PosedRobot

@@ -10,8 +10,8 @@ from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
+from mtrack_bench.measure import TimedTraining
 from mtrack_compliance import altered
-from mtrack_dev.bench import Training
 from tests.support.host_reads import HostReads
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
@@ -25,7 +25,7 @@ def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.Monk
     overrides = ["num_envs=4", "backend.use=mujoco_warp", "device=cpu", "phases.train.minibatches=2"]
     overrides += ["phases.train.compile=false"]  # a compiled loss would hide what it reads
     recipe = check_recipe(read_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
-    training = Training(
+    training = TimedTraining(
         PhaseRun.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0), "train", STEPS
     )
     training.iteration()  # looks at what later ones know

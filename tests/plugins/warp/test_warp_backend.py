@@ -15,9 +15,9 @@ pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 from mujoco_warp import OverflowType
 from warp_runs import EVERYONE, FEET, HOLD, MODEL, NUM, build, hold, put
 
-from mtrack_dev.testing import check_agreement
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_mujoco.engine_calls import EngineCalls
+from mtrack_testing import check_agreement
 from mtrack_warp.backend import WarpBackend
 
 
