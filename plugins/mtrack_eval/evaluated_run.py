@@ -11,17 +11,15 @@ import attrs
 from mtrack import Agent, CheckpointError, MtrackError, Recipe
 from mtrack.api.abilities import PlaysClips
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
-from mtrack.errors import did_you_mean
 from mtrack.loop.assemble import Assembly, assemble
-from mtrack.loop.state import load_component_state
-from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import Layer, read_recipe
 from mtrack.recipe.slots import Slot
-from mtrack.registry.registry import OWN, Registry, is_own
-from mtrack.run.checkpoint import Checkpoint, newest
-from mtrack.run.compatibility import list_versions, require_compatible, require_local_files
+from mtrack.registry.registry import OWN, Registry
+from mtrack.run.checkpoint import Checkpoint
+from mtrack.run.compatibility import require_compatible
 from mtrack.run.manifest import manifest
+from mtrack.run.policy import load_agent, open_checkpoint, trained_actor
 from mtrack.run.transfer import Contract
 from mtrack_eval.conditions import conditions
 
@@ -75,7 +73,7 @@ class EvaluatedRun:
     actor: str
     by_clips: bool
     """Whether it is scored clip by clip, not by episodes."""
-    complaints: tuple[str, ...]
+    problems: tuple[str, ...]
     """What is wrong with newer checkpoints, if anything."""
     options: EvalOptions
 
@@ -90,11 +88,7 @@ class EvaluatedRun:
         recipe = self.recipe
         assembly = assemble(recipe, self.checkpoint.phase, device=recipe.place, num_envs=num_envs, metrics=True)
         self.require_fit(assembly)
-        with blame_component(recipe.agent):
-            agent: Agent = recipe.agent.build()
-            agent.build(assembly.layout)
-        load_component_state(agent, self.checkpoint.part("agent"), "agent")
-        return assembly, agent
+        return assembly, load_agent(recipe, self.checkpoint, assembly)
 
     def require_fit(self, assembly: Assembly) -> None:
         """Raise CheckpointError if the assembled environment differs from what the checkpoint was trained with.
@@ -122,21 +116,14 @@ def open_run(run: Path, options: EvalOptions, registry: Registry) -> EvaluatedRu
     file = run / "recipe.toml"
     if not file.is_file():
         raise CheckpointError(f"{run} is not a run directory: recipe.toml is missing; 'mtrack run' makes runs in runs/")
-    checkpoint, complaints = newest(run)
-    # before reading the recipe, which may name components that another version of a plugin does not have
-    require_local_files(run, checkpoint.manifest, registry, options.allow_change)
-    list_versions(checkpoint.path, checkpoint.manifest, registry)
-    source = read_recipe(file)
-    whole = check_recipe(source, registry)
-    if checkpoint.phase not in whole.phases:
-        raise CheckpointError(f"{checkpoint.path} was made in phase '{checkpoint.phase}', which {file} does not have")
+    checkpoint, problems, whole = open_checkpoint(run, registry, allow_change=options.allow_change)
     recipe = whole.for_phase(checkpoint.phase)
     by_clips = _is_scored_by_clips(recipe.command, options)
-    overrides = read_recipe(file, options.overrides).layers[len(source.layers) :]
+    overrides = read_recipe(file, options.overrides).layers[len(whole.source.layers) :]
     changes = Layer("mtrack eval", _changes(recipe, options), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
     changed = check_recipe(recipe.source.with_layers([changes, *overrides]), registry)
-    actor = _actor(whole, checkpoint, options.actor, registry)
-    return EvaluatedRun(run, changed, checkpoint, whole, actor, by_clips, tuple(complaints), options)
+    actor = trained_actor(whole, checkpoint, options.actor, registry)
+    return EvaluatedRun(run, changed, checkpoint, whole, actor, by_clips, tuple(problems), options)
 
 
 def _is_scored_by_clips(command: Slot, options: EvalOptions) -> bool:
@@ -174,17 +161,3 @@ def _changes(recipe: Recipe, options: EvalOptions) -> dict[str, Any]:
 def _acts_later(slot: Slot) -> bool:
     """Return whether a randomization acts within an episode, such as a push, not only before it."""
     return issubclass(slot.cls, BeforeStep | BeforeSubstep | AfterSubstep)
-
-
-def _actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Registry) -> str:
-    """Return the actor to roll out. Raises MtrackError if the run has not trained the wanted one."""
-    latest = str(recipe.phases[checkpoint.phase].build().actor)
-    if not wanted:
-        return latest
-    earlier = [registry.load(registry.find("phase", name, is_own)) for name in checkpoint.phase_history[:-1]]
-    trained = [*(str(phase.actor) for phase in earlier), latest]
-    if wanted not in trained:
-        known = sorted(set(trained))
-        remedy = did_you_mean(wanted, known) or f"trained so far: {', '.join(known)}"
-        raise MtrackError(f"actor '{wanted}' has not been trained in {checkpoint.path}; {remedy}")
-    return wanted

@@ -40,8 +40,8 @@ def evaluate_run(
         if options.motions:
             path = motions_at(options.motions, registry, opened.recipe.robot.use, Path(folder))
             opened = open_run(run, attrs.evolve(options, motions=path), registry)
-        for complaint in opened.complaints:
-            _log.warning("%s", complaint)
+        for problem in opened.problems:
+            _log.warning("%s", problem)
         if not opened.by_clips:
             return _by_episodes(opened, with_plots, with_strips)
         arena = prepare(opened)
