@@ -93,7 +93,7 @@ def test_every_path_in_the_documentation_exists() -> None:
         f"{page.name}: {path}"
         for page in WRITTEN
         for path in PATH.findall(page.read_text("utf-8"))
-        if not (ROOT / path).exists()
+        if not (ROOT / path).exists() and not re.search(r"-v\d$", path)  # an id of Gymnasium
     }
     assert missing == set()
 
