@@ -26,7 +26,16 @@ PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 WIDEST = 88
 LANGUAGES = ("bash", "python", "toml", "text")
 GROUPS = {COMMAND_GROUP, HOOK_GROUP, *(kind.group for kind in KINDS.values())}
-TOOLS = {"ruff", "mypy", "lint-imports", "pre-commit", "zensical", "twine", "cd", "export"}  # whose options are theirs to check
+TOOLS = {
+    "ruff",
+    "mypy",
+    "lint-imports",
+    "pre-commit",
+    "zensical",
+    "twine",
+    "cd",
+    "export",
+}  # whose options are theirs to check
 
 
 @cache
