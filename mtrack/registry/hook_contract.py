@@ -1,4 +1,4 @@
-"""Whether a hook can be called: its methods are marked, name an event that exists, and take its arguments."""
+"""Checks that a hook can be called: its methods are marked, name an existing event and take its arguments."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from mtrack.api.hookspecs import PROJECT, Specifications
 from mtrack.errors import did_you_mean
 
-_MARK = f"{PROJECT}_impl"  # where pluggy keeps what @hookimpl says
+_MARK = f"{PROJECT}_impl"  # the attribute in which pluggy stores the options of @hookimpl
 _IMPORT = "(from mtrack import hookimpl)"
 
 
 def hook_problems(target: Any) -> list[str]:
-    """Return what keeps the events of a hook (a class, module or object) from being called, one phrase each."""
+    """Return why a hook (class, module or object) cannot be called, one phrase for each problem."""
     problems: list[str] = []
     known = {name: _arguments(spec) for name, spec in vars(Specifications).items() if not name.startswith("_")}
     marked = 0
     for name in dir(target):
         method = inspect.getattr_static(target, name, None)
-        method = getattr(method, "__func__", method)  # of a static method or class method
+        method = getattr(method, "__func__", method)  # the function of a static method or class method
         options = getattr(method, _MARK, None)
         if isinstance(options, dict):
             marked += 1
@@ -30,7 +30,7 @@ def hook_problems(target: Any) -> list[str]:
     if not marked and not problems:
         problems.append(f"no method is marked with @hookimpl {_IMPORT}; events: {', '.join(known)}")
     if isinstance(target, type) and not _takes_nothing(target):
-        problems.append("it cannot be made without arguments")
+        problems.append("it cannot be created without arguments")
     return problems
 
 
@@ -41,7 +41,7 @@ def _event_problems(
         yield f"no event '{event}'; {did_you_mean(event, known) or 'events: ' + ', '.join(known)}"
         return
     if options.get("wrapper") or options.get("hookwrapper"):
-        yield f"{event} is a wrapper, and a hook cannot wrap others"
+        yield f"{event} is a wrapper, but a hook cannot wrap others"
     for argument in (one for one in _arguments(method) if one not in ("self", "cls") and one not in known[event]):
         yield f"{event} has no argument '{argument}'; it has {', '.join(known[event])}"
 

@@ -135,7 +135,7 @@ def test_what_a_backend_lacks_is_a_problem_of_the_slot_that_asked_for_it(mtrack:
 def test_describe_of_a_kind_is_its_contract(mtrack: Command) -> None:
     text = mtrack("describe", "termination").stdout
     assert 'class Termination(Protocol):\n    """A reason to end an episode."""' in text
-    assert "requires(robot: RobotModel) -> Requirements\n      Asks for something in the simulation." in text
+    assert "requires(robot: RobotModel) -> Requirements\n      Requests contact sensors, model fields" in text
 
 
 def test_describe_of_a_kind_has_the_keys_optional_calls_and_types_of_its_contract(mtrack: Command) -> None:

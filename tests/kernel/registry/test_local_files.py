@@ -195,7 +195,7 @@ def test_files_that_cannot_be_used_are_named(folder: Path, files: tuple[str, ...
         ("def f(scene, sigma: Unknown = 1): ...", "annotations must be importable at run time"),
         ("def f(scene, sigma: float = 'a'): ...", "the default of 'sigma' does not fit its type: expected a number"),
         ("def f(scene): ...\nf.sensors = 'imu'", 'f.sensors must be names, e.g. ("imu", "joint_encoders")'),
-        ("def f(scene, weight: float = 1.0): ...", "parameter 'weight' has the name of a key of the kernel"),
+        ("def f(scene, weight: float = 1.0): ...", "parameter 'weight' has the name of a key that mtrack reads"),
     ],
 )
 def test_a_function_that_cannot_be_a_component_says_why(folder: Path, function: str, said: str) -> None:

@@ -205,7 +205,7 @@ def test_an_interrupt_while_importing_is_no_error_of_the_plugin(site: Path) -> N
         ("class Near:\n    def __call__(self, scene): ...", "not made with @component"),
         (REWARD.replace("def __call__", "def compute"), r"no method __call__\(scene\)"),
         (REWARD.replace("(self, scene)", "(self)"), r"__call__ cannot be called with \(scene\)"),
-        (REWARD.replace("sigma: float", "weight: float"), "parameter 'weight' has the name of a key of the kernel"),
+        (REWARD.replace("sigma: float", "weight: float"), "parameter 'weight' has the name of a key that mtrack reads"),
         (REWARD.replace("param(default=1.0)", "1.0"), "field 'sigma' has no role"),
         (REWARD.replace("sigma: float", "sigma: 'Unknown'"), "annotations must be importable at run time"),
     ],

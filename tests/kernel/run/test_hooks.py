@@ -142,7 +142,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
         ("@hookimpl\n    def run_ended(self, colour): ...", "run_ended has no argument 'colour'; it has status"),
         (
             "@hookimpl(wrapper=True)\n    def run_ended(self): yield",
-            "run_ended is a wrapper, and a hook cannot wrap others",
+            "run_ended is a wrapper, but a hook cannot wrap others",
         ),
         (
             "@hookimpl\n    def run_ended(self): ...\n    def phase_ended(self, phase): ...",
@@ -150,7 +150,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
         ),
         (
             "def __init__(self, x): ...\n    @hookimpl\n    def run_ended(self): ...",
-            "it cannot be made without arguments",
+            "it cannot be created without arguments",
         ),
     ],
 )
