@@ -1,4 +1,4 @@
-"""`mtrack run`: from the command line to a run directory, a run and an exit status."""
+"""The command `mtrack run`: checks its options, prepares the run directory, and runs."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ if TYPE_CHECKING:
     from mtrack.run.checkpoint import Checkpoint
     from mtrack.run.hooks import Hooks
 
-_FROM = "started_from"  # key of the manifest: which agent of another run a run started with
+_FROM = "started_from"  # manifest key: the checkpoint of another run whose agent this run started with
 _log = logging.getLogger("mtrack")
 
 
 def run(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")] = "",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the run is kept; default runs/NAME-TIME.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="Begin with the agent of another run.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a run that stopped, exactly where it was.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed; short for --set seed=N.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Directory of the run; default runs/NAME-TIME.")] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="Start with the agent of another run.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue a run from its last checkpoint.")] = None,
     allow_change: Annotated[
-        bool, typer.Option("--allow-change", help="Go on though recipe or versions have changed.")
+        bool, typer.Option("--allow-change", help="Continue even if the recipe or package versions have changed.")
     ] = False,
     plugin: Annotated[
         list[str] | None,
-        typer.Option("-p", metavar="FILE.py|no:HOOK", help="Use the components of a file, or disable a hook."),
+        typer.Option(
+            "-p", metavar="FILE.py|no:HOOK", help="Use the components and functions of this file, or disable a hook."
+        ),
     ] = None,
 ) -> None:
-    """Carry out a recipe: every phase in order, with checkpoints."""
+    """Train all phases of a recipe, with checkpoints."""
     if not recipe and not resume:
         raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to resume (--resume runs/NAME)")
     if resume:
@@ -60,7 +62,7 @@ def run(
 
     overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan(files=files)
-    if resume and has_any(resume):  # before the recipe is read, which a plugin of another version may not understand
+    if resume and has_any(resume):  # before the recipe is checked, because plugins of other versions may reject it
         before = read_manifest(resume)
         require_same_ranks(resume, before)
         require_local_files(resume, before, registry, allow_change)
@@ -69,13 +71,15 @@ def run(
     require_runnable(checked)
     directory = resume or run_dir or Path("runs") / f"{Path(recipe).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
-        raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
+        raise MtrackError(
+            f"{directory} already holds a run: continue it with --resume {directory}, or give another --run-dir"
+        )
     hooks = Hooks.load(registry, disabled)
     with process_group(checked.place):
-        if rank() > 0:  # every process has a directory of its own; the first one speaks for all
+        if rank() > 0:  # each process has its own directory, and only rank 0 reports
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             checked, hooks = attrs.evolve(checked, loggers={}), Hooks()
-        root = Path(broadcast_from_rank0(str(directory))).absolute()  # whatever the working directory will be
+        root = Path(broadcast_from_rank0(str(directory))).absolute()  # a component may change the working directory
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
         init_from = from_.absolute() if from_ else None
         status = _carry_out(checked, directory, hooks, init_from, bool(resume), allow_change)
@@ -85,7 +89,7 @@ def run(
 def _carry_out(
     recipe: Recipe, directory: Path, hooks: Hooks, init_from: Path | None, resume: bool, allow_change: bool
 ) -> int:
-    """Prepare the run directory and run. Returns the exit status."""
+    """Try the recipe, prepare the run directory and run. Return the exit status."""
     import torch
 
     from mtrack.recipe.phase_order import check_order
@@ -99,10 +103,10 @@ def _carry_out(
     is_changed = False
     checkpoint, problems = newest(init_from) if init_from else (None, [])
     previous = checkpoint.phase_history[-1] if checkpoint else None
-    if not resume:  # before the trial, which takes longer
+    if not resume:  # before the trial, because that takes longer
         check_order(recipe, previous)
     _make_first_step(recipe, previous)  # before anything is written
-    _prove_writable(directory, resume)
+    _require_writable(directory, resume)
     with locked(directory):
         if resume:
             checkpoint, problems = _common_checkpoint(directory)
@@ -136,7 +140,7 @@ def _carry_out(
 
 
 def _make_first_step(recipe: Recipe, previous: str | None) -> None:
-    """Try every phase, and log what is doubtful. Raises what is wrong."""
+    """Try every phase and log warnings. Raises an error if a phase does not work."""
     from mtrack.trial.first_step import try_phases
     from mtrack.trial.preflight import notes
 
@@ -147,9 +151,9 @@ def _make_first_step(recipe: Recipe, previous: str | None) -> None:
 
 
 def _continue_facts(directory: Path, facts: dict[str, Any], allow_change: bool) -> bool:
-    """Give the manifest of a resumed run what it keeps. Returns whether its recipe has changed.
+    """Copy to `facts` what the manifest of a resumed run keeps. Return whether the recipe has changed.
 
-    Raises CheckpointError if what is here does not fit the run.
+    Raises CheckpointError if the recipe, the versions or the hardware are not compatible with the run.
     """
     from mtrack.api.device import available_cpus
     from mtrack.run.compatibility import require_compatible, resumed_threads, warn_of_other_processor
@@ -163,41 +167,43 @@ def _continue_facts(directory: Path, facts: dict[str, Any], allow_change: bool) 
     return bool(before["recipe_sha256"] != facts["recipe_sha256"])
 
 
-def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
-    """Raise MtrackError if `--resume` is given what it does not take, or something that contradicts it."""
+def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
+    """Raise MtrackError if `--resume` names no run directory, or if other options contradict it."""
     from mtrack.run.run_directory import short
 
     if recipe:
-        change = "to change keys: --set A.B=VALUE and --allow-change"
-        raise MtrackError(f"--resume uses the recipe in {place}: leave out '{recipe}' or --resume ({change})")
+        change = "to change keys, use --set A.B=VALUE and --allow-change"
+        raise MtrackError(f"--resume uses the recipe in {folder}: leave out '{recipe}' or --resume ({change})")
     if from_:
-        raise MtrackError("--from starts a new run with the agent of another run, --resume continues a run: give one")
+        raise MtrackError(
+            "--from starts a new run with the agent of another run, but --resume continues a run: use only one of them"
+        )
     if run_dir:
-        raise MtrackError(f"--resume continues in {place} itself: leave out --run-dir")
-    if not place.exists():
-        siblings = [path.name for path in place.parent.glob("*/")]
-        raise MtrackError(f"--resume {place}: no such directory. {did_you_mean(place.name, siblings)}".rstrip())
-    if not place.is_dir():
-        raise MtrackError(f"--resume {place}: not a directory; it takes the directory of a run, such as runs/NAME")
-    if place.absolute().parent.name != "ranks" and (place / "recipe.toml").exists():
+        raise MtrackError(f"--resume continues in {folder} itself: leave out --run-dir")
+    if not folder.exists():
+        siblings = [path.name for path in folder.parent.glob("*/")]
+        raise MtrackError(f"--resume {folder}: no such directory. {did_you_mean(folder.name, siblings)}".rstrip())
+    if not folder.is_dir():
+        raise MtrackError(f"--resume {folder}: not a directory; expected a run directory, such as runs/NAME")
+    if folder.absolute().parent.name != "ranks" and (folder / "recipe.toml").exists():
         return
-    run = next((folder for folder in place.absolute().parents[:2] if (folder / "recipe.toml").exists()), None)
+    run = next((parent for parent in folder.absolute().parents[:2] if (parent / "recipe.toml").exists()), None)
     if run is None:
-        raise MtrackError(f"--resume {place}: not the directory of a run, recipe.toml is missing")
+        raise MtrackError(f"--resume {folder}: not a run directory, recipe.toml is missing")
     hint = f"--resume {short(run)} continues from its newest checkpoint"
-    is_one = (place / "manifest.json").exists() and place.parent.name == "checkpoints"
-    other = f"; --from {place} starts a new run with the agent of this one" if is_one else ""
-    raise MtrackError(f"--resume {place}: not a run, but a folder of one. {hint}{other}")
+    if (folder / "manifest.json").exists() and folder.parent.name == "checkpoints":
+        hint += f"; --from {folder} starts a new run with the agent of this checkpoint"
+    raise MtrackError(f"--resume {folder}: not a run directory, but a folder inside one. {hint}")
 
 
 def _common_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint that every process of a run has, and problems; None if one process has none."""
+    """Return the newest checkpoint that all processes have (None if one of them has none), and problems."""
     from mtrack.api.distributed import all_reduce_min
     from mtrack.run.checkpoint import has_any, newest
 
     checkpoint, problems = newest(directory) if has_any(directory) else (None, [])
     frames = checkpoint.frames if checkpoint else 0
-    # processes that were killed while they saved continue from where all of them have been
+    # if processes were killed while they saved, some have a newer checkpoint than others
     least = all_reduce_min(frames)
     if least == 0:
         return None, problems
@@ -205,10 +211,10 @@ def _common_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def _require_own_start(directory: Path) -> None:
-    """Raise MtrackError if a run that is to start over had started with an agent that only its command names."""
+    """Raise MtrackError if a run cannot start over because it started with the agent of another run."""
     try:
         before = json.loads((directory / "manifest.json").read_bytes())
-    except (OSError, ValueError):  # killed before it was written
+    except (OSError, ValueError):  # the run was killed before it wrote a manifest
         return
     if isinstance(before, dict) and _FROM in before:
         raise MtrackError(
@@ -218,18 +224,20 @@ def _require_own_start(directory: Path) -> None:
 
 
 def physics_place(recipe: Recipe) -> str:
-    """Say what computes the physics, and what the recipe has left open."""
+    """Return a line that names the physics backend and its device, and says whether they were chosen automatically."""
     from mtrack.api.device import has_gpu
     from mtrack.recipe.slots import AUTO
 
-    is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
-    remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
-    chosen = f" (auto{remedy * is_unused})" * (AUTO in (recipe.backend.use, recipe.device))
-    return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
+    text = f"physics: {recipe.backend.entry.name} on {recipe.place}"
+    if AUTO not in (recipe.backend.use, recipe.device):
+        return text
+    has_unused_gpu = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
+    hint = "; to use the GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp"
+    return f"{text} (auto{hint if has_unused_gpu else ''})"
 
 
-def _prove_writable(directory: Path, resume: bool) -> None:
-    """Make the run directory and its folder of checkpoints, and write to both. Raises MtrackError."""
+def _require_writable(directory: Path, resume: bool) -> None:
+    """Create the run directory and its folder of checkpoints. Raises MtrackError if one is not writable."""
     folder = directory / "checkpoints"
     try:
         directory.mkdir(parents=True, exist_ok=True)

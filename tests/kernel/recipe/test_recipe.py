@@ -1,4 +1,4 @@
-"""Recipes are found, extended, overridden and merged; every value has an origin, and hostile files are rejected fast."""
+"""Recipes are found, extended, overridden and merged; each value has an origin, and hostile files are rejected fast."""
 
 from __future__ import annotations
 
