@@ -34,10 +34,11 @@ from record import keep
 from rich.console import Console
 from rich.table import Table
 
+from mtrack import Recipe
 from mtrack.api.device import available_cpus
 from mtrack.loop.assemble import Assembly, assemble
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import manifest
 from mtrack_dev.bare_physics import environment
@@ -62,7 +63,7 @@ PHYSICS, OF_DATA = ", physics alone", "MjData in processes, physics alone"
 
 def checked(*overrides: str) -> Recipe:
     """Return the recipe as it is compared."""
-    return check_recipe(load_recipe(RECIPE, [*OVERRIDES, *overrides]), Registry.scan()).for_phase(PHASE)
+    return check_recipe(read_recipe(RECIPE, [*OVERRIDES, *overrides]), Registry.scan()).for_phase(PHASE)
 
 
 def vector_envs(task: Task, counts: list[int], processors: int) -> Iterator[tuple[str, Callable[[], VectorEnv]]]:

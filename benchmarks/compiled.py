@@ -19,7 +19,7 @@ import torch
 
 from mtrack.api.device import available_cpus
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bare_physics import seconds
@@ -28,7 +28,7 @@ from mtrack_dev.bench import Training
 
 def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, object]:
     """Return seconds of updates of a recipe's first phase, compiled and plain, and the median of their ratios."""
-    recipe = check_recipe(load_recipe(name, [f"num_envs={num_envs}", f"device={device}"]), Registry.scan())
+    recipe = check_recipe(read_recipe(name, [f"num_envs={num_envs}", f"device={device}"]), Registry.scan())
     phase_name = next(iter(recipe.phases))
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()

@@ -18,7 +18,7 @@ from model_facts import model_facts
 
 from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_mujoco.backend import MujocoBackend
 
@@ -65,7 +65,7 @@ def point(side: str, processors: int, num_envs: int, found: Sequence[dict[str, A
 
 def facts(recipe: str) -> dict[str, Any]:
     """Return what a control step of a recipe consists of, in the words of mjlab_cpu.py."""
-    parsed = check_recipe(load_recipe(recipe), Registry.scan())
+    parsed = check_recipe(read_recipe(recipe), Registry.scan())
     made = assemble(parsed.for_phase(next(iter(parsed.phases))), num_envs=1)
     env, layout = made.env, made.layout
     assert isinstance(env.backend, MujocoBackend)

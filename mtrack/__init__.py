@@ -64,6 +64,15 @@ if TYPE_CHECKING:
     from mtrack.errors import NameProblem as NameProblem
     from mtrack.errors import RecipeError as RecipeError
     from mtrack.errors import SlotError as SlotError
+    from mtrack.loop.assemble import make_env as make_env
+    from mtrack.loop.env import Env as Env
+    from mtrack.loop.env import Step as Step
+    from mtrack.recipe.checked import Recipe as Recipe
+    from mtrack.recipe.checked import load_recipe as load_recipe
+    from mtrack.run.policy import Policy as Policy
+    from mtrack.run.policy import load_policy as load_policy
+    from mtrack.run.train import TrainResult as TrainResult
+    from mtrack.run.train import train as train
 
 _NAMES = {
     "mtrack.api.distributed": (
@@ -133,6 +142,23 @@ _NAMES = {
         "NameProblem",
         "RecipeError",
         "SlotError",
+    ),
+    "mtrack.loop.assemble": ("make_env",),
+    "mtrack.loop.env": (
+        "Env",
+        "Step",
+    ),
+    "mtrack.recipe.checked": (
+        "Recipe",
+        "load_recipe",
+    ),
+    "mtrack.run.policy": (
+        "Policy",
+        "load_policy",
+    ),
+    "mtrack.run.train": (
+        "TrainResult",
+        "train",
     ),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}

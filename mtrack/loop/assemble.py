@@ -14,7 +14,7 @@ from mtrack.api.mirror import Mirror
 from mtrack.api.protocols import Motion, Robot
 from mtrack.api.scene import Scene
 from mtrack.api.types import Layout
-from mtrack.errors import ComponentError
+from mtrack.errors import ComponentError, MtrackError
 from mtrack.loop.blame import Part
 from mtrack.loop.contacts import ContactTracker
 from mtrack.loop.env import Env, RewardTerm, TerminationTerm
@@ -25,7 +25,7 @@ from mtrack.loop.wiring import Problems, blame_component, build_component, make_
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import MotionSlot, Slot
 
-# an action has a width before others look at it
+# the action first: others read its width
 _BINDING_ORDER = ("action", "command", "randomization", "observation", "reward", "termination")
 
 
@@ -55,8 +55,8 @@ def assemble(
 ) -> Assembly:
     """Build the environment of a recipe as it is in one phase (`recipe.for_phase(phase)`); it has not started yet.
 
-    The recipe's `metrics`, where they are wanted, are among its components. Raises RecipeError with every name that
-    does not exist, ComponentError where a component breaks its contract.
+    With `metrics`, the recipe's metrics are among the components. Raises RecipeError with every name that does not
+    exist, ComponentError if a component breaks its contract.
     """
     problems = Problems(recipe)
     kinds = (*_BINDING_ORDER, "metric") if metrics else _BINDING_ORDER
@@ -102,6 +102,23 @@ def assemble(
     for term in env.observer.terms():
         term.columns = _columns(slots[term.path], term, env)
     return Assembly(env, components, slots, every, _layout(recipe, env, device))
+
+
+def make_env(recipe: Recipe, *, num_envs: int | None = None, phase: str = "", device: str | None = None) -> Env:
+    """Return the environments of a recipe, reset and ready to step, as they are at the start of a phase.
+
+    `num_envs`, `phase` (its slot name) and `device` are by default those of the recipe and its first phase.
+    `env.observations` are the present observations, [N, ...] for each group; `env.step(actions)` takes raw actions
+    [N, A], A = `env.action.num_actions`, and returns a `Step`.
+
+    Raises RecipeError, or MtrackError if the recipe has no such phase.
+    """
+    phase = phase or next(iter(recipe.phases))
+    if phase not in recipe.phases:
+        raise MtrackError(f"recipe {recipe.name} has no phase '{phase}'; phases: {', '.join(recipe.phases)}")
+    env = assemble(recipe.for_phase(phase), phase, device=device or recipe.place, num_envs=num_envs).env
+    env.start()
+    return env
 
 
 def _statistics(recipe: Recipe, rewards: list[RewardTerm], num_envs: int, device: str) -> EpisodeStatistics:
@@ -156,12 +173,12 @@ def _columns(slot: Slot, term: Term, env: Env) -> int:
     with blame_component(slot):
         value, mirror = term.component(env.scene.select(some)), term.component.mirror()
     if not isinstance(value, Tensor):
-        raise ComponentError(f"{slot} gave a {type(value).__name__}; it must give a tensor, float32 [n, columns]")
+        raise ComponentError(f"{slot} returned a {type(value).__name__}; it must return a tensor, float32 [n, columns]")
     width = mirror.width if mirror else value.shape[-1] if value.ndim == 2 else 1
     if value.shape != (len(some), width) or value.dtype != torch.float32:
         reason = f"its mirror is {width} wide, so " if mirror else ""
         raise ComponentError(
-            f"{slot} gave {tuple(value.shape)} {value.dtype} for {len(some)} environments; "
-            f"{reason}it must give ({len(some)}, {width}) float32"
+            f"{slot} returned {tuple(value.shape)} {value.dtype} for {len(some)} environments; "
+            f"{reason}it must return ({len(some)}, {width}) float32"
         )
     return width

@@ -1,4 +1,4 @@
-"""Which component an exception comes from, and the error that says so."""
+"""Finds the component that an exception comes from, and names it in the error."""
 
 from __future__ import annotations
 

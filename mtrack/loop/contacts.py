@@ -59,7 +59,7 @@ class ContactTracker:
         contacts.air_time.add_(self.dt).mul_(~now)
 
     def reset(self, env_ids: Tensor) -> None:
-        """Start rows anew from the contacts the backend found in their start pose."""
+        """Restart envs from the contacts that the backend found in their start pose."""
         if not self.contacts.names:
             return
         contacts = self.contacts

@@ -23,9 +23,9 @@ class LifecycleCalls:
 
     startup: list[Callable[[], None]] = attrs.field(factory=list)
     randomize: list[Callable[[Tensor], None]] = attrs.field(factory=list)
-    """Resets of randomizations: before the row has its new state."""
+    """Resets of randomizations, called before an env gets its new state."""
     reset: list[Callable[[Tensor], None]] = attrs.field(factory=list)
-    """Resets of all other components: after it."""
+    """Resets of all other components, called after it."""
     before_step: list[Callable[[], None]] = attrs.field(factory=list)
     before_substep: list[Callable[[int], None]] = attrs.field(factory=list)
     after_substep: list[Callable[[int], None]] = attrs.field(factory=list)
@@ -54,21 +54,22 @@ class TerminationTerm:
 
 @attrs.frozen(eq=False)
 class Step:
-    """What one control step returns; `observations` are those of after the reset of finished rows."""
+    """The result of one control step."""
 
     observations: TensorDict
+    """[N, ...] of each group, after the reset of the envs that ended."""
     reward: Tensor
-    """[N, G], per group, scaled."""
+    """[N, G] reward of each group, scaled."""
     terminated: Tensor
     """bool [N]."""
     truncated: Tensor
     """bool [N]; never with `terminated`."""
     weight: Tensor
-    """[N] 0 where the simulation broke: such a sample teaches nothing."""
+    """[N] 0 for envs whose simulation diverged, so that losses leave this sample out; otherwise 1."""
     final_env_ids: Tensor
-    """int64 [n] the truncated rows; those that terminated too where `Env.observe_terminated`."""
+    """int64 [n] the envs that were truncated; with `Env.observe_terminated` also those that terminated."""
     final: TensorDict | None
-    """Their true final observations, [n, ...]; None where there are no such rows."""
+    """Observations of these envs before their reset, [n, ...]; None if there are no such envs."""
 
 
 @attrs.define(eq=False)
@@ -87,16 +88,16 @@ class Env:
     tracker: ContactTracker
     max_episode_steps: int
     report_diverged: Callable[[Tensor, Tensor], None]
-    """Gets the envs that diverged, int64 [n], with their raw reward terms, [n, R], before they are reset."""
+    """Receives the envs that diverged, int64 [n], and their raw reward terms, [n, R], before these envs are reset."""
     statistics: EpisodeStatistics
     observe_terminated: bool = False
-    """Whether rows that terminate have a final observation too; learners that bootstrap need those truncated only."""
+    """Whether terminated envs get a final observation too; bootstrapping needs it for truncated envs only."""
     observations: TensorDict = attrs.field(init=False)
-    """The present observations: what the policy will act on next."""
+    """The observations that the policy acts on next, [N, ...] of each group."""
     _group_weights: Tensor = attrs.field(init=False)
 
     def start(self, progress: float = 0.0) -> TensorDict:
-        """Draw the startup randomizations, reset every row and return the first observations."""
+        """Draw the startup randomizations, reset every env and return the first observations."""
         for call in self.calls.startup:
             call()
         everything = torch.arange(self.scene.num_envs, device=self.scene.device)
@@ -106,7 +107,7 @@ class Env:
         return self.observations
 
     def step(self, action: Tensor) -> Step:
-        """Advance every row by one control step under raw actions [N, A]."""
+        """Advance every env by one control step with raw actions [N, A]."""
         scene = self.scene
         for call in self.calls.before_step:  # interval randomizations, such as pushes
             call()
@@ -118,7 +119,7 @@ class Env:
             self.tracker.after_substep()
             for after in self.calls.after_substep:
                 after(substep)
-        self.backend.refresh()  # positions and velocities of the NEW state
+        self.backend.refresh()  # positions and velocities after the substeps
         self.tracker.update()
         scene.episode_step += 1
         self.command.advance()  # so that robot and reference are compared at the same time
@@ -128,9 +129,9 @@ class Env:
         terminated, truncated, reasons = self._end(diverged)
         self.statistics.add(values, reward, reasons, terminated, truncated, scene.episode_step)
 
-        # the host reads from the device this once in a step: on a GPU each reading waits for all that is under way
+        # the only read from the device in a step: on a GPU each one waits for all queued work
         flags = torch.stack((terminated | truncated, truncated, diverged)).cpu()
-        done, cut, gone = _sent([of_rows.nonzero().squeeze(-1) for of_rows in flags], scene.device)
+        done, cut, gone = _sent([flag.nonzero().squeeze(-1) for flag in flags], scene.device)
         final_env_ids = done if self.observe_terminated else cut
         final = (
             self.observer.final_observations(scene.select(final_env_ids), final_env_ids) if len(final_env_ids) else None
@@ -144,17 +145,19 @@ class Env:
         return Step(self.observations, reward, terminated, truncated, weight, final_env_ids, final)
 
     def set_progress(self, progress: float) -> None:
-        """Tell every component the share of the phase's frames done."""
+        """Set the progress of the phase, the share of its frames that are done, for every component."""
         self.scene.progress = progress
         scales = {group: schedule.at(progress) * self.scene.dt for group, schedule in self.group_scales.items()}
-        rows = [[term.weight * scales[g] * (term.group == g) for g in self.group_scales] for term in self.rewards]
-        self._group_weights = torch.tensor(rows, device=self.scene.device).reshape(len(rows), len(scales))
+        weights = torch.zeros(len(self.rewards), len(scales))
+        for index, term in enumerate(self.rewards):
+            weights[index, list(scales).index(term.group)] = term.weight * scales[term.group]
+        self._group_weights = weights.to(self.scene.device)
         self.statistics.set_weights(self._group_weights.sum(-1))
         for call in self.calls.progress:
             call(progress)
 
     def metrics(self) -> dict[str, Tensor]:
-        """Return what components report of the present moment, scalars."""
+        """Return the metrics that components report, scalars."""
         return {name: value for call in self.calls.metrics for name, value in call().items()}
 
     def _act(self, action: Tensor) -> None:
@@ -164,15 +167,15 @@ class Env:
         scene.action.copy_(self.action.apply(action))
 
     def _reward(self, diverged: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return every term as computed [N, R], the same with 0 in rows that broke, and the groups' sums [N, G]."""
+        """Return every term as computed [N, R], the same with 0 for diverged envs, and the group sums [N, G]."""
         raw = torch.stack([term.component(self.scene) for term in self.rewards], dim=-1)
-        # a single NaN would reach every row through the normalised advantages
+        # a single NaN would reach every env through the normalised advantages
         diverged |= ~torch.isfinite(raw).all(-1)
         values = raw.masked_fill(diverged.unsqueeze(-1), 0.0)
         return raw, values, values @ self._group_weights
 
     def _end(self, diverged: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return which rows terminate, which are truncated, and what each termination slot said (in order)."""
+        """Return which envs terminate, which are truncated, and the result of each termination slot, in order."""
         step = self.scene.episode_step
         terminated = diverged.clone()
         truncated = self.command.finished() | (step >= self.max_episode_steps)
@@ -205,7 +208,7 @@ class Env:
 
 
 def _sent(env_ids: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
-    """Send lists of rows from the host to a device, in one copy that the host does not wait for."""
+    """Copy lists of env ids from the host to a device, all at once and without waiting for it."""
     together = torch.cat(list(env_ids))
     if device.type == "cuda":
         together = together.pin_memory()

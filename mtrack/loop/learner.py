@@ -1,4 +1,4 @@
-"""The learner loop: roll out, update, report, save; until the phase has its frames, learns nothing, or is stopped."""
+"""The learner loop: roll out, update, report, save, until the phase has its frames or is stopped."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from mtrack.errors import RunError
 from mtrack.loop.env import Env, Step
 from mtrack.loop.outputs import require_numbers
 
-_RATE_WINDOW = 20  # iterations of whose durations frames/s take the median: the first may have compiled something
-_FUTILE_ITERATIONS = 3  # in a row end the run: one may be an accident from which the next iteration recovers
+_RATE_WINDOW = 20  # frames/s is the median over so many iterations: the first one may have compiled something
+_FUTILE_ITERATIONS = 3  # so many in a row end the run: the iteration after a single one may recover
 _ENVS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
 
 
@@ -39,7 +39,7 @@ class Learner:
     """Frames of this phase, all processes."""
     report: Callable[[Metrics], None]
     save: Callable[[Learner], None]
-    """Called where a checkpoint is due; the caller decides by `iteration`."""
+    """Called after each iteration; it decides by `iteration` whether a checkpoint is due."""
     should_stop: Callable[[], bool]
     iteration: int = 0
     frames_before: int = 0
@@ -47,7 +47,7 @@ class Learner:
     _buffer: TensorDict | None = None
     _durations: deque[float] = attrs.field(factory=lambda: deque(maxlen=_RATE_WINDOW))
     _futile: int = 0
-    """Iterations in a row, up to the present one, from which nothing was learned."""
+    """Latest iterations in a row from which nothing was learned."""
 
     @property
     def frames_per_iteration(self) -> int:
@@ -65,7 +65,7 @@ class Learner:
         return self.frames_before + self.iteration * self.frames_per_iteration
 
     def learn(self) -> bool:
-        """Run the phase to its end. Returns False if it was asked to stop before.
+        """Run the phase to its end. Return False if it was asked to stop before.
 
         Raises RunError if nothing was learned for some iterations in a row.
         """
@@ -89,17 +89,17 @@ class Learner:
         return True
 
     def collect(self) -> Rollout:
-        """Act and step for T control steps. The rollout is valid until the next call."""
+        """Act and step for T control steps. The returned rollout is valid until the next call."""
         env, steps, finals = self.env, self.train_every, []
         for t in range(steps):
             observations = env.observations
             with rollout_mode(env.scene.num_envs):
                 policy_output = self.phase.act(observations)
                 step = env.step(policy_output["action"])
-            row = _row(observations, policy_output, step)
+            sample = _sample(observations, policy_output, step)
             if self._buffer is None:  # time-major, so that writing a step is one copy of adjacent memory
-                self._buffer = row.expand(steps, *row.batch_size).clone()
-            self._buffer[t] = row
+                self._buffer = sample.expand(steps, *sample.batch_size).clone()
+            self._buffer[t] = sample
             finals.append((step.final_env_ids, step.final))
         assert self._buffer is not None
         index = [torch.stack((env_ids, torch.full_like(env_ids, t)), dim=-1) for t, (env_ids, _) in enumerate(finals)]
@@ -117,7 +117,9 @@ class Learner:
         self._futile = self._futile + 1 if reason else 0
         if self._futile >= min(_FUTILE_ITERATIONS, self.iterations):
             during = f"iteration {self.iteration} of phase '{self.name}'"
-            raise RunError(f"the run stopped after {during}: {self._futile} in a row taught nothing. {reason}")
+            raise RunError(
+                f"the run stopped after {during}: {self._futile} in a row in which nothing was learned. {reason}"
+            )
 
     def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:
         typical = statistics.median(self._durations)
@@ -134,24 +136,24 @@ class Learner:
 
 
 def _futility(values: Mapping[str, float], frames: int) -> str:
-    """Return why an iteration of so many frames cannot have taught anything, and where to look; "" if it can have."""
+    """Return why nothing can be learned from an iteration of so many frames, and where to look; "" if it can."""
     if values[DIVERGED] >= 0.999 * frames:  # a float32 count, which may be rounded
         return (
             f"Every environment diverged in every step ({DIVERGED} {values[DIVERGED]:.0f} of {frames}).\n"
-            "step one of them again (mtrack doctor --replay FILE, files in the folder diverged/), and look "
-            "at the rewards and observations for NaN (metrics.jsonl), at physics_dt, gains and masses"
+            "replay one of them (mtrack doctor --replay FILE, files in the folder diverged/), look for NaN in the "
+            "rewards and observations (metrics.jsonl), and check physics_dt, gains and masses"
         )
     if values.get(SKIPPED, 0.0) >= 1.0:
         return (
             f"Every update was skipped, because a loss or a gradient was not finite ({SKIPPED} 1).\n"
-            "look at the size of each reward and its weight (metrics.jsonl), and at the learning rate of the phase"
+            "check the size of each reward and its weight (metrics.jsonl), and the learning rate of the phase"
         )
     return ""
 
 
 @contextmanager
 def rollout_mode(num_envs: int) -> Iterator[None]:
-    """Act and step without gradients, and with the number of torch threads that is fastest for so many rows."""
+    """Act and step without gradients, with the number of torch threads that is fastest for so many envs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if num_envs < _ENVS_WORTH_A_THREAD else threads)
     try:
@@ -161,21 +163,21 @@ def rollout_mode(num_envs: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _row(observations: TensorDict, policy_output: TensorDict, step: Step) -> TensorDict:
-    """Join what one step adds to a rollout, [N]."""
-    row = TensorDict(
+def _sample(observations: TensorDict, policy_output: TensorDict, step: Step) -> TensorDict:
+    """Return what one step adds to a rollout, [N]."""
+    sample = TensorDict(
         {**dict(observations.items()), **dict(policy_output.items()), "_weight": step.weight},
         batch_size=observations.batch_size,
     )
-    row["next"] = TensorDict(
+    sample["next"] = TensorDict(
         {"reward": step.reward, "terminated": step.terminated, "truncated": step.truncated},
         batch_size=observations.batch_size,
     )
-    return row
+    return sample
 
 
 def _numbers(values: Mapping[str, Tensor | float]) -> dict[str, float]:
-    """Bring figures to the host in one go, means over all processes."""
+    """Copy metrics to the host at once, as means over all processes."""
     tensors = {name: value.float().mean() for name, value in values.items() if isinstance(value, Tensor)}
     read = torch.stack(list(tensors.values())).tolist() if tensors else []
     numbers = dict(values) | dict(zip(tensors, read, strict=True))

@@ -1,4 +1,4 @@
-"""Observation groups: terms side by side, with the noise, the history and the mirror the recipe asks for."""
+"""Observation groups: terms side by side, with the noise and history of the recipe, and their mirror."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _NOISE_CLIP = 3.0  # standard deviations
 
 @attrs.define(eq=False)
 class Term:
-    """One slot of a group: its component, and what the kernel adds to it."""
+    """One observation slot: its component, and the noise and history that the kernel adds."""
 
     path: str
     component: Observation
     noise: float
     history: tuple[int, ...]
-    """Control steps ago, e.g. (0, 1, 2); empty: the present value only."""
+    """Control steps back, such as (0, 1, 2); empty for the present value alone."""
     rng: torch.Generator
     past: Tensor | None = None
-    """[N, depth, width], a ring of values as they were observed (with their noise)."""
+    """[N, depth, width] ring buffer of observed values, noise included."""
     columns: int = 0
-    """Columns of the present value, known once it has been measured."""
+    """Columns of the present value; set when it is first measured."""
     newest: int = 0
-    """Place in the ring of the newest value."""
-    _places: list[Tensor] = attrs.field(factory=list)
-    """For each place of the newest value, the places of the history, int64."""
+    """Index of the newest value in the ring buffer."""
+    _history_indices: list[Tensor] = attrs.field(factory=list)
+    """For each index of the newest value, the indices of the history, int64."""
 
     @property
     def width(self) -> int:
@@ -51,7 +51,7 @@ class Term:
         return value + self._draw(value.shape)
 
     def observe(self, scene: Scene, fresh: Tensor) -> Tensor:
-        """Measure every row, push the history and return it, [N, W]; rows `fresh` from a reset fill theirs."""
+        """Measure and push every env, and return the history [N, W]; `fresh` envs, just reset, fill all of theirs."""
         value = self.measure(scene)
         if not self.history:
             return value
@@ -62,28 +62,28 @@ class Term:
         self.past[:, self.newest] = value
         if len(fresh):
             self.past.index_copy_(0, fresh, value[fresh].unsqueeze(1).expand(-1, self.past.shape[1], -1))
-        return self.past.index_select(1, self._places[self.newest]).flatten(1)
+        return self.past.index_select(1, self._history_indices[self.newest]).flatten(1)
 
     def final_observations(self, scene: Scene, env_ids: Tensor) -> Tensor:
-        """Measure rows of a restricted scene as if pushed, without pushing: their true final observation, [n, W]."""
+        """Return what `observe` would for envs of a restricted scene, without pushing: their last value, [n, W]."""
         value = self.measure(scene)
         if self.past is None or not self.history:
             return value
-        places = self._places[(self.newest + 1) % self.past.shape[1]]
-        past = self.past.index_select(0, env_ids).index_select(1, places)
+        indices = self._history_indices[(self.newest + 1) % self.past.shape[1]]
+        past = self.past.index_select(0, env_ids).index_select(1, indices)
         if 0 in self.history:
             past[:, self.history.index(0)] = value
         return past.flatten(1)
 
     def mirror(self) -> Mirror | None:
-        """Return the mirror of the term with its history; None if it has none."""
+        """Return the mirror of the term with its history; None if the component has no mirror."""
         mirror = self.component.mirror()
         return None if mirror is None else mirror.repeat(max(1, len(self.history)))
 
     def _allocate(self, value: Tensor) -> None:
         depth = max(self.history) + 1
         self.past = value.unsqueeze(1).repeat(1, depth, 1)
-        self._places = [
+        self._history_indices = [
             torch.tensor([(newest - ago) % depth for ago in self.history], device=value.device)
             for newest in range(depth)
         ]
@@ -100,7 +100,7 @@ class Observer:
     groups: Mapping[str, Sequence[Term]]
 
     def observe(self, scene: Scene, fresh: Tensor) -> TensorDict:
-        """Observe every row once; `fresh` int64 [n] are rows just reset. Returns each group, [N, W]."""
+        """Observe every env once; `fresh` int64 [n] are the envs just reset. Return each group, [N, W]."""
         values = {
             group: torch.cat([term.observe(scene, fresh).contiguous() for term in terms], dim=-1)
             for group, terms in self.groups.items()
@@ -108,7 +108,7 @@ class Observer:
         return TensorDict(values, batch_size=[scene.num_envs])
 
     def final_observations(self, scene: Scene, env_ids: Tensor) -> TensorDict:
-        """Return what rows `env_ids` see at the end of their episode; `scene` is restricted to them."""
+        """Return what `env_ids` observe at the end of their episode; `scene` is restricted to them."""
         values = {
             group: torch.cat([term.final_observations(scene, env_ids) for term in terms], dim=-1)
             for group, terms in self.groups.items()

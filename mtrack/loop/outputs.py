@@ -28,9 +28,9 @@ _MOST_LISTED = 5  # environments that a message lists
 def require_tensor(
     slot: Slot, value: object, shape: Sequence[int], *, what: str = "", dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Return `value` if it is a tensor of a shape and dtype, of finite numbers; the first axis is that of environments.
+    """Return `value` if it is a tensor of a shape and dtype with finite numbers; its first axis is the environments.
 
-    `what` says what is verified, if a component returns several things: `joint_pos of its start state`. Raises
+    `what` is what is verified if a component returns several things: `joint_pos of its start state`. Raises
     ComponentError.
     """
     problem = _problem_of_form(value, tuple(shape), dtype) or _problem_of_numbers(value)
@@ -76,14 +76,14 @@ def require_policy_output(slot: Slot, policy_output: object, num_envs: int, num_
 
 
 def require_numbers(who: object, values: object, what: str) -> None:
-    """Verify figures by name, scalars, that `what` (`its update`) returned. Raises ComponentError."""
+    """Verify the scalar metrics, by name, that `what` (`its update`) returned. Raises ComponentError."""
     if not isinstance(values, Mapping):
         raise ComponentError(f"{who}: {what} returned {_shown(values)}; it must return a mapping of names to numbers")
     for name, value in values.items():
         is_scalar = isinstance(value, Tensor) and value.numel() == 1
         if not isinstance(name, str) or not (is_scalar or isinstance(value, Real)):  # a number of numpy is a Real
             raise ComponentError(
-                f"{who}: {what} returned {name!r}: {_shown(value)}; figures are numbers or tensors of one number"
+                f"{who}: {what} returned {name!r}: {_shown(value)}; metrics are numbers or tensors of one number"
             )
 
 
@@ -119,7 +119,7 @@ def blaming_outputs(assembly: Assembly, *others: Part) -> Iterator[None]:
     with blaming(parts):
         try:
             yield
-        except (RecipeError, CheckpointError, ComponentError, RunError):  # these say who already
+        except (RecipeError, CheckpointError, ComponentError, RunError):  # these name the component already
             raise
         except MtrackError as error:
             culprit = culprit_of(error, [part for part in parts if part[0].kind not in ("robot", "backend")])

@@ -1,4 +1,4 @@
-"""The parts of assembly: what components need built in, the scene they see, and which of them is called when."""
+"""The parts of assembly: what components require, the scene they see, and when each of them is called."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mtrack.recipe.slots import Slot
 
 
 class Problems:
-    """Collects problems of names, which only the built robot can tell, with their places in the recipe."""
+    """Collects names that do not exist, which only the built robot can tell, with their lines in the recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
         """Collect for one recipe."""
@@ -35,9 +35,9 @@ class Problems:
 
     @contextmanager
     def of(self, slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
-        """Take what the user can fix about a slot; let other errors through with the component's name on them.
+        """Collect what the user can fix about a slot; other errors pass, with the name of their component.
 
-        That is one of those `inside`, if the slot has called it (a command its motions), else the slot's own.
+        That is one of those `inside` if the slot has called it (a command calls its motions), otherwise the slot.
         """
         try:
             with blame_component(slot, inside):
@@ -51,7 +51,7 @@ class Problems:
 
     @contextmanager
     def of_askers(self, parts: Iterable[Part], model: RobotModel) -> Iterator[None]:
-        """Take the NameProblem of a backend for those that have asked for what it does not have."""
+        """Collect the NameProblem of a backend for each component that asked for the missing name."""
         try:
             yield
         except SlotError as error:
@@ -83,14 +83,14 @@ class Problems:
 
 @contextmanager
 def blame_component(slot: Slot, inside: Iterable[Part] = ()) -> Iterator[None]:
-    """Say which component an unexpected error comes from: one of those `inside`, or `slot`. Raises ComponentError."""
+    """Name the component that an unexpected error is from: one of those `inside`, or `slot`. Raises ComponentError."""
     with blaming(inside, otherwise=slot):
         yield
 
 
 @contextmanager
 def placed(recipe: Recipe, slot: Slot) -> Iterator[None]:
-    """Say which component an error comes from; a name that does not exist is reported with its recipe line."""
+    """Name the component that an error comes from; a name that does not exist is reported with its recipe line."""
     problems = Problems(recipe)
     with problems.of(slot):
         yield
@@ -98,7 +98,7 @@ def placed(recipe: Recipe, slot: Slot) -> Iterator[None]:
 
 
 def give_generators(component: object, path: str, seed: int, rank: int, device: str) -> None:
-    """Fill generator fields with generators of the slot's own, so that adding a slot shifts no other stream."""
+    """Fill generator fields with generators seeded by the slot's path: adding a slot changes no other stream."""
     for field in fields_of(type(component), "state"):
         if "Generator" in str(field.type):
             setattr(component, field.name, generator(seed, rank, f"{path}.{field.name}", device))
@@ -115,7 +115,7 @@ def build_component(slot: Slot, seed: int, rank: int, device: str) -> Any:
 def physics_plan(
     recipe: Recipe, model: RobotModel, parts: Iterable[Part], num_envs: int, device: str, problems: Problems
 ) -> PhysicsPlan:
-    """Join what all components require, named sets of bodies taken apart."""
+    """Combine what all components require, with one sensor for each body of a named set."""
     needs: list[Requirements] = []
     for slot, component in parts:
         if isinstance(component, Requires):
@@ -128,12 +128,12 @@ def physics_plan(
 
 
 def _sensors(need: Requirements, model: RobotModel) -> list[ContactSensor]:
-    """Return the sensors asked for, one body each."""
+    """Return the required sensors, one for each body."""
     return [ContactSensor(body, one.against) for one in need.contacts for body in model.sets.get(one.body, (one.body,))]
 
 
 def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Contacts, phase: str) -> Scene:
-    """Make the scene of a built backend; the action's width and the reference come with `bind`."""
+    """Make the scene of a built backend; `bind` sets the width of the action and the reference."""
     state, like = backend.state, backend.state.root_pos
     num_envs = len(like)
     shared: dict[str, Any] = {
@@ -141,7 +141,7 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
         for field in attrs.fields(Kinematics)
         if isinstance(value := getattr(state, field.name), Tensor)
     }
-    standing_in = Reference(  # until the command publishes the real one
+    placeholder = Reference(  # until the command publishes the real one
         **shared,
         contact=like.new_zeros(num_envs, len(model.sets.get("feet", ()))),
         flags=like.new_zeros(num_envs, 3),
@@ -153,7 +153,7 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
         backend=backend,
         robot=state,
         contacts=contacts,
-        reference=standing_in,
+        reference=placeholder,
         action=like.new_zeros(num_envs, 0),
         previous_actions=like.new_zeros(num_envs, 2, 0),
         episode_step=torch.zeros(num_envs, dtype=torch.int64, device=like.device),
@@ -164,7 +164,7 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
 
 
 def wire(parts: Iterable[Part], backend: Backend) -> LifecycleCalls:
-    """Resolve the optional calls of all components, in recipe order; the backend may report figures."""
+    """Resolve the optional calls of all components, in recipe order; the backend may report metrics."""
     calls = LifecycleCalls()
     for slot, component in parts:
         if isinstance(component, Startup):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,7 +15,7 @@ from mtrack.api.kinds import KINDS, TABLE_DEPTHS
 from mtrack.api.schedule import Schedule
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.recipe.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
-from mtrack.recipe.load import Layer, RecipeSource
+from mtrack.recipe.load import Layer, RecipeSource, read_recipe
 from mtrack.recipe.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
 from mtrack.recipe.reader import GPU_BACKEND, Reader
 from mtrack.recipe.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
@@ -178,6 +179,17 @@ def _enabling_layer(source: RecipeSource, slot: KeyPath) -> Layer | None:
 def _location(layer: Layer, path: KeyPath) -> str:
     line = layer.line(path)
     return f"{layer.name}:{line}" if line else layer.name
+
+
+def load_recipe(name_or_path: str | Path, *settings: str, plugins: Sequence[str] = ()) -> Recipe:
+    """Return a recipe, every key of it checked.
+
+    `name_or_path` is a file, or the name of an installed recipe such as "g1_tracking_quick". `settings` change keys as
+    `--set` does: "num_envs=64". `plugins` are files of components, as `mtrack run -p FILE.py` takes them.
+
+    Raises RecipeError with all problems, each with file and line, and MtrackError if there is no such recipe.
+    """
+    return check_recipe(read_recipe(name_or_path, settings), Registry.scan(files=plugins))
 
 
 def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:

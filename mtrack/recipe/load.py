@@ -100,7 +100,7 @@ class RecipeSource:
         return attrs.evolve(self, layers=(*self.layers, *layers))
 
 
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RecipeSource:
+def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RecipeSource:
     """Load a recipe by path, or by name if no such file exists, and apply `key=value` overrides.
 
     Raises MtrackError or RecipeError, and no other error, whatever the file contains.

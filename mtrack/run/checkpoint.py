@@ -1,4 +1,4 @@
-"""Checkpoints: a directory of safetensors and JSON that is whole or not there at all, and never code."""
+"""Checkpoints: directories of safetensors and JSON, written atomically; they never hold code."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
 from mtrack.errors import CheckpointError
+from mtrack.loop.state import flatten, unflatten
 from mtrack.run.checkpoint_facts import read_json_object, require_facts, require_own_version
-from mtrack.run.state import flatten, unflatten
 
 FORMAT = 4
 _MANIFEST = "manifest.json"
@@ -30,23 +30,23 @@ _log = logging.getLogger("mtrack")
 
 @attrs.frozen(eq=False)
 class Checkpoint:
-    """One saved moment of a run."""
+    """One checkpoint of a run."""
 
     path: Path
     phase: str
-    """Slot of the phase it was made in."""
+    """Slot of the phase that was training."""
     phase_history: list[str]
-    """Component names of the phases that have trained its agent, in other runs too, that phase last."""
+    """Component names of the phases that have trained the agent, in order, also in earlier runs; this one is last."""
     iteration: int
-    """Iterations of the phase done."""
+    """Finished iterations of the phase."""
     frames: int
-    """Frames of the whole run done."""
+    """Finished frames of the whole run."""
     frames_before: int
-    """Frames of the run done before that phase."""
+    """Frames of the run before that phase."""
     ended: bool
-    """Whether the phase was done."""
+    """Whether the phase was finished."""
     manifest: Mapping[str, Any]
-    """All of the manifest: the above, the run's manifest, and size and sha256 of every file."""
+    """The whole manifest: the above, the manifest of the run, and size and sha256 of every file."""
 
     def part(self, name: str) -> Any:
         """Return a saved part (`agent`, `phase`, `env`). Raises CheckpointError naming the damaged file and key."""
@@ -65,7 +65,7 @@ class Checkpoint:
 
     @contextmanager
     def loading(self, name: str) -> Iterator[Any]:
-        """Give a saved part to code that loads it, and name its file in whatever goes wrong. Raises CheckpointError."""
+        """Yield a saved part to code that loads it; an error names its file. Raises CheckpointError."""
         part = self.part(name)
         try:
             yield part
@@ -84,7 +84,7 @@ class Checkpoint:
         path = self.path / name
         expected = self.manifest["files"].get(name)
         if expected is None:
-            raise CheckpointError(f"{self.path} holds no '{name}'")
+            raise CheckpointError(f"{self.path} has no '{name}'")
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -95,10 +95,10 @@ class Checkpoint:
 
 
 def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[str, Any]) -> Path:
-    """Write `directory/name` with one pair of files a part; atomic and durable. Returns its path.
+    """Write `directory/name` with two files for each part, atomically and durably. Return its path.
 
-    Every file, then the directory, is fsynced before the rename: after a power cut it is the old state or the new. A
-    checkpoint of the same name is first renamed to `name.replaced-*`, which readers find too, and deleted at the end.
+    Every file, then the directory, is fsynced before the rename: after a power cut the old state or the new one is
+    there. A checkpoint of the same name is renamed to `name.replaced-*`, which readers find too, until the end.
     """
     directory.mkdir(parents=True, exist_ok=True)
     final, replaced = directory / name, None
@@ -109,7 +109,7 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
             tensors: dict[str, Tensor] = {}
             plain = flatten(tree, tensors, part)
             files |= _write(making, f"{part}.json", json.dumps(plain).encode())
-            # safetensors refuses tensors that share memory, and views of larger storage
+            # safetensors rejects tensors that share memory, and views of larger storage
             files |= _write(making, f"{part}.safetensors", tensor_bytes({k: v.clone() for k, v in tensors.items()}))
         manifest = {"format": FORMAT, **facts, "files": files}
         _write(making, _MANIFEST, json.dumps(manifest, indent=1).encode())
@@ -132,7 +132,7 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
 def find(directory: Path) -> tuple[list[Checkpoint], list[str]]:
     """Return the checkpoints of a folder, newest (most frames) first, and why others cannot be read."""
     found, problems = [], []
-    for path in sorted(directory.glob("[!.]*/")):  # a dot marks one that was being written or deleted
+    for path in sorted(directory.glob("[!.]*/")):  # a name with a dot is being written or deleted
         try:
             found.append(load(path))
         except CheckpointError as error:
@@ -141,17 +141,17 @@ def find(directory: Path) -> tuple[list[Checkpoint], list[str]]:
 
 
 def has_any(run: Path) -> bool:
-    """Return whether a run has anything in the place of a checkpoint, be it damaged."""
+    """Return whether a run has a checkpoint, even a damaged one."""
     return any((run / "checkpoints").glob("[!.]*/"))
 
 
 def load(path: Path) -> Checkpoint:
-    """Open one checkpoint. Raises CheckpointError if it is none, damaged, or of another format."""
+    """Open one checkpoint. Raises CheckpointError if it is not a checkpoint, damaged, or of another format."""
     file = path / _MANIFEST
     if not file.exists():
-        raise CheckpointError(f"{path} is no checkpoint: {_MANIFEST} is missing")
+        raise CheckpointError(f"{path} is not a checkpoint: {_MANIFEST} is missing")
     manifest = read_json_object(file)
-    if "format" not in manifest:  # that of a run, for one
+    if "format" not in manifest:  # for example the manifest of a run
         raise CheckpointError(
             f"{path} is not a checkpoint: its {_MANIFEST} has no 'format'; a run that has none yet cannot be loaded, "
             "start it again with 'mtrack run'"
@@ -166,9 +166,9 @@ def load(path: Path) -> Checkpoint:
 
 
 def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, list[str]]:
-    """Return the newest whole checkpoint of a run or of a folder, and what is wrong with others; `place` may be one.
+    """Return the newest intact checkpoint of a run or folder, and what is wrong with others; `place` may be one.
 
-    With `most_frames`, the newest of those that have no more. Raises CheckpointError if there is none.
+    With `most_frames`, it has at most so many. Raises CheckpointError if there is no intact checkpoint.
     """
     directory = place / "checkpoints" if (place / "checkpoints").exists() else place
     is_run = (place / "recipe.toml").exists()
@@ -190,10 +190,10 @@ def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, lis
 
 
 def prune(directory: Path, keep: int, saved: Path | None = None) -> None:
-    """Delete all but the `keep` newest checkpoints; those at the end of a phase stay. Deleting may fail: then it warns.
+    """Delete all but the `keep` newest checkpoints and those at the end of a phase. A failure is only logged.
 
-    What has more frames than the one just `saved` is from before a resume, and perhaps damaged: it neither counts nor
-    is it deleted.
+    Checkpoints with more frames than the one just `saved` are from before a resume, and perhaps damaged: they are
+    neither counted nor deleted.
     """
     found = find(directory)[0]
     most = next((checkpoint.frames for checkpoint in found if checkpoint.path == saved), None)
@@ -204,7 +204,7 @@ def prune(directory: Path, keep: int, saved: Path | None = None) -> None:
 
 
 def _delete(path: Path) -> None:
-    """Delete a checkpoint; first under a name that readers pass over, so that none of them sees half of one."""
+    """Delete a checkpoint, first renamed so that no reader finds half of it."""
     try:
         hidden = path if path.name.startswith(".") else path.rename(path.with_name(f".{path.name}"))
         shutil.rmtree(hidden)

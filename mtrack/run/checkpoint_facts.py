@@ -1,4 +1,4 @@
-"""What the manifest of a checkpoint must say: read and checked key by key, so that damage is named by file and key."""
+"""Reads the manifest of a checkpoint and checks it key by key, so that damage is named by file and key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares what made a run or checkpoint with what is here, by one function, and says what differs in one way."""
+"""Compares what made a run or checkpoint with what is installed and given now, and reports the differences."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _REMEDIES: dict[Purpose, str] = {
     "start": "change the recipe back, or add --allow-change to start with this policy all the same",
     "evaluate": "restore it, or add --allow-change to evaluate all the same; --motions PATH evaluates on other clips",
 }
-_FREE_TABLES = frozenset({"loggers", "metrics", "run"})  # they change no number of a checkpoint
-_NEW_IN_A_START = frozenset({"seed", "num_envs", "device", "phases", "motions"})  # what a new run chooses for itself
+_FREE_TABLES = frozenset({"loggers", "metrics", "run"})  # they do not change the results of a run
+_NEW_IN_A_START = frozenset({"seed", "num_envs", "device", "phases", "motions"})  # a new run has its own
 _MOST_LISTED = 20
 _log = logging.getLogger("mtrack")
 
@@ -60,9 +60,9 @@ def require_compatible(
     allow_change: bool = False,
     ignore: Collection[str] = (),
 ) -> None:
-    """Stop if what is here does not fit the manifest `before` of a run or checkpoint; list what else differs.
+    """Stop if the present state does not fit the manifest `before` of a run or checkpoint; log other differences.
 
-    `ignore` names parts that do not matter this time. Raises CheckpointError; a difference in widths cannot be allowed.
+    `ignore` names parts that do not matter. Raises CheckpointError; a difference in widths cannot be allowed.
     """
     require_shape(place / "manifest.json", before, with_contract="contract" in now)
     found = [change for change in differences(before, now) if change.part not in ignore]
@@ -86,7 +86,7 @@ def require_compatible(
 
 
 def require_same_versions(place: Path, before: Mapping[str, Any], registry: Registry, allow_change: bool) -> None:
-    """Stop before the recipe is read if packages that supply its components have another version here.
+    """Stop before the recipe is read if packages of its components have another version now.
 
     Raises CheckpointError.
     """
@@ -112,14 +112,14 @@ def require_local_files(place: Path, before: Mapping[str, Any], registry: Regist
 
 
 def list_versions(place: Path, before: Mapping[str, Any], registry: Registry) -> None:
-    """Log in which versions packages are here that differ from those that made a run."""
+    """Log the packages whose version differs from the one that made a run."""
     require_compatible(place, before, _installed(before, registry), "evaluate")
 
 
 def require_same_ranks(place: Path, before: Mapping[str, Any]) -> None:
-    """Stop if a run is resumed by another number of processes than made it. Raises CheckpointError.
+    """Stop if a run is resumed by another number of processes. Raises CheckpointError.
 
-    Called before the processes join, so that each of them says so instead of waiting for others.
+    Call this before the processes form a group: each of them reports it instead of waiting for the others.
     """
     from mtrack.api.distributed import expected_ranks  # noqa: PLC0415  imports torch, which comparing need not
 
@@ -127,14 +127,14 @@ def require_same_ranks(place: Path, before: Mapping[str, Any]) -> None:
     if then != now:
         remedy = f"torchrun --nproc-per-node {then} -m mtrack run --resume {place}" if then > 1 else "without torchrun"
         raise CheckpointError(
-            f"cannot resume {place}: {then} process{'es' if then > 1 else ''} made it, here {now} would resume it.\n"
+            f"cannot resume {place}: {then} process{'es' if then > 1 else ''} made it, {now} would resume it now.\n"
             f"  resume it with {then} ({remedy}),\n"
-            f"  or begin a new run with its agent: mtrack run RECIPE --from {place}"
+            f"  or start a new run with its agent: mtrack run RECIPE --from {place}"
         )
 
 
 def resumed_threads(before: Mapping[str, Any], available: int, allow_change: bool) -> int:
-    """Return with how many torch threads to resume: as many as before, since with others the last bits differ."""
+    """Return how many torch threads to resume with: as many as before, since another number changes the last bits."""
     then = int(before["processes"]["threads"])
     if then == available:
         return then
@@ -147,7 +147,7 @@ def resumed_threads(before: Mapping[str, Any], available: int, allow_change: boo
 
 
 def warn_of_other_processor(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Log if a run was made on another model of processor, whose sums may be rounded in another order."""
+    """Log if a run was made on another processor model, which may round sums in another order."""
     models = [manifest.get("machine", {}).get("processor") for manifest in (before, now)]
     if models[0] != models[1]:
         _log.warning("made on '%s', resumed on '%s': numbers may differ in their last bits", *models)
@@ -158,7 +158,7 @@ def _installed(before: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
 
 
 def _policy_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield changes of the policy, its widths and its data; keys that a phase changes by itself do not count."""
+    """Yield changes of the policy, its widths and its data; keys that a phase sets do not count."""
     free = [split_path(key) for side in (old, new) for key in side["phase_keys"]]
     for change in _unfiltered_policy_changes(old["policy"], new["policy"]):
         if not any(_is_free(change, key) for key in free):
@@ -170,7 +170,7 @@ def _policy_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 
 
 def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield the clips (or other data) that are missing, new or of other content."""
+    """Yield the clips (or other data) that are missing, new or changed."""
     for path in sorted(old.keys() | new.keys()):
         for key, was, is_now in value_changes(old.get(path, {}), new.get(path, {})):
             yield Change("data", (path, *key), was, is_now)
@@ -179,7 +179,7 @@ def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Cha
 def _unfiltered_policy_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     robots = [dict(side["robot"]) for side in (old, new)]
     sets = [robot.pop("sets") for robot in robots]
-    common = sets[0].keys() & sets[1].keys()  # a further named set changes no column
+    common = sets[0].keys() & sets[1].keys()  # another named set changes no column
     old_sets, new_sets = ({name: named[name] for name in common} for named in sets)
     pairs: list[Triple] = [(("robot",), robots[0], robots[1]), (("robot", "sets"), old_sets, new_sets)]
     pairs += [((table,), old[table], new[table]) for table in ("action", "command", "agent")]
@@ -209,7 +209,7 @@ def code_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
 
 
 def version_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield the distributions whose version differs, with the slots that they fill; none of a library such as torch."""
+    """Yield the distributions whose version differs, with the slots that they fill (a library fills none)."""
     old, new = before["distributions"], now["distributions"]
     for name in sorted(old.keys() & new.keys()):
         supplied = [
@@ -222,7 +222,7 @@ def version_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterat
 
 
 def _compared(supplied: Iterable[str]) -> list[str]:
-    """Return the slots, `PATH` or `NAME (PATH)`, that can change a number of a checkpoint."""
+    """Return the slots, `PATH` or `NAME (PATH)`, that can change the results of a run."""
     return [text for text in supplied if text.rpartition("(")[2].partition(".")[0].rstrip(")") not in _FREE_TABLES]
 
 

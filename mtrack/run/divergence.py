@@ -1,4 +1,4 @@
-"""Keeps a reproduction of each of the first environments that diverge in a run, and says how to step it again."""
+"""Writes a reproduction of the first environments that diverge in a run, to be replayed by `mtrack doctor`."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from mtrack.run.manifest import LIBRARIES, recipe_sha256
 from mtrack.run.reproduction import Circumstances, Facts, Reproduction, write
 
 FOLDER = "diverged"
-_MOST_KEPT = 20  # in a run, all phases and resumptions together
+_MOST_KEPT = 20  # in a run, over all phases and after resuming
 _OPTIONAL_LIBRARIES = ("mujoco-warp", "warp-lang")
 _log = logging.getLogger("mtrack")
 
 
 @attrs.define(eq=False)
 class DivergenceRecorder:
-    """Writes reproductions into a run directory, numbered on from those that are there."""
+    """Writes reproductions into a run directory; numbers continue from those that are there."""
 
     directory: Path
-    """Of the run, or of this rank in it."""
+    """The run directory, or that of this rank in it."""
     recipe: Recipe
     """As it is in the phase."""
     phase: str
     iterations: int
     """Of the whole phase."""
     assembly: Assembly | None = None
-    """What steps the environments; nothing is kept before it is there."""
+    """The assembly that steps the environments; without it nothing is written."""
     _said_full: bool = False
 
     def keep(self, env_ids: Tensor, rewards: Tensor) -> None:
@@ -136,7 +136,7 @@ def _is_finite(value: Tensor) -> bool:
 
 
 def describe(reproduction: Reproduction, cause: str = "", names: Mapping[str, str] | None = None) -> str:
-    """Return in one line which environment diverged where, and why; `names` are those of rewards by recipe path."""
+    """Return one line on which environment diverged, when and why; `names` are the rewards by recipe path."""
     facts, bad = reproduction.facts, reproduction.bad_rewards()
     at = facts.circumstances
     where = f"in step {at.episode_step} of its episode, iteration {at.iteration} of phase '{at.phase}'"
@@ -150,7 +150,7 @@ def describe(reproduction: Reproduction, cause: str = "", names: Mapping[str, st
 
 
 def decisive_versions(*distributions: str) -> dict[str, str]:
-    """Return the versions of mtrack, of some distributions, and of the libraries that decide about numbers."""
+    """Return the versions of mtrack, of some distributions, and of the libraries that results depend on."""
     versions: dict[str, str] = {}
     for name in ("mtrack", *distributions, *LIBRARIES, *_OPTIONAL_LIBRARIES):
         try:
@@ -165,7 +165,7 @@ def _number(value: float) -> str:
 
 
 def _without_paths(params: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON has them; a path helps on no other machine, and may hold a user's name."""
+    """Return parameters as JSON, without paths: they mean nothing elsewhere, and may contain a user name."""
     values = {name: plain(value) for name, value in params.items()}
     return {name: value for name, value in values.items() if value is not None and not _holds_path(value)}
 
@@ -179,6 +179,6 @@ def _holds_path(value: object) -> bool:
 
 
 def _last_number(folder: Path) -> int:
-    """Return the highest number of a reproduction in a folder, 0 without any."""
+    """Return the highest number of a reproduction in a folder, 0 if there is none."""
     numbers = [path.stem.rpartition("-")[2] for path in folder.glob("*.safetensors")]
     return max((int(number) for number in numbers if number.isdecimal()), default=0)

@@ -11,8 +11,8 @@ import pluggy
 
 from mtrack.api.hookspecs import PROJECT, Specifications
 from mtrack.errors import ComponentError, describe_error, did_you_mean, is_from_user
+from mtrack.loop.process_state import process_state_kept
 from mtrack.registry.registry import Registry
-from mtrack.run.process_state import process_state_kept
 
 _log = logging.getLogger(__name__)
 

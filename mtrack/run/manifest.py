@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, code, machine, seed and recipe values, for runs, checkpoints and policies."""
+"""The manifest of a run: versions, code, machine, seed and recipe values that a result depends on."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from mtrack.recipe.slots import Slot
 from mtrack.recipe.write import Table
 from mtrack.registry.registry import OWN, Registry, canonical
 
-LIBRARIES = ("torch", "mujoco", "numpy")  # they supply no component, and decide about numbers
+LIBRARIES = ("torch", "mujoco", "numpy")  # they have no component, but results depend on them
 _CODE = frozenset({".py", ".so", ".pyd"})
-_LARGEST_HASHED = 64 * 2**20  # bytes; a larger file that a parameter names is known by its name and size
+_LARGEST_HASHED = 64 * 2**20  # bytes; a larger file that a parameter names is recorded by its name and size
 
 
 def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
     """Return what a result of this recipe depends on, JSON-able, with `more` added.
 
-    It holds no path of this machine, and nothing of the environment's variables.
+    It has no paths of this machine, and no environment variables.
     """
     from mtrack.api.distributed import expected_ranks  # noqa: PLC0415  likewise
     from mtrack.api.lifecycle import UsesLibraries  # noqa: PLC0415  imports torch
@@ -59,20 +59,20 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
 
 
 def installed_versions(names: Iterable[str], registry: Registry) -> dict[str, str]:
-    """Return the versions in which distributions are installed here; `not installed` for one that is missing."""
+    """Return the installed versions of distributions; `not installed` for a missing one."""
     known = {canonical(entry.distribution): entry.version for entry in registry.entries}
     return {name: known.get(canonical(name)) or _version(name) for name in names}
 
 
 def recipe_sha256(recipe: Recipe) -> str:
-    """Return a hash of every value of a recipe, wherever it came from; the order of slots counts, folders do not."""
+    """Return a hash of every value of a recipe, defaults included; the order of slots counts, folders do not."""
     return hashlib.sha256(json.dumps(portable_table(recipe)).encode()).hexdigest()
 
 
 def portable_table(recipe: Recipe) -> Table:
     """Return the whole recipe as TOML would give it, defaults included, without the folders of this machine.
 
-    Of a path its last part is kept; of one that is a file, other than a motion, also its size and content hash.
+    A path is reduced to its last part; a file that is not a motion also has its size and content hash.
     """
     table: Table = portable(recipe.table())
     for slot in recipe.slots():
@@ -83,7 +83,7 @@ def portable_table(recipe: Recipe) -> Table:
 
 
 def _values(recipe: Recipe) -> Table:
-    """Return the values of a recipe with what it leaves to the machine filled in: device and distributions."""
+    """Return the values of a recipe with the device and the distributions that `auto` and short names stand for."""
     table = portable_table(recipe) | {"device": recipe.place}
     for slot in recipe.slots():
         table = merge(table, nested(tuple(slot.path.split(".")), {"use": slot.entry.full_name}))
@@ -102,7 +102,7 @@ def portable(value: Any) -> Any:
 
 
 def _file_facts(path: Path) -> str:
-    """Return the name of a file with its content hash; of a folder, a missing or a very large file less than that."""
+    """Return the name of a file with its content hash; less for a folder, a missing file or a very large one."""
     if not path.is_file():
         return path.name
     size = path.stat().st_size
@@ -145,7 +145,7 @@ def _package(module: str) -> str:
 
 
 def code_sha256(package: str) -> str:
-    """Return a hash of all code files of a package, or of a single module; empty if it has none on disk."""
+    """Return a hash of all code files of a package, or of a single module; empty if no file is on disk."""
     spec = find_spec(package)
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         return ""
@@ -167,7 +167,7 @@ def _version(distribution: str) -> str:
 
 
 def _processor() -> str:
-    """Return the model of the processor; only Linux keeps it in a file."""
+    """Return the processor model; only Linux has it in a file."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

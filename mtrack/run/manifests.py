@@ -34,9 +34,9 @@ _SHAPES: dict[str, Any] = {
 
 
 def read_manifest(place: Path) -> dict[str, Any]:
-    """Return the manifest of a run or of a checkpoint: the nearest, up to the run's, that names components.
+    """Return the manifest of a run or checkpoint: the nearest one, up to that of the run, that names components.
 
-    Raises CheckpointError if there is none, or it is damaged.
+    Raises CheckpointError if it is missing or damaged.
     """
     for file in (folder / "manifest.json" for folder in (place, *place.absolute().parents[:2])):
         facts = read_json_object(file) if file.is_file() else {}
@@ -44,11 +44,11 @@ def read_manifest(place: Path) -> dict[str, Any]:
             require_own_version(place, facts)
             require_shape(file, facts)
             return facts
-    raise CheckpointError(f"{place} is not a run or checkpoint: it has no manifest.json that names its components")
+    raise CheckpointError(f"{place} is not a run or checkpoint: a manifest.json that names its components is missing")
 
 
 def require_shape(file: Path, facts: Mapping[str, Any], *, with_contract: bool = False) -> None:
-    """Raise CheckpointError naming the first key of a manifest that is not of the expected form.
+    """Raise CheckpointError naming the first key of a manifest that does not have the expected form.
 
     A run has no contract before its first phase is assembled; a checkpoint always has one.
     """

@@ -15,14 +15,14 @@ from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import Learner
 from mtrack.loop.outputs import blaming_outputs
+from mtrack.loop.snapshot import env_state, load_env_state
+from mtrack.loop.state import component_state, load_component_state
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot
 from mtrack.run import checkpoint as checkpoints
 from mtrack.run.checkpoint import Checkpoint
 from mtrack.run.divergence import DivergenceRecorder
-from mtrack.run.snapshot import env_state, load_env_state
-from mtrack.run.state import component_state, load_component_state
 from mtrack.run.transfer import Contract
 
 

@@ -1,4 +1,4 @@
-"""Metrics to loggers and events to hooks; one that raises is reported once and disabled, training continues."""
+"""Sends metrics to loggers and events to hooks. One that raises is reported once and disabled; training continues."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from mtrack.api.metrics import Metrics
 from mtrack.errors import MtrackError, Problem, RecipeError, describe_error, is_from_user
+from mtrack.loop.process_state import process_state_kept
 from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe
 from mtrack.run.hooks import Hooks
-from mtrack.run.process_state import process_state_kept
 
 _log = logging.getLogger("mtrack")
 
@@ -46,7 +46,7 @@ class Reporter:
             except BaseException as error:
                 self._disable(name, "start", error)
             else:
-                self.loggers[name] = logger  # only what has started is finished
+                self.loggers[name] = logger  # a logger that has not started is not finished
         self.hooks.call("run_started", directory=directory, manifest=manifest)
 
     def phase_started(self, phase: str) -> None:
@@ -76,7 +76,7 @@ class Reporter:
         for name, logger in list(self.loggers.items()):
             if not hasattr(logger, method):
                 continue
-            own = copy.deepcopy(argument)  # none may change what the others see
+            own = copy.deepcopy(argument)  # a logger cannot change what the others receive
             try:
                 with process_state_kept(str(self._recipe.loggers[name])):
                     getattr(logger, method)(own)
@@ -84,7 +84,7 @@ class Reporter:
                 self._disable(name, method, error)
 
     def _disable(self, name: str, method: str, error: BaseException) -> None:
-        """Report a logger that raised and call it no more; let the user's wish to stop pass."""
+        """Report a logger that raised and disable it; an interrupt of the user passes."""
         if is_from_user(error):
             raise error
         self.loggers.pop(name, None)
@@ -92,7 +92,7 @@ class Reporter:
         _log.warning("%s failed in %s and is disabled, training continues: %s", slot, method, reason)
 
     def _rejected(self, name: str, error: MtrackError) -> RecipeError:
-        """Return the error of a logger that cannot start as the recipe has it."""
+        """Return the error of a logger that cannot start."""
         path = f"loggers.{name}"
         source, (place, line) = self._recipe.source, self._recipe.source.origin(path)
         hint = f"or train without this logger: --set {path}.enabled=false"

@@ -1,4 +1,4 @@
-"""Reproductions: one safetensors file for each diverged environment, written by a run and read by whoever replays it.
+"""Reproductions: one safetensors file for each diverged environment, which can be replayed.
 
 A file holds the state before the control step that diverged, everything that acted in it, what is needed to build the
 model, and the state that training saw after it. It needs no other file and holds no code and no path of the machine it
@@ -33,7 +33,7 @@ _GROUPS = ("before", "after", "fields", "model")
 
 @attrs.frozen(kw_only=True)
 class Circumstances:
-    """Where in which run a control step was."""
+    """The run, phase and step of a recorded control step."""
 
     recipe: str
     """Name of the recipe, without a folder."""
@@ -56,7 +56,7 @@ class Circumstances:
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """What is known of a diverged environment besides its tensors."""
+    """Facts about a diverged environment, besides its tensors."""
 
     circumstances: Circumstances
     backend: str
@@ -66,7 +66,7 @@ class Facts:
     engine: dict[str, Any]
     """As `RecordedStep.engine`."""
     versions: dict[str, str]
-    """Of distributions that decide about numbers."""
+    """Versions of the distributions that results depend on."""
     physics_diverged: bool
     """Whether the backend called the environment diverged; if not, a reward did that was not finite."""
     warnings: tuple[str, ...]
@@ -102,7 +102,7 @@ def write(path: Path, reproduction: Reproduction) -> None:
 
 
 def read(path: Path) -> Reproduction:
-    """Read a file and check all of it. Raises MtrackError if it is no reproduction, damaged, or of another format."""
+    """Read and check a file. Raises MtrackError if it is not a reproduction, damaged, or of another format."""
     try:
         with path.open("rb"), safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -1,4 +1,4 @@
-"""One run: its directory, its phases in order, and what happens at the borders (start, resume, stop, end)."""
+"""One run: its phases in order, and how it starts, resumes, stops and ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _log = logging.getLogger("mtrack")
 
 @attrs.define(eq=False)
 class Run:
-    """A recipe being carried out in a directory."""
+    """A recipe that is being trained in a run directory."""
 
     recipe: Recipe
     directory: Path
@@ -49,20 +49,20 @@ class Run:
     reporter: Reporter
     device: str
     init_from: Checkpoint | None = None
-    """Where to continue (`--resume`), or whose agent to start with (`--from`)."""
+    """The checkpoint to continue from (`--resume`), or whose agent to start with (`--from`)."""
     resume: bool = False
     allow_change: bool = False
     """Whether to continue from `init_from` although something has changed since."""
     is_changed: bool = False
-    """Whether a resumed run has another recipe from now on."""
+    """Whether the recipe of a resumed run has been changed."""
     _stop: StopRequest = attrs.field(factory=StopRequest)
     _unsaved: dict[str, str] = attrs.field(factory=dict)
-    """What could not be written when it was last due, and why; by phase, or by file."""
+    """What could not be written when it was last due, and why, by phase or file."""
     _saved: Path | None = None
     """The newest checkpoint that this process has written."""
 
     def execute(self) -> int:
-        """Carry out every phase that is left. Returns the exit status: 0, or 130 / 143 after a signal.
+        """Train every phase that is left. Return the exit status: 0, or 130 or 143 after a signal.
 
         Raises RunError if nothing was learned, or if the last state is not on disk; ComponentError if one raised.
         """
@@ -84,7 +84,7 @@ class Run:
                 if not isinstance(error, Exception) and not is_from_user(error):
                     raised = ComponentError(f"{raised_at(error)} raised {describe_error(error)}")
                     raised.add_note(self._how_to_continue())
-                    raise raised from error  # or sys.exit(0) would pass for success
+                    raise raised from error  # otherwise sys.exit(0) would look like success
                 error.add_note(self._how_to_continue())
                 raise
             finally:
@@ -92,7 +92,7 @@ class Run:
         return 0 if finished else self._stop.exit_status
 
     def _phases(self) -> bool:
-        """Carry out the phases in order; return False if a signal stopped one."""
+        """Train the phases in order. Return False if a signal stopped one."""
         names, init_from, resume_from = list(self.recipe.phases), self.init_from, None
         previous_phases, frames = (init_from.phase_history if init_from else []), 0
         if init_from and self.resume:
@@ -138,7 +138,7 @@ class Run:
         require_compatible(init_from.path, init_from.manifest, now, purpose, allow_change=self.allow_change)
 
     def _write_recipe_and_manifest(self) -> None:
-        """Write what `--resume` needs; the manifest first, so that there is no recipe without one."""
+        """Write what `--resume` needs. The manifest comes first, so that there is no recipe without a manifest."""
         try:
             self._write("manifest.json", self.manifest)
             self._write("recipe.toml", self.recipe.resolved_toml())
@@ -146,16 +146,16 @@ class Run:
             raise MtrackError(f"cannot write to {short(self.directory)}: {error}") from error
 
     def _record_sources(self, phase_run: PhaseRun) -> None:
-        """Write into the run's manifest which data its components use: clips with their hashes."""
+        """Add the data that the components use to the manifest: clips with their hashes."""
         components = phase_run.assembly.components.items()
         sources = {path: dict(part.provenance()) for path, part in components if isinstance(part, HasProvenance)}
         try:
             self._write(
                 "manifest.json", {**self.manifest, "contract": attrs.asdict(phase_run.contract), "sources": sources}
             )
-            if self.is_changed:  # a change that was allowed is the run's own from now on
+            if self.is_changed:  # the run keeps a change that was allowed
                 self._write("recipe.toml", self.recipe.resolved_toml())
-        except OSError as error:  # a full disk stops no training; checkpoints are tried again too
+        except OSError as error:  # a full disk does not stop training; checkpoints are tried again too
             self._unsaved["manifest.json"] = f"manifest.json of phase '{phase_run.slot.path}': {error}"
             _log.error("cannot write %s", self._unsaved["manifest.json"])
         else:
@@ -165,7 +165,7 @@ class Run:
             _log.info("%s: %s", path, counted)
 
     def _write(self, name: str, content: str | Mapping[str, Any]) -> None:
-        """Write a file of the run directory, a mapping as JSON, whole or not at all. Raises OSError."""
+        """Write a file of the run directory atomically, a mapping as JSON. Raises OSError."""
         new = self.directory / f".{name}.new"
         with new.open("w", encoding="utf-8") as file:
             file.write(content if isinstance(content, str) else json.dumps(content, indent=1))
@@ -187,12 +187,12 @@ class Run:
         )
 
     def _should_stop(self) -> bool:
-        """Return whether a signal has asked any of the processes to stop; they stop together."""
+        """Return whether a signal has asked any process to stop: all of them stop together."""
         self._stop.join(all_reduce_max(self._stop.signal or 0) or None)
         return self._stop.signal is not None
 
     def _learn(self, phase_run: PhaseRun, learner: Learner) -> bool:
-        """Learn, and save where it ends: but not after an exception, which leaves half an iteration behind."""
+        """Train the phase and save its last state, except after an exception, which leaves half an iteration behind."""
         with phase_run.blaming():
             try:
                 finished = learner.learn()
@@ -205,7 +205,7 @@ class Run:
         return finished
 
     def _save(self, phase_run: PhaseRun, learner: Learner, due: int = 1) -> None:
-        """Write a checkpoint if one is due and not there yet; a full disk is reported, and tried again next time."""
+        """Write a checkpoint if one is due. A full disk is reported, and the next one that is due is tried."""
         if learner.iteration % due or learner.iteration == phase_run.saved:
             return
         try:
@@ -227,10 +227,10 @@ class Run:
             except CheckpointError as error:
                 problems = [f"the last checkpoint was written, but has changed since: {error}"]
         if problems:
-            raise RunError("\n  ".join(["what this run was to leave behind is not on disk:", *problems]))
+            raise RunError("\n  ".join(["the results of this run are not on disk:", *problems]))
 
     def _how_to_continue(self) -> str:
-        """Return which checkpoint there is, and the command that continues from it."""
+        """Return the last checkpoint in words, and the command that continues from it."""
         root = self.directory.parents[1] if rank() > 0 else self.directory
         command = f"mtrack run --resume {short(root)}"
         try:

@@ -38,7 +38,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def _holder(file: Path) -> str:
-    """Return which process has written a lock's note, as far as it can be read."""
+    """Return the process that holds a lock, as far as its note can be read."""
     try:
         who = dict(json.loads(file.read_bytes()))
     except (OSError, ValueError, TypeError):

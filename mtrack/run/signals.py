@@ -1,4 +1,4 @@
-"""Stopping: the first SIGINT or SIGTERM asks for a clean end, the second ends the process at once."""
+"""Stops a run: the first SIGINT or SIGTERM after the present iteration, the second at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class StopRequest:
     """While entered, remembers the signal that asked to stop."""
 
     def __init__(self) -> None:
-        """Start with nothing asked."""
+        """Start without a signal."""
         self.signal: int | None = None
-        """The signal that asked to stop, this process or another one of the run; None if none has."""
+        """The signal that asked to stop, this process or another one of the run; None before that."""
         self._received: float | None = None
         self._before: dict[int, Any] = {}
 
@@ -29,7 +29,7 @@ class StopRequest:
         return 128 + (self.signal or 0)
 
     def join(self, number: int | None) -> None:
-        """Stop as another process of the run was asked to; this one's own first signal is still its first."""
+        """Stop because another process of the run was asked to; its own first signal still counts as the first."""
         self.signal = number
 
     def __enter__(self) -> Self:

@@ -25,17 +25,17 @@ class Contract:
     """What an assembled phase adds to a manifest; `mtrack.run.compatibility` compares it."""
 
     policy: Facts
-    """By recipe path: robot, control rate, observation terms, action, command and agent, as the policy knows them."""
+    """By recipe path: robot, control rate, observation terms, action, command, agent: what a policy depends on."""
     widths: dict[str, int]
-    """Columns of each observation group and of the action: with others, no network fits."""
+    """Columns of each observation group and of the action; networks fit no others."""
     data: dict[str, dict[str, str]]
     """Content hash of each clip (or other data) by component path and name."""
     phase_keys: list[str]
-    """Recipe keys that some phase changes by itself: a policy passes from phase to phase in spite of them."""
+    """Recipe keys that some phase sets: a policy may change phases although they differ."""
 
     @staticmethod
     def of(recipe: Recipe, assembly: Assembly) -> Contract:
-        """Return the contract of a phase that has been assembled. Raises ComponentError for facts that are no JSON."""
+        """Return the contract of a phase that has been assembled. Raises ComponentError if facts are not JSON."""
         layout = assembly.layout
         widths = {f"observations.{group}": width for group, width in layout.observations.items()}
         return Contract(
@@ -83,7 +83,7 @@ def _policy(recipe: Recipe, assembly: Assembly) -> Facts:
 
 
 def _observation(slot: ObservationSlot, component: Any, width: int) -> Facts:
-    """Return what a term's columns are: its component, parameters and history, and what it says of them itself."""
+    """Return what determines the columns of a term: its component, parameters, history and own policy facts."""
     return {
         "use": slot.entry.full_name,
         "history": list(slot.history),
@@ -98,7 +98,7 @@ def _parameters(slot: Slot) -> Facts:
 
 
 def _described(slot: Slot, component: Any, otherwise: Facts) -> Facts:
-    """Return the policy facts of a component, `otherwise` if it has no opinion. Raises ComponentError."""
+    """Return the policy facts of a component, `otherwise` if it does not declare any. Raises ComponentError."""
     if not isinstance(component, DescribesPolicy):
         return otherwise
     facts = dict(component.policy_facts())

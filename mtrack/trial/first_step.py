@@ -1,7 +1,7 @@
-"""The careful first step: every phase of a recipe is tried with a few environments, and every output is verified.
+"""The careful first step: tries every phase of a recipe with a few environments, and verifies every output.
 
-`mtrack check` and `mtrack run` make it before anything is trained, so that a mistake is named with its component, its
-package and its line, and not after hours. What is tried is thrown away; the loop itself verifies nothing.
+`mtrack check` and `mtrack run` make it before training, so that a mistake is named with its component, package and
+line at once, not after hours. Its results are discarded; the loop itself verifies nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from mtrack.errors import ComponentError, Problem
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import Learner, rollout_mode
 from mtrack.loop.outputs import blaming_outputs, require_numbers, require_tensor
+from mtrack.loop.process_state import process_state_kept
+from mtrack.loop.snapshot import env_state
+from mtrack.loop.state import component_state, load_component_state, require_savable
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot, Slot
-from mtrack.run.process_state import process_state_kept
-from mtrack.run.snapshot import env_state
-from mtrack.run.state import component_state, load_component_state, require_savable
 from mtrack.trial.global_draws import GlobalDraws
 from mtrack.trial.model_values import require_sound_fields
 from mtrack.trial.sensors import without_sensor
@@ -40,18 +40,18 @@ _MOST_STEPS = 32  # of the rollout that a phase learns from; a phase may rely on
 
 @attrs.frozen
 class TrialReport:
-    """What a trial has found that does not stop a run."""
+    """What a trial has found that does not prevent a run."""
 
     notes: tuple[str, ...]
-    """What is worth knowing, one line each."""
+    """Remarks, one line each."""
     without_sensor: tuple[Problem, ...]
-    """Observations of the robot's actor for which the robot has no sensor."""
+    """Observations that the robot's actor reads, but that the robot cannot sense."""
 
 
 def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> TrialReport:
-    """Try every phase of a recipe; return what is not wrong but worth knowing.
+    """Try every phase of a recipe, and return remarks.
 
-    `previous` is the phase that the first one follows, if it begins with the agent of another run. Raises
+    `previous` is the phase that the first one follows, if it starts with the agent of another run. Raises
     ComponentError, RecipeError or MtrackError for the first output, name or state that is wrong.
     """
     notes: list[str] = []
@@ -89,13 +89,13 @@ def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous:
         environment.verify()
         before = copy.deepcopy(component_state(agent))
         require_numbers(slot, phase.update(rollout, 0.0), "its update")
-        load_component_state(agent, before, recipe.agent.path)  # whatever one update has made of it
+        load_component_state(agent, before, recipe.agent.path)  # as it was before this update
     require_savable(slot, phase)
     require_savable(recipe.agent, agent)
 
 
 class _Environment:
-    """An environment being tried, by one phase or by several that have the same."""
+    """The environments of a trial, used by every phase for which they are the same."""
 
     def __init__(self, recipe: Recipe, assembly: Assembly) -> None:
         """Watch the components of an assembly that has not started yet."""
@@ -123,7 +123,7 @@ class _Environment:
         )
 
     def roll_out(self, slot: PhaseSlot, phase: Any) -> Rollout:
-        """Make a short rollout in which one episode is truncated, and verify all that is returned on the way."""
+        """Make a short rollout in which one episode is truncated, and verify everything that is returned."""
         env = self.assembly.env
         if not self._is_started:
             with rollout_mode(env.scene.num_envs):
@@ -147,7 +147,7 @@ class _Environment:
         return rollout
 
     def verify(self) -> None:
-        """Verify, once, what the rollout has not shown, and that everything can be saved."""
+        """Verify, once, what the rollout does not cover, and that all state can be saved."""
         if self._is_verified:
             return
         with rollout_mode(self.assembly.env.scene.num_envs):
@@ -160,11 +160,11 @@ class _Environment:
         self._is_verified = True
 
     def notes(self) -> list[str]:
-        """Return what is not wrong but worth knowing."""
+        """Return remarks, one line each."""
         return [*self._draws.notes(), *(note for term in self._terms.values() for note in term.notes())]
 
     def _require_observations(self) -> None:
-        """Verify every observation: of all environments, of some, and that these are the same."""
+        """Verify every observation for all environments and for some, and that both agree."""
         scene = self.assembly.env.scene
         some = torch.arange(scene.num_envs - 1, -1, -2, device=scene.device)
         for term in self.assembly.env.observer.terms():
@@ -181,10 +181,10 @@ class _Environment:
     def _require_figures(self) -> None:
         for slot, component in self.assembly.parts:
             if isinstance(component, Reports):
-                require_numbers(slot, component.metrics(), "its figures")
+                require_numbers(slot, component.metrics(), "its metrics")
 
     def _require_metrics(self) -> None:
-        """Verify what the recipe's metrics say of one frame; NaN means that there is nothing to tell."""
+        """Verify the recipe's metrics for one frame; NaN means that there is no value."""
         scene = self.assembly.env.scene
         active = torch.ones(scene.num_envs, dtype=torch.bool, device=scene.device)
         for name, slot in self.recipe.metrics.items():
@@ -194,12 +194,12 @@ class _Environment:
             metric.begin(scene)
             metric.add(scene, active)
             value = metric.value()
-            known = torch.nan_to_num(value.float()) if isinstance(value, Tensor) else value  # counts are fine too
+            known = torch.nan_to_num(value.float()) if isinstance(value, Tensor) else value  # integers are allowed too
             require_tensor(slot, known, (scene.num_envs,), what="its value")
 
 
 def _require_actor(environment: _Environment, slot: PhaseSlot, phase: Any, agent: Any) -> None:
-    """Verify the policy that an evaluation of a phase would run."""
+    """Verify the policy that an evaluation of this phase would run."""
     env, layout = environment.assembly.env, environment.assembly.layout
     with rollout_mode(env.scene.num_envs):
         action = agent.policy(env.observations, phase.actor)
@@ -208,7 +208,7 @@ def _require_actor(environment: _Environment, slot: PhaseSlot, phase: Any, agent
 
 
 def _before(slot: Slot, previous: str | None) -> str | None:
-    """Return a phase that this one can follow: their order is checked elsewhere, and the first may be for `--from`."""
+    """Return a phase that this one can follow: the order of phases is checked elsewhere."""
     if isinstance(slot.cls, Follows) and previous not in slot.cls.follows:
         return slot.cls.follows[0]
     return previous

@@ -1,4 +1,4 @@
-"""Which optional calls of components draw from torch's global generator, whose state no checkpoint keeps."""
+"""Finds components that draw from torch's global generator, whose state no checkpoint keeps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GlobalDraws:
         self._found: dict[str, Slot] = {}
 
     def watched(self, calls: LifecycleCalls) -> LifecycleCalls:
-        """Return the same calls, each followed by a look at the global generator."""
+        """Return the same calls, each followed by a check of the global generator."""
         names = [field.name for field in attrs.fields(LifecycleCalls)]
         return LifecycleCalls(**{name: [self._watched(call) for call in getattr(calls, name)] for name in names})
 
@@ -46,7 +46,7 @@ class GlobalDraws:
 
 
 def describe_global_draw(slot: Slot) -> str:
-    """Return what is doubtful about a component that draws from the global generator, and the remedy."""
+    """Return a remark on a component that draws from the global generator, with the remedy."""
     return (
         f"{slot}: it draws from torch's global generator, which no checkpoint keeps; declare "
         "`rng: torch.Generator = state()` and draw from that"

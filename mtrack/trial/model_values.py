@@ -1,4 +1,4 @@
-"""Whether the model fields that randomizations have drawn are physically possible."""
+"""Verifies that the model fields which randomizations have drawn are physically possible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtrack.loop.assemble import Assembly
 
 # fields of mujoco.MjModel whose values keep the sign they were compiled with
 _NEVER_ZERO = frozenset({"body_inertia", "body_mass", "body_subtreemass", "geom_size"})
-# of these, 0 switches something off: a motor without force, a floor of ice
+# of these, 0 switches something off: a motor without force, a floor without friction
 _NEVER_OTHER_SIGN = frozenset(
     {
         "actuator_biasprm",

@@ -1,4 +1,4 @@
-"""What is checked of a recipe before anything is built: whether this machine can run it, and its phases can learn."""
+"""Checks before anything is built whether this machine can run a recipe, and whether its phases can learn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtrack.recipe.slots import AUTO, Slot
 
 
 def require_runnable(recipe: Recipe) -> None:
-    """Raise RecipeError with everything that keeps this machine from running a recipe, or its phases from learning."""
+    """Raise RecipeError with every reason why this machine cannot run a recipe, or its phases cannot learn."""
     problems = [*_device_problems(recipe), *_group_problems(recipe)]
     for name in recipe.phases:
         problems += _rollout_problems(recipe, name)
@@ -27,24 +27,32 @@ def require_runnable(recipe: Recipe) -> None:
 
 
 def notes(recipe: Recipe) -> list[str]:
-    """Return what may not be meant: phases with fewer frames than an iteration, and rewards with a negative weight."""
+    """Return probable mistakes: phases with fewer frames than an iteration, and rewards with a negative weight."""
     found: list[str] = []
     for name, phase in recipe.phases.items():
         now = recipe.for_phase(name)
         least = now.num_envs * phase.train_every * expected_ranks()
         if phase.frames < least:
-            found.append(f"phase {name}: {phase.frames:,} frames are less than one iteration, it does one: {least:,}")
+            found.append(f"phase {name}: {phase.frames:,} frames are less than one iteration; it does one: {least:,}")
         for slot in now.slots("reward"):
             if slot.weight < 0:
-                note = (
-                    f"{slot.path} has the weight {slot.weight:g}: penalties are negative already, a weight is above 0"
-                )
+                note = f"{slot.path} has weight {slot.weight:g}: penalties are negative already, use a weight above 0"
                 found += [note] if note not in found else []
     return found
 
 
+def describe_physics(recipe: Recipe) -> str:
+    """Return what computes the physics, and whether the recipe or mtrack chose it."""
+    chosen = ""
+    if AUTO in (recipe.backend.use, recipe.device):
+        is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
+        remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
+        chosen = f" (auto{remedy if is_unused else ''})"
+    return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
+
+
 def missing_device(recipe: Recipe) -> str:
-    """Return why the device that a run would take cannot be used here; empty if it can."""
+    """Return why the device that a run would use is not available; empty if it is."""
     kind, _, number = recipe.place.partition(":")
     if kind == "cpu" or recipe.device == AUTO:
         return ""
@@ -95,7 +103,7 @@ def _group_problems(recipe: Recipe) -> Iterator[Problem]:
                 message = f"no observations in a group '{group}', which it reads"
                 yield problem_at(recipe.source, (*split_path(slot.path), parameter), message, hint)
     if not all(isinstance(reader, ReadsObservations) for _, reader in readers):
-        return  # one that does not say what it reads may read any
+        return  # a component that does not declare its groups may read any
     for group in sorted(groups - read.keys()):
         hint = did_you_mean(group, read)
         message = f"nothing reads the observation group '{group}': {recipe.agent.entry} reads {', '.join(read)}"

@@ -1,4 +1,4 @@
-"""Which observations the actor that is made for a robot reads, although the robot has no sensor for them."""
+"""Finds observations that the robot's actor reads, but that the robot cannot sense."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ANYWHERE = "simulation"
 
 
 def without_sensor(recipe: Recipe, assembly: Assembly, agent: Any) -> list[Problem]:
-    """Return a problem for each observation of the robot's actor that its sensors cannot give.
+    """Return a problem for each observation of the robot's actor that its sensors cannot provide.
 
-    An observation that does not say what it needs, and an agent that does not say what its actor reads, pass.
+    Observations that do not declare their sensors pass, and so do agents that do not declare what their actor reads.
     """
     found: list[Problem] = []
     sensors = assembly.env.scene.model.sensors
@@ -33,7 +33,7 @@ def without_sensor(recipe: Recipe, assembly: Assembly, agent: Any) -> list[Probl
 def _problem(recipe: Recipe, path: str, group: str, missing: list[str], sensors: tuple[str, ...]) -> Problem:
     has = ", ".join(sensors)
     if _ANYWHERE in missing:
-        message = f"no robot can sense this, only the simulation knows it; and the robot's actor reads '{group}'"
+        message = f"only the simulation knows this, no robot can sense it; but the robot's actor reads '{group}'"
         hint = "move it to a privileged group"
     else:
         message = f"the robot's actor reads '{group}', but the robot has no {' or '.join(missing)} (it has {has})"

@@ -1,4 +1,4 @@
-"""Components as the first step calls them: each output is verified, all else is the component's own."""
+"""Wrappers of components for the first step: they verify each output and pass on everything else."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ from mtrack.loop.outputs import (
 from mtrack.recipe.slots import Slot
 from mtrack.trial.global_draws import describe_global_draw
 
-_TRUNCATED_STEP = 2  # in which environment 0 is truncated, so that a reset of some and a final observation are tried
-_CALLS_COMPARED = 2  # of each term, with other environments in another state; it takes three further calls each
+_TRUNCATED_STEP = (
+    2  # environment 0 is truncated in this step: a reset of some envs and a final observation are tried too
+)
+_CALLS_COMPARED = 2  # calls of each term that are repeated with other envs in another state, three times each
 
 
 class _Watched:
-    """A component, and the slot that messages name."""
+    """A component with its slot, for messages."""
 
     def __init__(self, slot: Slot, component: Any) -> None:
         """Watch a component."""
@@ -39,7 +41,7 @@ class _Watched:
         self._component = component
 
     def __getattr__(self, name: str) -> Any:
-        """Return what is the component's own."""
+        """Return any other attribute of the component."""
         return getattr(self._component, name)
 
 
@@ -76,7 +78,7 @@ class WatchedTerm(_Watched):
         return value
 
     def notes(self) -> list[str]:
-        """Return what is not wrong but worth knowing, after some steps."""
+        """Return remarks after some steps, one line each."""
         notes = [self._shared] if self._shared else []
         if self._draws_globally:
             notes.append(describe_global_draw(self._slot))
@@ -93,7 +95,7 @@ class WatchedTerm(_Watched):
         """Raise ComponentError if the value of an environment changes when the others are in another state."""
         with before.for_another_call(("state", "scratch")):
             again = self._component(scene)
-        if not torch.equal(value, again):  # nothing can be compared
+        if not torch.equal(value, again):  # it is not deterministic: nothing can be compared
             self._hidden = "it gives another value each time it is called"
             return
         with before.for_another_call(("state",)):
@@ -109,11 +111,11 @@ class WatchedTerm(_Watched):
                 )
                 if not fields_of(type(self._component), "state"):
                     raise ComponentError(message)
-                self._shared = message  # a scale that adapts to all environments may be meant
+                self._shared = message  # a scale that adapts to all envs may be intended
 
 
 class _Kept:
-    """The fields of a component before a call, so that further calls start from them and leave no trace."""
+    """The fields of a component before a call, so that repeated calls start from them and leave no trace."""
 
     def __init__(self, component: Any) -> None:
         """Copy tensors and the state of generators."""
@@ -122,7 +124,7 @@ class _Kept:
 
     @contextmanager
     def for_another_call(self, roles: Sequence[str]) -> Iterator[None]:
-        """Give the component its fields of before, those of some roles; afterwards, those that it has now."""
+        """While entered, restore the earlier fields of some roles; afterwards, those that it has now."""
         now = self._copies()
         names = {field.name for role in roles for field in fields_of(type(self._component), role)}
         self._put({name: copy for name, copy in self._before.items() if name in names})
@@ -146,7 +148,7 @@ class _Kept:
 
     def _put(self, copies: Mapping[str, tuple[Any, Any]]) -> None:
         for name, (value, copy) in copies.items():
-            if isinstance(value, Tensor) and not torch.equal(value, copy):  # one that was expanded takes no copy
+            if isinstance(value, Tensor) and not torch.equal(value, copy):  # an expanded tensor cannot be written to
                 value.copy_(copy)  # keeps the storage that others may hold
             elif isinstance(value, torch.Generator):
                 value.set_state(copy)
@@ -154,7 +156,7 @@ class _Kept:
 
 
 class WatchedCommand(_Watched):
-    """A command: start states and which environments are finished; environment 0 is, too, in one step of the trial."""
+    """A command: verifies start states and finished flags; in one step, environment 0 is finished too."""
 
     def __init__(self, slot: Slot, component: Any, scene: Scene) -> None:
         """Watch the command of a scene."""
@@ -163,7 +165,7 @@ class WatchedCommand(_Watched):
         self._steps = 0
 
     def truncate_soon(self) -> None:
-        """Begin another trial: an episode is truncated again."""
+        """Start another trial: an episode is truncated again."""
         self._steps = 0
 
     def reset(self, env_ids: Tensor, failed: Tensor) -> StartState:
@@ -177,12 +179,12 @@ class WatchedCommand(_Watched):
         shape, what = (self._scene.num_envs,), "its finished()"
         value = require_tensor(self._slot, self._component.finished(), shape, what=what, dtype=torch.bool)
         self._steps += 1
-        # not by advancing `scene.episode_step`, from which a command may compute where its motion is
+        # not by advancing `scene.episode_step`, from which a command may compute its frame
         return value.index_fill(0, self._scene.env_ids[:1], True) if self._steps == _TRUNCATED_STEP else value
 
 
 class WatchedAction(_Watched):
-    """An action: the raw action it uses, and its joint position targets."""
+    """An action: verifies the raw action that it uses, and its joint position targets."""
 
     def __init__(self, slot: Slot, component: Any, scene: Scene) -> None:
         """Watch the action of a scene."""
@@ -191,8 +193,8 @@ class WatchedAction(_Watched):
 
     @property
     def current_target(self) -> Tensor:
-        """The verified targets that the environments hold at present, [N, J] rad."""
-        return self._targets(self._component.current_target, "its held target")
+        """The verified current targets, [N, J] rad."""
+        return self._targets(self._component.current_target, "its current target")
 
     def apply(self, action: Tensor) -> Tensor:
         """Return the verified raw action that is used, [N, A]."""
@@ -207,7 +209,7 @@ class WatchedAction(_Watched):
 
 
 class WatchedPhase(_Watched):
-    """A phase: what it decides."""
+    """A phase: verifies what `act` returns."""
 
     def __init__(self, slot: Slot, component: Any, assembly: Assembly) -> None:
         """Watch a phase that acts in an environment."""
@@ -215,7 +217,7 @@ class WatchedPhase(_Watched):
         self._assembly = assembly
 
     def act(self, observations: TensorDict) -> TensorDict:
-        """Return the verified policy_output. Raises ComponentError, too, for an observation that is not finite."""
+        """Return the verified policy output. Raises ComponentError also for observations that are not finite."""
         for path, env_ids in nonfinite_observations(self._assembly, observations).items():
             raise ComponentError(f"{self._assembly.slots[path]} returned {describe_envs('NaN or infinity', env_ids)}")
         policy_output: TensorDict = self._component.act(observations)
@@ -224,7 +226,7 @@ class WatchedPhase(_Watched):
 
 
 def _versions(scene: Scene) -> dict[str, int]:
-    """Return how often each tensor that a component sees has been changed in place, by name."""
+    """Return how often each tensor of the scene has been changed in place, by name."""
     seen: dict[str, Any] = {"scene": scene, "scene.robot": scene.robot, "scene.reference": scene.reference}
     seen["scene.contacts"] = scene.contacts
     return {

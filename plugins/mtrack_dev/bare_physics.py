@@ -11,8 +11,8 @@ import torch
 
 from mtrack import Backend
 from mtrack.loop.learner import rollout_mode
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.run.phase_run import PhaseRun
-from mtrack.run.snapshot import env_state, load_env_state
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_mujoco.replay import EngineCalls, Recording
 

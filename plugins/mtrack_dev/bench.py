@@ -18,10 +18,9 @@ from typing import Any
 import attrs
 import torch
 
-from mtrack import num_ranks
+from mtrack import Recipe, num_ranks
 from mtrack.api.device import available_cpus
 from mtrack.loop.learner import Learner
-from mtrack.recipe.checked import Recipe
 from mtrack.run.manifest import recipe_sha256
 from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bare_physics import environment, seconds

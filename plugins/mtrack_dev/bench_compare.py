@@ -11,8 +11,7 @@ from typing import Any
 import attrs
 from rich.table import Table
 
-from mtrack import MtrackError
-from mtrack.recipe.checked import Recipe
+from mtrack import MtrackError, Recipe
 from mtrack.run.manifest import portable_table, recipe_sha256
 from mtrack_dev.bench import Figures
 from mtrack_dev.bench_report import COLUMNS, Record

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from mtrack import Contacts, Reference, RobotState
+from mtrack import Contacts, Env, Reference, RobotState
 from mtrack.api.cached_tensors import derived
 from mtrack.loop.contacts import ContactTracker
-from mtrack.loop.env import Env
 from mtrack.loop.learner import Learner
 from mtrack.loop.observe import Observer, Term
 from mtrack.loop.statistics import EpisodeStatistics

@@ -13,10 +13,10 @@ import attrs
 import torch
 from rich.table import Table
 
-from mtrack import MtrackError
+from mtrack import MtrackError, Recipe
 from mtrack.api.device import available_cpus
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bench import Training, most_memory
@@ -80,7 +80,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
     Raises MtrackError if it cannot begin.
     """
     registry = Registry.scan(files=files)
-    recipe = check_recipe(load_recipe(name, overrides), registry)
+    recipe = check_recipe(read_recipe(name, overrides), registry)
     # compiling would take longer than all trials
     compiling = [f"phases.{phase}.compile=false" for phase, slot in recipe.phases.items() if slot.params.get("compile")]
     overrides = [*overrides, *compiling]
@@ -92,11 +92,11 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
         if len(trials) > 1 and left < taken:  # one trial alone recommends nothing, and the first takes the longest
             break
         began = time.perf_counter()
-        asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
+        asked = check_recipe(read_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
         agent = asked.agent.build()
         trials.append(_trial(asked, next(iter(asked.phases)), agent, []))
         taken = time.perf_counter() - began
-    asked = check_recipe(load_recipe(name, [*overrides, f"num_envs={trials[-1].num_envs}"]), registry)
+    asked = check_recipe(read_recipe(name, [*overrides, f"num_envs={trials[-1].num_envs}"]), registry)
     rates, earlier = [trials[-1].frames_per_s], list[str]()
     for phase, slot in asked.phases.items():
         if earlier:

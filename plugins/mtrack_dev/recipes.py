@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from mtrack import RecipeError
+from mtrack import Recipe, RecipeError
 from mtrack.cli.options import PluginFiles
-from mtrack.cli.run import physics_place
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.recipe.write import inline
 from mtrack.registry.plain import plain
 from mtrack.registry.registry import Registry
+from mtrack.trial.preflight import describe_physics
 
 _Name = Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or the name of a recipe of mtrack.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")]
@@ -28,7 +28,7 @@ def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
     from mtrack.recipe.phase_order import check_order, starts_from_run  # noqa: PLC0415  imports torch
     from mtrack.trial.preflight import notes, require_runnable  # noqa: PLC0415
 
-    checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
+    checked = check_recipe(read_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     require_runnable(checked)
     follows = starts_from_run(checked)
     check_order(checked, follows[0] if follows else None)
@@ -37,7 +37,7 @@ def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
     homes = sorted({slot.entry.home for slot in slots})
     typer.echo(f"{checked.name}: OK")
     typer.echo(f"  {len(slots)} components of {', '.join(homes)}")
-    typer.echo(f"  {physics_place(checked)}")
+    typer.echo(f"  {describe_physics(checked)}")
     for name, phase in checked.phases.items():
         typer.echo(f"  phase {name}: {phase.use}, {phase.frames:,} frames of {checked.num_envs} environments")
     if follows:
@@ -53,14 +53,14 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a recipe resolved, with the origin of each value, its rewards and the layout of its observations."""
-    checked = check_recipe(load_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
+    checked = check_recipe(read_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     rewards, layout = _rewards(checked), _layout(checked)
     if as_json:
         physics = {"backend": checked.backend.entry.name, "device": checked.place}
         typer.echo(json.dumps({"recipe": checked.table(), **physics, "rewards": rewards, "layout": layout}, indent=1))
         return
     _print_toml(checked.resolved_toml())
-    typer.echo(f"# {physics_place(checked)}\n")
+    typer.echo(f"# {describe_physics(checked)}\n")
     _print_table("Rewards", rewards)
     _print_table("Observations", layout)
 
@@ -70,8 +70,8 @@ def _try(recipe: Recipe) -> tuple[str, ...]:
 
     An observation without a sensor is an error here only: a policy that stays in the simulation trains with it.
     """
+    from mtrack.run.logger_trial import try_loggers  # noqa: PLC0415
     from mtrack.trial.first_step import try_phases  # noqa: PLC0415  imports torch
-    from mtrack.trial.logger_trial import try_loggers  # noqa: PLC0415
 
     found = try_phases(recipe, recipe.place)
     try_loggers(recipe)

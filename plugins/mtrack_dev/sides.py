@@ -12,7 +12,7 @@ from mtrack import MtrackError
 from mtrack.api.kinds import KINDS, Kind
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.keypath import KeyPath, dotted, value_at
-from mtrack.recipe.load import Layer, load_recipe
+from mtrack.recipe.load import Layer, read_recipe
 from mtrack.recipe.write import Table
 from mtrack.registry.registry import OWN, Registry
 from mtrack.run.manifest import manifest
@@ -64,7 +64,7 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
     """Open a recipe (file or name) or a run directory. Raises MtrackError, CheckpointError, RecipeError."""
     place = Path(name).expanduser()
     if not (place / "recipe.toml").is_file():
-        recipe = check_recipe(load_recipe(name, overrides), registry)
+        recipe = check_recipe(read_recipe(name, overrides), registry)
         data = recipe.source.data
         return Side(
             name,
@@ -75,7 +75,7 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
         )
     if overrides:
         raise MtrackError(f"--set changes a recipe, and {name} is a run; compare with {place / 'recipe.toml'} instead")
-    source = load_recipe(place / "recipe.toml")
+    source = read_recipe(place / "recipe.toml")
     facts = read_manifest(place) if (place / "manifest.json").is_file() else None
     return Side(name, _with_short_names(source.data), _recorded_origin(source.layers[-1]), facts)
 

@@ -15,10 +15,10 @@ import attrs
 import torch
 from rich.console import Console
 
-from mtrack import MtrackError
+from mtrack import MtrackError, Recipe
 from mtrack.api.device import available_cpus
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import manifest
 from mtrack_dev.bench import Figures, measure
@@ -54,7 +54,7 @@ def run_bench(
     envs = envs or ([] if is_told else [_DEFAULT_ENVS])
     asked = [[*overrides, f"num_envs={count}"] for count in envs] or [list(overrides)]
     registry = Registry.scan(files=files)
-    recipes = [check_recipe(load_recipe(recipe, wish), registry) for wish in asked]
+    recipes = [check_recipe(read_recipe(recipe, wish), registry) for wish in asked]
     threads = threads or [available_cpus()]
     of = manifest(recipes[0])
     machine = of["machine"] | _hardware(recipes[0])

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mtrack import Recipe
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Resets, Startup
-from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import Slot
 from mtrack.recipe.write import inline
 from mtrack.registry.plain import plain

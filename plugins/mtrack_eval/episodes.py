@@ -9,9 +9,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack import Metric, Reward, Scene
+from mtrack import Env, Metric, Reward, Scene
 from mtrack.api.abilities import Judges
-from mtrack.loop.env import Env
 from mtrack.loop.learner import rollout_mode
 from mtrack.loop.statistics import EpisodeStatistics
 from mtrack_eval.rollouts import AT_THE_END, Policy

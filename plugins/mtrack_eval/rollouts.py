@@ -10,13 +10,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Contacts, Kinematics, Scene, Schedule
+from mtrack import Contacts, Env, Kinematics, Recipe, Scene, Schedule
 from mtrack.api.abilities import PlaysClips
-from mtrack.loop.env import Env, RewardTerm
+from mtrack.loop.env import RewardTerm
 from mtrack.loop.learner import rollout_mode
 from mtrack.loop.statistics import EpisodeStatistics
 from mtrack.loop.wiring import Problems
-from mtrack.recipe.checked import Recipe
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
 from mtrack_eval.subject import Subject

@@ -8,20 +8,20 @@ from typing import Any
 
 import attrs
 
-from mtrack import Agent, CheckpointError, MtrackError
+from mtrack import Agent, CheckpointError, MtrackError, Recipe
 from mtrack.api.abilities import PlaysClips
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.errors import did_you_mean
 from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.state import load_component_state
 from mtrack.loop.wiring import blame_component
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import Layer, load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import Layer, read_recipe
 from mtrack.recipe.slots import Slot
 from mtrack.registry.registry import OWN, Registry, is_own
 from mtrack.run.checkpoint import Checkpoint, newest
 from mtrack.run.compatibility import list_versions, require_compatible, require_local_files
 from mtrack.run.manifest import manifest
-from mtrack.run.state import load_component_state
 from mtrack.run.transfer import Contract
 from mtrack_eval.conditions import conditions
 
@@ -116,13 +116,13 @@ def open_run(run: Path, wishes: Wishes, registry: Registry) -> Subject:
     # before the recipe is read, which a plugin of another version may not understand
     require_local_files(run, checkpoint.manifest, registry, wishes.allow_change)
     list_versions(checkpoint.path, checkpoint.manifest, registry)
-    source = load_recipe(file)
+    source = read_recipe(file)
     whole = check_recipe(source, registry)
     if checkpoint.phase not in whole.phases:
         raise CheckpointError(f"{checkpoint.path} is of a phase '{checkpoint.phase}', which {file} does not have")
     recipe = whole.for_phase(checkpoint.phase)
     by_clips = _is_scored_by_clips(recipe.command, wishes)
-    told = load_recipe(file, wishes.overrides).layers[len(source.layers) :]
+    told = read_recipe(file, wishes.overrides).layers[len(source.layers) :]
     quiet = Layer("mtrack eval", _changes(recipe, wishes), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
     quieted = check_recipe(recipe.source.with_layers([quiet, *told]), registry)
     actor = _actor(whole, checkpoint, wishes.actor, registry)
@@ -157,7 +157,7 @@ def _changes(recipe: Recipe, wishes: Wishes) -> dict[str, Any]:
         others = {name: {"enabled": False} for name in recipe.motions}
         changes["motions"] = others | {"given": {"use": "motion_files", "path": str(wishes.motions.absolute())}}
     if not recipe.metrics and issubclass(recipe.command.cls, PlaysClips):
-        changes["metrics"] = load_recipe(_DEFAULTS).data["metrics"]
+        changes["metrics"] = read_recipe(_DEFAULTS).data["metrics"]
     return changes
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack.loop.env import Step
+from mtrack import Step
 
 Array: TypeAlias = "NDArray[Any] | Tensor"
 Observation: TypeAlias = "Array | dict[str, Array]"

@@ -8,7 +8,7 @@ from pathlib import Path
 from mtrack import MtrackError
 from mtrack.errors import did_you_mean
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_gym.vector_env import VectorEnv
 
@@ -34,7 +34,7 @@ def make(
     """
     given = {"seed": seed, "device": device}
     lines = [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    checked = check_recipe(load_recipe(recipe, lines), Registry.scan())
+    checked = check_recipe(read_recipe(recipe, lines), Registry.scan())
     phase = phase or next(iter(checked.phases))
     if phase not in checked.phases:
         raise MtrackError(f"{checked.name} has no phase '{phase}'; {did_you_mean(phase, checked.phases)}")

@@ -15,12 +15,10 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from mtrack import MtrackError
+from mtrack import Env, MtrackError, Recipe
 from mtrack.errors import did_you_mean
 from mtrack.loop.assemble import Assembly, assemble
-from mtrack.loop.env import Env
 from mtrack.loop.learner import rollout_mode
-from mtrack.recipe.checked import Recipe
 from mtrack_gym.exchange import Array, Exchange, Observation
 
 _log = logging.getLogger("mtrack")

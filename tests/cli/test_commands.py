@@ -116,10 +116,10 @@ def test_describe_prints_a_table_that_can_be_pasted_into_a_recipe(mtrack: Comman
     _, snippet = mtrack("describe", "reward", "fake_reward").stdout.split("in a recipe:\n\n")
     (tmp_path / "my.toml").write_text(RECIPE + snippet.replace("GROUP", "task"), "utf-8")
     code = """
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.recipe.checked import check_recipe
-print(*check_recipe(load_recipe("my.toml"), Registry.scan()).rewards["task"])
+print(*check_recipe(read_recipe("my.toml"), Registry.scan()).rewards["task"])
 """
     assert mtrack(code=code).stdout == "near fake_reward\n"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtrack import ComponentError, RecipeError
+from mtrack import ComponentError, Recipe, RecipeError
 from mtrack.cli import main
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install
 
@@ -141,7 +141,7 @@ def expected(text: str, site: Path) -> str:
 
 
 def toy(*overrides: str) -> Recipe:
-    return check_recipe(load_recipe("toy", overrides), Registry.scan())
+    return check_recipe(read_recipe("toy", overrides), Registry.scan())
 
 
 @EACH

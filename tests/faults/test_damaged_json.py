@@ -14,13 +14,13 @@ import pytest
 from toy_runs import run_toy
 
 from mtrack import CheckpointError
+from mtrack.loop.snapshot import load_env_state
+from mtrack.loop.state import load_component_state
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run import checkpoint
 from mtrack.run.phase_run import PhaseRun
-from mtrack.run.snapshot import load_env_state
-from mtrack.run.state import load_component_state
 
 OTHERS: tuple[Any, ...] = (None, True, -7, 1.5, "x", [], {}, [[]], {"__tensor__": "x"}, {"__items__": [1]})
 REMOVED = object()
@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stage(run: Path) -> PhaseRun:
     """The phase of that run, started: what a checkpoint is loaded into."""
-    recipe = check_recipe(load_recipe(str(run / "recipe.toml"), ()), Registry.scan()).for_phase("train")
+    recipe = check_recipe(read_recipe(str(run / "recipe.toml"), ()), Registry.scan()).for_phase("train")
     return PhaseRun.open(recipe, "train", run, recipe.agent.build(), "cpu", None, [], 0)
 
 

@@ -27,7 +27,7 @@ def test_a_run_whose_updates_are_all_skipped_stops_and_says_so(
     assert run_toy(tmp_path / "run", 20, setting) == 1
     errors = capsys.readouterr().err
     assert iterations(tmp_path / "run") <= 5
-    assert "3 in a row taught nothing" in errors
+    assert "nothing was learned in 3 in a row" in errors
     assert "failed after" in errors
     assert "finished" not in errors
 

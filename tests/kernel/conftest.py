@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from support.fakes import RECIPE, install_parts
 
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack import Recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 
 
@@ -22,6 +23,6 @@ def check(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     def checked(more: str = "", *overrides: str, whole: str = "") -> Recipe:
         file = tmp_path / "my.toml"
         file.write_text(whole or RECIPE + more, "utf-8")
-        return check_recipe(load_recipe("my.toml", overrides), Registry.scan())
+        return check_recipe(read_recipe("my.toml", overrides), Registry.scan())
 
     return checked

@@ -19,7 +19,7 @@ from typer.main import get_group
 from mtrack.api.kinds import KINDS
 from mtrack.cli import app
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.contract import contract_problems
 from mtrack.registry.registry import Registry
 
@@ -161,7 +161,7 @@ def test_the_function_of_the_readme_is_a_reward_of_its_recipe(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     Path("my_terms.py").write_text(next(block for block in blocks("python") if "def still" in block), "utf-8")
     Path("mine.toml").write_text(next(block for block in blocks("toml") if "# mine.toml" in block), "utf-8")
-    recipe = check_recipe(load_recipe("mine.toml"), Registry.scan(files=["my_terms.py"]))
+    recipe = check_recipe(read_recipe("mine.toml"), Registry.scan(files=["my_terms.py"]))
     assert recipe.rewards["loco"]["still"].params == {"sigma": 2.0}
 
 

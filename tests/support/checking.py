@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mtrack import RecipeError
+from mtrack import Recipe, RecipeError
 from mtrack.errors import Problem
-from mtrack.recipe.checked import Recipe
 
 Check = Callable[..., Recipe]
 NEAR = "rewards.task.near"

@@ -11,7 +11,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack import CheckpointError, Layout, MtrackError
-from mtrack.run.state import component_state, flatten, load_component_state, unflatten
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.tasks import small_task
 from mtrack_dev.testing.watch import close, same, undrawn

@@ -7,7 +7,8 @@ from typing import Any
 
 import attrs
 
-from mtrack.loop.env import Env, LifecycleCalls
+from mtrack import Env
+from mtrack.loop.env import LifecycleCalls
 
 _CALLED = {
     "backend": ("step", "refresh", "set_state", "forward"),

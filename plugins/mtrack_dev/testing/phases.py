@@ -14,7 +14,7 @@ from torch import Tensor
 from mtrack import MtrackError, Rollout
 from mtrack.loop.assemble import Assembly
 from mtrack.loop.learner import Learner
-from mtrack.run.snapshot import env_state, load_env_state
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack_dev.testing.agents import restore, saved
 from mtrack_dev.testing.promises import Report, Subject
 from mtrack_dev.testing.tasks import small_recipe, small_task

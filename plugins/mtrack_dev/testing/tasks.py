@@ -7,11 +7,12 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
+from mtrack import Recipe
 from mtrack.loop.assemble import Assembly, assemble
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.loop.snapshot import env_state, load_env_state
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.snapshot import env_state, load_env_state
 from mtrack_dev.testing.promises import BrokenPromise, Report
 from mtrack_dev.testing.watch import same
 
@@ -20,7 +21,7 @@ _STEPS = 10
 
 def small_recipe(name: str, *overrides: str) -> Recipe:
     """Return a recipe by name or path, `key=value` overrides over it, checked, as it is in its first phase."""
-    checked = check_recipe(load_recipe(name, overrides), Registry.scan())
+    checked = check_recipe(read_recipe(name, overrides), Registry.scan())
     return checked.for_phase(next(iter(checked.phases)))
 
 

@@ -14,7 +14,7 @@ from mtrack import Requirements, Scene, StartState
 from mtrack.api.abilities import TakesLengths
 from mtrack.api.fields import fields_of
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Binds, Progresses, Requires, Resets, Startup
-from mtrack.run.state import component_state, flatten, load_component_state, unflatten
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack_dev.testing.clips import Walks
 from mtrack_dev.testing.promises import Subject
 from mtrack_dev.testing.still_backend import StillBackend

@@ -14,7 +14,7 @@ from torch import Tensor
 from mtrack import Requirements, RobotModel, Scene
 from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing.scenes import feet_of, g1_model, mirror_scene, random_scene
 from mtrack_dev.testing.still_backend import FIELDS, StillBackend, compiled_g1
@@ -70,7 +70,7 @@ class World:
     @cache  # noqa: B019  there are two worlds, for the life of the process
     def step_seconds(self) -> float:
         """Return the time of a whole step of the world's built-in recipe with `TIMED_ROWS` environments [s]."""
-        recipe = check_recipe(load_recipe(self.recipe, [f"num_envs={TIMED_ROWS}"]), Registry.scan(allow=()))
+        recipe = check_recipe(read_recipe(self.recipe, [f"num_envs={TIMED_ROWS}"]), Registry.scan(allow=()))
         env = assemble(recipe.for_phase(next(iter(recipe.phases)))).env
         env.start()
         action = torch.zeros(TIMED_ROWS, env.action.num_actions)

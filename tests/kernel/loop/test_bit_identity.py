@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mtrack.cli import main
-from mtrack.run.process_state import process_state_kept
+from mtrack.loop.process_state import process_state_kept
 from mtrack_dev.testing import install
 
 MEDDLER = '''

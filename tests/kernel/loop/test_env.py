@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mtrack.loop.env import LifecycleCalls, TerminationTerm
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.loop.statistics import EpisodeStatistics
-from mtrack.run.snapshot import env_state, load_env_state
 from mtrack_dev.testing import OrderTracker
 from mtrack_dev.testing import small_task as task
 

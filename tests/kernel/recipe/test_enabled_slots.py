@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support.checking import Check, problem
 
-from mtrack import RecipeError
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import Layer, load_recipe
+from mtrack import Recipe, RecipeError
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import Layer, read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install
 
@@ -36,7 +36,7 @@ def layered(check: Check, tmp_path: Path) -> Layered:
             file = tmp_path / f"layer{number}.toml"
             file.write_text(f'extends = "{name}"\n{text}', "utf-8")
             name = file.name
-        return check_recipe(load_recipe(name, overrides), Registry.scan())
+        return check_recipe(read_recipe(name, overrides), Registry.scan())
 
     return checked
 
@@ -118,7 +118,7 @@ def test_a_slot_that_a_later_layer_disables_stays_disabled_in_a_phase_that_chang
 def again(recipe: Recipe) -> Recipe:
     """Return the recipe that is loaded from its own resolved text."""
     Path("again.toml").write_text(recipe.resolved_toml(), "utf-8")
-    return check_recipe(load_recipe("again.toml"), Registry.scan())
+    return check_recipe(read_recipe("again.toml"), Registry.scan())
 
 
 @pytest.mark.parametrize(

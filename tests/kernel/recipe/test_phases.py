@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from mtrack.cli import main
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.checkpoint import newest
 from mtrack_log.jsonl import read_jsonl
@@ -188,7 +188,7 @@ def test_a_checkpoint_of_a_missing_phase_is_rejected(whole, tmp_path, capsys):
     ],
 )
 def test_in_our_recipes_the_student_has_a_sliding_target_and_full_delays(name, phases):
-    recipe = check_recipe(load_recipe(str(RECIPES / f"{name}.toml"), []), Registry.scan())
+    recipe = check_recipe(read_recipe(str(RECIPES / f"{name}.toml"), []), Registry.scan())
     assert {phase: slot.frames for phase, slot in recipe.phases.items()} == phases
     for phase in phases:
         now, is_student = recipe.for_phase(phase), phase != "train"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mtrack import MtrackError, RecipeError
 from mtrack.recipe.keypath import dotted, split_path
 from mtrack.recipe.lines import key_lines
-from mtrack.recipe.load import RecipeSource, load_recipe, recipe_folders
+from mtrack.recipe.load import RecipeSource, read_recipe, recipe_folders
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def write(name: str, text: str | bytes) -> Path:
 
 
 def load(text: str | bytes, *overrides: str) -> RecipeSource:
-    return load_recipe(write("my.toml", text), overrides)
+    return read_recipe(write("my.toml", text), overrides)
 
 
 def test_tables_merge_and_arrays_replace() -> None:
@@ -84,17 +84,17 @@ def test_extends_must_be_one_path() -> None:
 
 
 def test_a_file_goes_before_a_recipe_of_mtrack_with_that_name() -> None:
-    assert load_recipe("toy").data["robot"] == {"use": "toy_robot"}
-    assert load_recipe("toy.toml").data == load_recipe("toy").data
+    assert read_recipe("toy").data["robot"] == {"use": "toy_robot"}
+    assert read_recipe("toy.toml").data == read_recipe("toy").data
     write("toy", "mine = 1")
-    assert load_recipe("toy").data == {"mine": 1}
+    assert read_recipe("toy").data == {"mine": 1}
 
 
 def test_an_unknown_name_suggests_the_nearest_and_lists_all() -> None:
     with pytest.raises(
         MtrackError, match=r"no recipe 'g1_tracking_quik'\. did you mean 'g1_tracking_quick'\?"
     ) as caught:
-        load_recipe("g1_tracking_quik")
+        read_recipe("g1_tracking_quik")
     assert "toy" in str(caught.value)
 
 
@@ -110,7 +110,7 @@ def test_recipes_of_an_installed_wheel_are_found_in_its_file_list(monkeypatch: p
 
     monkeypatch.setattr("mtrack.recipe.load.metadata.files", lambda _: [Listed()])
     assert recipe_folders() == [installed.parent.absolute()]
-    assert load_recipe("quick").data == {"seed": 7}
+    assert read_recipe("quick").data == {"seed": 7}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_hostile_file_is_rejected_within_a_second(text: str) -> None:
     write("my.toml", text)
     start = time.process_time()
     with pytest.raises(MtrackError):
-        load_recipe("my.toml")
+        read_recipe("my.toml")
     assert time.process_time() - start < 1.0
 
 
@@ -185,8 +185,8 @@ def test_a_key_has_at_most_31_parts() -> None:
 def test_a_folder_with_the_name_of_a_recipe_does_not_hide_it() -> None:
     for name in ("toy", "toy.toml", "base/g1_tracking.toml"):
         Path(name).mkdir(parents=True)
-    assert load_recipe("toy").data["robot"] == {"use": "toy_robot"}
-    assert load_recipe("toy.toml").data["robot"] == {"use": "toy_robot"}
+    assert read_recipe("toy").data["robot"] == {"use": "toy_robot"}
+    assert read_recipe("toy.toml").data["robot"] == {"use": "toy_robot"}
     assert load('extends = "base/g1_tracking.toml"').data["robot"] == {"use": "g1"}
 
 
@@ -196,7 +196,7 @@ def test_the_path_of_a_folder_is_rejected(name: str, tmp_path: Path) -> None:
     Path("toy").mkdir()
     written = name.format(here=tmp_path, parent=tmp_path.name)
     with pytest.raises(MtrackError) as caught:
-        load_recipe(written)
+        read_recipe(written)
     what = f"{written} is a directory, neither a recipe nor a run (it has no recipe.toml)"
     assert str(caught.value).startswith(f"{what}: give a file (*.toml) or a name.")
     assert "recipes: g1_tracking" in str(caught.value)
@@ -206,13 +206,13 @@ def test_a_folder_with_recipes_lists_them() -> None:
     write("folder/b.toml", "")
     write("folder/a.toml", "")
     with pytest.raises(MtrackError, match=r"folder is a directory.* It contains: folder/a\.toml, folder/b\.toml"):
-        load_recipe("folder")
+        read_recipe("folder")
 
 
 def test_the_folder_of_a_run_is_rejected_with_how_to_resume_it() -> None:
     write("runs/mine/recipe.toml", "seed = 1")
     with pytest.raises(MtrackError, match=r"is a run, not a recipe.*Resume it with: mtrack run --resume runs/mine"):
-        load_recipe("runs/mine")
+        read_recipe("runs/mine")
 
 
 def test_a_base_that_is_a_folder_is_reported_with_its_line() -> None:
@@ -225,12 +225,12 @@ def test_a_base_that_is_a_folder_is_reported_with_its_line() -> None:
 @pytest.mark.parametrize("name", ["~somebody_unknown/x", "x" * 5000, "a\0b", ""])
 def test_a_name_that_cannot_be_a_path_is_an_unknown_recipe(name: str) -> None:
     with pytest.raises(MtrackError, match="no recipe"):
-        load_recipe(name)
+        read_recipe(name)
 
 
 def test_an_endless_file_is_rejected() -> None:
     with pytest.raises(RecipeError, match="larger than"):
-        load_recipe("/dev/zero")
+        read_recipe("/dev/zero")
 
 
 @given(st.binary(max_size=400))

@@ -10,7 +10,7 @@ from support.fakes import RECIPE
 
 from mtrack import RecipeError
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 
 
@@ -34,7 +34,7 @@ use = "fake_slip"
 """
     (tmp_path / "my.toml").write_text(text, "utf-8")
     with pytest.raises(RecipeError) as caught:
-        check_recipe(load_recipe("my.toml", ["device=gpu"]), Registry.scan())
+        check_recipe(read_recipe("my.toml", ["device=gpu"]), Registry.scan())
     assert [(problem.source, problem.line, problem.path) for problem in caught.value.problems] == [
         ("my.toml", 2, "num_envs"),
         ("my.toml", 3, "colour"),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from support.checking import Check
 
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack import Recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 
 
@@ -24,7 +25,7 @@ def test_the_resolved_text_gives_an_equal_recipe_from_anywhere(check: Check, tmp
     other = tmp_path / "elsewhere" / "recipe.toml"
     other.parent.mkdir()
     other.write_text(recipe.resolved_toml(), "utf-8")
-    again = check_recipe(load_recipe(other), Registry.scan())
+    again = check_recipe(read_recipe(other), Registry.scan())
     assert again.table() == recipe.table()
     assert attrs_without_set(again) == attrs_without_set(recipe)
     phase, same = recipe.for_phase("train"), again.for_phase("train")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtrack import CheckpointError, ComponentError, MtrackError, RecipeError
+from mtrack import CheckpointError, ComponentError, MtrackError, Recipe, RecipeError
 from mtrack.cli import main
 from mtrack.loop.assemble import assemble
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.compatibility import require_local_files
 from mtrack.run.manifest import manifest
@@ -75,7 +75,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def checked(text: str = RECIPE, *overrides: str, files: tuple[str, ...] = ("my_terms.py",)) -> Recipe:
     Path("my.toml").write_text(text, "utf-8")
-    return check_recipe(load_recipe("my.toml", overrides), Registry.scan(files=files))
+    return check_recipe(read_recipe("my.toml", overrides), Registry.scan(files=files))
 
 
 def test_functions_and_classes_of_a_file_are_components_with_parameters(folder: Path) -> None:

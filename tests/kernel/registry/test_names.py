@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mtrack import NameProblem, RecipeError
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack import NameProblem, Recipe, RecipeError
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry, is_own
 from mtrack.run.manifest import manifest, recipe_sha256
 from mtrack_dev.testing import install
@@ -37,7 +37,7 @@ def install_clash(site: Path, distribution: str = "acme", names: Iterable[str] =
 
 
 def checked(name: str | Path, *overrides: str) -> Recipe:
-    return check_recipe(load_recipe(name, overrides), Registry.scan())
+    return check_recipe(read_recipe(name, overrides), Registry.scan())
 
 
 def used(recipe: Recipe) -> dict[str, str]:

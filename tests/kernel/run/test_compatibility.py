@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 import pytest
 
-from mtrack import CheckpointError
+from mtrack import CheckpointError, Recipe
 from mtrack.loop.assemble import assemble
 from mtrack.recipe.changes import describe
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.compatibility import differences, require_compatible, require_same_ranks, resumed_threads
 from mtrack.run.manifest import manifest
@@ -37,7 +37,7 @@ def facts_of(recipe: Recipe) -> Facts:
 
 
 def toy(*overrides: str, name: str | Path = "toy") -> Facts:
-    return facts_of(check_recipe(load_recipe(name, ["num_envs=2", *overrides]), Registry.scan()))
+    return facts_of(check_recipe(read_recipe(name, ["num_envs=2", *overrides]), Registry.scan()))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_no_path_of_this_machine_is_in_a_manifest(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("extends = 'g1_tracking_quick.toml'\n", "utf-8")
     motions = ["motions.builtin.use='motion_files'", f"motions.builtin.path='{tmp_path}/clips'"]
     phase = f"""phases.adapt.set={{"motions.builtin.weights" = '{tmp_path}/hard.json'}}"""
-    source = load_recipe(tmp_path / "mine.toml", [*motions, f"robot.mjcf='{tmp_path}/hard.json'", phase])
+    source = read_recipe(tmp_path / "mine.toml", [*motions, f"robot.mjcf='{tmp_path}/hard.json'", phase])
     text = json.dumps(manifest(check_recipe(source, Registry.scan())))
     assert str(tmp_path) not in text
     assert str(Path.home()) not in text
@@ -142,7 +142,7 @@ def test_the_content_of_a_file_that_a_parameter_names_counts(tmp_path: Path) -> 
     def now(content: str) -> Facts:
         (tmp_path / "robot.xml").write_text(content, "utf-8")
         override = f"robot.mjcf='{tmp_path}/robot.xml'"
-        return manifest(check_recipe(load_recipe("g1_tracking_quick", [override]), Registry.scan()))
+        return manifest(check_recipe(read_recipe("g1_tracking_quick", [override]), Registry.scan()))
 
     (change,) = lines(now("<a/>"), now("<b/>"), "values")
     assert change.startswith("robot.mjcf: ")
@@ -207,7 +207,7 @@ def test_the_number_of_processes_is_compared_before_they_join(
 ) -> None:
     require_same_ranks(tmp_path, before)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(CheckpointError, match="1 process made it, here 2 would resume it"):
+    with pytest.raises(CheckpointError, match="1 process made it, 2 would resume it now"):
         require_same_ranks(tmp_path, before)
     two = {**before, "processes": {"ranks": 2, "threads": 1}}
     require_same_ranks(tmp_path, two)
@@ -242,7 +242,7 @@ def test_components_that_a_phase_alone_uses_are_recorded(check: Check, site: Pat
 
 def test_the_versions_of_both_gpu_libraries_are_recorded_with_the_backend_that_uses_them() -> None:
     with_warp, without = (
-        manifest(check_recipe(load_recipe("toy", [f"backend.use={name}"]), Registry.scan()))["distributions"]
+        manifest(check_recipe(read_recipe("toy", [f"backend.use={name}"]), Registry.scan()))["distributions"]
         for name in ("mujoco_warp", "toy_physics")
     )
     assert with_warp.keys() - without.keys() == {"mujoco-warp", "warp-lang"}

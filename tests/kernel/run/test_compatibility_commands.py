@@ -155,7 +155,7 @@ def test_a_run_of_two_processes_is_not_resumed_by_one(made: Shop, capsys: pytest
     text = (two / "manifest.json").read_text("utf-8")
     (two / "manifest.json").write_text(text.replace('"ranks": 1', '"ranks": 2'), "utf-8")
     assert made.mtrack("run", "--resume", "two", "--allow-change") == 2
-    assert "2 processes made it, here 1 would resume it" in capsys.readouterr().err
+    assert "2 processes made it, 1 would resume it now" in capsys.readouterr().err
 
 
 def test_a_change_that_is_allowed_becomes_that_of_the_run(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:

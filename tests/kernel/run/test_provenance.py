@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from support.fakes import RECIPE
 
-from mtrack.recipe.checked import Recipe
+from mtrack import Recipe
 from mtrack.run.manifest import manifest, recipe_sha256
 
 Check = Callable[..., Recipe]

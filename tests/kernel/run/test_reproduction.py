@@ -13,8 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from mtrack import MtrackError
-from mtrack.recipe.checked import Recipe
+from mtrack import MtrackError, Recipe
 from mtrack.run.divergence import DivergenceRecorder
 from mtrack.run.reproduction import Reproduction, read, write
 from mtrack_dev.testing import small_recipe, small_task

@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 import torch
 
-from mtrack import ComponentError, MtrackError, RecipeError, Requirements, is_trial
+from mtrack import ComponentError, MtrackError, Recipe, RecipeError, Requirements, is_trial
 from mtrack.cli import main
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
+from mtrack.run.logger_trial import try_loggers
 from mtrack.trial.first_step import TrialReport, try_phases
-from mtrack.trial.logger_trial import try_loggers
 from mtrack.trial.model_values import require_sound_fields
 from mtrack_dev.testing.distributions import install
 
@@ -43,7 +43,7 @@ def toy(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def made(more: str) -> Recipe:
         (tmp_path / "my.toml").write_text(TOY + more, "utf-8")
-        return check_recipe(load_recipe("my.toml"), Registry.scan())
+        return check_recipe(read_recipe("my.toml"), Registry.scan())
 
     return made
 
@@ -189,7 +189,7 @@ def test_what_no_sensor_gives_is_named_in_the_group_of_the_robot_only(toy: Calla
     recipe = toy(f"[observations.policy.joint_pos]\n{table}[observations.priv.joint_pos]\n{table}")
     (problem,) = try_phases(recipe, "cpu").without_sensor
     assert (problem.path, problem.source, problem.line) == ("observations.policy.joint_pos", "my.toml", 3)
-    assert "no robot can sense this" in problem.message and "move it to a privileged group" in problem.hint
+    assert "no robot can sense it" in problem.message and "move it to a privileged group" in problem.hint
 
 
 @pytest.mark.parametrize("how", ["log", "finish"])

@@ -7,12 +7,12 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtrack import RecipeError
+from mtrack import Recipe, RecipeError
 from mtrack.cli import main
 from mtrack.errors import Problem
 from mtrack.recipe import checked as structure
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_order import check_order, starts_from_run
 from mtrack.registry.registry import Registry
 from mtrack.trial import preflight
@@ -22,7 +22,7 @@ from mtrack.trial.preflight import notes, require_runnable
 def recipe(folder: Path, text: str, base: str = "toy.toml", *overrides: str) -> Recipe:
     file = folder / "my.toml"
     file.write_text(f'extends = "{base}"\n{text}', "utf-8")
-    return check_recipe(load_recipe(file, overrides), Registry.scan())
+    return check_recipe(read_recipe(file, overrides), Registry.scan())
 
 
 def problems(made: Recipe) -> list[Problem]:
@@ -125,7 +125,7 @@ def test_a_phase_in_the_wrong_place_is_reported_at_its_line(tmp_path: Path) -> N
 def test_a_recipe_for_the_agent_of_another_run_is_known_as_such() -> None:
     registry = Registry.scan()
     follows = {
-        name: starts_from_run(check_recipe(load_recipe(name), registry))
+        name: starts_from_run(check_recipe(read_recipe(name), registry))
         for name in ("g1_tracking", "g1_tracking_adapt", "g1_tracking_finetune")
     }
     assert follows == {
@@ -139,8 +139,8 @@ def test_what_may_not_be_meant_is_noted(tmp_path: Path) -> None:
     text = "[phases.train]\nframes = 1\n[rewards.toy.still]\nuse = 'joint_vel_l2'\nweight = -0.1\n"
     assert notes(recipe(tmp_path, "")) == []
     short, negative = notes(recipe(tmp_path, text))
-    assert short == "phase train: 1 frames are less than one iteration, it does one: 1,024"
-    assert negative.startswith("rewards.toy.still has the weight -0.1")
+    assert short == "phase train: 1 frames are less than one iteration; it does one: 1,024"
+    assert negative.startswith("rewards.toy.still has weight -0.1")
 
 
 WRONG = {

@@ -198,7 +198,7 @@ def test_one_sided_action_has_no_mirror() -> None:
 
 
 def test_state_is_enough_to_go_on_exactly() -> None:
-    from mtrack.run.state import component_state, load_component_state
+    from mtrack.loop.state import component_state, load_component_state
 
     scene = random_scene(4)
     scene.progress = 0.9

@@ -13,10 +13,9 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from mtrack import MtrackError
-from mtrack.loop.env import Env
+from mtrack import Env, MtrackError
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import recipe_sha256
 from mtrack_dev import sweep
@@ -35,13 +34,13 @@ TINY = ["num_envs=4", "phases.train.train_every=3", "phases.train.minibatches=2"
 @pytest.fixture(scope="module")
 def figures() -> Figures:
     """Return what is measured of a tiny G1 job."""
-    return measure(check_recipe(load_recipe("g1_tracking_quick", TINY), Registry.scan()))
+    return measure(check_recipe(read_recipe("g1_tracking_quick", TINY), Registry.scan()))
 
 
 @pytest.fixture
 def record(figures: Figures) -> Record:
     """Return a record of one point."""
-    recipe = check_recipe(load_recipe("g1_tracking_quick", TINY), Registry.scan())
+    recipe = check_recipe(read_recipe("g1_tracking_quick", TINY), Registry.scan())
     return Record({"processor": "one"}, {"torch": "2"}, recipe_keys(recipe), [figures])
 
 
@@ -154,7 +153,7 @@ def test_other_versions_are_pointed_out(record: Record) -> None:
 
 def refusal(before: Record, machine: dict[str, object] | None = None, *overrides: str) -> str:
     """Return why the record before is rejected for the tiny job with overrides."""
-    recipe = check_recipe(load_recipe("g1_tracking_quick", [*TINY, *overrides]), Registry.scan())
+    recipe = check_recipe(read_recipe("g1_tracking_quick", [*TINY, *overrides]), Registry.scan())
     threads = [before.points[0].threads]
     with pytest.raises(MtrackError) as caught:
         require_comparable(OLD, before, machine or before.machine, [recipe], threads)
@@ -179,10 +178,10 @@ def test_a_record_without_a_size_is_rejected_with_those_it_has(record: Record) -
 
 
 def test_the_same_recipe_on_the_same_machine_is_accepted_and_a_record_holds_no_path(record: Record) -> None:
-    recipe = check_recipe(load_recipe("g1_tracking_quick", TINY), Registry.scan())
+    recipe = check_recipe(read_recipe("g1_tracking_quick", TINY), Registry.scan())
     require_comparable(OLD, record, record.machine, [recipe], [record.points[0].threads])
     overrides = [*TINY, "motions.mine.use=motion_files", "motions.mine.path=/home/somebody/clips"]
-    keys = recipe_keys(check_recipe(load_recipe("g1_tracking_quick", overrides), Registry.scan()))
+    keys = recipe_keys(check_recipe(read_recipe("g1_tracking_quick", overrides), Registry.scan()))
     assert "motions.mine.path" in keys
     assert "somebody" not in json.dumps(keys)
 

@@ -7,8 +7,7 @@ import logging
 import pytest
 import torch
 
-from mtrack import MtrackError
-from mtrack.recipe.checked import Recipe
+from mtrack import MtrackError, Recipe
 from mtrack_dev import sweep
 from mtrack_dev.bench import Training
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 import mtrack.loop.assemble
+from mtrack import Recipe
 from mtrack.api import device as processors
 from mtrack.cli import main
 from mtrack.loop.assemble import Assembly
 from mtrack.recipe import checked as structure
 from mtrack.recipe import reader
-from mtrack.recipe.checked import Recipe
 from mtrack.trial import first_step, preflight
 
 Machine = Callable[..., None]

@@ -13,7 +13,7 @@ import pytest
 
 from mtrack.cli import main
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import manifest
 from mtrack_dev.testing import install
@@ -78,7 +78,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
 
 def make_run(directory: str, recipe: str, *overrides: str, **facts: object) -> None:
     """Leave what a run of a recipe leaves."""
-    made = check_recipe(load_recipe(recipe, overrides), Registry.scan())
+    made = check_recipe(read_recipe(recipe, overrides), Registry.scan())
     Path(directory).mkdir()
     Path(directory, "recipe.toml").write_text(made.resolved_toml(), "utf-8")
     Path(directory, "manifest.json").write_text(json.dumps({**manifest(made), **facts}), "utf-8")

@@ -13,7 +13,7 @@ from support.fakes import install_parts
 
 from mtrack import RecipeError
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.schema import recipe_schema, schema
 from mtrack_dev.testing import install
@@ -106,7 +106,7 @@ def test_a_mistake_is_marked_where_it_is(validator: Draft7Validator, text: str, 
 def test_nothing_is_marked_that_the_check_accepts(tmp_path: Path, text: str, place: str, word: str) -> None:
     (tmp_path / "my.toml").write_text(f'extends = "toy.toml"\n{text}', "utf-8")
     with pytest.raises(RecipeError) as caught:
-        check_recipe(load_recipe(tmp_path / "my.toml"), Registry.scan())
+        check_recipe(read_recipe(tmp_path / "my.toml"), Registry.scan())
     assert any(problem.path.replace('"', "").startswith(place) for problem in caught.value.problems)
 
 

@@ -183,7 +183,7 @@ def test_offsets_are_written_to_the_rows_of_the_scene() -> None:
 
 
 def test_offsets_come_back_with_a_checkpoint() -> None:
-    from mtrack.run.state import component_state, load_component_state
+    from mtrack.loop.state import component_state, load_component_state
 
     term, scene = bound(JointOffset, 4)
     term.reset(torch.arange(4))

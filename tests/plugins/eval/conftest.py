@@ -8,9 +8,9 @@ import torch
 from support.clips import swaying_clip
 
 from mtrack.loop.assemble import assemble
+from mtrack.loop.state import component_state
 from mtrack.run import checkpoint
 from mtrack.run.manifest import manifest
-from mtrack.run.state import component_state
 from mtrack.run.transfer import Contract
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_motion.file import write_clip

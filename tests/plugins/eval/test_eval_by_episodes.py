@@ -12,12 +12,12 @@ import torch
 from mtrack.api.abilities import PlaysClips
 from mtrack.cli import main
 from mtrack.loop.assemble import assemble
+from mtrack.loop.state import component_state
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run import checkpoint
 from mtrack.run.manifest import manifest
-from mtrack.run.state import component_state
 from mtrack.run.transfer import Contract
 from mtrack_dev.testing import install
 from mtrack_eval.episodes import roll_out
@@ -84,7 +84,7 @@ def recipe(site, tmp_path):
     groups = {f"mtrack.{kind}": {k: f"acme_toy:{v}" for k, v in some.items()} for kind, some in parts.items()}
     install(site, "acme", groups, {"acme_toy.py": PARTS})
     (tmp_path / "task.toml").write_text(TASK)
-    return check_recipe(load_recipe(str(tmp_path / "task.toml"), ["num_envs=4"]), Registry.scan())
+    return check_recipe(read_recipe(str(tmp_path / "task.toml"), ["num_envs=4"]), Registry.scan())
 
 
 @pytest.fixture

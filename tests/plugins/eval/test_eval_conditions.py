@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack import Recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
@@ -43,7 +44,7 @@ METHODS = {
 
 
 def checked(*overrides: str) -> Recipe:
-    return check_recipe(load_recipe("g1_tracking_quick", overrides), Registry.scan())
+    return check_recipe(read_recipe("g1_tracking_quick", overrides), Registry.scan())
 
 
 @pytest.mark.parametrize(("method", "when"), METHODS.items())

@@ -18,7 +18,7 @@ from mtrack.loop.assemble import assemble
 from mtrack.loop.learner import Learner
 from mtrack.loop.wiring import give_generators
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_log.console import Console
 from mtrack_log.display import _ORDER, Display
@@ -31,7 +31,7 @@ def shown(width: int, height: int, **values: float) -> list[str]:
 
 def toy_metrics() -> Metrics:
     """Return the metrics of the first iteration of a small toy run."""
-    recipe = check_recipe(load_recipe("toy", ["num_envs=4", "phases.train.train_every=4"]), Registry.scan())
+    recipe = check_recipe(read_recipe("toy", ["num_envs=4", "phases.train.train_every=4"]), Registry.scan())
     recipe = recipe.for_phase("train")
     assembly, agent, phase = assemble(recipe, "train"), recipe.agent.build(), recipe.phases["train"].build()
     agent.build(assembly.layout)

@@ -11,7 +11,7 @@ from support.clips import swaying_clip
 from mtrack import ComponentError, MotionError, MtrackError, SlotError
 from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import g1_model, install
 from mtrack_g1.robot import G1
@@ -136,7 +136,7 @@ def test_assembly_names_component_distribution_and_line(site, tmp_path):
     path.write_text(
         'extends = "g1_tracking_quick.toml"\n\n[motions.own]\nuse = "dance"\n[motions.builtin]\nenabled = false\n'
     )
-    recipe = check_recipe(load_recipe(str(path)), Registry.scan())
+    recipe = check_recipe(read_recipe(str(path)), Registry.scan())
     with pytest.raises(ComponentError) as caught:
         assemble(recipe.for_phase("train"), num_envs=2)
     assert str(caught.value).startswith(f"motion 'dance' (acme 2.1) at motions.own ({path}:3): FileNotFoundError")

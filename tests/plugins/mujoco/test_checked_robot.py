@@ -10,7 +10,7 @@ import torch
 from mtrack import ComponentError, Mirror, RecipeError, RobotModel, SlotError
 from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.testing import BrokenPromise, check_robot, install
 from mtrack_mujoco.checked_robot import compiled, described
@@ -187,7 +187,7 @@ def broken(site):
 def assembled(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    recipe = check_recipe(load_recipe(str(path)), Registry.scan())
+    recipe = check_recipe(read_recipe(str(path)), Registry.scan())
     return assemble(recipe.for_phase("train"), num_envs=2)
 
 

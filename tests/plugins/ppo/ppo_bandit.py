@@ -8,7 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack import Layout, Mirror, Rollout
-from mtrack.run.state import component_state, flatten, unflatten
+from mtrack.loop.state import component_state, flatten, unflatten
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.train import Train
 

@@ -12,7 +12,7 @@ from tensordict import TensorDict
 
 from mtrack import Rollout
 from mtrack.loop.learner import _numbers
-from mtrack.run.state import component_state, flatten, load_component_state, unflatten
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack_ppo.adapt import Adapt
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.finetune import Finetune

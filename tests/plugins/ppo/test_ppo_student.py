@@ -11,7 +11,7 @@ from tensordict import TensorDict
 
 from mtrack import MtrackError
 from mtrack.api.fields import params_of
-from mtrack.run.state import load_component_state
+from mtrack.loop.state import load_component_state
 from mtrack_dev.describe import help_of
 from mtrack_ppo.adapt import Adapt
 from mtrack_ppo.agent import TeacherStudent

@@ -7,7 +7,7 @@ import torch
 from ppo_bandit import SMALL, Bandit, layout, make, parameters, saved
 
 from mtrack import MtrackError, Schedule
-from mtrack.run.state import load_component_state
+from mtrack.loop.state import load_component_state
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.train import Train
 

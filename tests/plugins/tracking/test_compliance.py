@@ -7,7 +7,7 @@ import torch
 from support.following import ROWS, Walks, following, start, step
 
 from mtrack import NameProblem
-from mtrack.run.state import component_state, load_component_state
+from mtrack.loop.state import component_state, load_component_state
 from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.kinematics import forward_kinematics

@@ -11,7 +11,7 @@ import torch
 
 from mtrack import Mirror
 from mtrack.loop.assemble import assemble
-from mtrack.run.snapshot import env_state, load_env_state
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack_dev.testing import small_recipe as recipe
 from mtrack_dev.testing import small_task as task
 from mtrack_g1.robot import G1

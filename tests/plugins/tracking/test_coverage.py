@@ -10,7 +10,7 @@ from support.clips import swaying_clip
 from support.following import ROWS, following, start, step
 
 from mtrack import CheckpointError, MotionError
-from mtrack.run.state import component_state, load_component_state
+from mtrack.loop.state import component_state, load_component_state
 from mtrack_dev.testing import Walks
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles

@@ -7,11 +7,11 @@ import torch
 from support.following import following, start, step
 
 from mtrack import RecipeError
+from mtrack.loop.state import component_state, load_component_state
 from mtrack.math import quat_from_rotation_vector, quat_multiply
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.state import component_state, load_component_state
 from mtrack_tracking.command import MotionTracking
 
 
@@ -238,6 +238,6 @@ def test_a_foot_may_not_stop_standing_where_it_may_still_begin_to(what):
 
 def test_a_recipe_in_which_contact_leaves_below_where_it_enters_is_rejected_at_its_line():
     with pytest.raises(RecipeError) as caught:
-        check_recipe(load_recipe("g1_tracking_quick", ["command.contact_enter_height=0.3"]), Registry.scan())
+        check_recipe(read_recipe("g1_tracking_quick", ["command.contact_enter_height=0.3"]), Registry.scan())
     assert "'contact_leave_height' is 0.25, below contact_enter_height = 0.3" in str(caught.value)
     assert "command" in str(caught.value)

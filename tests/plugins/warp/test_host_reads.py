@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
 from mtrack_dev.bench import Training
@@ -25,7 +25,7 @@ def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(altered, "computes_all_rows", lambda device: True)  # as on a GPU
     overrides = ["num_envs=4", "backend.use=mujoco_warp", "device=cpu", "phases.train.minibatches=2"]
     overrides += ["phases.train.compile=false"]  # a compiled loss would hide what it reads
-    recipe = check_recipe(load_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
+    recipe = check_recipe(read_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")
     training = Training(
         PhaseRun.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0), "train", STEPS
     )

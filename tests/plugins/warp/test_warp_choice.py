@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mtrack import MtrackError
+from mtrack import MtrackError, Recipe
 from mtrack.api import device as processors
-from mtrack.cli.run import physics_place
 from mtrack.recipe import checked as structure
 from mtrack.recipe import reader
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.checked import check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
+from mtrack.trial.preflight import describe_physics
 from mtrack_warp import engine
 from mtrack_warp.engine import require_engine
 
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def checked(*overrides: str) -> Recipe:
-    return check_recipe(load_recipe("g1_tracking_quick", overrides), Registry.scan(allow=()))
+    return check_recipe(read_recipe("g1_tracking_quick", overrides), Registry.scan(allow=()))
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def test_the_gpu_is_taken_where_it_is_there_with_its_engine(machine, overrides, 
 
 def test_a_run_says_where_its_physics_is_computed(machine) -> None:
     machine(gpu=True, installed=True)
-    assert physics_place(checked()) == "physics: mujoco_warp on cuda (auto)"
-    assert physics_place(checked("device=cpu", "backend.use=mujoco")) == "physics: mujoco on cpu"
+    assert describe_physics(checked()) == "physics: mujoco_warp on cuda (auto)"
+    assert describe_physics(checked("device=cpu", "backend.use=mujoco")) == "physics: mujoco on cpu"
     machine(gpu=True, installed=False)
-    assert "pip install 'mtrack[gpu]'" in physics_place(checked())
+    assert "pip install 'mtrack[gpu]'" in describe_physics(checked())
 
 
 def test_a_run_of_one_machine_can_be_opened_on_another(machine) -> None:

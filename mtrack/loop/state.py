@@ -1,4 +1,4 @@
-"""From things that change to tensors and JSON, and back: what a checkpoint is made of."""
+"""The state of components as tensors and JSON, and back: what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def component_state(component: object) -> dict[str, Any]:
 
 
 def load_component_state(component: object, state: Mapping[str, Any], path: str) -> None:
-    """Put back what `component_state` returned. Raises CheckpointError naming `path` and what does not fit."""
+    """Restore what `component_state` returned. Raises CheckpointError naming `path` and what does not fit."""
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{path}: expected a table of its state, found {_shown(state)}")
     declared = {field.name: str(field.type) for field in fields_of(type(component), "state")}
@@ -90,7 +90,7 @@ def _load(present: Any, saved: Any, path: str) -> Any:
                 present.load_state_dict(saved)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        except Exception as error:  # whatever a class does with a state that is not its own
+        except Exception as error:  # a class may raise anything for a state that is not its own
             raise CheckpointError(f"{path}: {type(error).__name__}: {error}") from error
         return present
     if isinstance(present, Tensor):
@@ -104,7 +104,7 @@ def _load(present: Any, saved: Any, path: str) -> Any:
 
 
 def _require_optimizer_state(optimizer: torch.optim.Optimizer, saved: Any, path: str) -> None:
-    """Raise CheckpointError if a state is not of such an optimizer: torch takes almost anything, and fails later."""
+    """Raise CheckpointError if a state is not that of this optimizer: torch accepts anything, and fails later."""
     own = optimizer.state_dict()
     require_like(own, saved, path)
     missing = [key for key in own if key not in saved]
@@ -122,7 +122,7 @@ def _require_optimizer_state(optimizer: torch.optim.Optimizer, saved: Any, path:
     for index, values in saved["state"].items():
         where = f"{path}.state.{index}"
         if not isinstance(index, int) or index not in range(len(parameters)) or not isinstance(values, Mapping):
-            raise CheckpointError(f"{where}: is no state of one of its {len(parameters)} parameters")
+            raise CheckpointError(f"{where}: not the state of one of its {len(parameters)} parameters")
         first = values if first is None else first
         if values.keys() != first.keys():
             raise CheckpointError(f"{where}: has {', '.join(values)}, another parameter has {', '.join(first)}")
@@ -133,18 +133,18 @@ def _require_optimizer_state(optimizer: torch.optim.Optimizer, saved: Any, path:
 
 
 def flatten(tree: Any, tensors: dict[str, Tensor], name: str = "") -> Json:
-    """Move every tensor of a nested structure into `tensors`, named by its place; return the rest as JSON.
+    """Move every tensor of a nested structure into `tensors`, named by its path; return the rest as JSON.
 
     Raises CheckpointError naming what JSON cannot hold.
     """
     if isinstance(tree, Tensor):
         if name in tensors:
-            raise CheckpointError(f"{name}: two tensors have this place; a key with a dot in it is ambiguous here")
+            raise CheckpointError(f"{name}: two tensors have this path; a key with a dot in it is ambiguous here")
         tensors[name] = tree.detach().cpu().contiguous()
         return {_TENSOR: name}
     if isinstance(tree, Mapping):
         if not all(key is None or isinstance(key, bool | int | float | str) for key in tree):
-            raise CheckpointError(f"{name}: only texts and numbers can be keys")
+            raise CheckpointError(f"{name}: only strings and numbers can be keys")
         if all(isinstance(key, str) for key in tree) and not _MARKS & tree.keys():
             return {key: flatten(value, tensors, f"{name}.{key}") for key, value in tree.items()}
         return {_ITEMS: [[key, flatten(value, tensors, f"{name}.{key}")] for key, value in tree.items()]}
@@ -158,7 +158,7 @@ def flatten(tree: Any, tensors: dict[str, Tensor], name: str = "") -> Json:
 
 
 def unflatten(tree: Json, tensors: Mapping[str, Tensor], name: str = "") -> Any:
-    """Undo `flatten` of the same name. Raises CheckpointError naming the place that is not as `flatten` wrote it."""
+    """Undo `flatten` of the same name. Raises CheckpointError naming the path that is not as `flatten` wrote it."""
     used: set[str] = set()
     whole = _unflatten(tree, tensors, name, used)
     if set(tensors) - used:
@@ -182,7 +182,7 @@ def _unflatten(tree: Json, tensors: Mapping[str, Tensor], name: str, used: set[s
         return tuple(_unflatten(item, tensors, f"{name}.{i}", used) for i, item in enumerate(value))
     if len(tree) == 1 and isinstance(value, list) and _ITEMS in marks and all(map(_is_item, value)):
         return {item[0]: _unflatten(item[1], tensors, f"{name}.{item[0]}", used) for item in value}  # type: ignore[index]
-    raise CheckpointError(f"'{name}' is {tree!r:.60}, which no checkpoint has there")
+    raise CheckpointError(f"'{name}' is {tree!r:.60}, which is not the format of a checkpoint")
 
 
 def _is_item(item: Json) -> bool:

@@ -1,4 +1,4 @@
-"""Loggers tried once, in a folder that is deleted afterwards: what a run would report only when it is under way."""
+"""Tries loggers once, in a folder that is deleted afterwards, so that `mtrack check` finds what would fail in a run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from mtrack.api.abilities import Probes
 from mtrack.api.metrics import Metrics
 from mtrack.errors import ComponentError, MtrackError, Problem, RecipeError, describe_error, is_from_user
+from mtrack.loop.process_state import process_state_kept
 from mtrack.recipe.checked import Recipe
 from mtrack.run.manifest import manifest
-from mtrack.run.process_state import process_state_kept
 
 
 def try_loggers(recipe: Recipe) -> None:
-    """Start each logger of a recipe, log the metrics of one iteration, and finish; nothing of it is shown.
+    """Start each logger of a recipe, log the metrics of one iteration, and finish it, without any output.
 
     Raises RecipeError if a logger needs something from the user, ComponentError if one raises.
     """

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from mtrack import Scene
+from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import load_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
-from mtrack.run.snapshot import env_state, load_env_state
 
 
 def test_a_restored_environment_lies_on_the_device_of_its_scene(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wishes = ["num_envs=4", "observations.policy.error.history=[0, 1]"]
-    recipe = check_recipe(load_recipe("toy", wishes), Registry.scan()).for_phase("train")
+    recipe = check_recipe(read_recipe("toy", wishes), Registry.scan()).for_phase("train")
     assembly = PhaseRun.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0).assembly
     saved = env_state(assembly)  # a checkpoint gives it back on the CPU, wherever the run is
     there = torch.device("meta")

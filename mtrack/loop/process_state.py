@@ -1,4 +1,4 @@
-"""Keeps settings of the whole process as they are, whatever a hook or a logger does to them."""
+"""Restores settings of the whole process after a hook or a logger has changed them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _log = logging.getLogger("mtrack")
 
 @contextmanager
 def process_state_kept(who: str) -> Iterator[None]:
-    """Call somebody else's code; afterwards restore what it changed, and report it.
+    """While entered, run code of a plugin; afterwards restore what it changed, and report it.
 
-    Restored are the working directory, torch's generator, number of threads, default dtype and device, precision of
-    matrix products and whether gradients are computed: numbers must not depend on which hooks and loggers there are.
+    This covers the working directory, torch's generator, number of threads, default dtype and device, precision of
+    matrix products and whether gradients are computed: results must not depend on which hooks and loggers there are.
     """
     settings = _settings()
     before = {name: read() for name, (read, _) in settings.items()}
@@ -59,7 +59,7 @@ def _generator_state() -> Any:
 
 
 def _restore_generator(state: Any) -> None:
-    """Restore torch's own generator without a word: drawing from it is no fault, only a component's own is saved."""
+    """Restore torch's own generator without a report: drawing from it is allowed, since components have their own."""
     import torch  # noqa: PLC0415
 
     torch.default_generator.set_state(state)

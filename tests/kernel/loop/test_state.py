@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mtrack import CheckpointError, component, scratch, state
-from mtrack.run.state import component_state, flatten, load_component_state, unflatten
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 
 
 @component

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly
-from mtrack.run.state import component_state, load_component_state, require_like
+from mtrack.loop.state import component_state, load_component_state, require_like
 
 
 def env_state(assembly: Assembly) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _require_whole(assembly: Assembly, state: Mapping[str, Any]) -> None:
             rings[f"terms.{term.path}.newest"] = newest, past.transpose(0, 1)
     for name, (newest, ring) in rings.items():
         if newest not in range(len(ring)):
-            raise CheckpointError(f"{name} is {newest}; expected a place in the ring, 0 to {len(ring) - 1}")
+            raise CheckpointError(f"{name} is {newest}; expected an index of the ring buffer, 0 to {len(ring) - 1}")
     for group, value in present["observations"].items():
         if value.shape != state["observations"][group].shape:
             shape = tuple(state["observations"][group].shape)
