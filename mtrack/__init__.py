@@ -1,7 +1,7 @@
 """mtrack: train humanoid robots to track whole-body motion.
 
-Plugins import the public names from here: `from mtrack import component, param, Scene`. Functions for rotations are in
-`mtrack.math`.
+Plugins import from here: `from mtrack import component, param, Scene`. Scripts use `load_recipe`, `make_env`, `train`
+and `load_policy`. Functions for rotations are in `mtrack.math`.
 """
 
 from __future__ import annotations

@@ -182,12 +182,12 @@ def _location(layer: Layer, path: KeyPath) -> str:
 
 
 def load_recipe(name_or_path: str | Path, *settings: str, plugins: Sequence[str] = ()) -> Recipe:
-    """Return a recipe, every key of it checked.
+    """Load a recipe and check all its keys.
 
-    `name_or_path` is a file, or the name of an installed recipe such as "g1_tracking_quick". `settings` change keys as
-    `--set` does: "num_envs=64". `plugins` are files of components, as `mtrack run -p FILE.py` takes them.
+    `name_or_path` is a file, or the name of an installed recipe such as "g1_tracking_quick". `settings` change keys,
+    as with `--set`: "num_envs=64". `plugins` are files with components, as for `mtrack run -p FILE.py`.
 
-    Raises RecipeError with all problems, each with file and line, and MtrackError if there is no such recipe.
+    Raises RecipeError with all problems, each with file and line, or MtrackError if there is no such recipe.
     """
     return check_recipe(read_recipe(name_or_path, settings), Registry.scan(files=plugins))
 
