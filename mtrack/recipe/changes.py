@@ -70,9 +70,9 @@ def order_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Ch
             for path, table in leaves(old.get(kind.table, {}), depth, (kind.table,)):
                 other = value_at(new, path)
                 if isinstance(table, Mapping) and isinstance(other, Mapping):
-                    orders = [[key for key in one if key in two] for one, two in ((table, other), (other, table))]
-                    if orders[0] != orders[1]:
-                        yield Change("values", path, orders[0], orders[1], is_order=True)
+                    before, after = _common(table, other), _common(other, table)
+                    if before != after:
+                        yield Change("values", path, before, after, is_order=True)
 
 
 def term_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath) -> Iterator[Change]:
@@ -82,11 +82,16 @@ def term_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath) 
     """
     if list(old.values()) == list(new.values()):
         return
-    found = [Change("values", *triple) for triple in value_changes(old, new, path)]
-    common = [[slot for slot in one if slot in two] for one, two in ((old, new), (new, old))]
-    if common[0] != common[1]:
-        found.append(Change("values", path, common[0], common[1], is_order=True))
-    yield from found
+    for triple in value_changes(old, new, path):
+        yield Change("values", *triple)
+    before, after = _common(old, new), _common(new, old)
+    if before != after:
+        yield Change("values", path, before, after, is_order=True)
+
+
+def _common(table: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the keys that two tables have in common, in the order of the first."""
+    return [key for key in table if key in other]
 
 
 def describe(changes: Iterable[Change]) -> list[str]:

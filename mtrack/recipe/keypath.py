@@ -63,7 +63,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def value_at(data: Any, path: KeyPath) -> Any:
-    """Return the value at a path in tables and arrays; None if there is none."""
+    """Return the value at a path in tables and arrays; None if it is missing."""
     for key in path:
         if isinstance(data, dict):
             data = data.get(key)

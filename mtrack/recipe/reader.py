@@ -45,7 +45,7 @@ class Reader:
         self.problems.append(problem_at(self.source, path, message, hint, with_value=with_value))
 
     def table(self, path: KeyPath) -> Table:
-        """Return the table at a path; an empty one if there is none."""
+        """Return the table at a path; an empty one if it is missing."""
         value = value_at(self.source.data, path)
         if value is None or isinstance(value, dict):
             return value or {}

@@ -65,11 +65,12 @@ class Slot:
     def table(self) -> Table:
         """Return the recipe table of this slot."""
         own = {name: getattr(self, name) for name in params_of(type(self))}
-        known, is_auto = params_of(self.cls), self.use == AUTO  # which may choose a backend without these parameters
-        params = {name: value for name, value in self.params.items() if not is_auto or value != known[name].default}
+        params, use = self.params, self.component
+        if self.use == AUTO:  # on another machine it may choose a backend without these parameters: omit defaults
+            known, use = params_of(self.cls), AUTO
+            params = {name: value for name, value in params.items() if value != known[name].default}
         values = {name: plain(value) for name, value in (own | params).items()}
-        given = {name: value for name, value in values.items() if value is not None}
-        return {"use": AUTO if is_auto else self.component, **given}
+        return {"use": use, **{name: value for name, value in values.items() if value is not None}}
 
 
 @attrs.frozen(kw_only=True)

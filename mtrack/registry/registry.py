@@ -60,7 +60,7 @@ class Entry:
 
     @property
     def error(self) -> str:
-        """Problem found in metadata and source, without importing it; empty if there is none."""
+        """Problem found in metadata and source, without importing it; empty if it has no problem."""
         return self.refusal or self.source.error(self.attribute)
 
     @property
@@ -174,8 +174,9 @@ class Registry:
     def _unknown(self, kind: str, distribution: str, name: str) -> str:
         if distribution.endswith(".py"):
             file = next((file for file in self.files if file.name == distribution), None)
-            remedy = did_you_mean(name, file.names) if file else f"give it on the command line: -p {distribution}"
-            return f"no '{name}' in {distribution}; {remedy}" if file else f"{distribution} is missing; {remedy}"
+            if file is None:
+                return f"{distribution} is missing; give it on the command line: -p {distribution}"
+            return f"no '{name}' in {distribution}; {did_you_mean(name, file.names)}".rstrip("; ")
         if distribution and canonical(distribution) not in {canonical(entry.distribution) for entry in self.entries}:
             return f"no distribution '{distribution}' with components is installed; 'pip install {distribution}'?"
         known = [*(entry.name for entry in self.of(kind)), *(name for file in self.files for name in file.names)]
