@@ -38,7 +38,7 @@ class Binds(Protocol):
 
 @runtime_checkable
 class Startup(Protocol):
-    """Acts once when the environments are created; a resumed run restores the result instead."""
+    """Acts once when the environments are created; on resume, the checkpoint restores the result instead."""
 
     def startup(self) -> None:
         """Draw the values that each environment keeps for the whole run."""
@@ -46,37 +46,37 @@ class Startup(Protocol):
 
 @runtime_checkable
 class Resets(Protocol):
-    """Has state that belongs to an episode.
-
-    Randomizations are reset before the environments get their start state; all other components, after it.
-    """
+    """Has state that belongs to an episode."""
 
     def reset(self, env_ids: Tensor) -> None:
-        """Start a new episode in some environments, int64 [n]."""
+        """Start a new episode in environments `env_ids`, int64 [n].
+
+        Randomizations are reset before these environments have their start state; other components, after it.
+        """
 
 
 @runtime_checkable
 class BeforeStep(Protocol):
-    """Acts at the start of each control step."""
+    """Acts at the start of each control step, e.g. pushes the robot."""
 
     def before_step(self) -> None:
-        """Act before the action is applied, e.g. push the robot."""
+        """Act before the action is applied."""
 
 
 @runtime_checkable
 class BeforeSubstep(Protocol):
-    """Acts before each physics substep."""
+    """Acts before each physics substep, e.g. writes `Backend.wrench`."""
 
     def before_substep(self, substep: int) -> None:
-        """Act before a substep, counted from 0 in each control step; e.g. write `Backend.wrench`."""
+        """Act; `substep` counts from 0 in each control step."""
 
 
 @runtime_checkable
 class AfterSubstep(Protocol):
-    """Measures something after each physics substep."""
+    """Measures something after each physics substep, e.g. reads `Backend.contacts`."""
 
     def after_substep(self, substep: int) -> None:
-        """Read the backend after a substep, counted from 0 in each control step; e.g. `Backend.contacts`."""
+        """Measure; `substep` counts from 0 in each control step."""
 
 
 @runtime_checkable

@@ -80,10 +80,7 @@ class ObservationSlot(Slot):
     noise: float = param(default=0.0, validator=non_negative)
     """Standard deviation of the noise on each column [the observation's unit]."""
     history: tuple[int, ...] = param(default=(), validator=_history)
-    """Control steps back of the values to observe, 0 (the current step) to 1000; empty for only the current value.
-
-    All values up to the oldest are kept in memory for every environment.
-    """
+    """Control steps back of the observed values, 0 to 1000, all kept in memory; empty for only the current value."""
 
 
 @attrs.frozen(kw_only=True)
