@@ -60,7 +60,7 @@ class Importer(Protocol):
 
 
 class Command(Protocol):
-    """Chooses the motion of each environment and publishes it as `scene.reference`."""
+    """Chooses the motion of each environment and publishes it as `scene.reference`, a Reference."""
 
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Load the motions (weight and source of each slot), resolve names and set a first `scene.reference`.
