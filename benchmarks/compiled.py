@@ -1,9 +1,9 @@
-"""How much faster updates are where losses go through torch.compile, and how long compiling takes.
+"""Measure how much faster updates are with torch.compile, and how long compiling takes.
 
     python benchmarks/compiled.py g1_tracking_teacher 256 --rounds 8 [--device cuda] [-o FILE]
 
-Updates on one rollout, compiled and not in turn, in one process: the ratio does not depend on how fast the machine
-happens to be. Compiling is only slow the first time; empty TORCHINDUCTOR_CACHE_DIR to see how slow.
+It repeats updates on one rollout in one process, alternately compiled and not, so that the ratio does not depend on the
+speed of the machine. Compiling is slow only the first time; empty TORCHINDUCTOR_CACHE_DIR to measure that.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
-from mtrack_dev.bare_physics import seconds
-from mtrack_dev.bench import Training
+from mtrack_bench.bare_physics import seconds
+from mtrack_bench.measure import TimedTraining
 
 
 def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, object]:
@@ -33,7 +33,7 @@ def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, obj
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
         stage = PhaseRun.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
-        phase, training = stage.phase, Training(stage, phase_name)
+        phase, training = stage.phase, TimedTraining(stage, phase_name)
         rollout = training.learner.collect()
 
         def update(compile: bool) -> float:
@@ -64,7 +64,7 @@ def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, obj
 
 
 def main() -> None:
-    """Measure, print, and keep."""
+    """Measure, print and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
     parser.add_argument("num_envs", type=int)

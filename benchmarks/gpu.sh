@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The whole measurement on a GPU: does physics there keep its promises, how fast is the full teacher recipe at several
-# sizes and what is its time spent on, and how much of the GPU's memory does it take.
+# All measurements on a GPU: the conformance checks of the physics there, the speed of the full teacher recipe at several
+# sizes by part, and the GPU memory that it needs.
 #
 #   benchmarks/gpu.sh [ENVS]...     default 16384 4096; the last size is also measured without torch.compile
 #
 # Needs an NVIDIA GPU and an environment with the extra: python -m pip install -c constraints.txt -e ".[gpu]"
 #   PYTHON   its interpreter (python)        OUT      where results go (benchmarks/results)
 #   RECIPE   what to measure (g1_tracking_teacher)        SET   more recipe keys: "backend.deterministic=true ..."
-#   CHECK=0  leaves the conformance suites out            DEVICE=cpu tries the script itself, without a GPU
+#   CHECK=0  skips the conformance checks                 DEVICE=cpu tests this script without a GPU
 #   EACH     seconds that one measurement may take (170)  LIMIT    seconds that everything may take (540)
-# A part that fails or takes too long is reported, and the next one begins. Results are written as soon as they are
-# there. The first run compiles the kernels, which takes minutes; they are kept in ~/.cache/warp or WARP_CACHE_PATH.
+# If a part fails or takes too long, the script reports it and continues with the next one. Results are written at once.
+# The first run compiles the kernels, which takes minutes; they are stored in ~/.cache/warp or WARP_CACHE_PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python} out=${OUT:-benchmarks/results} recipe=${RECIPE:-g1_tracking_teacher}
@@ -25,13 +25,13 @@ step() {
     printf '\n== %s (%ss)\n' "$*" "$SECONDS"
 }
 
-# within SECONDS COMMAND...: run it no longer than that, nor than is left of the limit less 10 s for the summary
+# within SECONDS COMMAND...: run a command for at most that time, and at most until 10 s before the limit
 within() {
     local seconds=$1 left=$((limit - SECONDS - 10)) status=0
     shift
     [ "$seconds" -le "$left" ] || seconds=$left
     if [ "$seconds" -lt 20 ]; then
-        echo "left out: only $left of $limit s remain (LIMIT)"
+        echo "skipped: only $left of $limit s remain (LIMIT)"
         return 1
     fi
     timeout --kill-after=5 "$seconds" "$@" || status=$?
@@ -54,7 +54,7 @@ warp.init()
 print("torch", torch.__version__, "CUDA", torch.version.cuda, "warp", warp.__version__, end=" ")
 print("mujoco_warp", mujoco_warp.__version__, "loops inside graphs:", warp.is_conditional_graph_supported())
 END
-# watch FILE: what the GPU does, twice a second
+# watch FILE: log the state of the GPU, twice per second
 watch() { :; }
 if [ "$device" != cpu ]; then
     if timeout 20 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit --format=csv; then
@@ -68,13 +68,13 @@ fi
 
 if [ "${CHECK:-1}" != 0 ]; then
     step conformance
-    within "$((each * 2 / 3))" "$python" - "$device" <<'END' || echo "CONFORMANCE FAILED: the measurements follow all the same"
+    within "$((each * 2 / 3))" "$python" - "$device" <<'END' || echo "CONFORMANCE FAILED; continuing with the measurements"
 import logging
 import sys
-from mtrack_dev.testing import BrokenPromise, check_agreement, check_backend
+from mtrack_testing import BrokenPromise, check_agreement, check_backend
 from mtrack_mujoco.backend import MujocoBackend
 from mtrack_warp.backend import WarpBackend
-logging.basicConfig(format="%(message)s", level=logging.INFO)  # so that it says when it compiles kernels
+logging.basicConfig(format="%(message)s", level=logging.INFO)  # shows when it compiles kernels
 failed = False
 for check in (
     lambda: check_agreement(WarpBackend, MujocoBackend, device=sys.argv[1]),
@@ -89,17 +89,17 @@ raise SystemExit(failed)
 END
 fi
 
-# measure COUNT NAME [WISH]...: one size, into bench_gpu_NAME.json
+# measure COUNT NAME [KEY=VALUE]...: measure one size, into bench_gpu_NAME.json
 measure() {
-    local count=$1 result=$out/bench_gpu_$2.json memory=$out/bench_gpu_$2.memory.csv sampler wish wishes=()
+    local count=$1 result=$out/bench_gpu_$2.json memory=$out/bench_gpu_$2.memory.csv sampler key keys=()
     step "$recipe, $count environments ${*:3}"
     : >"$memory"
     watch "$memory" &
     sampler=$!
-    for wish in ${SET:-} "${@:3}"; do wishes+=(--set "$wish"); done
-    rm -f "$result" # the summary shows no earlier measurement
+    for key in ${SET:-} "${@:3}"; do keys+=(--set "$key"); done
+    rm -f "$result" # so that the summary does not show an earlier measurement
     within "$each" "$python" -m mtrack bench "$recipe" --set "device=$device" --set backend.use=mujoco_warp \
-        --envs "$count" "${wishes[@]}" -o "$result" || echo "$count environments: FAILED"
+        --envs "$count" "${keys[@]}" -o "$result" || echo "$count environments: FAILED"
     kill "$sampler" 2>/dev/null || true
     wait "$sampler" 2>/dev/null || true
     awk -F, 'NR > 1 && $1 + 0 > most { most = $1 + 0 } NR > 1 { busy += $2; count++ }
@@ -108,7 +108,7 @@ measure() {
 for count in "${envs[@]}"; do
     measure "$count" "$count"
 done
-measure "${envs[-1]}" "${envs[-1]}_plain" phases.train.compile=false # what torch.compile gains
+measure "${envs[-1]}" "${envs[-1]}_plain" phases.train.compile=false # to see what torch.compile gains
 
 step summary
 "$python" - "$out" "${envs[@]}" <<'END'

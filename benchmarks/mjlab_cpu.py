@@ -1,11 +1,11 @@
-"""How fast mjlab's motion-tracking task of the G1 steps on processors; runs in mjlab's own environment.
+"""Measure how fast the motion-tracking task of mjlab steps on a CPU; runs in the Python environment of mjlab.
 
-    python benchmarks/mjlab_cpu.py motion CLIP.npz MOTION.npz     a motion file of mtrack as one of mjlab
-    python benchmarks/mjlab_cpu.py bench MOTION.npz --envs 64     the figures, as JSON
+    python benchmarks/mjlab_cpu.py motion CLIP.npz MOTION.npz     convert a motion file of mtrack
+    python benchmarks/mjlab_cpu.py bench MOTION.npz --envs 64     measure, print JSON
 
-mjlab is meant for GPUs: on a processor its physics (mujoco_warp) computes with one thread, environment after
-environment. Actions are drawn as its untrained policy draws them. The engine's calls are remembered in the loop and
-made again without it, so that both are timed at the same states.
+mjlab is made for GPUs: on a CPU its physics (mujoco_warp) uses one thread, one environment after another. Actions are
+drawn like those of its untrained policy. Engine calls are recorded in the loop and then replayed without it, so that
+both are timed at the same states.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from mjlab.tasks.registry import load_env_cfg, load_rl_cfg
 from model_facts import model_facts
 
 TASK = "Mjlab-Tracking-Flat-Unitree-G1"
-FPS = 50.0  # of its control steps; it plays a frame a step
+FPS = 50.0  # rate of its control steps; it plays one frame per step
 VERSIONS = ("mjlab", "mujoco", "mujoco-warp", "warp-lang", "torch", "numpy")
 
 
 def write_motion(clip: Path, out: Path) -> None:
-    """Write joints and all bodies of a clip as mjlab reads them: in the order and kinematics of its own robot."""
+    """Write joints and bodies of a clip in the format of mjlab, with the order and kinematics of its robot."""
     scene = Scene(load_env_cfg(TASK).scene, device="cpu")
     model, robot = scene.compile(), scene["robot"]
     data = mujoco.MjData(model)
     bodies = [model.body(f"robot/{name}").id for name in robot.body_names]
     joints = [model.joint(f"robot/{name}") for name in robot.joint_names]
-    places, dofs = ([int(of(joint)[0]) for joint in joints] for of in (lambda j: j.qposadr, lambda j: j.dofadr))
+    addresses, dofs = ([int(of(joint)[0]) for joint in joints] for of in (lambda j: j.qposadr, lambda j: j.dofadr))
     with np.load(clip) as found:
         if float(found["fps"]) != FPS:
             raise SystemExit(f"{clip}: {float(found['fps']):g} frames/s, mjlab plays {FPS:g}")
         names = [str(name) for name in found["joint_names"]]
         qpos = np.tile(model.qpos0, (len(found["joint_pos"]), 1))
         qpos[:, :3], qpos[:, 3:7] = found["root_pos"], found["root_quat_wxyz"]
-        qpos[:, places] = found["joint_pos"][:, [names.index(name) for name in robot.joint_names]]
+        qpos[:, addresses] = found["joint_pos"][:, [names.index(name) for name in robot.joint_names]]
     frames: dict[str, list[Any]] = {name: [] for name in ("pos", "quat", "lin_vel", "ang_vel", "qvel")}
     velocity = np.zeros(6)
     for frame, now in enumerate(qpos):
@@ -69,43 +69,43 @@ def write_motion(clip: Path, out: Path) -> None:
         frames["qvel"].append(data.qvel.copy())
     arrays = {f"body_{name}_w": np.array(frames[name], np.float32) for name in ("pos", "quat", "lin_vel", "ang_vel")}
     joint_vel = np.array(frames["qvel"], np.float32)[:, dofs]
-    np.savez(out, fps=[FPS], joint_pos=qpos[:, places].astype(np.float32), joint_vel=joint_vel, **arrays)
+    np.savez(out, fps=[FPS], joint_pos=qpos[:, addresses].astype(np.float32), joint_vel=joint_vel, **arrays)
 
 
 class Engine:
-    """Remembers every substep of a simulation with the state it began from, and times these and the forward passes."""
+    """Records the state before every substep of a simulation, and times substeps and forward passes."""
 
     def __init__(self, sim: Any) -> None:
-        """Listen to a simulation from now on."""
+        """Wrap the calls of a simulation."""
         self.sim, self.step, self.forward = sim, sim.step, sim.forward
-        self.begun: list[list[torch.Tensor]] = []
-        self.reached = torch.empty(0)
+        self.starts: list[list[torch.Tensor]] = []
+        self.last = torch.empty(0)
         self.step_s = self.forward_s = 0.0
-        sim.step, sim.forward = self._heard_step, self._heard_forward
+        sim.step, sim.forward = self._timed_step, self._timed_forward
 
     def replay(self) -> float:
-        """Return the seconds of all remembered substeps, made again. Raises RuntimeError where they lead elsewhere."""
+        """Replay all recorded substeps and return the seconds. Raises RuntimeError if they end in another state."""
         self.sim.step, self.sim.forward = self.step, self.forward
         started = time.perf_counter()
-        for before in self.begun:
+        for before in self.starts:
             for own, then in zip(self._state(), before, strict=True):
                 own.copy_(then)
             self.sim.step()
-        taken = time.perf_counter() - started
-        if not torch.equal(self.reached, self._state()[0]):
-            raise RuntimeError("the substeps made again led to another state: the measurement is void")
-        return taken
+        elapsed = time.perf_counter() - started
+        if not torch.equal(self.last, self._state()[0]):
+            raise RuntimeError("the replayed substeps led to a different state, so the measurement is invalid")
+        return elapsed
 
     def _state(self) -> list[torch.Tensor]:
         data = self.sim.data
         return [getattr(data, name)[:] for name in ("qpos", "qvel", "qacc_warmstart", "ctrl", "xfrc_applied")]
 
-    def _heard_step(self) -> None:
-        self.begun.append([own.clone() for own in self._state()])
+    def _timed_step(self) -> None:
+        self.starts.append([own.clone() for own in self._state()])
         self.step_s += seconds(self.step)
-        self.reached = self._state()[0].clone()  # rows that end are reset after the last one
+        self.last = self._state()[0].clone()  # environments that end are reset after the last substep
 
-    def _heard_forward(self) -> None:
+    def _timed_forward(self) -> None:
         self.forward_s += seconds(self.forward)
 
 
@@ -117,7 +117,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def bench(motion: Path, num_envs: int, steps: int, warm_up: int) -> dict[str, Any]:
-    """Return the figures of one number of environments."""
+    """Measure one number of environments."""
     processors = len(os.sched_getaffinity(0))
     torch.set_num_threads(processors)
     began = time.perf_counter()

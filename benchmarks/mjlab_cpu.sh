@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# mtrack's environment step beside that of mjlab's motion tracking, without a GPU: benchmarks/mjlab_cpu.sh FOLDER
+# Compare the environment step of mtrack with that of motion tracking in mjlab, on a CPU: benchmarks/mjlab_cpu.sh FOLDER
 #
-# FOLDER is made, and holds mjlab in a Python environment of its own (2.3 GB), its compiled kernels, the motion both
-# play, and the figures. Installing takes minutes, once; a measurement takes five. Needs Linux, and mtrack installed.
+# FOLDER is created and contains mjlab in its own Python environment (2.3 GB), its compiled kernels, the motion that both
+# play, and the results. Installing takes minutes, once; a measurement takes five. Needs Linux and an installed mtrack.
 #   PYTHON   mtrack's interpreter (python)           OUT      the record (benchmarks/results/mjlab_cpu.json)
-#   ENVS     numbers of environments (64 256)        CPUS     sets of processors, as taskset has them (0 0-1)
-#   ROUNDS   how often, the sides in turn (1)        RECIPES  of mtrack's side; mjlab_cpu is the one beside this script
-# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares the gigabytes of torch for GPUs.
+#   ENVS     numbers of environments (64 256)        CPUS     sets of CPUs in the notation of taskset (0 0-1)
+#   ROUNDS   rounds, in which the sides alternate (1)  RECIPES  recipes of mtrack; mjlab_cpu is in this folder
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu avoids the gigabytes of torch for GPUs.
 set -Eeuo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python} out=${OUT:-$here/results/mjlab_cpu.json}
 recipes=${RECIPES:-g1_tracking_quick g1_tracking_teacher mjlab_cpu}
-# mjlab must not see what PYTHONPATH shows mtrack
+# mjlab must not import from the PYTHONPATH of mtrack
 theirs=(env -u PYTHONPATH "$folder/venv/bin/python" "$here/mjlab_cpu.py")
 export OMP_WAIT_POLICY=PASSIVE WARP_CACHE_PATH=$folder/kernels
-trap 'echo "failed; what was said last is in $folder/log.txt" >&2' ERR
+trap 'echo "failed; the last messages are in $folder/log.txt" >&2' ERR
 
 if [ ! -e "$folder/installed.txt" ]; then
     grep -E '^(torch|tensordict|numpy)==' "$here/../constraints.txt" >"$folder/constraints.txt"
@@ -28,7 +28,7 @@ if [ ! -e "$folder/motion.npz" ]; then
     "$python" -m mtrack motions make --kind walk --duration 6 --name walk --out "$folder/clips" --overwrite
     "${theirs[@]}" motion "$folder/clips/walk.npz" "$folder/motion.npz" 2>"$folder/log.txt"
 fi
-if [ ! -s "$folder/compile.json" ]; then  # the first time compiles the kernels
+if [ ! -s "$folder/compile.json" ]; then  # the first call compiles the kernels
     "${theirs[@]}" bench "$folder/motion.npz" --envs 2 --steps 2 >"$folder/compile.json" 2>"$folder/log.txt"
 fi
 
@@ -40,20 +40,20 @@ side() {
     fi
     local recipe=$1
     [ ! -e "$here/$1.toml" ] || recipe=$here/$1.toml
-    # five rounds of six control steps; training is no part of the comparison, so as little of it as can be
+    # five rounds of six control steps; training is not compared, so there is as little of it as possible
     taskset -c "$4" "$python" -m mtrack bench "$recipe" --envs "$3" -o "$2" --set motions.builtin.enabled=false \
         --set motions.walk.use=motion_files --set "motions.walk.path=$folder/clips" \
         --set phases.train.train_every=6 --set phases.train.epochs=1 >"$folder/log.txt"
 }
 
-rm -rf "$folder/figures"
+rm -rf "$folder/results"
 for round in $(seq "${ROUNDS:-1}"); do
     for cpus in ${CPUS:-0 0-1}; do
         for envs in ${ENVS:-64 256}; do
             for name in mjlab $recipes; do
-                printf '%4ss round %s, processors %s, %s environments: %s\n' "$SECONDS" "$round" "$cpus" "$envs" "$name"
-                mkdir -p "$folder/figures/$name"
-                side "$name" "$folder/figures/$name/${round}_${cpus}_$envs.json" "$envs" "$cpus"
+                printf '%4ss round %s, CPUs %s, %s environments: %s\n' "$SECONDS" "$round" "$cpus" "$envs" "$name"
+                mkdir -p "$folder/results/$name"
+                side "$name" "$folder/results/$name/${round}_${cpus}_$envs.json" "$envs" "$cpus"
             done
         done
     done

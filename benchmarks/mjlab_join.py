@@ -1,8 +1,8 @@
-"""Put the figures of mjlab_cpu.sh into one record: both sides, their ratios, and in what their steps differ.
+"""Join the measurements of mjlab_cpu.sh into one record: both sides, their ratios, and how their steps differ.
 
     python benchmarks/mjlab_join.py FOLDER benchmarks/results/mjlab_cpu.json     runs in mtrack's environment
 
-FOLDER/figures holds a folder for each side, `mjlab` or the name of a recipe; in it a file for each round and size.
+FOLDER/results has a folder for each side, `mjlab` or the name of a recipe, with a file for each round and size.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from mtrack.registry.registry import Registry
 from mtrack_mujoco.backend import MujocoBackend
 
 RATES = ("env_steps_per_s", "physics_steps_per_s")
-FIGURES = (*RATES, "env_ratio", "forward_ms", "rest_ms", "processors_busy", "episodes_ended_per_step", "first_step_s")
+MEASURED = (*RATES, "env_ratio", "forward_ms", "rest_ms", "processors_busy", "episodes_ended_per_step", "first_step_s")
 NOTES = (
-    "mjlab is made for GPUs, and asks for one to train: this compares what both do without a GPU, and says no more",
+    "mjlab is made for GPUs, and needs one to train: this compares only how both step without a GPU",
     "physics: mjlab's mujoco_warp computes with one thread in float32, mtrack's MuJoCo with all in float64",
-    "mjlab_cpu is the recipe nearest to mjlab's task in collision shapes and randomization; the others are as shipped",
+    "mjlab_cpu is the recipe closest to the task of mjlab in collision shapes and randomization; others are as shipped",
     "every recipe of mtrack has wider observations and more rewards than mjlab's task: see differences",
-    "both play one clip, under the actions of an untrained policy; computing those is not timed",
+    "both play one clip with the actions of an untrained policy, whose computation is not timed",
     "rates: mjlab's over 20 control steps after 3, mtrack's medians of five rounds of 6, by mtrack bench",
-    "physics_steps_per_s: control steps of bare engine calls, made again at the states of the loop. Forward passes of "
-    "rows that were reset are among mtrack's; mjlab's pass of all rows in each control step stands apart, forward_ms",
-    "beside_physics_ms: what a control step of all environments takes besides; mjlab's includes forward_ms. "
-    "rest_ms is what its managers alone take, timed in the loop",
-    "compile_s: building two environments and their first step when no kernel was compiled yet; not in any rate",
+    "physics_steps_per_s: control steps of engine calls alone, replayed at the states of the loop. mtrack's include "
+    "forward passes of environments that were reset; mjlab's pass of all environments in each step is in forward_ms",
+    "beside_physics_ms: time of a control step of all environments without physics; mjlab's includes forward_ms. "
+    "rest_ms: time of its managers alone, measured in the loop",
+    "compile_s: building two environments and their first step before any kernel is compiled; not part of any rate",
 )
 
 
 def points(side: str, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a side's medians over rounds, one for each number of environments and processors."""
+    """Return the medians of a side over rounds, for each number of environments and CPUs."""
     sizes: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for one in files:
         sizes.setdefault((one.get("processors") or one["threads"], one["num_envs"]), []).append(one)
@@ -49,7 +49,7 @@ def points(side: str, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def point(side: str, processors: int, num_envs: int, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the medians of one size."""
-    median = {key: statistics.median(one[key] for one in found) for key in FIGURES if key in found[0]}
+    median = {key: statistics.median(one[key] for one in found) for key in MEASURED if key in found[0]}
     beside = num_envs / median["env_steps_per_s"] - num_envs / median["physics_steps_per_s"]
     rates = [round(one["env_steps_per_s"], 1) for one in found]
     rounded = {key: round(value, 4) for key, value in median.items()}
@@ -64,7 +64,7 @@ def point(side: str, processors: int, num_envs: int, found: Sequence[dict[str, A
 
 
 def facts(recipe: str) -> dict[str, Any]:
-    """Return what a control step of a recipe consists of, in the words of mjlab_cpu.py."""
+    """Return what a control step of a recipe consists of, with the keys of mjlab_cpu.py."""
     parsed = check_recipe(read_recipe(recipe), Registry.scan())
     made = assemble(parsed.for_phase(next(iter(parsed.phases))), num_envs=1)
     env, layout = made.env, made.layout
@@ -83,8 +83,8 @@ def facts(recipe: str) -> dict[str, Any]:
 def joined(folder: Path) -> dict[str, Any]:
     """Return the record of a measurement."""
     sides = {
-        figures.name: [json.loads(file.read_text("utf-8")) for file in sorted(figures.iterdir())]
-        for figures in sorted((folder / "figures").iterdir())
+        side.name: [json.loads(file.read_text("utf-8")) for file in sorted(side.iterdir())]
+        for side in sorted((folder / "results").iterdir())
     }
     compiled = json.loads((folder / "compile.json").read_text("utf-8"))
     mjlab = sides.pop("mjlab")
@@ -108,7 +108,7 @@ def joined(folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Join."""
+    """Join the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def named(recipe: str) -> str:
-    """Return the recipe of this folder, or the installed one of that name."""
+    """Return the recipe of this folder if there is one, else the installed one of that name."""
     own = Path(__file__).with_name(f"{recipe}.toml")
     return str(own) if own.exists() else recipe
 

@@ -1,4 +1,4 @@
-"""What the speed of a compiled MuJoCo model depends on, in the same words for every project compared."""
+"""Lists what the speed of a compiled MuJoCo model depends on, with the same keys for every project compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import mujoco
 
 
 def model_facts(model: mujoco.MjModel) -> dict[str, Any]:
-    """Return time step, solver, and the shapes that can touch; meshes are counted whether they collide or not."""
+    """Return time step, solver, and the shapes that can collide; meshes are counted even if they do not collide."""
     option = model.opt
     colliding = [i for i in range(model.ngeom) if model.geom_contype[i] or model.geom_conaffinity[i]]
     shapes = Counter(mujoco.mjtGeom(model.geom_type[i]).name.removeprefix("mjGEOM_").lower() for i in colliding)
@@ -31,13 +31,13 @@ def model_facts(model: mujoco.MjModel) -> dict[str, Any]:
 
 
 def _may_touch(model: mujoco.MjModel, first: int, second: int) -> bool:
-    """Return whether the engine's filter of masks, bodies and parents lets two geoms through; no excludes."""
+    """Return whether two geoms pass the filter of masks, bodies and parents of the engine; ignores excludes."""
     if not (
         model.geom_contype[first] & model.geom_conaffinity[second]
         or model.geom_contype[second] & model.geom_conaffinity[first]
     ):
         return False
-    # bodies welded together are one; the world's children meet the world all the same
+    # welded bodies count as one; children of the world still collide with the world
     one, other = (int(model.body_weldid[model.geom_bodyid[geom]]) for geom in (first, second))
     parents = [int(model.body_weldid[model.body_parentid[body]]) for body in (one, other)]
     return one != other and (0 in (one, other) or (parents[0] != other and parents[1] != one))

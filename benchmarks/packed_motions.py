@@ -1,10 +1,10 @@
-"""Measure a packed file of many hours: how long it takes to open, what a process costs, how fast frames are gathered.
+"""Measure a packed file of many hours: time to open it, memory of a process, and speed of gathering frames.
 
     python benchmarks/packed_motions.py [--hours 40] [--folder DIR] > benchmarks/results/packed_motions.json
 
-Writes a synthetic file (10 GB for 40 h) into DIR, opens it in two processes at once, and deletes it. Memory is what the
-kernel says of the process: resident, and proportional (a page that two share counts half). Times of gathers are those
-of the thread, median of many, so that other work on the machine does not count; one thread.
+Writes a synthetic file (10 GB for 40 h) into DIR, opens it in two processes at once, and deletes it. Memory is
+that of the process according to the operating system: resident, and proportional (a page that two share counts half).
+Times of gathers are CPU times of one thread, the median of many, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from mtrack_motion.packing import PackWriter, made_for
 from mtrack_procedural.source import Procedural
 
 DT = 0.02
-ROWS, FUTURE = 4096, torch.tensor([0, 2, 4, 8, 16])
+NUM_FRAMES, FUTURE = 4096, torch.tensor([0, 2, 4, 8, 16])
 
 
 def write(path: Path, hours: float, robot: Robot) -> tuple[int, int]:
-    """Write the built-in clips again and again until there are so many hours; return clips and frames."""
+    """Write the built-in clips repeatedly until there are enough hours; return the numbers of clips and frames."""
     model = robot.model()
     clips = Procedural().clips(model)
     library = MotionLibrary.build(robot, [(1.0, clip) for clip in clips], DT)
@@ -57,7 +57,7 @@ def write(path: Path, hours: float, robot: Robot) -> tuple[int, int]:
 
 
 def memory() -> dict[str, float]:
-    """Return what this process costs [MB]: resident, of that files and its own, and proportional."""
+    """Return the memory of this process [MB]: resident, of which files and own, and proportional."""
     lines = Path("/proc/self/status").read_text().splitlines()
     status = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("Vm", "Rss"))}
     names = {"resident": "VmRSS", "resident_files": "RssFile", "resident_own": "RssAnon"}
@@ -81,8 +81,8 @@ def look(path: Path) -> dict[str, object]:
     rng = torch.Generator().manual_seed(0)
 
     def frames() -> torch.Tensor:
-        clip = torch.randint(len(library.length), (ROWS,), generator=rng)
-        frame = (torch.rand(ROWS, generator=rng) * library.length[clip]).long()
+        clip = torch.randint(len(library.length), (NUM_FRAMES,), generator=rng)
+        frame = (torch.rand(NUM_FRAMES, generator=rng) * library.length[clip]).long()
         ahead = torch.minimum(frame[:, None] + FUTURE, library.length[clip, None] - 1)
         return library.start[clip, None] + ahead
 

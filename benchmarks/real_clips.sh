@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Learn three real clips at once and score what was learnt: benchmarks/real_clips.sh CLIPS OUT
+# Train on three real clips at once and score the result: benchmarks/real_clips.sh CLIPS OUT
 #
 # CLIPS is a directory with squat_level1.pkl, walk_level1.pkl and kick_level1.pkl (the ASAP project's files for the
-# G1); OUT is made, and holds the clips as motion files, the run, its scores and its pictures. About an hour on two
-# cores. The wrists, which the files lack, are held at their default.
+# G1); OUT is created and contains the clips as motion files, the run, its scores and its pictures. It takes about
+# an hour on two cores. The wrists, which the files lack, stay at their default.
 set -euo pipefail
 clips=$1
 out=$2

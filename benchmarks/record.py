@@ -1,9 +1,9 @@
-"""Write down what a run has learnt, and how: its curve every 20 iterations, and what `mtrack eval` says of it.
+"""Record what a run has learnt: its curve every 20 iterations, and its scores by `mtrack eval`.
 
     python benchmarks/record.py RUN benchmarks/results/learning_NAME.json [--actor teacher] [--actor student]
 
-Machine and versions come with it, from the run's own manifest. Shares and means of the episodes that ended; a phase's
-frames are counted from its start.
+Machine and versions come from the manifest of the run. Values are means over the episodes that ended; frames are
+counted from the start of each phase.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ COLUMNS = {
 
 
 def points(metrics: Sequence[Metrics]) -> Iterator[list[float | str]]:
-    """Yield rows of the curve: phase, frames, frames/s, and means of each column over the iterations since the last."""
+    """Yield the rows of the curve: phase, frames, frames/s, and the mean of each column since the previous row."""
     for first in range(0, len(metrics), EVERY):
         some = metrics[first : first + EVERY]
         row: list[float | str] = [some[-1].phase, some[-1].frames, round(some[-1].frames_per_s)]
         for name in COLUMNS.values():
-            # iterations in which no episode ended have no figures of episodes; others count by their episodes
-            known = [(m.values[name], m.values.get("episode/count", 1.0)) for m in some if name in m.values]
-            total = sum(count for _, count in known)
-            row.append(round(sum(value * count for value, count in known) / total, 4) if total else 0.0)
+            # weighted by the episodes that ended; an iteration without any has no such metrics
+            given = [(m.values[name], m.values.get("episode/count", 1.0)) for m in some if name in m.values]
+            total = sum(count for _, count in given)
+            row.append(round(sum(value * count for value, count in given) / total, 4) if total else 0.0)
         yield row
 
 
 def keep(record: Mapping[str, Any], out: Path) -> None:
-    """Write a record as JSON, each row of its curve in a line."""
+    """Write a record as JSON, with each row of the curve on one line."""
     text = json.dumps(record, indent=1)
     for row in record["curve"]:
         text = text.replace(json.dumps(row, indent=1).replace("\n", "\n  "), json.dumps(row))
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--actor", action="append", help="score this actor; may be given twice", default=[])
+    parser.add_argument("--actor", action="append", help="score this actor; repeat it for both", default=[])
     parser.add_argument("--rollouts", type=int, default=2)
     arguments = parser.parse_args()
     metrics = list(read_jsonl(arguments.run / "metrics.jsonl"))
@@ -74,7 +74,7 @@ def main() -> None:
     }
     for actor in arguments.actor:
         command = [sys.executable, "-m", "mtrack", "eval", str(arguments.run), "--actor", actor, "--json"]
-        command += ["--no-figures", "--rollouts", str(arguments.rollouts)]
+        command += ["--no-plots", "--rollouts", str(arguments.rollouts)]
         scored = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         record[actor] = {
             "average": scored["average"],

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Uniform against failure-aware starts on clips of very different lengths: benchmarks/sampling.sh OUT [SEED...]
+# Compare uniform with failure-aware starts on clips of very different lengths: benchmarks/sampling.sh OUT [SEED...]
 #
-# OUT is made, and holds the clips, a run and its scores for each kind of sampling and seed (default: 0 1 2). A run
+# OUT is created and contains the clips, a run and its scores for each kind of sampling and seed (default: 0 1 2). A run
 # takes about ten minutes on two cores.
 set -euo pipefail
 out=$1

@@ -1,9 +1,9 @@
-"""Put what the runs of sampling.sh have learnt into one record: success of each clip, while learning and in the end.
+"""Join the results of sampling.sh into one record: the success of each clip during training and at the end.
 
     python benchmarks/sampling_join.py OUT benchmarks/results/sampling.json
 
-OUT holds a run for each kind of sampling and seed, such as `uniform_0`. While learning, a clip's success is the share
-of its latest 32 episodes, from anywhere in it and with noise, that did not fail.
+OUT contains a run for each kind of sampling and seed, e.g. `uniform_0`. During training, the success of a clip is the
+share of its latest 32 episodes that did not fail; these start anywhere in the clip and have noise.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCORES = ("success_body", "success_height", "progress", "mpkpe_local")
 
 
 def learning(run: Path) -> dict[str, list[float]]:
-    """Return the success of each clip at the end of each quarter of a run, while it was learning."""
+    """Return the success of each clip at the end of each quarter of a run, during training."""
     metrics = list(read_jsonl(run / "metrics.jsonl"))
     ends = [metrics[len(metrics) * quarter // QUARTERS - 1].values for quarter in range(1, QUARTERS + 1)]
     names = sorted(name for name in ends[-1] if name.startswith("clip/"))
@@ -33,8 +33,8 @@ def learning(run: Path) -> dict[str, list[float]]:
 
 
 def scored(run: Path) -> dict[str, dict[str, float]]:
-    """Return the scores of each clip from its first frame on, without noise."""
-    command = [sys.executable, "-m", "mtrack", "eval", str(run), "--json", "--no-figures", "--rollouts", "1"]
+    """Return the scores of each clip from its first frame, without noise."""
+    command = [sys.executable, "-m", "mtrack", "eval", str(run), "--json", "--no-plots", "--rollouts", "1"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return {clip["clip"]: {name: round(clip[name], 4) for name in SCORES} for clip in found["clips"]}
 
@@ -52,7 +52,7 @@ def means(runs: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
 
 
 def main() -> None:
-    """Join."""
+    """Join the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
@@ -63,7 +63,7 @@ def main() -> None:
     record = {
         "machine": manifest["machine"],
         "distributions": manifest["distributions"],
-        "what": "success at each quarter of the frames, while learning: means over seeds; then each run",
+        "what": "success at each quarter of the frames, during training: means over seeds; then each run",
         "means": means(runs),
         "runs": runs,
     }

@@ -1,11 +1,11 @@
-"""Let another library's PPO learn an environment of mtrack, and write down what it was worth.
+"""Train the PPO of another library on an environment of mtrack, and record its scores.
 
     python -m pip install -e ".[gym]" skrl
     python benchmarks/skrl_ppo.py toy benchmarks/results/skrl_toy.json --frames 150000 --lr 3e-3
     python benchmarks/skrl_ppo.py g1_tracking_quick benchmarks/results/skrl_g1.json --num-envs 128 --frames 300000
 
-Scored are the actions' means, before and after, in an environment with another seed, and beside them the policy that
-always says zero. Errors are means over all steps, so that they hide nothing but what follows a fall.
+It scores the mean actions before and after training, and a policy that always returns zero, in an environment with
+another seed. Errors are means over all steps until an episode ends.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ COLUMNS = ("frames", "episode/length", "episode/return", "episode/completed", "t
 
 
 class Actor(GaussianMixin, Model):
-    """A mean for each observation, one deviation for all of them."""
+    """A mean for each observation, and one standard deviation for all."""
 
     def __init__(self, hidden: int, std: float, **spaces: Any) -> None:
-        """Begin close to the action 0."""
+        """Start close to the action 0."""
         Model.__init__(self, **spaces)
         GaussianMixin.__init__(self)
         self.net = network(self.num_observations, hidden, self.num_actions)
@@ -57,7 +57,7 @@ class Critic(DeterministicMixin, Model):
     """A value for each observation."""
 
     def __init__(self, hidden: int, **spaces: Any) -> None:
-        """Make the network."""
+        """Create the network."""
         Model.__init__(self, **spaces)
         DeterministicMixin.__init__(self)
         self.net = network(self.num_observations, hidden, 1)
@@ -75,12 +75,12 @@ def network(width: int, hidden: int, out: int) -> nn.Sequential:
 
 
 class Learner(PPO):
-    """skrl's PPO, told what an episode that was cut off would have seen next."""
+    """The PPO of skrl, which gets the final observations of truncated episodes."""
 
     observe: Callable[[int], None]
 
     def record_transition(self, *, next_observations: Tensor, infos: dict[str, Any], **transition: Any) -> None:
-        """Bootstrap from final observations: those after a reset in the same step are of another episode."""
+        """Bootstrap from final observations; after a reset in the same step, observations belong to another episode."""
         if "final_obs" in infos:
             ended = infos["_final_obs"]
             final = torch.from_numpy(np.stack(infos["final_obs"][ended])).to(next_observations)
@@ -89,13 +89,13 @@ class Learner(PPO):
         super().record_transition(next_observations=next_observations, infos=infos, **transition)
 
     def post_interaction(self, *, timestep: int, timesteps: int) -> None:
-        """Learn, and look on."""
+        """Learn, and record the curve."""
         super().post_interaction(timestep=timestep, timesteps=timesteps)
         self.observe(timestep + 1)
 
 
 def learner(env: Any, hidden: int, std: float, lr: float) -> Learner:
-    """Return the agent, with the settings of mtrack's own quick recipe where skrl has them."""
+    """Return the agent, with the settings of the quick recipe as far as skrl has them."""
     spaces = {
         "observation_space": env.observation_space,
         "state_space": None,
@@ -126,7 +126,7 @@ def learner(env: Any, hidden: int, std: float, lr: float) -> Learner:
 
 
 def scored(recipe: str, options: dict[str, Any], policy: Callable[[Tensor], Tensor]) -> dict[str, float]:
-    """Return what a policy achieves: means over steps, and over the episodes that ended."""
+    """Return the scores of a policy: means over steps, and over the episodes that ended."""
     env = mtrack_gym.make(recipe, to_numpy=False, **{**options, "seed": options["seed"] + 1000})
     env.set_progress(1.0)
     observations, _ = env.reset()
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--groups", nargs="+", default=["policy"])
     parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--std", type=float, default=0.3, help="of actions, at first")
+    parser.add_argument("--std", type=float, default=0.3, help="initial standard deviation of actions")
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

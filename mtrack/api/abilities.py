@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -24,6 +24,9 @@ from mtrack.api.lifecycle import (
     Startup,
     UsesLibraries,
 )
+
+if TYPE_CHECKING:
+    from mtrack.api.scene import Kinematics
 
 
 @runtime_checkable
@@ -69,6 +72,21 @@ class RunsOnRobot(Protocol):
 
 
 @runtime_checkable
+class ChosenByAuto(Protocol):
+    """A backend that `backend.use = "auto"` may choose; asked of its class, before a run begins.
+
+    `auto` loads the class of every installed backend: import what is slow in `build`, not with the module. A backend
+    with `libraries` (see `UsesLibraries`) is chosen only if all of them are installed.
+    """
+
+    auto_priority: ClassVar[Mapping[str, int]]
+    """Priority on each type of device, above 0: `{"cuda": 20}`. `auto` takes the highest one that is possible.
+
+    `device = "auto"` means the available device on which the recipe's backend has its highest priority.
+    """
+
+
+@runtime_checkable
 class PlaysClips(Protocol):
     """A command whose episodes are clips. `mtrack eval` scores it clip by clip, and other commands by episodes."""
 
@@ -77,6 +95,32 @@ class PlaysClips(Protocol):
 
     def pin_clips(self, clips: Tensor) -> None:
         """Start environment i at frame 0 of clip `clips[i]`, int64 [N], at every reset from now on."""
+
+
+@runtime_checkable
+class ChangesGoal(Protocol):
+    """A randomization that changes what the robot should do without changing what the policy observes of it.
+
+    The present quantities of `scene.reference` become what `goal` returns; `scene.reference.future` stays the motion.
+    The kernel connects it to the command, which must be a `HasGoal`, after its `bind`.
+    """
+
+    def goal(self, motion: Kinematics, started: Tensor | None) -> Kinematics:
+        """Return what the robot should do instead of the present frame of its motion, [n, ...].
+
+        Called in every step for all environments (`started` is None), and at a reset for the n environments, int64,
+        that have just started: their episode starts in the state returned. `motion.replace(root_pos=...)` is enough to
+        change one quantity. The command updates the result of a step by the results of resets (`put`), so its tensors
+        must not be the randomization's own; those of `motion` may be reused.
+        """
+
+
+@runtime_checkable
+class HasGoal(Protocol):
+    """A command whose goal one randomization may change."""
+
+    def change_goal(self, change: ChangesGoal) -> None:
+        """Publish what `change.goal` returns from now on; called at most once, after `bind`."""
 
 
 @runtime_checkable
@@ -150,9 +194,12 @@ OFFERED_BY: Mapping[type, Sequence[str]] = {
     DividesRollouts: ("phase",),
     ReadsObservations: ("agent", "phase"),
     RunsOnRobot: ("agent",),
+    ChosenByAuto: ("backend",),
     NeedsSensors: ("observation",),
     NoisyObservation: ("observation",),
     PlaysClips: ("command",),
+    HasGoal: ("command",),
+    ChangesGoal: ("randomization",),
     LeavesOut: ("motion",),
     Weighs: ("motion",),
     HasUnit: ("metric",),

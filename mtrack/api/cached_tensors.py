@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar, overload
 
 import attrs
@@ -60,6 +60,14 @@ class CachedTensors:
                 value.index_copy_(0, env_ids, getattr(some, name))
                 renewed.add(storage)
 
+    def put(self, env_ids: Tensor, some: CachedTensors) -> None:
+        """Replace some environments, int64 [n], by `some`, [n, ...]: the reverse of `rows`."""
+        for field in attrs.fields(type(self)):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                value.index_copy_(0, env_ids, getattr(some, field.name))
+        self.invalidate()
+
     def select(self, env_ids: Tensor) -> Self:
         """Return a copy of the environments `env_ids`, int64 [n]."""
         kept: dict[str, Any] = {}
@@ -69,6 +77,10 @@ class CachedTensors:
                 kept[field.name] = value.index_select(0, env_ids)
             elif isinstance(value, CachedTensors):
                 kept[field.name] = value.select(env_ids)
-            elif field.name != "cache":
+            elif field.name == "known":
+                continue
+            elif isinstance(value, Mapping):
+                kept[field.name] = {name: tensor.index_select(0, env_ids) for name, tensor in value.items()}
+            else:
                 kept[field.name] = value
         return type(self)(**kept)

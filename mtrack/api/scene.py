@@ -1,13 +1,13 @@
 """The scene: what components see of N environments. Components must not write to it.
 
 Tensors are float32 in SI units. Positions and velocities are those of link origins in world axes, unless a docstring
-says otherwise. Each tensor keeps its storage, so `bind` may keep views; only `reference` is replaced in each step.
+says otherwise. Each tensor keeps its storage, so `bind` may keep views; only `reference` and `extras` are replaced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
@@ -15,10 +15,11 @@ from torch import Tensor
 
 from mtrack.api.cached_tensors import CachedTensors, derived
 from mtrack.api.robot import RobotModel
+from mtrack.errors import NameProblem
 from mtrack.math import quat_to_matrix, transform
 
 if TYPE_CHECKING:
-    from mtrack.api.protocols import Backend
+    from mtrack.api.protocols import Backend, Command
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
@@ -45,6 +46,12 @@ class Kinematics(CachedTensors):
     """[..., B, 3] m/s, world axes, of link origins."""
     body_ang_vel: Tensor
     """[..., B, 3] rad/s, world axes."""
+
+    def replace(self, **tensors: Tensor) -> Kinematics:
+        """Return kinematics with some tensors replaced, e.g. `root_pos`, which share all others with this one."""
+        names = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
+        values: dict[str, Any] = {name: getattr(self, name) for name in names if name not in tensors}
+        return Kinematics(**{**values, **tensors})
 
     @derived
     def root_rot(self) -> Tensor:
@@ -129,19 +136,15 @@ class RobotState(Kinematics):
 class Reference(Kinematics):
     """The motion to follow, published by the command.
 
-    Its own kinematics are the goal of this step, for rewards and terminations. `future` is the recorded motion, for
-    observations. They differ only if a component changes the goal, e.g. so that compliant arms yield to a force; the
-    policy then sees no more of it than `flags`.
+    Its own kinematics are the goal of this step: rewards and terminations compare the robot with them. `future` is the
+    recorded motion that policies observe. Both are the same motion unless a randomization changes the goal
+    (`mtrack.api.abilities.ChangesGoal`).
     """
 
     contact: Tensor
     """[N, F] 1 if a foot of the reference is in contact with the floor, else 0."""
     future: Kinematics
     """[N, S, ...] the recorded motion at S frames from now on; the first is the current frame."""
-    root_target: Tensor
-    """[N, 3] m, goal of the root position: `root_pos`, or a position near it that tolerates drift."""
-    flags: Tensor
-    """[N, 3] further input of the policy (for compliance: flag, force / 20 N, stiffness / 400)."""
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
@@ -197,10 +200,28 @@ class Scene(CachedTensors):
     """Duration of a control step [s]."""
     physics_dt: float
     """Duration of a physics substep [s]."""
+    command: Command | None = None
+    """The command that publishes `reference`; None only in a scene without a task."""
+    extras: dict[str, Tensor] = attrs.field(factory=dict)
+    """Further tensors [N, ...] by name, which the command or a randomization publishes; read them with `extra`."""
     progress: float = 0.0
     """Completed share of the current phase, in [0, 1)."""
     phase: str = ""
     """Slot name of the current phase."""
+
+    def extra(self, name: str) -> Tensor:
+        """Return a tensor of `extras`, [N, ...]. Raises NameProblem if no component publishes it.
+
+        A component that calls this in `bind` too reports a missing tensor before the run starts.
+        """
+        if name not in self.extras:
+            published = ", ".join(f"'{known}'" for known in sorted(self.extras)) or "nothing"
+            raise NameProblem(
+                f"the command {type(self.command).__name__} does not publish '{name}' in scene.extras, and neither "
+                f"does a randomization; published: {published}",
+                name,
+            )
+        return self.extras[name]
 
     @property
     def num_envs(self) -> int:

@@ -11,13 +11,13 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_group
 
-from mtrack.cli.commands import NO_HELP, load_command
+from mtrack.cli.commands import NO_HELP, EntryCommand, callable_names, load_command
 from mtrack.cli.opengl import import_mujoco_without_opengl
 from mtrack.errors import ComponentError, MtrackError, RecipeError, RunError, did_you_mean
-from mtrack.registry.registry import OWN, RUN, Entry, Registry, is_own
+from mtrack.registry.registry import OWN, RUN, Entry, Registry
 
 
 class Commands(TyperGroup):
@@ -35,7 +35,7 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command with only its name and help, for `mtrack --help`."""
         entry = self.entries.get(cmd_name)
-        return None if entry is None else TyperCommand(cmd_name, help=entry.help or f"({entry.error or 'no help'})")
+        return None if entry is None else EntryCommand(cmd_name, Registry(), entry)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Import the command that is called. Raises MtrackError if no command or several have the name."""
@@ -44,19 +44,11 @@ class Commands(TyperGroup):
             return name, load_command(Registry(), RUN), rest
         registry = Registry.scan()
         entry = callable_names(registry).get(name)
-        if entry is None and not any(name in (one.name, one.full_name) for one in registry.of("cli")):
+        top = (one for one in registry.of("cli") if "." not in one.name)
+        if entry is None and not any(name in (one.name, one.full_name) for one in top):
             hint = did_you_mean(name, self.entries)
             raise MtrackError(f"no command '{name}'. {hint}   'mtrack --help' lists all commands")
         return name, load_command(registry, registry.find("cli", entry.full_name if entry else name)), rest
-
-
-def callable_names(registry: Registry) -> dict[str, Entry]:
-    """Return all commands by the name that calls them: of those with the same name, all but the first by full name."""
-    names: dict[str, Entry] = {}
-    for entry in sorted(registry.of("cli"), key=lambda one: (not is_own(one.distribution), bool(one.refusal))):
-        is_shared = entry.name in names or (entry.rivals and not is_own(entry.distribution))
-        names[entry.full_name if is_shared else entry.name] = entry
-    return names
 
 
 app = typer.Typer(

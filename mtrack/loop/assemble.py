@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
+from mtrack.api.abilities import ChangesGoal, HasGoal
 from mtrack.api.lifecycle import Binds
 from mtrack.api.mirror import Mirror
 from mtrack.api.protocols import Motion, Robot
 from mtrack.api.scene import Scene
 from mtrack.api.types import Layout
-from mtrack.errors import ComponentError, MtrackError
+from mtrack.errors import ComponentError, MtrackError, NameProblem
 from mtrack.loop.blame import Part
 from mtrack.loop.contacts import ContactTracker
 from mtrack.loop.env import Env, RewardTerm, TerminationTerm
@@ -74,12 +75,13 @@ def assemble(
         backend.build(robot, plan)
     problems.raise_if_any()
     tracker = ContactTracker(backend, plan.num_envs, recipe.control_dt)
-    scene = make_scene(recipe, model, backend, tracker.contacts, phase)
+    scene = make_scene(recipe, model, backend, tracker.contacts, components["command"], phase)
     motions = {name: (slot, build_component(slot, recipe.seed, rank, device)) for name, slot in recipe.motions.items()}
     every = [*parts, *physics, *motions.values()]
     for slot, component in parts:
         with problems.of(slot, inside=every):
             _bind(slot, component, scene, robot, motions)
+            _connect_goal(component, scene.command, parts)
     problems.raise_if_any()
     rewards = [RewardTerm(slot.path, slot.group, components[slot.path], slot.weight) for slot in recipe.slots("reward")]
     env = Env(
@@ -136,6 +138,20 @@ def _bind(
     if slot.kind == "action":
         scene.action = scene.action.new_zeros(scene.num_envs, component.num_actions)
         scene.previous_actions = scene.action.new_zeros(scene.num_envs, 2, component.num_actions)
+
+
+def _connect_goal(component: object, command: object, parts: Iterable[Part]) -> None:
+    """Let a component that changes the goal change that of the command. Raises NameProblem if it cannot."""
+    if not isinstance(component, ChangesGoal):
+        return
+    if not isinstance(command, HasGoal):
+        raise NameProblem(
+            f"it changes the goal, but the command {type(command).__name__} has no change_goal(); disable one of them"
+        )
+    first = next(other for _, other in parts if isinstance(other, ChangesGoal))
+    if first is not component:
+        raise NameProblem(f"it changes the goal, and so does {type(first).__name__}; enable only one of them")
+    command.change_goal(component)
 
 
 def _observer(recipe: Recipe, components: Mapping[str, Any], rank: int, device: str) -> Observer:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mtrack.api.fields import fields_of
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep, Progresses, Reports, Requires, Resets, Startup
-from mtrack.api.protocols import Backend
+from mtrack.api.protocols import Backend, Command
 from mtrack.api.robot import RobotModel
 from mtrack.api.scene import Contacts, Kinematics, Reference, Scene
 from mtrack.api.types import ContactSensor, PhysicsPlan, Requirements
@@ -132,7 +132,9 @@ def _sensors(need: Requirements, model: RobotModel) -> list[ContactSensor]:
     return [ContactSensor(body, one.against) for one in need.contacts for body in model.sets.get(one.body, (one.body,))]
 
 
-def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Contacts, phase: str) -> Scene:
+def make_scene(
+    recipe: Recipe, model: RobotModel, backend: Backend, contacts: Contacts, command: Command, phase: str
+) -> Scene:
     """Make the scene of a built backend; `bind` sets the width of the action and the reference."""
     state, like = backend.state, backend.state.root_pos
     num_envs = len(like)
@@ -144,8 +146,6 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
     placeholder = Reference(  # until the command publishes the real one
         **shared,
         contact=like.new_zeros(num_envs, len(model.sets.get("feet", ()))),
-        flags=like.new_zeros(num_envs, 3),
-        root_target=state.root_pos,
         future=state,
     )
     return Scene(
@@ -159,6 +159,7 @@ def make_scene(recipe: Recipe, model: RobotModel, backend: Backend, contacts: Co
         episode_step=torch.zeros(num_envs, dtype=torch.int64, device=like.device),
         dt=recipe.control_dt,
         physics_dt=recipe.physics_dt,
+        command=command,
         phase=phase,
     )
 

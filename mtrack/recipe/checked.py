@@ -9,15 +9,15 @@ from typing import Any
 
 import attrs
 
-from mtrack.api.device import has_gpu
 from mtrack.api.fields import non_negative, param, params_of, positive
 from mtrack.api.kinds import KINDS, TABLE_DEPTHS
 from mtrack.api.schedule import Schedule
 from mtrack.errors import Problem, RecipeError, did_you_mean
+from mtrack.recipe.backend_choice import choose_device
 from mtrack.recipe.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
 from mtrack.recipe.load import Layer, RecipeSource, read_recipe
 from mtrack.recipe.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
-from mtrack.recipe.reader import GPU_BACKEND, Reader
+from mtrack.recipe.reader import Reader
 from mtrack.recipe.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
 from mtrack.recipe.write import Table, to_toml
 from mtrack.registry.plain import plain
@@ -102,9 +102,7 @@ class Recipe:
     @property
     def place(self) -> str:
         """Device of the run; `auto` means the GPU if there is one and the backend can use it, else the CPU."""
-        if self.device != AUTO:
-            return self.device
-        return "cuda" if self.backend.entry.name == GPU_BACKEND and has_gpu() else "cpu"
+        return choose_device(self.backend.cls) if self.device == AUTO else self.device
 
     def for_phase(self, name: str) -> Recipe:
         """Return the recipe with the `set` of a phase applied."""

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
-from mtrack.api.device import has_gpu
 from mtrack.api.fields import params_of
 from mtrack.api.kinds import Kind
 from mtrack.errors import ComponentError, NameProblem, Problem, did_you_mean
+from mtrack.recipe.backend_choice import choose_backend
 from mtrack.recipe.keypath import KeyPath, dotted, merge, nested, value_at
 from mtrack.recipe.load import RecipeSource
 from mtrack.recipe.shipped import is_named_by
 from mtrack.recipe.slots import AUTO, SLOT_CLASSES, Slot
 from mtrack.recipe.write import Table, inline
-from mtrack.registry.registry import OWN, Entry, Registry
+from mtrack.registry.registry import Entry, Registry
 from mtrack.registry.values import Fields, describe_fields, structure_fields
 
 _SLOT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_VALUE = 60  # longest invalid value in a report, in characters
-GPU_BACKEND = "mujoco_warp"  # also the module of its engine
 T = TypeVar("T")
 
 
@@ -169,9 +167,10 @@ class Reader:
             return None, None
         try:
             if (kind.name, use) == ("backend", AUTO):
-                use = self._automatic()
-            layer = self.source.naming_layer(path)
-            entry = self.registry.find(kind.name, use, lambda home: is_named_by(layer, dotted(path), use, home))
+                entry = choose_backend(self.registry, str(self.source.data.get("device", AUTO)))
+            else:
+                layer = self.source.naming_layer(path)
+                entry = self.registry.find(kind.name, use, lambda home: is_named_by(layer, dotted(path), use, home))
             return entry, self.registry.load(entry)
         except (NameProblem, ComponentError) as error:
             if isinstance(error, ComponentError) and not is_enabled:
@@ -179,12 +178,6 @@ class Reader:
             is_written = "use" in table
             self.problem((*path, "use") if is_written else path, str(error), with_value=is_written)
             return None, None
-
-    def _automatic(self) -> str:
-        """Return the backend that `auto` chooses: the one for the GPU if there is a GPU and its engine is installed."""
-        is_wanted = self.source.data.get("device", AUTO) != "cpu"
-        name = GPU_BACKEND if is_wanted and find_spec(GPU_BACKEND) and has_gpu() else "mujoco"
-        return f"{OWN}:{name}"
 
     def _directory(self, path: KeyPath) -> Path:
         layer = self.source.layer(path)

@@ -21,12 +21,11 @@ from mtrack.loop.assemble import Assembly
 from mtrack.loop.outputs import nonfinite_observations
 from mtrack.recipe.checked import Recipe
 from mtrack.registry.plain import plain
-from mtrack.run.manifest import LIBRARIES, recipe_sha256
+from mtrack.run.manifest import LIBRARIES, libraries_of, recipe_sha256
 from mtrack.run.reproduction import Circumstances, Facts, Reproduction, write
 
 FOLDER = "diverged"
 _MOST_KEPT = 20  # in a run, over all phases and after resuming
-_OPTIONAL_LIBRARIES = ("mujoco-warp", "warp-lang")
 _log = logging.getLogger("mtrack")
 
 
@@ -95,7 +94,7 @@ class DivergenceRecorder:
             backend=slot.entry.full_name,
             backend_params=_without_paths(slot.params),
             engine=dict(step.engine),
-            versions=decisive_versions(slot.entry.distribution),
+            versions=decisive_versions(slot.entry.distribution, slot.cls),
             physics_diverged=bool(env.backend.diverged()[env_id]),
             warnings=step.warnings,
             reward_terms=tuple(term.path for term in env.rewards),
@@ -149,10 +148,10 @@ def describe(reproduction: Reproduction, cause: str = "", names: Mapping[str, st
     return f"{named} in environment {at.env_id}, {where}, and it was reset; the physics did not diverge"
 
 
-def decisive_versions(*distributions: str) -> dict[str, str]:
-    """Return the versions of mtrack, of some distributions, and of the libraries that results depend on."""
+def decisive_versions(distribution: str, backend: type) -> dict[str, str]:
+    """Return the versions of mtrack, of a backend's distribution, and of the libraries that its results depend on."""
     versions: dict[str, str] = {}
-    for name in ("mtrack", *distributions, *LIBRARIES, *_OPTIONAL_LIBRARIES):
+    for name in ("mtrack", distribution, *LIBRARIES, *libraries_of(backend)):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -27,11 +27,11 @@ class Hooks:
 
     @classmethod
     def load(cls, registry: Registry, switches: Iterable[str] = ()) -> Hooks:
-        """Load every installed hook but those switched off by `no:NAME`; one that cannot be loaded is reported."""
+        """Load every installed hook except those disabled by `no:NAME`; one that cannot be loaded is reported."""
         hooks, installed = cls(), registry.of("hook")
         known, off = {entry.name for entry in installed}, {switch.removeprefix("no:") for switch in switches}
         for name in sorted(off - known):
-            _log.warning("no hook '%s' is installed, so none is switched off. %s", name, did_you_mean(name, known))
+            _log.warning("no hook '%s' is installed, so none is disabled. %s", name, did_you_mean(name, known))
         for entry in installed:
             if entry.name not in off:
                 try:
@@ -52,6 +52,7 @@ class Hooks:
 
     def call(self, event: str, **arguments: object) -> None:
         """Call every hook of an event with copies of the arguments. One that raises is reported once, then disabled."""
+        # one by one: pluggy's own call of an event stops at the first implementation that raises
         for implementation in reversed(getattr(self._manager.hook, event).get_hookimpls()):
             name = implementation.plugin_name
             own = [copy.deepcopy(arguments[argument]) for argument in implementation.argnames]
@@ -66,4 +67,4 @@ class Hooks:
     def _drop(self, name: str, what: str, error: BaseException) -> None:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
-        _log.warning("hook '%s' %s and is switched off: %s", name, what, describe_error(error))
+        _log.warning("hook '%s' %s and is disabled: %s", name, what, describe_error(error))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path, PurePath, PureWindowsPath
@@ -19,7 +19,7 @@ from mtrack.recipe.slots import Slot
 from mtrack.recipe.write import Table
 from mtrack.registry.registry import OWN, Registry, canonical
 
-LIBRARIES = ("torch", "mujoco", "numpy")  # they have no component, but results depend on them
+LIBRARIES = ("torch", "numpy")  # the results of every run depend on them; components declare others (`UsesLibraries`)
 _CODE = frozenset({".py", ".so", ".pyd"})
 _LARGEST_HASHED = 64 * 2**20  # bytes; a larger file that a parameter names is recorded by its name and size
 
@@ -29,13 +29,12 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
 
     It has no paths of this machine, and no environment variables.
     """
-    from mtrack.api.distributed import expected_ranks  # noqa: PLC0415  likewise
-    from mtrack.api.lifecycle import UsesLibraries  # noqa: PLC0415  imports torch
+    from mtrack.api.distributed import expected_ranks  # noqa: PLC0415  imports torch
 
     slots = _all_slots(recipe)
     installed = [slot.entry for slot in slots.values() if slot.entry.file is None]
     versions = {entry.distribution: entry.version for entry in installed}
-    used = {name for slot in slots.values() if isinstance(slot.cls, UsesLibraries) for name in slot.cls.libraries}
+    used = {name for slot in slots.values() for name in libraries_of(slot.cls)}
     versions |= {name: _version(name) for name in (*LIBRARIES, *used)}
     return {
         "mtrack": metadata.version(OWN),
@@ -56,6 +55,13 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
         "values": _values(recipe),
         **more,
     }
+
+
+def libraries_of(cls: type) -> Sequence[str]:
+    """Return the distributions that the numbers of a component class depend on, see `UsesLibraries`."""
+    from mtrack.api.lifecycle import UsesLibraries  # noqa: PLC0415  imports torch
+
+    return cls.libraries if isinstance(cls, UsesLibraries) else ()
 
 
 def installed_versions(names: Iterable[str], registry: Registry) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -19,9 +20,11 @@ from mtrack.recipe.checked import Recipe, check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry, is_own
 from mtrack.run.checkpoint import Checkpoint, newest
-from mtrack.run.compatibility import require_compatible
+from mtrack.run.compatibility import list_versions, require_compatible, require_local_files
 from mtrack.run.manifest import manifest
 from mtrack.run.transfer import Contract
+
+_log = logging.getLogger("mtrack")
 
 
 @attrs.frozen(eq=False)
@@ -58,19 +61,28 @@ class Policy:
         return self._agent.policy(TensorDict(given, batch_size=[*sizes]), self.actor)
 
 
-def load_policy(run: Path | str, actor: str = "", *, device: str = "cpu", allow_change: bool = False) -> Policy:
+def load_policy(
+    run: Path | str,
+    actor: str = "",
+    *,
+    device: str = "cpu",
+    plugins: Sequence[str] = (),
+    allow_change: bool = False,
+) -> Policy:
     """Return the policy of a run from its newest checkpoint; `run` may be a checkpoint too.
 
     `actor` is by default the one that the newest phase runs: the teacher while it is trained, then the student. The
-    recipe of the run is assembled once for the shapes of its observations, so its plugins and motions must be there.
+    recipe of the run is assembled once for the shapes of its observations, so its plugins and motions must be there;
+    `plugins` are files of components, if the run was made with `-p FILE.py`.
 
     Raises CheckpointError if there is no checkpoint, or if recipe, plugins or motions have changed since (unless
     `allow_change`); MtrackError if the actor has not been trained.
     """
-    place, registry = Path(run), Registry.scan()
-    checkpoint = newest(place)[0]
-    whole = check_recipe(read_recipe(recipe_file(place)), registry)
-    recipe = phase_recipe(whole, checkpoint)
+    registry = Registry.scan(files=plugins)
+    checkpoint, problems, whole = open_checkpoint(Path(run), registry, allow_change=allow_change)
+    for problem in problems:
+        _log.warning("%s", problem)
+    recipe = whole.for_phase(checkpoint.phase)
     assembly = assemble(recipe, checkpoint.phase, device=device, num_envs=1)
     now = {**manifest(whole), "contract": attrs.asdict(Contract.of(recipe, assembly))}
     require_compatible(checkpoint.path, checkpoint.manifest, now, "evaluate", allow_change=allow_change)
@@ -85,19 +97,30 @@ def load_policy(run: Path | str, actor: str = "", *, device: str = "cpu", allow_
     )
 
 
-def recipe_file(place: Path) -> Path:
+def open_checkpoint(
+    place: Path, registry: Registry, *, allow_change: bool = False
+) -> tuple[Checkpoint, list[str], Recipe]:
+    """Return the newest checkpoint of a run, what is wrong with others, and the recipe of the run.
+
+    `place` is a run or a checkpoint. Raises CheckpointError, or RecipeError if the recipe does not pass its checks.
+    """
+    checkpoint, problems = newest(place)
+    # before reading the recipe, which may name components that another version of a plugin does not have
+    require_local_files(place, checkpoint.manifest, registry, allow_change)
+    list_versions(checkpoint.path, checkpoint.manifest, registry)
+    file = _recipe_file(place)
+    recipe = check_recipe(read_recipe(file), registry)
+    if checkpoint.phase not in recipe.phases:
+        raise CheckpointError(f"{checkpoint.path} was made in phase '{checkpoint.phase}', which {file} does not have")
+    return checkpoint, problems, recipe
+
+
+def _recipe_file(place: Path) -> Path:
     """Return the recipe of a run, or of the run that a checkpoint belongs to. Raises CheckpointError."""
     for folder in (place, *place.absolute().parents[:2]):
         if (folder / "recipe.toml").is_file():
             return folder / "recipe.toml"
     raise CheckpointError(f"{place} is not a run directory: recipe.toml is missing; `mtrack run` writes runs to runs/")
-
-
-def phase_recipe(recipe: Recipe, checkpoint: Checkpoint) -> Recipe:
-    """Return a recipe as it is in the phase of a checkpoint. Raises CheckpointError if it has no such phase."""
-    if checkpoint.phase not in recipe.phases:
-        raise CheckpointError(f"{checkpoint.path} is of phase '{checkpoint.phase}', which {recipe.name} does not have")
-    return recipe.for_phase(checkpoint.phase)
 
 
 def trained_actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Registry) -> str:

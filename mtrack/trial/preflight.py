@@ -11,6 +11,7 @@ from mtrack.api.device import has_gpu
 from mtrack.api.distributed import expected_ranks
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.loop.blame import blaming
+from mtrack.recipe.backend_choice import unused_gpu
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.keypath import split_path
 from mtrack.recipe.reader import problem_at
@@ -42,12 +43,11 @@ def notes(recipe: Recipe) -> list[str]:
 
 
 def describe_physics(recipe: Recipe) -> str:
-    """Return what computes the physics, and whether the recipe or mtrack chose it."""
-    chosen = ""
-    if AUTO in (recipe.backend.use, recipe.device):
-        is_unused = recipe.place == "cpu" and recipe.device == AUTO and has_gpu()
-        remedy = "; there is a GPU: python -m pip install 'mtrack[gpu]', or backend.use=mujoco_warp, uses it"
-        chosen = f" (auto{remedy if is_unused else ''})"
+    """Return a line that says what computes the physics, and whether `auto` chose it."""
+    notes = ["auto"] if AUTO in (recipe.backend.use, recipe.device) else []
+    if recipe.device == AUTO:
+        notes += filter(None, [unused_gpu(recipe.backend.cls, is_named=recipe.backend.use != AUTO)])
+    chosen = f" ({'; '.join(notes)})" if notes else ""
     return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
 
 

@@ -229,9 +229,6 @@ def _versions(scene: Scene) -> dict[str, int]:
     """Return how often each tensor of the scene has been changed in place, by name."""
     seen: dict[str, Any] = {"scene": scene, "scene.robot": scene.robot, "scene.reference": scene.reference}
     seen["scene.contacts"] = scene.contacts
-    return {
-        f"{owner}.{name}": value._version
-        for owner, group in seen.items()
-        for name, value in vars(group).items()
-        if isinstance(value, Tensor)
-    }
+    tensors = {f"{owner}.{name}": value for owner, group in seen.items() for name, value in vars(group).items()}
+    tensors |= {f"scene.extras['{name}']": value for name, value in scene.extras.items()}
+    return {name: value._version for name, value in tensors.items() if isinstance(value, Tensor)}

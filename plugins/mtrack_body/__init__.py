@@ -1,1 +1,1 @@
-"""mtrack plugin: body."""
+"""Components that need no reference motion: joint position action, observations, rewards and terminations."""

@@ -1,4 +1,4 @@
-"""Rewards that cost contacts which should not be."""
+"""Penalties for undesired contacts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mtrack_body.names import contact_columns, touches
 
 @component
 class SelfCollision:
-    """-number of bodies that touch another part of the robot (the robot must collide with itself)."""
+    """-number of bodies that touch another part of the robot; needs a robot with self-collision."""
 
     bodies: tuple[str, ...] = param(default=("feet", "non_feet"))
     """Bodies that count: names or sets."""
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the bodies' contacts with the robot itself."""
+        """Request the bodies' contacts with the robot itself."""
         return touches(robot, self.bodies, against="self")
 
     def bind(self, scene: Scene) -> None:
@@ -31,14 +31,14 @@ class SelfCollision:
 
 @component
 class UndesiredContactCount:
-    """-number of bodies that touch anything though they should not."""
+    """-number of bodies that touch anything although they should not."""
 
     bodies: tuple[str, ...] = param(default=("non_feet",))
     """Bodies that should touch nothing: names or sets."""
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the bodies' contacts."""
+        """Request the bodies' contacts."""
         return touches(robot, self.bodies)
 
     def bind(self, scene: Scene) -> None:

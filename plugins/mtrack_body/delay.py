@@ -1,4 +1,4 @@
-"""Action delays: how long a command takes to reach the motors, drawn anew for each episode."""
+"""Action delays: how long a command takes to reach the motors, drawn for each episode."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from torch import Tensor
 
 
 def draw_delays(count: int, longest: int, progress: float, rng: torch.Generator) -> Tensor:
-    """Draw delays in substeps, int64 [count], uniform over 0..k, where k grows with a progress in [0, 1] to `longest`.
+    """Draw delays in substeps, int64 [count], uniform over 0..k; k grows with `progress` in [0, 1] to `longest`.
 
-    k is rounded up in part of the rows, so that the mean grows steadily; the first 1 / (longest + 1) has no delay.
+    k is rounded up for some of the draws, so that the mean grows steadily. Up to a progress of 1 / (longest + 1), all
+    delays are 0.
     """
     reach = min(max((longest + 1) * min(progress, 1.0) - 1.0, 0.0), float(longest))
     whole = int(reach)

@@ -1,4 +1,4 @@
-"""Rewards of how the feet meet the ground: air time, slip, stumbling, impact, tilt."""
+"""Rewards for the feet: air time, slip, stumbling, impact, tilt."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def weight(robot: RobotModel) -> float:
 
 @component
 class FeetAirTime:
-    """sum over feet of (air time - threshold) when a foot lands: long steps pay, short ones cost."""
+    """sum over feet of (air time - threshold) when a foot lands: rewards long steps, penalises short ones."""
 
     feet: tuple[str, ...] = param(default=("feet",))
     """Bodies that count: names or sets."""
     threshold: float = param(default=0.4, validator=non_negative)
-    """Air time that is worth nothing [s]."""
+    """Air time that gives no reward [s]."""
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the feet's contacts."""
+        """Request the feet's contacts."""
         return touches(robot, self.feet)
 
     def bind(self, scene: Scene) -> None:
@@ -36,8 +36,8 @@ class FeetAirTime:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N] s."""
         contacts = scene.contacts
-        paid = (contacts.last_air_time - self.threshold) * contacts.first_contact
-        return paid.index_select(1, self.columns).sum(-1)
+        excess = (contacts.last_air_time - self.threshold) * contacts.first_contact
+        return excess.index_select(1, self.columns).sum(-1)
 
 
 @component
@@ -50,7 +50,7 @@ class FeetSlip:
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the feet's contacts."""
+        """Request the feet's contacts."""
         return touches(robot, self.feet)
 
     def bind(self, scene: Scene) -> None:
@@ -67,16 +67,16 @@ class FeetSlip:
 
 @component
 class Stumble:
-    """-1 while a foot is pushed sideways much harder than upwards: it has hit something."""
+    """-1 while the horizontal force on a foot is much larger than the vertical one: it has hit something."""
 
     feet: tuple[str, ...] = param(default=("feet",))
     """Bodies that count: names or sets."""
     ratio: float = param(default=4.0, validator=positive)
-    """Horizontal force in vertical ones above which a foot stumbles."""
+    """Ratio of horizontal to vertical force above which a foot stumbles."""
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the feet's contacts."""
+        """Request the feet's contacts."""
         return touches(robot, self.feet)
 
     def bind(self, scene: Scene) -> None:
@@ -97,11 +97,11 @@ class ImpactForce:
     feet: tuple[str, ...] = param(default=("feet",))
     """Bodies that count: names or sets."""
     threshold: float = param(default=1.5, validator=non_negative)
-    """Force that costs nothing [weights of the robot]."""
+    """Force without penalty [weights of the robot]."""
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the feet's contacts."""
+        """Request the feet's contacts."""
         return touches(robot, self.feet)
 
     def bind(self, scene: Scene) -> None:
@@ -116,7 +116,7 @@ class ImpactForce:
 
 @component
 class FeetUpright:
-    """-sum over feet of |horizontal part of gravity's direction in the foot frame|^2; 0 where soles are level."""
+    """-sum over feet of |horizontal part of gravity's direction in the foot frame|^2; 0 if the soles are level."""
 
     feet: tuple[str, ...] = param(default=("feet",))
     """Bodies that count: names or sets."""

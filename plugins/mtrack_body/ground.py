@@ -1,4 +1,4 @@
-"""What only a simulation knows of robot and ground: heights of bodies, forces and times of foot contacts."""
+"""Privileged observations of robot and ground: body heights, forces and times of foot contacts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BodyHeight:
 
 @component
 class FootContact:
-    """For each foot its contact force in weights of the robot, in the root frame, whether and how long it stands."""
+    """Contact force of each foot [weights of the robot] in the root frame, contact, contact time and air time."""
 
     sensors: ClassVar[tuple[str, ...]] = ("contact_force",)
 
@@ -51,7 +51,7 @@ class FootContact:
     reflection: Mirror = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the feet's contacts."""
+        """Request the feet's contacts."""
         return touches(robot, self.feet)
 
     def bind(self, scene: Scene) -> None:

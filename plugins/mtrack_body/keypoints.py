@@ -1,4 +1,4 @@
-"""Where the robot's keypoints are and how they move, seen from its root."""
+"""Observations of the robot's keypoints relative to its root: positions, rotations, velocities."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class KeypointRot:
 
 @component
 class KeypointLinVel:
-    """Linear velocities of bodies against the root's, in the root frame [m/s]."""
+    """Linear velocities of bodies relative to the root, in the root frame [m/s]."""
 
     sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
@@ -88,7 +88,7 @@ class KeypointLinVel:
 
 @component
 class KeypointAngVel:
-    """Angular velocities of bodies against the root's, in the root frame [rad/s]."""
+    """Angular velocities of bodies relative to the root, in the root frame [rad/s]."""
 
     sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 

@@ -1,4 +1,4 @@
-"""From the names in a recipe to what a term works with: columns, mirrors, contact sensors."""
+"""Resolves the names in a recipe into columns, mirrors and contact sensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from mtrack import ContactSensor, Mirror, NameProblem, Requirements, RobotModel, Scene
 
 Columns: TypeAlias = Tensor | slice
-"""Index of a joint axis: int64 [k], or everything in its order (a slice, which costs nothing to apply)."""
+"""Index of a joint axis: int64 [k], or a slice for all joints in their order, which is free to apply."""
 
 
 @attrs.frozen(eq=False)
@@ -29,28 +29,28 @@ def select_joints(scene: Scene, names: Sequence[str]) -> Joints:
 
 
 def joint_columns(scene: Scene, names: Sequence[str]) -> Columns:
-    """Return where joints are on a joint axis, in the order of the names. Raises NameProblem."""
+    """Return the columns of joints on a joint axis, in the order of the names. Raises NameProblem."""
     indices = scene.model.joints(names)
     everything = indices.tolist() == list(range(len(scene.model.joint_names)))
     return slice(None) if everything else indices.to(scene.device)
 
 
 def joint_mirror(model: RobotModel, names: Sequence[str]) -> Mirror:
-    """Return the mirror of values of joints, which must hold both sides. Raises NameProblem."""
+    """Return the mirror of values of joints. Raises NameProblem if a joint's mirror image is missing."""
     indices = model.joints(names).tolist()
-    places = {joint: place for place, joint in enumerate(indices)}
+    columns = {joint: column for column, joint in enumerate(indices)}
     partners = model.joint_mirror.perm[indices].tolist()
     for joint, partner in zip(indices, partners, strict=True):
-        if partner not in places:
+        if partner not in columns:
             lone, missing = model.joint_names[joint], model.joint_names[partner]
             raise NameProblem(f"'{lone}' has no mirror image among the joints: add '{missing}'")
-    return Mirror(torch.tensor([places[p] for p in partners]), model.joint_mirror.sign[indices])
+    return Mirror(torch.tensor([columns[p] for p in partners]), model.joint_mirror.sign[indices])
 
 
 def body_columns(scene: Scene, names: Sequence[str], entries: Sequence[int] = (0, 1, 2)) -> Tensor:
-    """Return where entries of the vectors of bodies are in a flattened [B * 3], in the order of the names.
+    """Return the columns of entries of body vectors in a flattened [B * 3], in the order of the names.
 
-    One `index_select` over flattened columns costs a tenth of indexing the body axis. Raises NameProblem.
+    One `index_select` over flattened columns is ten times as fast as indexing the body axis. Raises NameProblem.
     """
     bodies = scene.model.bodies(names).to(scene.device)
     return (3 * bodies.unsqueeze(-1) + torch.tensor(entries, device=scene.device)).flatten()
@@ -58,11 +58,11 @@ def body_columns(scene: Scene, names: Sequence[str], entries: Sequence[int] = (0
 
 POS, LIN_VEL, ANG_VEL = 0, 1, 2
 FIRST_COLUMNS = (3, 4)
-"""Quantities of `Kinematics.body_root`, the last two the first columns of the rotation matrices."""
+"""Quantities of `Kinematics.body_root`; the last two are the first columns of the rotation matrices."""
 
 
 def seen_from_root(scene: Scene, names: Sequence[str], quantities: Sequence[int]) -> Tensor:
-    """Return where quantities of bodies are in a flattened `Kinematics.body_root`: by body, quantity, axis.
+    """Return the columns of body quantities in a flattened `Kinematics.body_root`, ordered by body, quantity, axis.
 
     Raises NameProblem.
     """
@@ -77,5 +77,5 @@ def touches(model: RobotModel, names: Sequence[str], against: str = "") -> Requi
 
 
 def contact_columns(scene: Scene, names: Sequence[str], against: str = "") -> Tensor:
-    """Return the columns of the sensors asked for with `touches`, int64, in the order of the names."""
+    """Return the columns of the sensors requested with `touches`, int64, in the order of the names."""
     return scene.contacts.columns(scene.model.expand(names), against).to(scene.device)

@@ -1,4 +1,4 @@
-"""What the robot feels of itself: joints, root, actions."""
+"""Observations of the robot's own state: joints, root, actions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mtrack_body.names import Joints, joint_mirror, select_joints
 
 @component
 class JointPos:
-    """Joint positions, as the encoders read them or true [rad]."""
+    """Joint positions, as the encoders measure them or true [rad]."""
 
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints to observe."""
     measured: bool = param(default=True)
-    """Whether as the encoders read them, shifted by their calibration error; otherwise the true positions."""
+    """Whether to return encoder readings, which include the calibration error, instead of true positions."""
     selected: Joints = scratch()
 
     @property
     def sensors(self) -> tuple[str, ...]:
-        """The encoders, or what only a simulation knows."""
+        """`joint_encoders` for readings, `simulation` for true positions."""
         return ("joint_encoders",) if self.measured else ("simulation",)
 
     def bind(self, scene: Scene) -> None:
@@ -66,7 +66,7 @@ class JointVel:
 
 @component
 class AppliedTarget:
-    """Position targets of the last substep: after delay and filter [rad]."""
+    """Position targets of the last substep, after delay and filter [rad]."""
 
     sensors: ClassVar[tuple[str, ...]] = ("simulation",)
 
@@ -117,11 +117,11 @@ class PreviousActions:
     sensors: ClassVar[tuple[str, ...]] = ()
 
     joints: tuple[str, ...] = param(default=(".*",))
-    """Joints of the action, as in `[action] joints`: they say how it mirrors."""
+    """Joints of the action, as in `[action] joints`; needed for its mirror."""
     reflection: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Resolve the joints. Raises NameProblem where they are not as many as the action's."""
+        """Resolve the joints. Raises NameProblem if their number differs from the action's."""
         mirror = joint_mirror(scene.model, self.joints)
         if mirror.width != scene.action.shape[-1]:
             raise NameProblem(
@@ -174,7 +174,7 @@ class RootLinVel:
 
 @component
 class RootAngVel:
-    """Angular velocity of the root in its own frame, as its gyroscope reads it [rad/s]."""
+    """Angular velocity of the root in its own frame, as a gyroscope measures it [rad/s]."""
 
     sensors: ClassVar[tuple[str, ...]] = ("imu",)
 
@@ -189,12 +189,12 @@ class RootAngVel:
 
 @component
 class BootIndicator:
-    """1 at the reset, falling linearly to 0: tells the policy that its histories are still short."""
+    """Falls linearly from 1 at the reset to 0, so that the policy knows that its histories are still short."""
 
     sensors: ClassVar[tuple[str, ...]] = ()
 
     duration: float = param(default=0.5, validator=positive)
-    """Time until it is 0 [s]."""
+    """Time until the value is 0 [s]."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1] in [0, 1]."""

@@ -1,4 +1,4 @@
-"""Rewards of how the robot moves its joints: smoothly, within its limits, without falling."""
+"""Rewards for moving smoothly, within joint and torque limits, and without falling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtrack_body.names import Columns, joint_columns
 
 @component
 class Survival:
-    """1 in every step that the robot gets to."""
+    """1 in every step of an episode."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], all 1."""
@@ -42,7 +42,7 @@ class JointAccL2:
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints that count."""
     clip: float = param(default=100.0, validator=positive)
-    """Bound of an acceleration, on both sides: contacts make it huge for a substep [rad/s^2]."""
+    """Bound of an acceleration, because contacts make it huge for a substep [rad/s^2]."""
     columns: Columns = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -73,7 +73,7 @@ class TorquesL2:
 
 @component
 class ActionRateL2:
-    """-sum of squared changes of the raw action since the step before."""
+    """-sum of squared changes of the raw action since the previous step."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], at most 0."""
@@ -82,12 +82,12 @@ class ActionRateL2:
 
 @component
 class JointPosLimits:
-    """-sum of how far joints are beyond their soft range, in widths of the margin left to the hard one."""
+    """-sum over joints of the excess beyond the soft range, divided by 1 - soft_factor."""
 
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints that count."""
     soft_factor: float = param(default=0.9, validator=between(0.0, 0.99))
-    """Share of the joint range, about its middle, that costs nothing; the excess is divided by 1 - soft_factor."""
+    """Share of the joint range, about its middle, without penalty."""
     columns: Columns = scratch()
     low: Tensor = scratch()
     high: Tensor = scratch()
@@ -113,7 +113,7 @@ class JointTorqueLimits:
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints that count."""
     soft_factor: float = param(default=0.75, validator=between(0.01, 1.0))
-    """Share of the effort limit that costs nothing."""
+    """Share of the effort limit without penalty."""
     columns: Columns = scratch()
     inverse_limit: Tensor = scratch()
 

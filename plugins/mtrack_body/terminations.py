@@ -1,4 +1,4 @@
-"""Reasons to end an episode that need no reference: the robot has fallen, or lies on what is not a foot."""
+"""Terminations without a reference: the robot has fallen, or a body touches what it should not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FallOver:
     max_tilt: float = param(default=1.2, validator=between(0.0, math.pi))
     """Angle between the root's vertical axis and the world's [rad]."""
     timeout: bool = param(default=False)
-    """Whether it truncates the episode rather than terminates it."""
+    """Whether it truncates the episode instead of terminating it."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return bool [N]."""
@@ -26,18 +26,18 @@ class FallOver:
 
 @component
 class UndesiredContact:
-    """A body touches something though it should not."""
+    """A body touches something although it should not."""
 
     bodies: tuple[str, ...] = param(default=("non_feet",))
     """Bodies that should touch nothing: names or sets."""
     min_force: float = param(default=1.0, validator=non_negative)
-    """Contact force that is ignored, mean over 3 substeps [N]."""
+    """Contact force up to which contacts are ignored, mean over 3 substeps [N]."""
     timeout: bool = param(default=False)
-    """Whether it truncates the episode rather than terminates it."""
+    """Whether it truncates the episode instead of terminating it."""
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the bodies' contacts."""
+        """Request the bodies' contacts."""
         return touches(robot, self.bodies)
 
     def bind(self, scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""`mtrack doctor`, `bench`, `plan` and `new-plugin`. Imports what is heavy only inside commands."""
+"""The commands `mtrack doctor`, `plan` and `new-plugin`. Heavy imports happen inside the commands."""
 
 from __future__ import annotations
 
@@ -10,111 +10,73 @@ import typer
 
 from mtrack.cli.options import PluginFiles
 
-_EXIT_BROKEN = 1
+_EXIT_PROBLEM = 1
 
 
 def doctor(
-    run_dir: Annotated[Path, typer.Option(help="Where runs will be kept: is there room, may it be written?")] = Path(
-        "runs"
-    ),
+    run_dir: Annotated[
+        Path, typer.Option(help="Folder for runs: check that it is writable and has free space.")
+    ] = Path("runs"),
     replay: Annotated[
-        Path | None, typer.Option(help="Step a diverged environment again, from a file in RUN/diverged.")
+        Path | None, typer.Option(help="Replay a diverged environment from a file in RUN/diverged.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check installation, plugins and machine, or replay a diverged environment; each finding has its remedy."""
+    """Check installation, plugins and machine, or replay a diverged environment, and say how to fix problems."""
     import attrs  # noqa: PLC0415
 
-    from mtrack_dev.doctor import examine, listed, report  # noqa: PLC0415
+    from mtrack_dev.doctor import check_all, listed, report  # noqa: PLC0415
 
     if replay is None:
-        findings = examine(run_dir)
-        lines = report(findings)
-    else:  # needs torch, whose absence is one of the doctor's findings
-        from mtrack_dev.reproduce import replay_file  # noqa: PLC0415
+        results = check_all(run_dir)
+        lines = report(results)
+    else:  # needs torch, and the doctor must work without it
+        from mtrack_dev.replay import replay_file  # noqa: PLC0415
 
-        findings = replay_file(replay)
-        lines = listed(findings)
+        results = replay_file(replay)
+        lines = listed(results)
     if as_json:
-        typer.echo(json.dumps([attrs.asdict(finding) for finding in findings], indent=2))
+        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=2))
     else:
         typer.echo("\n".join(lines))
-    if any(finding.status == "broken" for finding in findings):
-        raise typer.Exit(_EXIT_BROKEN)
-
-
-def bench(
-    recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
-    envs: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of environments to measure.")] = "",
-    threads: Annotated[str, typer.Option(metavar="N,N...", help="Numbers of processors to measure with.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keep the figures in this file, as JSON.")] = None,
-    compare: Annotated[
-        Path | None, typer.Option(help="Compare with what an earlier -o kept, of the same recipe on the same machine.")
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=100.0, help="Percent by which a rate may fall; fail beyond it.  [default: 30]"),
-    ] = None,
-    plugin: PluginFiles = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> None:
-    """Measure how fast a recipe runs here, part by part, against what the hardware allows."""
-    from mtrack_dev.sweep import THRESHOLD, run_bench  # noqa: PLC0415
-
-    if threshold is not None and compare is None:
-        raise typer.BadParameter("there is nothing to compare with; give --compare FILE too", param_hint="--threshold")
-    allowed = THRESHOLD if threshold is None else threshold
-    wanted = _numbers("--envs", envs), _numbers("--threads", threads)
-    fallen = run_bench(recipe, set_ or [], *wanted, out, compare, as_json, allowed, plugin or ())
-    for text in fallen:
-        typer.echo(f"slower than in {compare} by more than {allowed:g} %: {text}", err=True)
-    if fallen:
-        raise typer.Exit(_EXIT_BROKEN)
+    if any(result.status == "problem" for result in results):
+        raise typer.Exit(_EXIT_PROBLEM)
 
 
 def plan(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")],
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
-    seconds: Annotated[float, typer.Option(min=1.0, help="About how long to measure [s].")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Approximate time to measure [s].")] = 20.0,
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Say how long a recipe would take here, phase by phase, and how many environments to run."""
+    """Estimate how long each phase of a recipe takes on this machine, and recommend a number of environments."""
     import attrs  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
     from mtrack_dev.plan import make_plan, tables  # noqa: PLC0415
 
-    made = make_plan(recipe, set_ or [], seconds, plugin or ())
+    found = make_plan(recipe, set_ or [], seconds, plugin or ())
     if as_json:
-        typer.echo(json.dumps(attrs.asdict(made), indent=1))
+        typer.echo(json.dumps(attrs.asdict(found), indent=1))
     else:
-        Console().print(*tables(made))
+        Console().print(*tables(found))
 
 
 def new_plugin(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package, e.g. acme-rewards.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the package, e.g. acme-rewards.")],
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="Kind of component, hook or cli; again for more.")
+        list[str] | None, typer.Option("--kind", help="Kind of component, hook or cli; repeat it for several.")
     ] = None,
-    directory: Annotated[Path, typer.Option(help="Where the package's folder shall be.")] = Path(),
+    directory: Annotated[Path, typer.Option(help="Folder to create the package in.")] = Path(),
 ) -> None:
-    """Make a plugin package that is complete: an example of each kind, entry points, tests, a recipe.
+    """Create a plugin package with an example of each kind, entry points, tests and a recipe.
 
-    Its README.md says how to move terms there from a file that you tried with -p FILE.py.
+    Its README.md explains how to move terms there from a file used with -p FILE.py.
     """
     from mtrack_dev.scaffold import create  # noqa: PLC0415
 
     files = create(name, kind or ["reward"], directory)
     typer.echo("\n".join(str(file) for file in files))
     typer.echo(f"next: cd {directory / name}; pip install -e '.[dev]'; python -m pytest", err=True)
-    typer.echo("to move terms there from a file that you tried with -p: see its README.md", err=True)
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    """Return the positive numbers of a list with commas. Raises BadParameter."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise typer.BadParameter(f"{text!r} is not a list of positive numbers such as 64,256", param_hint=option)
-    return [int(part) for part in parts]
+    typer.echo("its README.md explains how to move terms there from a file used with -p", err=True)

@@ -1,4 +1,4 @@
-"""Two recipes or runs compared, component by component."""
+"""Compares two recipes or runs, component by component."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Status = Literal["added", "removed", "replaced", "changed"]
 
 @attrs.frozen
 class ValueChange:
-    """One key that differs; None and an empty origin stand for a side that does not have it."""
+    """One key that differs; the value is None and the origin empty on a side that lacks it."""
 
     path: str
-    """Dotted, within the recipe."""
+    """Dotted path in the recipe."""
     key: str
-    """Within its slot; of a setting the same as `path`."""
+    """Dotted path in its slot; for a setting the same as `path`."""
     old: Any
     new: Any
     old_origin: str
@@ -38,35 +38,35 @@ class SlotChange:
     kind: str
     path: str
     old: str
-    """What fills it: `acme-rewards:upright==1.0`; empty where there is no such slot."""
+    """The component, e.g. `acme-rewards:upright==1.0`; empty if there is no such slot."""
     new: str
     origin: str
-    """Of a slot that was added or removed: where; of one removed by `enabled = false`, that line."""
+    """Where a slot was added or removed; of one removed by `enabled = false`, that line."""
     values: tuple[ValueChange, ...]
-    """Keys that differ; of one that was added or removed every key."""
+    """Keys that differ; all keys of a slot that was added or removed."""
 
 
 @attrs.frozen
 class Difference:
-    """Everything that differs."""
+    """All differences."""
 
     settings: tuple[ValueChange, ...]
     components: tuple[SlotChange, ...]
     order: tuple[str, ...]
-    """Tables whose slots are in another order: of observations that is another layout, of phases another course."""
+    """Tables whose slots are in a different order, which changes the layout of observations or the order of phases."""
     versions: tuple[Change, ...]
-    """Distributions and packages of code that are not the same, with the slots that they fill."""
+    """Distributions and code packages that differ, with the slots that use them."""
     data: tuple[str, ...]
-    """Of two runs: what their components read, e.g. motions, where that is not the same."""
+    """Of two runs: differences of the data that their components read, e.g. motions."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is none."""
+        """Return whether there are no differences."""
         return not any(attrs.astuple(self, recurse=False))
 
 
 def compare(old: Side, new: Side) -> Difference:
-    """Return how `new` differs from `old`. Raises MtrackError where one is no recipe."""
+    """Return how `new` differs from `old`. Raises MtrackError if one is not a valid recipe."""
     return Difference(
         settings=tuple(_values((), _settings(old), _settings(new), old, new)),
         components=tuple(_components(old, new)),
@@ -86,24 +86,24 @@ def _components(old: Side, new: Side) -> Iterator[SlotChange]:
     for path in sorted({**before, **after}, key=lambda path: tables.index(path[0])):
         kind, was = before.get(path, ("", {}))
         kind, now = after.get(path, (kind, {}))
-        had, has = (side.component(path) if table else "" for side, table in ((old, was), (new, now)))
+        old_name, new_name = (side.component(path) if table else "" for side, table in ((old, was), (new, now)))
         values = tuple(_values(path, was, now, old, new))
         if not was:
             given = tuple(value for value in values if value.key not in ("use", "enabled"))
-            yield SlotChange("added", kind, dotted(path), "", has, new.origin(path), given)
+            yield SlotChange("added", kind, dotted(path), "", new_name, new.origin(path), given)
         elif not now:
             given = tuple(value for value in values if value.key not in ("use", "enabled"))
             line = new.origin((*path, "enabled")) if new.switched_off(path) else old.origin(path)
-            yield SlotChange("removed", kind, dotted(path), had, "", line, given)
-        elif not _is_same(had, has):
+            yield SlotChange("removed", kind, dotted(path), old_name, "", line, given)
+        elif not _is_same(old_name, new_name):
             others = tuple(value for value in values if value.key != "use")
-            yield SlotChange("replaced", kind, dotted(path), had, has, new.origin((*path, "use")), others)
+            yield SlotChange("replaced", kind, dotted(path), old_name, new_name, new.origin((*path, "use")), others)
         elif values:
-            yield SlotChange("changed", kind, dotted(path), had, has, "", values)
+            yield SlotChange("changed", kind, dotted(path), old_name, new_name, "", values)
 
 
 def _values(path: KeyPath, was: Table, now: Table, old: Side, new: Side) -> Iterator[ValueChange]:
-    """Yield the keys that differ in the tables at a path, each with where it came from."""
+    """Yield the keys that differ in the tables at a path, with their origins."""
     for inner, before, after in value_changes(was, now):
         place = (*path, *inner)
         origins = ["" if value is None else side.origin(place) for side, value in ((old, before), (new, after))]
@@ -111,7 +111,7 @@ def _values(path: KeyPath, was: Table, now: Table, old: Side, new: Side) -> Iter
 
 
 def _is_same(old: str, new: str) -> bool:
-    """Return whether two are one component; where versions are not known, nor may be the distributions."""
+    """Return whether two names mean the same component; if a version is unknown, distributions are not compared."""
     names = [component.partition("==")[0] for component in (old, new)]
     if "==" not in old or "==" not in new:
         names = [name.rpartition(":")[2] for name in names]
@@ -125,7 +125,7 @@ def _versions(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> I
 
 
 def _data(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what two runs read that is not the same, e.g. `clips of command missing: walk; new: run`."""
+    """Yield differences of the data that two runs read, e.g. `clips of command missing: walk; new: run`."""
     contracts = [side.get("contract", {}) for side in (old, new)]
     if all(contracts):
         yield from describe(data_changes(contracts[0]["data"], contracts[1]["data"]))

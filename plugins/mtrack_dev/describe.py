@@ -1,4 +1,4 @@
-"""`mtrack describe`: a component with its parameters and how a recipe uses it; the contract of a kind; the scene."""
+"""`mtrack describe`: prints a component with its parameters, the contract of a kind, or the scene."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mtrack_dev.listing import facts as listed
 from mtrack_dev.schema_values import bounds_text, parameters
 
 _SCENE = "scene"
-_EXAMPLES = {"frames": 1_000_000}  # of keys that must be given
+_EXAMPLES = {"frames": 1_000_000}  # for required keys
 
 
 def describe(
@@ -30,11 +30,11 @@ def describe(
         str,
         typer.Argument(metavar="KIND", help="Kind of component, `scene`, or a type such as Clip."),
     ],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The component; none: the contract of its kind.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Component; without it, the contract of its kind.")] = "",
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Describe a component, the contract of a kind, of hooks or commands (`cli`), what components see, or a type."""
+    """Describe a component, the contract of a kind (or hook, cli), the scene that components see, or a type."""
     kinds = [*KINDS, *EXTENSIONS, _SCENE]
     if kind not in kinds:
         _describe_type(kind, kinds, as_json)
@@ -77,27 +77,27 @@ def describe(
     for row in rows:
         typer.echo(f"  {row['name']} ({', '.join(filter(None, (row['type'], row['bounds'], row['default'])))})")
         typer.echo(f"      {row['help']}")
-    if kind in ("agent", "robot"):  # others build on what is in these
-        from mtrack_dev.guide import names_of_robot, offers  # noqa: PLC0415  imports torch
+    if kind in ("agent", "robot"):  # other components use their members
+        from mtrack_dev.guide import describe_agent, describe_robot  # noqa: PLC0415  imports torch
 
-        typer.echo(f"\n{offers(cls) if kind == 'agent' else names_of_robot(cls)}")
+        typer.echo(f"\n{describe_agent(cls) if kind == 'agent' else describe_robot(cls)}")
     typer.echo(f"\nin a recipe:\n\n{snippet}" if snippet else "")
 
 
 def _describe_contract(kind: str, as_json: bool) -> None:
-    """Print the contract of a kind, or what components see of the scene."""
-    from mtrack_dev.guide import Contract, sights  # noqa: PLC0415  imports torch
+    """Print the contract of a kind, or the contents of the scene."""
+    from mtrack_dev.guide import ContractHelp, describe_scene  # noqa: PLC0415  imports torch
 
     if kind == _SCENE:
-        typer.echo(json.dumps({"scene": sights()}, indent=1) if as_json else sights())
+        typer.echo(json.dumps({"scene": describe_scene()}, indent=1) if as_json else describe_scene())
     else:
-        contract = Contract.of(kind)
+        contract = ContractHelp.of(kind)
         typer.echo(json.dumps(attrs.asdict(contract), indent=1) if as_json else contract.text())
 
 
 def _describe_type(name: str, kinds: list[str], as_json: bool) -> None:
-    """Print a type that passes between components and the kernel. Raises MtrackError if there is no such type."""
-    from mtrack_dev.exchanged import closest, find_type, known_types  # noqa: PLC0415  imports torch
+    """Print a type that components and the kernel exchange. Raises MtrackError if there is no such type."""
+    from mtrack_dev.type_help import closest, find_type, known_types  # noqa: PLC0415  imports torch
 
     found = find_type(name)
     if found is None:
@@ -108,7 +108,7 @@ def _describe_type(name: str, kinds: list[str], as_json: bool) -> None:
 
 
 def recipe_snippet(kind: Kind, entry: Entry, cls: type) -> str:
-    """Return a table that uses a component with its defaults, as a recipe may have it; nothing for an importer."""
+    """Return a recipe table that uses a component with its defaults; empty for an importer."""
     if not kind.table:
         return ""
     path = ".".join([kind.table, *["GROUP", entry.name][2 - kind.depth :]])
@@ -123,5 +123,5 @@ def recipe_snippet(kind: Kind, entry: Entry, cls: type) -> str:
         if (default := one.get("default", _EXAMPLES.get(name))) is not None:
             lines.append(f"{name} = {inline(default)}")
     missing = [name for name, field in params_of(cls).items() if field.default is attrs.NOTHING]
-    lines += [f"{name} =   # must be given" for name in missing]
+    lines += [f"{name} =   # required" for name in missing]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`mtrack diff`: what one recipe or run has, lacks and sets otherwise than another."""
+"""`mtrack diff`: prints how two recipes or runs differ, component by component."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def diff(
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare two recipes or runs, component by component: from the first to the second."""
+    """Compare two recipes or runs, component by component: the changes from the first to the second."""
     registry = Registry.scan(files=plugin or ())
     old, new = open_side(a, registry), open_side(b, registry, set_ or ())
     found = compare(old, new)
@@ -50,13 +50,13 @@ def diff(
 
 
 def summary(found: Difference) -> str:
-    """Return how much differs, e.g. `1 component added, 2 changed; 1 setting`."""
+    """Return the number of differences, e.g. `components: 1 added, 2 changed; settings: 1`."""
     counts = {status: sum(change.status == status for change in found.components) for status in _MARKS}
     parts = [f"{count} {status}" for status, count in counts.items() if count]
-    told = [f"components: {', '.join(parts)}"] if parts else []
+    counted = [f"components: {', '.join(parts)}"] if parts else []
     others = ("settings", "order", "versions", "data")
-    told += [f"{name}: {len(getattr(found, name))}" for name in others if getattr(found, name)]
-    return "; ".join(told) or "no difference"
+    counted += [f"{name}: {len(getattr(found, name))}" for name in others if getattr(found, name)]
+    return "; ".join(counted) or "no difference"
 
 
 def report(found: Difference) -> Iterator[str]:
@@ -69,7 +69,7 @@ def report(found: Difference) -> Iterator[str]:
         for change in changes:
             yield from _slot_lines(change, table)
     if found.order:
-        yield from _title("in another order")
+        yield from _title("in a different order")
         yield from (f"  {table}" for table in found.order)
     if found.versions:
         yield from _title("versions")
@@ -116,7 +116,7 @@ def _readable(component: str) -> str:
 
 
 def _place(origin: str) -> str:
-    """Return an origin without the folder of the recipes that come with mtrack."""
+    """Return an origin without the folder of the recipes of mtrack."""
     folder = next((f"{folder}{os.sep}" for folder in recipe_folders() if origin.startswith(f"{folder}{os.sep}")), "")
     return origin.removeprefix(folder)
 

@@ -1,4 +1,4 @@
-"""All checks of `mtrack doctor`, in the order of what must work first."""
+"""Runs all checks of `mtrack doctor`, the most basic first."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from mtrack_dev import installation, machine
-from mtrack_dev.finding import Finding
+from mtrack_dev.check_result import CheckResult
 
 _WIDTH = 14
 
 
-def examine(run_dir: Path) -> list[Finding]:
-    """Return the findings of every check; a check that fails itself is a finding too."""
+def check_all(run_dir: Path) -> list[CheckResult]:
+    """Return the results of all checks; a check that raises is a problem too."""
     checkout = installation.find_checkout()
-    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+    checks: dict[str, Callable[[], Iterator[CheckResult]]] = {
         "python": installation.python,
         "packages": partial(installation.packages, checkout),
         "entry points": partial(installation.entry_points, checkout),
@@ -27,26 +27,26 @@ def examine(run_dir: Path) -> list[Finding]:
         "opengl": machine.opengl,
         "run directory": partial(machine.run_directory, run_dir),
     }
-    return [finding for subject, check in checks.items() for finding in _carry_out(subject, check)]
+    return [result for subject, check in checks.items() for result in _run(subject, check)]
 
 
-def report(findings: list[Finding]) -> list[str]:
-    """Return the findings as lines for people, and a last line that counts what is broken."""
-    broken = sum(finding.status == "broken" for finding in findings)
-    return [*listed(findings), f"{broken} broken" if broken else "nothing is broken"]
+def report(results: list[CheckResult]) -> list[str]:
+    """Return the results as lines for people, and a last line with the number of problems."""
+    count = sum(result.status == "problem" for result in results)
+    return [*listed(results), f"{count} problem{'s' if count > 1 else ''}" if count else "no problems"]
 
 
-def listed(findings: list[Finding]) -> list[str]:
-    """Return the findings as lines for people."""
+def listed(results: list[CheckResult]) -> list[str]:
+    """Return the results as lines for people."""
     lines = []
-    for finding in findings:
-        lines.append(f"{finding.status:<7} {finding.subject:<{_WIDTH}} {finding.message}")
-        lines += [f"{'':<{_WIDTH + 9}}-> {line}" for line in finding.remedy.splitlines()]
+    for result in results:
+        lines.append(f"{result.status:<7} {result.subject:<{_WIDTH}} {result.message}")
+        lines += [f"{'':<{_WIDTH + 9}}-> {line}" for line in result.remedy.splitlines()]
     return lines
 
 
-def _carry_out(subject: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:
+def _run(subject: str, check: Callable[[], Iterator[CheckResult]]) -> list[CheckResult]:
     try:
         return list(check())
     except Exception as error:
-        return [Finding("broken", subject, f"could not be checked: {type(error).__name__}: {error}")]
+        return [CheckResult("problem", subject, f"the check failed: {type(error).__name__}: {error}")]

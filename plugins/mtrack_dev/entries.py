@@ -1,4 +1,4 @@
-"""What `list-plugins` and the doctor find out about an entry: whether it can be used, and what shares its name."""
+"""Checks an entry for `list-plugins` and the doctor: whether it can be loaded, and which others share its name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtrack.registry.registry import OWN, Entry, Registry
 
 
 def try_to_load(registry: Registry, entry: Entry) -> None:
-    """Import an entry and check its contract; what it prints goes to stderr. Raises ComponentError."""
+    """Import an entry and check its contract; its output goes to stderr. Raises ComponentError."""
     with redirect_stdout(sys.stderr):
         if entry.kind == "cli":
             load_command(registry, entry)
@@ -19,24 +19,26 @@ def try_to_load(registry: Registry, entry: Entry) -> None:
 
 
 def clash(entry: Entry) -> str:
-    """Return which of those with its name an entry is, and how to choose; empty if no other has it."""
+    """Return how to choose between an entry and others of its name; empty if there are no others."""
     if not entry.rivals:
         return ""
     others = " and ".join(name.rpartition(":")[0] for name in entry.rivals if name != entry.full_name)
     if entry.kind == "hook":
         return f"also in {others}: all of them are called, and -p no:{entry.name} disables all of them"
     if entry.kind == "cli":
-        return _of_commands(entry, others)
+        return _clash_of_commands(entry, others)
     return (
         f"also in {others}: recipes that come with {entry.distribution} use this one; "
         f'in your own write use = "{entry.full_name}"'
     )
 
 
-def _of_commands(entry: Entry, others: str) -> str:
-    built_in, here = f"{OWN}:{entry.name}", f"this one is 'mtrack {entry.full_name}'"
+def _clash_of_commands(entry: Entry, others: str) -> str:
+    built_in = f"{OWN}:{entry.name}"
+    *groups, name = entry.name.split(".")
+    short, full = (f"'{' '.join(['mtrack', *groups, last])}'" for last in (name, f"{entry.distribution}:{name}"))
     if entry.full_name == built_in:
-        return f"also in {others}: 'mtrack {entry.name}' is this one, the built-in command"
+        return f"also in {others}: {short} is this one, the built-in command"
     if built_in in entry.rivals:
-        return f"'mtrack {entry.name}' is the built-in command; {here}"
-    return f"also in {others}, so 'mtrack {entry.name}' is ambiguous; {here}"
+        return f"{short} is the built-in command; this one is {full}"
+    return f"also in {others}, so {short} is ambiguous; this one is {full}"

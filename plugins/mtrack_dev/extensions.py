@@ -1,4 +1,4 @@
-"""The contracts of hooks and command-line groups, as `mtrack describe hook` and `mtrack describe cli` print them."""
+"""The contracts of hooks and commands, as `mtrack describe hook` and `mtrack describe cli` print them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mtrack.api.hookspecs import Specifications
 EXTENSIONS = ("hook", "cli")
 
 _HOOK = '''
-A hook watches runs, whatever recipe they carry out. It is called if its package is installed; `mtrack run -p no:NAME`
-disables it. It gets copies of what it asks for and cannot change a number. If it raises, that is reported once, it is
-disabled, and the run continues. With several processes only the first one calls hooks.
+A hook watches runs of any recipe. It is called if its package is installed; `mtrack run -p no:NAME` disables it. It
+gets copies of its arguments and cannot change a run. If it raises, mtrack reports this once, disables the hook, and
+continues. With several processes only the first one calls hooks.
 
 # src/acme/bell.py
 from mtrack import hookimpl
@@ -20,21 +20,21 @@ class Bell:
     """Rings when a run ends."""
 
     @hookimpl                      # without this a method is never called
-    def run_ended(self, status):   # of an event's arguments take those that you need, by name
+    def run_ended(self, status):   # take the arguments that you need, by name
         print("\\a" + status)
 
 # pyproject.toml; then: pip install -e .
 [project.entry-points."mtrack.hooks"]
-bell = "acme.bell:Bell"            # a class (made without arguments), an object or a module
+bell = "acme.bell:Bell"            # a class (created without arguments), an object or a module
 
-check it: mtrack list-plugins hook --load, mtrack doctor   make a package: mtrack new-plugin NAME --kind hook
+check it: mtrack list-plugins hook --load, mtrack doctor   create a package: mtrack new-plugin NAME --kind hook
 '''
 
 _CLI = '''
-A command-line group is a command of mtrack that comes from your package: a typer.Typer, a click command, or a function
-with annotated parameters. `mtrack --help` lists it without importing it: its help is the docstring of the function, or
-the `help=` of the app. Import what is slow (torch, mujoco, numpy) inside functions. Results go to stdout, talk to
-stderr. For a mistake of the user raise mtrack.errors.MtrackError: it is shown without a traceback, exit status 2.
+A package can add commands to mtrack: a typer.Typer, a click command, or a function with annotated parameters.
+`mtrack --help` lists a command without importing it: its help is the docstring of the function, or the `help=` of the
+app. Import slow modules (torch, mujoco, numpy) inside functions. Print results to stdout, messages to stderr. For a
+mistake of the user raise mtrack.errors.MtrackError: it is shown without a traceback, with exit status 2.
 
 # src/acme/cli.py
 import typer
@@ -53,13 +53,16 @@ def weigh(robot: str) -> None:
 [project.entry-points."mtrack.cli"]
 acme = "acme.cli:app"
 
-A name of mtrack's own commands (run, check, ...) keeps its meaning: yours is then `mtrack DISTRIBUTION:NAME`.
-check it: mtrack list-plugins cli --load   make a package: mtrack new-plugin NAME --kind cli
+# a name with a dot adds a command to a group of mtrack or of another package: mtrack motions mine
+"motions.mine" = "acme.cli:mine"
+
+Built-in commands (run, check, ...) keep their names: yours is then `mtrack DISTRIBUTION:NAME`.
+check it: mtrack list-plugins cli --load   create a package: mtrack new-plugin NAME --kind cli
 '''
 
 
 def extension_contract(kind: str) -> str:
-    """Return what a hook or a command-line group must do, with an example."""
+    """Return the contract of hooks or of commands, with an example."""
     if kind == "cli":
         return _CLI.strip()
     events = inspect.getsource(Specifications).replace("    @hookspec\n", "").partition("\n\n")[2]

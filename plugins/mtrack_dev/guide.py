@@ -1,4 +1,4 @@
-"""What a plugin author reads first: the contract of a kind, and everything that a component can see."""
+"""Help for plugin authors: the contract of a kind, and the contents of a scene, an agent and a robot."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mtrack.api.fields import fields_of, params_of
 from mtrack.api.kinds import KINDS
 from mtrack.recipe.slots import SLOT_CLASSES, Slot
 from mtrack.registry.values import default_text, type_name
-from mtrack_dev.exchanged import Exchanged, signature_of, types_named
 from mtrack_dev.help_text import help_of
+from mtrack_dev.type_help import TypeHelp, signature_of, types_named
 
 _EVERY_KEY = {
-    "use": "The component: its name, or DISTRIBUTION:NAME; without it, that of the slot's name.",
-    "enabled": "Whether the slot counts; true unless it says false.",
+    "use": "Name of the component, or DISTRIBUTION:NAME; default: the name of the slot.",
+    "enabled": "Whether the slot is used; default: true.",
 }
 _ROLES = {
-    "name: float = param(default=1.0, validator=positive)": "A parameter of recipes; the string below is its help.",
+    "name: float = param(default=1.0, validator=positive)": "A parameter for recipes; the string below is its help.",
     "name: Tensor = state()": (
-        "Changes in a run and is saved in checkpoints. For the annotation `torch.Generator`, mtrack makes and seeds a "
-        "generator of the slot's own before `bind`."
+        "Changes during a run and is saved in checkpoints. If the annotation is `torch.Generator`, mtrack creates a "
+        "generator with a seed of the slot before `bind`."
     ),
-    "name: Mirror = scratch()": "Is derived in `bind` or at each call, and not saved.",
+    "name: Mirror = scratch()": "Computed in `bind` or in each call, and not saved.",
 }
 _SECTIONS = (
     ("scene", Scene, CachedTensors),
@@ -40,47 +40,51 @@ _SECTIONS = (
 
 
 @attrs.frozen
-class Contract:
-    """What the author of a component of one kind must know."""
+class ContractHelp:
+    """The contract of one kind of component, for its authors."""
 
     kind: str
     protocol: str
-    """Source of its Protocol."""
+    """Source of the Protocol."""
     keys: dict[str, str]
-    """What the kernel's own keys in its recipe table mean."""
+    """Meaning of the keys of the kernel in its recipe table."""
     optional: dict[str, str]
-    """Help of each call or attribute that it may have besides, by signature."""
-    types: list[Exchanged]
-    """What is named in all of these."""
+    """Help of each optional method or attribute, by signature."""
+    types: list[TypeHelp]
+    """The types that occur in these."""
 
     @staticmethod
-    def of(kind: str) -> Contract:
-        """Return the contract of a kind, from the sources of the kernel."""
+    def of(kind: str) -> ContractHelp:
+        """Read the contract of a kind from the sources of the kernel."""
         protocol = inspect.getsource(getattr(protocols, KINDS[kind].protocol))
         optional = dict(_optional(kind))
-        return Contract(kind, protocol, dict(_keys(kind)), optional, types_named(f"{protocol} {' '.join(optional)}"))
+        return ContractHelp(
+            kind, protocol, dict(_keys(kind)), optional, types_named(f"{protocol} {' '.join(optional)}")
+        )
 
     def text(self) -> str:
-        """Return all of it, as `mtrack describe KIND` prints it."""
+        """Return the contract as `mtrack describe KIND` prints it."""
         parts = [
             self.protocol,
-            _section("its fields (mtrack.api.fields), each with a type; others cannot be set:", _ROLES),
+            _section("fields (mtrack.api.fields), each with a type; other attributes cannot be set:", _ROLES),
         ]
         if self.keys:
-            parts.append(_section("keys of its table that the kernel reads:", self.keys))
+            parts.append(_section("keys of its recipe table that the kernel reads:", self.keys))
         if self.optional:
-            parts.append(_section("it may also have (mtrack.api.lifecycle, mtrack.api.abilities):", self.optional))
+            parts.append(
+                _section("optional methods and attributes (mtrack.api.lifecycle, mtrack.api.abilities):", self.optional)
+            )
         if self.types:
-            parts.append("what is named here:\n\n" + "\n\n".join(each.text() for each in self.types))
+            parts.append("types:\n\n" + "\n\n".join(each.text() for each in self.types))
         parts.append(
-            "seen by components: mtrack describe scene   one type: mtrack describe TYPE   "
+            "contents of a scene: mtrack describe scene   one type: mtrack describe TYPE   "
             f"examples: mtrack list-plugins {self.kind}, mtrack new-plugin"
         )
         return "\n\n".join(part.rstrip() for part in parts)
 
 
-def sights() -> str:
-    """Return everything a component can see: names, shapes, units."""
+def describe_scene() -> str:
+    """Return everything that a component can see: names, shapes, units."""
     sections = []
     for title, cls, beyond in _SECTIONS:
         rows = dict(_members(cls, beyond))
@@ -89,22 +93,22 @@ def sights() -> str:
     return "\n\n".join(sections)
 
 
-def offers(cls: type) -> str:
-    """Return what an agent keeps and can do: what a phase may use of it."""
+def describe_agent(cls: type) -> str:
+    """Return the fields and methods of an agent, which phases may use."""
     helps = help_of(cls)
     kept = [(field.name, helps.get(field.name, "")) for field in fields_of(cls, "state")]
     rows = [f"  {name}\n      {text}" if text else f"  {name}" for name, text in [*kept, *_methods(cls)]]
-    return "\n".join(["offers phases:", *rows])
+    return "\n".join(["fields and methods for phases:", *rows])
 
 
-def names_of_robot(cls: type[Robot]) -> str:
-    """Return the names that recipes and components may use of a robot as it is without parameters."""
+def describe_robot(cls: type[Robot]) -> str:
+    """Return the names that recipes and components may use of a robot with default parameters."""
     try:
         model = cls().model()
-    except Exception as error:  # a robot of somebody else's that cannot do without them
+    except Exception as error:  # a third-party robot may require parameters
         return f"its names depend on its parameters: {error}"
-    known = {"joints": model.joint_names, "bodies": model.body_names}
-    rows = [f"  {name}: {', '.join(names)}" for name, names in (known | dict(model.sets)).items()]
+    names = {"joints": model.joint_names, "bodies": model.body_names, **model.sets}
+    rows = [f"  {name}: {', '.join(members)}" for name, members in names.items()]
     return "\n".join(["names, and sets of names:", *rows])
 
 
@@ -113,7 +117,7 @@ def _section(title: str, rows: Mapping[str, str]) -> str:
 
 
 def _keys(kind: str) -> Iterator[tuple[str, str]]:
-    """Yield the kernel's keys of a slot with type and help."""
+    """Yield the keys of a slot that belong to the kernel, with type and help."""
     slot = SLOT_CLASSES.get(kind, Slot)
     helps, fields = {**help_of(slot), **_EVERY_KEY}, params_of(slot)
     for name in sorted(KINDS[kind].keys, key=list(helps).index):
@@ -123,7 +127,7 @@ def _keys(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _optional(kind: str) -> Iterator[tuple[str, str]]:
-    """Yield signature and help of each optional call and attribute that a kind may offer."""
+    """Yield signature and help of each optional method and attribute of a kind."""
     nodes = [node for module in (lifecycle, abilities) for node in ast.parse(inspect.getsource(module)).body]
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     for protocol in (protocol for protocol, kinds in abilities.OFFERED_BY.items() if kind in kinds):
@@ -139,11 +143,11 @@ def _optional(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _members(cls: type, beyond: type) -> Iterator[tuple[str, str]]:
-    """Yield the fields, derived quantities and methods that a class has beyond a base, with the first line of help."""
-    known = {field.name for field in attrs.fields(beyond)} if attrs.has(beyond) else set()
+    """Yield the fields, quantities and methods that a class adds to a base, with the first line of their help."""
+    inherited = {field.name for field in attrs.fields(beyond)} if attrs.has(beyond) else set()
     helps = help_of(cls)
     for field in attrs.fields(cls):
-        if field.name not in known and not field.name.startswith("_"):
+        if field.name not in inherited and not field.name.startswith("_"):
             yield field.name, (helps.get(field.name) or str(field.type)).partition("\n")[0]
     for base in reversed(cls.__mro__):
         if base is not beyond and issubclass(base, beyond) and base is not object:
@@ -151,7 +155,7 @@ def _members(cls: type, beyond: type) -> Iterator[tuple[str, str]]:
 
 
 def _methods(cls: type) -> Iterator[tuple[str, str]]:
-    """Yield the public methods and computed quantities of a class itself."""
+    """Yield the public methods and properties of a class, without those of its bases."""
     for name, value in vars(cls).items():
         if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property | derived)):
             call = str(inspect.signature(value)).replace("(self, ", "(") if inspect.isfunction(value) else ""

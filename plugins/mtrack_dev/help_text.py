@@ -1,4 +1,4 @@
-"""The help texts of a class's fields: string literals in its source, which nothing else can see."""
+"""Reads the help texts of fields: the string literals below them in the source of a class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import ModuleType
 
 
 def help_of(cls: type) -> dict[str, str]:
-    """Return the help text of each field: the string literal under it in the body of the class, or of its base."""
+    """Return the help text of each field: the string literal below it in the class, or in its base class."""
     texts = help_of(cls.__base__) if cls.__base__ is not None and cls.__base__ is not object else {}
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
@@ -24,7 +24,7 @@ def help_of(cls: type) -> dict[str, str]:
 
 
 def alias_help(module: ModuleType) -> dict[str, tuple[str, str]]:
-    """Return meaning and help text of each type alias of a module: a public assignment with a text under it."""
+    """Return value and help text of each type alias of a module: a public assignment with a string below it."""
     found = {}
     for node, following in pairwise(ast.parse(inspect.getsource(module)).body):
         is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)

@@ -1,4 +1,4 @@
-"""The doctor's look at Python, packages, entry points and plugins."""
+"""Doctor checks of Python, packages, entry points and plugins."""
 
 from __future__ import annotations
 
@@ -21,52 +21,54 @@ import mtrack
 from mtrack import ComponentError
 from mtrack.registry.registry import Registry
 from mtrack.registry.versions import fits
+from mtrack_dev.check_result import CheckResult
 from mtrack_dev.entries import clash, try_to_load
-from mtrack_dev.finding import Finding
 
 _REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]"'
-_KNOWN_BAD = {("mujoco", "4.0.0"): "its sparse Cholesky factor is wrong: simulations diverge"}
+_KNOWN_BAD = {("mujoco", "4.0.0"): "its sparse Cholesky factor is wrong, so simulations diverge"}
 _OLDEST_PYTHON = (3, 11)
 
 
 def find_checkout() -> Path | None:
-    """Return the folder of the source checkout mtrack is imported from; None if it is installed from a wheel."""
+    """Return the source checkout that mtrack is imported from, or None if it is installed from a wheel."""
     root = Path(mtrack.__file__).resolve().parents[1]
     return root if (root / "pyproject.toml").exists() else None
 
 
-def python() -> Iterator[Finding]:
+def python() -> Iterator[CheckResult]:
     """Check the version of Python."""
     is_old = sys.version_info < _OLDEST_PYTHON
-    remedy = "make a virtual environment with Python 3.11 or later" if is_old else ""
-    yield Finding("broken" if is_old else "ok", "python", f"{platform.python_version()} ({sys.executable})", remedy)
+    remedy = "create a virtual environment with Python 3.11 or later" if is_old else ""
+    yield CheckResult(
+        "problem" if is_old else "ok", "python", f"{platform.python_version()} ({sys.executable})", remedy
+    )
 
 
-def packages(checkout: Path | None) -> Iterator[Finding]:
-    """Check each dependency against what mtrack requires, what is known to be bad, and what was tested."""
+def packages(checkout: Path | None) -> Iterator[CheckResult]:
+    """Check the version of each dependency: required, known to be bad, tested."""
     tested = _constraints(checkout)
     for name, conditions in _requirements():
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            yield Finding("broken", name, "not installed", f'python -m pip install "{name}{conditions}"')
+            yield CheckResult("problem", name, "not installed", f'python -m pip install "{name}{conditions}"')
             continue
         reason = _KNOWN_BAD.get((name, version), "" if fits(version, conditions) else f"mtrack needs {conditions}")
         public = version.partition("+")[0]  # 2.13.0+cpu is a build of 2.13.0
         pinned = tested.get(name, public)
         if reason:
-            yield Finding("broken", name, f"{version}: {reason}", f'python -m pip install "{name}{conditions}"')
+            yield CheckResult("problem", name, f"{version}: {reason}", f'python -m pip install "{name}{conditions}"')
         elif pinned != public:
-            remedy = f"python -m pip install {name}=={pinned}   (for results that can be repeated)"
-            yield Finding("note", name, f"{version}, tested with {pinned}", remedy)
+            remedy = f"python -m pip install {name}=={pinned}   (for reproducible results)"
+            yield CheckResult("note", name, f"{version}, tested with {pinned}", remedy)
         else:
-            yield Finding("ok", name, version)
+            yield CheckResult("ok", name, version)
 
 
-def entry_points(checkout: Path | None) -> Iterator[Finding]:
-    """Check that what is installed announces what the checkout's pyproject.toml says, and that nothing shadows it."""
+def entry_points(checkout: Path | None) -> Iterator[CheckResult]:
+    """Check that the installed entry points match pyproject.toml of the checkout, and that nothing shadows them."""
     if checkout is None:
-        yield Finding("ok", "entry points", "installed from a wheel")
+        yield CheckResult("ok", "entry points", "installed from a wheel")
         return
     declared = _declared(checkout / "pyproject.toml")
     installed = {
@@ -76,72 +78,74 @@ def entry_points(checkout: Path | None) -> Iterator[Finding]:
         for point in distribution.entry_points
     }
     if not installed:
-        yield Finding("broken", "entry points", "mtrack is imported from a checkout but not installed", _REINSTALL)
-    elif lacking := declared - installed:
-        names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in lacking)
-        yield Finding("broken", "entry points", f"in pyproject.toml, not installed: {names}", _REINSTALL)
-    elif surplus := {point for point in installed if point[0].startswith("mtrack.")} - declared:
-        names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in surplus)
-        yield Finding("broken", "entry points", f"installed, no longer in pyproject.toml: {names}", _REINSTALL)
+        yield CheckResult("problem", "entry points", "mtrack is imported from a checkout but not installed", _REINSTALL)
+    elif missing := declared - installed:
+        names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in missing)
+        yield CheckResult("problem", "entry points", f"in pyproject.toml, not installed: {names}", _REINSTALL)
+    elif extra := {point for point in installed if point[0].startswith("mtrack.")} - declared:
+        names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in extra)
+        yield CheckResult("problem", "entry points", f"installed, no longer in pyproject.toml: {names}", _REINSTALL)
     else:
-        yield Finding("ok", "entry points", f"{len(declared)}, all installed")
+        yield CheckResult("ok", "entry points", f"{len(declared)}, all installed")
     for folder in sorted(checkout.glob("*.egg-info")):
         if _points_of(folder / "entry_points.txt") != declared:
-            message = f"{folder} is stale, and shadows what is installed when Python runs in that folder"
-            yield Finding("broken", "entry points", message, f"rm -r '{folder}' and then {_REINSTALL}")
+            message = f"{folder} is stale and shadows the installed package if Python runs in that folder"
+            yield CheckResult("problem", "entry points", message, f"rm -r '{folder}' and then {_REINSTALL}")
 
 
-def editable_plugins() -> Iterator[Finding]:
-    """Check that plugins installed from a folder announce what the pyproject.toml there says by now."""
+def editable_plugins() -> Iterator[CheckResult]:
+    """Check that the entry points of plugins installed from a folder match their pyproject.toml."""
     for distribution in metadata.distributions():
         origin = json.loads(distribution.read_text("direct_url.json") or "{}")
         folder = Path(url2pathname(urlsplit(origin.get("url", "")).path))
         if not origin.get("dir_info", {}).get("editable") or distribution.name == "mtrack":
             continue
         points = {(point.group, point.name, point.value) for point in distribution.entry_points}
-        if lacking := {
+        if missing := {
             point for point in _declared(folder / "pyproject.toml") - points if point[0].startswith("mtrack.")
         }:
-            names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in lacking)
+            names = _some(f"{group.removeprefix('mtrack.')} {name}" for group, name, _ in missing)
             message = f"{distribution.name}: in its pyproject.toml, not installed: {names}"
-            yield Finding("broken", "entry points", message, f'python -m pip install -e "{folder}"')
+            yield CheckResult("problem", "entry points", message, f'python -m pip install -e "{folder}"')
 
 
-def plugins() -> Iterator[Finding]:
+def plugins() -> Iterator[CheckResult]:
     """Import every component, hook and command, and check its contract."""
     registry = Registry.scan()
     for problem in registry.problems:
-        yield Finding("broken", "plugins", problem, "repair or uninstall that package")
-    sound = 0
+        yield CheckResult("problem", "plugins", problem, "fix or uninstall that package")
+    usable = 0
     for entry in registry.entries:
         if entry.refusal:
-            remedy = f"allow it in MTRACK_PLUGINS, or repair {entry.distribution}"
-            yield Finding("note", "plugins", f"{entry}: {entry.refusal}", remedy)
+            remedy = f"allow it in MTRACK_PLUGINS, or fix {entry.distribution}"
+            yield CheckResult("note", "plugins", f"{entry}: {entry.refusal}", remedy)
             continue
         try:
             try_to_load(registry, entry)
-            sound += 1
+            usable += 1
         except ComponentError as error:
-            yield Finding("broken", "plugins", str(error), f"repair, upgrade or uninstall {entry.distribution}")
+            yield CheckResult("problem", "plugins", str(error), f"fix, upgrade or uninstall {entry.distribution}")
         if note := clash(entry):
-            yield Finding("note", "names", f"{entry}: {note}")
+            yield CheckResult("note", "names", f"{entry}: {note}")
     homes = sorted({entry.distribution for entry in registry.entries})
-    yield Finding("ok", "plugins", f"{sound} of {len(registry.entries)} usable, from {', '.join(homes)}")
+    yield CheckResult("ok", "plugins", f"{usable} of {len(registry.entries)} usable, from {', '.join(homes)}")
 
 
-def extras() -> Iterator[Finding]:
-    """See which optional packages are there."""
+def extras() -> Iterator[CheckResult]:
+    """Check which optional packages are installed."""
     uses = {"tensorboard": "the logger 'tensorboard'", "wandb": "the logger 'wandb'", "gymnasium": "other learners"}
     for name, use in uses.items():
         if util.find_spec(name):
-            yield Finding("ok", name, metadata.version(name))
+            yield CheckResult("ok", name, metadata.version(name))
         else:
             extra = "gym" if name == "gymnasium" else name
-            yield Finding("note", name, "not installed", f'python -m pip install "mtrack[{extra}]", if you want {use}')
+            yield CheckResult(
+                "note", name, "not installed", f'python -m pip install "mtrack[{extra}]", if you want {use}'
+            )
 
 
 def _requirements() -> Iterator[tuple[str, str]]:
-    """Yield name and conditions (`!=4.0.0,>=3.17`) of every dependency that is no extra."""
+    """Yield name and version range (`!=4.0.0,>=3.17`) of each dependency outside the extras."""
     for requirement in map(Requirement, metadata.requires("mtrack") or ()):
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             yield requirement.name, str(requirement.specifier)
@@ -163,7 +167,7 @@ def _declared(pyproject: Path) -> set[tuple[str, str, str]]:
 
 
 def _points_of(file: Path) -> set[tuple[str, str, str]]:
-    """Return the entry points of an egg-info, the console scripts left out."""
+    """Return the entry points of an egg-info, without console scripts."""
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
     parser.read(file, encoding="utf-8")
@@ -172,5 +176,5 @@ def _points_of(file: Path) -> set[tuple[str, str, str]]:
 
 
 def _some(names: Iterator[str], most: int = 5) -> str:
-    known = sorted(names)
-    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
+    found = sorted(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")

@@ -1,4 +1,4 @@
-"""`mtrack list-plugins`: what is installed and what is wrong with it, without importing any of it."""
+"""`mtrack list-plugins`: lists what is installed, and errors, without importing any of it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 def list_plugins(
     ctx: typer.Context,
     load: Annotated[bool, typer.Option("--load", help="Import everything and check its contract.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show where each is, and tracebacks.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show where each one is, and tracebacks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List installed components, hooks and commands, of the kinds named or all; with -p also those of a file."""
+    """List installed components, hooks and commands of all kinds or of those given; with -p also those of a file."""
     kinds, local = _arguments(ctx.args)
     registry = Registry.scan(files=local)
-    entries = [entry for entry in registry.of(*(kinds or KIND_NAMES)) if entry.module != RUN.module]  # no plugin's
+    entries = [
+        entry for entry in registry.of(*(kinds or KIND_NAMES)) if entry.module != RUN.module
+    ]  # the command of the kernel
     errors = {entry: entry.error for entry in entries}
     traces: dict[Entry, str] = {}
     for entry in entries if load else ():
@@ -54,7 +56,7 @@ def list_plugins(
         raise typer.Exit(1)
 
 
-# Parameters that are no flags would have typer import pydantic, which takes longer than everything else here.
+# With parameters other than flags, typer imports pydantic, which takes longer than everything else here.
 list_plugins.command_settings = {  # type: ignore[attr-defined]
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
     "options_metavar": "[KIND]... [-p FILE.py]... [OPTIONS]",
@@ -79,7 +81,7 @@ def _arguments(given: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def facts(entry: Entry) -> dict[str, str]:
-    """Return what the metadata say of an entry, by name."""
+    """Return the metadata of an entry by name."""
     names = ("kind", "name", "distribution", "version", "module", "attribute")
     return {name: getattr(entry, name) for name in names}
 

@@ -1,4 +1,4 @@
-"""The doctor's look at processors, GPU and disk."""
+"""Doctor checks of CPUs, GPU, OpenGL and disk."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from pathlib import Path
 
 from mtrack.api.device import available_cpus, has_gpu
 from mtrack.cli.opengl import failures
-from mtrack_dev.finding import Finding
+from mtrack_dev.check_result import CheckResult
 
-_LEAST_FREE, _SCARCE = 200e6, 2e9  # bytes: a few checkpoints, and a long run's
-_BUSY = 4  # processors that one process keeps busy
+_LEAST_FREE, _SCARCE = 200e6, 2e9  # bytes: for a few checkpoints, and for a long run
+_BUSY = 4  # CPUs that one process can keep busy
 
 
-def processors() -> Iterator[Finding]:
-    """Compare the processors this process may use with the threads it will use."""
+def processors() -> Iterator[CheckResult]:
+    """Compare the CPUs that this process may use with the threads that it will use."""
     allowed = available_cpus()
-    yield Finding("ok", "processors", f"{allowed}")
+    yield CheckResult("ok", "processors", f"{allowed}")
     if allowed > _BUSY and not has_gpu():
-        message = f"one process steps physics on {allowed}, but computes observations and rewards on one"
-        yield Finding("note", "processors", message, f"torchrun --nproc-per-node {allowed // 2} -m mtrack run ...")
+        message = f"one process steps physics on {allowed} CPUs, but computes observations and rewards on one"
+        yield CheckResult("note", "processors", message, f"torchrun --nproc-per-node {allowed // 2} -m mtrack run ...")
     quota = cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
     if quota is not None and quota < allowed:
-        message = f"this container gets the time of {quota:g} of them: more threads wait for each other"
-        yield Finding("note", "processors", message, f"taskset -c 0-{max(1, round(quota)) - 1} mtrack run ...")
+        message = f"this container gets the time of {quota:g} CPUs; more threads wait for each other"
+        yield CheckResult("note", "processors", message, f"taskset -c 0-{max(1, round(quota)) - 1} mtrack run ...")
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if threads.isdigit() and int(threads) > allowed:
-        message = f"OMP_NUM_THREADS={threads} on {allowed} processors"
-        yield Finding("note", "processors", message, "unset OMP_NUM_THREADS")
+        message = f"OMP_NUM_THREADS={threads} on {allowed} CPUs"
+        yield CheckResult("note", "processors", message, "unset OMP_NUM_THREADS")
     if os.environ.get("OMP_WAIT_POLICY", "PASSIVE").upper() != "PASSIVE":
-        message = "OMP_WAIT_POLICY lets idle torch threads spin beside the physics"
-        yield Finding("note", "processors", message, "unset OMP_WAIT_POLICY: mtrack lets them wait briefly, then sleep")
+        message = "OMP_WAIT_POLICY lets idle torch threads spin and slow down the physics"
+        yield CheckResult(
+            "note", "processors", message, "unset OMP_WAIT_POLICY: mtrack lets them wait briefly, then sleep"
+        )
 
 
 def cpu_quota(file: Path) -> float | None:
-    """Return the processors' worth of time a cgroup may use, or None without a limit."""
+    """Return how many CPUs' time a cgroup may use, or None if it has no limit."""
     try:
         quota, period = file.read_text().split()[:2]
     except (OSError, ValueError):
@@ -46,35 +48,42 @@ def cpu_quota(file: Path) -> float | None:
     return None if quota == "max" else int(quota) / int(period)
 
 
-def gpu() -> Iterator[Finding]:
-    """See what torch can use."""
-    import torch  # noqa: PLC0415  its absence is a finding of another check
+def gpu() -> Iterator[CheckResult]:
+    """Check whether torch and the physics can use a GPU."""
+    import torch  # noqa: PLC0415  another check reports if it is missing
 
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count()))
-        yield Finding("ok", "gpu", f"{names} (CUDA {torch.version.cuda})")
+        yield CheckResult("ok", "gpu", f"{names} (CUDA {torch.version.cuda})")
         if not util.find_spec("mujoco_warp"):
-            yield Finding("note", "gpu", "physics cannot use it yet", "python -m pip install 'mtrack[gpu]'")
+            yield CheckResult(
+                "note",
+                "gpu",
+                "the physics cannot use it: mujoco_warp is missing",
+                "python -m pip install 'mtrack[gpu]'",
+            )
     elif shutil.which("nvidia-smi"):
-        remedy = "see https://pytorch.org/get-started/locally for the build that fits the driver"
-        yield Finding("note", "gpu", f"there seems to be one, but torch {torch.__version__} cannot use it", remedy)
+        remedy = "install the build that fits the driver, see https://pytorch.org/get-started/locally"
+        yield CheckResult(
+            "note", "gpu", f"nvidia-smi is installed, but torch {torch.__version__} cannot use a GPU", remedy
+        )
     else:
-        yield Finding("ok", "gpu", "none; physics and learning run on the processors")
+        yield CheckResult("ok", "gpu", "none; physics and learning run on the CPU")
     if util.find_spec("mujoco_warp"):
-        yield Finding("ok", "mujoco_warp", "installed")
+        yield CheckResult("ok", "mujoco_warp", "installed")
 
 
-def opengl() -> Iterator[Finding]:
-    """See whether mujoco can be imported with the OpenGL library that MUJOCO_GL names."""
-    import mujoco  # noqa: F401, PLC0415  its absence is a finding of another check
+def opengl() -> Iterator[CheckResult]:
+    """Check whether mujoco can be imported with the OpenGL library that MUJOCO_GL names."""
+    import mujoco  # noqa: F401, PLC0415  another check reports if it is missing
 
     for failure in failures:
-        message = f"{failure}. mujoco was imported without OpenGL; only plugins that draw with OpenGL need it"
-        yield Finding("note", "opengl", message, "unset MUJOCO_GL, or set it to a library that is installed")
+        message = f"{failure}. mujoco was imported without OpenGL, which only plugins that draw with OpenGL need"
+        yield CheckResult("note", "opengl", message, "unset MUJOCO_GL, or set it to a library that is installed")
 
 
-def run_directory(directory: Path) -> Iterator[Finding]:
-    """Write a probe where runs will be kept, and look at the free space."""
+def run_directory(directory: Path) -> Iterator[CheckResult]:
+    """Check that the folder for runs is writable and has free space."""
     place = directory.resolve()
     while not place.exists():
         place = place.parent
@@ -83,11 +92,13 @@ def run_directory(directory: Path) -> Iterator[Finding]:
             probe.write(b"probe")
             probe.flush()
     except OSError as error:
-        yield Finding("broken", "run directory", f"cannot write to {place}: {error.strerror}", "give another --run-dir")
+        yield CheckResult(
+            "problem", "run directory", f"cannot write to {place}: {error.strerror}", "give another --run-dir"
+        )
         return
     free = shutil.disk_usage(place).free
-    message, remedy = f"{place} can be written, {free / 1e9:.1f} GB free", "make room, or give another --run-dir"
+    message, remedy = f"{place} is writable, {free / 1e9:.1f} GB free", "free some space, or give another --run-dir"
     if free >= _SCARCE:
-        yield Finding("ok", "run directory", message)
+        yield CheckResult("ok", "run directory", message)
     else:
-        yield Finding("broken" if free < _LEAST_FREE else "note", "run directory", message, remedy)
+        yield CheckResult("problem" if free < _LEAST_FREE else "note", "run directory", message, remedy)

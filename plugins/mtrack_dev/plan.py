@@ -1,4 +1,4 @@
-"""`mtrack plan`: how long a recipe would take on this machine, and with how many environments it is fastest."""
+"""`mtrack plan`: estimates how long a recipe takes on this machine and which number of environments is fastest."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
-from mtrack_dev.bench import Training, most_memory
+from mtrack_bench.measure import TimedTraining, most_memory
 from mtrack_log.text import duration
 
-_SMALLEST, _STEP = 64, 4  # environments of the first trial, and how many times more the next has
-_FRAMES = 8192  # about as many has a trial's iteration
-_NEARLY = 0.95  # of the highest rate: the fewest environments that reach it are recommended
-_MEMORY_SHARE = 0.8  # of the machine's memory that a run may take
+_SMALLEST, _STEP = 64, 4  # environments of the first sample, and the factor to the next
+_FRAMES = 8192  # about the frames of one iteration of a sample
+_NEARLY = 0.95  # share of the highest rate that the recommended number of environments must reach
+_MEMORY_SHARE = 0.8  # share of the memory of the machine that a run may use
 
 
 @attrs.frozen
-class Trial:
-    """What was measured of the first phase with some environments."""
+class SpeedSample:
+    """The measured speed of one phase with some number of environments."""
 
     num_envs: int
     frames_per_s: float
     memory_mb: float
-    """Most memory of the process so far [MB]."""
+    """Peak memory of the process so far [MB]."""
     is_whole: bool
-    """Whether the rollout had all its steps; a shorter one says nothing of memory."""
+    """Whether the rollout was not shortened; the memory of a shorter one is not representative."""
 
 
 @attrs.frozen
 class PhasePlan:
-    """How long one phase takes."""
+    """The estimated duration of one phase."""
 
     name: str
     frames: int
@@ -50,66 +50,66 @@ class PhasePlan:
 
     @property
     def seconds(self) -> float:
-        """Time it takes [s]."""
+        """Return the duration [s]."""
         return self.frames / self.frames_per_s
 
 
 @attrs.frozen
-class Plan:
-    """What `mtrack plan` says of a recipe here."""
+class RecipePlan:
+    """The estimate that `mtrack plan` prints."""
 
     recipe: str
     device: str
     threads: int
     num_envs: int
-    """The recipe's."""
+    """Environments of the recipe."""
     recommended: int
-    """The fewest environments that are nearly as fast as can be, and fit."""
-    trials: list[Trial]
+    """The fewest environments that nearly reach the highest rate and fit into memory."""
+    samples: list[SpeedSample]
     memory_mb: float | None
-    """Of a run with the recipe's environments, extrapolated [MB]."""
+    """Memory of a run with the environments of the recipe, extrapolated [MB]."""
     is_plain: bool
-    """Whether the recipe compiles losses and the trials did not: a run is somewhat faster."""
+    """Whether the recipe compiles losses, which samples do not: a run is somewhat faster."""
     phases: list[PhasePlan]
-    """With the recipe's environments, or as many as were tried."""
+    """Phases with the environments of the recipe, or with as many as were measured."""
 
 
-def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequence[str] = ()) -> Plan:
-    """Return the plan of a recipe (and local `files`) after about `seconds` s of trials.
+def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequence[str] = ()) -> RecipePlan:
+    """Measure a recipe (with local `files`) for about `seconds` s and return the estimate.
 
-    Raises MtrackError if it cannot begin.
+    Raises MtrackError if the recipe cannot start.
     """
     registry = Registry.scan(files=files)
     recipe = check_recipe(read_recipe(name, overrides), registry)
-    # compiling would take longer than all trials
+    # compiling would take longer than all samples
     compiling = [f"phases.{phase}.compile=false" for phase, slot in recipe.phases.items() if slot.params.get("compile")]
     overrides = [*overrides, *compiling]
     torch.set_num_threads(available_cpus())
-    started, trials, sizes = time.perf_counter(), list[Trial](), _sizes(recipe.num_envs)
-    agent, taken = None, 0.0
+    started, samples, sizes = time.perf_counter(), list[SpeedSample](), _sizes(recipe.num_envs)
+    agent, elapsed = None, 0.0
     for num_envs in sizes:
-        left = seconds / 2 - (time.perf_counter() - started)  # the other half is for the later phases
-        if len(trials) > 1 and left < taken:  # one trial alone recommends nothing, and the first takes the longest
+        left = seconds / 2 - (time.perf_counter() - started)  # the other half is for later phases
+        if len(samples) > 1 and left < elapsed:  # one sample cannot be compared, and the first one takes longest
             break
-        began = time.perf_counter()
-        asked = check_recipe(read_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
-        agent = asked.agent.build()
-        trials.append(_trial(asked, next(iter(asked.phases)), agent, []))
-        taken = time.perf_counter() - began
-    asked = check_recipe(read_recipe(name, [*overrides, f"num_envs={trials[-1].num_envs}"]), registry)
-    rates, earlier = [trials[-1].frames_per_s], list[str]()
-    for phase, slot in asked.phases.items():
+        begin = time.perf_counter()
+        sized = check_recipe(read_recipe(name, [*overrides, f"num_envs={num_envs}"]), registry)
+        agent = sized.agent.build()
+        samples.append(_measure(sized, next(iter(sized.phases)), agent, []))
+        elapsed = time.perf_counter() - begin
+    sized = check_recipe(read_recipe(name, [*overrides, f"num_envs={samples[-1].num_envs}"]), registry)
+    rates, earlier = [samples[-1].frames_per_s], list[str]()
+    for phase, slot in sized.phases.items():
         if earlier:
-            rates.append(_trial(asked, phase, agent, earlier).frames_per_s)
+            rates.append(_measure(sized, phase, agent, earlier).frames_per_s)
         earlier.append(slot.entry.name)
-    return Plan(
+    return RecipePlan(
         recipe=recipe.name,
         device=recipe.place,
         threads=available_cpus(),
         num_envs=recipe.num_envs,
-        recommended=recommended(trials, installed_memory()),
-        trials=trials,
-        memory_mb=memory_of(trials, recipe.num_envs),
+        recommended=recommended(samples, installed_memory()),
+        samples=samples,
+        memory_mb=memory_of(samples, recipe.num_envs),
         is_plain=bool(compiling),
         phases=[
             PhasePlan(phase, slot.frames, rate)
@@ -118,17 +118,19 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
     )
 
 
-def recommended(trials: Sequence[Trial], memory_mb: float) -> int:
+def recommended(samples: Sequence[SpeedSample], memory_mb: float) -> int:
     """Return the fewest environments that reach nearly the highest rate, among those that fit into memory [MB]."""
-    fitting = [t for t in trials if (memory_of(trials, t.num_envs) or 0.0) <= _MEMORY_SHARE * memory_mb] or trials[:1]
-    highest = max(trial.frames_per_s for trial in fitting)
-    return next(trial.num_envs for trial in fitting if trial.frames_per_s >= _NEARLY * highest)
+    fitting = [t for t in samples if (memory_of(samples, t.num_envs) or 0.0) <= _MEMORY_SHARE * memory_mb] or samples[
+        :1
+    ]
+    highest = max(sample.frames_per_s for sample in fitting)
+    return next(sample.num_envs for sample in fitting if sample.frames_per_s >= _NEARLY * highest)
 
 
-def memory_of(trials: Sequence[Trial], num_envs: int) -> float | None:
-    """Return the memory of so many environments on a line through two trials [MB]; None with fewer."""
-    whole = [trial for trial in trials if trial.is_whole]
-    measured = next((trial.memory_mb for trial in whole if trial.num_envs == num_envs), None)
+def memory_of(samples: Sequence[SpeedSample], num_envs: int) -> float | None:
+    """Extrapolate the memory of `num_envs` environments from two samples [MB]; None if there are fewer."""
+    whole = [sample for sample in samples if sample.is_whole]
+    measured = next((sample.memory_mb for sample in whole if sample.num_envs == num_envs), None)
     if measured is not None or len(whole) < 2:
         return measured
     first, last = whole[0], whole[-1]
@@ -137,22 +139,22 @@ def memory_of(trials: Sequence[Trial], num_envs: int) -> float | None:
 
 
 def installed_memory() -> float:
-    """Return the machine's memory [MB]."""
+    """Return the memory of the machine [MB]."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
 
 
-def tables(plan: Plan) -> list[Table]:
-    """Return the trials and the phases as tables."""
-    tried = Table(title=f"{plan.recipe} on {plan.threads} processors ({plan.device})", title_justify="left")
+def tables(plan: RecipePlan) -> list[Table]:
+    """Return the samples and the phases as tables."""
+    speeds = Table(title=f"{plan.recipe} on {plan.threads} CPUs ({plan.device})", title_justify="left")
     for column in ("environments", "frames/s", "memory"):
-        tried.add_column(column, justify="right")
-    tried.add_column()
-    for trial in plan.trials:
-        note = "recommended" * (trial.num_envs == plan.recommended)
-        memory = _gigabytes(memory_of(plan.trials, trial.num_envs))
-        tried.add_row(f"{trial.num_envs:,}", f"{trial.frames_per_s:,.0f}", memory, note)
-    if plan.num_envs != plan.trials[-1].num_envs:
-        tried.add_row(f"{plan.num_envs:,}", "", _gigabytes(plan.memory_mb), "the recipe's, extrapolated")
+        speeds.add_column(column, justify="right")
+    speeds.add_column()
+    for sample in plan.samples:
+        note = "recommended" if sample.num_envs == plan.recommended else ""
+        memory = _gigabytes(memory_of(plan.samples, sample.num_envs))
+        speeds.add_row(f"{sample.num_envs:,}", f"{sample.frames_per_s:,.0f}", memory, note)
+    if plan.num_envs != plan.samples[-1].num_envs:
+        speeds.add_row(f"{plan.num_envs:,}", "", _gigabytes(plan.memory_mb), "as in the recipe, extrapolated")
     times = Table(caption="without torch.compile, which the recipe uses" if plan.is_plain else None)
     times.add_column("phase")
     for column in ("frames", "frames/s", "time"):
@@ -162,26 +164,26 @@ def tables(plan: Plan) -> list[Table]:
     if len(plan.phases) > 1:
         total = duration(sum(phase.seconds for phase in plan.phases))
         times.add_row("all", f"{sum(phase.frames for phase in plan.phases):,}", "", total)
-    return [tried, times]
+    return [speeds, times]
 
 
-def _trial(recipe: Recipe, name: str, agent: Any, earlier: Sequence[str]) -> Trial:
-    """Carry out two short iterations of a phase and time the second."""
+def _measure(recipe: Recipe, name: str, agent: Any, earlier: Sequence[str]) -> SpeedSample:
+    """Run two short iterations of a phase and time the second."""
     slot = recipe.phases[name]
     follows = getattr(slot.cls, "follows", (None,))
     if not earlier and None not in follows:
-        raise MtrackError(f"phase '{name}' cannot begin a run: plan a recipe that has the phases before it too")
+        raise MtrackError(f"phase '{name}' cannot be the first: plan a recipe that also has the phases before it")
     with tempfile.TemporaryDirectory() as folder:
         stage = PhaseRun.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, earlier, 0)
         steps = max(4, min(slot.train_every, _FRAMES // recipe.num_envs))
-        training = Training(stage, name, steps)
+        training = TimedTraining(stage, name, steps)
         training.iteration()
         seconds = sum(training.iteration())
-    return Trial(recipe.num_envs, training.rows / seconds, most_memory(), steps == slot.train_every)
+    return SpeedSample(recipe.num_envs, training.frames / seconds, most_memory(), steps == slot.train_every)
 
 
 def _sizes(num_envs: int) -> list[int]:
-    """Return the numbers of environments to try, up to the recipe's."""
+    """Return the numbers of environments to measure, up to that of the recipe."""
     sizes = [_SMALLEST * _STEP**power for power in range(8)]
     return [*(size for size in sizes if size < num_envs), num_envs]
 

@@ -1,4 +1,4 @@
-"""`mtrack check` and `mtrack show`: a recipe built on trial, or as it will run with every column the networks see."""
+"""`mtrack check` tries a recipe; `mtrack show` prints it resolved, with the columns of its observations."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mtrack.registry.plain import plain
 from mtrack.registry.registry import Registry
 from mtrack.trial.preflight import describe_physics
 
-_Name = Annotated[str, typer.Argument(metavar="RECIPE", help="A file, or the name of a recipe of mtrack.")]
+_Name = Annotated[str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of an installed one.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")]
 _Row = dict[str, object]
 
 
 def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
-    """Check a recipe: every name and value, then a few steps and an update of each phase with four environments."""
+    """Check all names and values of a recipe, then run a few steps and an update of each phase."""
     from mtrack.recipe.phase_order import check_order, starts_from_run  # noqa: PLC0415  imports torch
     from mtrack.trial.preflight import notes, require_runnable  # noqa: PLC0415
 
@@ -52,7 +52,7 @@ def show(
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a recipe resolved, with the origin of each value, its rewards and the layout of its observations."""
+    """Show a resolved recipe with the origin of each value, its rewards and the layout of its observations."""
     checked = check_recipe(read_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     rewards, layout = _rewards(checked), _layout(checked)
     if as_json:
@@ -66,9 +66,9 @@ def show(
 
 
 def _try(recipe: Recipe) -> tuple[str, ...]:
-    """Try every phase and every logger. Returns what is worth knowing; raises what is wrong.
+    """Try every phase and every logger and return notes. Raises what is wrong.
 
-    An observation without a sensor is an error here only: a policy that stays in the simulation trains with it.
+    An observation without a sensor is an error only here: a policy for simulation only can be trained with it.
     """
     from mtrack.run.logger_trial import try_loggers  # noqa: PLC0415
     from mtrack.trial.first_step import try_phases  # noqa: PLC0415  imports torch
@@ -95,13 +95,13 @@ def _rewards(recipe: Recipe) -> list[_Row]:
 
 
 def _layout(recipe: Recipe) -> list[_Row]:
-    """Return a row for each term of the observations: first and last column, noise, history."""
+    """Return a row per observation term: first and last column, noise, history."""
     from mtrack.loop.assemble import assemble  # noqa: PLC0415  imports torch
     from mtrack.trial.preflight import missing_device  # noqa: PLC0415
 
     missing = missing_device(recipe)
     if missing:
-        typer.echo(f"the observations were laid out on the CPU: {missing}", err=True)
+        typer.echo(f"the layout was computed on the CPU: {missing}", err=True)
     observer = assemble(recipe, device="cpu" if missing else recipe.place, num_envs=2).env.observer
     rows: list[_Row] = []
     for group, members in recipe.observations.items():
@@ -117,14 +117,14 @@ def _print_toml(text: str) -> None:
     if not sys.stdout.isatty():
         typer.echo(text)
         return
-    from rich.console import Console  # noqa: PLC0415  slow to import, and for terminals only
+    from rich.console import Console  # noqa: PLC0415  slow to import, only for terminals
     from rich.syntax import Syntax  # noqa: PLC0415
 
     Console().print(Syntax(text, "toml", background_color="default"))
 
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
-    """Print rows with the same keys, drawn on a terminal, else as aligned plain text."""
+    """Print rows with the same keys: as a table on a terminal, else as aligned text."""
     cells = [[str(value) for value in row.values()] for row in rows]
     header = list(rows[0]) if rows else []
     if sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""`mtrack new-plugin`: a complete package: components, hooks, commands, entry points, tests, a recipe."""
+"""`mtrack new-plugin`: writes a complete package with components, hooks, commands, tests and a recipe."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @attrs.frozen
 class Example:
-    """The component a new package has of a kind."""
+    """The example component of one kind in a new package."""
 
     name: str
     cls: str
     recipe: str = ""
-    """How the demo recipe uses it; empty for what no recipe names."""
+    """How the demo recipe uses it; empty if recipes do not name this kind."""
 
 
 EXAMPLES = {
@@ -39,19 +39,19 @@ EXAMPLES = {
     "importer": Example("pose_table", "PoseTable"),
     "phase": Example("hill_climbing", "HillClimbing", "[phases.hill_climbing]\nframes = 20_000\ntrain_every = 16"),
     "hook": Example("run_notes", "RunNotes"),
-    "cli": Example("", "app"),  # has the name of the package
+    "cli": Example("", "app"),  # gets the name of the package
 }
 _GROUPS = {name: kind.group for name, kind in KINDS.items()} | {"hook": HOOK_GROUP, "cli": COMMAND_GROUP}
 
 
 def create(name: str, kinds: Sequence[str], directory: Path) -> list[Path]:
-    """Write the package `name` into a new folder of that name; return the files. Raises MtrackError."""
+    """Write package `name` to a new folder of that name and return its files. Raises MtrackError."""
     kinds = list(dict.fromkeys(kinds))
     package = _package(name)
     for kind in kinds:
         if kind not in EXAMPLES:
             remedy = did_you_mean(kind, EXAMPLES)
-            what = f"there is no example of a {kind} yet" if kind in KINDS else f"no kind '{kind}'"
+            what = f"there is no example of kind '{kind}' yet" if kind in KINDS else f"no kind '{kind}'"
             raise MtrackError("   ".join(filter(None, (f"{what}.", remedy, f"kinds: {', '.join(EXAMPLES)}"))))
     root = directory / name
     texts = {root / place: text for place, text in _files(name, package, kinds).items()}
@@ -61,29 +61,31 @@ def create(name: str, kinds: Sequence[str], directory: Path) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
     except FileExistsError:
-        raise MtrackError(f"{root} exists already: choose another name, or --directory DIR") from None
+        raise MtrackError(f"{root} already exists: choose another name, or --directory DIR") from None
     except OSError as error:
         raise MtrackError(f"cannot write {error.filename}: {error.strerror}") from error
     return list(texts)
 
 
 def _package(name: str) -> str:
-    """Return the import package of a distribution's name. Raises MtrackError where it will not do."""
+    """Return the import package of a distribution name. Raises MtrackError if the name is invalid or taken."""
     if not _NAME.fullmatch(name):
         words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name)
         better = "-".join(word.lower() for word in words).lstrip("-0123456789")
         hint = f"did you mean '{better}'?" if _NAME.fullmatch(better) else "e.g. 'acme-rewards'"
-        raise MtrackError(f"'{name}' will not do: small letters, digits and single hyphens, a letter first; {hint}")
+        raise MtrackError(
+            f"invalid name '{name}': use lower-case letters, digits and single hyphens, a letter first; {hint}"
+        )
     package = name.replace("-", "_")
     if keyword.iskeyword(package) or package.partition("_")[0] == "mtrack":
-        raise MtrackError(f"'{name}' is taken: the name of a plugin begins with yours, e.g. 'acme-{name}'")
+        raise MtrackError(f"'{name}' is reserved: start the name with your own prefix, e.g. 'acme-{name}'")
     if importlib.util.find_spec(package) is not None:
-        raise MtrackError(f"there is a Python package '{package}' already: choose a name that hides no other")
+        raise MtrackError(f"the Python package '{package}' already exists: choose another name")
     return package
 
 
 def _files(name: str, package: str, kinds: Sequence[str]) -> dict[str, str]:
-    """Return the text of every file, by its place in the package's folder."""
+    """Return the text of each file by its path in the folder of the package."""
     chosen = {kind: attrs.evolve(EXAMPLES[kind], name=EXAMPLES[kind].name or name) for kind in kinds}
     points = [
         f'[project.entry-points."{_GROUPS[kind]}"]\n{one.name} = "{package}.{kind}:{one.cls}"'

@@ -1,8 +1,8 @@
-"""`mtrack schema`: a JSON schema of recipes, made from what is installed, with which editors complete and check them.
+"""`mtrack schema`: writes a JSON schema of recipes for editors, from the installed components.
 
-It refuses nothing that `mtrack check` accepts, but for one case: a slot without `use` is taken for the component of
-its name, where a file that it extends may have said otherwise. Draft 7 is what the TOML servers of editors know best;
-they complete keys from `properties` and `anyOf`, not from `if`: hence the hints.
+It accepts everything that `mtrack check` accepts, with one exception: a slot without `use` is assumed to be the
+component of its name, though a file that it extends may set another one. TOML servers of editors support draft 7 best;
+they complete keys from `properties` and `anyOf`, but not from `if`, which is why there are hints.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mtrack.recipe.slots import SLOT_CLASSES, Slot
 from mtrack.registry.registry import Entry, Registry
 from mtrack_dev.schema_values import Schema, hint, open_table, parameters, required_parameters, schedule, table
 
-_IS_OFF: Schema = open_table({"enabled": {"const": False}}, "enabled")  # it may lack what must be given
+_IS_OFF: Schema = open_table({"enabled": {"const": False}}, "enabled")  # a disabled slot may lack required keys
 _Components = Sequence[tuple[Entry, type]]
 _NAME = "[A-Za-z0-9_-]+"  # of slots and groups
 _HAS_USE: Schema = open_table({}, "use")
@@ -31,9 +31,9 @@ _SAME_IN_PHASES = ("agent", "phases", "loggers")
 
 
 def schema(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, instead of stdout.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
 ) -> None:
-    """Write a JSON schema of recipes, with which editors complete them and mark mistakes."""
+    """Write a JSON schema of recipes, with which editors complete keys and mark mistakes."""
     document, left_out = recipe_schema(Registry.scan())
     text = json.dumps(document, indent=1) + "\n"
     for reason in left_out:
@@ -45,14 +45,14 @@ def schema(
         output.write_text(text, "utf-8")
     except OSError as error:
         raise MtrackError(f"cannot write {output}: {error.strerror}") from error
-    typer.echo(f"first line of a recipe beside it:  #:schema ./{output.name}", err=True)
+    typer.echo(f"first line of a recipe in the same folder:  #:schema ./{output.name}", err=True)
 
 
 def recipe_schema(registry: Registry) -> tuple[Schema, list[str]]:
-    """Return the schema, and why it lacks which components."""
+    """Return the schema, and the reasons why components are left out."""
     group = parameters(RewardGroup)
     properties = parameters(Recipe) | {"run": table(parameters(RunSettings)), "reward_groups": _tables(table(group))}
-    properties["extends"] = {"type": "string", "description": "Recipe that this one changes: path from here, or name."}
+    properties["extends"] = {"type": "string", "description": "Recipe that this one extends: relative path, or name."}
     definitions: Schema = {"schedule": schedule()}
     complete: Schema = {}
     changes = {f"^{name}$": _ref(name, "properties") for name in _SET_IN_PHASES}
@@ -66,7 +66,7 @@ def recipe_schema(registry: Registry) -> tuple[Schema, list[str]]:
             properties[kind.table] = _slots(kind, found)
             complete[kind.table] = _complete(kind, found)
             changes |= {} if kind.table in _SAME_IN_PHASES else _changes(kind, found)
-    unknown = {"not": {"description": "no key of a recipe, or one that is the same in all phases"}}
+    unknown = {"not": {"description": "not a key of a recipe, or one that is the same in all phases"}}
     definitions["set"] = {"type": "object", "patternProperties": changes, "additionalProperties": unknown}
     document = table(properties) | {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -89,21 +89,21 @@ def _load(registry: Registry, kind: Kind, left_out: list[str]) -> _Components:
 
 
 def _definitions(kind: Kind, found: _Components) -> Schema:
-    """Return the schema of each component's table, of the names in `use`, and of a slot of any name."""
+    """Return the schemas of the table of each component, of the names in `use`, and of a slot with any name."""
     own = _own_keys(kind)
     made: Schema = {f"{kind.name}.use": _use(kind, found)}
     for entry, cls in found:
         text = inspect.cleandoc(cls.__doc__ or "")
         made[_key(entry)] = table(own | parameters(cls)) | {"description": text}
     by_use = [{"if": _uses(entry), "then": _ref(_key(entry))} for entry, _ in found]
-    some = table(own | _merged(found))  # without `use` the file that is extended says which component it is
+    some = table(own | _merged(found))  # without `use`, the extended file sets the component
     checked = {"if": _HAS_USE, "then": open_table({"use": own["use"]}) | {"allOf": [{}, *by_use]}, "else": some}
     made[kind.name] = open_table({}) | hint(some) | {"type": "object", **checked}
     return made
 
 
 def _slots(kind: Kind, found: _Components) -> Schema:
-    """Return the schema of a kind's table: the slot itself, slots by name, or groups of those."""
+    """Return the schema of the table of a kind: the slot itself, slots by name, or groups of slots."""
     slot = _ref(kind.name)
     if kind.depth == 0:
         return slot
@@ -117,7 +117,7 @@ def _slots(kind: Kind, found: _Components) -> Schema:
 
 
 def _complete(kind: Kind, found: _Components) -> Schema:
-    """Return what a kind's table must have besides, in a recipe that extends none."""
+    """Return the required keys in the table of a kind, for a recipe that extends no other."""
     if kind.name == "backend":  # without `use` it is "auto"
         return open_table({})
     needs = {entry: required_parameters(cls) for entry, cls in found}
@@ -136,7 +136,7 @@ def _complete(kind: Kind, found: _Components) -> Schema:
 
 
 def _changes(kind: Kind, found: _Components) -> Schema:
-    """Return the schemas of the keys with which a phase may change slots of a kind, by pattern."""
+    """Return the schemas of the keys that a phase may set in slots of a kind, by pattern."""
     slot = rf"{kind.table}(\.{_NAME}){{{kind.depth}}}"
     changes: Schema = {rf"^{kind.table}(\.{_NAME}){{0,{kind.depth}}}$": {"type": "object"}}
     for name, parameter in (_own_keys(kind) | _merged(found)).items():
@@ -145,10 +145,10 @@ def _changes(kind: Kind, found: _Components) -> Schema:
 
 
 def _own_keys(kind: Kind) -> Schema:
-    """Return the schemas of the keys in a kind's slots that belong to the kernel."""
+    """Return the schemas of the keys of a slot that belong to the kernel."""
     keys = parameters(SLOT_CLASSES.get(kind.name, Slot)) | {"use": _ref(f"{kind.name}.use")}
     if "enabled" in kind.keys:
-        keys["enabled"] = {"type": "boolean", "default": True, "description": "Whether the slot counts."}
+        keys["enabled"] = {"type": "boolean", "default": True, "description": "Whether the slot is used."}
     if "set" in kind.keys:
         keys["set"] = _ref("set")
     return keys
@@ -164,7 +164,7 @@ def _use(kind: Kind, found: _Components) -> Schema:
 
 
 def _merged(found: _Components) -> Schema:
-    """Return the parameters of all components together; a value must suit one of those that have it."""
+    """Return the parameters of all components; a value must fit one of the components that have it."""
     merged: dict[str, list[Schema]] = {}
     for _, cls in found:
         for name, parameter in parameters(cls).items():

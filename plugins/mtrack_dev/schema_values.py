@@ -1,4 +1,4 @@
-"""What a JSON schema (draft 7) can say of parameters: their types, bounds, defaults and help."""
+"""JSON schemas (draft 7) of parameters: their types, bounds, defaults and help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mtrack_dev.help_text import help_of
 Schema = dict[str, Any]
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 _BOUNDS = {">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<=": "maximum"}
-# attrs keeps the classes of its validators to itself
+# the classes of the validators of attrs are private
 _AND: Any = type(validators.and_())
 _AT_LEAST: Any = type(validators.min_len(0))
 _AT_MOST: Any = type(validators.max_len(0))
@@ -31,7 +31,7 @@ _OPTIONAL: Any = type(validators.optional(validators.gt(0)))
 
 def parameters(cls: type) -> Schema:
     """Return the schema of each parameter of a class."""
-    anything: Any = cls  # mypy takes a class whose instances have no hash for one without
+    anything: Any = cls  # mypy treats a class whose instances have no hash as not hashable itself
     return dict(_parameters(anything))
 
 
@@ -41,7 +41,7 @@ def required_parameters(cls: type) -> list[str]:
 
 
 def bounds_text(validator: Any) -> str:
-    """Return the bounds as a reader wants them: `> 0`, `>= 0 and <= 1`, `one of "a", "b"`; nothing of a function."""
+    """Return bounds as text: `> 0`, `>= 0 and <= 1`, `one of "a", "b"`; empty if the validator is a function."""
     bounds = _bounds(validator)
     signs = {name: sign for sign, name in _BOUNDS.items()}
     texts = [f"{signs[name]} {bound}" for name, bound in bounds.items() if name in signs]
@@ -57,12 +57,12 @@ def table(properties: Schema) -> Schema:
 
 
 def open_table(properties: Schema, *required: str) -> Schema:
-    """Return what is asked of some keys, whatever else there is; saying so keeps strict servers quiet."""
+    """Return a schema of some keys that allows others; strict servers warn unless this is explicit."""
     return {"properties": properties, "required": [*required], "additionalProperties": True}
 
 
 def hint(schema: Schema) -> Schema:
-    """Return what an editor completes by as by `schema`, and what accepts everything."""
+    """Return a schema that accepts everything, from which editors complete as from `schema`."""
     return {"anyOf": [schema, True]}
 
 
@@ -87,7 +87,7 @@ def _value(field: attrs.Attribute[Any], text: str) -> Schema:
     return _type(field.type) | _bounds(field.validator) | {k: v for k, v in notes.items() if v not in ("", None)}
 
 
-def _type(annotation: Any) -> Schema:  # noqa: PLR0911  one return a type
+def _type(annotation: Any) -> Schema:  # noqa: PLR0911  one return per type
     kind, members = get_origin(annotation) or annotation, get_args(annotation)
     if kind in _TYPES:
         return {"type": _TYPES[kind]}
@@ -115,7 +115,7 @@ def _nested(cls: type) -> Schema:
 
 
 def _bounds(validator: Any) -> Schema:
-    """Return what a schema can say of a validator: nothing of one that is a function."""
+    """Return the schema of a validator; empty if it is a function."""
     bounds: Schema = {}
     if isinstance(validator, _AND):
         for part in validator._validators:

@@ -1,4 +1,4 @@
-"""What `mtrack diff` compares: a recipe as it would run here, or a run as it was made."""
+"""Opens what `mtrack diff` compares: a recipe as it would run here, or a run with its manifest."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ SLOT_TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
 
 @attrs.frozen(eq=False)
 class Side:
-    """One of the two."""
+    """One side of the comparison."""
 
     name: str
-    """As the user called it."""
+    """Name as given by the user."""
     table: Table
     """The whole recipe, defaults included."""
     origin: Callable[[KeyPath], str]
-    """Where a value came from: `file:line`, `--set`, `default`; empty where that is not known."""
+    """Returns where a value comes from: `file:line`, `--set`, `default`; empty if unknown."""
     made_with: Mapping[str, Any] | None
-    """Manifest of the run; of a recipe, the one a run of it would have here. None where a run has lost it."""
+    """Manifest of the run, or the one that a run of the recipe would have here. None if the run lacks it."""
     switched_off: Callable[[KeyPath], bool] = lambda path: False
-    """Whether a slot is there but for `enabled = false`."""
+    """Returns whether a slot is disabled with `enabled = false`."""
 
     def slots(self) -> dict[KeyPath, tuple[str, Table]]:
-        """Return kind and table of each slot. Raises MtrackError where the file is no resolved recipe."""
+        """Return kind and table of each slot. Raises MtrackError if the file is not a resolved recipe."""
         return {path: (kind.name, table) for kind in SLOT_TABLES.values() for path, table in self._slots_of(kind)}
 
     def component(self, path: KeyPath) -> str:
-        """Return what fills a slot: `acme-rewards:upright==1.0` where that is known, else as the recipe says."""
-        known = (self.made_with or {}).get("components", {})
+        """Return the component of a slot: `acme-rewards:upright==1.0` if known, else as in the recipe."""
+        components = (self.made_with or {}).get("components", {})
         use = value_at(self.table, path).get("use", path[-1])
-        return str(known.get(dotted(path), use))
+        return str(components.get(dotted(path), use))
 
     def _slots_of(self, kind: Kind) -> Iterator[tuple[KeyPath, Table]]:
-        waiting: list[tuple[KeyPath, Any]] = (
+        pending: list[tuple[KeyPath, Any]] = (
             [((kind.table,), self.table[kind.table])] if kind.table in self.table else []
         )
-        while waiting:
-            path, value = waiting.pop(0)
+        while pending:
+            path, value = pending.pop(0)
             if not isinstance(value, dict):
-                raise MtrackError(f"{self.name}: expected a table at {dotted(path)}; 'mtrack check' tells more")
+                raise MtrackError(f"{self.name}: expected a table at {dotted(path)}; run 'mtrack check' for details")
             if len(path) > kind.depth:
                 yield path, {"enabled": True, **value} if "enabled" in kind.keys else value
             else:
-                waiting += [((*path, name), inner) for name, inner in value.items()]
+                pending += [((*path, name), inner) for name, inner in value.items()]
 
 
 def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> Side:
@@ -74,14 +74,14 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
             lambda path: (value_at(data, path) or {}).get("enabled") is False,
         )
     if overrides:
-        raise MtrackError(f"--set changes a recipe, and {name} is a run; compare with {place / 'recipe.toml'} instead")
+        raise MtrackError(f"--set changes a recipe, but {name} is a run; compare with {place / 'recipe.toml'} instead")
     source = read_recipe(place / "recipe.toml")
     facts = read_manifest(place) if (place / "manifest.json").is_file() else None
     return Side(name, _with_short_names(source.data), _recorded_origin(source.layers[-1]), facts)
 
 
 def _with_short_names(value: Any, key: str = "") -> Any:
-    """Return a table in which components of mtrack have their short names, as in `Recipe.table`."""
+    """Return the table with short names for components of mtrack, as in `Recipe.table`."""
     if isinstance(value, dict):
         return {inner: _with_short_names(member, inner) for inner, member in value.items()}
     is_use = key == "use" or key.endswith(".use")
@@ -89,7 +89,7 @@ def _with_short_names(value: Any, key: str = "") -> Any:
 
 
 def _recorded_origin(layer: Layer) -> Callable[[KeyPath], str]:
-    """Return what finds the comment of a line in a run's recipe: where the value was from when the run began."""
+    """Return a function that reads the origin of a value from the comments in the recipe of a run."""
     lines = layer.text.replace("\r\n", "\n").split("\n")
 
     def origin(path: KeyPath) -> str:

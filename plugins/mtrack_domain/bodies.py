@@ -1,4 +1,4 @@
-"""Bodies that differ from environment to environment: mass, centre of mass, soles. Drawn once, at startup."""
+"""Randomizations of bodies: mass, centre of mass, soles. Each environment draws them once, at startup."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtrack_domain.draws import Range, assign, log_uniform, ordered, ordered_pos
 
 @component
 class BodyCom:
-    """Shifts the centres of mass of bodies, each axis for itself; at startup."""
+    """Shifts the centres of mass of bodies, independently along each axis; at startup."""
 
     bodies: tuple[str, ...] = param(default=("root", "torso"))
     """Bodies: names or sets."""
@@ -22,7 +22,7 @@ class BodyCom:
     elements: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for centres of mass of its own in each environment."""
+        """Request centres of mass per environment."""
         return Requirements(model_fields=("body_ipos",))
 
     def bind(self, scene: Scene) -> None:
@@ -46,13 +46,13 @@ class BodyMass:
     bodies: tuple[str, ...] = param(default=("root", "torso"))
     """Bodies: names or sets."""
     factor: Range = param(default=(0.9, 1.1), validator=ordered_positive)
-    """Range of the factor, one draw a body."""
+    """Range of the factor, one draw per body."""
     rng: torch.Generator = state()
     scene: Scene = scratch()
     elements: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for masses and inertias of its own in each environment."""
+        """Request masses and inertias per environment."""
         return Requirements(model_fields=("body_mass", "body_inertia"))
 
     def bind(self, scene: Scene) -> None:
@@ -68,27 +68,27 @@ class BodyMass:
 
 @component
 class BaseMass:
-    """Adds a load to a body as if it were spread like the body's own mass; at startup."""
+    """Adds a load to a body, distributed like the body's own mass; at startup."""
 
     bodies: tuple[str, ...] = param(default=("root",))
     """Bodies: names or sets."""
     load: Range = param(default=(-1.0, 3.0), validator=ordered)
-    """Range of the load, one draw a body [kg]; must leave every body some mass."""
+    """Range of the load, one draw per body [kg]; every body must keep a positive mass."""
     rng: torch.Generator = state()
     scene: Scene = scratch()
     elements: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for masses and inertias of its own in each environment."""
+        """Request masses and inertias per environment."""
         return Requirements(model_fields=("body_mass", "body_inertia"))
 
     def bind(self, scene: Scene) -> None:
-        """Resolve the bodies. Raises NameProblem; MtrackError where a body would weigh nothing."""
+        """Resolve the bodies. Raises NameProblem; MtrackError if a body would have no mass."""
         self.scene = scene
         self.elements = scene.backend.model_ids("body", scene.model.expand(self.bodies))
         lightest = float(scene.backend.nominal("body_mass")[self.elements].min())
         if lightest + self.load[0] <= 0.0:
-            raise MtrackError(f"base_mass: a load of {self.load[0]} kg leaves nothing of a body of {lightest:.3g} kg")
+            raise MtrackError(f"base_mass: load {self.load[0]} kg leaves no mass of a body of {lightest:.3g} kg")
 
     def startup(self) -> None:
         """Draw for every environment."""
@@ -108,13 +108,13 @@ class FootMaterial:
     time_constant: Range = param(default=(0.015, 0.03), validator=ordered_positive)
     """Range of the time constant of contacts [s]."""
     damping_ratio: Range = param(default=(0.5, 2.0), validator=ordered_positive)
-    """Range of the damping ratio of contacts, uniform in its logarithm."""
+    """Range of the damping ratio of contacts, drawn log-uniformly."""
     rng: torch.Generator = state()
     scene: Scene = scratch()
     elements: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for contact parameters of its own in each environment."""
+        """Request contact parameters per environment."""
         return Requirements(model_fields=("geom_friction", "geom_solref"))
 
     def bind(self, scene: Scene) -> None:
@@ -134,7 +134,7 @@ class FootMaterial:
 
 
 def _scale_mass(scene: Scene, elements: Tensor, factor: Tensor) -> None:
-    """Multiply the masses by [N, k] as they are at present, so that several randomizations of one body add up."""
+    """Multiply the present masses by [N, k], so that several randomizations of one body combine."""
     backend = scene.backend
     mass, inertia = backend.field("body_mass"), backend.field("body_inertia")
     factor = factor.to(mass)

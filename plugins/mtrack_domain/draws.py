@@ -1,4 +1,4 @@
-"""Random draws within ranges, and the rows of model fields they go to."""
+"""Random draws within ranges, and their assignment to model fields."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def ordered_non_negative(instance: object, attribute: Any, value: Range) -> None
     """Validate that no bound is negative, the lower one first."""
     ordered(instance, attribute, value)
     if value[0] < 0.0:
-        raise ValueError(f"{attribute.name} must not be negative, as {value[0]} is")
+        raise ValueError(f"{attribute.name} must not be negative, not {value[0]}")
 
 
 def uniform(rng: torch.Generator, shape: Sequence[int], within: Range) -> Tensor:
-    """Draw uniformly from a range, double precision as in model fields."""
+    """Draw uniformly from a range, in double precision like model fields."""
     low, high = within
     return torch.rand(tuple(shape), generator=rng, device=rng.device, dtype=torch.float64) * (high - low) + low
 
 
 def log_uniform(rng: torch.Generator, shape: Sequence[int], within: Range) -> Tensor:
-    """Draw from a range so that the logarithm is uniform."""
+    """Draw log-uniformly from a range."""
     low, high = within
     return uniform(rng, shape, (math.log(low), math.log(high))).exp()
 
 
 def assign(field: Tensor, env_ids: Tensor, elements: Tensor, value: Tensor, entry: int | None = None) -> None:
-    """Write values [n, k, ...] to elements [k] of envs `env_ids` [n] of a field, or to one entry of each."""
-    place: tuple[Tensor | int, ...] = (env_ids.unsqueeze(-1), elements)
-    field[place if entry is None else (*place, entry)] = value.to(field)
+    """Write values [n, k, ...] to elements [k] of a field in envs `env_ids` [n]; only to `entry` of each if given."""
+    index: tuple[Tensor | int, ...] = (env_ids.unsqueeze(-1), elements)
+    field[index if entry is None else (*index, entry)] = value.to(field)

@@ -1,4 +1,4 @@
-"""Joints and motors that differ from episode to episode: gains, strength, friction, damping, calibration."""
+"""Randomizations of joints and motors: gains, strength, friction, damping, calibration. Drawn at each reset."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class MotorGains:
     """[k] compiled rotor inertias."""
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for motors of their own in each environment."""
+        """Request motor parameters per environment."""
         return Requirements(model_fields=("actuator_gainprm", "actuator_biasprm", "dof_armature"))
 
     def bind(self, scene: Scene) -> None:
-        """Resolve the joints, keep compiled values. Raises NameProblem."""
+        """Resolve the joints and keep compiled values. Raises NameProblem."""
         self.scene, backend = scene, scene.backend
         names = _names(scene.model, self.joints)
         self.motors, self.dofs = backend.model_ids("actuator", names), backend.model_ids("dof", names)
@@ -46,7 +46,7 @@ class MotorGains:
         self.inertia = backend.nominal("dof_armature")[self.dofs]
 
     def reset(self, env_ids: Tensor) -> None:
-        """Draw for rows."""
+        """Draw for the given envs."""
         backend, shape = self.scene.backend, (len(env_ids), len(self.motors))
         stiffness = uniform(self.rng, shape, self.stiffness).to(self.gain)
         damping = uniform(self.rng, shape, self.damping).to(self.gain)
@@ -54,7 +54,7 @@ class MotorGains:
         assign(backend.field("actuator_gainprm"), env_ids, self.motors, self.gain * stiffness, entry=0)
         assign(backend.field("actuator_biasprm"), env_ids, self.motors, self.bias[:, 0] * stiffness, entry=1)
         assign(backend.field("actuator_biasprm"), env_ids, self.motors, self.bias[:, 1] * damping, entry=2)
-        # no update of constants: by this they change the softness of foot contacts by 3 %, and cost 0.2 ms a row
+        # no `update_constants`: it would change the softness of foot contacts by 3 %, and cost 0.2 ms per env
         assign(backend.field("dof_armature"), env_ids, self.dofs, self.inertia * armature)
 
 
@@ -73,24 +73,24 @@ class MotorStrength:
     """[k, 2] compiled limits, N m."""
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for effort limits of its own in each environment."""
+        """Request effort limits per environment."""
         return Requirements(model_fields=("actuator_forcerange",))
 
     def bind(self, scene: Scene) -> None:
-        """Resolve the joints, keep compiled values. Raises NameProblem."""
+        """Resolve the joints and keep compiled values. Raises NameProblem."""
         self.scene = scene
         self.motors = scene.backend.model_ids("actuator", _names(scene.model, self.joints))
         self.limits = scene.backend.nominal("actuator_forcerange")[self.motors]
 
     def reset(self, env_ids: Tensor) -> None:
-        """Draw for rows."""
+        """Draw for the given envs."""
         factor = uniform(self.rng, (len(env_ids), len(self.motors), 1), self.factor).to(self.limits)
         assign(self.scene.backend.field("actuator_forcerange"), env_ids, self.motors, self.limits * factor)
 
 
 @component
 class JointFriction:
-    """Gives each joint dry friction, in proportion to its effort limit; at each reset."""
+    """Adds dry friction to each joint, proportional to its effort limit; at each reset."""
 
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints: names, sets or patterns."""
@@ -105,25 +105,25 @@ class JointFriction:
     """[k] effort limit, N m."""
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for joint friction of its own in each environment."""
+        """Request joint friction per environment."""
         return Requirements(model_fields=("dof_frictionloss",))
 
     def bind(self, scene: Scene) -> None:
-        """Resolve the joints, keep compiled values. Raises NameProblem."""
+        """Resolve the joints and keep compiled values. Raises NameProblem."""
         self.scene, model = scene, scene.model
         self.dofs = scene.backend.model_ids("dof", _names(model, self.joints))
         self.friction = scene.backend.nominal("dof_frictionloss")[self.dofs]
         self.effort = model.effort_limit[model.joints(self.joints)].to(self.friction)
 
     def reset(self, env_ids: Tensor) -> None:
-        """Draw for rows."""
+        """Draw for the given envs."""
         share = uniform(self.rng, (len(env_ids), len(self.dofs)), self.share).to(self.friction)
         assign(self.scene.backend.field("dof_frictionloss"), env_ids, self.dofs, self.friction + share * self.effort)
 
 
 @component
 class JointDamping:
-    """Gives each joint viscous damping; at each reset."""
+    """Adds viscous damping to each joint; at each reset."""
 
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints: names, sets or patterns."""
@@ -136,24 +136,24 @@ class JointDamping:
     """[k] compiled damping, N m s/rad."""
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for joint damping of its own in each environment."""
+        """Request joint damping per environment."""
         return Requirements(model_fields=("dof_damping",))
 
     def bind(self, scene: Scene) -> None:
-        """Resolve the joints, keep compiled values. Raises NameProblem."""
+        """Resolve the joints and keep compiled values. Raises NameProblem."""
         self.scene = scene
         self.dofs = scene.backend.model_ids("dof", _names(scene.model, self.joints))
         self.nominal = scene.backend.nominal("dof_damping")[self.dofs]
 
     def reset(self, env_ids: Tensor) -> None:
-        """Draw for rows."""
+        """Draw for the given envs."""
         damping = uniform(self.rng, (len(env_ids), len(self.dofs)), self.damping).to(self.nominal)
         assign(self.scene.backend.field("dof_damping"), env_ids, self.dofs, self.nominal + damping)
 
 
 @component
 class JointOffset:
-    """Calibration error of each joint, in targets and encoder readings alike; at each reset."""
+    """Adds a calibration error to each joint's targets and encoder readings; at each reset."""
 
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints: names, sets or patterns."""
@@ -161,7 +161,7 @@ class JointOffset:
     """Range of the error [rad]."""
     rng: torch.Generator = state()
     drawn: Tensor = state()
-    """[N, J] rad; the scene's own tensor, so that a resumed run has its calibration errors back."""
+    """[N, J] rad; the scene's own tensor, so that a resumed run restores its calibration errors."""
     columns: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -170,7 +170,7 @@ class JointOffset:
         self.columns = scene.model.joints(self.joints).to(scene.device)
 
     def reset(self, env_ids: Tensor) -> None:
-        """Draw for rows."""
+        """Draw for the given envs."""
         assign(self.drawn, env_ids, self.columns, uniform(self.rng, (len(env_ids), len(self.columns)), self.offset))
 
 

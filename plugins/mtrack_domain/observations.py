@@ -1,4 +1,4 @@
-"""What only a simulation knows: the dynamics that randomizations have drawn."""
+"""Privileged observation of the dynamics that randomizations have drawn."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mtrack import Mirror, NameProblem, Requirements, RobotModel, Scene, compone
 
 @component
 class Dynamics:
-    """Friction of the soles, masses and centres of mass of bodies, motor gains of joints, as they are in each row."""
+    """Friction of the soles, masses and centres of mass of bodies, motor gains of joints, in each environment."""
 
     sensors: ClassVar[tuple[str, ...]] = ("simulation",)
 
     feet: tuple[str, ...] = param(default=("feet",))
-    """Bodies whose sliding friction is observed, as one mean: names or sets."""
+    """Bodies whose mean sliding friction is observed: names or sets."""
     bodies: tuple[str, ...] = param(default=("root", "torso"))
-    """Bodies whose mass (share of the nominal one) and shift of the centre of mass [m] are observed: names or sets."""
+    """Bodies whose mass (ratio to nominal) and shift of the centre of mass [m] are observed: names or sets."""
     joints: tuple[str, ...] = param(default=(".*",))
-    """Joints whose stiffness and damping (shares of the nominal ones) are observed."""
+    """Joints whose stiffness and damping (ratios to nominal) are observed."""
     soles: Tensor = scratch()
     links: Tensor = scratch()
     motors: Tensor = scratch()
@@ -32,11 +32,11 @@ class Dynamics:
     reflection: Mirror = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the fields it reads."""
+        """Request the fields that it reads."""
         return Requirements(model_fields=("geom_friction", "body_mass", "body_ipos", "actuator_biasprm"))
 
     def bind(self, scene: Scene) -> None:
-        """Resolve names, keep compiled values. Raises NameProblem."""
+        """Resolve names and keep compiled values. Raises NameProblem."""
         model, backend = scene.model, scene.backend
         bodies, joints = model.expand(self.bodies), model.joints(self.joints)
         self.soles = backend.model_ids("geom", model.expand(self.feet))
@@ -52,13 +52,13 @@ class Dynamics:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1 + 4 bodies + 2 joints]: friction, masses, centres of mass, stiffness, damping."""
-        backend, rows = scene.backend, scene.env_ids
+        backend, env_ids = scene.backend, scene.env_ids
         friction = backend.field("geom_friction")[:, self.soles, 0].mean(-1, keepdim=True)
         mass = backend.field("body_mass")[:, self.links] / self.mass
         com = backend.field("body_ipos")[:, self.links] - self.com
         gains = backend.field("actuator_biasprm")[:, self.motors, 1:3] / self.bias
         parts = (friction, mass, com.flatten(1), gains.mT.flatten(1))
-        return torch.cat(parts, dim=-1).index_select(0, rows).float()
+        return torch.cat(parts, dim=-1).index_select(0, env_ids).float()
 
     def mirror(self) -> Mirror:
         """Return the mirror of the parts: bodies and joints change sides."""
@@ -66,11 +66,11 @@ class Dynamics:
 
 
 def _sides(model: RobotModel, joints: Tensor) -> Mirror:
-    """Return the mirror of positive quantities of joints: they change sides and keep their sign. Raises NameProblem."""
+    """Return the mirror of positive joint quantities: they change sides but not sign. Raises NameProblem."""
     names = [model.joint_names[i] for i in joints.tolist()]
     partners = [model.joint_names[i] for i in model.joint_mirror.perm[joints].tolist()]
-    places = {name: place for place, name in enumerate(names)}
-    lone = next((partner for partner in partners if partner not in places), None)
+    columns = {name: column for column, name in enumerate(names)}
+    lone = next((partner for partner in partners if partner not in columns), None)
     if lone is not None:
-        raise NameProblem(f"the mirror image of '{lone}' is among the joints, '{lone}' is not: add it")
-    return Mirror.swap([places[partner] for partner in partners])
+        raise NameProblem(f"the joints include the mirror image of '{lone}', but not '{lone}': add it")
+    return Mirror.swap([columns[partner] for partner in partners])

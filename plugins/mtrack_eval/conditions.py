@@ -1,4 +1,4 @@
-"""What varies in an evaluation: the randomizations that act, what each does and when, and those switched off."""
+"""What varies between rollouts: the randomizations that act, what each does and when, and those switched off."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _WHEN: dict[type, str] = {
 
 
 def conditions(recipe: Recipe, trained: Recipe, by_clips: bool = True) -> dict[str, Any]:
-    """Return what is switched on in the rollouts of `recipe`, and what is not although `trained` had it; JSON-able.
+    """Return what is on in the rollouts of `recipe`, and what is off although it was on in `trained`; JSON-able.
 
-    Terminations are off if clips are scored: metrics decide what a success is.
+    Terminations are off if clips are scored: metrics decide which rollouts succeed.
     """
     acting = recipe.randomizations
     off = {name: slot for name, slot in trained.randomizations.items() if name not in acting}
@@ -42,15 +42,15 @@ def conditions(recipe: Recipe, trained: Recipe, by_clips: bool = True) -> dict[s
 
 
 def header(conditions: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines that say what varies between rollouts and what does not."""
+    """Yield lines that say what varies between rollouts."""
     delay = conditions["action_delay_substeps"]
     acting = conditions["randomizations"]
     if acting or delay:
-        yield "randomizations that act:"
+        yield "active randomizations:"
     else:
         is_by_clips = conditions["scored_by"] == "clips"
-        alike = "rollouts of a clip are alike" if is_by_clips else "episodes differ only in what the command draws"
-        yield f"randomizations that act: none, {alike}"
+        effect = "all rollouts of a clip are equal" if is_by_clips else "episodes differ only in the command's draws"
+        yield f"active randomizations: none, {effect}"
     for randomization in acting:
         yield from _lines(randomization)
     if delay:
@@ -70,7 +70,7 @@ def header(conditions: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _described(name: str, slot: Slot) -> dict[str, Any]:
-    """Return what a randomization does, when and with which parameters; of paths only the last part."""
+    """Return what a randomization does, when and with which parameters; paths are cut to their last part."""
     parameters = {key: value.name if isinstance(value, Path) else plain(value) for key, value in slot.params.items()}
     return {
         "slot": name,
@@ -84,8 +84,8 @@ def _described(name: str, slot: Slot) -> dict[str, Any]:
 def _lines(randomization: Mapping[str, Any]) -> Iterator[str]:
     slot, component = randomization["slot"], randomization["component"]
     name = slot if component == f"mtrack:{slot}" else f"{slot} ({component})"
-    when = " and ".join(randomization["when"]) or "when the environments are made"
-    yield f"  {name}, {when}: {randomization['does'] or 'its author does not say what it does'}"
+    when = " and ".join(randomization["when"]) or "when the environments are created"
+    yield f"  {name}, {when}: {randomization['does'] or '(no description)'}"
     values = [f"{key} = {inline(value)}" for key, value in randomization["parameters"].items() if value is not None]
     if values:
         yield f"      {', '.join(values)}"

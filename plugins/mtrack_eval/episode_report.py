@@ -1,4 +1,4 @@
-"""An evaluation by episodes: how they end, how long they last, what they return; as JSON and as a table."""
+"""The report of an evaluation by episodes: how they end, how long they last, what they return."""
 
 from __future__ import annotations
 
@@ -12,108 +12,112 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from mtrack_eval.clip_report import cell
+from mtrack_eval.clip_summary import deviation
 from mtrack_eval.conditions import header
 from mtrack_eval.episodes import Episodes
-from mtrack_eval.report import cell, known
-from mtrack_eval.summary import deviation
+from mtrack_log.jsonl import finite_or_none
 
-_WIDTH = 130  # of output that is no terminal
+_WIDTH = 130  # characters of output that is not a terminal
 
 
 @attrs.frozen
 class EpisodeSummary:
-    """What came of all episodes of one policy."""
+    """The episodes of one policy."""
 
     episodes: int
     failed: float
-    """Share that ended by a termination that is no time limit, or because the simulation diverged."""
+    """Share that ended by a termination (not by a time limit), or because the simulation diverged."""
     completed: float
-    """Share that reached their time limit, or what else truncates."""
+    """Share that did not fail: truncated by the time limit, the end of a clip or the like."""
     ended_by: Mapping[str, float]
     """Share of episodes that each termination slot ended, and `diverged`."""
     average: Mapping[str, float]
-    """By figure, see `Episodes.figures`; metrics are means over the episodes."""
+    """Means over the episodes, by the names of `Episodes.values`."""
     spread: Mapping[str, float]
     """Standard deviation over the episodes."""
 
 
 @attrs.frozen
-class EpisodeEvaluation:
-    """Everything an evaluation by episodes has to say."""
+class EpisodeReport:
+    """The result of an evaluation by episodes."""
 
     run: str
-    """Name of its folder; an evaluation holds no path of the machine."""
+    """Name of the run directory; a report contains no path of the machine."""
     checkpoint: str
-    """From the folder of the run on."""
+    """Path of the checkpoint, relative to the run's parent."""
     actor: str
     frames: int
-    """The run had trained for when the checkpoint was made."""
-    conditions: Mapping[str, Any]
-    """What varied, as `conditions.conditions` returns it."""
-    units: Mapping[str, str]
+    """Frames that the run had trained for when the checkpoint was written."""
+    conditions: Mapping[str, Any] = attrs.field(repr=False)
+    """What varied between episodes, as `conditions.conditions` returns it."""
+    units: Mapping[str, str] = attrs.field(repr=False)
     """By metric slot."""
     left_out: Sequence[str]
     """Metric slots that need clips."""
     max_episode_steps: int
     control_dt: float
     """[s]."""
-    policy: EpisodeSummary
-    baselines: Mapping[str, EpisodeSummary]
+    policy: EpisodeSummary = attrs.field(repr=False)
+    baselines: Mapping[str, EpisodeSummary] = attrs.field(repr=False)
     """By name: `zero_action`."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Averages of the policy over its episodes: `length`, `return`, `return/GROUP`, ... and each metric slot."""
+        return self.policy.average
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `mtrack eval --json` prints: JSON-able, None for an unknown value."""
+        parts = ("policy", "baselines")
+        return {
+            **attrs.asdict(self, recurse=False, filter=lambda field, _: field.name not in parts),
+            **_summary(self.policy),
+            "baselines": {name: _summary(summary) for name, summary in self.baselines.items()},
+        }
+
+    def show(self, console: Console | None = None) -> None:
+        """Print header, how the episodes ended, and averages."""
+        console = console or Console()
+        if not console.is_terminal:
+            console.width = max(console.width, _WIDTH)
+        for line in _lines(self):
+            console.print(line, highlight=False, markup=False)
+        console.print(_table(self))
 
 
 def summarise(episodes: Episodes) -> EpisodeSummary:
-    """Return shares, means and spreads of episodes."""
+    """Return shares, means and standard deviations of episodes."""
     return EpisodeSummary(
         episodes=len(episodes.failed),
         failed=_share(episodes.failed),
         completed=_share(~episodes.failed),
         ended_by={slot: _share(ended) for slot, ended in episodes.ended_by.items()},
-        average={name: float(value.nanmean()) for name, value in episodes.figures.items()},
-        spread={name: deviation(value) for name, value in episodes.figures.items()},
+        average={name: float(value.nanmean()) for name, value in episodes.values.items()},
+        spread={name: deviation(value) for name, value in episodes.values.items()},
     )
 
 
-def as_json(evaluation: EpisodeEvaluation) -> dict[str, Any]:
-    """Return what `--json` prints; null is a figure there is none of."""
-    parts = ("policy", "baselines")
-    facts = attrs.asdict(evaluation, recurse=False, filter=lambda field, _: field.name not in parts)
-    return {
-        **facts,
-        **_summary(evaluation.policy),
-        "baselines": {name: _summary(summary) for name, summary in evaluation.baselines.items()},
-    }
-
-
-def show(evaluation: EpisodeEvaluation, console: Console) -> None:
-    """Print header, how the episodes ended, and averages."""
-    if not console.is_terminal:
-        console.width = max(console.width, _WIDTH)
-    for line in _lines(evaluation):
-        console.print(line, highlight=False, markup=False)
-    console.print(_table(evaluation))
-
-
-def _lines(evaluation: EpisodeEvaluation) -> Iterator[str]:
-    on, policy = evaluation.conditions, evaluation.policy
-    seconds = evaluation.max_episode_steps * evaluation.control_dt
-    yield f"{evaluation.checkpoint}: {evaluation.actor}, {evaluation.frames:,} frames"
+def _lines(report: EpisodeReport) -> Iterator[str]:
+    on, policy = report.conditions, report.policy
+    seconds = report.max_episode_steps * report.control_dt
+    yield f"{report.checkpoint}: {report.actor}, {report.frames:,} frames"
     yield f"episodes: {policy.episodes}, deterministic policy, seed {on['seed']}"
     yield (
-        "an episode ends as in training: by a termination, by the command, or after "
-        f"{evaluation.max_episode_steps:,} steps ({seconds:g} s)"
+        "episodes end as in training: by a termination, by the command, or after "
+        f"{report.max_episode_steps:,} steps ({seconds:g} s)"
     )
     yield from header(on)
-    if evaluation.left_out:
-        yield f"not scored, since they need clips: {', '.join(evaluation.left_out)}"
+    if report.left_out:
+        yield f"not scored, because they need clips: {', '.join(report.left_out)}"
     yield ""
     yield _ends(policy)
-    for name, summary in evaluation.baselines.items():
+    for name, summary in report.baselines.items():
         yield f"{name}: {_ends(summary)}"
     if not on["terminations"]:
-        yield "the recipe has no terminations: a robot that falls is not counted as failed"
+        yield "the recipe has no terminations: a robot that falls does not count as failed"
     yield ""
-    yield "averages over episodes (+-: standard deviation; rewards are weighted and times dt, as in training)"
+    yield "averages over episodes (+-: standard deviation; rewards are multiplied by weight and dt, as in training)"
 
 
 def _ends(summary: EpisodeSummary) -> str:
@@ -123,17 +127,17 @@ def _ends(summary: EpisodeSummary) -> str:
     return f"failed: {_percent(summary.failed)}{reasons}, completed: {_percent(summary.completed)}"
 
 
-def _table(evaluation: EpisodeEvaluation) -> Table:
+def _table(report: EpisodeReport) -> Table:
     """Return the averages of the policy and of each baseline."""
     table = Table("", "unit", box=SIMPLE, pad_edge=False)
-    columns = {evaluation.actor: evaluation.policy, **evaluation.baselines}
-    for name in columns:
-        table.add_column(name, justify="right")
+    columns = {report.actor: report.policy, **report.baselines}
+    for heading in columns:
+        table.add_column(heading, justify="right")
         table.add_column("+-", justify="right")
-    for figure in evaluation.policy.average:
-        unit = "steps" if figure == "length" else evaluation.units.get(figure, "")
-        cells = [cell(value[figure], unit) for one in columns.values() for value in (one.average, one.spread)]
-        table.add_row(f"episode {figure}" if figure in ("length", "return") else figure, _unit_shown(unit), *cells)
+    for name in report.policy.average:
+        unit = "steps" if name == "length" else report.units.get(name, "")
+        cells = [cell(value[name], unit) for one in columns.values() for value in (one.average, one.spread)]
+        table.add_row(f"episode {name}" if name in ("length", "return") else name, _unit_shown(unit), *cells)
     return table
 
 
@@ -142,7 +146,10 @@ def _unit_shown(unit: str) -> str:
 
 
 def _summary(summary: EpisodeSummary) -> dict[str, Any]:
-    return attrs.asdict(summary) | {"average": known(summary.average), "spread": known(summary.spread)}
+    return attrs.asdict(summary) | {
+        "average": finite_or_none(summary.average),
+        "spread": finite_or_none(summary.spread),
+    }
 
 
 def _share(which: Tensor) -> float:

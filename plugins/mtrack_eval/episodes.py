@@ -1,4 +1,4 @@
-"""Rolls out whole episodes of any task, ended as in training; keeps rewards, ends, metrics and poses of each."""
+"""Rolls out whole episodes, which end as in training, and records returns, ends, metrics and poses of each."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from mtrack.loop.statistics import EpisodeStatistics
 from mtrack_eval.rollouts import AT_THE_END, Policy
 
 DIVERGED = "diverged"
-"""Not a slot: the simulation of the env diverged."""
+"""Listed with the termination slots: the simulation of the env diverged."""
 
 
 @attrs.frozen(eq=False)
 class Episodes:
-    """What came of E episodes, on the CPU."""
+    """The results of E episodes, on the CPU."""
 
-    figures: dict[str, Tensor]
+    values: dict[str, Tensor]
     """[E] by name: `length` [steps], `return`, `return/GROUP`, `return/GROUP/TERM`, and each metric slot."""
     failed: Tensor
-    """bool [E], ended by a termination that is no time limit, or because the simulation diverged."""
+    """bool [E]: ended by a termination (not by a time limit), or because the simulation diverged."""
     ended_by: dict[str, Tensor]
     """bool [E] by termination slot, and `DIVERGED`."""
     poses: Tensor
     """[T + 1, P, 7 + J] of the first P episodes: root position [m], its quaternion w, x, y, z, joints [rad].
 
-    From the start state to the state in which the episode ended, frame `length`; NaN after it.
+    From the start state (frame 0) to the state in which the episode ended (frame `length`); NaN after it.
     """
 
     @property
     def lengths(self) -> Tensor:
         """Steps of each episode, int64 [E]."""
-        return self.figures["length"].long()
+        return self.values["length"].long()
 
     def failures_of(self, episode: int) -> list[str]:
         """Return the termination slots that ended an episode."""
         return [slot for slot, ended in self.ended_by.items() if ended[episode]]
 
 
-class _Kept:
-    """A reward that keeps its newest value."""
+class _RecordedReward:
+    """A reward term that keeps its newest value."""
 
     def __init__(self, reward: Reward) -> None:
         self.reward = reward
@@ -60,8 +60,8 @@ class _Kept:
 class _Recorder(EpisodeStatistics):
     """Records the first episode of each env.
 
-    It takes the place of the environment's statistics, which see every step when state, rewards and ends are those of
-    the same time, and no env has been reset.
+    It replaces the environment's statistics, which are called when state, rewards and ends belong to the same step and
+    no env has been reset yet.
     """
 
     def __init__(self, env: Env, metrics: Mapping[str, Metric], num_filmed: int) -> None:
@@ -69,13 +69,13 @@ class _Recorder(EpisodeStatistics):
         super().__init__(scene.num_envs, [], list(env.group_scales), [*slots, DIVERGED], str(scene.device))
         self.env, self.metrics, self.num_filmed = env, metrics, num_filmed
         self.slots = (*slots, DIVERGED)
-        self.terms = [(term, _Kept(term.component)) for term in env.rewards]
+        self.terms = [(term, _RecordedReward(term.component)) for term in env.rewards]
 
     def set_weights(self, weights: Tensor) -> None:
-        """Ignore the weights: the values of each term are kept apart, per episode."""
+        """Do nothing: this recorder keeps the values of each term per episode."""
 
     def begin(self) -> None:
-        """Begin new episodes; every env has just been reset."""
+        """Start recording new episodes; every env has just been reset."""
         scene = self.env.scene
         self.running = torch.ones(scene.num_envs, dtype=torch.bool, device=scene.device)
         self.length = torch.zeros_like(self.running, dtype=torch.int64)
@@ -101,9 +101,9 @@ class _Recorder(EpisodeStatistics):
         counts = running & ~diverged
         self.length += running
         self.by_group += torch.where(running.unsqueeze(-1), reward, 0.0)
-        for index, (term, kept) in enumerate(self.terms):
+        for index, (term, recorded) in enumerate(self.terms):
             scale = term.weight * self.env.group_scales[term.group].at(scene.progress) * scene.dt
-            self.by_term[index] += torch.where(counts, kept.newest * scale, 0.0)
+            self.by_term[index] += torch.where(counts, recorded.newest * scale, 0.0)
         for metric in self.metrics.values():
             metric.add(scene, counts)
             if isinstance(metric, Judges):
@@ -114,35 +114,35 @@ class _Recorder(EpisodeStatistics):
         self.poses.append(torch.where(running[: self.num_filmed].unsqueeze(-1), self._pose(), torch.nan))
         self.running = running & ~ended
 
-    def taken(self, count: int) -> Episodes:
-        """Return what came of the first `count` envs."""
-        figures = {"length": self.length.double(), "return": self.by_group.sum(-1)}
-        figures |= {f"return/{group}": self.by_group[:, i] for i, group in enumerate(self.env.group_scales)}
+    def results(self, count: int) -> Episodes:
+        """Return the episodes of the first `count` envs."""
+        values = {"length": self.length.double(), "return": self.by_group.sum(-1)}
+        values |= {f"return/{group}": self.by_group[:, i] for i, group in enumerate(self.env.group_scales)}
         for index, (term, _) in enumerate(self.terms):
-            figures[f"return/{term.path.partition('.')[2].replace('.', '/')}"] = self.by_term[index]
-        figures |= {slot: metric.value() for slot, metric in self.metrics.items()}
+            values[f"return/{term.path.partition('.')[2].replace('.', '/')}"] = self.by_term[index]
+        values |= {slot: metric.value() for slot, metric in self.metrics.items()}
         return Episodes(
-            figures={name: value[:count].double().cpu() for name, value in figures.items()},
+            values={name: value[:count].double().cpu() for name, value in values.items()},
             failed=self.failed[:count].cpu(),
             ended_by={slot: self.ends[i, :count].cpu() for i, slot in enumerate(self.slots)},
             poses=torch.stack(self.poses)[:, :count].cpu(),
         )
 
     def _pose(self) -> Tensor:
-        robot, some = self.env.scene.robot, slice(self.num_filmed)
-        return torch.cat((robot.root_pos[some], robot.root_quat_wxyz[some], robot.joint_pos[some]), dim=-1)
+        robot, filmed = self.env.scene.robot, slice(self.num_filmed)
+        return torch.cat((robot.root_pos[filmed], robot.root_quat_wxyz[filmed], robot.joint_pos[filmed]), dim=-1)
 
 
 def roll_out(
     env: Env, policy: Policy, count: int, metrics: Mapping[str, Metric] | None = None, num_filmed: int = 0
 ) -> Episodes:
-    """Roll out `count` episodes and return what came of them, with the poses of the first `num_filmed`.
+    """Roll out `count` episodes and return their results, with the poses of the first `num_filmed`.
 
-    Of each env only the first episode after a reset counts: short episodes would otherwise be drawn more often. The
+    Only the first episode of each env counts; otherwise short episodes would be counted more often than long ones. The
     policy maps observations to raw actions [N, A]. `num_filmed` is at most the number of envs.
     """
     recorder = _Recorder(env, metrics or {}, num_filmed)
-    rewards = [attrs.evolve(term, component=kept) for term, kept in recorder.terms]
+    rewards = [attrs.evolve(term, component=reward) for term, reward in recorder.terms]
     recorded = attrs.evolve(env, rewards=rewards, statistics=recorder)
     parts: list[Episodes] = []
     with rollout_mode(env.scene.num_envs):
@@ -151,20 +151,20 @@ def roll_out(
             recorder.begin()
             while bool(recorder.running.any()):
                 recorded.step(policy(recorded.observations))
-            parts.append(recorder.taken(min(env.scene.num_envs, count - first)))
-            recorder.num_filmed = 0  # those of the first turn are enough
-    return _joined(parts)
+            parts.append(recorder.results(min(env.scene.num_envs, count - first)))
+            recorder.num_filmed = 0  # only the first batch is filmed
+    return _concatenated(parts)
 
 
-def _joined(parts: Sequence[Episodes]) -> Episodes:
-    """Return the episodes of several turns as one."""
+def _concatenated(parts: Sequence[Episodes]) -> Episodes:
+    """Return the episodes of several batches as one."""
 
     def each(name: str) -> dict[str, Any]:
         tables = [getattr(part, name) for part in parts]
         return {key: torch.cat([table[key] for table in tables]) for key in tables[0]}
 
     return Episodes(
-        figures=each("figures"),
+        values=each("values"),
         failed=torch.cat([part.failed for part in parts]),
         ended_by=each("ended_by"),
         poses=parts[0].poses,

@@ -1,4 +1,4 @@
-"""What most metrics are: a figure of each frame, averaged over the frames a row is active."""
+"""The base of most metrics: a value per frame, averaged over the active frames of each env."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from mtrack import Scene, component, scratch
 
 @component
 class FrameMean:
-    """Mean over the active frames; NaN where there was none. A metric gives `frame`."""
+    """Mean over the active frames; NaN without any. A metric implements `frame`."""
 
     unit: ClassVar[str] = ""
     total: Tensor = scratch()
-    """[N]."""
+    """[N] sum of the values."""
     counted: Tensor = scratch()
-    """[N] frames."""
+    """[N] number of active frames."""
     newest: Tensor = scratch()
-    """[N] the figure of the newest frame, of all rows."""
+    """[N] value of the newest frame, of active and inactive envs."""
 
     def begin(self, scene: Scene) -> None:
-        """Forget everything: a new rollout begins."""
+        """Start a new rollout."""
         self.total = torch.zeros(scene.num_envs, device=scene.device)
         self.counted = torch.zeros_like(self.total)
         self.newest = torch.full_like(self.total, torch.nan)
 
     def add(self, scene: Scene, active: Tensor) -> None:
-        """Take in one step of the rows still running, bool [N]."""
+        """Add the present frame of the active envs, bool [N]."""
         self.tally(self.frame(scene), active)
 
-    def tally(self, figure: Tensor, active: Tensor) -> None:
-        """Take in the figure of a frame, [N], where it counts, bool [N]."""
-        self.newest = figure
-        self.total += torch.where(active, figure, 0.0)
+    def tally(self, value: Tensor, active: Tensor) -> None:
+        """Add the value of a frame, [N], of the active envs, bool [N]."""
+        self.newest = value
+        self.total += torch.where(active, value, 0.0)
         self.counted += active
 
     def frame(self, scene: Scene) -> Tensor:
-        """Return the figure of the present frame, [N]."""
+        """Return the value of the present frame, [N]."""
         raise NotImplementedError
 
     def value(self) -> Tensor:
-        """Return the mean of each row, [N]."""
+        """Return the mean of each env, [N]."""
         return self.total / self.counted

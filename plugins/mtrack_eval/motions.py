@@ -1,4 +1,4 @@
-"""The motions of `--motions`: motion files as they are, foreign ones imported first."""
+"""The motions of `--motions`: mtrack's motion files, or files of other formats, which are imported first."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mtrack.registry.registry import Registry
 from mtrack_motion.importing import Choices, import_motions
 from mtrack_motion.reading import each_clip
 
-_SHOWN = 5  # problems
+_SHOWN = 5  # problems in an error message
 _log = logging.getLogger(__name__)
 
 
 def motions_at(path: Path, registry: Registry, robot: str, folder: Path) -> Path:
-    """Return where the motion files of a path are: there, or in `folder`, imported for a robot. Raises MotionError."""
+    """Return a path of motion files: `path`, or `folder` if they had to be imported into it. Raises MotionError."""
     if not path.exists():
-        raise MotionError(f"{path}: there is no such file; give motion files, a directory, or what can be imported")
+        raise MotionError(f"{path}: no such file; give motion files, a directory, or files that can be imported")
     try:
         for _, read in each_clip(path):
             read()

@@ -1,6 +1,6 @@
-"""Errors of pose: keypoints by four conventions, joints, root.
+"""Metrics of pose errors: keypoints by four conventions, joints, root.
 
-Robot and reference are compared at equal times. Every figure is a mean over the frames before the first failure.
+Robot and reference are compared at equal times. Every metric is a mean over the frames before the first failure.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ _MM = 1e3
 
 @component
 class Mpkpe(FrameMean):
-    """Mean per-keypoint position error, by one of the field's conventions of what does not count."""
+    """Mean per-keypoint position error, by one of the usual conventions of what to ignore."""
 
     unit: ClassVar[str] = "mm"
     align: str = param(default="local", validator=one_of("world", "root", "local", "yaw"))
-    """`world`: everything counts, drift too; `root`: translation of the root does not; `local`: nor its rotation, so
-    only the pose counts; `yaw`: the root's x, y and heading do not, its height and tilt do."""
+    """What is ignored. `world`: nothing, so drift counts; `root`: translation of the root; `local`: translation and
+    rotation of the root, so only the pose counts; `yaw`: the root's x, y and heading, but not its height and tilt."""
     bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies: names or sets."""
     indices: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
+        """Resolve the bodies. Raises NameProblem."""
         self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
     def frame(self, scene: Scene) -> Tensor:
         """Return [N] mm."""
-        apart = _ALIGNED[self.align](scene.robot, scene.reference)
-        distances: Tensor = apart.index_select(1, self.indices).norm(dim=-1)
+        offsets = _ALIGNED[self.align](scene.robot, scene.reference)
+        distances: Tensor = offsets.index_select(1, self.indices).norm(dim=-1)
         return _MM * distances.mean(-1)
 
 
@@ -73,7 +73,7 @@ class RootHeightError(FrameMean):
 
 
 @component
-class RootRotError(FrameMean):
+class RootAngleError(FrameMean):
     """Mean angle between the orientations of the roots."""
 
     unit: ClassVar[str] = "rad"
@@ -96,11 +96,11 @@ def _local(robot: Kinematics, reference: Kinematics) -> Tensor:
 
 
 def _yaw(robot: Kinematics, reference: Kinematics) -> Tensor:
-    """Move the reference to the robot's x, y and heading, about the vertical through its root."""
+    """Return the offsets after moving the reference to the robot's x, y and heading."""
     turn = quat_multiply(quat_yaw(robot.root_quat_wxyz), quat_conjugate(quat_yaw(reference.root_quat_wxyz)))
-    apart = _from_root(robot) - quat_rotate(turn.unsqueeze(1), _from_root(reference))
-    apart[..., 2] += (robot.root_pos - reference.root_pos)[:, 2:]
-    return apart
+    offsets = _from_root(robot) - quat_rotate(turn.unsqueeze(1), _from_root(reference))
+    offsets[..., 2] += (robot.root_pos - reference.root_pos)[:, 2:]
+    return offsets
 
 
 def _from_root(motion: Kinematics) -> Tensor:
@@ -108,4 +108,4 @@ def _from_root(motion: Kinematics) -> Tensor:
 
 
 _ALIGNED = {"world": _world, "root": _root, "local": _local, "yaw": _yaw}
-"""What is left between the bodies, [N, B, 3] m."""
+"""Offsets of the robot's bodies from the reference's, [N, B, 3] m, by convention."""

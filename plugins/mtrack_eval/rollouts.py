@@ -1,4 +1,4 @@
-"""Rolls every clip out from its first frame: a policy in the simulation, or a statue without one."""
+"""Rolls out every clip from its first frame: a policy in the simulation, or a motionless robot without one."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from mtrack.loop.env import RewardTerm
 from mtrack.loop.learner import rollout_mode
 from mtrack.loop.statistics import EpisodeStatistics
 from mtrack.loop.wiring import Problems
+from mtrack_eval.evaluated_run import EvaluatedRun
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
-from mtrack_eval.subject import Subject
 
 _ROLLOUTS = 8
 _CLIPS_AT_ONCE = 16
-_MOST_ROWS = 2048  # more are rolled out in turns
+_MAX_ENVS = 2048  # more rollouts are split into batches
 _NEVER = 2**31
-AT_THE_END = 1.0 - 1e-6  # of a phase: delays and the like at their full size, so that any two checkpoints compare
+AT_THE_END = 1.0 - 1e-6
+"""Progress of a phase at which delays and other schedules have their final values, so that checkpoints compare."""
 
 Policy = Callable[[TensorDict], Tensor]
 
 
 @attrs.frozen(eq=False)
 class Rollouts:
-    """What came of C clips with R rollouts each."""
+    """The results of C clips with R rollouts each."""
 
     values: dict[str, Tensor]
-    """[C, R] by metric slot; NaN where there is nothing to tell."""
+    """[C, R] by metric slot; NaN if a value is unknown."""
     failed: Tensor
-    """bool [C, R], by any judge."""
+    """bool [C, R]: failed by any success criterion."""
     frames: Tensor
-    """[C, R] frames that counted: those before the first failure; all of a statue's."""
+    """[C, R] frames that were scored: those before the first failure, or all frames of a statue."""
     curves: dict[str, Tensor]
-    """[T, C, R] distances by metric slot, NaN after a failure or the end [mm]."""
+    """[T, C, R] distances by metric slot [mm]; NaN after a failure or the end of the clip."""
     poses: Tensor | None = None
-    """[2, P, 7 + J, C, R] of robot and reference at the P frames of `spaced`, where they were wanted."""
+    """[2, P, 7 + J, C, R] poses of robot and reference at the P frames of `spaced`; None if not requested."""
 
 
 @attrs.define(eq=False)
@@ -55,68 +56,69 @@ class Arena:
     names: tuple[str, ...]
     """Names of the clips."""
     lengths: Tensor
-    """Frames of each clip that are scored: all but the first, int64 [C]."""
+    """int64 [C] frames of each clip that are scored: all but the first."""
     num_actions: int
     rollouts: int
+    """Rollouts per clip."""
     agent: Any
-    """Of the checkpoint."""
+    """The agent of the checkpoint."""
     actor: str
 
     def policy(self, num_poses: int = 0) -> Rollouts:
-        """Roll the deterministic policy of the checkpoint out; keep as many poses of each rollout."""
+        """Roll out the deterministic policy of the checkpoint; keep `num_poses` poses of each rollout."""
         self.scorer.snapshots = Snapshots(num_poses) if num_poses else None
-        rollouts = self._act(lambda observations: self.agent.policy(observations, self.actor))
+        rollouts = self._simulate(lambda observations: self.agent.policy(observations, self.actor))
         self.scorer.snapshots = None
         return rollouts
 
     def zero_action(self) -> Rollouts:
-        """Roll the policy out that always gives zeros."""
+        """Roll out a policy whose actions are always zero."""
         zeros = torch.zeros(self.env.scene.num_envs, self.num_actions, device=self.env.scene.device)
-        return self._act(lambda observations: zeros)
+        return self._simulate(lambda observations: zeros)
 
     def statue(self) -> Rollouts:
-        """Score frame 0 of each clip, held as it is without any simulation, against the whole of the clip."""
+        """Score a robot that keeps the pose of frame 0, without simulation, against the whole clip."""
 
-        def hold(lengths: Tensor) -> None:
+        def play(lengths: Tensor) -> None:
             scene = self.env.scene
             still = _still(scene)
-            self.scorer.begin(still, lengths, goes_on=True)
+            self.scorer.begin(still, lengths, count_failed=True)
             for _ in range(int(lengths.max())):
                 self.env.command.advance()
                 still.reference = scene.reference
                 self.scorer(still)
 
-        return self._each(hold)
+        return self._each(play)
 
-    def _act(self, policy: Policy) -> Rollouts:
-        def act(lengths: Tensor) -> None:
+    def _simulate(self, policy: Policy) -> Rollouts:
+        def play(lengths: Tensor) -> None:
             self.scorer.begin(self.env.scene, lengths)
             for _ in range(int(lengths.max())):
                 self.env.step(policy(self.env.observations))
 
-        return self._each(act)
+        return self._each(play)
 
     def _each(self, play: Callable[[Tensor], None]) -> Rollouts:
-        """Play the clips, as many at once as there are rows for."""
+        """Play all clips, in batches of as many as there are envs for."""
         at_once = self.env.scene.num_envs // self.rollouts
         count, parts = len(self.names), []
         with rollout_mode(self.env.scene.num_envs):
             for first in range(0, count, at_once):
                 clips = torch.arange(first, first + at_once, device=self.env.scene.device).clamp_max(count - 1)
-                rows = clips.repeat_interleave(self.rollouts)
-                self.command.pin_clips(rows)
+                clip_of_env = clips.repeat_interleave(self.rollouts)
+                self.command.pin_clips(clip_of_env)
                 self.env.start(progress=AT_THE_END)
-                play(self.lengths[rows])
-                parts.append(_taken(self.scorer, self.rollouts, min(at_once, count - first)))
+                play(self.lengths[clip_of_env])
+                parts.append(_results(self.scorer, self.rollouts, min(at_once, count - first)))
                 self.scorer.left = self.scorer.left[:0]
-        return _joined(parts)
+        return _concatenated(parts)
 
 
-def prepare(subject: Subject) -> Arena:
+def prepare(opened: EvaluatedRun) -> Arena:
     """Build environment and agent for a command that plays clips."""
-    recipe, rollouts = subject.recipe, subject.wishes.rollouts or _ROLLOUTS
-    rows = max(1, min(_clips_at_most(recipe), _MOST_ROWS // rollouts)) * rollouts
-    assembly, agent = subject.assemble(rows)
+    recipe, rollouts = opened.recipe, opened.options.rollouts or _ROLLOUTS
+    num_envs = max(1, min(_max_clips(recipe), _MAX_ENVS // rollouts)) * rollouts
+    assembly, agent = opened.assemble(num_envs)
     scorer = Scorer({name: assembly.components[slot.path] for name, slot in recipe.metrics.items()})
     env = attrs.evolve(
         assembly.env,
@@ -124,16 +126,16 @@ def prepare(subject: Subject) -> Arena:
         group_scales={"evaluation": Schedule.constant(0.0)},
         terminations=[],  # success is decided by the metrics
         max_episode_steps=_NEVER,
-        statistics=EpisodeStatistics(rows, ["evaluation"], ["evaluation"], ["broken"], recipe.place),
+        statistics=EpisodeStatistics(num_envs, ["evaluation"], ["evaluation"], ["broken"], recipe.place),
     )
     command = cast(PlaysClips, env.command)
     names, frames = zip(*command.clip_frames(), strict=True)
     lengths = torch.tensor(frames, device=env.scene.device) - 1
-    return Arena(env, scorer, command, names, lengths, assembly.layout.num_actions, rollouts, agent, subject.actor)
+    return Arena(env, scorer, command, names, lengths, assembly.layout.num_actions, rollouts, agent, opened.actor)
 
 
-def _clips_at_most(recipe: Recipe) -> int:
-    """Return how many clips there can be; a command with clips of its own plays some at a time."""
+def _max_clips(recipe: Recipe) -> int:
+    """Return an upper bound of the number of clips; a command with its own clips plays some at a time."""
     problems, count = Problems(recipe), 0
     with problems.of(recipe.robot):
         model = recipe.robot.build().model()
@@ -145,7 +147,7 @@ def _clips_at_most(recipe: Recipe) -> int:
 
 
 def _still(scene: Scene) -> Scene:
-    """Return a scene whose robot is the present reference, standing still; what only physics tells is NaN."""
+    """Return a scene whose robot has the reference's present pose at rest; what only a simulation knows is NaN."""
     pose = {field.name for field in attrs.fields(Kinematics)}
     values: dict[str, Any] = {}
     for field in attrs.fields(type(scene.robot)):
@@ -161,7 +163,7 @@ def _still(scene: Scene) -> Scene:
 
 
 def _standing(scene: Scene) -> Contacts:
-    """Return contacts in which those feet touch that stand in the present reference."""
+    """Return contacts that agree with the present foot contacts of the reference."""
     touching = torch.zeros_like(scene.contacts.in_contact)
     for foot, name in enumerate(scene.model.sets.get("feet", ())):
         for column, sensor in enumerate(scene.contacts.names):
@@ -170,8 +172,8 @@ def _standing(scene: Scene) -> Contacts:
     return attrs.evolve(scene.contacts, cache={}, in_contact=touching)
 
 
-def _taken(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:
-    """Return what a scorer has, of the first `clips` clips, on the CPU."""
+def _results(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:
+    """Return the results of the first `clips` clips, on the CPU."""
 
     def table(values: Tensor) -> Tensor:
         return values.view(*values.shape[:-1], -1, rollouts)[..., :clips, :].cpu()
@@ -185,8 +187,8 @@ def _taken(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:
     )
 
 
-def _joined(parts: list[Rollouts]) -> Rollouts:
-    """Return the rollouts of several turns as one."""
+def _concatenated(parts: list[Rollouts]) -> Rollouts:
+    """Return the rollouts of several batches as one."""
     longest = max((len(curve) for part in parts for curve in part.curves.values()), default=0)
 
     def padded(curve: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Scores the rows of a scene frame by frame, before any of them is reset."""
+"""Scores the envs of a scene frame by frame, before any of them is reset."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mtrack_eval.snapshots import Snapshots
 
 
 class Scorer:
-    """The metrics of an evaluation. In the environment it stands as a reward that pays nothing.
+    """The metrics of an evaluation, called by the environment as a reward term that is always zero.
 
-    That is where robot and reference are of the same time and no row has been reset. Judges see a row to the end of its
-    clip; other metrics until the first frame in which a judge finds it failed, or its simulation broke. Where a failure
-    means nothing for what follows (a statue cannot fall), only the progress ends with it.
+    Rewards are called when robot and reference belong to the same time and no env has been reset yet. Success criteria
+    (judges) see an env to the end of its clip. Other metrics see it until the first frame in which a judge reports a
+    failure or the simulation diverges. `count_failed` lifts this for all but the progress: a statue cannot fall.
     """
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
-        """Score with some metrics, by slot."""
+        """Score with these metrics, by slot."""
         self.metrics = metrics
         self.judges: list[tuple[Metric, Judges]] = [(m, m) for m in metrics.values() if isinstance(m, Judges)]
         self.measuring = [m for m in metrics.values() if not isinstance(m, Judges | TakesLengths)]
@@ -31,23 +31,23 @@ class Scorer:
         ]
         self.drawn = {slot: m for slot, m in metrics.items() if isinstance(m, FrameMean) and m.unit == "mm"}
         self.curves: dict[str, list[Tensor]] = {}
-        """Of distances, one tensor [N] a frame, NaN where the row does not count any more."""
+        """Distances by slot, one tensor [N] per frame; NaN after an env has failed or ended."""
         self.left = torch.zeros(0, dtype=torch.int64)
-        """int64 [N] frames to come; none as long as nothing has begun."""
+        """int64 [N] frames that remain; empty before rollouts start."""
         self.failed = torch.zeros(0, dtype=torch.bool)
         """bool [N]."""
         self.frames = torch.zeros(0)
-        """[N] frames that counted."""
-        self.goes_on = False
+        """[N] frames that were scored."""
+        self.count_failed = False
         self.snapshots: Snapshots | None = None
-        """Of the rollouts, where somebody wants them; set before they begin."""
+        """Keeps poses of the rollouts, if set before they start."""
 
-    def begin(self, scene: Scene, lengths: Tensor, goes_on: bool = False) -> None:
-        """Begin new rollouts, at their first frame; `lengths` int64 [N] frames will follow it.
+    def begin(self, scene: Scene, lengths: Tensor, count_failed: bool = False) -> None:
+        """Start new rollouts at their first frame; `lengths` int64 [N] frames follow it.
 
-        `goes_on`: whether frames after a failure count.
+        `count_failed` says whether frames after a failure are scored.
         """
-        self.goes_on = goes_on
+        self.count_failed = count_failed
         self.left = lengths.clone()
         self.failed = torch.zeros_like(lengths, dtype=torch.bool)
         self.frames = torch.zeros_like(lengths, dtype=torch.float32)
@@ -60,15 +60,15 @@ class Scorer:
             metric.begin(scene)
 
     def __call__(self, scene: Scene) -> Tensor:
-        """Take in the present frame of the rows that still have some, and return zeros, [N]."""
+        """Score the present frame of the envs that still run, and return zeros, [N]."""
         if len(self.left):
             self._add(scene)
         return torch.zeros(scene.num_envs, device=scene.device)
 
     def _add(self, scene: Scene) -> None:
-        broken = scene.backend.diverged()
-        running = (self.left > 0) & ~broken
-        stopped = broken & (self.left > 0)
+        diverged = scene.backend.diverged()
+        running = (self.left > 0) & ~diverged
+        stopped = diverged & (self.left > 0)
         if self.snapshots:
             self.snapshots.take(scene, running)
         self.failed |= stopped
@@ -78,7 +78,7 @@ class Scorer:
             self.failed |= judge.failed
         for metric, _ in self.timing:
             metric.add(scene, running & ~self.failed)
-        counts = running if self.goes_on else running & ~self.failed
+        counts = running if self.count_failed else running & ~self.failed
         for metric in self.measuring:
             metric.add(scene, counts)
         for slot, drawn in self.drawn.items():

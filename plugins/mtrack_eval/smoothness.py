@@ -1,6 +1,6 @@
-"""How smoothly the robot moves: velocities and accelerations against the reference's, actions, torques, power.
+"""Metrics of motion quality: velocity and acceleration errors, foot contacts, action changes, torques, power.
 
-Every figure is a mean over the frames before the first failure.
+Every metric is a mean over the frames before the first failure.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _UNITS = {(1, False): "m/s", (2, False): "m/s^2", (1, True): "mm/frame", (2, Tru
 
 @component
 class KeypointDifferenceError(FrameMean):
-    """Mean difference of the keypoints' world velocities or accelerations, by central differences of positions."""
+    """Mean error of the keypoints' world velocities or accelerations, by central differences of positions."""
 
     order: Literal[1, 2] = param(default=1)
     """1: velocities, 2: accelerations."""
     per_frame: bool = param(default=False)
-    """Whether in mm and control steps, as some papers have it, instead of m and s."""
+    """Whether the unit is mm and control steps, as in some papers, instead of m and s."""
     bodies: tuple[str, ...] = param(default=("keypoints",))
     """Bodies: names or sets."""
     indices: Tensor = scratch()
-    apart: list[Tensor] = scratch()
-    """Positions less the reference's of the last three frames, each [N, K, 3] m."""
+    offsets: list[Tensor] = scratch()
+    """Keypoint positions minus the reference's in the last three frames, each [N, K, 3] m."""
 
     @property
     def unit(self) -> str:  # type: ignore[override]
@@ -38,43 +38,43 @@ class KeypointDifferenceError(FrameMean):
         return _UNITS[self.order, self.per_frame]
 
     def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
+        """Resolve the bodies. Raises NameProblem."""
         self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
     def begin(self, scene: Scene) -> None:
-        """Forget everything; the frame a rollout begins with is the first of the differences."""
+        """Start a new rollout; its start frame is the first of the differences."""
         FrameMean.begin(self, scene)
-        self.apart = [self._apart(scene)]
+        self.offsets = [self._offset(scene)]
 
     def add(self, scene: Scene, active: Tensor) -> None:
-        """Take in one step of the rows still running, bool [N]."""
-        self.apart = [*self.apart[-2:], self._apart(scene)]
-        if len(self.apart) < 3:
+        """Add the present frame of the active envs, bool [N]."""
+        self.offsets = [*self.offsets[-2:], self._offset(scene)]
+        if len(self.offsets) < 3:
             return
-        # both are linear in the positions: the difference of two velocities is the velocity of the difference
-        before, middle, after = self.apart
+        # velocity and acceleration are linear in the positions: the error's derivative is the derivatives' error
+        before, middle, after = self.offsets
         rate = (after - before) / 2 if self.order == 1 else after - 2 * middle + before
         scale = _MM if self.per_frame else scene.dt**-self.order
         self.tally(rate.norm(dim=-1).mean(-1) * scale, active)
 
-    def _apart(self, scene: Scene) -> Tensor:
-        """Return [N, K, 3] m; a copy, since the scene's tensors change in place."""
+    def _offset(self, scene: Scene) -> Tensor:
+        """Return [N, K, 3] m; a copy, because the scene's tensors change in place."""
         return (scene.robot.body_pos - scene.reference.body_pos).index_select(1, self.indices)
 
 
 @component
 class FootContactAgreement(FrameMean):
-    """Share of feet and frames in which the robot's foot stands where the reference's does, and does not where not."""
+    """Share of feet and frames in which the robot's ground contact agrees with the reference's."""
 
     unit: ClassVar[str] = "share"
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Ask for the contacts of the feet."""
+        """Request the contacts of the feet."""
         return Requirements(contacts=(ContactSensor("feet"),))
 
     def bind(self, scene: Scene) -> None:
-        """Find the feet. Raises NameProblem."""
+        """Resolve the feet. Raises NameProblem."""
         feet = [scene.model.body_names[i] for i in scene.model.bodies("feet").tolist()]
         self.columns = scene.contacts.columns(feet)
 
@@ -89,7 +89,7 @@ class ActionRate(FrameMean):
     """Mean absolute change of the raw action from one control step to the next."""
 
     def add(self, scene: Scene, active: Tensor) -> None:
-        """Take in one step; the first of an episode has no action before it."""
+        """Add one step; the first step of an episode has no previous action."""
         self.tally(self.frame(scene), active & (scene.episode_step > 1))
 
     def frame(self, scene: Scene) -> Tensor:
@@ -99,13 +99,13 @@ class ActionRate(FrameMean):
 
 @component
 class TorqueUse(FrameMean):
-    """Mean share of the effort limits that the joints' torques take, at the last substep of a control step."""
+    """Mean ratio of joint torque to effort limit, at the last substep of each control step."""
 
     unit: ClassVar[str] = "share"
     limits: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Keep the limits, [J] N m."""
+        """Keep the effort limits, [J] N m."""
         self.limits = scene.model.effort_limit.to(scene.device)
 
     def frame(self, scene: Scene) -> Tensor:
@@ -115,7 +115,7 @@ class TorqueUse(FrameMean):
 
 @component
 class Energy(FrameMean):
-    """Mean mechanical power, sum over joints of |torque x velocity|: energy a second, so that clips compare."""
+    """Mean mechanical power, the sum over joints of |torque x velocity|; comparable between clips of any length."""
 
     unit: ClassVar[str] = "W"
 

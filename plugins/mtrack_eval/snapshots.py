@@ -1,4 +1,4 @@
-"""Poses of robot and reference at a few evenly spaced frames of every rollout, for picture strips."""
+"""Records poses of robot and reference at a few evenly spaced frames of every rollout, for picture strips."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from mtrack import Kinematics, Scene
 
 
 class Snapshots:
-    """Keeps the poses of `count` frames of each row, the first that is scored and the last of its clip among them."""
+    """Keeps the poses of `count` frames of each env, from the first scored frame to the last frame of its clip."""
 
     def __init__(self, count: int) -> None:
-        """Keep the poses of some frames; `count` is at least 1."""
+        """Keep the poses of `count` frames, at least 1."""
         self.count = count
         self.poses = torch.zeros(0)
         """[2, count, 7 + J, N] of robot and reference: root position [m], its quaternion w, x, y, z, joints [rad].
 
-        NaN from where a simulation broke.
+        NaN after a simulation has diverged.
         """
         self._frames = torch.zeros(0, dtype=torch.int64)
         self._frame = 0
 
     def begin(self, scene: Scene, lengths: Tensor) -> None:
-        """Begin new rollouts; `lengths` int64 [N] frames will follow the first one."""
+        """Start new rollouts; `lengths` int64 [N] frames follow the first one."""
         self._frames, self._frame = spaced(lengths, self.count), 0
         width = 7 + scene.robot.joint_pos.shape[1]
         self.poses = torch.full((2, self.count, width, scene.num_envs), torch.nan, device=scene.device)
 
     def take(self, scene: Scene, running: Tensor) -> None:
-        """Take in the next frame of the rows still running, bool [N]."""
+        """Keep the next frame of the running envs, bool [N], if it is one of those wanted."""
         self._frame += 1
-        panel, row = (running & (self._frames == self._frame)).nonzero(as_tuple=True)
+        panel, env = (running & (self._frames == self._frame)).nonzero(as_tuple=True)
         for store, motion in zip(self.poses, (scene.robot, scene.reference), strict=True):
-            store[panel, :, row] = _pose(motion)[row]
+            store[panel, :, env] = _pose(motion)[env]
 
 
 def spaced(lengths: Tensor, count: int) -> Tensor:
-    """Return `count` frames from 1 to the length of each row, as evenly as there are frames, int64 [count, N]."""
+    """Return `count` frames from 1 to each length, as evenly spaced as possible, int64 [count, N]."""
     share = torch.linspace(0.0, 1.0, count, dtype=torch.float64, device=lengths.device).unsqueeze(1)
     return (1.0 + share * (lengths - 1)).round().long()
 

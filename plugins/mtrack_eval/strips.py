@@ -1,4 +1,4 @@
-"""Picture strips of an evaluation: the worst rollout of a clip, its reference behind it, the errors of each frame."""
+"""Picture strips of an evaluation: the worst rollouts in a few frames, with the reference and the errors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mtrack import Robot
+from mtrack_eval.clip_report import ClipReport
 from mtrack_eval.episodes import Episodes
-from mtrack_eval.report import Evaluation
 from mtrack_eval.rollouts import Rollouts
 from mtrack_eval.snapshots import spaced
-from mtrack_view.pictures import Take
-from mtrack_view.puppet import Puppet
+from mtrack_view.animation import Animation
+from mtrack_view.posed_robot import PosedRobot
 from mtrack_view.strip import Panel, draw_strip
 
 _NOTED = ("mpkpe_local", "mpkpe_world")
@@ -27,45 +27,46 @@ def draw_strips(
     clips: Sequence[tuple[int, str]],
     policy: Rollouts,
     lengths: Tensor,
-    evaluation: Evaluation,
+    report: ClipReport,
     dt: float,
 ) -> Iterator[Path]:
-    """Draw one strip a clip (index and name) into a folder, in place of older ones, and yield its path.
+    """Draw one strip per clip (index and name) into a folder, delete older ones, and yield its path.
 
-    Raises MtrackError, OSError. `lengths` int64 [C] are the frames that were scored of each clip.
+    Raises MtrackError, OSError. `lengths` int64 [C] are the scored frames of each clip.
     """
     if policy.poses is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
-        old.unlink()  # of another evaluation
-    puppet = Puppet(robot)
+        old.unlink()  # a strip of another evaluation
+    posed = PosedRobot(robot)
     frames = spaced(lengths, policy.poses.shape[1])
     for index, name in clips:
-        rollout = _worst(policy, index, evaluation.distance)
+        rollout = _worst(policy, index, report.distance)
         poses = policy.poses[..., index, rollout]
-        known = poses.isfinite().all(-1).all(0)  # until a simulation broke
-        shown, ghost = poses[:, known].double().numpy()
-        panels = [_panel(policy, frame, index, rollout, dt) for frame in frames[known, index].tolist()]
-        told = f"{evaluation.actor}, {_fate(policy, index, rollout, dt)}; blue: the reference"
+        finite = poses.isfinite().all(-1).all(0)  # until the simulation diverged
+        shown, ghost = poses[:, finite].double().numpy()
+        panels = [_panel(policy, frame, index, rollout, dt) for frame in frames[finite, index].tolist()]
+        subtitle = f"{report.actor}, {_fate(policy, index, rollout, dt)}; blue: the reference"
         path = folder / f"{_file_name(name)}.png"
         if panels:
-            draw_strip(path, puppet, Take(shown, ghost), panels, name, told)
+            draw_strip(path, posed, Animation(shown, ghost), panels, name, subtitle)
             yield path
 
 
 def draw_episodes(
     folder: Path, robot: Robot, episodes: Episodes, actor: str, dt: float, count: int, num_panels: int
 ) -> Iterator[Path]:
-    """Draw the `count` worst of the episodes whose poses were kept, in place of older strips, and yield their paths.
+    """Draw the `count` worst of the filmed episodes, delete older strips, and yield their paths.
 
-    The worst are those that failed first, then those that return least. Raises MtrackError, OSError.
+    Episodes that failed come first, the earliest failure first, then those with the lowest return. Raises MtrackError,
+    OSError.
     """
-    puppet = Puppet(robot)
+    posed = PosedRobot(robot)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
-        old.unlink()  # of another evaluation
-    lengths, returned = episodes.lengths.tolist(), episodes.figures["return"].tolist()
+        old.unlink()  # a strip of another evaluation
+    lengths, returned = episodes.lengths.tolist(), episodes.values["return"].tolist()
 
     def badness(episode: int) -> tuple[bool, int, float]:
         failed = bool(episodes.failed[episode])
@@ -75,19 +76,19 @@ def draw_episodes(
         failures = episodes.failures_of(episode) if episodes.failed[episode] else []
         frames = torch.linspace(0, lengths[episode], min(num_panels, lengths[episode] + 1)).round().long()
         poses = episodes.poses[frames, episode]
-        known = poses.isfinite().all(-1)  # until the simulation diverged
-        times = (frames[known] * dt).tolist()
+        finite = poses.isfinite().all(-1)  # until the simulation diverged
+        times = (frames[finite] * dt).tolist()
         panels = [Panel(time, ("",)) for time in times[:-1]]
         panels += [Panel(time, (", ".join(failures),), is_bad=bool(failures)) for time in times[-1:]]
         fate = f"failed: {', '.join(failures)}" if failures else "completed"
         path = folder / f"episode_{episode}.png"
         subtitle = f"{actor}, return {returned[episode]:.3g}, {fate} after {lengths[episode] * dt:.2f} s"
-        draw_strip(path, puppet, Take(poses[known].double().numpy()), panels, f"episode {episode}", subtitle)
+        draw_strip(path, posed, Animation(poses[finite].double().numpy()), panels, f"episode {episode}", subtitle)
         yield path
 
 
 def _worst(policy: Rollouts, clip: int, distance: str) -> int:
-    """Return the rollout of a clip that ends first, or has the largest distance where all reach the end."""
+    """Return the rollout of a clip that ends first, or has the largest distance if all reach the end."""
     frames, values = policy.frames[clip], policy.values.get(distance, policy.frames)[clip]
     early = frames == frames.min()
     return int(torch.where(early, values.nan_to_num(torch.inf).float(), -torch.inf).argmax())
@@ -102,7 +103,7 @@ def _panel(policy: Rollouts, frame: int, clip: int, rollout: int, dt: float) -> 
 
 
 def _fate(policy: Rollouts, clip: int, rollout: int, dt: float) -> str:
-    """Return what becomes of a rollout, in words."""
+    """Return in words how a rollout ends."""
     count = policy.frames.shape[1]
     which = f"the worst of {count} rollouts" if count > 1 else "the rollout"
     if not policy.failed[clip, rollout]:

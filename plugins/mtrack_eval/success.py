@@ -1,4 +1,4 @@
-"""Whether the robot stays with its reference to the end, by the field's two criteria, and how far it comes."""
+"""Success metrics: whether the robot follows its reference to the end, by two usual criteria, and how far it gets."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from mtrack.math import rotation_angle
 
 @component
 class Criterion:
-    """Success as long as no frame leaves the limits; a metric gives `holds`."""
+    """Success if no frame exceeds the limits; a metric implements `holds`."""
 
     unit: ClassVar[str] = "share"
     failed: Tensor = scratch()
 
     def begin(self, scene: Scene) -> None:
-        """Forget everything: a new rollout begins."""
+        """Start a new rollout."""
         self.failed = torch.zeros(scene.num_envs, dtype=torch.bool, device=scene.device)
 
     def add(self, scene: Scene, active: Tensor) -> None:
-        """Take in one step of the rows still running, bool [N]."""
+        """Add the present frame of the active envs, bool [N]."""
         self.failed |= active & ~self.holds(scene)
 
     def holds(self, scene: Scene) -> Tensor:
-        """Return whether the present frame is within the limits, bool [N]; not so where it is not finite."""
+        """Return whether the present frame is within the limits, bool [N]; False if it is not finite."""
         raise NotImplementedError
 
     def value(self) -> Tensor:
-        """Return 1 where it did not fail, else 0, [N]."""
+        """Return 1 if an env did not fail, else 0, [N]."""
         return (~self.failed).float()
 
 
@@ -46,18 +46,18 @@ class SuccessBody(Criterion):
     indices: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
+        """Resolve the bodies. Raises NameProblem."""
         self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
     def holds(self, scene: Scene) -> Tensor:
         """Return bool [N]."""
-        apart = (scene.robot.body_pos - scene.reference.body_pos).index_select(1, self.indices)
-        return torch.le(apart.norm(dim=-1).mean(-1), self.limit)
+        offsets = (scene.robot.body_pos - scene.reference.body_pos).index_select(1, self.indices)
+        return torch.le(offsets.norm(dim=-1).mean(-1), self.limit)
 
 
 @component
 class SuccessHeight(Criterion):
-    """Share of rollouts in which heights of bodies and the root's orientation never leave their limits."""
+    """Share of rollouts in which body heights and root orientation never exceed their limits."""
 
     limit: float = param(default=0.25, validator=positive)
     """Largest difference of a body's height [m]."""
@@ -68,37 +68,37 @@ class SuccessHeight(Criterion):
     indices: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
+        """Resolve the bodies. Raises NameProblem."""
         self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
     def holds(self, scene: Scene) -> Tensor:
         """Return bool [N]."""
         robot, reference = scene.robot, scene.reference
         heights = (robot.body_pos - reference.body_pos)[..., 2].index_select(1, self.indices)
-        is_turned_as_it = rotation_angle(robot.root_rot, reference.root_rot) <= self.angle
-        return (heights.abs() <= self.limit).all(-1) & is_turned_as_it
+        is_oriented = rotation_angle(robot.root_rot, reference.root_rot) <= self.angle
+        return (heights.abs() <= self.limit).all(-1) & is_oriented
 
 
 @component
 class Progress:
-    """Share of a clip's frames before the first failure, by any criterion of success."""
+    """Share of a clip's frames before the first failure by any success criterion."""
 
     unit: ClassVar[str] = "share"
     lengths: Tensor = scratch()
-    """[N] frames there are."""
+    """[N] frames of the clips."""
     before: Tensor = scratch()
-    """[N] frames until now."""
+    """[N] frames before the first failure."""
 
     def set_lengths(self, lengths: Tensor) -> None:
-        """Take the number of frames of each row, [N]."""
+        """Set the number of scored frames of each env, [N]."""
         self.lengths = lengths
 
     def begin(self, scene: Scene) -> None:
-        """Forget everything: a new rollout begins."""
+        """Start a new rollout."""
         self.before = torch.zeros(scene.num_envs, device=scene.device)
 
     def add(self, scene: Scene, active: Tensor) -> None:
-        """Take in one step of the rows still running, bool [N]."""
+        """Add the present frame of the active envs, bool [N]."""
         self.before += active
 
     def value(self) -> Tensor:

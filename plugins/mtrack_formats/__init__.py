@@ -1,1 +1,1 @@
-"""Importers of foreign motion formats, read strictly, and held against the robot's kinematics where they allow it."""
+"""Importers of other projects' motion files, and the checks that find wrong orders, units and frame rates in them."""

@@ -1,4 +1,4 @@
-"""The motions in the content of a pickle, JSON or .npz file, wherever in it they are; and what else it holds."""
+"""Find the motions inside a pickle, JSON or .npz file, and describe the rest of its content."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from mtrack import MotionError
 from mtrack_formats.restricted import is_pickle, read_pickle
-from mtrack_motion.foreign import ARRAYS, RETARGET
+from mtrack_motion.file_kinds import ARRAYS, RETARGET
 
 log = logging.getLogger(__name__)
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
-"""Lists of numbers take ten times as much memory as their text."""
+"""Lists of numbers take ten times the memory of their text."""
 _LISTED = 8
 _DEPTH = 3
 _NAMES = ("name", "motion_name", "clip_name")
@@ -24,25 +24,25 @@ _PERSON = (
     *("poses", "trans", "betas", "mocap_framerate", "mocap_frame_rate", "gender"),
     *("body_pose", "global_orient", "transl", "pose_body", "root_orient", "smpl_poses", "smpl_trans", "smpl_params"),
 )
-"""Keys of AMASS, SMPL and SMPL-X; two of them are proof enough."""
+"""Keys of AMASS, SMPL and SMPL-X; two of them are sufficient evidence."""
 
 Motions = dict[str, Mapping[object, object]]
 
 
-def holds_values(path: Path) -> bool:
-    """Say whether a file is a pickle, or JSON, by how it begins."""
+def is_pickle_or_json(path: Path) -> bool:
+    """Return whether a file is a pickle or JSON, judged by how it begins."""
     return is_pickle(path) or _is_json(path)
 
 
 def read_values(path: Path) -> object:
-    """Return the plain values and arrays of a pickle or a JSON file. Raises MotionError; runs nothing."""
+    """Return the plain values and arrays of a pickle or JSON file. Raises MotionError; runs no code."""
     return _read_json(path) if _is_json(path) else read_pickle(path)
 
 
 def motions_in(content: object, keys: Sequence[str], name: str) -> Motions:
-    """Return the motions of a file by name: it is one, called `name`, or holds several, by name or in a list.
+    """Return the motions of a file by name: one called `name`, or several in a dictionary or list.
 
-    They may be up to three levels down: `{"motions": {"walk": {...}}}`.
+    They may be nested up to three levels deep: `{"motions": {"walk": {...}}}`.
     """
     if isinstance(content, Mapping) and _has(content, keys, all):
         return {name: content}
@@ -50,7 +50,7 @@ def motions_in(content: object, keys: Sequence[str], name: str) -> Motions:
 
 
 def incomplete_motions(content: object, keys: Sequence[str], name: str) -> Motions:
-    """Return what a file holds beside its motions that has some of their keys, by name; says what has none."""
+    """Return the entries that have only some of the keys of a motion, by name; log those that have none."""
     if isinstance(content, Mapping) and _has(content, keys, all):
         return {}
     entries = _with_motions(content, keys, name)
@@ -58,27 +58,27 @@ def incomplete_motions(content: object, keys: Sequence[str], name: str) -> Motio
     found = _among(others, keys, any)
     if names := [key for key in others if key not in found and key.isprintable()]:
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        log.warning("left out, since they are no motions: %s%s", ", ".join(names[:_LISTED]), more)
+        log.warning("ignored entries that are not motions: %s%s", ", ".join(names[:_LISTED]), more)
     return found
 
 
 def explain(content: object, nearest: str, keys: Sequence[str]) -> str:
-    """Return why values hold no motion of the importer `nearest`, which needs `keys`, and what to do instead."""
-    held = _arrays_of(content)
-    if len(held.keys() & {*_PERSON}) > 1:
-        return f"is a motion of AMASS or SMPL ({_listed(held)}): {RETARGET}"
-    missing = [key for key in keys if key not in held]
-    if held and 0 < len(missing) < len(keys):
-        has = ", ".join(key for key in keys if key in held)
+    """Return why values contain no motion of the importer `nearest`, which needs `keys`, and what to do instead."""
+    present = _arrays_of(content)
+    if len(present.keys() & {*_PERSON}) > 1:
+        return f"is a motion of AMASS or SMPL ({_listed(present)}): {RETARGET}"
+    missing = [key for key in keys if key not in present]
+    if present and 0 < len(missing) < len(keys):
+        has = ", ".join(key for key in keys if key in present)
         return f"has {has}, but not {', '.join(missing)}, which importer '{nearest}' needs; export it with all of them"
-    if held and not missing:
-        return "holds one motion under several names; save each motion once"
-    holds = f"holds {_listed(held)}" if held else f"holds a {type(content).__name__}"
-    return f"{holds}, which no importer knows; {ARRAYS}"
+    if present and not missing:
+        return "contains one motion under several names; save each motion once"
+    contains = f"contains {_listed(present)}" if present else f"contains a {type(content).__name__}"
+    return f"{contains}, which no importer recognises; {ARRAYS}"
 
 
 def _with_motions(content: object, keys: Sequence[str], name: str, depth: int = 0) -> dict[str, object]:
-    """Return the entries by name of the first level that has a motion; empty if there is none."""
+    """Return the entries of the first level that contains a motion, by name; empty if there is none."""
     entries = _entries(content, name)
     if any(_has(value, keys, all) for value in entries.values()):
         return entries
@@ -90,7 +90,7 @@ def _with_motions(content: object, keys: Sequence[str], name: str, depth: int = 
 
 
 def _entries(content: object, name: str) -> dict[str, object]:
-    """Return what a mapping or a list holds, by name; motions of a list without names are numbered."""
+    """Return the entries of a mapping or list, by name; unnamed motions of a list are numbered."""
     if isinstance(content, Mapping):
         return {str(key): value for key, value in content.items()}
     if not isinstance(content, (list, tuple)) or not all(isinstance(item, Mapping) for item in content):
@@ -106,7 +106,7 @@ def _among(entries: Mapping[str, object], keys: Sequence[str], how_many: Callabl
     found = {
         name: value for name, value in entries.items() if isinstance(value, Mapping) and _has(value, keys, how_many)
     }
-    # a small file can hold one motion under any number of names
+    # a small file can contain one motion under any number of names
     return found if len({id(motion) for motion in found.values()}) == len(found) else {}
 
 
@@ -115,25 +115,25 @@ def _has(value: object, keys: Sequence[str], how_many: Callable[[Iterable[bool]]
 
 
 def _arrays_of(content: object) -> dict[str, str]:
-    """Return what is in values, in words, by key: of the first motion, if they are several alike."""
+    """Describe values by key, with their shapes; if there are several similar motions, those of the first one."""
     for _ in range(_DEPTH):
         inner = next(iter(_entries(content, "").values()), None)
         if not isinstance(inner, (Mapping, list, tuple)) or not _entries(inner, ""):
             break
         content = inner
-    return {key: _in_words(value) for key, value in _entries(content, "").items() if key.isprintable()}
+    return {key: _shape_text(value) for key, value in _entries(content, "").items() if key.isprintable()}
 
 
-def _in_words(value: object) -> str:
+def _shape_text(value: object) -> str:
     shape = value if isinstance(value, tuple) and all(isinstance(size, int) for size in value) else None
     if isinstance(value, np.ndarray):
         shape = value.shape
     return "" if shape is None or shape == () else f" {shape}"
 
 
-def _listed(held: Mapping[str, str]) -> str:
-    shown = [f"{key}{words}" for key, words in list(held.items())[:_LISTED]]
-    return ", ".join(shown) + (", ..." if len(held) > _LISTED else "")
+def _listed(present: Mapping[str, str]) -> str:
+    shown = [f"{key}{shape}" for key, shape in list(present.items())[:_LISTED]]
+    return ", ".join(shown) + (", ..." if len(present) > _LISTED else "")
 
 
 def _is_json(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The fields of a foreign file, read strictly: shapes, numbers and names, or an error that names the field."""
+"""Read the fields of a foreign file strictly: shapes, numbers and names, or an error that names the field."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from mtrack import MotionError
 
 MAX_NUMBERS = 4 * 1024 * 1024
-"""In one table: 32 MB as float64, whatever smaller type the file has them in; 11 minutes of 30 bodies at 50 Hz."""
+"""Limit for one table: 32 MB as float64, whatever type the file uses; 11 minutes of 30 bodies at 50 Hz."""
 _MAX_DIMENSIONS = 4
 _REMEDY = "export it again, or choose another --format"
 
 
 @attrs.frozen(eq=False)
 class Fields:
-    """Values by name, and the place they came from."""
+    """Values by name, and the place they come from."""
 
     values: Mapping[object, object] | Mapping[str, NDArray[np.generic]]
     place: str
 
     def has(self, *names: str) -> bool:
-        """Say whether all these fields are there and hold something."""
-        return all(_holds(self.values.get(name)) for name in names)
+        """Return whether all these fields exist and are not empty."""
+        return all(_is_given(self.values.get(name)) for name in names)
 
     def table(self, name: str, *shape: int | Sequence[int] | None) -> NDArray[np.float64]:
-        """Return numbers [T, ...]; each further size is a number, one of several, or any (None). Raises MotionError."""
+        """Return numbers [T, ...]; each further size is a number, one of several, or None (any). Raises MotionError."""
         value = self.values.get(name)
         table = value if isinstance(value, np.ndarray) else _from_lists(value)
         while table is not None and table.ndim > 1 + len(shape) and table.shape[-1] == 1:
@@ -44,18 +44,18 @@ class Fields:
             return np.asarray(table, np.float64)
 
     def number(self, name: str) -> float | None:
-        """Return a number, which may stand in an array by itself; None where there is none. Raises MotionError."""
+        """Return a number, which may be the only element of an array; None if missing. Raises MotionError."""
         value = self.values.get(name)
         if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 and value.dtype.kind in "iuf":
             value = value.item()
-        if not _holds(value):
+        if not _is_given(value):
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300:
-            raise self.error(name, "is not one number")
+            raise self.error(name, "is not a single number")
         return float(value)
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return different names, at least one. Raises MotionError."""
+        """Return unique names, at least one. Raises MotionError."""
         value = self.values.get(name)
         if isinstance(value, np.ndarray) and value.dtype.kind in "US" and value.ndim == 1:
             value = value.tolist()
@@ -63,7 +63,7 @@ class Fields:
             raise self.error(name, "is not a list of names")
         names = tuple(_text(item) for item in value)
         if not all(names) or len(set(names)) < len(names):
-            raise self.error(name, "has an entry that is no name, or one name twice")
+            raise self.error(name, "has an entry that is not a name, or the same name twice")
         return names
 
     def error(self, name: str, what: str, remedy: str = _REMEDY) -> MotionError:
@@ -71,8 +71,8 @@ class Fields:
         return MotionError(f"{self.place}: '{name}' {what}; {remedy}")
 
 
-def _holds(value: object) -> bool:
-    """Say whether a value is something: not None, also where numpy wrapped it, and not empty."""
+def _is_given(value: object) -> bool:
+    """Return whether a value is not None (even if numpy wrapped it) and not empty."""
     if isinstance(value, np.ndarray):
         return value.dtype.kind != "O" and value.size > 0
     return value is not None and not (isinstance(value, (list, tuple)) and not value)
@@ -95,13 +95,13 @@ def _fits(found: tuple[int, ...], wanted: Sequence[int | Sequence[int] | None]) 
 
 
 def _from_lists(value: object) -> NDArray[np.float64] | None:
-    """Return a table written as lists of numbers in lists, all of one length per level; None if it is not one."""
+    """Return nested lists of numbers, of equal length per level, as an array; None if they are anything else."""
     shape: list[int] = []
     inner = value
     while isinstance(inner, list) and inner:
         shape.append(len(inner))
         inner = inner[0]
-    # rows may be one list, many times: a small file can claim a table that takes for ever to look at
+    # rows may be one list many times: a small file can claim a table that takes forever to check
     if not 2 <= len(shape) <= _MAX_DIMENSIONS or math.prod(shape) > MAX_NUMBERS:
         return None
     cells: list[object] = [value]

@@ -1,4 +1,4 @@
-"""Find the way to read a file under which the bodies it records are where the robot's kinematics puts them."""
+"""Find the joint, body and quaternion orders under which recorded bodies match the robot's forward kinematics."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 
 from mtrack import MotionError
 from mtrack.math import quat_multiply, quat_rotate
-from mtrack_formats.compare import Comparison, Seen, compare
-from mtrack_formats.recording import QUATERNION_ORDERS, Bodies, Recording, Table
+from mtrack_formats.compare import BodyComparison, RecordedBodies, compare
+from mtrack_formats.recording import QUATERNION_ORDERS, Bodies, FloatArray, Recording
 from mtrack_formats.tree import Tree
 
-MAX_FRAMES = 2000  # to compare
-_FEW = 8
+MAX_FRAMES = 2000  # frames to compare
+_FEW_FRAMES = 8
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Reading:
-    """One way to read a file."""
+    """One combination of orders in which to read a file."""
 
     joint_order: str
     joints: tuple[str, ...]
@@ -34,7 +34,7 @@ class Reading:
     body_quat_order: str = ""
 
     def __str__(self) -> str:
-        """Return the reading in words."""
+        """Return the reading as text for messages."""
         words = [f"joints {self.joint_order}", f"bodies {self.body_order}"]
         if self.body_quat_order:
             words.append(f"body quaternions {self.body_quat_order}")
@@ -42,16 +42,16 @@ class Reading:
 
 
 def best_fit(
-    recording: Recording, tree: Tree, joint_orders: Mapping[str, tuple[str, ...]], rest: Table
-) -> tuple[Reading, Comparison]:
-    """Return the first reading under which all bodies are where the robot has them, and what was compared.
+    recording: Recording, tree: Tree, joint_orders: Mapping[str, tuple[str, ...]], rest: FloatArray
+) -> tuple[Reading, BodyComparison]:
+    """Return the first reading under which all bodies match the robot's kinematics, and the comparison.
 
-    `rest` [J] rad stands in for joints the file lacks, in the order of the tree. Raises MotionError if none fits.
+    `rest` [J] rad is used for joints that the file lacks, in the order of the tree. Raises MotionError if none fits.
     """
     assert recording.bodies is not None
-    frames = telling_frames(recording.joint_pos)
-    few = frames[:: max(1, len(frames) // _FEW)]  # enough to tell most readings apart
-    tried: list[tuple[Reading, Comparison]] = []
+    frames = informative_frames(recording.joint_pos)
+    few = frames[:: max(1, len(frames) // _FEW_FRAMES)]  # enough to reject most readings
+    tried: list[tuple[Reading, BodyComparison]] = []
     for order, joints in joint_orders.items():
         joint_pos = in_tree_order(recording.joint_pos, joints, tree, rest)
         poses = tree.poses(torch.tensor(joint_pos[few]))
@@ -64,15 +64,15 @@ def best_fit(
                 return reading, comparison
             tried.append((reading, comparison))
     reading, comparison = min(tried, key=lambda pair: pair[1].misfit)
-    closest = f", which comes closest of {len(tried)}" if len(tried) > 1 else ""
+    closest = f", the closest of {len(tried)} readings" if len(tried) > 1 else ""
     raise MotionError(
         f"{recording.place}: joints and bodies contradict each other: read with {reading}{closest}, "
-        f"{comparison.worst}; export it with names of joints and bodies, or choose the --robot it is of"
+        f"{comparison.worst}; export it with joint and body names, or choose the right --robot"
     )
 
 
-def in_tree_order(joint_pos: Table, joints: Sequence[str], tree: Tree, rest: Table) -> Table:
-    """Return joint positions [T, J] in the order of the tree, joints that are not there at `rest`."""
+def in_tree_order(joint_pos: FloatArray, joints: Sequence[str], tree: Tree, rest: FloatArray) -> FloatArray:
+    """Return joint positions [T, J] in the order of the tree; missing joints are at `rest`."""
     column = {name: i for i, name in enumerate(joints)}
     values = [
         joint_pos[:, column[name]] if name in column else np.full(len(joint_pos), rest[i])
@@ -81,39 +81,39 @@ def in_tree_order(joint_pos: Table, joints: Sequence[str], tree: Tree, rest: Tab
     return np.stack(values, axis=1)
 
 
-def telling_frames(joint_pos: Table) -> NDArray[np.int64]:
-    """Return the frames to look at: all, or of a long motion an even choice and those where a joint is extreme."""
+def informative_frames(joint_pos: FloatArray) -> NDArray[np.int64]:
+    """Return the frames to compare: all of a short motion; evenly spaced ones and joint extremes of a long one."""
     if len(joint_pos) <= MAX_FRAMES:
         return np.arange(len(joint_pos))
     even = np.linspace(0, len(joint_pos) - 1, MAX_FRAMES).astype(np.int64)
     return np.unique(np.concatenate((even, joint_pos.argmin(axis=0), joint_pos.argmax(axis=0))))
 
 
-def unit_wxyz(quat: Table, order: str) -> Tensor:
-    """Return quaternions [..., 4] of an order as unit w, x, y, z."""
+def unit_wxyz(quat: FloatArray, order: str) -> Tensor:
+    """Return quaternions [..., 4] of an order as unit quaternions w, x, y, z."""
     return torch.nn.functional.normalize(torch.tensor(quat[..., QUATERNION_ORDERS[order]]), dim=-1)
 
 
 def both_orders(documented: str) -> list[str]:
-    """Return the orders of a quaternion, the documented one first."""
+    """Return both quaternion orders, the documented one first."""
     return sorted(QUATERNION_ORDERS, key=lambda order: order != documented)
 
 
 def _readings(
     recording: Recording, bodies: Bodies, tree: Tree, joint_order: str, joints: tuple[str, ...]
 ) -> Iterator[Reading]:
-    """Yield the ways to read a file under one joint order, as documented first."""
+    """Yield the readings of a file with one joint order, the documented one first."""
     count = bodies.pos.shape[1]
     body_orders = {"by name": bodies.names} if bodies.names is not None else tree.body_orders(count)
     if not body_orders:
         raise MotionError(
-            f"{recording.place}: has {count} bodies and names none, the robot has {len(tree.joint_names) + 1} moving "
-            "links; export it with the names of its bodies"
+            f"{recording.place}: has {count} bodies without names, but the robot has {len(tree.joint_names) + 1} "
+            "moving links; export it with body names"
         )
     for body_order, names in body_orders.items():
         for body_quat_order in both_orders(bodies.quat_order) if bodies.quat is not None else ("",):
             roots = both_orders(recording.quat_order) if bodies.in_world else [recording.quat_order]
-            for root_order in [body_quat_order] if bodies.hold_root else roots:
+            for root_order in [body_quat_order] if bodies.includes_root else roots:
                 yield Reading(
                     joint_order=joint_order,
                     joints=joints,
@@ -131,15 +131,15 @@ def _compare(
     tree: Tree,
     poses: tuple[Tensor, Tensor],
     frames: NDArray[np.int64],
-) -> Comparison:
-    """Return how far the recorded bodies are, in some frames, from where the robot has them under a reading."""
+) -> BodyComparison:
+    """Compare the recorded bodies with the robot's kinematics in some frames under a reading."""
     pos, quat = poses
     if bodies.in_world:
         root = unit_wxyz(recording.root_quat[frames], reading.root_order).unsqueeze(1)
         pos = torch.tensor(recording.root_pos[frames]).unsqueeze(1) + quat_rotate(root, pos)
         quat = quat_multiply(root.expand_as(quat), quat)
     recorded = None if bodies.quat is None else unit_wxyz(bodies.quat[frames], reading.body_quat_order)
-    seen = Seen(reading.bodies, torch.tensor(bodies.pos[frames]), recorded)
-    # a body of ours is fixed to some link; one of a scene is not, and one that a joint of its own moves is not either
+    seen = RecordedBodies(reading.bodies, torch.tensor(bodies.pos[frames]), recorded)
+    # a body that the robot lacks is fixed to some link, unless it belongs to the scene or has a joint of its own
     others_fixed = recorded is None and not bodies.in_world and set(reading.joints) <= set(tree.joint_names)
     return compare(tree, pos, quat, seen, others_fixed)

@@ -1,4 +1,4 @@
-"""Whether legs or arms look right under the order of joints that a file is assumed to have, or better under another."""
+"""Check whether legs or arms look more plausible under another joint order than under the assumed one."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from torch import Tensor
 from mtrack import RobotModel
 from mtrack.math import quat_rotate, quat_rotate_inverse
 from mtrack_formats.fit import Reading, in_tree_order, unit_wxyz
-from mtrack_formats.orders import arm_orders, leg_orders
-from mtrack_formats.recording import Recording, Table
+from mtrack_formats.joint_orders import arm_orders, leg_orders
+from mtrack_formats.recording import FloatArray, Recording
 from mtrack_formats.tree import Tree
 
-# Of 67 right clips (37 ASAP, 3 LAFAN1, 1 holosoma, 26 built in), another order of the legs looks better by at most 0.24
-# of consistency, and the arms are in the trunk by at most 0.003 m
+# Measured on 67 correct clips (37 ASAP, 3 LAFAN1, 1 holosoma, 26 built in): another leg order looks better with a
+# consistency of at most 0.24, and the arms are in the trunk by at most 0.003 m
 _CONSISTENT, _SLOWER, _SHARE = 0.4, 0.01, 0.05  # share of the change; m/s; share of the speed
-_ENOUGH = 2.0  # s; shorter motions are not judged by their feet
-_IN_TRUNK, _MUCH_LESS = 0.01, 3.0  # m; times
-_WIDE, _DEEP, _LOW, _HIGH = 1.3, 1.2, 0.8, 1.4  # of the trunk: of the shoulders' distance from its middle, and height
+_MIN_DURATION = 2.0  # s; the feet of shorter motions are not judged
+_IN_TRUNK, _MUCH_LESS = 0.01, 3.0  # m; ratio
+# size of the trunk, relative to the shoulders' distance from its centre and to their height
+_WIDE, _DEEP, _LOW, _HIGH = 1.3, 1.2, 0.8, 1.4
 _BLOCK, _BLOCKS = 30, 10  # frames
 
 
 @attrs.frozen
 class Doubt:
-    """An order under which limbs look right, unlike under the assumed one; or orders that look as good."""
+    """Evidence against the assumed order of legs and arms."""
 
     reason: str = ""
-    """Empty if the assumed order looks best."""
+    """Which other order looks right, and why; empty if the assumed order looks best."""
     undecided: tuple[str, ...] = ()
-    """Other orders under which the motion looks as plausible."""
+    """Other orders under which the motion looks equally plausible."""
 
 
 def doubt_limbs(
-    recording: Recording, tree: Tree, model: RobotModel, assumed: Reading, fps: float, rest: Table
+    recording: Recording, tree: Tree, model: RobotModel, assumed: Reading, fps: float, rest: FloatArray
 ) -> Doubt:
-    """Return what sliding feet and arms in the trunk say against the assumed order of legs and arms."""
+    """Judge the assumed order of legs and arms by sliding feet and by arms inside the trunk."""
     frames = neighbouring_frames(len(recording.joint_pos))
     legs, arms = leg_orders(assumed.joints, model), arm_orders(assumed.joints, model)
-    # legs do not move arms: an order of each is tried at once
+    # legs do not move arms, so one order of each can be tried together
     tried = [
         assumed.joints,
         *(_both(assumed.joints, *pair) for pair in itertools.zip_longest(legs.values(), arms.values())),
@@ -57,15 +58,15 @@ def doubt_limbs(
     depths = dict(zip(("", *arms), _arm_depths(pos, quat, tree, model, rest), strict=False))
     reasons: list[str] = []
     undecided: list[str] = []
-    if len(speeds) > 1 and len(speeds[""]) >= _ENOUGH * fps:
+    if len(speeds) > 1 and len(speeds[""]) >= _MIN_DURATION * fps:
         own = speeds.pop("")
         better = [name for name, speed in speeds.items() if _slower(own, speed)]
         undecided += [name for name, speed in speeds.items() if name not in better and not _slower(speed, own)]
         if better:
             best = min(better, key=lambda name: float(speeds[name].mean()))
             reasons.append(
-                f"it looks as if it had joints {best}: read so, the lower foot slides at "
-                f"{float(speeds[best].mean()):.2f} m/s (mean), and read as documented at {float(own.mean()):.2f} m/s"
+                f"it looks as if it had joints {best}: read that way, the lower foot slides at "
+                f"{float(speeds[best].mean()):.2f} m/s (mean); read as documented, at {float(own.mean()):.2f} m/s"
             )
     if len(depths) > 1:
         deep = depths.pop("")
@@ -73,14 +74,14 @@ def doubt_limbs(
         undecided += [name for name, depth in depths.items() if depth <= max(_IN_TRUNK, _MUCH_LESS * deep)]
         if deep > max(_IN_TRUNK, _MUCH_LESS * depths[best]):
             reasons.append(
-                f"it looks as if it had joints {best}: read so, the arms are {100.0 * depths[best]:.1f} cm in the "
-                f"trunk (mean), and read as documented {100.0 * deep:.1f} cm"
+                f"it looks as if it had joints {best}: read that way, the arms are {100.0 * depths[best]:.1f} cm "
+                f"inside the trunk (mean); read as documented, {100.0 * deep:.1f} cm"
             )
     return Doubt("; and ".join(reasons), tuple(undecided))
 
 
 def neighbouring_frames(count: int) -> NDArray[np.int64]:
-    """Return all frames of a short motion, and of a long one blocks of frames that follow each other."""
+    """Return all frames of a short motion, or blocks of consecutive frames of a long one."""
     if count <= _BLOCK * _BLOCKS:
         return np.arange(count)
     starts = np.linspace(0, count - _BLOCK, _BLOCKS).astype(np.int64)
@@ -88,7 +89,7 @@ def neighbouring_frames(count: int) -> NDArray[np.int64]:
 
 
 def _slower(assumed: Tensor, other: Tensor) -> bool:
-    """Say whether a foot is slower under the other order, clearly and in most frames that differ; both [T] m/s."""
+    """Return whether a foot is clearly slower under the other order, in most frames that differ; both [T] m/s."""
     gain = assumed - other
     if float(gain.mean()) < max(_SLOWER, _SHARE * float(assumed.mean())):
         return False
@@ -96,7 +97,7 @@ def _slower(assumed: Tensor, other: Tensor) -> bool:
 
 
 def _both(assumed: tuple[str, ...], legs: tuple[str, ...] | None, arms: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return an order with the legs of one and the arms of another."""
+    """Combine the leg order of one and the arm order of another."""
     pairs = zip(assumed, legs or assumed, arms or assumed, strict=True)
     return tuple(leg if leg != own else arm for own, leg, arm in pairs)
 
@@ -106,7 +107,7 @@ def _feet(tree: Tree, model: RobotModel) -> list[int]:
 
 
 def _lower_foot_speeds(feet: Tensor, frames: NDArray[np.int64], fps: float) -> list[Tensor]:
-    """Return the speed of the lower foot between neighbouring frames [m/s], for each order of feet [A, T, F, 3]."""
+    """Return the speed of the lower foot between consecutive frames [m/s] for each order, from feet [A, T, F, 3]."""
     after = torch.tensor(np.flatnonzero(np.diff(frames) == 1))
     if feet.shape[2] == 0 or not len(after):
         return []
@@ -115,8 +116,8 @@ def _lower_foot_speeds(feet: Tensor, frames: NDArray[np.int64], fps: float) -> l
     return list(speed.gather(-1, lower)[..., 0])
 
 
-def _arm_depths(pos: Tensor, quat: Tensor, tree: Tree, model: RobotModel, rest: Table) -> list[float]:
-    """Return how deep the forearms are in the trunk [m], mean over time, for each order of poses [A, T, L, ...]."""
+def _arm_depths(pos: Tensor, quat: Tensor, tree: Tree, model: RobotModel, rest: FloatArray) -> list[float]:
+    """Return how deep the forearms are in the trunk [m], averaged over time, for each order, from [A, T, L, ...]."""
     moved_by = {link.joint: i for i, link in enumerate(tree.links) if link.joint}
     forearms = [
         moved_by[name] for kind in ("elbows", "wrists") for name in model.sets.get(kind, ()) if name in moved_by

@@ -1,4 +1,4 @@
-"""What a foreign file says of one motion, as it says it: nothing is reordered or believed yet."""
+"""The content of a foreign motion file as stored: nothing is reordered or verified yet."""
 
 from __future__ import annotations
 
@@ -9,67 +9,67 @@ from numpy.typing import NDArray
 from mtrack import MotionError, between
 from mtrack_motion.clip import QUATERNION_TOLERANCE
 
-Table = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 POSSIBLE_FPS = attrs.validators.optional(between(1.0, 1000.0))
-"""Validator of a frame rate that a user gives."""
+"""Validator of a frame rate from the user."""
 QUATERNION_ORDERS = {"w, x, y, z": [0, 1, 2, 3], "x, y, z, w": [3, 0, 1, 2]}
-"""Where w, x, y and z are in a quaternion of each order."""
+"""Indices of w, x, y and z in a quaternion of each order."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Bodies:
-    """Poses of bodies, recorded beside the joint angles."""
+    """Body poses that are stored in addition to the joint angles."""
 
-    pos: Table
+    pos: FloatArray
     """[T, B, 3] m."""
-    quat: Table | None
-    """[T, B, 4], documented to be in `quat_order`."""
+    quat: FloatArray | None
+    """[T, B, 4]; its documented order is `quat_order`."""
     quat_order: str
     names: tuple[str, ...] | None
     in_world: bool
-    """Whether in world axes; otherwise in the root's frame."""
-    lin_vel: Table | None = None
-    """[T, B, 3] m/s, or of any shape if the file is wrong: compared, and never used."""
-    ang_vel: Table | None = None
-    """[T, B, 3] rad/s, likewise."""
-    hold_root: bool = False
-    """Whether the recording's root is one of these bodies, so that one quaternion order goes for both."""
+    """True for world axes, False for the root's frame."""
+    lin_vel: FloatArray | None = None
+    """[T, B, 3] m/s, or of any shape if the file is wrong: only compared, never used."""
+    ang_vel: FloatArray | None = None
+    """[T, B, 3] rad/s, as above."""
+    includes_root: bool = False
+    """Whether the recording's root is one of these bodies, so that both have the same quaternion order."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Recording:
-    """One motion of a file: T frames, one joint a column."""
+    """One motion of a file: T frames, one column per joint."""
 
     name: str
     place: str
-    """File, and place in it; begins every complaint."""
+    """File and location in it; every error message starts with it."""
     source: str
     fps: float | None
-    """As the file says, or None where it does not."""
+    """As stored in the file; None if it is missing."""
     default_fps: float | None = None
-    """What its project uses where the file does not say."""
-    root_pos: Table
+    """The rate its project uses, for files that do not state it."""
+    root_pos: FloatArray
     """[T, 3] m."""
-    root_quat: Table
-    """[T, 4], documented to be in `quat_order`."""
+    root_quat: FloatArray
+    """[T, 4]; its documented order is `quat_order`."""
     quat_order: str
-    joint_pos: Table
+    joint_pos: FloatArray
     """[T, J] rad."""
-    joint_vel: Table | None = None
+    joint_vel: FloatArray | None = None
     """[T, J] rad/s."""
     joint_names: tuple[str, ...] | None = None
-    """Name of each column, or None where the file names none."""
+    """Name of each column; None if the file has no names."""
     known_order: tuple[str, ...] | None = None
-    """The joints in the order its project documents, where the file names none and there is one such order."""
+    """The joints in the order that the project documents, for files without names; None if there is no such order."""
     bodies: Bodies | None = None
     joints_proven: bool = False
-    """Whether other content of the file has shown the joint order to be right."""
+    """Whether other content of the file proves the joint order."""
     root_proven: bool = False
-    """Whether other content of the file has shown the quaternion order to be right."""
+    """Whether other content of the file proves the order of the root's quaternion."""
 
     def check_records(self) -> None:
-        """Raise MotionError where what is recorded beside the motion is of another length, not finite or not unit."""
+        """Raise MotionError if velocities or body poses have another length, are not finite, or are not unit."""
         if self.joint_vel is not None:
             self._check("joint velocities", self.joint_vel)
         if self.bodies is not None:
@@ -85,23 +85,23 @@ class Recording:
                     "check that these columns are a quaternion"
                 )
 
-    def _check(self, what: str, table: Table) -> None:
+    def _check(self, what: str, table: FloatArray) -> None:
         if len(table) != len(self.root_pos):
             raise MotionError(
-                f"{self.place}: has {len(table)} frames of {what} and {len(self.root_pos)} of the root; export it again"
+                f"{self.place}: has {len(table)} frames of {what} but {len(self.root_pos)} of the root; export it again"
             )
-        bad = np.argwhere(~(np.abs(table) < 1e9))  # true for NaN too; what is larger would overflow in a product
+        bad = np.argwhere(~(np.abs(table) < 1e9))  # true for NaN too; larger values could overflow in a product
         if len(bad):
             frame, column = (int(i) for i in bad[0][:2])
             value = float(table[frame, column].flat[int(bad[0][-1])] if table.ndim == 3 else table[frame, column])
             raise MotionError(
-                f"{self.place}: {what}, frame {frame}, column {column}: the value is {value:g}; repair that frame"
+                f"{self.place}: {what}, frame {frame}, column {column}: the value is {value:g}; fix that frame"
             )
 
 
 @attrs.frozen
-class Options:
-    """What the user decided about reading."""
+class ImportOptions:
+    """The user's choices for an import."""
 
     fps: float | None = None
     fill_missing: bool = False

@@ -1,4 +1,8 @@
-"""A reader of pickles that knows data only: it follows the instructions itself and imports nothing."""
+"""Read the data in a pickle without importing or calling anything that the pickle names.
+
+`pickle.Unpickler` with an allow-list in `find_class` is not enough: it allocates whatever size a pickle claims
+(BYTEARRAY8, LONG_BINPUT), and limits neither values nor keys. So this module executes the instructions itself.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +15,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mtrack import MotionError
-from mtrack_formats.pickled import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, Refused
-from mtrack_motion.unpack import InflationError, inflated, inflated_head, is_compressed
+from mtrack_formats.restricted_types import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, RejectedError
+from mtrack_motion.decompress import InflationError, inflated, inflated_head, is_compressed
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 MAX_OPCODES = 1_000_000
 MAX_DEPTH = 32
 
 _OLD_BEGINNING = re.compile(rb"\((?:dp|lp)\d+\n|[}\]]q.|[}\]]\(|[}\]]\.|c[\w.]+\n[\w.]+\n[(p)q]", re.DOTALL)
-"""Of protocols 0 and 1, which have no mark: a dictionary, a list, or the name of a function."""
+"""How pickles of protocols 0 and 1 begin, which have no magic number: a dictionary, a list, or a function name."""
 _INTEGERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
 _FLOATS = {"FLOAT", "BINFLOAT"}
 _TEXTS = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _LITERALS = _INTEGERS | _FLOATS | _TEXTS | _BYTES
-_INSTEAD = {
+_REMEDIES = {
     "torch.": "call .numpy() on tensors before saving",
     "pandas.": "save a table with to_csv",
     "scipy.spatial.": "save rotations with .as_quat()",
@@ -36,7 +40,7 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def read_pickle(path: Path) -> object:
-    """Return the plain values and numpy arrays of a pickle or joblib file. Raises MotionError; runs nothing."""
+    """Return the plain values and numpy arrays of a pickle or joblib file. Raises MotionError; runs no code."""
     reader: _Reader | None = None
     try:
         with path.open("rb") as file, warnings.catch_warnings():
@@ -45,20 +49,20 @@ def read_pickle(path: Path) -> object:
             return _plain(reader.read(), {}, 0)
     except InflationError as error:
         raise MotionError(f"{path}: {error}") from None
-    except Refused as refusal:
+    except RejectedError as rejection:
         place = f" at byte {reader.position:,}" if reader else ""
         raise MotionError(
-            f"{path}: refused{place}: {refusal}; nothing of it was run. Save the motion as plain arrays instead"
+            f"{path}: rejected{place}: {rejection}; none of its code was run. Save the motion as plain arrays instead"
         ) from None
     except OSError as error:
         raise MotionError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # whatever the standard library and numpy raise on arbitrary bytes is the file's fault
+    except Exception as error:  # whatever the standard library and numpy raise is caused by the file's bytes
         detail = " ".join(str(error).split())[:120] or type(error).__name__
         raise MotionError(f"{path}: damaged or not a pickle ({detail}); copy or export the file again") from None
 
 
 def is_pickle(path: Path) -> bool:
-    """Say whether a file begins like a pickle, of any protocol, inflated if need be."""
+    """Return whether a file begins like a pickle of any protocol; compressed files are inflated first."""
     try:
         with path.open("rb") as file:
             head = inflated_head(file.read(4096), 64)
@@ -68,16 +72,16 @@ def is_pickle(path: Path) -> bool:
 
 
 def _content(file: BinaryIO) -> BinaryIO:
-    """Return the content of a file in memory, inflated: there no claim of size can take more than there is."""
+    """Return the inflated content of a file in memory, so that a false size claim cannot read beyond it."""
     if (size := file.seek(0, io.SEEK_END)) > MAX_FILE_BYTES:
-        raise Refused(f"a file of {size:,} bytes, above {MAX_FILE_BYTES:,}; split it")
+        raise RejectedError(f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}; split it")
     file.seek(0)
     content = file.read()
     return io.BytesIO(inflated(content) if is_compressed(content) else content)
 
 
 class _Reader:
-    """The stack machine of the pickle format, less everything that could call or import."""
+    """The stack machine of the pickle format, without the instructions that could import or call anything."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -87,17 +91,17 @@ class _Reader:
         self.memo: dict[int, object] = {}
 
     def read(self) -> object:
-        """Return the value the pickle describes."""
+        """Return the value that the pickle describes."""
         for count, (opcode, argument, position) in enumerate(pickletools.genops(self.file)):
             self.position = position or 0
             if count >= MAX_OPCODES:
-                raise Refused(f"more than {MAX_OPCODES:,} values; split it")
+                raise RejectedError(f"more than {MAX_OPCODES:,} values; split it")
             if opcode.name == "STOP":
                 break
-            self._follow(opcode.name, argument)
+            self._execute(opcode.name, argument)
         return self.stack.pop()
 
-    def _follow(self, name: str, argument: object) -> None:
+    def _execute(self, name: str, argument: object) -> None:
         if name in _LITERALS:
             self.stack.append(argument)
         elif name in _CONSTANTS:
@@ -107,11 +111,11 @@ class _Reader:
         elif name in _TUPLES:
             self.stack[-_TUPLES[name] :] = [tuple(self._last(_TUPLES[name]))]
         elif name in ("PROTO", "FRAME"):
-            pass  # a frame is only a hint for reading ahead, which would run over joblib's arrays
+            pass  # a frame is only a hint to read ahead, which would skip joblib's arrays
         else:
             action = getattr(self, f"_{name.lower()}", None)
             if action is None:
-                raise Refused(f"it uses the pickle instruction {name}")
+                raise RejectedError(f"it uses the pickle instruction {name}")
             action(argument)
 
     def _last(self, count: int) -> list[object]:
@@ -125,7 +129,7 @@ class _Reader:
 
     def _top(self, kind: type) -> object:
         if not isinstance(self.stack[-1], kind):
-            raise Refused(f"it adds to a {type(self.stack[-1]).__name__} as if it were a {kind.__name__}")
+            raise RejectedError(f"it adds to a {type(self.stack[-1]).__name__} as if it were a {kind.__name__}")
         return self.stack[-1]
 
     # ---- containers
@@ -171,9 +175,9 @@ class _Reader:
 
     def _set(self, items: list[object]) -> None:
         keys = items[::2]
-        # hashing nested tuples can take for ever
+        # hashing nested tuples can take forever
         if not all(isinstance(key, (str, bytes, int, float)) for key in keys):
-            raise Refused("a dictionary whose keys are not text or numbers")
+            raise RejectedError("it has a dictionary whose keys are not text or numbers")
         self._top(dict).update(zip(keys, items[1::2], strict=True))  # type: ignore[attr-defined]
 
     # ---- the memo
@@ -190,16 +194,16 @@ class _Reader:
     _binput = _long_binput = _put
     _binget = _long_binget = _get
 
-    # ---- what stands for objects
+    # ---- replacements for objects
 
     def _global(self, name: object) -> None:
         full = str(name).replace(" ", ".", 1)
         if full not in MAKERS:
-            instead = next((f" ({said})" for start, said in _INSTEAD.items() if full.startswith(start)), "")
-            raise Refused(f"it names {full[:80]!r}, which is not data{instead}")
+            instead = next((f" ({remedy})" for start, remedy in _REMEDIES.items() if full.startswith(start)), "")
+            raise RejectedError(f"it names {full[:80]!r}, which is not data{instead}")
         self.stack.append(MAKERS[full])
 
-    _inst = _global  # refused by name unless data; and data is never written this way
+    _inst = _global  # code is rejected by name; data is never written with this instruction
 
     def _stack_global(self, _: object) -> None:
         module, name = self._last(2)
@@ -210,7 +214,7 @@ class _Reader:
         maker, arguments = self._last(2)
         del self.stack[-2:]
         if not isinstance(arguments, tuple) or not any(maker is known for known in MAKERS.values()):
-            raise Refused("it calls something that is not a function known to make data")
+            raise RejectedError("it calls something that is not a known function for making data")
         self.stack.append(maker(*arguments))  # type: ignore[operator]
 
     _newobj = _reduce
@@ -221,11 +225,11 @@ class _Reader:
         if isinstance(target, Pending):
             target.build(state, self.file)
         elif state:
-            raise Refused(f"it sets attributes of a {type(target).__name__}")
+            raise RejectedError(f"it sets attributes of a {type(target).__name__}")
 
 
 def _plain(value: object, seen: dict[int, object], depth: int) -> object:
-    """Return the value with arrays in the place of their descriptions; shared and cyclic containers stay shared."""
+    """Return the value with descriptions of arrays replaced by arrays; shared and cyclic containers stay shared."""
     if isinstance(value, (PickledArray, JoblibArray)):
         return value.array
     if isinstance(value, PickledDtype):
@@ -233,7 +237,7 @@ def _plain(value: object, seen: dict[int, object], depth: int) -> object:
     if not isinstance(value, (dict, list, tuple)):
         return value
     if depth > MAX_DEPTH:
-        raise Refused(f"containers nested more than {MAX_DEPTH} deep")
+        raise RejectedError(f"its containers are nested more than {MAX_DEPTH} deep")
     if id(value) not in seen:
         if isinstance(value, dict):
             made: dict[object, object] = {}

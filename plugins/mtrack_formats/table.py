@@ -1,4 +1,4 @@
-"""A table of numbers as text, whatever separates its cells and whatever its encoding, or as .npy; read strictly."""
+"""Read a table of numbers strictly, from text of any common delimiter and encoding, or from .npy."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack import MotionError
-from mtrack_motion.foreign import as_text
+from mtrack_motion.file_kinds import as_text
 
 log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
-"""25 minutes at 30 frames a second."""
+"""25 minutes at 30 frames per second."""
 _LONGEST_LINE = 8192
 _HEAD_BYTES = 64 * 1024
 _MAX_PREAMBLE = 100  # lines before the table
-_SURELY_A_TABLE = 8  # columns; of a narrower table the next lines must be alike
+_SURELY_A_TABLE = 8  # columns; in a narrower table the next lines must look the same
 _COMMENTS = ("#", "//", "%")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _RATE = re.compile(r"\b(?:fps|frame[ _]?rate|hz)\b[\"'\]:=,;\s]{0,4}(\d+(?:\.\d+)?)", re.IGNORECASE)
 
 
 @attrs.frozen(eq=False)
-class Table:
-    """T rows of C numbers, and what the lines before them say."""
+class NumberTable:
+    """T rows of C numbers, and the header and rate from the lines before them."""
 
     values: NDArray[np.float64]
     """[T, C]."""
@@ -40,12 +40,12 @@ class Table:
     first_line: int
     """Line of row 0, counted from 1."""
     fps: float | None = None
-    """Frame rate that a line before the table gives."""
+    """Frame rate in a line before the table."""
 
 
 @attrs.frozen
 class _Start:
-    """Where the rows begin in the lines of a text, and how their cells are separated."""
+    """The line where the rows of a text begin, and how their cells are separated."""
 
     index: int
     delimiter: str | None
@@ -53,7 +53,7 @@ class _Start:
     width: int
 
     def cells(self, line: str) -> list[str]:
-        """Return the cells of a line; an empty one behind the last delimiter does not count."""
+        """Return the cells of a line, without an empty one after the last delimiter."""
         if self.delimiter != ",":
             line = line.replace(",", ".")
         cells = [cell.strip().strip("\"'") for cell in line.split(self.delimiter)]
@@ -61,7 +61,7 @@ class _Start:
 
 
 def table_width(path: Path) -> int:
-    """Return the number of columns of the table in a file, judged by its beginning; 0 if there is no table."""
+    """Return the number of columns of the table in a file, judged by its first 64 KiB; 0 if there is no table."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -76,8 +76,8 @@ def table_width(path: Path) -> int:
     return start.width if start else 0
 
 
-def read_table(path: Path) -> Table:
-    """Return the table in a file. Raises MotionError that names line and cell."""
+def read_table(path: Path) -> NumberTable:
+    """Return the table in a file. Raises MotionError that names the line and cell."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise MotionError(f"{path}: has more than {MAX_FILE_BYTES:,} bytes; split it into shorter clips")
@@ -96,11 +96,13 @@ def read_table(path: Path) -> Table:
         raise MotionError(f"{path}: is not a text file with a table of numbers; choose another --format")
     preamble = [line for line in lines[: start.index] if line.strip()]
     rates = [float(match[1]) for line in preamble if (match := _RATE.search(line))]
-    return Table(_numbers(lines, start, path), _header(preamble, start), start.index + 1, rates[0] if rates else None)
+    return NumberTable(
+        _numbers(lines, start, path), _header(preamble, start), start.index + 1, rates[0] if rates else None
+    )
 
 
 def _find_start(lines: Sequence[str]) -> _Start | None:
-    """Return where a table begins: at the first line that consists of numbers, most of them readable."""
+    """Return where a table begins: at the first line that consists mostly of numbers."""
     for index, line in enumerate(lines[:_MAX_PREAMBLE]):
         if not line.strip() or _is_comment(line):
             continue
@@ -133,7 +135,7 @@ def _is_comment(line: str) -> bool:
 
 
 def _number(cell: str) -> float | None:
-    """Return the number in a cell; None if it is not one, as a person would write it."""
+    """Return the number in a cell; None if it is not a number as people write it."""
     try:
         return None if "_" in cell else float(cell.replace("\u2212", "-"))
     except ValueError:
@@ -141,7 +143,7 @@ def _number(cell: str) -> float | None:
 
 
 def _header(preamble: Sequence[str], start: _Start) -> tuple[str, ...] | None:
-    """Return the names in the last line before a table that has as many cells as its rows."""
+    """Return the names in the last line before the table that has as many cells as the rows."""
     delimiter = start.delimiter
     for line in reversed(preamble):
         text = line.strip().lstrip("#%/").strip() if _is_comment(line) else line.strip("\n")
@@ -159,8 +161,8 @@ def _numbers(lines: list[str], start: _Start, path: Path) -> NDArray[np.float64]
         cells = start.cells(line)
         if len(cells) != start.width:
             raise MotionError(
-                f"{path}, line {number}: has {len(cells)} column{'s' if len(cells) != 1 else ''}, the lines above it "
-                f"have {start.width}; complete or cut out that line"
+                f"{path}, line {number}: has {len(cells)} column{'s' if len(cells) != 1 else ''}, but the lines above "
+                f"have {start.width}; complete or delete that line"
             )
         try:
             values = None if "_" in line else [float(cell) for cell in cells]
@@ -168,49 +170,51 @@ def _numbers(lines: list[str], start: _Start, path: Path) -> NDArray[np.float64]
             values = None
         row = values if values is not None else list(_each_number(cells, f"{path}, line {number}"))
         if number == len(lines) and numbers:
-            log.warning("left out: the last row, which does not end with a line break, in case the file was cut off")
+            log.warning("ignored the last row: it does not end with a line break, so the file may be cut off")
             break
         numbers.extend(row)
     return np.frombuffer(numbers, np.float64).reshape(-1, start.width)
 
 
 def _rows(lines: list[str], start: _Start, path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line of a table. Raises MotionError for one that is too long."""
+    """Yield the number and text of each line of a table. Raises MotionError if a line is too long."""
     for index in range(start.index, len(lines)):
         line = lines[index]
         if len(line) > _LONGEST_LINE:
             raise MotionError(
-                f"{path}, line {index + 1}: has more than {_LONGEST_LINE:,} characters, which is no row of a motion; "
-                "if rows and columns are swapped, transpose the table"
+                f"{path}, line {index + 1}: has more than {_LONGEST_LINE:,} characters, too many for a row of a "
+                "motion; if rows and columns are swapped, transpose the table"
             )
         if line.strip() and not _is_comment(line):
             yield index + 1, line
 
 
 def _each_number(cells: Sequence[str], place: str) -> Iterator[float]:
-    """Yield the numbers in cells. Raises MotionError for the first cell that has none."""
+    """Yield the numbers in cells. Raises MotionError for the first cell that is not a number."""
     for column, cell in enumerate(cells, start=1):
         number = _number(cell)
         if number is None:
-            raise MotionError(f"{place}, column {column}: {cell[:40]!r} is not a number; correct or cut out that line")
+            raise MotionError(f"{place}, column {column}: {cell[:40]!r} is not a number; fix or delete that line")
         yield number
 
 
 def _npy_header(path: Path) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Return shape and type of an array that the file is large enough for. Raises ValueError."""
+    """Return the shape and dtype of a .npy file, if the file is large enough for them. Raises ValueError."""
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         if version not in readers:
-            raise ValueError(f"npy version {version} is not read")
+            raise ValueError(f"npy version {version} is not supported")
         shape, _, dtype = readers[version](file)
         if math.prod(shape) * dtype.itemsize > path.stat().st_size:
             raise ValueError("it ends early")
         return shape, dtype
 
 
-def _read_npy(path: Path) -> Table:
+def _read_npy(path: Path) -> NumberTable:
     shape, dtype = _npy_header(path)
     if dtype.kind not in "iuf" or len(shape) != 2:
-        raise MotionError(f"{path}: is an array of {dtype} {shape}, expected numbers, one row per frame; export it so")
-    return Table(np.asarray(np.load(path, allow_pickle=False), np.float64), None, 0)
+        raise MotionError(
+            f"{path}: is an array of {dtype} {shape}, expected numbers with one row per frame; export it that way"
+        )
+    return NumberTable(np.asarray(np.load(path, allow_pickle=False), np.float64), None, 0)

@@ -1,4 +1,4 @@
-"""The robot as a tree of links: the orders in which projects list its joints and bodies, and the poses of its links."""
+"""A robot as a tree of links: the orders in which projects list its joints and bodies, and the poses of its links."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
 
 
 @attrs.frozen(eq=False)
-class Link:
-    """One body of the robot: where it sits on its parent, and the joint it turns by."""
+class TreeLink:
+    """One body of the robot: its pose on its parent, and the joint that moves it."""
 
     name: str
-    """Of the body; empty for a stage between the joints of a body that has several."""
+    """Name of the body; empty for the links between the joints of a body with several joints."""
     parent: int
-    """Index of its parent; -1 for the root."""
+    """Index of the parent; -1 for the root."""
     pos: Tensor
     """[3] m, in the parent's frame."""
     quat_wxyz: Tensor
     """[4], in the parent's frame."""
     joint: str
-    """Empty if it has none."""
+    """Empty if the link has no joint."""
     axis: Tensor
-    """[3] of the joint, in its own frame; 0 without one."""
+    """[3] joint axis in the link's frame; 0 without a joint."""
     anchor: Tensor
-    """[3] m, a point of the axis, in its own frame."""
+    """[3] m, a point on the axis in the link's frame."""
 
     @property
     def direction(self) -> Tensor:
-        """[3] unit vector from the parent's origin to its own; 0 where they coincide."""
+        """[3] unit vector from the parent's origin to the link's; 0 if they coincide."""
         length = self.pos.norm()
         return self.pos / length if length > 1e-6 else torch.zeros_like(self.pos)
 
 
 @attrs.frozen(eq=False)
 class Tree:
-    """The links of a robot, each after its parent; the first is the root."""
+    """The links of a robot, parents first; link 0 is the root."""
 
-    links: tuple[Link, ...]
+    links: tuple[TreeLink, ...]
 
     @staticmethod
     def of(robot: Robot, root_name: str) -> Tree:
-        """Return the tree of a robot from its root on, depth-first as in its description."""
+        """Return the tree of a robot below its root, depth-first as in its description."""
         model = robot.spec().compile()
         root = model.body(root_name).id
-        links = [Link(root_name, -1, _ZERO, _UPRIGHT, "", _ZERO, _ZERO)]
+        links = [TreeLink(root_name, -1, _ZERO, _UPRIGHT, "", _ZERO, _ZERO)]
         place = {root: 0}
         for body in range(root + 1, model.nbody):
             if int(model.body_parentid[body]) in place:
@@ -77,7 +77,7 @@ class Tree:
         }
 
     def body_orders(self, count: int) -> dict[str, tuple[str, ...]]:
-        """Return `count` bodies in the orders that files without names use: all, or those that move."""
+        """Return `count` bodies in the orders that files without names use: all bodies, or only the moving ones."""
         bodies = {i for i, link in enumerate(self.links) if link.name}
         moving = {i for i in bodies if self.links[i].joint or self.links[i].parent < 0}
         found: dict[str, tuple[str, ...]] = {}
@@ -111,10 +111,10 @@ class Tree:
         return torch.stack(pos, dim=1), torch.stack(quat, dim=1)
 
     def levers(self, joint_pos: Tensor, points: Sequence[tuple[int, Tensor]], with_rotation: bool) -> dict[str, float]:
-        """Return for each joint how far the points move when it turns, m/rad: the farthest, on the mean over time.
+        """Return for each joint how far the farthest point moves when the joint turns, m/rad, averaged over time.
 
-        A point is the index of the link it is fixed to and its place [3] m in that link's frame. Where rotations are
-        seen too, any point shows the joints above it: infinite.
+        A point is the index of a link and a position [3] m in that link's frame. If rotations are recorded too, every
+        point shows the joints above it: the lever is infinite.
         """
         pos, quat = self.poses(joint_pos)
         places = [pos[:, link] + quat_rotate(quat[:, link], offset) for link, offset in points]
@@ -143,8 +143,8 @@ class Tree:
 _ZERO, _UPRIGHT = torch.zeros(3, dtype=torch.float64), torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
 
 
-def _links(model: mujoco.MjModel, body: int, parent: int, place: int) -> Iterator[Link]:
-    """Yield the stages of a body, one for each of its joints, the last of them the body itself."""
+def _links(model: mujoco.MjModel, body: int, parent: int, place: int) -> Iterator[TreeLink]:
+    """Yield the links of a body, one per joint; the last one is the body itself."""
     first = int(model.body_jntadr[body])
     joints = [
         joint
@@ -153,7 +153,7 @@ def _links(model: mujoco.MjModel, body: int, parent: int, place: int) -> Iterato
     ]
     pos, quat = torch.tensor(model.body_pos[body]), torch.tensor(model.body_quat[body])
     for stage, joint in enumerate(joints or [-1]):
-        yield Link(
+        yield TreeLink(
             name=model.body(body).name if stage == max(len(joints), 1) - 1 else "",
             parent=parent if stage == 0 else place + stage - 1,
             pos=pos if stage == 0 else _ZERO,

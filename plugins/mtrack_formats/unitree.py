@@ -1,4 +1,4 @@
-"""The importer `unitree_csv`: tables of root pose and joints, as Unitree published its retargeted LAFAN1 set."""
+"""The importer `unitree_csv`: tables of root pose and joints, the format of Unitree's retargeted LAFAN1 set."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from mtrack import Clip, Robot, component, param
 from mtrack_formats.columns import sort_columns
-from mtrack_formats.joints import G1_29
-from mtrack_formats.recording import POSSIBLE_FPS, Options, Recording
-from mtrack_formats.settle import settle
+from mtrack_formats.joint_orders import G1_29
+from mtrack_formats.recording import POSSIBLE_FPS, ImportOptions, Recording
+from mtrack_formats.resolve import resolve
 from mtrack_formats.table import read_table, table_width
-from mtrack_motion.foreign import what_it_is
+from mtrack_motion.file_kinds import what_it_is
 
 DEFAULT_FPS = 30.0
 COLUMNS = 3 + 4 + len(G1_29)
@@ -22,26 +22,26 @@ COLUMNS = 3 + 4 + len(G1_29)
 class UnitreeCsv:
     """A table, one row per frame: root x y z, quaternion x y z w, 29 joints of the G1 (LAFAN1 retargeted).
 
-    Text of any usual delimiter and encoding, or .npy. A header that names joints goes before the place of a column.
+    Text of any common delimiter and encoding, or .npy. If a header names the joints, columns are matched by name.
     """
 
-    fallback: ClassVar[bool] = True  # any table of numbers is taken for one, so that reading it says what is wrong
+    fallback: ClassVar[bool] = True  # claims any table of numbers, so that reading it reports what is wrong
 
     fps: float | None = param(default=None, validator=POSSIBLE_FPS)
-    """Frame rate [1/s]; without it, times in the file give it, or else 30 is assumed aloud."""
+    """Frame rate [1/s]; by default from times in the file, or 30 with a warning."""
     fill_missing: bool = param(default=False)
-    """Whether joints the file lacks are held at their default."""
+    """Keep joints that the file lacks at their default."""
     trust: bool = param(default=False)
-    """Whether to take a file as documented where another reading looks more plausible."""
+    """Import the file as documented even if another reading looks more plausible."""
 
     def recognises(self, path: Path) -> str:
-        """Return what was found, in words, or an empty string if the file is not a table of numbers."""
-        width = 0 if what_it_is(path) else table_width(path)  # a BVH file ends with a table of numbers too
+        """Return a description of what was found; empty if the file is not a table of numbers."""
+        width = 0 if what_it_is(path) else table_width(path)  # a BVH file also ends with a table of numbers
         kind = "Unitree csv" if width == COLUMNS else "table of numbers"
         return f"{kind}, {width} column{'s' if width != 1 else ''}" if width else ""
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
-        """Yield the one clip of a file. Raises MotionError naming file, line and remedy."""
+        """Yield the one clip of a file. Raises MotionError that names file, line and remedy."""
         table = read_table(path)
         place = f"{path} (frame 0 is line {table.first_line})" if table.first_line else str(path)
         columns = sort_columns(table, robot.model().joint_names, place)
@@ -59,4 +59,4 @@ class UnitreeCsv:
             known_order=columns.known_order,
             root_proven=columns.quat_is_named,
         )
-        yield settle(recording, robot, Options(self.fps, self.fill_missing, self.trust))
+        yield resolve(recording, robot, ImportOptions(self.fps, self.fill_missing, self.trust))

@@ -1,4 +1,4 @@
-"""The MuJoCo description of the robot, built from its figures: links, collision shapes, feet, motors, solver."""
+"""Builds the robot's MuJoCo description from its constants: bodies, collision shapes, feet, motors, solver."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import mujoco
 
-from mtrack_g1.figures import Figures, Link, Motor, Shape
+from mtrack_g1.constants import BodyConstants, Motor, RobotConstants, Shape
 
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")
 
@@ -19,13 +19,13 @@ _SPHERE_CENTRES = ((0.12, 0.027, -0.03), (0.12, -0.027, -0.03), (-0.05, 0.022, -
 _BOX_CENTRE, _BOX_HALF_SIZE = (0.035, 0.0, -0.025), (0.09, 0.03, 0.01)
 
 
-def robot_spec(figures: Figures, feet: str, self_collision: bool) -> mujoco.MjSpec:
-    """Return a new description of the robot alone: no floor, no drawing."""
+def robot_spec(constants: RobotConstants, feet: str, self_collision: bool) -> mujoco.MjSpec:
+    """Return a new description of the robot alone, without floor and visual shapes."""
     spec = mujoco.MjSpec()
     spec.modelname = "g1"
     spec.compiler.autolimits = True
     bodies = {"world": spec.worldbody}
-    for link in figures.links:
+    for link in constants.links:
         bodies[link.name] = _add_link(bodies[link.parent], link)
         if feet == "capsules" or link.name not in FEET:
             _add_shapes(bodies[link.name], link.collision, self_collision)
@@ -35,13 +35,13 @@ def robot_spec(figures: Figures, feet: str, self_collision: bool) -> mujoco.MjSp
         for geom in bodies[foot].geoms:
             geom.condim, geom.friction[0], geom.priority = 3, _FOOT_FRICTION, 1
     if self_collision:
-        for first, second in figures.contact_exclusions:
+        for first, second in constants.contact_exclusions:
             spec.add_exclude(bodyname1=first, bodyname2=second)
     return spec
 
 
 def add_motors(spec: mujoco.MjSpec, motors: Mapping[str, Motor]) -> None:
-    """Give each joint a position actuator named like it, in the order of `motors`, and its rotor's inertia."""
+    """Give each joint a position actuator of the same name, in the order of `motors`, and its rotor's inertia."""
     for name, motor in motors.items():
         spec.joint(name).armature = motor.armature
         actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
@@ -60,11 +60,11 @@ def set_solver(spec: mujoco.MjSpec) -> None:
     option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.iterations, option.ls_iterations = 10, 20
-    # a state that is not finite stays visible instead of turning into the default pose without a word
+    # a state that is not finite must stay visible, instead of being reset silently to the default pose
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
 
 
-def _add_link(parent: mujoco.MjsBody, link: Link) -> mujoco.MjsBody:
+def _add_link(parent: mujoco.MjsBody, link: BodyConstants) -> mujoco.MjsBody:
     body = parent.add_body(name=link.name, pos=link.pos, quat=link.quat_wxyz)
     if link.inertia:
         body.explicitinertial = True
@@ -74,7 +74,7 @@ def _add_link(parent: mujoco.MjsBody, link: Link) -> mujoco.MjsBody:
         else:
             body.fullinertia = link.inertia
     if link.joint:
-        limits = [math.degrees(angle) for angle in link.range]  # a description counts in degrees until it is compiled
+        limits = [math.degrees(angle) for angle in link.range]  # a description is in degrees until it is compiled
         body.add_joint(name=link.joint, type=mujoco.mjtJoint.mjJNT_HINGE, axis=link.axis, range=limits)
     elif link.parent == "world":
         body.add_freejoint(name="floating_base_joint")
@@ -105,7 +105,7 @@ def _add_sole(body: mujoco.MjsBody, feet: str, self_collision: bool) -> None:
 
 
 def _add_collider(body: mujoco.MjsBody, name: str, self_collision: bool) -> mujoco.MjsGeom:
-    # the floor has contype 1: shapes without a contype meet it, but not each other
+    # the floor has contype 1: shapes without a contype collide with it, but not with each other
     geom = body.add_geom(name=name, group=_ROBOT_GROUP, condim=1, conaffinity=1, contype=int(self_collision))
     geom.rgba = (0.7, 0.3, 0.2, 0.5)
     return geom

@@ -1,11 +1,11 @@
-"""How the robot is drawn: capsules, cylinders, ellipsoids and boxes that weigh nothing and touch nothing."""
+"""The robot's visual shapes: capsules, cylinders, ellipsoids and boxes without mass and contacts."""
 
 from __future__ import annotations
 
 import attrs
 import mujoco
 
-from mtrack_g1.figures import Vector, mirrored_name, reflect
+from mtrack_g1.constants import Vector, mirrored_name, reflect
 
 _GROUP = 2  # drawn by default
 
@@ -20,8 +20,8 @@ _SHINE = {"visor": 0.9, "shell": 0.5, "metal": 0.6}
 
 
 @attrs.frozen
-class Part:
-    """One drawn shape, in the frame of its link."""
+class VisualShape:
+    """One visual shape, in the frame of its link."""
 
     colour: str
     size: Vector
@@ -30,27 +30,27 @@ class Part:
     """Two end points of a capsule or cylinder, centre of the others [m]."""
     kind: str = "capsule"
     turn: Vector = (0.0, 0.0, 0.0)
-    """Turn about x, y, z [degrees]."""
+    """Rotation about x, y, z [degrees]."""
 
 
-def _rod(colour: str, radius: float, *points: float) -> Part:
-    return Part(colour, (radius,), points)
+def _rod(colour: str, radius: float, *points: float) -> VisualShape:
+    return VisualShape(colour, (radius,), points)
 
 
-def _disc(colour: str, radius: float, *points: float) -> Part:
-    return Part(colour, (radius,), points, "cylinder")
+def _disc(colour: str, radius: float, *points: float) -> VisualShape:
+    return VisualShape(colour, (radius,), points, "cylinder")
 
 
-def _egg(colour: str, size: Vector, centre: Vector, turn: Vector = (0.0, 0.0, 0.0)) -> Part:
-    return Part(colour, size, centre, "ellipsoid", turn)
+def _egg(colour: str, size: Vector, centre: Vector, turn: Vector = (0.0, 0.0, 0.0)) -> VisualShape:
+    return VisualShape(colour, size, centre, "ellipsoid", turn)
 
 
-def _block(colour: str, size: Vector, centre: Vector, turn: Vector = (0.0, 0.0, 0.0)) -> Part:
-    return Part(colour, size, centre, "box", turn)
+def _block(colour: str, size: Vector, centre: Vector, turn: Vector = (0.0, 0.0, 0.0)) -> VisualShape:
+    return VisualShape(colour, size, centre, "box", turn)
 
 
-# links of the left side stand for both
-PARTS: dict[str, tuple[Part, ...]] = {
+# the links of the left side are mirrored
+SHAPES: dict[str, tuple[VisualShape, ...]] = {
     "pelvis": (
         _egg("dark", (0.062, 0.085, 0.062), (0.0, 0.0, -0.055)),
         _disc("metal", 0.056, 0.0, -0.062, -0.1027, 0.0, 0.062, -0.1027),
@@ -131,25 +131,25 @@ PARTS: dict[str, tuple[Part, ...]] = {
 
 
 def draw(spec: mujoco.MjSpec) -> None:
-    """Add the drawn shapes to the links of a description."""
+    """Add the visual shapes to the links of a description."""
     for colour, rgba in _COLOURS.items():
         shine = _SHINE.get(colour, 0.2)
         spec.add_material(name=f"g1_{colour}", rgba=rgba, specular=shine, shininess=shine, reflectance=0.0)
-    for name, parts in PARTS.items():
-        for part in parts:
-            _add(spec.body(name), part, 1.0)
+    for name, shapes in SHAPES.items():
+        for shape in shapes:
+            _add(spec.body(name), shape, 1.0)
             if mirrored_name(name) != name:
-                _add(spec.body(mirrored_name(name)), part, -1.0)
+                _add(spec.body(mirrored_name(name)), shape, -1.0)
 
 
-def _add(body: mujoco.MjsBody, part: Part, side: float) -> None:
-    geom = body.add_geom(group=_GROUP, contype=0, conaffinity=0, density=0.0, material=f"g1_{part.colour}")
-    geom.type = getattr(mujoco.mjtGeom, f"mjGEOM_{part.kind.upper()}")
-    points = part.points if side > 0 else reflect(part.points)
-    if part.kind in ("capsule", "cylinder"):
-        geom.size[0], geom.fromto = part.size[0], points
+def _add(body: mujoco.MjsBody, shape: VisualShape, side: float) -> None:
+    geom = body.add_geom(group=_GROUP, contype=0, conaffinity=0, density=0.0, material=f"g1_{shape.colour}")
+    geom.type = getattr(mujoco.mjtGeom, f"mjGEOM_{shape.kind.upper()}")
+    points = shape.points if side > 0 else reflect(shape.points)
+    if shape.kind in ("capsule", "cylinder"):
+        geom.size[0], geom.fromto = shape.size[0], points
         return
-    x, y, z = part.turn
-    geom.size, geom.pos = part.size, points
+    x, y, z = shape.turn
+    geom.size, geom.pos = shape.size, points
     geom.alt.type = mujoco.mjtOrientation.mjORIENTATION_EULER
     geom.alt.euler = (x * side, y, z * side)

@@ -1,18 +1,19 @@
-"""The Unitree G1 with 29 joints: its description for MuJoCo, and its names and numbers for components."""
+"""The Unitree G1 with 29 joints: its MuJoCo description, and its names and constants for components."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import mujoco
 import torch
 
 from mtrack import Mirror, MtrackError, NameProblem, RobotModel, component, one_of, param
 from mtrack.errors import did_you_mean
-from mtrack_g1 import build, figures
+from mtrack_g1 import build, constants
+from mtrack_g1.constants import RobotConstants, mirror_sign, mirrored_name
 from mtrack_g1.custom import load_mjcf
-from mtrack_g1.figures import Figures, mirror_sign, mirrored_name
 from mtrack_g1.look import draw
 from mtrack_g1.sets import BODIES, body_sets, joint_sets
 from mtrack_g1.world import add_world
@@ -22,7 +23,9 @@ _ROOT = "pelvis"
 
 @component
 class G1:
-    """Unitree G1, 29 degrees of freedom, drawn and collided without meshes."""
+    """Unitree G1, 29 degrees of freedom, without meshes for visuals and collisions."""
+
+    libraries: ClassVar[tuple[str, ...]] = ("mujoco",)
 
     mjcf: Path | None = param(default=None)
     """MuJoCo description to use instead of the built-in one, with the same joint names; trusted like code."""
@@ -31,34 +34,34 @@ class G1:
     self_collision: bool = param(default=False)
     """Whether the robot's links collide with each other; not with `mjcf`."""
     symmetrise: bool = param(default=False)
-    """Whether the right side is made the exact mirror image of the left; not with `mjcf`."""
+    """Whether the right side becomes the exact mirror image of the left; not with `mjcf`."""
     terrain: Path | None = param(default=None)
     """MuJoCo description whose world geoms replace the floor."""
     bodies: tuple[str, ...] = param(default=BODIES)
     """Bodies that components see: names or regular expressions, the root first."""
     sensors: tuple[str, ...] = param(default=("imu", "joint_encoders"))
-    """What the robot can measure; `mtrack check` names what the student sees besides. Add e.g. "root_position" and
+    """Sensors of the robot; `mtrack check` reports what the student observes without one. Add e.g. "root_position" and
     "root_velocity" for motion capture."""
 
     def spec(self) -> mujoco.MjSpec:
         """Return a new description with floor, joints and position actuators. Raises MtrackError."""
-        numbers = self._figures()
+        robot = self._constants()
         if self.mjcf is None:
-            spec = build.robot_spec(numbers, self.feet, self.self_collision)
+            spec = build.robot_spec(robot, self.feet, self.self_collision)
             draw(spec)
         else:
-            spec = load_mjcf(self.mjcf, numbers)
-        build.add_motors(spec, numbers.motors)
+            spec = load_mjcf(self.mjcf, robot)
+        build.add_motors(spec, robot.motors)
         build.set_solver(spec)
         add_world(spec, self.terrain, _ROOT)
         return spec
 
     def model(self) -> RobotModel:
         """Return names, default pose, limits and mirror. Raises MtrackError."""
-        numbers = self._figures()
+        robot = self._constants()
         compiled = self.spec().compile()
-        joints = tuple(numbers.motors)
-        motors = list(numbers.motors.values())
+        joints = tuple(robot.motors)
+        motors = list(robot.motors.values())
         names = [compiled.body(i).name for i in range(1, compiled.nbody)]
         ranges = [compiled.joint(joint).range for joint in joints]
         return RobotModel(
@@ -66,8 +69,8 @@ class G1:
             joint_names=joints,
             body_names=self._visible(names),
             sets={**joint_sets(joints), **body_sets(compiled)},
-            default_root_pos=torch.tensor([0.0, 0.0, numbers.root_height]),
-            default_joint_pos=torch.tensor([numbers.default_pose[joint] for joint in joints]),
+            default_root_pos=torch.tensor([0.0, 0.0, robot.root_height]),
+            default_joint_pos=torch.tensor([robot.default_pose[joint] for joint in joints]),
             joint_range=torch.tensor([[float(low), float(high)] for low, high in ranges]),
             velocity_limit=torch.tensor([motor.velocity_limit for motor in motors]),
             effort_limit=torch.tensor([motor.effort for motor in motors], dtype=torch.float32),
@@ -79,10 +82,10 @@ class G1:
             sensors=self.sensors,
         )
 
-    def _figures(self) -> Figures:
+    def _constants(self) -> RobotConstants:
         if self.mjcf is not None and (self.symmetrise or self.self_collision or self.feet != "spheres"):
-            raise MtrackError("robot.mjcf: 'feet', 'self_collision' and 'symmetrise' shape the built-in robot only")
-        return figures.symmetric(figures.load()) if self.symmetrise else figures.load()
+            raise MtrackError("robot.mjcf: 'feet', 'self_collision' and 'symmetrise' are for the built-in robot only")
+        return constants.symmetric(constants.load()) if self.symmetrise else constants.load()
 
     def _visible(self, names: list[str]) -> tuple[str, ...]:
         visible: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""Named sets of the robot's joints and bodies, usable in recipes wherever names are."""
+"""Named sets of the robot's joints and bodies, which recipes can use like names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import mujoco
 
 
-def _pairs(*parts: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{part}" for part in parts for side in ("left", "right"))
+def _pairs(*shapes: str) -> tuple[str, ...]:
+    return tuple(f"{side}_{shape}" for shape in shapes for side in ("left", "right"))
 
 
 _LOWER = _pairs("knee_link", "ankle_roll_link")
@@ -48,12 +48,12 @@ _JOINT_SETS: Mapping[str, str] = {
 
 
 def joint_sets(joints: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the joint sets: name to joints, in their order."""
+    """Return the joint sets by name, each in the order of `joints`."""
     return {name: tuple(j for j in joints if re.fullmatch(pattern, j)) for name, pattern in _JOINT_SETS.items()}
 
 
 def body_sets(model: mujoco.MjModel) -> dict[str, tuple[str, ...]]:
-    """Return the body sets, and `non_feet`: the links that may touch something but should not."""
+    """Return the body sets, with `non_feet`: the links that can collide but should not touch the ground."""
     colliding = {model.body(body).name for body in model.geom_bodyid[_collides(model)] if body > 0}
     ordered = (model.body(i).name for i in range(1, model.nbody))
     non_feet = tuple(name for name in ordered if name in colliding and name not in _FEET)

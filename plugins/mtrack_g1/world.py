@@ -1,4 +1,4 @@
-"""What stands around the robot: floor or terrain, sky, lights, cameras."""
+"""Adds the robot's surroundings: floor or terrain, sky, lights, camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOORS = (mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD)
 
 
 def add_world(spec: mujoco.MjSpec, terrain: Path | None, root: str) -> None:
-    """Put a floor (or a terrain) under the robot where there is none, and light it. Raises MtrackError."""
+    """Add a terrain or, if it is missing, a floor, and lights and a camera. Raises MtrackError."""
     if terrain is not None:
         _add_terrain(spec, terrain)
     elif not any(geom.type in _FLOORS for geom in spec.worldbody.geoms):
@@ -26,7 +26,7 @@ def add_world(spec: mujoco.MjSpec, terrain: Path | None, root: str) -> None:
 
 
 def _add_floor(spec: mujoco.MjSpec) -> None:
-    if spec.material(_FLOOR_MATERIAL) is None:  # a description this package once wrote has it already
+    if spec.material(_FLOOR_MATERIAL) is None:  # a description that this package wrote has it already
         _add_floor_material(spec)
     floor = spec.worldbody.add_geom(name=_FLOOR, type=mujoco.mjtGeom.mjGEOM_PLANE, size=(0, 0, 0.05))
     floor.material = _FLOOR_MATERIAL
@@ -47,7 +47,7 @@ def _add_terrain(spec: mujoco.MjSpec, path: Path) -> None:
     try:
         terrain = mujoco.MjSpec.from_file(str(path))
     except ValueError as error:
-        raise MtrackError(f"the terrain {path} cannot be read: {error}") from error
+        raise MtrackError(f"cannot read the terrain {path}: {error}") from error
     if len(terrain.bodies) > 1:
         # contacts with the floor are contacts with the world body
         raise MtrackError(f"the terrain {path} has bodies: put its geoms directly into <worldbody>")
@@ -76,7 +76,7 @@ def _add_lights(spec: mujoco.MjSpec) -> None:
 
 
 def _add_camera(spec: mujoco.MjSpec, root: str) -> None:
-    # seen from the front left, a little above the hips; follows the robot without turning with it
+    # from the front left, a little above the hips; follows the robot without turning with it
     camera = spec.body(root).add_camera(name="follow", pos=(1.72, -1.29, 0.22), fovy=40)
     camera.mode = mujoco.mjtCamLight.mjCAMLIGHT_TRACK
     camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_XYAXES

@@ -1,6 +1,6 @@
-"""mtrack's environments for other learners: a Gymnasium vector environment of any recipe.
+"""mtrack's environments for other learners: a Gymnasium vector environment made from any recipe.
 
-Importing this package registers its env_ids with Gymnasium, which has no entry points for that since 1.0:
+Importing this package registers its env_ids with Gymnasium (which has had no entry points for that since 1.0):
 
     gymnasium.make_vec("mtrack_gym:mtrack/G1Tracking-v0", num_envs=64)
 """

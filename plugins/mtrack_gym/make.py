@@ -1,4 +1,4 @@
-"""From a recipe to a vector environment."""
+"""Makes a vector environment from a recipe."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def make(
 ) -> VectorEnv:
     """Return the environments of a recipe, by name or path, as they are in one of its phases (empty: the first).
 
-    `overrides` are those of `mtrack run --set`: `["command.start_noise=0"]`. Where `num_envs`, `seed` or `device` is
-    None, the recipe's holds. For the rest see `VectorEnv`. Raises MtrackError or RecipeError for what the caller can
-    mend.
+    `overrides` are those of `mtrack run --set`: `["command.start_noise=0"]`. If `num_envs`, `seed` or `device` is None,
+    the recipe's value is used. For the other arguments see `VectorEnv`. Raises MtrackError or RecipeError for errors
+    that the caller can fix.
     """
     given = {"seed": seed, "device": device}
     lines = [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]

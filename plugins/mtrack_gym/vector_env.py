@@ -19,7 +19,7 @@ from mtrack import Env, MtrackError, Recipe
 from mtrack.errors import did_you_mean
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import rollout_mode
-from mtrack_gym.exchange import Array, Exchange, Observation
+from mtrack_gym.conversion import Array, Converter, Observation
 
 _log = logging.getLogger("mtrack")
 
@@ -27,12 +27,12 @@ _log = logging.getLogger("mtrack")
 class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
     """N environments of a recipe, stepped and reset together.
 
-    An environment whose episode ends is reset in the same step (`AutoresetMode.SAME_STEP`): observations are those of
-    after the reset, `infos["final_obs"]` has those of before. A clip's end and the time limit are truncations. The
-    reward is the sum of the reward groups, without the floor at 0 that mtrack's own PPO puts under it.
+    An environment whose episode ends is reset in the same step (`AutoresetMode.SAME_STEP`): observations are those
+    after the reset, `infos["final_obs"]` has those before it. The end of a clip and the time limit are truncations. The
+    reward is the sum of the reward groups; unlike in mtrack's own PPO, it can be negative.
     """
 
-    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012  as there
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012  as in the base class
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
     ) -> None:
         """Build the environments of a recipe, as it is in a phase (`Recipe.for_phase`); `reset` starts them.
 
-        Observations are the groups side by side, [N, W], or a dictionary of them. Without `to_numpy` all that is
-        returned are tensors on the recipe's device. What the recipe schedules goes its way within `frames` steps, those
-        of all environments counted (the phase's, where None), as in a run of mtrack. Raises MtrackError or RecipeError.
+        Observations are the groups side by side, [N, W], or a dictionary of them. Without `to_numpy`, tensors on the
+        recipe's device are returned. Schedules of the recipe end after `frames` steps, summed over all environments
+        (None: the phase's), as in a run of mtrack. Raises MtrackError or RecipeError.
         """
         self.recipe, self.phase = recipe, phase
         self._given = num_envs or recipe.num_envs
@@ -60,11 +60,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
                 raise MtrackError(f"{recipe.name} has no observations '{group}'; {did_you_mean(group, widths)}")
         if not groups or len(set(groups)) < len(groups):
             raise MtrackError("give different groups of observations, at least one")
-        self._exchange = Exchange(tuple(groups), as_dict, to_numpy)
+        self._converter = Converter(tuple(groups), as_dict, to_numpy)
         self.num_envs = self._given
         self.device = assembly.env.scene.device
-        limit = recipe.action.params.get("clip", np.inf)  # the action component cuts off what is beyond
-        self.single_observation_space = self._exchange.space(widths)
+        limit = recipe.action.params.get("clip", np.inf)  # the action component clips to this range
+        self.single_observation_space = self._converter.space(widths)
         self.single_action_space = gymnasium.spaces.Box(-limit, limit, (assembly.layout.num_actions,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -78,7 +78,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
 
     @property
     def env(self) -> Env:
-        """The environments as mtrack has them. Raises ClosedEnvironmentError."""
+        """The environments as mtrack's own class. Raises ClosedEnvironmentError."""
         if self._assembly is None:
             raise ClosedEnvironmentError(f"{self} is closed")
         return self._assembly.env
@@ -86,25 +86,25 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Reset every row; `options` are not used.
+        """Reset every environment; `options` are not used.
 
-        With a seed everything begins anew, as made with that seed (which costs nothing where it was): random numbers,
-        progress, what components remember. Without, all of that goes on.
+        With a seed, random numbers, progress and the state of components are those of environments newly made with that
+        seed. Without a seed, they continue.
         """
         super().reset(seed=seed)
         if seed is not None and not self.closed and (self._is_started or seed != self.recipe.seed):
             self.recipe = attrs.evolve(self.recipe, seed=int(seed))
-            self._assembly = None  # before the next one, so that memory holds only one
+            self._assembly = None  # before the next one is made, so that memory holds only one
             self._assembly, self._steps = self._assemble(), 0
         env = self.env
         with rollout_mode(self.num_envs):
             observations = env.start(self.progress)
         env.statistics.episode_return.zero_()
         self._is_started = True
-        return self._exchange.observation(observations), {}
+        return self._converter.observation(observations), {}
 
     def step(self, actions: Array) -> tuple[Observation, Array, Array, Array, dict[str, Any]]:
-        """Advance every row by one control step under raw actions [N, A]; `infos` are told in `Exchange.infos`."""
+        """Advance every environment by one control step under raw actions [N, A]; `infos`: see `Converter.infos`."""
         env = self.env
         if not self._is_started:
             raise ResetNeeded("call reset() before step()")
@@ -116,24 +116,24 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
         self._steps += 1
         with rollout_mode(self.num_envs):
             step = env.step(raw)
-            array = self._exchange.array
+            array = self._converter.array
             return (
-                self._exchange.observation(step.observations),
+                self._converter.observation(step.observations),
                 array(step.reward.sum(-1)),
                 array(step.terminated),
                 array(step.truncated),
-                self._exchange.infos(step),
+                self._converter.infos(step),
             )
 
     @property
     def progress(self) -> float:
-        """Share of the training done, in [0, 1); it goes on once in as many steps as a rollout of the phase has."""
+        """Share of the training done, in [0, 1); it advances once per rollout of the phase."""
         if self._pinned is not None:
             return self._pinned
         return min(self._steps // self._steps_between, self._iterations - 1) / self._iterations
 
     def set_progress(self, progress: float) -> None:
-        """Hold progress at a value in [0, 1] from now on: 1 for an evaluation, or as a learner's own schedule goes."""
+        """Fix progress at a value in [0, 1] from now on: 1 for an evaluation, or the learner's own schedule."""
         if not 0.0 <= progress <= 1.0:
             raise ValueError(f"progress is a share from 0 to 1, not {progress}")
         self._pinned = progress
@@ -141,12 +141,12 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
             self.env.set_progress(progress)
 
     def metrics(self) -> dict[str, float]:
-        """Return what a run of mtrack logs: rewards by term and ends of episodes since the last call, errors now."""
+        """Return what a run of mtrack logs: rewards and ends of episodes since the last call, and present errors."""
         now = {name: float(value.mean()) for name, value in self.env.metrics().items()} if self._is_started else {}
         return {**self.env.statistics.read(), **now}
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Let go of the simulation."""
+        """Release the simulation."""
         self._assembly = None
 
     def _assemble(self) -> Assembly:
@@ -161,6 +161,6 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
         return assembly
 
     def _tensor(self, actions: Array) -> Tensor:
-        """Return actions as the environment wants them; arrays are copied, since they may be read-only."""
+        """Return actions as a float32 tensor on the device; arrays are copied, because they may be read-only."""
         value = actions.detach() if isinstance(actions, Tensor) else torch.tensor(np.asarray(actions))
         return value.to(self.device, torch.float32)

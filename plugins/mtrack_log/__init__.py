@@ -1,1 +1,1 @@
-"""Loggers: the console, a file of JSON lines, TensorBoard, Weights & Biases."""
+"""Loggers (console, JSON lines, TensorBoard, Weights & Biases) and hooks (a status file, a command at the end)."""

@@ -1,4 +1,4 @@
-"""The console logger: a live display on a terminal, a plain line now and then elsewhere; always on stderr."""
+"""The console logger: a live display on a terminal, plain lines elsewhere; always on stderr."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _REFRESH_S = 0.25
 
 @component
 class Console:
-    """Phase, progress, frames/s, time left, reward terms, episode length and tracking errors on stderr."""
+    """Shows phase, progress, frames/s, ETA, reward terms, episode length and tracking errors on stderr."""
 
     every_s: float = param(default=10.0, validator=non_negative)
-    """Time between two lines where stderr is not a terminal [s]; 0 writes one for each iteration."""
+    """Time between two lines if stderr is not a terminal [s]; 0 writes a line for each iteration."""
 
     directory: Path = scratch()
     screen: Screen | None = scratch()
@@ -33,26 +33,26 @@ class Console:
     shown: float = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """Note the time; the display opens with the first iteration."""
+        """Remember the start time; the display opens with the first iteration."""
         self.directory = from_here(directory)
         self.started = time.monotonic()
         self.last = None
 
     def log(self, metrics: Metrics) -> None:
-        """Show an iteration, unless the last one was shown a moment ago."""
+        """Show an iteration, unless the previous one was shown a moment ago."""
         previous, self.last = self.last, metrics
         now = time.monotonic()
-        is_border = previous is None or previous.phase != metrics.phase or metrics.iteration >= metrics.iterations
+        is_at_border = previous is None or previous.phase != metrics.phase or metrics.iteration >= metrics.iterations
         if previous is None:
             self.screen = self._open(metrics)
-        elif is_border or now - self.shown >= (_REFRESH_S if self.screen else self.every_s):
+        elif is_at_border or now - self.shown >= (_REFRESH_S if self.screen else self.every_s):
             self._show(metrics)
         else:
             return
         self.shown = now
 
     def finish(self, status: str) -> None:
-        """Leave the last figures standing and say how it ended."""
+        """Keep the last metrics on the screen and write how the run ended."""
         if self.screen and self.last:
             self.screen.show(self.last)
             self.screen.close()
@@ -85,23 +85,23 @@ class Screen:
         self._open()
 
     def show(self, metrics: Metrics) -> None:
-        """Draw the figures of an iteration."""
+        """Draw the metrics of an iteration."""
         self._display.metrics = metrics
-        if self._console.size != self._size:  # the terminal has re-wrapped the old lines: count them no more
+        if self._console.size != self._size:  # the terminal has re-wrapped the old lines, so their count is wrong
             self.close()
             self._console.clear()
             self._open()
         self._live.refresh()
 
     def close(self) -> None:
-        """Leave the last lines where they are and give the terminal back."""
+        """Keep the last lines on the screen and release the terminal."""
         drawn = sys.stderr
         self._live.stop()
         _move_log_handlers(drawn, sys.stderr)
 
     def _open(self) -> None:
         self._size = self._console.size
-        # refreshed by `show` only: no thread takes time from the training
+        # refreshed by `show` only, so that no thread takes time from training
         self._live = Live(
             self._display,
             console=self._console,
@@ -115,7 +115,7 @@ class Screen:
 
 
 def _move_log_handlers(old: TextIO, new: TextIO) -> None:
-    """Let handlers that hold on to stderr write above the display; below it they would garble it."""
+    """Redirect handlers of stderr so that they write above the display; otherwise they would garble it."""
     loggers = [logging.getLogger(), *(item for item in logging.Logger.manager.loggerDict.values())]
     for logger in loggers:
         for handler in getattr(logger, "handlers", ()):

@@ -1,4 +1,4 @@
-"""The live display: where the run stands on top, then every figure in as many columns as the terminal has."""
+"""The live display: progress of the run on top, then all metrics in as many columns as fit the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mtrack import Metrics
 from mtrack.api.metrics import RAW_REWARD
-from mtrack_log.text import FAULTS, count, duration, figure, number, per_cent
+from mtrack_log.text import FAULTS, count, duration, formatted, number, per_cent
 
 _ORDER = (
     "env",
@@ -34,18 +34,18 @@ _TITLE_WIDTH = 13
 
 @attrs.define
 class Display:
-    """What is on the screen; rich asks it for its lines at every refresh."""
+    """The content of the screen; rich requests its lines at every refresh."""
 
     directory: Path
     metrics: Metrics
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the lines, cut to the terminal."""
+        """Yield the lines, cut to the size of the terminal."""
         yield from self.lines(options.max_width, console.size.height)
 
     def lines(self, width: int, height: int) -> list[Text]:
-        """Return lines that fit; two of the terminal stay free, for the end of the run and the cursor."""
-        lines = [*_heading(self.metrics, width), self._place(width), *_body(self.metrics, width)]
+        """Return lines that fit; two lines of the terminal stay free, for the last message and the cursor."""
+        lines = [*_heading(self.metrics, width), self._directory(width), *_body(self.metrics, width)]
         room = max(1, height - 2)
         if len(lines) > room:
             lines = [*lines[: room - 1], Text("… window too small for the rest", "dim italic")]
@@ -54,9 +54,9 @@ class Display:
             line.truncate(width, overflow="ellipsis")
         return lines
 
-    def _place(self, width: int) -> Text:
-        place = str(self.directory)
-        return Text(place if len(place) <= width else "…" + place[len(place) - width + 1 :], "dim")
+    def _directory(self, width: int) -> Text:
+        path = str(self.directory)
+        return Text(path if len(path) <= width else "…" + path[len(path) - width + 1 :], "dim")
 
 
 def _heading(metrics: Metrics, width: int) -> Iterator[Text]:
@@ -78,7 +78,7 @@ def _heading(metrics: Metrics, width: int) -> Iterator[Text]:
 
 
 def _body(metrics: Metrics, width: int) -> Iterator[Text]:
-    """Yield each family of figures: on one line where it fits, else in columns under its title."""
+    """Yield each family of metrics: on one line if it fits, else in columns under its title."""
     families = _families(metrics)
     cells = [cell for entries in families.values() for cell in entries]
     value_width = max((len(value) for _, value in cells), default=0)
@@ -97,7 +97,7 @@ def _body(metrics: Metrics, width: int) -> Iterator[Text]:
 def _one_line(title: Text, entries: list[tuple[str, str]], value_width: int) -> Text:
     line = title.copy()
     line.append(" " * max(1, _TITLE_WIDTH - line.cell_len))
-    for name, value in entries:  # padded, so that nothing moves when a value grows by a digit
+    for name, value in entries:  # padded, so that later values do not move when a value grows by a digit
         line.append(f"{name} ", "bright_black").append(value.ljust(value_width + _GAP))
     line.rstrip()
     return line
@@ -108,7 +108,7 @@ def _columns(entries: list[tuple[str, str]], name_width: int, value_width: int, 
     rows = -(-len(entries) // columns)
     for row in range(rows):
         line = Text(" " * _INDENT)
-        for name, value in entries[row::rows]:  # down the columns, as one reads a list
+        for name, value in entries[row::rows]:  # column by column, like a list
             short = name if len(name) <= name_width else name[: name_width - 1] + "…"
             line.append(short.ljust(name_width + 1), "bright_black").append(value.rjust(value_width)).append(" " * _GAP)
         line.rstrip()
@@ -116,17 +116,17 @@ def _columns(entries: list[tuple[str, str]], name_width: int, value_width: int, 
 
 
 def _families(metrics: Metrics) -> dict[str, list[tuple[str, str]]]:
-    """Return (name, value) pairs by family: each reward group, then the others, then the time; quiet ones left out."""
+    """Return (name, value) pairs by family: reward groups, other metrics, timings; without faults that are 0."""
     families: dict[str, list[tuple[str, str]]] = {}
     for name, value in metrics.values.items():
         first, *rest = name.split("/")
         if (name in FAULTS and value == 0) or first == RAW_REWARD:
             continue
         if first == "reward" and len(rest) == 1:
-            families.setdefault(name, [])  # the sum of the group stands in the title
+            families.setdefault(name, [])  # the title shows the sum of the group
             continue
         family = f"{first}/{rest.pop(0)}" if first == "reward" and rest else first
-        families.setdefault(family, []).append(("/".join(rest) or name, figure(name, value)))
+        families.setdefault(family, []).append(("/".join(rest) or name, formatted(name, value)))
     ordered = {family: families[family] for family in sorted(families, key=_rank)}
     if metrics.timings:
         ordered["time"] = [(name, f"{value:.3f} s") for name, value in metrics.timings.items()]

@@ -1,4 +1,4 @@
-"""Metrics as lines of JSON, one an iteration, and the reader of such a file."""
+"""Writes metrics as lines of JSON, one per iteration, and reads such a file."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _log = logging.getLogger(__name__)
 
 @component
 class Jsonl:
-    """One line of JSON an iteration in the run directory; what depends on the clock stands under `timings`."""
+    """Writes one line of JSON per iteration into the run directory; `timings` contains what depends on the clock."""
 
     file: str = param(default="metrics.jsonl")
     """Name of the file in the run directory."""
 
     descriptor: int | None = scratch()
     waiting: list[bytes] = scratch()
-    """Whole lines that are not on disk yet, in order."""
+    """Complete lines that are not on disk yet, in order."""
     is_failing: bool = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """Open the file to append; a last line torn by a crash is cut off."""
+        """Open the file to append; a last line that a crash has torn is removed."""
         path = directory / self.file
         self.waiting = []
         self.is_failing = False
@@ -38,12 +38,12 @@ class Jsonl:
             os.ftruncate(self.descriptor, text.rfind(b"\n") + 1)
 
     def log(self, metrics: Metrics) -> None:
-        """Append a line. On a full disk lines wait in memory until there is room again."""
+        """Append a line. On a full disk, lines stay in memory until there is space again."""
         self.waiting.append(to_line(metrics))
         self._write()
 
     def finish(self, status: str) -> None:
-        """Write what waits and close."""
+        """Write the waiting lines and close the file. Raises OSError if they cannot be written."""
         if self.descriptor is None:
             return
         self._write()
@@ -63,13 +63,13 @@ class Jsonl:
                 del self.waiting[0]
         except OSError as error:
             if not self.is_failing:
-                _log.warning("%s: %s; metrics are kept in memory until it can be written again", self.file, error)
+                _log.warning("%s: %s; metrics stay in memory until the file can be written again", self.file, error)
             self.is_failing = True
         else:
             self.is_failing = False
 
     def _end_torn_line(self, descriptor: int) -> None:
-        """Start a new line if a failed write has left a part of one: its whole is written again, readers skip it."""
+        """Start a new line if a failed write has left part of one; readers skip that part."""
         end = os.lseek(descriptor, 0, os.SEEK_END)
         if end:
             os.lseek(descriptor, end - 1, os.SEEK_SET)
@@ -78,38 +78,38 @@ class Jsonl:
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:
-    """Append all of some data. Raises OSError, perhaps after a part of it."""
+    """Append all of the data. Raises OSError, maybe after a part of it."""
     while data:
         data = data[os.write(descriptor, data) :]
 
 
 def to_line(metrics: Metrics) -> bytes:
-    """Return the line of an iteration; equal runs differ in `timings` only, and null is a value that is not finite."""
+    """Return the line of an iteration; equal runs differ in `timings` only, and values that are not finite are null."""
     timings = {**metrics.timings, "frames_per_s": metrics.frames_per_s, "eta_s": metrics.eta_s}
-    place = {key: getattr(metrics, key) for key in ("phase", "iteration", "iterations", "frames")}
-    record = {**place, "values": _finite(metrics.values), "timings": _finite(timings)}
+    progress = {key: getattr(metrics, key) for key in ("phase", "iteration", "iterations", "frames")}
+    record = {**progress, "values": finite_or_none(metrics.values), "timings": finite_or_none(timings)}
     return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def read_jsonl(path: Path) -> list[Metrics]:
-    """Return the iterations of a run in order; of one done twice (after a resume) the last.
+    """Return the iterations of a run in order. If a resumed run has repeated an iteration, the last one counts.
 
-    Torn lines are skipped, with a warning unless it is the last one. Raises MtrackError naming the line of what is JSON
-    but not a record.
+    Torn lines are skipped, with a warning unless it is the last line. Raises MtrackError with the number of a line that
+    is valid JSON but not a record of metrics.
     """
     iterations: dict[tuple[str, int], Metrics] = {}
-    *lines, _torn = path.read_bytes().split(b"\n")  # what follows the last newline is empty, or torn
+    *lines, _torn = path.read_bytes().split(b"\n")  # the text after the last newline is empty or torn
     for index, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-        except ValueError:  # no part of a record is JSON
+        except ValueError:  # no part of a record is valid JSON
             _log.warning("%s:%d: torn line skipped", path, index)
             continue
         try:
             metrics = _from_record(record)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            remedy = "remove the line to read the others"
-            raise MtrackError(f"{path}:{index}: not a line of metrics ({error!r}); {remedy}") from error
+            remedy = "delete the line to read the others"
+            raise MtrackError(f"{path}:{index}: not a record of metrics ({error!r}); {remedy}") from error
         iterations[metrics.phase, metrics.iteration] = metrics
     return list(iterations.values())
 
@@ -128,7 +128,8 @@ def _from_record(record: dict[str, Any]) -> Metrics:
     )
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return values as JSON has them: None if one is not finite."""
     return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""Metrics for TensorBoard, in the folder `tensorboard` of the run."""
+"""Writes metrics for TensorBoard into the folder `tensorboard` of the run directory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mtrack_log.flat import flat
 
 
 class Writer(Protocol):
-    """What is used of torch's SummaryWriter, which is imported only when it is needed."""
+    """The methods of torch's SummaryWriter that are used; torch's is imported only when it is needed."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
         """Add a point."""
         ...
 
     def add_text(self, tag: str, text_string: str, global_step: int) -> None:
-        """Add a text, which is read as Markdown."""
+        """Add a text, which TensorBoard renders as Markdown."""
         ...
 
     def close(self) -> None:
@@ -30,34 +30,34 @@ class Writer(Protocol):
 
 @component
 class TensorBoard:
-    """Every figure as a chart over frames, with a curve for each phase, and the recipe as text.
+    """Draws every metric over frames, with a curve for each phase, and shows the recipe as text.
 
-    Needs the extra `mtrack[tensorboard]`. A phase is a run of TensorBoard's, in a folder of its name.
+    Needs the extra `mtrack[tensorboard]`. Each phase is a TensorBoard run in its own folder.
     """
 
     flush_s: float = param(default=30.0, validator=positive)
-    """Longest time a figure waits in memory [s]."""
+    """Longest time for which a point waits in memory [s]."""
 
     directory: Path | None = scratch()
     recipe: str = scratch()
     phase: str = scratch()
-    """The one that the writer is of."""
+    """Phase of the writer."""
     writer: Writer | None = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
-        """See that TensorBoard is there. Raises MtrackError."""
+        """Check that TensorBoard is installed. Raises MtrackError."""
         try:
-            import torch.utils.tensorboard  # noqa: F401, PLC0415  a second of import time, for this logger's users only
+            import torch.utils.tensorboard  # noqa: F401, PLC0415  takes a second, so only users of this logger import it
         except ImportError as error:
             raise MtrackError(
                 f"logger 'tensorboard' cannot be used: {error}\n  install it with: pip install \"mtrack[tensorboard]\""
             ) from error
         self.directory = directory / "tensorboard"
-        values = run.get("values")  # the manifest has no path of this machine, the run's recipe.toml has
+        values = run.get("values")  # not recipe.toml, which contains paths of this machine
         self.recipe = to_toml(values) if isinstance(values, dict) else ""
 
     def log(self, metrics: Metrics) -> None:
-        """Add a point to each chart."""
+        """Add a point to each curve."""
         if self.writer is None or metrics.phase != self.phase:
             self.finish("")
             self.writer, self.phase = self._open(metrics), metrics.phase
@@ -65,7 +65,7 @@ class TensorBoard:
             self.writer.add_scalar(name, value, metrics.frames)
 
     def finish(self, status: str) -> None:
-        """Write everything and close."""
+        """Write the waiting points and close."""
         if self.writer is not None:
             self.writer.close()
             self.writer = None
@@ -74,8 +74,8 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  as in start
 
         assert self.directory is not None, "metrics were logged before start"
-        # purge_step hides what an earlier process wrote from here on: iterations that a resume does again
+        # purge_step hides later points of an earlier process: a resumed run repeats these iterations
         folder, flush = str(self.directory / metrics.phase), round(self.flush_s)
         writer: Writer = SummaryWriter(folder, purge_step=metrics.frames, flush_secs=flush)
-        writer.add_text("recipe", textwrap.indent(self.recipe, "    "), metrics.frames)  # indented: shown as it is
+        writer.add_text("recipe", textwrap.indent(self.recipe, "    "), metrics.frames)  # as a code block of Markdown
         return writer

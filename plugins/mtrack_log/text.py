@@ -10,11 +10,11 @@ from mtrack.api.metrics import DIVERGED, SKIPPED
 
 _SHARES = ("episode/completed", "termination/", "coverage/", "clip/", SKIPPED)
 FAULTS = {DIVERGED: "diverged", SKIPPED: "skipped"}
-"""Metrics of what went wrong in an iteration, with their labels; shown if they are not 0."""
+"""Metrics that count faults of an iteration, with their labels; shown if they are not 0."""
 
 
 def number(value: float) -> str:
-    """Return a value with three significant digits, without an exponent where that is readable."""
+    """Return a value with three significant digits, without an exponent if that is readable."""
     size = abs(value)
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
@@ -25,13 +25,13 @@ def number(value: float) -> str:
     return f"{value:.{max(0, 2 - math.floor(math.log10(size)))}f}"
 
 
-def figure(name: str, value: float) -> str:
-    """Return the value of a metric: per cent where it is a share."""
+def formatted(name: str, value: float) -> str:
+    """Return the value of a metric as text, in per cent if it is a share."""
     return per_cent(value) if name.startswith(_SHARES) and math.isfinite(value) else number(value)
 
 
 def per_cent(share: float) -> str:
-    """Return a share in [0, 1] as whole per cent."""
+    """Return a share in [0, 1] in whole per cent."""
     return f"{100 * share:.0f} %"
 
 
@@ -44,7 +44,7 @@ def count(value: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the two units that matter: 3 d 4 h, 2 h 14 min, 3 min 20 s, 12 s."""
+    """Return a time in its two largest units: 3 d 4 h, 2 h 14 min, 3 min 20 s, 12 s."""
     if not math.isfinite(seconds):
         return "unknown"
     whole = max(0, round(seconds))
@@ -55,13 +55,13 @@ def duration(seconds: float) -> str:
 
 
 def from_here(path: Path) -> Path:
-    """Return a path as a user would type it: relative to the working directory if it is below it."""
+    """Return a path relative to the working directory if it is inside it, else unchanged."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def plain_line(metrics: Metrics) -> str:
-    """Return the one line for logs: where the run stands and the figures that say whether it learns."""
+    """Return one line for logs: progress, rate, ETA and the metrics that show whether the run learns."""
     values = metrics.values
     groups = [name for name in values if name.startswith("reward/") and name.count("/") == 1]
     shown = {
@@ -73,8 +73,8 @@ def plain_line(metrics: Metrics) -> str:
         "clips learnt": "coverage/learnt",
         "failing": "coverage/failing",
     }
-    figures = [f"{label} {figure(name, values[name])}" for label, name in shown.items() if name in values]
-    figures += [f"{label} {figure(name, values[name])}" for name, label in FAULTS.items() if values.get(name)]
+    parts = [f"{label} {formatted(name, values[name])}" for label, name in shown.items() if name in values]
+    parts += [f"{label} {formatted(name, values[name])}" for name, label in FAULTS.items() if values.get(name)]
     head = f"{metrics.phase} {metrics.iteration}/{metrics.iterations}"
     rate = f"{metrics.frames_per_s:,.0f} frames/s  ETA {duration(metrics.eta_s)}"
-    return f"{head}  {rate}" + ("  | " + "  ".join(figures) if figures else "")
+    return f"{head}  {rate}" + ("  | " + "  ".join(parts) if parts else "")

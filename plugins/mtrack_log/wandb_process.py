@@ -1,7 +1,7 @@
-"""The process that talks to wandb: reads messages as lines of JSON, says on stdout what the user should know.
+"""The process that talks to wandb: reads messages as lines of JSON, and reports to the user on stdout.
 
-Here no command line, console output, source or machine of the run is within wandb's reach, and a blocked server or a
-crash of wandb's service cannot touch the run.
+In this process wandb cannot read command line, console output, source code or machine of the run, and a blocked server
+or a crash of wandb's service cannot disturb the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(messages: TextIO, reports: TextIO) -> None:
-    """Serve messages until the last one; the first holds the settings, and the end of the input means a crash."""
+    """Process messages until the last one. The first has the settings; if the input ends early, the run crashed."""
     line = messages.readline()
     if not line:
         return
@@ -27,7 +27,7 @@ def main(messages: TextIO, reports: TextIO) -> None:
     for line in messages:
         try:
             message = json.loads(line)
-        except ValueError:  # torn: the run was killed while it wrote
+        except ValueError:  # torn: the run was killed while writing it
             break
         if "finish" in message:
             status = message["finish"]
@@ -37,12 +37,12 @@ def main(messages: TextIO, reports: TextIO) -> None:
 
 
 def _open(settings: Mapping[str, Any], reports: TextIO) -> wandb.Run:
-    """Open the run; offline where the server cannot be reached, so that nothing is lost."""
-    folder = str(Path(settings["directory"], "wandb"))  # artifacts are staged there, not in the user's home
+    """Open the run; offline if the server cannot be reached, so that no metrics are lost."""
+    folder = str(Path(settings["directory"], "wandb"))  # artifacts are staged here, not in the user's home directory
     os.environ |= {"WANDB_DATA_DIR": folder, "WANDB_CACHE_DIR": folder}
-    os.environ["WANDB_ERROR_REPORTING"] = "false"  # it phones home, and without a network hangs at exit for 20 s
+    os.environ["WANDB_ERROR_REPORTING"] = "false"  # it sends reports, and without a network it hangs for 20 s at exit
 
-    import wandb  # noqa: PLC0415  reads the environment now
+    import wandb  # noqa: PLC0415  reads the environment on import
 
     common = {key: settings[key] for key in ("id", "name", "project", "config")}
     common |= {"entity": settings["entity"] or None, "resume": "allow", "dir": settings["directory"]}
@@ -53,13 +53,13 @@ def _open(settings: Mapping[str, Any], reports: TextIO) -> wandb.Run:
         if settings["mode"] == "offline":
             raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        _report(reports, f"no connection ({reason[0]}); keeping the run offline, `wandb sync` uploads it later")
-    wandb.teardown()  # its service still holds the identity of the run
+        _report(reports, f"no connection ({reason[0]}); the run is kept offline, `wandb sync` uploads it later")
+    wandb.teardown()  # its service still has the identity of the run
     return wandb.init(mode="offline", settings=private, **common)
 
 
 def _private(timeout_s: float) -> wandb.Settings:
-    """Return settings that keep the machine, the code and the user out, and every wait bounded."""
+    """Return settings that exclude machine, code and user, and limit every wait."""
     import wandb  # noqa: PLC0415
 
     return wandb.Settings(
@@ -88,7 +88,7 @@ def _serve(run: wandb.Run, message: Mapping[str, Any], reports: TextIO) -> None:
     elif "checkpoint" in message:
         try:
             upload(run, message["checkpoint"])
-        except (OSError, ValueError) as error:  # it may have been thinned out while the server was slow
+        except (OSError, ValueError) as error:  # the run may have deleted it while the server was slow
             _report(reports, f"checkpoint not uploaded: {error}")
 
 

@@ -1,1 +1,1 @@
-"""Motions: the motion file, the library a command draws from, the source `motion_files`, and `mtrack motions`."""
+"""Motion files, packed files, the library a command samples from, the source `motion_files`, and `mtrack motions`."""

@@ -1,4 +1,4 @@
-"""The clips of any motion source, checked as those of files are: unusable ones are left out, with the reason."""
+"""Check the clips of any motion source like those of files: unusable clips are left out, with a reason."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from mtrack import Clip, Motion, MtrackError, RobotModel, SlotError
 from mtrack.api.abilities import LeavesOut
 from mtrack.errors import describe_error, is_from_user
 from mtrack_motion.clip import content_hash
-from mtrack_motion.usable import why_unusable
+from mtrack_motion.clip_checks import why_unusable
 
 _ARRAYS = ("root_pos", "root_quat_wxyz", "joint_pos")
-_BEYOND = 2.0  # rad past its stop no joint of a recording is, whatever its noise
+_BEYOND = 2.0  # rad; no joint of a recording is that far beyond its limit, even with noise
 _SHOWN = 10
 
 
 class ContractError(Exception):
-    """What a source returned is not what its contract says."""
+    """A source returned something that violates its contract."""
 
 
 @contextmanager
 def blamed(slot: str) -> Iterator[None]:
-    """Blame the motion source of a slot for what goes wrong with it, not the command that asked. Raises SlotError."""
+    """Attribute errors to the motion source of a slot, not to the command that uses it. Raises SlotError."""
     path = f"motions.{slot}"
     try:
         yield
@@ -32,16 +32,16 @@ def blamed(slot: str) -> Iterator[None]:
         raise SlotError(path, str(error)) from None
     except MtrackError as error:
         raise SlotError(path, str(error), is_fault=False) from None
-    except BaseException as error:  # sys.exit in a source is an error of that source
+    except BaseException as error:  # sys.exit in a source is an error of the source
         if is_from_user(error):
             raise
         raise SlotError(path, describe_error(error)) from error
 
 
 def usable_clips(source: Motion, robot: RobotModel) -> tuple[list[Clip], dict[str, str]]:
-    """Return the clips of a source that a robot can use, and why others are left out, by name.
+    """Return the clips of a source that a robot can use, and by name why other clips are left out.
 
-    A source whose `allow_jumps` is true keeps clips that jump. Raises ContractError, and whatever the source raises;
+    A source with `allow_jumps = True` keeps clips that jump. Raises ContractError, and whatever the source raises;
     MtrackError if no clip can be used.
     """
     usable: dict[str, Clip] = {}
@@ -58,7 +58,7 @@ def usable_clips(source: Motion, robot: RobotModel) -> tuple[list[Clip], dict[st
             reasons[clip.name if clip.name not in reasons else f"{clip.name} ({len(reasons)})"] = reason
             continue
         if clip.name in usable:
-            raise ContractError(f"two different clips are called '{clip.name}'; give each its own name")
+            raise ContractError(f"two different clips are called '{clip.name}'; give each a unique name")
         usable[clip.name], twins[digest] = clip, clip.name
     if not usable:
         shown = [f"{name}: {reason}" for name, reason in list(reasons.items())[:_SHOWN]]
@@ -68,16 +68,16 @@ def usable_clips(source: Motion, robot: RobotModel) -> tuple[list[Clip], dict[st
 
 
 def left_out_by(source: Motion) -> dict[str, str]:
-    """Return what a source says that it has left out itself, and why."""
+    """Return the clips that a source left out itself, and why."""
     return dict(source.left_out) if isinstance(source, LeavesOut) and source.left_out else {}
 
 
 def _returned(clips: object) -> list[Clip]:
-    """Return what a source gave as a list. Raises ContractError if that is not one clip or more."""
+    """Return the clips from a source as a list. Raises ContractError unless it is a sequence of clips."""
     if not isinstance(clips, Sequence) or isinstance(clips, str):
         raise ContractError(f"clips() returned {type(clips).__name__}; return a list of mtrack.api.types.Clip")
     if not clips:
-        raise ContractError("clips() returned no clip; return at least one, or raise MotionError and say why")
+        raise ContractError("clips() returned no clip; return at least one, or raise MotionError with the reason")
     for number, clip in enumerate(clips):
         if not isinstance(clip, Clip):
             raise ContractError(
@@ -100,7 +100,7 @@ def _require_array(clip: Clip, name: str) -> None:
 
 
 def _why_out_of_reach(clip: Clip, robot: RobotModel) -> str:
-    """Return which joint is far beyond its stops; empty if there is no such joint."""
+    """Return which joint is far beyond its limits; empty if none is."""
     columns = [clip.joint_names.index(name) for name in robot.joint_names]
     low, high = robot.joint_range.numpy().T
     angles = clip.joint_pos[:, columns]
@@ -110,6 +110,6 @@ def _why_out_of_reach(clip: Clip, robot: RobotModel) -> str:
         return ""
     name = robot.joint_names[int(joint)]
     return (
-        f"joint_pos, frame {frame}, {name}: the value is {angles[frame, joint]:.4g} rad, but the joint goes from "
+        f"joint_pos, frame {frame}, {name}: the value is {angles[frame, joint]:.4g} rad, but the joint's range is "
         f"{low[joint]:.4g} to {high[joint]:.4g}; is it in degrees, or of another joint?"
     )

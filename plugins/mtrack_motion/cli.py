@@ -1,4 +1,4 @@
-"""`mtrack motions`: import and make motions, and look at them. Imports what is heavy only inside commands."""
+"""`mtrack motions`: import, make, list and pack motions. Heavy modules are imported inside the commands."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ import typer
 
 from mtrack_motion.make import SETTINGS, make
 from mtrack_motion.view import view
-from mtrack_quality.cli import check
 
 if TYPE_CHECKING:
-    from mtrack_motion.importer import Settings
     from mtrack_motion.importing import Imported
+    from mtrack_motion.installed_importer import Settings
 
 motions = typer.Typer(
     name="motions", help="Import, make, check and view motions.", no_args_is_help=True, rich_markup_mode=None
 )
 
 motions.command("make", context_settings=SETTINGS)(make)
-motions.command("check")(check)
 motions.command("view")(view)
 
 _EXIT_PROBLEM = 2
@@ -34,25 +32,25 @@ _EXIT_PROBLEM = 2
 def import_(
     path: Annotated[Path, typer.Argument(help="Motion file of another project, or a directory of such files.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the motion files.")],
-    format_: Annotated[str, typer.Option("--format", help="Importer, or auto to look at the content.")] = "auto",
-    robot: Annotated[str, typer.Option(help="Robot the motions are of; they are checked against it.")] = "g1",
+    format_: Annotated[str, typer.Option("--format", help="Importer; auto detects it from the content.")] = "auto",
+    robot: Annotated[str, typer.Option(help="Robot of the motions; they are checked against it.")] = "g1",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the importer.")
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Frame rate to use (--set fps=VALUE).")] = None,
     fill_missing: Annotated[
         bool,
-        typer.Option("--fill-missing", help="Hold missing joints at their default (--set fill_missing=true)."),
+        typer.Option("--fill-missing", help="Keep missing joints at their default (--set fill_missing=true)."),
     ] = False,
     trust: Annotated[
         bool,
-        typer.Option("--trust", help="Import what the checks doubt: units, orders, jumps (--set trust=true)."),
+        typer.Option("--trust", help="Import even if checks fail: units, orders, jumps (--set trust=true)."),
     ] = False,
-    licence: Annotated[str, typer.Option(help="Licence to note in the motion files.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence to store in the motion files.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace motion files that differ.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each file as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result for each file as JSON.")] = False,
 ) -> None:
-    """Turn motions of other formats into motion files; says what it found, assumed and filled in."""
+    """Convert motions of other formats to motion files, and report what was found, assumed and filled in."""
     import attrs  # noqa: PLC0415
 
     from mtrack.registry.registry import Registry  # noqa: PLC0415
@@ -61,7 +59,7 @@ def import_(
     flags = {"--fps": fps, "--fill-missing": fill_missing or None, "--trust": trust or None}
     choices = Choices(out, format_, robot, _settings(set_ or (), flags), overwrite, licence)
     results = []
-    with _talk_on_stderr():
+    with _log_to_stderr():
         for result in import_motions(Registry.scan(), path, choices):
             results.append(result)
             if result.file and not as_json:
@@ -90,12 +88,12 @@ def info(
 
     from mtrack import MotionError  # noqa: PLC0415
     from mtrack_motion.reading import each_clip  # noqa: PLC0415
-    from mtrack_motion.summary import Summary, table  # noqa: PLC0415
+    from mtrack_motion.summary import ClipSummary, table  # noqa: PLC0415
 
     summaries, problems = [], 0
     for file, read in each_clip(path):
         try:
-            summaries.append(Summary.of(read(), str(file)))
+            summaries.append(ClipSummary.of(read(), str(file)))
         except MotionError as error:
             problems += 1
             _say(f"error: {error}")
@@ -111,17 +109,18 @@ def info(
 def pack(
     path: Annotated[Path, typer.Argument(help="Motion file (.npz), a directory of them, or a packed file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Packed file to write.")],
-    robot: Annotated[str, typer.Option(help="Robot the frames are derived for.")] = "g1",
-    control_dt: Annotated[float, typer.Option(help="Control step of the recipes that will use it [s].")] = 0.02,
+    robot: Annotated[str, typer.Option(help="Robot for which frames are derived.")] = "g1",
+    control_dt: Annotated[float, typer.Option(help="Control step of the recipes that will use the file [s].")] = 0.02,
     contact: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A threshold of command.contact_KEY that differs.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A threshold, if command.contact_KEY is not its default."),
     ] = None,
     allow_jumps: Annotated[
-        bool, typer.Option("--allow-jumps", help="Pack clips that jump or repeat frames too.")
+        bool, typer.Option("--allow-jumps", help="Also pack clips that jump or repeat frames.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what has been packed as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was packed as JSON.")] = False,
 ) -> None:
-    """Derive everything of many clips once, into one file that processes map and share; exits 2 if one is left out."""
+    """Pack many clips with all derived quantities into one file that processes share; exits 2 if one is left out."""
     import attrs  # noqa: PLC0415
 
     from mtrack_motion.packing import pack_for  # noqa: PLC0415
@@ -137,15 +136,15 @@ def pack(
             f"{out}: {packed.clips} clips, {packed.frames:,} frames, {minutes:.1f} min, {packed.bytes / 1e6:,.0f} MB"
         )
     if packed.num_failed:
-        _say(f"{packed.num_failed} not packed, for the reasons above")
+        _say(f"{packed.num_failed} not packed; see the reasons above")
         raise typer.Exit(_EXIT_PROBLEM)
 
 
 def _settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
-    """Return the parameters given by `--set NAME=VALUE` and by flags. Raises MtrackError."""
+    """Return the parameters from `--set NAME=VALUE` and from flags. Raises MtrackError."""
     from mtrack import MtrackError  # noqa: PLC0415
     from mtrack.recipe.keypath import parse_value  # noqa: PLC0415
-    from mtrack_motion.importer import Settings  # noqa: PLC0415
+    from mtrack_motion.installed_importer import Settings  # noqa: PLC0415
 
     given = [
         (flag.removeprefix("--").replace("-", "_"), value, flag) for flag, value in flags.items() if value is not None
@@ -161,12 +160,12 @@ def _settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
     names = [name for name, _, _ in given]
     for name in names:
         if names.count(name) > 1:
-            raise MtrackError(f"{name} is given twice; leave one of them out")
+            raise MtrackError(f"{name} is given twice; remove one of them")
     return Settings({name: value for name, value, _ in given}, {name: written for name, _, written in given})
 
 
 def _outcome(result: Imported) -> str:
-    """Return what became of a file or motion, in one line."""
+    """Return the result for a file or motion in one line."""
     if result.problem:
         return f"error: {result.problem}"
     return f"{result.source}: " + (f"skipped: {result.skipped}" if result.skipped else result.found)
@@ -177,25 +176,25 @@ def _say(line: str) -> None:
 
 
 class _OnceHandler(logging.Handler):
-    """Says each message once: a hundred files of one format rest on the same assumptions."""
+    """Prints each message once: a hundred files of one format have the same assumptions."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.said: set[str] = set()
+        self.printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say the message of a record if it is new."""
-        from mtrack_motion.unpack import without_folder  # noqa: PLC0415
+        """Print the message of a record if it is new."""
+        from mtrack_motion.decompress import without_folder  # noqa: PLC0415
 
         text = without_folder(record.getMessage())
-        if text not in self.said:
-            self.said.add(text)
+        if text not in self.printed:
+            self.printed.add(text)
             _say(text)
 
 
 @contextmanager
-def _talk_on_stderr() -> Iterator[None]:
-    """Let what importers log appear on stderr, each message once."""
+def _log_to_stderr() -> Iterator[None]:
+    """Print what importers log on stderr, each message once."""
     root, handler = logging.getLogger(), _OnceHandler()
     level = root.level
     root.addHandler(handler)

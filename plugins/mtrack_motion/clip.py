@@ -1,4 +1,4 @@
-"""What every clip must fulfil, whoever made it: sizes, names, finite numbers, unit quaternions; its hash."""
+"""Check that a clip is well-formed: sizes, names, finite numbers, unit quaternions; compute its hash."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 
 from mtrack import Clip, MotionError, RobotModel
 from mtrack.errors import did_you_mean
-from mtrack_motion.sanity import why_wrong_rate
+from mtrack_motion.units import why_wrong_rate
 
 QUATERNION_TOLERANCE = 0.01
-"""Of the norm; files written with few decimals stay below it."""
+"""Tolerance of the norm; files written with few decimals stay below it."""
 _UPSIDE_DOWN = -0.3
-_MAX_ROOT = 1e4  # m; beyond it float32 is too coarse, and the unit is not metres
+_MAX_ROOT = 1e4  # m; above it float32 is too coarse, and the unit is not metres
 _LARGEST = float(np.finfo(np.float32).max)
-_MAX_JOINT = 50.0  # rad; several turns, beyond it the unit is degrees
+_MAX_JOINT = 50.0  # rad; several turns; above it the unit is degrees
 
 
 def check_clip(clip: Clip, place: str) -> None:
-    """Raise MotionError for the first thing wrong with a clip, in one line that begins with `place`."""
+    """Raise MotionError for the first problem of a clip, in one line that starts with `place`."""
     for problem in _problems(clip):
         raise MotionError(f"{place}: {problem}")
 
 
 def check_upright(clip: Clip, place: str) -> None:
-    """Raise MotionError for a clip that is upside down on the whole: its quaternion order is another one."""
+    """Raise MotionError for a clip that is mostly upside down: its quaternions are in another order."""
     mean = float(uprightness(clip).mean())
     if mean < _UPSIDE_DOWN:
         raise MotionError(
@@ -50,7 +50,7 @@ def up_axis(quat_wxyz: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def content_hash(clip: Clip) -> str:
-    """Return the sha256 of what moves (rate, joint names, trajectories), whatever the clip is called."""
+    """Return the sha256 of the motion (rate, joint names, trajectories), independent of the clip's name."""
     digest = hashlib.sha256(json.dumps([float(clip.fps), *clip.joint_names]).encode())
     for values in (clip.root_pos, clip.root_quat_wxyz, clip.joint_pos):
         digest.update(np.ascontiguousarray(values, "<f4").tobytes())
@@ -63,7 +63,7 @@ def joint_columns(clip: Clip, robot: RobotModel) -> list[int]:
     missing = [name for name in robot.joint_names if name not in columns]
     if missing:
         foreign = foreign_joints(clip, robot)
-        instead = did_you_mean(missing[0], foreign) or (f"but {_listed(list(foreign))} instead" if foreign else "")
+        instead = did_you_mean(missing[0], foreign) or (f"but it has {_listed(list(foreign))}" if foreign else "")
         raise MotionError(
             f"clip '{clip.name}': has no joint {_listed(missing)} of robot '{robot.name}'"
             f"{', ' + instead if instead else ''}; import it with --fill-missing, or choose another robot"
@@ -72,7 +72,7 @@ def joint_columns(clip: Clip, robot: RobotModel) -> list[int]:
 
 
 def foreign_joints(clip: Clip, robot: RobotModel) -> tuple[str, ...]:
-    """Return the joints of a clip that the robot does not have."""
+    """Return the joints of a clip that the robot lacks."""
     return tuple(name for name in clip.joint_names if name not in robot.joint_names)
 
 
@@ -95,20 +95,20 @@ def _problems(clip: Clip) -> Iterator[str]:
     wrong = np.abs(norm - 1.0) > QUATERNION_TOLERANCE
     if wrong.any():
         frame = int(np.abs(norm - 1.0).argmax())
-        yield f"root_quat_wxyz, frame {frame}: the norm is {norm[frame]:.4g}, not 1{_cause_of_norms(norm, wrong)}"
+        yield f"root_quat_wxyz, frame {frame}: the norm is {norm[frame]:.4g}, not 1{_explain_norms(norm, wrong)}"
 
 
-def _cause_of_norms(norm: NDArray[np.float64], wrong: NDArray[np.bool_]) -> str:
-    """Return what else is known of quaternions whose norms [T] are wrong, with a remedy."""
+def _explain_norms(norm: NDArray[np.float64], wrong: NDArray[np.bool_]) -> str:
+    """Return how many norms [T] are wrong, the likely reason, and a remedy."""
     count = int(wrong.sum())
     many = f", and wrong in {count} of {len(norm)} frames" if count > 1 else ""
     if norm[wrong].max() < QUATERNION_TOLERANCE:
-        return f"{many}; a quaternion of zeros is no rotation, write the root's rotation there or cut out these frames"
+        return f"{many}; a zero quaternion is not a rotation: write the root's rotation there or cut these frames out"
     if count == len(norm) and np.ptp(norm) < QUATERNION_TOLERANCE * norm.max():
         return f"{many} by the same factor; divide the quaternions by their norm"
     if count > len(norm) // 2:
         return f"{many}; these four columns are not a quaternion (rotation vectors, Euler angles, or other columns?)"
-    return f"{many}; normalise it, or repair these frames"
+    return f"{many}; normalise it, or fix these frames"
 
 
 def _name_problems(names: Sequence[str]) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _name_problems(names: Sequence[str]) -> Iterator[str]:
         if not name or not name.isprintable():
             yield f"joint_names: {name[:40]!r} is not a name; name every joint"
         if names.count(name) > 1:
-            yield f"joint_names: '{name}' is there {names.count(name)} times; name every joint once"
+            yield f"joint_names: '{name}' appears {names.count(name)} times; name every joint once"
 
 
 def _shape_problems(clip: Clip) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _shape_problems(clip: Clip) -> Iterator[str]:
     for name, width in expected.items():
         shape = np.shape(getattr(clip, name))
         if shape != (frames, width):
-            yield f"{name}: the shape is {shape}, expected ({frames}, {width}); one row a frame, see joint_names"
+            yield f"{name}: the shape is {shape}, expected ({frames}, {width}): one row per frame, see joint_names"
     if frames < 2:
         yield f"it has {frames} frame{'s' if frames != 1 else ''}; a motion needs at least 2"
 
@@ -139,20 +139,20 @@ def _number_problems(
     if bad.any():
         frame, column = (int(i) for i in np.argwhere(bad)[0])
         value = values[frame, column]
-        remedy = f"is it in {unit}?" if np.isfinite(value) else "repair or cut out that frame"
+        remedy = f"is it in {unit}?" if np.isfinite(value) else "fix that frame or cut it out"
         count, frames = int(bad.sum()), int(bad.any(axis=1).sum())
         many = f" ({count} such values in {frames} of {len(values)} frames)" if count > 1 else ""
         yield f"{name}, frame {frame}, {columns[column]}: the value is {value:g}{many}; {remedy}"
 
 
 def single(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Return values as float32; what overflows becomes infinite, for `check_clip` to name."""
+    """Return values as float32; overflow becomes infinity, which `check_clip` reports."""
     with np.errstate(over="ignore"):
         return np.array(values, np.float32)
 
 
 def unit_quaternions(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return quaternions [T, 4] with norm 1 where they nearly have it; others are kept for `check_clip` to name."""
+    """Normalise quaternions [T, 4] that are nearly unit; others are unchanged, and `check_clip` reports them."""
     with np.errstate(over="ignore", invalid="ignore"):
         norm = np.linalg.norm(values, axis=1, keepdims=True)
     nearly = np.abs(norm - 1.0) <= QUATERNION_TOLERANCE

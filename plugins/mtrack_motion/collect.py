@@ -1,4 +1,4 @@
-"""The clips of all sources of a run as one library, and what of them is used."""
+"""The clips of all motion sources of a run in one library, with a report of what is used and what is left out."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _SHOWN = 10
 
 @attrs.frozen(eq=False)
 class Collection:
-    """A library, and which source each of its C clips is of."""
+    """A library, and the source of each of its C clips."""
 
     library: MotionLibrary
-    """Its weights are those of clips within their source."""
+    """Its weights compare clips of the same source."""
     slots: tuple[str, ...]
     """Names of the sources."""
     components: tuple[str, ...]
     """Class of each source."""
     slot: Tensor
-    """int64 [C]."""
+    """int64 [C], index of each clip's source."""
     slot_weight: Tensor
     """[sources]."""
     left_out: Mapping[str, Mapping[str, str]]
-    """Of each source that left clips out: why, by clip."""
+    """Reasons by clip, of each source that left clips out."""
 
     def to(self, device: torch.device | str) -> Collection:
-        """Return the same on a device."""
+        """Return the collection on a device."""
         moved = {name: getattr(self, name).to(device) for name in ("library", "slot", "slot_weight")}
         return attrs.evolve(self, **moved)
 
@@ -51,8 +51,8 @@ class Collection:
         left = [{"name": name, "reason": why} for some in self.left_out.values() for name, why in some.items()]
         return {"clips": used} | ({"left_out": left} if left else {})
 
-    def tell(self) -> None:
-        """Say which clips a run uses, how many frames, and what is left out and why."""
+    def report(self) -> None:
+        """Log which clips the run uses, how many frames they have, and which clips are left out and why."""
         lengths = self.library.length.cpu()
         for number, name in enumerate(self.slots):
             mine = self.slot.cpu() == number
@@ -64,14 +64,14 @@ class Collection:
                 _log.warning("motions.%s (%s): left out '%s': %s", name, self.components[number], clip, reason)
             if len(reasons) > _SHOWN:
                 _log.warning(
-                    "motions.%s: and %d more are left out: 'mtrack motions check' says why", name, len(reasons) - _SHOWN
+                    "motions.%s: %d more are left out; 'mtrack motions check' lists them", name, len(reasons) - _SHOWN
                 )
 
 
 def collect(
     robot: Robot, motions: Mapping[str, tuple[float, Motion]], control_dt: float, rule: ContactRule
 ) -> Collection:
-    """Return the clips of sources (slot to weight and source), single ones first. Raises MotionError."""
+    """Return the clips of sources (slot to weight and source), those of packed files last. Raises MotionError."""
     model = robot.model()
     singles, packs = [], []
     single_slots: list[int] = []
@@ -90,17 +90,17 @@ def collect(
             packs.append((number, attrs.evolve(library, weight=torch.tensor(weights))))
     if not singles and not packs:
         raise MotionError(
-            "there is no motion to track: enable a slot of [motions], or add one, "
+            "there is no motion to track; enable a slot of [motions], or add one, "
             'e.g. [motions.mine] with use = "motion_files" and path = ...'
         )
     built = [MotionLibrary.build(robot, singles, control_dt, rule)] if singles else []
-    places = [torch.tensor(single_slots, dtype=torch.int64)]
-    places += [torch.full((len(library.names),), number) for number, library in packs]
+    slots = [torch.tensor(single_slots, dtype=torch.int64)]
+    slots += [torch.full((len(library.names),), number) for number, library in packs]
     return Collection(
-        library=MotionLibrary.joined([*built, *(library for _, library in packs)]),
+        library=MotionLibrary.concatenate([*built, *(library for _, library in packs)]),
         slots=tuple(motions),
         components=tuple(type(source).__name__ for _, source in motions.values()),
-        slot=torch.cat(places),
+        slot=torch.cat(slots),
         slot_weight=torch.tensor([weight for weight, _ in motions.values()]),
         left_out=left_out,
     )

@@ -1,4 +1,4 @@
-"""Where a motion is not continuous: steps that do not fit the steps around them, repeated frames, missing frames."""
+"""Find where a motion is not continuous: jumps, repeated frames, missing frames."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mtrack_motion.jumps import FEWEST_STEPS, Break, find_jumps, turns
 Array = NDArray[np.float64]
 
 _REPEATED = 1e-6  # m and rad
-_LONGEST_REPEAT = 4  # frames; more is standing still
-_FEWEST_REPEATS, _SHARE_REPEATED = 3, 0.15  # of the frames in motion; less is a stumble, which is not judged
-_MOVES = 0.03  # rad between frames, all joints together
-_WHOLE = 0.03  # of the number of times; a motion does not end with a repeated frame
+_LONGEST_REPEAT = 4  # frames; longer repeats are standing still
+_FEWEST_REPEATS, _SHARE_REPEATED = 3, 0.15  # of the frames in motion; fewer repeats are a glitch, which is not judged
+_MOVES = 0.03  # rad between frames, summed over joints
+_WHOLE = 0.03  # tolerance for rounding the number of repeats; a motion does not end with a repeated frame
 _GAP, _SAME_WAY, _STEADY = 1.6, 0.95, 3.0
 _ROOT_WEIGHT = 2.0  # rad/m
 
 
 def breaks(clip: Clip, robot: RobotModel, only_serious: bool = False) -> list[Break]:
-    """Return where a clip of finite numbers is not continuous, the worst first; empty for a smooth motion.
+    """Return where a clip of finite numbers is not continuous, worst first; empty for a smooth motion.
 
-    `only_serious` is faster: it looks for nothing else.
+    `only_serious` is faster: it skips what does not exclude a clip.
     """
     root_pos, quat = clip.root_pos.astype(np.float64), clip.root_quat_wxyz.astype(np.float64)
     angles = clip.joint_pos[:, joint_columns(clip, robot)].astype(np.float64)
@@ -33,7 +33,7 @@ def breaks(clip: Clip, robot: RobotModel, only_serious: bool = False) -> list[Br
         return []
     found = list(_repeats(root_pos, quat, angles, clip.fps))
     kept = np.arange(len(root_pos))
-    if found:  # its steps alternate between 0 and twice as much; judge them without the repeated frames
+    if found:  # steps alternate between 0 and twice their size, so judge them without the repeated frames
         kept = np.flatnonzero(np.concatenate(([True], ~_still(root_pos, quat, angles))))
     moves = root_pos[kept], quat[kept], angles[kept]
     if len(kept) > FEWEST_STEPS:
@@ -43,7 +43,7 @@ def breaks(clip: Clip, robot: RobotModel, only_serious: bool = False) -> list[Br
 
 
 def _repeats(root_pos: Array, quat: Array, angles: Array, fps: float) -> Iterator[Break]:
-    """Yield whether frames are repeated while the motion goes on: it was resampled by holding frames."""
+    """Yield a problem if frames are repeated during the motion, which was then resampled by repeating frames."""
     still = _still(root_pos, quat, angles)
     if still.sum() < _FEWEST_REPEATS:
         return
@@ -67,20 +67,20 @@ def _repeats(root_pos: Array, quat: Array, angles: Array, fps: float) -> Iterato
     yield Break(
         "repeat",
         f"frames {times:.2g} times",
-        f"{repeated} frames repeat the one before them while the motion goes on, the first of them frame "
-        f"{int(first[0]) + 1}: each is there {times:.2g} times on average, so its speed alternates between 0 and too "
-        "much",
+        f"{repeated} frames repeat the one before them during the motion, starting with frame "
+        f"{int(first[0]) + 1}: each appears {times:.2g} times on average, so the speed alternates between 0 and too "
+        "high",
         int(first[0]) + 1,
         share / _SHARE_REPEATED,
-        f"leave repeated frames out and use {fps / times:.4g} frames a second",
+        f"remove the repeated frames and use {fps / times:.4g} frames per second",
     )
 
 
 def _gaps(root_pos: Array, quat: Array, angles: Array, frames: NDArray[np.int64]) -> Iterator[Break]:
-    """Yield where everything moves on as before, but by the steps of two frames or more: frames are missing."""
+    """Yield the worst place where everything moves as before, but by the steps of two frames or more at once."""
     steps = np.concatenate((_ROOT_WEIGHT * np.diff(root_pos, axis=0), turns(quat, 1), np.diff(angles, axis=0)), axis=1)
     size = np.linalg.norm(steps, axis=1)
-    expected = (steps[1:-3] + steps[3:-1]) / 2.0  # of the steps 2 ... S - 3
+    expected = (steps[1:-3] + steps[3:-1]) / 2.0  # for the steps 2 ... S - 3
     usual = np.linalg.norm(expected, axis=1)
     along = (steps[2:-2] * expected).sum(axis=1)
     near = np.stack((size[:-4], size[1:-3], size[3:-1], size[4:]))
@@ -103,7 +103,7 @@ def _gaps(root_pos: Array, quat: Array, angles: Array, frames: NDArray[np.int64]
 
 
 def _still(root_pos: Array, quat: Array, angles: Array) -> NDArray[np.bool_]:
-    """Return whether nothing moves from each frame to the next, [T - 1]."""
+    """Return for each frame whether nothing moves until the next one, [T - 1]."""
     still = (np.abs(np.diff(angles, axis=0)) < _REPEATED).all(axis=1)
     if still.any():
         for values in (root_pos, quat):

@@ -1,16 +1,19 @@
-"""What is derived from a clip: its frames at the control rate, velocities, and when its feet stand."""
+"""What is derived from clips: frames at the control rate, velocities, poses of bodies, and which feet stand."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
-from mtrack import Clip, Kinematics, MotionError, positive
+from mtrack import Clip, Kinematics, MotionError, Robot, positive
 from mtrack.math import quat_conjugate, quat_multiply, quat_slerp, quat_to_rotation_vector
+from mtrack_motion.clip import joint_columns
+from mtrack_mujoco.kinematics import forward_kinematics
 
 _SAME_RATE = 1e-6
 _POSITIVE: Any = positive
@@ -18,8 +21,8 @@ _UNIT = 1e-6  # a float32 quaternion is off by less; one written with few decima
 
 
 @attrs.frozen(eq=False)
-class Frames:
-    """A clip at the control rate, float64: T frames, J joints in the order asked for."""
+class ResampledClip:
+    """A clip at the control rate, float64: T frames, J joints in the given order."""
 
     root_pos: Tensor
     """[T, 3] m."""
@@ -36,7 +39,7 @@ def at_least(name: str) -> Any:
         least = getattr(instance, name)
         if value < least:
             raise ValueError(
-                f"'{attribute.name}' is {value:g}, below {name} = {least:g}: a foot would begin and stop to stand in "
+                f"'{attribute.name}' is {value:g}, below {name} = {least:g}: a foot would start and stop standing in "
                 f"the same frame; give at least {least:g}"
             )
 
@@ -45,39 +48,71 @@ def at_least(name: str) -> Any:
 
 @attrs.frozen
 class ContactRule:
-    """When a foot of the reference stands, with hysteresis; speeds are shares of v_n = max(|v_root,xy|, 1 m/s)."""
+    """When a foot of the reference stands, with hysteresis; speeds are relative to v_n = max(|v_root,xy|, 1 m/s)."""
 
     enter_height: float = attrs.field(default=0.18, validator=_POSITIVE)
     """Height of the foot's origin below which it may begin to stand [m]."""
     enter_horizontal: float = attrs.field(default=0.2, validator=_POSITIVE)
-    """Share of v_n the horizontal speed must stay below for that."""
+    """Largest horizontal speed for that, as a share of v_n."""
     enter_vertical: float = attrs.field(default=0.15, validator=_POSITIVE)
-    """Share of v_n the vertical speed must stay below for that."""
+    """Largest vertical speed for that, as a share of v_n."""
     leave_height: float = attrs.field(default=0.25, validator=[_POSITIVE, at_least("enter_height")])
-    """Height above which it stops standing [m]."""
+    """Height above which the foot stops standing [m]."""
     leave_horizontal: float = attrs.field(default=0.3, validator=[_POSITIVE, at_least("enter_horizontal")])
-    """Share of v_n of the horizontal speed above which it stops."""
+    """Horizontal speed above which it stops, as a share of v_n."""
     leave_vertical: float = attrs.field(default=0.25, validator=[_POSITIVE, at_least("enter_vertical")])
-    """Share of v_n of the vertical speed above which it stops."""
+    """Vertical speed above which it stops, as a share of v_n."""
 
 
-def resample(clip: Clip, columns: list[int], dt: float) -> Frames:
-    """Return a clip at one frame every `dt` seconds: positions linear, orientations on the shorter arc.
+@attrs.frozen(eq=False)
+class DerivedFrames:
+    """All frames of C clips at the control rate, one clip after the other: F frames."""
 
-    A clip that has this rate already is kept exactly; what lies after the last whole step is cut off. Raises
-    MotionError for a clip shorter than a step.
+    kinematics: Kinematics
+    """Float32."""
+    contact: Tensor
+    """[F, feet] 1 if a foot stands, else 0."""
+    length: Tensor
+    """int64 [C] number of frames of each clip."""
+
+
+def derive_frames(robot: Robot, clips: Sequence[Clip], dt: float, rule: ContactRule) -> DerivedFrames:
+    """Return what is derived from clips for control steps of `dt` seconds. Raises MotionError."""
+    model = robot.model()
+    parts = [resample(clip, joint_columns(clip, model), dt) for clip in clips]
+    columns = (
+        [part.root_pos for part in parts],
+        [part.root_quat_wxyz for part in parts],
+        [difference(part.root_pos, dt) for part in parts],
+        [angular_velocity(part.root_quat_wxyz, dt) for part in parts],
+        [part.joint_pos for part in parts],
+        [difference(part.joint_pos, dt) for part in parts],
+    )
+    root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel = (torch.cat(c).float() for c in columns)
+    kinematics = forward_kinematics(robot, root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
+    length = torch.tensor([len(part.root_pos) for part in parts])
+    first = torch.zeros(len(root_pos), dtype=torch.bool)
+    first[length.cumsum(0) - length] = True
+    return DerivedFrames(kinematics, standing_feet(kinematics, model.bodies("feet"), first, rule), length)
+
+
+def resample(clip: Clip, columns: list[int], dt: float) -> ResampledClip:
+    """Return a clip at one frame every `dt` seconds, with linear positions and orientations on the shorter arc.
+
+    A clip that already has this rate is not changed. Frames after the last whole step are dropped. Raises MotionError
+    for a clip shorter than a step.
     """
     root_pos, joint_pos = torch.tensor(clip.root_pos).double(), torch.tensor(clip.joint_pos[:, columns]).double()
     quat = torch.tensor(clip.root_quat_wxyz).double()
     norm = quat.norm(dim=1, keepdim=True)
     quat = torch.where((norm - 1.0).abs() > _UNIT, quat / norm, quat)
-    step, count = dt * clip.fps, resampled_frames(clip, dt)  # a step of the clip's frames
+    step, count = dt * clip.fps, resampled_frames(clip, dt)  # a control step, in frames of the clip
     if abs(step - 1.0) < _SAME_RATE:
-        return Frames(root_pos, quat, joint_pos)
+        return ResampledClip(root_pos, quat, joint_pos)
     place = torch.arange(count, dtype=torch.float64) * step
     before = place.floor().long().clamp_max(len(root_pos) - 2)
     share = (place - before).unsqueeze(1)
-    return Frames(
+    return ResampledClip(
         torch.lerp(root_pos[before], root_pos[before + 1], share),
         quat_slerp(quat[before], quat[before + 1], share),
         torch.lerp(joint_pos[before], joint_pos[before + 1], share),
@@ -85,13 +120,13 @@ def resample(clip: Clip, columns: list[int], dt: float) -> Frames:
 
 
 def resampled_frames(clip: Clip, dt: float) -> int:
-    """Return how many frames `resample` makes of a clip. Raises MotionError for one shorter than a step."""
+    """Return the number of frames of a clip after `resample`. Raises MotionError for one shorter than a step."""
     step = dt * clip.fps
     if abs(step - 1.0) < _SAME_RATE:
         return len(clip.root_pos)
     count = math.floor((len(clip.root_pos) - 1) / step + _SAME_RATE) + 1
     if count < 2:
-        raise MotionError(f"clip '{clip.name}': is shorter than one control step of {dt:g} s; leave it out")
+        raise MotionError(f"clip '{clip.name}': is shorter than one control step of {dt:g} s; remove it")
     return count
 
 
@@ -102,23 +137,23 @@ def difference(values: Tensor, dt: float) -> Tensor:
 
 
 def angular_velocity(quat_wxyz: Tensor, dt: float) -> Tensor:
-    """Return the angular velocity of orientations [T, 4] in world axes, [T, 3] rad/s, by differences as above."""
+    """Return the angular velocity of orientations [T, 4] in world axes, [T, 3] rad/s, by the same differences."""
     before, after = _neighbours(len(quat_wxyz))
     rotation = quat_multiply(quat_wxyz[after], quat_conjugate(quat_wxyz[before]))
     return quat_to_rotation_vector(rotation) / ((after - before).unsqueeze(1) * dt)
 
 
 def _neighbours(count: int) -> tuple[Tensor, Tensor]:
-    """Return the frames before and after each of `count` frames; at the ends the frame itself stands in."""
+    """Return the frames before and after each of `count` frames; the first and the last are their own neighbours."""
     index = torch.arange(count)
     return (index - 1).clamp_min(0), (index + 1).clamp_max(count - 1)
 
 
 def standing_feet(kinematics: Kinematics, feet: Tensor, first: Tensor, rule: ContactRule) -> Tensor:
-    """Return 1 where a foot stands and 0 where not, [F, len(feet)] float32.
+    """Return 1 if a foot stands in a frame, else 0, [F, len(feet)] float32.
 
-    `feet` are body indices; `first` bool [F] marks first frames of clips, where a foot stands only if it fulfils the
-    conditions for beginning to.
+    `feet` are body indices. `first`, bool [F], marks the first frame of each clip: there a foot stands only if the
+    conditions to begin standing are met.
     """
     height = kinematics.body_pos[:, feet, 2]
     velocity = kinematics.body_lin_vel[:, feet]
@@ -126,7 +161,7 @@ def standing_feet(kinematics: Kinematics, feet: Tensor, first: Tensor, rule: Con
     horizontal, vertical = velocity[..., :2].norm(dim=-1) / normal, velocity[..., 2].abs() / normal
     enters = (height < rule.enter_height) & (horizontal < rule.enter_horizontal) & (vertical < rule.enter_vertical)
     leaves = (height > rule.leave_height) | (horizontal > rule.leave_horizontal) | (vertical > rule.leave_vertical)
-    # between the two thresholds a foot keeps its state: that of the last frame that decided
+    # between the two thresholds a foot keeps the state of the last frame that was decided
     decided = enters | leaves | first.unsqueeze(1)
     frame = torch.arange(len(height)).unsqueeze(1)
     deciding = torch.where(decided, frame, 0).cummax(dim=0).values

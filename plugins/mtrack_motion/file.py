@@ -1,4 +1,4 @@
-"""The motion file: one clip in an .npz that says what it holds; no pickle, written all or not at all."""
+"""Read and write motion files: one clip in a self-describing .npz without pickles, written atomically."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack import Clip, MotionError
-from mtrack_motion.archive import member_shapes, read_archive
 from mtrack_motion.clip import check_clip, content_hash, single
+from mtrack_motion.npz import member_shapes, read_npz
 
 SCHEMA_VERSION = 1
 _REQUIRED = ("name", "fps", "joint_names", "root_pos", "root_quat_wxyz", "joint_pos")
@@ -20,12 +20,13 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def read_clip(path: Path) -> Clip:
-    """Return the clip of a motion file. Raises MotionError naming file, place and remedy, in one line."""
+    """Return the clip of a motion file. Raises MotionError that names file, place and remedy, in one line."""
     require_motion_file(path)
-    arrays = read_archive(path)
+    arrays = read_npz(path)
     if (version := _number(arrays, "schema_version", path)) != SCHEMA_VERSION:
         raise MotionError(
-            f"{path}: has schema version {version:g}, this mtrack reads {SCHEMA_VERSION}; update mtrack or import again"
+            f"{path}: has schema version {version:g}, but this mtrack reads {SCHEMA_VERSION}; update mtrack, or import "
+            "the motion again"
         )
     for member in _REQUIRED:
         if member not in arrays:
@@ -43,20 +44,20 @@ def read_clip(path: Path) -> Clip:
     check_clip(clip, str(path))
     stored = _text(arrays, "sha256", path)
     if stored and stored != content_hash(clip):
-        raise MotionError(f"{path}: its content is not what its hash says; import the motion again")
+        raise MotionError(f"{path}: its content does not match its hash; import the motion again")
     return clip
 
 
 def require_motion_file(path: Path) -> None:
-    """Raise MotionError for a file that is of another kind, which says what it is and how to import it."""
+    """Raise MotionError for a file of another kind, saying what it is and how to import it."""
     if path.is_file() and "schema_version" not in member_shapes(path):
-        from mtrack_motion.advice import not_a_motion_file  # noqa: PLC0415  the importers, for this message only
+        from mtrack_motion.recognition import not_a_motion_file  # noqa: PLC0415  the importers, for this message only
 
         raise MotionError(not_a_motion_file(path))
 
 
 def write_clip(path: Path, clip: Clip) -> None:
-    """Write a clip to a motion file, all or not at all. Raises MotionError if the clip or the place is no good."""
+    """Write a clip to a motion file atomically. Raises MotionError if the clip is invalid or cannot be written."""
     check_clip(clip, f"clip '{clip.name}'")
     members = {
         "schema_version": np.array(SCHEMA_VERSION),
@@ -70,25 +71,25 @@ def write_clip(path: Path, clip: Clip) -> None:
         "licence": np.array(clip.licence),
         "sha256": np.array(content_hash(clip)),
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
-            np.savez(file, **members)  # type: ignore[arg-type]  # numpy's own keyword is no member of ours
+        with temporary.open("wb") as file:
+            np.savez(file, **members)  # type: ignore[arg-type]  # its keyword allow_pickle is not one of these members
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
         sync_directory(path.parent)
     except OSError as error:
         raise MotionError(f"{path}: cannot be written: {error.strerror or error}; choose another directory") from None
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:
-    """Make sure that new names in a directory are on the disk."""
+    """Ensure that new names in a directory are on disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # without it the new name can be lost with the power
+        os.fsync(descriptor)  # otherwise a power failure can lose the new name
     finally:
         os.close(descriptor)
 
@@ -103,7 +104,7 @@ def _text(arrays: Arrays, member: str, path: Path) -> str:
 def _number(arrays: Arrays, member: str, path: Path) -> float:
     value = arrays[member]
     if value.dtype.kind not in "iuf" or value.shape != ():
-        raise MotionError(f"{path}: '{member}' is not one number; import the motion again")
+        raise MotionError(f"{path}: '{member}' is not a single number; import the motion again")
     return float(value)
 
 

@@ -1,4 +1,4 @@
-"""Turn foreign motion files into motion files: find the importer, check what it read, write it."""
+"""Import motions: find the importer of each file, check the clips it reads, and write them as motion files."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import numpy as np
 
 from mtrack import Clip, ComponentError, MotionError, Robot, RobotModel
 from mtrack.registry.registry import Registry, is_own
-from mtrack_motion.advice import why_not_imported
 from mtrack_motion.clip import check_clip, content_hash
+from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.importer import TRUST, InstalledImporter, Settings
-from mtrack_motion.importers import AS_REQUESTED, Importers
-from mtrack_motion.own import MotionFile
-from mtrack_motion.plausible import oddities
-from mtrack_motion.requested import Requested, requested_files, why_skipped
-from mtrack_motion.several import SeveralMotionsError
-from mtrack_motion.unpack import unpacked
+from mtrack_motion.input_files import InputFile, input_files, why_skipped
+from mtrack_motion.installed_importer import TRUST, InstalledImporter, Settings
+from mtrack_motion.motion_errors import SeveralMotionsError
+from mtrack_motion.oddities import oddities
+from mtrack_motion.own_format import MotionFile
+from mtrack_motion.recognition import AS_REQUESTED, Importers, why_not_imported
 
 
 @attrs.frozen
 class Choices:
-    """What the user decided."""
+    """The user's choices for an import."""
 
     out: Path
     format: str = "auto"
@@ -39,40 +38,40 @@ class Choices:
 
 @attrs.frozen
 class Imported:
-    """What became of one motion or file: a clip written, a problem, or skipped."""
+    """The result for one motion or file: a clip written, a problem, or skipped."""
 
     source: str
     file: str = ""
-    """Motion file written; empty for a problem and for what was skipped."""
+    """The motion file written; empty for problems and skipped files."""
     found: str = ""
-    """What the importer recognised."""
+    """What the importer found in the file."""
     clip: str = ""
     oddities: tuple[str, ...] = ()
     problem: str = ""
     """Why it was not imported."""
     skipped: str = ""
-    """Why nothing was to be imported, e.g. from a picture."""
+    """Why there is nothing to import, e.g. a picture."""
 
 
 class _OneRobot:
-    """A robot that many files are held against: its numbers are worked out once."""
+    """A robot that many files are checked against: its model is built once."""
 
     def __init__(self, robot: Robot) -> None:
         self.spec = robot.spec
         self._model = robot.model()
 
     def model(self) -> RobotModel:
-        """Return names and numbers."""
+        """Return the names and numbers of the robot."""
         return self._model
 
 
 def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator[Imported]:
-    """Import a file, or every file in a directory, and yield what became of each clip and file. Raises MtrackError."""
+    """Import a file, or every file in a directory, and yield the result of each clip and file. Raises MtrackError."""
     importers = Importers(registry, choices.format, choices.settings)
     robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot, is_own))()))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
-    files = list(requested_files(path))
+    files = list(input_files(path))
     try:
         choices.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -84,15 +83,15 @@ def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator
             results.append(result)
             yield result
     if all(result.skipped for result in results):
-        raise MotionError(f"{path}: has no file to import, only what is skipped ({len(results)}); check the path")
+        raise MotionError(f"{path}: has no file to import, only skipped files ({len(results)}); check the path")
 
 
 def _of_file(
-    importers: Importers, one: Requested, robot: Robot, choices: Choices, taken: dict[Path, Path], may_skip: bool
+    importers: Importers, one: InputFile, robot: Robot, choices: Choices, taken: dict[Path, Path], may_skip: bool
 ) -> Iterator[Imported]:
-    """Import one file; what no importer recognises is skipped if it cannot be a motion, and else a problem.
+    """Import one file. If no importer recognises it, skip it if it cannot be a motion, otherwise report a problem.
 
-    A file that the user named is never skipped.
+    A file that the user named explicitly is never skipped.
     """
     file = one.file
     if one.problem:
@@ -107,7 +106,7 @@ def _of_file(
                 problem = "" if reason else why_not_imported(plain, recognition)
                 results = iter([Imported(str(file), problem=problem, skipped=reason)])
             elif isinstance(importer.importer, MotionFile) and choices.out.resolve() in file.resolve().parents:
-                results = iter([Imported(str(file), skipped="is there already, in the output directory")])
+                results = iter([Imported(str(file), skipped="is already in the output directory")])
             elif importer.problem:
                 results = iter([Imported(str(file), problem=f"{file}: {importer.problem}")])
             else:
@@ -119,13 +118,13 @@ def _of_file(
 
 
 def _naming(result: Imported, file: Path, plain: Path, unfit: str) -> Imported:
-    """Return a result that names the file the user gave, not the one it was unpacked to.
+    """Return a result that names the file from the user, not the temporary file it was decompressed to.
 
-    `unfit` is the format the user gave whose importer does not recognise the file.
+    `unfit` is the format from the user, if its importer does not recognise the file.
     """
     problem = result.problem.replace(str(plain), str(file))
     if problem and unfit:
-        problem += f" (importer '{unfit}' does not recognise this file; without --format another one may)"
+        problem += f" (importer '{unfit}' does not recognise this file; try without --format)"
     return attrs.evolve(result, source=str(file), problem=problem)
 
 
@@ -136,7 +135,7 @@ def _import_file(
         for clip in importer.clips(file, robot):
             try:
                 written = _import_clip(clip, file, found, robot, choices, taken)
-            except MotionError as error:  # the clips after it are not its fault
+            except MotionError as error:  # later clips may be fine
                 written = Imported(str(file), found=found, clip=clip.name, problem=str(error))
             yield written
     except SeveralMotionsError as errors:
@@ -151,8 +150,8 @@ def _import_file(
 def _import_clip(
     clip: Clip, file: Path, found: str, robot: Robot, choices: Choices, taken: dict[Path, Path]
 ) -> Imported:
-    if not _is_sound(clip):
-        raise ComponentError("it gave a clip whose fields have other types than mtrack.api.types.Clip says")
+    if not _has_field_types(clip):
+        raise ComponentError("it yielded a clip whose fields do not have the types of mtrack.api.types.Clip")
     licensed = attrs.evolve(
         clip, licence=choices.licence or clip.licence, source=clip.source.replace(str(file), file.name)
     )
@@ -167,8 +166,8 @@ def _import_clip(
     return Imported(str(file), str(target), found, clip.name, notes)
 
 
-def _is_sound(clip: Clip) -> bool:
-    """Return whether the fields of a clip, which anybody's importer may have made, have the types of `Clip`."""
+def _has_field_types(clip: Clip) -> bool:
+    """Return whether the fields of a clip from a third-party importer have the types of `Clip`."""
     texts = (clip.name, clip.source, clip.licence, *clip.joint_names)
     tables = (clip.root_pos, clip.root_quat_wxyz, clip.joint_pos)
     return (
@@ -180,12 +179,14 @@ def _is_sound(clip: Clip) -> bool:
 
 def _write(target: Path, clip: Clip, file: Path, choices: Choices, taken: Mapping[Path, Path]) -> None:
     if target in taken:
-        raise MotionError(f"{file}: clip '{clip.name}' would be {target}, as one of {taken[target]}; rename one")
+        raise MotionError(
+            f"{file}: clip '{clip.name}' would be written to {target}, like one of {taken[target]}; rename one"
+        )
     if target.exists() and not choices.overwrite and content_hash(read_clip(target)) != content_hash(clip):
-        raise MotionError(f"{target}: is there already, with another motion; choose another directory, or --overwrite")
+        raise MotionError(f"{target}: exists with another motion; choose another directory, or use --overwrite")
     write_clip(target, clip)
 
 
 def file_name(clip: str) -> str:
-    """Return a file name for a clip, whatever the foreign file called it: no separators, no leading dot."""
+    """Return a safe file name for a clip: no separators, no leading dot."""
     return re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:120] or "clip"

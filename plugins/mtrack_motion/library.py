@@ -1,28 +1,27 @@
-"""All frames of all clips at the control rate, with all that is derived from them, gathered by frame number."""
+"""The motion library: the frames of all clips at the control rate, with velocities and contacts."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 import torch
 from torch import Tensor
 
 from mtrack import Clip, Kinematics, MotionError, Robot, RobotModel
-from mtrack_motion.clip import check_clip, content_hash, foreign_joints, joint_columns
-from mtrack_motion.derive import ContactRule, Frames, angular_velocity, difference, resample, standing_feet
+from mtrack_motion.clip import check_clip, content_hash, foreign_joints
+from mtrack_motion.derive import ContactRule, derive_frames
 from mtrack_motion.tables import FrameTables, GatheredKinematics, LargeTables, Tables
-from mtrack_mujoco.kinematics import forward_kinematics
 
 log = logging.getLogger(__name__)
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Extremes:
-    """The least and the most of each clip, [C] each: what a clip keeps to in all of its frames."""
+    """Smallest and largest values of each clip over all of its frames, [C] each."""
 
     root_low: Tensor
     """m."""
@@ -37,7 +36,7 @@ class Extremes:
 
     @staticmethod
     def of(kinematics: Kinematics, feet: Tensor, length: Tensor) -> Extremes:
-        """Return those of clips of `length` frames, int64 [C], one after the other; feet int64 [F] are bodies."""
+        """Return those of consecutive clips of `length` frames, int64 [C]; `feet` are body indices, int64 [F]."""
         clip = torch.repeat_interleave(torch.arange(len(length)), length)
         height = kinematics.root_pos[:, 2]
         most = {
@@ -57,9 +56,9 @@ class Extremes:
 
 @attrs.frozen(eq=False, kw_only=True)
 class MotionLibrary:
-    """Clips of one robot at the control rate: C clips, F frames in all, one after the other.
+    """C clips of one robot at the control rate, F frames in all, one clip after the other.
 
-    The tables have a row for each frame, and behind the frames of all clips a row for each clip that is held.
+    The tables have a row for each frame, and after all frames one more row for each clip: its last pose at rest.
     """
 
     names: tuple[str, ...]
@@ -68,12 +67,12 @@ class MotionLibrary:
     length: Tensor
     """int64 [C] number of its frames."""
     held: Tensor
-    """int64 [C] the row that holds it beyond its end: the pose of its last frame, at rest."""
+    """int64 [C] the row to show after the end of each clip: the pose of its last frame, at rest."""
     weight: Tensor
-    """[C] how often it is to be drawn, as given."""
+    """[C] how often each clip is drawn, relative to the others of its source."""
     extremes: Extremes = attrs.field(repr=False)
     fps: float
-    """Frames a second: that of the control steps."""
+    """Frames per second: the control rate."""
     sha256: tuple[str, ...]
     """Content hash of each clip."""
     tables: Tables = attrs.field(repr=False)
@@ -84,11 +83,11 @@ class MotionLibrary:
         return int(self.length.sum())
 
     def gather(self, frames: Tensor) -> GatheredKinematics:
-        """Return kinematics and contact reference of global frames, int64 [n] or [n, S]."""
+        """Return kinematics and contact reference of frames of the library, int64 [n] or [n, S]."""
         return GatheredKinematics(self.tables, frames)
 
     def nth(self, number: Tensor) -> Tensor:
-        """Return the global frames, int64 [n], of those that clips have one after the other: 0..`num_frames`."""
+        """Return the table rows, int64 [n], of frames that are numbered over all clips from 0 to `num_frames`."""
         ends = self.length.cumsum(0)
         clip = torch.searchsorted(ends, number, right=True)
         return number + (self.start + self.length - ends)[clip]
@@ -107,7 +106,7 @@ class MotionLibrary:
         return attrs.evolve(self, names=names, sha256=digests, extremes=extremes, **kept)
 
     @staticmethod
-    def joined(libraries: Sequence[MotionLibrary]) -> MotionLibrary:
+    def concatenate(libraries: Sequence[MotionLibrary]) -> MotionLibrary:
         """Return one library of the clips of several at the same rate, in order."""
         if len(libraries) == 1:
             return libraries[0]
@@ -129,46 +128,38 @@ class MotionLibrary:
     def build(
         robot: Robot, clips: Sequence[tuple[float, Clip]], control_dt: float, contact: ContactRule | None = None
     ) -> MotionLibrary:
-        """Return the library of (weight, clip) pairs for control steps of `control_dt` s. Raises MotionError."""
+        """Return the library of (weight, clip) pairs for control steps of `control_dt` seconds. Raises MotionError."""
         if not clips:
-            raise MotionError("there is no motion to track: give at least one clip")
+            raise MotionError("there is no motion to track; give at least one clip")
         model = robot.model()
         for _, clip in clips:
             check_clip(clip, f"clip '{clip.name}'")
         _report_foreign_joints([clip for _, clip in clips], model)
-        parts = [resample(clip, joint_columns(clip, model), control_dt) for _, clip in clips]
-        length = torch.tensor([len(part.root_pos) for part in parts])
+        frames = derive_frames(robot, [clip for _, clip in clips], control_dt, contact or ContactRule())
+        length, standing = frames.length, frames.contact
         start = length.cumsum(0) - length
-        kinematics = _kinematics(robot, parts, control_dt)
-        first = torch.zeros(len(kinematics.root_pos), dtype=torch.bool)
-        first[start] = True
-        feet = standing_feet(kinematics, model.bodies("feet"), first, contact or ContactRule())
         last = start + length - 1
         return MotionLibrary(
             names=tuple(clip.name for _, clip in clips),
             start=start,
             length=length,
-            held=len(first) + torch.arange(len(clips)),
+            held=len(standing) + torch.arange(len(clips)),
             weight=torch.tensor([weight for weight, _ in clips], dtype=torch.float32),
-            extremes=Extremes.of(kinematics, model.bodies("feet"), length),
+            extremes=Extremes.of(frames.kinematics, model.bodies("feet"), length),
             fps=1.0 / control_dt,
             sha256=tuple(clip.identity or content_hash(clip) for _, clip in clips),
-            tables=FrameTables(_with_held(kinematics, last), torch.cat((feet, feet[last]))),
+            tables=FrameTables(_with_held(frames.kinematics, last), torch.cat((standing, standing[last]))),
         )
 
 
-def _kinematics(robot: Robot, parts: Sequence[Frames], dt: float) -> Kinematics:
-    """Return pose and velocity of root, joints and bodies in all frames, float32."""
-    columns = (
-        [part.root_pos for part in parts],
-        [part.root_quat_wxyz for part in parts],
-        [difference(part.root_pos, dt) for part in parts],
-        [angular_velocity(part.root_quat_wxyz, dt) for part in parts],
-        [part.joint_pos for part in parts],
-        [difference(part.joint_pos, dt) for part in parts],
-    )
-    root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel = (torch.cat(c).float() for c in columns)
-    return forward_kinematics(robot, root_pos, root_quat, root_lin_vel, root_ang_vel, joint_pos, joint_vel)
+@runtime_checkable
+class PlaysLibrary(Protocol):
+    """A command that plays the clips of a motion library; `Scene.command` may be one."""
+
+    robot: Robot
+    library: MotionLibrary
+    clip: Tensor
+    """int64 [N], of the library: the clip that each environment plays."""
 
 
 def _with_held(kinematics: Kinematics, last: Tensor) -> Kinematics:
@@ -176,8 +167,8 @@ def _with_held(kinematics: Kinematics, last: Tensor) -> Kinematics:
     names = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
     values: dict[str, Tensor] = {name: getattr(kinematics, name) for name in names}
     held = {name: torch.zeros_like(v[last]) if name.endswith("_vel") else v[last] for name, v in values.items()}
-    joined: dict[str, Any] = {name: torch.cat((value, held[name])) for name, value in values.items()}
-    return Kinematics(**joined)
+    both: dict[str, Any] = {name: torch.cat((value, held[name])) for name, value in values.items()}
+    return Kinematics(**both)
 
 
 def _report_foreign_joints(clips: Sequence[Clip], model: RobotModel) -> None:
@@ -185,4 +176,4 @@ def _report_foreign_joints(clips: Sequence[Clip], model: RobotModel) -> None:
         if joints:
             having = sum(foreign_joints(clip, model) == joints for clip in clips)
             names = ", ".join(joints)
-            log.warning("%d clips move joints robot '%s' does not have; left out: %s", having, model.name, names)
+            log.warning("%d clips move joints that robot '%s' does not have; ignored: %s", having, model.name, names)

@@ -1,8 +1,8 @@
-"""The packed file: all frames of many clips with everything derived, for one robot; mapped into memory, not read.
+"""Open packed files: all frames of many clips with all derived quantities, for one robot, mapped into memory.
 
-It is a safetensors file (tensors and JSON, nothing that could run): `root` [F + C, W] and `bodies` [F + C, 18 B],
-float32, and the facts of the C clips. Rows are those of a `MotionLibrary`: F frames, then each clip held at its end.
-Processes that open it share one copy in memory, of those pages alone that they gather from.
+A packed file is a safetensors file (tensors and JSON, no code): `root` [F + C, W] and `bodies` [F + C, 18 B], float32,
+and facts about the C clips. The rows are those of a `MotionLibrary`: F frames, then the final pose of each clip.
+Processes that open it share one copy in memory, and only the pages that they gather from are loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from mtrack import Clip, MotionError, Robot
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.library import Extremes, MotionLibrary
-from mtrack_motion.tables import BODY_WIDTH, LargeTables, Part
+from mtrack_motion.tables import BODY_WIDTH, FrameBlock, LargeTables
 from mtrack_mujoco.kinematics import kinematics_sha256
 
 FORMAT, SCHEMA_VERSION = "mtrack motions", 2
@@ -35,7 +35,7 @@ class Pack:
 
     path: Path
     facts: Mapping[str, Any]
-    """See `mtrack_motion.packing`: robot, rate, contact rule, columns, and of each clip name, hash, source, licence."""
+    """Robot, rate, contact rule, columns, and name, hash, source and licence of each clip; see `packing`."""
     length: Tensor
     """int64 [C]."""
     extremes: Tensor
@@ -63,11 +63,11 @@ class Pack:
         except FileNotFoundError:
             raise MotionError(f"{path}: there is no such file; check the path") from None
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise MotionError(f"{path}: is no whole packed file ({error}); pack its clips again") from None
+            raise MotionError(f"{path}: is not a complete packed file ({error}); pack its clips again") from None
         return pack
 
     def library(self, robot: Robot, control_dt: float, rule: ContactRule, clips: Sequence[int]) -> MotionLibrary:
-        """Return the library of some clips. Raises MotionError where the file was made for something else."""
+        """Return the library of some clips. Raises MotionError if the file was made for another robot, rate or rule."""
         self._check_made_for(robot, control_dt, rule)
         columns = dict(self.facts["columns"])
         whole = MotionLibrary(
@@ -79,12 +79,12 @@ class Pack:
             extremes=Extremes(**{n: v.clone() for n, v in zip(EXTREMES, self.extremes.unbind(1), strict=True)}),
             fps=1.0 / control_dt,
             sha256=tuple(self.facts["sha256"]),
-            tables=LargeTables(columns, [Part(self.root, self.bodies)]),
+            tables=LargeTables(columns, [FrameBlock(self.root, self.bodies)]),
         )
         return whole if list(clips) == list(range(len(self.length))) else whole.some(clips)
 
     def clips(self, numbers: Sequence[int]) -> list[Clip]:
-        """Return some of the clips, at the rate of the file; their arrays are views of it."""
+        """Return some of the clips at the rate of the file; their arrays are views of the mapped file."""
         firsts = (self.length.cumsum(0) - self.length).tolist()
         widths = self.facts["columns"]
         parts = dict(zip(widths, torch.split(self.root, list(widths.values()), dim=1), strict=True))
@@ -117,31 +117,31 @@ class Pack:
             if tuple(tensor.shape) != shape or tensor.dtype != (torch.int64 if name == "length" else torch.float32):
                 raise ValueError(f"{name} is {list(tensor.shape)} {tensor.dtype}, expected {list(shape)}")
         if any(len(self.facts[name]) != clips for name in ("sha256", "sources", "licences")):
-            raise ValueError("the facts are not of all clips")
+            raise ValueError("facts about some clips are missing")
 
     def _check_made_for(self, robot: Robot, control_dt: float, rule: ContactRule) -> None:
         facts, again = self.facts, "pack its clips again: mtrack motions pack DIR -o FILE"
         digest = kinematics_sha256(robot)
         if digest != facts["robot_sha256"]:
             raise MotionError(
-                f"{self.path}: was packed for the robot model {facts['robot']} {facts['robot_sha256'][:12]}, this one "
-                f"is {robot.model().name} {digest[:12]}: its bodies would be elsewhere; {again}"
+                f"{self.path}: was packed for the robot model {facts['robot']} {facts['robot_sha256'][:12]}, but this "
+                f"one is {robot.model().name} {digest[:12]}, with other body positions; {again}"
             )
         if abs(facts["fps"] * control_dt - 1.0) > _SAME_RATE:
             raise MotionError(
-                f"{self.path}: holds {facts['fps']:g} frames a second, control_dt = {control_dt:g} asks for "
+                f"{self.path}: has {facts['fps']:g} frames per second, but control_dt = {control_dt:g} needs "
                 f"{1.0 / control_dt:g}; {again} --control-dt {control_dt:g}"
             )
         for name, value in attrs.asdict(rule).items():
             if facts["contact"][name] != value:
                 raise MotionError(
-                    f"{self.path}: its contact reference was made with {name} = {facts['contact'][name]:g}, command."
-                    f"contact_{name} is {value:g}; {again} --contact {name}={value:g}"
+                    f"{self.path}: its contact reference was made with {name} = {facts['contact'][name]:g}, but "
+                    f"command.contact_{name} is {value:g}; {again} --contact {name}={value:g}"
                 )
 
 
 def is_pack(path: Path) -> bool:
-    """Return whether a path is a packed file, by its first bytes."""
+    """Return whether a path is a packed file, judged by its first bytes."""
     try:
         with path.open("rb") as file:
             return file.read(8 + len(_HEAD))[8:] == _HEAD

@@ -1,4 +1,4 @@
-"""`mtrack motions pack`: derive everything of many clips and write it into one file, a batch at a time."""
+"""Write packed files (`mtrack motions pack`): derive all quantities of many clips, one batch at a time."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from mtrack_motion.file import sync_directory
 from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import EXTREMES, FORMAT, SCHEMA_VERSION
 from mtrack_motion.reading import Selection
-from mtrack_motion.tables import BODY_WIDTH, Part
+from mtrack_motion.tables import BODY_WIDTH, FrameBlock
 from mtrack_mujoco.kinematics import kinematics_sha256
 
-_BATCH = 50_000  # frames derived at once: some 200 MB
+_BATCH = 50_000  # frames derived at once: about 200 MB
 _ALIGNMENT = 64  # bytes
 
 
 @attrs.frozen
 class Packed:
-    """What has been written."""
+    """What was packed and what was left out."""
 
     clips: int
     frames: int
     bytes: int
     left_out: Mapping[str, str]
-    """Why, by clip or file."""
+    """The reason, by clip or file."""
     duplicates: Sequence[str]
-    """Those of them whose motion is packed under another name."""
+    """Left-out clips whose motion is packed under another name."""
 
     @property
     def num_failed(self) -> int:
@@ -49,7 +49,7 @@ class Packed:
 
 @attrs.frozen
 class _Member:
-    """A clip to pack: what is known of it, and how to read it again."""
+    """A clip to pack: its facts, and how to read it again."""
 
     name: str
     frames: int
@@ -61,7 +61,7 @@ class _Member:
 
 
 def made_for(robot: Robot, control_dt: float, rule: ContactRule) -> dict[str, Any]:
-    """Return what a packed file is of, and refused for anything else: robot model, rate, contact rule."""
+    """Return what a packed file is made for (robot model, rate, contact rule); it is rejected for anything else."""
     model = robot.model()
     return {
         "schema_version": SCHEMA_VERSION,
@@ -77,7 +77,7 @@ def made_for(robot: Robot, control_dt: float, rule: ContactRule) -> dict[str, An
 def pack_motions(
     path: Path, out: Path, robot: Robot, control_dt: float, rule: ContactRule, allow_jumps: bool = False
 ) -> Packed:
-    """Write the clips of a path that can be used into one file, sorted by name. Raises MotionError."""
+    """Write the usable clips of a path into one file, sorted by name. Raises MotionError."""
     selection = Selection(path, robot.model(), allow_jumps=allow_jumps)
     members = sorted((_member(clip, read, control_dt) for _, clip, read in selection), key=lambda one: one.name)
     selection.raise_if_none()
@@ -110,10 +110,10 @@ def pack_motions(
 def pack_for(
     path: Path, out: Path, robot: str, control_dt: float, contact: Sequence[str], allow_jumps: bool = False
 ) -> Packed:
-    """Pack for a robot by name, with thresholds of the contact rule as `key=value`. Raises MtrackError."""
+    """Pack for a robot by name, with thresholds of the contact rule as `key=value` texts. Raises MtrackError."""
     registry = Registry.scan()
     if not control_dt > 0.0:
-        raise MtrackError(f"--control-dt {control_dt:g}: a control step is longer than nothing")
+        raise MtrackError(f"--control-dt {control_dt:g}: must be greater than 0")
     names = [field.name for field in attrs.fields(ContactRule)]
     changes: dict[str, float] = {}
     for text in contact:
@@ -121,10 +121,10 @@ def pack_for(
         try:
             changes[name] = float(value)
         except ValueError:
-            raise MtrackError(f"--contact {text}: write KEY=NUMBER") from None
+            raise MtrackError(f"--contact {text}: expected KEY=NUMBER") from None
         if name not in names:
-            remedy = did_you_mean(name, names) or f"there are: {', '.join(names)}"
-            raise MtrackError(f"--contact {text}: no threshold '{name}'; {remedy}")
+            remedy = did_you_mean(name, names) or f"choose from: {', '.join(names)}"
+            raise MtrackError(f"--contact {text}: there is no threshold '{name}'; {remedy}")
     try:
         rule = ContactRule(**changes)
     except ValueError as error:
@@ -149,11 +149,11 @@ def _batches(members: Sequence[_Member]) -> Iterator[list[_Member]]:
 
 
 class PackWriter:
-    """Writes a packed file: first what is known of all clips, then their frames in order, then the new name."""
+    """Writes a packed file under a temporary name: first the facts about all clips, then their frames in order."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any], length: Tensor, num_bodies: int) -> None:
-        """Begin a file of clips with some lengths, int64 [C]; `facts` have the columns of a row of `root`."""
-        self._path, self._beside = path, path.with_name(f".{path.name}.{os.getpid()}.part")
+        """Start a file of clips with these lengths, int64 [C]; `facts` has the columns of a row of `root`."""
+        self._path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}.part")
         clips = len(length)
         rows = int(length.sum()) + clips
         shapes = {"length": [clips], "extremes": [clips, len(EXTREMES)]}
@@ -167,11 +167,11 @@ class PackWriter:
             header[name] = {"dtype": kind, "shape": shape, "data_offsets": [places[name], ends]}
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-(8 + len(text)) % _ALIGNMENT)
-        self._file: IO[bytes] = self._beside.open("wb")
+        self._file: IO[bytes] = self._temporary.open("wb")
         self._file.write(len(text).to_bytes(8, "little") + text)
         self._next = {name: 8 + len(text) + place for name, place in places.items()}
         self._end = 8 + len(text) + ends
-        self._held: list[Part] = []
+        self._final_poses: list[FrameBlock] = []
         self._put("length", length)
 
     def add(self, library: MotionLibrary) -> None:
@@ -180,11 +180,12 @@ class PackWriter:
         (part,), frames = library.tables.parts, library.num_frames
         self._put("root", part.root[:frames])
         self._put("bodies", part.bodies[:frames])
-        self._held.append(Part(part.root[frames:].clone(), part.bodies[frames:].clone()))  # behind the last frame
+        # these rows follow the frames of all clips
+        self._final_poses.append(FrameBlock(part.root[frames:].clone(), part.bodies[frames:].clone()))
 
     def close(self) -> None:
-        """Write the clips' held rows and give the file its name. Raises ValueError where clips are missing."""
-        for part in self._held:
+        """Write the clips' final poses and give the file its final name. Raises ValueError if clips are missing."""
+        for part in self._final_poses:
             self._put("root", part.root)
             self._put("bodies", part.bodies)
         if self._next["bodies"] != self._end:
@@ -192,13 +193,13 @@ class PackWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._beside.replace(self._path)
+        self._temporary.replace(self._path)
         sync_directory(self._path.parent)
 
     def discard(self) -> None:
-        """Close and remove what has no name yet."""
+        """Close the temporary file and remove it, if it was not renamed."""
         self._file.close()
-        self._beside.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)
 
     def _put(self, name: str, values: Tensor) -> None:
         self._file.seek(self._next[name])

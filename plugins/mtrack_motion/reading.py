@@ -1,4 +1,4 @@
-"""The clips of a path, file by file or out of a packed file: those of use, and why others are left out."""
+"""Read the clips of a path (a motion file, a directory or a packed file), and select those that a robot can use."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TypeAlias
 
 from mtrack import Clip, MotionError, RobotModel
 from mtrack_motion.clip import content_hash
+from mtrack_motion.clip_checks import why_unusable
 from mtrack_motion.file import read_clip, require_motion_file
-from mtrack_motion.foreign import kinds_of_files
+from mtrack_motion.file_kinds import kinds_of_files
 from mtrack_motion.pack import Pack, is_pack
-from mtrack_motion.usable import why_unusable
 
 Read: TypeAlias = Callable[[], Clip]
 _SHOWN_PROBLEMS = 10
 
 
 def each_clip(path: Path) -> Iterator[tuple[Path, Read]]:
-    """Yield file and reader of each clip of a path, in order, at least one. Raises MotionError."""
+    """Yield the file and a reader of each clip of a path, in order, at least one. Raises MotionError."""
     if is_pack(path):
         pack = Pack.open(path)
         for number in range(len(pack.names)):
@@ -41,12 +41,12 @@ def motion_files(path: Path) -> Iterator[Path]:
         others = kinds_of_files(path)
         named = shlex.quote(str(path))
         remedy = f"mtrack motions import {named} -o DIR" if others else f"mtrack motions import FILES -o {named}"
-        raise MotionError(f"{path}: has no motion file (.npz){f' but {others}' if others else ''}; make some: {remedy}")
+        raise MotionError(f"{path}: has no motion file (.npz){f' but {others}' if others else ''}; try: {remedy}")
     yield from files
 
 
 class Selection:
-    """Goes once through the clips of a path that a robot can use; then knows what it left out."""
+    """Iterates once over the clips of a path that a robot can use; afterwards knows what it left out."""
 
     def __init__(
         self,
@@ -55,17 +55,17 @@ class Selection:
         wanted: Callable[[str], bool] = lambda name: True,
         allow_jumps: bool = False,
     ) -> None:
-        """Prepare to read; `wanted` says of a clip's name whether it is asked for."""
+        """Prepare to read; `wanted` returns whether a clip is wanted, given its name."""
         self._path, self._robot, self._wanted, self._allow_jumps = path, robot, wanted, allow_jumps
         self._places: dict[str, Path] = {}
         self._twins: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
-        """Why, by clip, or by file if that cannot be read."""
+        """The reason, by clip, or by file if the file cannot be read."""
         self.duplicates: list[str] = []
-        """Those of them whose motion is used under another name."""
+        """Left-out clips whose motion is used under another name."""
 
     def __iter__(self) -> Iterator[tuple[Path, Clip, Read]]:
-        """Yield file, clip and reader. Raises MotionError where two clips bear one name."""
+        """Yield file, clip and reader. Raises MotionError if two clips have the same name."""
         for file, read in each_clip(self._path):
             try:
                 clip = read()
@@ -82,12 +82,12 @@ class Selection:
                 continue
             self._twins[content_hash(clip)] = clip.name
             if clip.name in self._places:
-                raise MotionError(f"{file}: clip '{clip.name}' is in {self._places[clip.name]} too; rename one")
+                raise MotionError(f"{file}: clip '{clip.name}' is also in {self._places[clip.name]}; rename one")
             self._places[clip.name] = file
             yield file, clip, read
 
     def raise_if_none(self) -> None:
-        """Say why none of the clips is of use. Raises MotionError."""
+        """Raise MotionError with the reasons if no clip can be used."""
         if not self._places and self.left_out:
             reasons = [f"{name}: {reason}" for name, reason in self.left_out.items()]
             more = len(reasons) - _SHOWN_PROBLEMS
@@ -95,11 +95,11 @@ class Selection:
             raise MotionError(f"{self._path}: no clip can be used\n  " + "\n  ".join(shown))
 
     def _twin(self, clip: Clip) -> str:
-        """Return the clip in use that is the same motion; empty if there is no such clip."""
+        """Return the name of a selected clip with the same motion; empty if there is none."""
         return self._twins.get(content_hash(clip), "")
 
     def _leave_out(self, name: str, file: Path, reason: str) -> str:
-        """Note a reason and return the name under which it is kept: another file may have the same one."""
+        """Store a reason and return its key, which is unique even if another file has the same name."""
         if name in self.left_out:
             name = f"{name} ({file})"
         self.left_out[name] = reason

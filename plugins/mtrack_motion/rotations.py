@@ -1,4 +1,4 @@
-"""From rotation matrices back to quaternions."""
+"""Convert rotation matrices to quaternions."""
 
 from __future__ import annotations
 

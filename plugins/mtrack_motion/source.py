@@ -1,4 +1,4 @@
-"""The motion source `motion_files`: a motion file, all those in a directory, or a packed file; and how often each."""
+"""The motion source `motion_files`: a motion file, a directory of them, or a packed file, with weights per clip."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from mtrack_motion.reading import Selection, each_clip
 
 @runtime_checkable
 class HasPack(Protocol):
-    """A source whose clips may be derived and packed already."""
+    """A source whose clips may already be packed with all derived quantities."""
 
     def packed(self, robot: Robot, control_dt: float, rule: ContactRule) -> MotionLibrary | None:
-        """Return them as a library, or None where they are not. Raises MotionError."""
+        """Return the packed clips as a library; None if they are not packed. Raises MotionError."""
 
 
 @component
 class MotionFiles:
-    """Clips from motion files (`mtrack motions import` makes them), or from a file that `mtrack motions pack` made."""
+    """Clips from motion files (see `mtrack motions import`) or from a packed file (see `mtrack motions pack`)."""
 
     path: Path = param()
-    """A motion file (.npz), a directory with motion files, those of its subdirectories included, or a packed file."""
+    """A motion file (.npz), a directory with motion files (including its subdirectories), or a packed file."""
     names: tuple[str, ...] = param(default=())
-    """Names of the clips to use, `*` and `?` match anything; all of them if left out."""
+    """Names of the clips to use; `*` and `?` match anything. Default: all clips."""
     allow_jumps: bool = param(default=False)
     """Whether to use clips that jump or repeat frames. For a packed file, `motions pack --allow-jumps` decides."""
     weights: Path | None = param(default=None)
-    """What `mtrack eval --json` has printed: clips that failed there are drawn more often."""
+    """Output of `mtrack eval --json`: clips that failed there are sampled more often."""
     weight_of_failure: float = param(default=4.0, validator=non_negative)
-    """How much more often a clip that always failed there is drawn [times]; in proportion for others."""
+    """How much more often a clip that always failed is sampled [times]; proportional to the share of failures."""
 
     left_out: Mapping[str, str] = scratch()
 
     def clips(self, robot: RobotModel) -> Sequence[Clip]:
-        """Return the clips of use, sorted by name; others are in `left_out`. Raises MotionError where there is none."""
+        """Return the usable clips, sorted by name; others are in `left_out`. Raises MotionError if there are none."""
         if is_pack(self.path):
             pack = Pack.open(self.path)
             self.left_out = pack.facts["left_out"]
@@ -55,7 +55,7 @@ class MotionFiles:
         return [found[name] for name in sorted(found)]
 
     def packed(self, robot: Robot, control_dt: float, rule: ContactRule) -> MotionLibrary | None:
-        """Return the library of a packed file, or None where the clips are single. Raises MotionError."""
+        """Return the library of a packed file; None for motion files. Raises MotionError."""
         if not is_pack(self.path):
             return None
         pack = Pack.open(self.path)
@@ -63,13 +63,13 @@ class MotionFiles:
         return pack.library(robot, control_dt, rule, self._chosen(pack.names))
 
     def clip_weights(self, names: Sequence[str]) -> Sequence[float]:
-        """Return 1 and more for clips that failed in the evaluation. Raises MotionError."""
+        """Return a weight for each clip: 1, and more for clips that failed in the evaluation. Raises MotionError."""
         if self.weights is None:
             return [1.0] * len(names)
         failed = _failed_clips(self.weights)
         if failed and not failed.keys() & set(names):
             raise MotionError(
-                f"{self.weights}: none of its clips is in {self.path}; give the evaluation of these motions"
+                f"{self.weights}: none of its clips is in {self.path}; use an evaluation of these motions"
             )
         return [1.0 + self.weight_of_failure * failed.get(name, 0.0) for name in names]
 
@@ -77,7 +77,7 @@ class MotionFiles:
         return not self.names or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.names)
 
     def _chosen(self, names: Sequence[str]) -> list[int]:
-        """Return the numbers of the clips asked for. Raises MotionError."""
+        """Return the indices of the wanted clips. Raises MotionError."""
         self._check_names(names)
         return [number for number, name in enumerate(names) if self._wanted(name)]
 
@@ -92,18 +92,18 @@ class MotionFiles:
             known = list(Pack.open(self.path).names)
         else:
             known = [read().name for _, read in each_clip(self.path)]
-        return did_you_mean(pattern, known) or f"there are: {', '.join(sorted(known)[:6])}"
+        return did_you_mean(pattern, known) or f"available clips: {', '.join(sorted(known)[:6])}"
 
 
 def _failed_clips(path: Path) -> dict[str, float]:
-    """Return the share of failures of each clip of an evaluation that failed. Raises MotionError."""
+    """Return the share of failures of each failed clip of an evaluation. Raises MotionError."""
     try:
         listed = json.loads(path.read_text("utf-8"))["failed_clips"]
         failed = {str(entry["clip"]): float(entry["failed"]) for entry in listed}
     except OSError as error:
         raise MotionError(f"{path}: cannot be read: {error.strerror}; check the path") from None
     except (ValueError, KeyError, TypeError):
-        raise MotionError(f"{path}: has no 'failed_clips'; make it with 'mtrack eval RUN --json > {path}'") from None
+        raise MotionError(f"{path}: has no 'failed_clips'; create it with 'mtrack eval RUN --json > {path}'") from None
     if any(not 0.0 <= share <= 1.0 for share in failed.values()):
-        raise MotionError(f"{path}: a share of failures is not between 0 and 1; make it again with 'mtrack eval'")
+        raise MotionError(f"{path}: a share of failures is not between 0 and 1; create it again with 'mtrack eval'")
     return failed

@@ -1,4 +1,4 @@
-"""What `mtrack motions info` says of a clip."""
+"""The summary of a clip that `mtrack motions info` prints."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mtrack_motion.clip import content_hash
 
 
 @attrs.frozen
-class Summary:
-    """The figures of one clip."""
+class ClipSummary:
+    """Rate, length, size and origin of one clip."""
 
     name: str
     fps: float
@@ -25,17 +25,17 @@ class Summary:
     root_height_max: float
     """m."""
     max_joint_speed: float
-    """rad/s, between neighbouring frames."""
+    """rad/s, between consecutive frames."""
     source: str
     licence: str
     sha256: str
     file: str
 
     @staticmethod
-    def of(clip: Clip, file: str) -> Summary:
-        """Return the figures of a clip."""
+    def of(clip: Clip, file: str) -> ClipSummary:
+        """Return the summary of a clip."""
         speed = float(np.abs(np.diff(clip.joint_pos, axis=0)).max()) * clip.fps
-        return Summary(
+        return ClipSummary(
             name=clip.name,
             fps=clip.fps,
             frames=len(clip.root_pos),
@@ -62,8 +62,8 @@ _IS_NUMBER = (False, True, True, True, True, True, True, False, False, False)
 _WIDEST = 44
 
 
-def table(summaries: Sequence[Summary]) -> Iterable[str]:
-    """Yield the lines of a table, one a clip, and a line of totals."""
+def table(summaries: Sequence[ClipSummary]) -> Iterable[str]:
+    """Yield the lines of a table, one per clip, and a line of totals."""
     rows = [_HEADER, *(summary.cells() for summary in summaries)]
     rows = [tuple(cell if len(cell) <= _WIDEST else cell[: _WIDEST - 3] + "..." for cell in row) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]

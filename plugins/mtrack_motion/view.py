@@ -1,4 +1,4 @@
-"""`mtrack motions view`: a motion file as a picture strip, and as a film. Imports what is heavy only when called."""
+"""`mtrack motions view`: draw a motion file as a picture strip or video. Heavy modules are imported when called."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import typer
 
 if TYPE_CHECKING:
     from mtrack import Clip, RobotModel
-    from mtrack_view.puppet import Array
+    from mtrack_view.posed_robot import Array
 
 
 def view(
     clip: Annotated[Path, typer.Argument(help="Motion file (.npz).")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="The picture (.png); default: named like the clip, here.")
+        Path | None, typer.Option("-o", "--out", help="Picture to write (.png); default: CLIP.png in this directory.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, max=64, help="Pictures in the strip, from the first to the last.")] = 8,
-    video: Annotated[bool, typer.Option("--video", help="Make a film too (.mp4); needs ffmpeg.")] = False,
+    frames: Annotated[int, typer.Option(min=1, max=64, help="Number of pictures in the strip, evenly spaced.")] = 8,
+    video: Annotated[bool, typer.Option("--video", help="Also make a video (.mp4); needs ffmpeg.")] = False,
     azimuth: Annotated[
-        float, typer.Option(help="Where the camera stands: from before the robot towards its left [degrees].")
+        float, typer.Option(help="Camera angle: 0 is in front of the robot, 90 on its left [degrees].")
     ] = 35.0,
     robot: Annotated[str, typer.Option(help="Robot the motion is of.")] = "g1",
 ) -> None:
-    """Draw a motion as a picture strip; needs no display. The camera goes along with the root."""
+    """Draw a motion as a picture strip; needs no display. The camera follows the root."""
     import numpy as np  # noqa: PLC0415
 
     from mtrack.registry.registry import Registry, is_own  # noqa: PLC0415
     from mtrack_motion.file import read_clip  # noqa: PLC0415
-    from mtrack_view.film import FPS, find_ffmpeg, shoot  # noqa: PLC0415
-    from mtrack_view.pictures import Take  # noqa: PLC0415
-    from mtrack_view.puppet import Puppet  # noqa: PLC0415
+    from mtrack_view.animation import Animation  # noqa: PLC0415
+    from mtrack_view.posed_robot import PosedRobot  # noqa: PLC0415
     from mtrack_view.strip import Panel, draw_strip  # noqa: PLC0415
+    from mtrack_view.video import FPS, find_ffmpeg, render_video  # noqa: PLC0415
 
     picture = _picture(out or Path(f"{clip.stem}.png"))
     motion = read_clip(clip)
@@ -42,24 +42,24 @@ def view(
     poses = _poses(motion, body.model(), motion.fps)
     shown = np.unique(np.linspace(0, len(poses) - 1, frames).round().astype(int))
     panels = [Panel(index / motion.fps) for index in shown.tolist()]
-    facts = f"{(len(poses) - 1) / motion.fps:.1f} s, {len(poses)} frames at {motion.fps:g} a second"
-    puppet = Puppet(body)
-    draw_strip(picture, puppet, Take(poses[shown], azimuth=azimuth), panels, motion.name, facts)
+    facts = f"{(len(poses) - 1) / motion.fps:.1f} s, {len(poses)} frames at {motion.fps:g} per second"
+    posed = PosedRobot(body)
+    draw_strip(picture, posed, Animation(poses[shown], azimuth=azimuth), panels, motion.name, facts)
     typer.echo(picture)
     if video:
         film = picture.with_suffix(".mp4")
-        shoot(film, ffmpeg, puppet, Take(_poses(motion, body.model(), FPS), azimuth=azimuth))
+        render_video(film, ffmpeg, posed, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
         typer.echo(film)
 
 
 def _picture(path: Path) -> Path:
-    """Return where the picture will be. Raises MotionError before any work is lost."""
+    """Check the path of the picture before any work is done. Raises MotionError."""
     from mtrack import MotionError  # noqa: PLC0415
 
     if path.suffix.lower() != ".png":
-        raise MotionError(f"{path}: a strip is a .png; name it so")
+        raise MotionError(f"{path}: a picture strip must be a .png file; change the name")
     if not path.parent.is_dir():
-        raise MotionError(f"{path}: there is no directory {path.parent}; make it first")
+        raise MotionError(f"{path}: the directory {path.parent} does not exist; create it first")
     return path
 
 

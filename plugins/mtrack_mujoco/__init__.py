@@ -1,1 +1,1 @@
-"""mtrack plugin: mujoco."""
+"""MuJoCo on the CPU: the backend `mujoco`, the base of all MuJoCo backends, and the kinematics of robots."""

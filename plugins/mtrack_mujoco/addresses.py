@@ -1,4 +1,4 @@
-"""Where the joints and bodies of a robot are in a compiled MuJoCo model."""
+"""Indices of a robot's joints, bodies and geoms in a compiled MuJoCo model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtrack import MtrackError, NameProblem, RobotModel
 from mtrack.errors import did_you_mean
 
 Columns = slice | Tensor
-"""Indices along an axis; a slice where they are consecutive, because that selects without copying."""
+"""Indices along an axis; a slice if they are consecutive, because a slice selects without copying."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -36,12 +36,12 @@ class Addresses:
 
     @staticmethod
     def of(model: mujoco.MjModel, robot: RobotModel) -> Addresses:
-        """Look a robot up in a model. Raises MtrackError where the model lacks a part of it."""
+        """Look up a robot in a model. Raises MtrackError if the model lacks a part of it."""
         kind = mujoco.mjtObj
         root = _id(model, kind.mjOBJ_BODY, robot.body_names[0])
         free = model.body_jntadr[root]
         if model.body_jntnum[root] != 1 or model.jnt_type[free] != mujoco.mjtJoint.mjJNT_FREE:
-            raise MtrackError(f"the root '{robot.body_names[0]}' of {robot.name} has no free joint to move by")
+            raise MtrackError(f"the root '{robot.body_names[0]}' of {robot.name} has no free joint")
         joints = [_id(model, kind.mjOBJ_JOINT, name) for name in robot.joint_names]
         driven = {int(model.actuator_trnid[i, 0]): i for i in range(model.nu)}
         undriven = [name for name, joint in zip(robot.joint_names, joints, strict=True) if joint not in driven]
@@ -63,7 +63,7 @@ class Addresses:
         )
 
     def to(self, device: torch.device) -> Addresses:
-        """Return these with their tensors on a device."""
+        """Return a copy with its tensors on a device."""
         qpos, dofs, actuators = (
             i.to(device) if isinstance(i, Tensor) else i for i in (self.qpos, self.dofs, self.actuators)
         )
@@ -71,7 +71,7 @@ class Addresses:
 
 
 def columns(indices: Sequence[int]) -> Columns:
-    """Return indices as a slice where they are consecutive, else as int64."""
+    """Return indices as a slice if they are consecutive, otherwise as int64."""
     consecutive = list(indices) == list(range(indices[0], indices[0] + len(indices)))
     return slice(indices[0], indices[-1] + 1) if consecutive else torch.tensor(indices)
 
@@ -88,7 +88,7 @@ def elements(
             return _matching(robot, names, [model.body(i).name for i in range(model.nbody)], kind)
         case "geom":
             return _geoms(model, robot, names)
-    raise NameProblem(f"no kind of element is named '{kind}': there are body, geom, joint, dof and actuator")
+    raise NameProblem(f"unknown kind of element '{kind}': choose body, geom, joint, dof or actuator")
 
 
 def _geoms(model: mujoco.MjModel, robot: RobotModel, names: str | Sequence[str]) -> list[int]:
@@ -101,7 +101,7 @@ def _geoms(model: mujoco.MjModel, robot: RobotModel, names: str | Sequence[str])
             bodies = _matching(robot, name, body_names, "body")
             own = [i for i in colliding if model.geom_bodyid[i] in bodies]
         if not own:
-            raise NameProblem(f"'{name}' of {robot.name} has no geom that collides")
+            raise NameProblem(f"'{name}' of {robot.name} has no colliding geom")
         found += [i for i in own if i not in found]
     return found
 

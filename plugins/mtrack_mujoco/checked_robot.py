@@ -1,4 +1,4 @@
-"""Whether a robot's MuJoCo description is what its names and numbers say: joints, position servos, limits, a floor."""
+"""Checks a robot's MuJoCo description against its names and constants: joints, position servos, limits, floor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtrack import MtrackError, Robot, RobotModel, SlotError
 from mtrack.errors import describe_error, did_you_mean, is_from_user
 from mtrack_mujoco.simulation import compile_physics
 
-_RELATIVE = 1e-3  # of gains and limits: both are written with few decimals
+_RELATIVE = 1e-3  # tolerance of gains and limits, which are often written with few decimals
 _ANGLE = 1e-3  # rad
 _SHOWN = 6  # names
 _HINGE = mujoco.mjtJoint.mjJNT_HINGE
@@ -26,12 +26,12 @@ _SERVO = (
 
 
 def described(robot: Robot, names: RobotModel) -> mujoco.MjSpec:
-    """Return a new description with a robot's joints and bodies. Raises SlotError if `spec()` gives something else."""
+    """Return a robot's new description. Raises SlotError if it is not a spec or lacks a joint or body."""
     try:
         spec: object = robot.spec()
     except MtrackError:
         raise
-    except BaseException as error:  # sys.exit in a robot is an error of that robot
+    except BaseException as error:  # sys.exit in a robot is that robot's error
         if is_from_user(error):
             raise
         raise SlotError("robot", f"its spec() raised {describe_error(error)}") from error
@@ -47,7 +47,7 @@ def described(robot: Robot, names: RobotModel) -> mujoco.MjSpec:
 
 
 def compiled(spec: mujoco.MjSpec, names: RobotModel) -> mujoco.MjModel:
-    """Return the model of a description, checked against the robot's names and numbers. Raises SlotError."""
+    """Compile a description and check it against the robot's names and constants. Raises SlotError."""
     try:
         model = compile_physics(spec)
     except ValueError as error:
@@ -57,7 +57,7 @@ def compiled(spec: mujoco.MjSpec, names: RobotModel) -> mujoco.MjModel:
 
 
 def require_consistent(model: mujoco.MjModel, names: RobotModel) -> None:
-    """Raise SlotError for the first thing in which a compiled robot is not what its names and numbers say."""
+    """Raise SlotError for the first contradiction between a compiled robot and its names and constants."""
     for problem in _problems(model, names):
         raise SlotError("robot", problem)
 
@@ -76,7 +76,7 @@ def _require_names(kind: str, wanted: Sequence[str], known: Sequence[str]) -> No
     missing = [name for name in wanted if name not in known]
     if missing:
         hint = did_you_mean(missing[0], known) or f"it has: {_listed(known)}"
-        raise SlotError("robot", f"its description has no {kind} {_listed(missing)}, which model() names; {hint}")
+        raise SlotError("robot", f"its description has no {kind} {_listed(missing)}, which model() lists; {hint}")
 
 
 def _servo_problems(model: mujoco.MjModel, names: RobotModel) -> Iterator[str]:
@@ -91,14 +91,14 @@ def _servo_problems(model: mujoco.MjModel, names: RobotModel) -> Iterator[str]:
         if len(found) > 1:
             yield f"its description has {len(found)} actuators on '{name}'; keep one position servo"
         if model.joint(name).type[0] != _HINGE:
-            yield f"'{name}' is no hinge; positions of joints are angles [rad]"
+            yield f"'{name}' is not a hinge; positions of joints are angles [rad]"
     wrong = [name for name, found in drivers.items() if found and not _is_servo(model, found[0])]
     if wrong:
         yield f"the actuator on {_listed(wrong)} is not a position servo; each joint needs one: {_SERVO}"
 
 
 def _is_servo(model: mujoco.MjModel, actuator: int) -> bool:
-    """Return whether an actuator drives its joint to the angle that it is given."""
+    """Return whether an actuator drives its joint to the angle that it receives."""
     gain, bias = model.actuator_gainprm[actuator], model.actuator_biasprm[actuator]
     is_linear = (
         model.actuator_gaintype[actuator] == mujoco.mjtGain.mjGAIN_FIXED
@@ -110,7 +110,7 @@ def _is_servo(model: mujoco.MjModel, actuator: int) -> bool:
 
 
 def _number_problems(model: mujoco.MjModel, names: RobotModel) -> Iterator[str]:
-    order = "are the numbers of model() in the order of joint_names, and in SI units?"
+    order = "are the constants of model() in the order of joint_names, and in SI units?"
     servos = {
         int(model.actuator_trnid[i, 0]): i for i in range(model.nu) if model.actuator_trntype[i] in _ON_JOINT
     }  # tendons and sites are numbered from 0 too
@@ -120,19 +120,19 @@ def _number_problems(model: mujoco.MjModel, names: RobotModel) -> Iterator[str]:
         if joint.limited[0] and (low < joint.range[0] - _ANGLE or high > joint.range[1] + _ANGLE):
             least, most = joint.range
             yield (
-                f"'{name}' may go from {low:.4g} to {high:.4g} rad by model(), but only from {least:.4g} to {most:.4g} "
-                f"by its description; {order}"
+                f"'{name}' ranges from {low:.4g} to {high:.4g} rad in model(), but only from {least:.4g} to {most:.4g} "
+                f"in its description; {order}"
             )
         stiffness = float(model.actuator_gainprm[servos[joint.id], 0])
         if not _agree(stiffness, float(names.stiffness[index])):
             yield (
-                f"the stiffness of '{name}' is {float(names.stiffness[index]):.4g} N m/rad by model(), but "
-                f"{stiffness:.4g} by its description; {order}"
+                f"the stiffness of '{name}' is {float(names.stiffness[index]):.4g} N m/rad in model(), but "
+                f"{stiffness:.4g} in its description; {order}"
             )
 
 
 def has_floor(model: mujoco.MjModel) -> bool:
-    """Return whether a geom that never moves can touch one that does."""
+    """Return whether a fixed geom can touch a moving one."""
     is_fixed = model.body_weldid[model.geom_bodyid] == 0
     kinds, meets = model.geom_contype, model.geom_conaffinity
     touch = (kinds[is_fixed][:, None] & meets[~is_fixed]) | (kinds[~is_fixed] & meets[is_fixed][:, None])

@@ -1,4 +1,4 @@
-"""A compiled model as text and numbers that compile to the same model anywhere: no binary, no path of this machine."""
+"""Converts a compiled model to text and numbers that compile to the same model anywhere, and back."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _SIZES = ("nq", "nv", "nu", "na", "nbody", "njnt", "ngeom", "nsite", "nsensordat
 
 
 def describe(spec: mujoco.MjSpec, model: mujoco.MjModel) -> dict[str, Tensor]:
-    """Return what `rebuild` makes the same model of: MJCF, the files it names, and the numbers that text rounds.
+    """Return the parts from which `rebuild` makes the same model: MJCF, its files, and the numbers that text rounds.
 
-    `model` is compiled from `spec`. Raises MtrackError if its text compiles to another model.
+    They hold no compiled binary and no path of this machine. `model` is compiled from `spec`. Raises MtrackError if its
+    text compiles to another model.
     """
     root = ElementTree.fromstring(spec.to_xml())
     parts = {_ASSET + name: _bytes(data) for name, data in _take_files(root, spec).items()}
@@ -44,8 +45,8 @@ def rebuild(parts: Mapping[str, Tensor]) -> mujoco.MjModel:
     model = _compile(parts)
     if _layout(model) != _text(parts["layout"]):
         raise MtrackError(
-            f"the model compiles to other sizes or other elements with mujoco {mujoco.__version__} than where it was "
-            "described: install that version of mujoco"
+            f"with mujoco {mujoco.__version__} the model compiles to other sizes or elements than when it was "
+            "recorded: install the version of mujoco that recorded it"
         )
     known = _floats(model)
     for key, value in parts.items():
@@ -60,12 +61,12 @@ def rebuild(parts: Mapping[str, Tensor]) -> mujoco.MjModel:
 
 
 def _take_files(root: ElementTree.Element, spec: mujoco.MjSpec) -> dict[str, bytes]:
-    """Return the content of each file the text names, and name it without its folder there. Raises MtrackError."""
+    """Return the content of each file that the text names, and rename it there without a folder. Raises MtrackError."""
     folders = [str(element.attrib.pop(name, "")) for element in root.iter("compiler") for name in _FOLDERS]
     found: dict[str, bytes] = {}
     for element in root.iter():
         for key, file in element.attrib.items():
-            if key.startswith("file") and file:  # `file`, and of a cube's six sides `fileup` and the like
+            if key.startswith("file") and file:  # `file`, or for the six sides of a cube `fileup` and the like
                 name = f"{len(found)}{Path(file).suffix}"
                 found[name] = _content(file, folders, spec)
                 element.set(key, name)
@@ -79,15 +80,15 @@ def _content(file: str, folders: list[str], spec: mujoco.MjSpec) -> bytes:
     for path in (base / file, *(base / folder / file for folder in folders)):
         if path.is_file():
             return path.read_bytes()
-    raise MtrackError(f"the file '{file}' of the robot's description cannot be found again")
+    raise MtrackError(f"the file '{file}' of the robot's description is missing")
 
 
 def _compile(parts: Mapping[str, Tensor]) -> mujoco.MjModel:
-    """Compile a text that names no file but those beside it: an `include` could read any. Raises MtrackError."""
+    """Compile a text that may name its own files only: an `include` could read any file. Raises MtrackError."""
     assets = {name.removeprefix(_ASSET): _raw(value) for name, value in parts.items() if name.startswith(_ASSET)}
     text = _text(parts[_XML])
     if "<!" in text.replace("<!--", ""):
-        raise MtrackError("the description of the model declares a document type, which MJCF never does")
+        raise MtrackError("the description of the model declares a document type, which is not allowed in MJCF")
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -95,15 +96,15 @@ def _compile(parts: Mapping[str, Tensor]) -> mujoco.MjModel:
     for element in root.iter():
         names = [value for key, value in element.attrib.items() if key.startswith("file")]
         if element.tag == "include" or any(name and name not in assets for name in names):
-            raise MtrackError(f"the description of the model reads a file from outside (<{element.tag}>): not loaded")
-    try:  # what has been checked is what is compiled, whatever two parsers might make of the text
+            raise MtrackError(f"the description of the model reads a file from elsewhere (<{element.tag}>): rejected")
+    try:  # compile what has been checked: two parsers might read the text differently
         return mujoco.MjSpec.from_string(ElementTree.tostring(root, "unicode"), assets=assets).compile()
     except ValueError as error:
         raise MtrackError(f"the description of the model does not compile: {error}") from error
 
 
 def _layout(model: mujoco.MjModel) -> str:
-    """Return a hash of all sizes, indices, flags and names: all that is not a floating-point number."""
+    """Return a hash of everything that is not a floating-point number: sizes, indices, flags and names."""
     digest = hashlib.sha256(str([getattr(model, name) for name in _SIZES]).encode())
     digest.update(model.names)
     for owner in (model, model.opt):
@@ -117,7 +118,7 @@ def _layout(model: mujoco.MjModel) -> str:
 
 
 def _floats(model: mujoco.MjModel) -> dict[str, Any]:
-    """Return every floating-point array and number of a model, by name; those of options and statistics with a dot."""
+    """Return every floating-point array and number of a model by name, such as `body_mass` or `opt.timestep`."""
     found: dict[str, Any] = {}
     for prefix, owner in (("", model), ("opt.", model.opt), ("stat.", model.stat)):
         for name in _public(owner):

@@ -1,4 +1,4 @@
-"""MuJoCo's own warnings: what each means, and a monitor that reports those about missing room once and counts them."""
+"""Explains MuJoCo's warnings, and counts and reports those that a user can act on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtrack_mujoco import labels
 
 _log = logging.getLogger("mtrack")
 
-LARGEST = 1e10  # mjMAXVAL: beyond it MuJoCo calls a value bad
+LARGEST = 1e10  # mjMAXVAL: MuJoCo calls larger values bad
 
 _MEANINGS = {
     "INERTIA": "the inertia matrix is nearly singular",
@@ -34,51 +34,51 @@ _ABOUT = {
 }
 
 
-def complaint(name: str, model: mujoco.MjModel, index: int) -> str:
-    """Return a warning in words, with the joint or motor of its index: `BADQACC: bad acceleration of waist_yaw`."""
+def explain_warning(name: str, model: mujoco.MjModel, index: int) -> str:
+    """Return a warning in words, with the joint or motor that it is about: `BADQACC: bad acceleration of waist_yaw`."""
     names = _ABOUT[name](model) if name in _ABOUT else ()
     about = f" of {names[index]}" if index < len(names) else ""
     return f"{name}: {_MEANINGS.get(name, 'see mjtWarning')}{about}"
 
 
 @attrs.frozen
-class Watched:
-    """One complaint of an engine that is worth a message."""
+class WatchedWarning:
+    """A warning that is reported and counted."""
 
     metric: str
-    """Of the share of environment steps that had it: `physics/contact_overflow`."""
+    """Name of the share of environment steps that had it: `physics/contact_overflow`."""
     message: str
-    """What it is, its engine's name for it, and the remedy; `{envs}` is the number of environments."""
+    """What it means, the engine's name for it, and the remedy; `{envs}` is the number of environments."""
 
 
 class WarningMonitor:
-    """Reports each complaint once, and counts them; on a GPU without waiting for the device."""
+    """Reports each warning once, and counts all of them; on a GPU without waiting for the device."""
 
-    def __init__(self, watched: tuple[Watched, ...], device: torch.device) -> None:
-        """Watch K complaints."""
+    def __init__(self, watched: tuple[WatchedWarning, ...], device: torch.device) -> None:
+        """Watch K warnings."""
         self._watched = watched
-        self._unsaid = set(range(len(watched)))
+        self._unreported = set(range(len(watched)))
         self._sums = torch.zeros(len(watched), dtype=torch.int64, device=device)
         self._steps = 0
         is_cuda = device.type == "cuda"
         self._found: Tensor = torch.zeros(len(watched), dtype=torch.int64, pin_memory=is_cuda)
-        """Environments with each complaint; on a GPU as of the look before, whose copy may be under way until now."""
+        """Number of environments with each warning; on a GPU of the previous look, whose copy has arrived by now."""
         self._is_late = is_cuda
 
     def look(self, has: Tensor) -> None:
-        """Take in one control step: which environments have which complaint, bool [N, K]."""
+        """Count one control step: which environments have which warning, bool [N, K]."""
         self._steps += len(has)
         counts = has.sum(0)
         self._sums += counts
-        if self._unsaid and self._is_late:
+        if self._unreported and self._is_late:
             self._report()
-        if self._unsaid:
+        if self._unreported:
             self._found.copy_(counts, non_blocking=True)
-        if self._unsaid and not self._is_late:
+        if self._unreported and not self._is_late:
             self._report()
 
     def metrics(self) -> Mapping[str, Tensor]:
-        """Return the share of environment steps with each complaint since the last call, and start over."""
+        """Return the share of environment steps with each warning since the last call, and reset the counts."""
         shares = self._sums / max(1, self._steps)
         self._sums.zero_()
         self._steps = 0
@@ -86,6 +86,6 @@ class WarningMonitor:
 
     def _report(self) -> None:
         found = self._found.tolist()
-        for k in [k for k in sorted(self._unsaid) if found[k]]:
+        for k in [k for k in sorted(self._unreported) if found[k]]:
             _log.warning(self._watched[k].message.format(envs=found[k]))
-            self._unsaid.discard(k)
+            self._unreported.discard(k)

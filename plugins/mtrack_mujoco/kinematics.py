@@ -1,4 +1,4 @@
-"""Poses and velocities of a robot's bodies in many frames at once, with the engine's own kinematics."""
+"""Computes poses and velocities of a robot's bodies in many frames at once, with MuJoCo's kinematics."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mtrack.api.device import available_cpus
 from mtrack.math import quat_rotate_inverse
 from mtrack_mujoco.addresses import Addresses
 from mtrack_mujoco.checked_robot import described
-from mtrack_mujoco.outputs import FIELDS, Poses, Reader
-from mtrack_mujoco.simulation import Simulation, compile_physics
+from mtrack_mujoco.outputs import FIELDS, BodyPoses, PoseReader
+from mtrack_mujoco.simulation import MujocoSimulations, compile_physics
 
-_CHUNK = 2048  # frames at a time: bounds the memory
+_CHUNK = 2048  # frames at a time: limits the memory
 _GEOMETRY = ("body_parentid", "body_pos", "body_quat", "jnt_bodyid", "jnt_type", "jnt_pos", "jnt_axis", "qpos0")
 
 
@@ -42,9 +42,9 @@ def forward_kinematics(  # the fields of a `StartState`
 
 
 def kinematics_sha256(robot: Robot) -> str:
-    """Return a hash of all that poses and velocities depend on: the tree of bodies, joints, and their names and order.
+    """Return a hash of everything that poses and velocities depend on: bodies, joints, their names and order.
 
-    Masses, gains and shapes do not count. Numbers are rounded to 1e-9, so that it is the same on every machine.
+    Masses, gains and shapes are not part of it. Numbers are rounded to 1e-9, so that it is the same on every machine.
     """
     names = robot.model()
     model = compile_physics(described(robot, names))
@@ -60,7 +60,7 @@ class ForwardKinematics:
     """The kinematics of one robot, compiled once for many motions."""
 
     def __init__(self, robot: Robot, threads: int = 0) -> None:
-        """Compile the robot; `threads` 0 takes all processors."""
+        """Compile the robot; `threads` 0 uses all available CPUs."""
         self._robot = robot.model()
         model = compile_physics(described(robot, self._robot))
         # positions and velocities need neither contacts nor constraints
@@ -72,10 +72,10 @@ class ForwardKinematics:
     def __call__(self, frames: StartState) -> Kinematics:
         """Return the kinematics of T frames; see `forward_kinematics`."""
         at, num_frames = self._at, frames.root_pos.shape[0]
-        poses = Poses.empty(num_frames, len(at.bodies), len(at.joints))
+        poses = BodyPoses.empty(num_frames, len(at.bodies), len(at.joints))
         size = max(1, min(num_frames, _CHUNK))
-        simulation = Simulation(self._model, size, self._threads, FIELDS)
-        reader = Reader(simulation, at)
+        simulation = MujocoSimulations(self._model, size, self._threads, FIELDS)
+        reader = PoseReader(simulation, at)
         qpos, qvel = simulation.qpos, simulation.qvel
         root_qpos, root_qvel = free_joint(frames)
         for start in range(0, num_frames, size):
@@ -85,17 +85,17 @@ class ForwardKinematics:
             qvel[:num, at.root_dof : at.root_dof + 6] = root_qvel[chunk]
             qpos[:num, at.qpos] = frames.joint_pos[chunk].double()
             qvel[:num, at.dofs] = frames.joint_vel[chunk].double()
-            rows = torch.arange(num)
-            simulation.forward(rows, mujoco.mjtStage.mjSTAGE_VEL)
-            reader.read(poses.narrow(start, num), rows)
-        # tensors of their own, not views: motions are kept for long and read by frame
+            used = torch.arange(num)
+            simulation.forward(used, mujoco.mjtStage.mjSTAGE_VEL)
+            reader.read(poses.narrow(start, num), used)
+        # copies instead of views: motions live long and are read frame by frame
         return Kinematics(**{name: tensor.contiguous() for name, tensor in poses.kinematics().items()})
 
 
 def free_joint(state: StartState) -> tuple[Tensor, Tensor]:
     """Return position [n, 7] and velocity [n, 6] of the root's free joint, float64."""
     quat = torch.nn.functional.normalize(state.root_quat_wxyz.double(), dim=-1)
-    # a free joint's angular velocity is in the body's own frame, its linear one in the world's
+    # MuJoCo gives a free joint's angular velocity in body axes, its linear velocity in world axes
     ang_vel = quat_rotate_inverse(quat, state.root_ang_vel.double())
     return torch.cat((state.root_pos.double(), quat), -1), torch.cat((state.root_lin_vel.double(), ang_vel), -1)
 

@@ -1,4 +1,4 @@
-"""Names for the numbers of a MuJoCo model: which joint, body or actuator each belongs to."""
+"""Labels for the values in a MuJoCo model's arrays: the joint, body or actuator that each belongs to."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def of_wrenches(model: mujoco.MjModel) -> tuple[str, ...]:
 
 
 def of_field(model: mujoco.MjModel, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return labels of all values of a model field, row after row."""
+    """Return the labels of all values of a model field, flattened row by row."""
     kind, count = name.partition("_")[0], math.prod(shape)
     named = {
         "body": [model.body(i).name for i in range(model.nbody)],

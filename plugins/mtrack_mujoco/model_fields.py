@@ -1,9 +1,10 @@
-"""Model fields with a value of their own in each simulation."""
+"""Model fields that have a value of their own in each simulation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import mujoco
 import numpy as np
 import torch
 from mujoco.batch import MODEL_FIELDS, Batch
@@ -28,25 +29,27 @@ _DERIVED = (
 )
 
 
-class ModelFields:
-    """The declared fields of a batch, live, and those derived from them."""
+def compiled_value(model: mujoco.MjModel, name: str) -> Tensor:
+    """Return a copy of a field of a compiled model, [...]; `opt.gravity` is a field of its options."""
+    owner, _, attribute = name.rpartition(".")
+    return torch.as_tensor(np.array(getattr(model.opt if owner else model, attribute)))
 
-    def __init__(self, batch: Batch, names: Sequence[str]) -> None:
-        """Give each declared field a value a row. Raises NameProblem for one that MuJoCo does not have."""
-        self._batch = batch
+
+class DeclaredFields:
+    """The fields that components have declared, live, and those derived from them; each engine expands its own."""
+
+    def __init__(self, compiled: mujoco.MjModel) -> None:
+        """Take the compiled model; no field is expanded yet."""
+        self._compiled = compiled
+        self._declared: dict[str, Tensor] = {}
         self._derived: dict[str, Tensor] = {}
-        for name in names:
-            if name not in MODEL_FIELDS:
-                hint = did_you_mean(name, MODEL_FIELDS)
-                raise NameProblem(f"MuJoCo has no model field '{name}'. {hint}".rstrip(), name)
-        self._declared = {name: self._expand(name) for name in names}
 
     def field(self, name: str) -> Tensor:
         """Return a declared field, live, [N, ...]. Raises NameProblem."""
         if name not in self._declared:
             known = ", ".join(self._declared) or "none"
             raise NameProblem(
-                f"the model field '{name}' was not asked for in `requires` (asked for: {known}); return "
+                f"the model field '{name}' was not declared in `requires` (declared: {known}); return "
                 f"Requirements(model_fields=('{name}',)) there"
             )
         return self._declared[name]
@@ -55,21 +58,36 @@ class ModelFields:
         """Return a copy of a field as compiled, [...]. Raises NameProblem."""
         if name not in MODEL_FIELDS:
             raise NameProblem(f"MuJoCo has no model field '{name}'. {did_you_mean(name, MODEL_FIELDS)}".rstrip())
-        owner, _, attribute = name.rpartition(".")
-        model = self._batch.model
-        return torch.as_tensor(np.array(getattr(model.opt if owner else model, attribute)))
-
-    def update_constants(self, env_ids: Tensor) -> None:
-        """Derive constants anew for rows whose fields have changed."""
-        self._expand_derived()
-        self._batch.set_const(np.unique(env_ids.numpy()))
+        return compiled_value(self._compiled, name)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all values, live; those of derived fields once they differ between rows."""
+        """Return all values, live; those of derived fields if they can differ between environments."""
         return {f"field.{name}": tensor for name, tensor in (self._declared | self._derived).items()}
 
     def prepare(self, state: Mapping[str, Tensor]) -> None:
-        """Get ready for saved tensors: derived fields exist here if they do there."""
+        """Expand the derived fields that a saved state has and that are not expanded here yet."""
+
+
+class BatchFields(DeclaredFields):
+    """The fields of a batch of MuJoCo simulations."""
+
+    def __init__(self, batch: Batch, names: Sequence[str]) -> None:
+        """Expand each declared field to one value per environment. Raises NameProblem if MuJoCo lacks a field."""
+        super().__init__(batch.model)
+        self._batch = batch
+        for name in names:
+            if name not in MODEL_FIELDS:
+                hint = did_you_mean(name, MODEL_FIELDS)
+                raise NameProblem(f"MuJoCo has no model field '{name}'. {hint}".rstrip(), name)
+        self._declared = {name: self._expand(name) for name in names}
+
+    def update_constants(self, env_ids: Tensor) -> None:
+        """Derive the constants of environments whose fields have changed."""
+        self._expand_derived()
+        self._batch.set_const(np.unique(env_ids.numpy()))
+
+    def prepare(self, state: Mapping[str, Tensor]) -> None:
+        """Expand the derived fields if a saved state has them."""
         if any(f"field.{name}" in state for name in set(_DERIVED) - set(self._declared)):
             self._expand_derived()
 

@@ -1,29 +1,22 @@
-"""What the simulations compute, read out as float32 poses and velocities of link origins."""
+"""Reads the results of simulations as float32 poses and velocities of link origins."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
 from mtrack_mujoco.addresses import Addresses
+from mtrack_mujoco.interface import Simulations
 
 FIELDS = ("xpos", "xquat", "xmat", "cvel", "subtree_com")
-"""What `Reader` reads, besides qpos and qvel."""
-
-
-class Simulated(Protocol):
-    """The live arrays of many simulations, [N, ...], whichever engine computes them."""
-
-    qpos: Tensor
-    qvel: Tensor
-    outputs: dict[str, Tensor]
+"""Outputs that `PoseReader` reads, besides qpos and qvel."""
 
 
 @attrs.frozen(eq=False)
-class Poses:
+class BodyPoses:
     """Poses and velocities of B bodies and J joints, [N, ...] float32."""
 
     pos: Tensor
@@ -33,7 +26,7 @@ class Poses:
     rot: Tensor
     """[N, B, 9]: rotation matrices, row after row."""
     twist: Tensor
-    """[N, B, 6]: angular velocity [rad/s], then what the engine gives as linear velocity."""
+    """[N, B, 6]: angular velocity [rad/s], then the engine's linear velocity, of the point that `cvel` refers to."""
     lin_vel: Tensor
     """[N, B, 3] m/s, of link origins."""
     joint_pos: Tensor
@@ -42,24 +35,24 @@ class Poses:
     """[N, J] rad/s."""
 
     @staticmethod
-    def empty(num: int, num_bodies: int, num_joints: int, device: torch.device | str = "cpu") -> Poses:
-        """Allocate for `num` rows."""
+    def empty(num: int, num_bodies: int, num_joints: int, device: torch.device | str = "cpu") -> BodyPoses:
+        """Allocate for `num` environments."""
         bodies = [torch.zeros(num, num_bodies, width, device=device) for width in (3, 4, 9, 6, 3)]
         joints = [torch.zeros(num, num_joints, device=device) for _ in range(2)]
-        return Poses(*bodies, *joints)
+        return BodyPoses(*bodies, *joints)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the tensors, in order."""
         return (self.pos, self.quat_wxyz, self.rot, self.twist, self.lin_vel, self.joint_pos, self.joint_vel)
 
-    def narrow(self, start: int, num: int) -> Poses:
-        """Return a view of some consecutive rows."""
-        return Poses(*(tensor.narrow(0, start, num) for tensor in self.tensors()))
+    def narrow(self, start: int, num: int) -> BodyPoses:
+        """Return a view of consecutive environments."""
+        return BodyPoses(*(tensor.narrow(0, start, num) for tensor in self.tensors()))
 
-    def put(self, env_ids: Tensor, rows: Poses) -> None:
-        """Overwrite rows, int64 [n]."""
-        for own, new in zip(self.tensors(), rows.tensors(), strict=True):
-            own.index_copy_(0, env_ids, new)
+    def put(self, env_ids: Tensor, new: BodyPoses) -> None:
+        """Overwrite some environments, int64 [n]."""
+        for own, value in zip(self.tensors(), new.tensors(), strict=True):
+            own.index_copy_(0, env_ids, value)
 
     def kinematics(self) -> dict[str, Any]:
         """Return the fields of a `Kinematics`, all of them views; the root is the first body."""
@@ -82,17 +75,17 @@ class Poses:
         return self.rot.view(*self.rot.shape[:-1], 3, 3)
 
 
-class Reader:
-    """Converts the live arrays of simulations into `Poses`."""
+class PoseReader:
+    """Converts the live arrays of simulations into `BodyPoses`."""
 
-    def __init__(self, simulation: Simulated, at: Addresses) -> None:
-        """Take the arrays; `FIELDS` must be among the outputs."""
+    def __init__(self, simulations: Simulations, at: Addresses) -> None:
+        """Take the arrays; the outputs must include `FIELDS`."""
         self._at = at
-        self._arrays = {name: simulation.outputs[name] for name in FIELDS}
-        self._arrays |= {"qpos": simulation.qpos, "qvel": simulation.qvel}
+        self._arrays = {name: simulations.outputs[name] for name in FIELDS}
+        self._arrays |= {"qpos": simulations.qpos, "qvel": simulations.qvel}
 
-    def read(self, out: Poses, env_ids: Tensor | None = None) -> None:
-        """Fill `out` from all rows, or from rows `env_ids`, int64 [n]."""
+    def read(self, out: BodyPoses, env_ids: Tensor | None = None) -> None:
+        """Fill `out` from all environments, or from some, int64 [n]."""
         at = self._at
         arrays = self._arrays
         if env_ids is not None:

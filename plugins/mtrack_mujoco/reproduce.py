@@ -1,11 +1,8 @@
-"""A recorded control step, stepped again with MuJoCo and looked at in every substep."""
+"""Steps a recorded control step again, and gathers the results of every substep."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import mujoco
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,92 +11,99 @@ from mtrack.api.recorded_step import FieldValue, Quantity
 from mtrack_mujoco import labels
 from mtrack_mujoco.description import rebuild
 from mtrack_mujoco.engine_warnings import LARGEST
-from mtrack_mujoco.model_fields import ModelFields
-from mtrack_mujoco.simulation import Simulation, restore
-
-
-class Watch:
-    """Gathers what an environment does, substep by substep, whichever engine steps it."""
-
-    def __init__(self, model: mujoco.MjModel, step: RecordedStep) -> None:
-        """Take what was recorded. Raises MtrackError if its sizes are not those of the model."""
-        self._model, self._step = model, step
-        wanted = (len(step.controls), model.nbody, 6)
-        if step.controls.shape[1] != model.nu or not len(step.controls):
-            raise MtrackError(f"there are controls of {step.controls.shape[1]} motors, but the model has {model.nu}")
-        if step.forces is not None and tuple(step.forces.shape) != wanted:
-            raise MtrackError(f"the forces are {list(step.forces.shape)}, but the model needs {list(wanted)}")
-        self._seen: dict[str, list[Tensor]] = {"qpos": [], "qvel": [], "qacc": []}
-        self._warnings: list[tuple[str, ...]] = []
-        self._diverged: list[bool] = []
-
-    def start(self, qpos: Tensor, qvel: Tensor) -> None:
-        """Look at the state before the first substep, [nq] and [nv]."""
-        self._start = qpos.double().cpu().clone(), qvel.double().cpu().clone()
-
-    def look(self, qpos: Tensor, qvel: Tensor, qacc: Tensor, warnings: tuple[str, ...], diverged: bool) -> None:
-        """Look at the results of a substep; `warnings` are those since the start."""
-        for name, value in (("qpos", qpos), ("qvel", qvel), ("qacc", qacc)):
-            self._seen[name].append(value.double().cpu().clone())
-        before = {warning for earlier in self._warnings for warning in earlier}
-        self._warnings.append(tuple(warning for warning in warnings if warning not in before))
-        self._diverged.append(diverged)
-
-    def replay(self, after: Mapping[str, Tensor], differences: tuple[str, ...] = ()) -> Replay:
-        """Return all that was seen."""
-        model, step = self._model, self._step
-        pos, vel, acc = (torch.stack(values) for values in self._seen.values())
-        dofs = labels.of_dofs(model)
-        controls, motors = step.controls.double(), labels.of_actuators(model)
-        inputs = [Quantity(name="control", unit="rad", labels=motors, values=controls, bound=LARGEST)]
-        if step.forces is not None:
-            forces = step.forces.double().flatten(1)
-            inputs.append(
-                Quantity(name="external force", unit="N, N m", labels=labels.of_wrenches(model), values=forces)
-            )
-        results = [
-            Quantity(name="acceleration", unit="rad/s^2, m/s^2", labels=dofs, values=acc, bound=LARGEST),
-            Quantity(name="velocity", unit="rad/s, m/s", labels=dofs, values=vel, start=self._start[1], bound=LARGEST),
-            Quantity(
-                name="position",
-                unit="rad, m",
-                labels=labels.of_positions(model),
-                values=pos,
-                start=self._start[0],
-                bound=LARGEST,
-            ),
-        ]
-        return Replay(
-            quantities=(*inputs, *results),
-            diverged=tuple(self._diverged),
-            warnings=tuple(self._warnings),
-            after=after,
-            fields=tuple(_field(model, name, value) for name, value in step.fields.items()),
-            differences=differences,
-        )
+from mtrack_mujoco.interface import Simulations
+from mtrack_mujoco.model_fields import compiled_value
+from mtrack_mujoco.restore import restore
+from mtrack_mujoco.simulation import MujocoSimulations
 
 
 def replay(step: RecordedStep) -> Replay:
-    """Step a recorded step again on the CPU. Raises MtrackError if its parts do not fit each other."""
-    model = rebuild(step.model)
-    watch = Watch(model, step)
-    sim = Simulation(model, 1, 1, ("qacc",))
-    fields = ModelFields(sim.batch, tuple(step.fields))
-    restore(fields.tensors(), {f"field.{name}": value.unsqueeze(0) for name, value in step.fields.items()})
-    restore({"rows": sim.rows}, {name: value.unsqueeze(0) for name, value in step.before.items()})
-    watch.start(sim.qpos[0], sim.qvel[0])
-    last = len(step.controls) - 1
-    for substep, control in enumerate(step.controls):
-        sim.ctrl[0] = control
+    """Step a recorded step again on the CPU. Raises MtrackError if its parts do not match each other."""
+    again = StepReplay(step)
+    return again.run(MujocoSimulations(again.model, 1, 1, ("qacc",), tuple(step.fields)))
+
+
+class StepReplay:
+    """A recorded step to be stepped again, by any engine."""
+
+    model: mujoco.MjModel
+    """Rebuilt from the record."""
+
+    def __init__(self, step: RecordedStep) -> None:
+        """Rebuild the model. Raises MtrackError if it does not match the rest of the record."""
+        self.model, self._step = rebuild(step.model), step
+        model, num_substeps = self.model, len(step.controls)
+        wanted = (num_substeps, model.nbody, 6)
+        if step.controls.shape[1] != model.nu or not num_substeps:
+            raise MtrackError(f"there are controls of {step.controls.shape[1]} motors, but the model has {model.nu}")
+        if step.forces is not None and tuple(step.forces.shape) != wanted:
+            raise MtrackError(f"the forces are {list(step.forces.shape)}, but the model needs {list(wanted)}")
+        self._results: dict[str, list[Tensor]] = {"qacc": [], "qvel": [], "qpos": []}
+        self._warnings: list[tuple[str, ...]] = []
+        self._diverged: list[bool] = []
+
+    def run(self, sim: Simulations, differences: tuple[str, ...] = ()) -> Replay:
+        """Step `sim`, one simulation of `model` with the recorded model fields; `differences` as in `Replay`."""
+        step = self._step
+        restore(sim.fields.tensors(), {f"field.{name}": value.unsqueeze(0) for name, value in step.fields.items()})
+        restore(sim.state, {name: value.unsqueeze(0) for name, value in step.before.items()})
+        start = {"qvel": _row(sim.qvel), "qpos": _row(sim.qpos)}
+        for substep, control in enumerate(step.controls):
+            sim.ctrl[0].copy_(control)
+            if step.forces is not None:
+                sim.xfrc[0].copy_(step.forces[substep])
+            sim.step(last=substep == len(step.controls) - 1)
+            self._observe(sim)
+        return Replay(
+            quantities=(*self._inputs(), *self._outputs(start)),
+            diverged=tuple(self._diverged),
+            warnings=tuple(self._warnings),
+            after={name: tensor[0].cpu().clone() for name, tensor in sim.state.items()},
+            fields=tuple(_field(self.model, name, value) for name, value in step.fields.items()),
+            differences=differences,
+        )
+
+    def _observe(self, sim: Simulations) -> None:
+        for name, value in (("qacc", sim.outputs["qacc"]), ("qvel", sim.qvel), ("qpos", sim.qpos)):
+            self._results[name].append(_row(value))
+        earlier = {warning for warnings in self._warnings for warning in warnings}
+        self._warnings.append(tuple(warning for warning in sim.warnings(0) if warning not in earlier))
+        self._diverged.append(bool(sim.diverged()[0]))
+
+    def _inputs(self) -> list[Quantity]:
+        model, step = self.model, self._step
+        motors, controls = labels.of_actuators(model), step.controls.double()
+        inputs = [Quantity(name="control", unit="rad", labels=motors, values=controls, bound=LARGEST)]
         if step.forces is not None:
-            sim.xfrc[0] = step.forces[substep]
-        sim.step(mujoco.mjtStage.mjSTAGE_VEL if substep == last else mujoco.mjtStage.mjSTAGE_NONE)
-        watch.look(sim.qpos[0], sim.qvel[0], sim.outputs["qacc"][0], sim.warnings(0), bool(sim.diverged()[0]))
-    return watch.replay({"rows": sim.rows[0].clone()})
+            bodies, forces = labels.of_wrenches(model), step.forces.double().flatten(1)
+            inputs.append(Quantity(name="external force", unit="N, N m", labels=bodies, values=forces))
+        return inputs
+
+    def _outputs(self, start: dict[str, Tensor]) -> list[Quantity]:
+        dofs, coordinates = labels.of_dofs(self.model), labels.of_positions(self.model)
+        return [
+            Quantity(
+                name=name,
+                unit=unit,
+                labels=names,
+                values=torch.stack(self._results[array]),
+                start=start.get(array),
+                bound=LARGEST,
+            )
+            for name, unit, array, names in (
+                ("acceleration", "rad/s^2, m/s^2", "qacc", dofs),
+                ("velocity", "rad/s, m/s", "qvel", dofs),
+                ("position", "rad, m", "qpos", coordinates),
+            )
+        ]
+
+
+def _row(tensor: Tensor) -> Tensor:
+    """Return a copy of the only row of a live array, float64 on the CPU."""
+    return tensor[0].double().cpu().clone()
 
 
 def _field(model: mujoco.MjModel, name: str, value: Tensor) -> FieldValue:
-    owner, _, attribute = name.rpartition(".")
-    nominal = torch.as_tensor(np.array(getattr(model.opt if owner else model, attribute)))
+    nominal = compiled_value(model, name).double().flatten()
     names = labels.of_field(model, name, tuple(value.shape))
-    return FieldValue(name=name, labels=names, value=value.double().flatten(), nominal=nominal.double().flatten())
+    return FieldValue(name=name, labels=names, value=value.double().flatten(), nominal=nominal)

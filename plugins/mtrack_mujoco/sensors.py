@@ -1,4 +1,4 @@
-"""Contact sensors of MuJoCo for the contacts that components asked for."""
+"""Adds and reads MuJoCo contact sensors for the contacts that components require."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _WIDTH = 4
 
 
 def add_contact_sensors(spec: mujoco.MjSpec, sensors: Sequence[ContactSensor], root: str) -> None:
-    """Add one MuJoCo sensor for each request, in order. Raises NameProblem for an unknown body."""
+    """Add one MuJoCo sensor per required contact, in order. Raises NameProblem for an unknown body."""
     known = [body.name for body in spec.bodies]
     for wanted in sensors:
         if wanted.body not in known:
             hint = did_you_mean(wanted.body, known)
-            raise NameProblem(f"there is no body '{wanted.body}' to sense contacts of. {hint}".rstrip(), wanted.name)
+            raise NameProblem(f"no body '{wanted.body}' for a contact sensor. {hint}".rstrip(), wanted.name)
         sensor = spec.add_sensor(name=wanted.name, type=mujoco.mjtSensor.mjSENS_CONTACT)
         sensor.objtype, sensor.objname = mujoco.mjtObj.mjOBJ_BODY, wanted.body
         match wanted.against:
@@ -39,12 +39,12 @@ def add_contact_sensors(spec: mujoco.MjSpec, sensors: Sequence[ContactSensor], r
 
 
 def contact_columns(model: mujoco.MjModel, sensors: Sequence[ContactSensor]) -> slice:
-    """Return where the values of the sensors are among those of all."""
+    """Return the columns of the contact sensors in `sensordata`."""
     start = int(model.sensor(sensors[0].name).adr[0]) if sensors else 0
     return slice(start, start + _WIDTH * len(sensors))
 
 
 def read_contacts(values: Tensor, out: Tensor) -> None:
-    """Convert sensor values, [N, C * 4], to contact count and force on the body, float32 [N, C, 4]."""
+    """Write sensor values, [N, C * 4], as contact count and force on the body, float32 [N, C, 4], to `out`."""
     out.copy_(values.view(out.shape))
-    out[..., 1:].neg_()  # the sensor gives the force of the first body on the second, in world axes
+    out[..., 1:].neg_()  # the sensor measures the force of the first body on the second, in world axes

@@ -1,4 +1,4 @@
-"""What a control step of all environments began with and what acted in it, kept until the next one begins."""
+"""Keeps the start state and the inputs of the last control step, to record it if an environment diverges."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from mtrack import RecordedStep
 
 Forces = tuple[Tensor, Tensor]
-"""Body indices, int64 [P], and what acts on these, [N, P, 6]."""
+"""Body indices, int64 [P], and the forces and torques on these bodies, [N, P, 6]."""
 
 
 class StepMemory:
-    """One copy of the state in a control step, one of the targets in a substep; forces are kept as they are."""
+    """Copies the state once per control step and the targets once per substep; forces are not copied."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         """Take the live tensors of the integration state, [N, ...]."""
@@ -23,10 +23,10 @@ class StepMemory:
         self._before = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
         self._targets: list[Tensor] = []
         self._forces: list[Forces] = []
-        self._next = self._made = 0
+        self._next = self._count = 0
 
     def begin_substep(self, target: Tensor, last: bool) -> None:
-        """Remember the state if a control step begins here, and the targets, [N, J]."""
+        """Copy the targets, [N, J], and also the state if a control step begins here."""
         if self._next == 0:
             for name, tensor in self._state.items():
                 self._before[name].copy_(tensor)
@@ -35,17 +35,17 @@ class StepMemory:
             self._targets.append(torch.zeros_like(target))
         self._targets[self._next].copy_(target)
         self._next += 1
-        self._made = self._next
+        self._count = self._next
         if last:
             self._next = 0
 
     def add_forces(self, bodies: Tensor, forces: Tensor) -> None:
-        """Remember the forces of this substep; neither tensor may be changed later."""
+        """Keep the forces of this substep; neither tensor may be changed afterwards."""
         self._forces.append((bodies, forces))
 
     def start_over(self) -> None:
-        """Take the next substep for the first of a control step."""
-        self._next = self._made = 0
+        """Treat the next substep as the first of a control step."""
+        self._next = self._count = 0
 
     def record(
         self,
@@ -56,12 +56,12 @@ class StepMemory:
         fields: Mapping[str, Tensor],
         **more: Any,
     ) -> RecordedStep:
-        """Return the last control step of an environment, on the CPU; `more` are other fields of the record.
+        """Return the last control step of an environment, on the CPU; `more` are further fields of the record.
 
         `ctrl` [N, U], `xfrc` [N, nbody, 6] (None if no component applies forces) and `fields`, [N, ...] by name, are
-        the live ones; `actuators` says which of `ctrl` the J targets are.
+        are live; `actuators` are the columns of the J targets in `ctrl`.
         """
-        targets = torch.stack([target[env_id] for target in self._targets[: self._made]])
+        targets = torch.stack([target[env_id] for target in self._targets[: self._count]])
         controls = ctrl[env_id].expand(len(targets), -1).clone()
         controls[:, list(actuators)] = targets.to(controls)
         return RecordedStep(
@@ -74,6 +74,6 @@ class StepMemory:
         )
 
     def _forces_on(self, env_id: int, present: Tensor) -> Tensor:
-        """Return the forces on every body, [D, nbody, 6]; what no component writes is as at present, [nbody, 6]."""
+        """Return the forces on every body, [D, nbody, 6]; those that no component writes are the `present` ones."""
         each = [present.index_copy(0, bodies, forces[env_id]) for bodies, forces in self._forces]
         return torch.stack(each).cpu()

@@ -1,1 +1,4 @@
-"""PPO with a privileged teacher, an estimator and a student: the agent `teacher_student` and its phases."""
+"""The agent `teacher_student` and its phases `train` (teacher), `adapt` (adaptation module) and `finetune` (student).
+
+`ppo.py` contains the whole PPO update.
+"""

@@ -1,4 +1,4 @@
-"""The phase `adapt`: the student acts, and its estimator learns what the teacher's features are where that leads."""
+"""The phase `adapt`: the student acts, and its adaptation module learns to predict the teacher's features."""
 
 from __future__ import annotations
 
@@ -8,34 +8,40 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Layout, Rollout, component, param, positive, require_order, scratch, state
-from mtrack_ppo.acting import sampled
+from mtrack import Layout, Rollout, component, num_ranks, param, positive, require_order, scratch, state, sum_over_ranks
+from mtrack.api.metrics import SKIPPED
 from mtrack_ppo.agent import TeacherStudent
-from mtrack_ppo.batch import flat, kept
-from mtrack_ppo.estimator import explained_variance, features, train_estimator
-from mtrack_ppo.optimiser import make_adam
-from mtrack_ppo.precision import Autocast, compute_dtype
-from mtrack_ppo.takeover import or_seeded, require_fit
+from mtrack_ppo.compile import compiled
+from mtrack_ppo.phases import (
+    Autocast,
+    compute_dtype,
+    make_adam,
+    moments_over_ranks,
+    require_same_shapes,
+    sample_action,
+    seeded_default,
+)
+from mtrack_ppo.ppo import flat, minibatch_indices, optimiser_step, sample_indices
 
 
 @component
 class Adapt:
-    """Regression of the adaptation module on what the student meets; all else stays as it is."""
+    """Regression of the adaptation module on the observations that the student meets; nothing else changes."""
 
     epochs: int = param(default=2, validator=positive)
-    """Times the estimator goes over a rollout."""
+    """Passes over each rollout."""
     minibatches: int = param(default=8, validator=positive)
-    """Parts it takes a rollout in."""
+    """Minibatches in each epoch."""
     lr: float = param(default=5e-4, validator=positive)
     """Learning rate of Adam."""
     max_grad_norm: float = param(default=1.0, validator=positive)
-    """Bound on the gradient's norm."""
+    """Largest norm of the gradient; larger gradients are scaled down."""
     mirror: bool = param(default=True)
-    """Whether it also learns from every sample's mirror image."""
+    """Whether the loss also uses the mirror image of every sample."""
     autocast: Autocast = param(default="auto")
-    """Matrix products in `bfloat16`, float32 (`none`), or `auto`: bfloat16 where the device multiplies it faster."""
+    """Matrix products in `bfloat16`, in float32 (`none`), or `auto`: bfloat16 if the device has instructions for it."""
     compile: bool = param(default=False)
-    """Whether losses go through torch.compile, where there is a compiler: faster updates after up to a minute."""
+    """Whether to compile the loss (torch.compile) if there is a compiler; the first update takes a minute longer."""
 
     rng: torch.Generator = state()
     estimator_adam: torch.optim.Adam = state()
@@ -47,45 +53,87 @@ class Adapt:
     follows = ("train", "adapt", "finetune")
 
     def observation_groups(self) -> dict[str, str]:
-        """Return the groups it reads besides the agent's."""
+        """Return the observation groups that it reads besides the agent's."""
         return {}
 
     def rollout_parts(self) -> dict[str, int]:
-        """Return into how many parts it divides a rollout."""
+        """Return the parameters that say into how many parts a rollout is divided."""
         return {"minibatches": self.minibatches}
 
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
-        """Begin with the teacher's actor as the student's. Raises MtrackError where there is no trained teacher."""
+        """Start from a copy of the teacher's actor. Raises MtrackError if there is no trained teacher."""
         require_order("adapt", self.follows, previous)
-        require_fit("adapt", agent, layout, self.mirror)
+        require_same_shapes("adapt", agent, layout, self.mirror)
         if previous == "train":
             agent.actor_student.load_state_dict(agent.actor_teacher.state_dict())
-        self.rng = or_seeded(self.rng)
+        self.rng = seeded_default(self.rng)
         self.agent, self.dtype = agent, compute_dtype(self.autocast, layout.device)
         self.estimator_adam = make_adam(agent.adapt_module, self.lr)
 
     @torch.no_grad()
     def act(self, observations: TensorDict) -> TensorDict:
-        """Return the student's sampled `action` [n, A] and `normalised` rows [n, W]."""
-        rows = self.agent.rows(observations, self.dtype)
-        action, _ = sampled(self.agent, self.actor, rows, self.rng)
-        return TensorDict({"action": action, "normalised": rows}, batch_size=observations.batch_size)
+        """Return the student's random `action` [n, A] and the `network_inputs` [n, W]."""
+        inputs = self.agent.network_inputs(observations, self.dtype)
+        action, _ = sample_action(self.agent, self.actor, inputs, self.rng)
+        return TensorDict({"action": action, "network_inputs": inputs}, batch_size=observations.batch_size)
 
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
-        """Learn from a rollout. Returns loss and figures, means over the update."""
-        rows, places = flat(torch.as_tensor(rollout.data["normalised"])), kept(rollout)
-        target = features(self.agent, rows, self.mirror)
-        report = train_estimator(
+        """Learn from a rollout. Returns the loss and other metrics, means over the update."""
+        inputs, indices = flat(torch.as_tensor(rollout.data["network_inputs"])), sample_indices(rollout)
+        target = priv_features(self.agent, inputs, self.mirror)
+        metrics = train_estimator(
             self.agent,
             self.estimator_adam,
-            rows,
+            inputs,
             target,
-            places,
+            indices,
             epochs=self.epochs,
-            number=self.minibatches,
+            minibatches=self.minibatches,
             max_grad_norm=self.max_grad_norm,
-            generator=self.rng,
+            rng=self.rng,
             compile=self.compile,
         )
-        report["adapt/explained_variance"] = explained_variance(report["loss/estimator"], target, places)
-        return report
+        _, variance = moments_over_ranks(target.index_select(0, indices).flatten(0, 1).float())
+        unexplained = metrics["loss/estimator"] / variance.mean().clamp_min(1e-8)
+        metrics["adapt/explained_variance"] = 1.0 - unexplained
+        return metrics
+
+
+@torch.no_grad()
+def priv_features(agent: TeacherStudent, inputs: Tensor, mirrored: bool) -> Tensor:
+    """Return the target: the encoder's features of inputs (and of their mirror images), [R, sides, F]."""
+    return agent.priv_feature(inputs, mirrored).view(len(inputs), 2 if mirrored else 1, -1)
+
+
+def train_estimator(
+    agent: TeacherStudent,
+    adam: torch.optim.Adam,
+    inputs: Tensor,
+    target: Tensor,
+    indices: Tensor,
+    *,
+    epochs: int,
+    minibatches: int,
+    max_grad_norm: float,
+    rng: torch.Generator,
+    compile: bool,
+) -> dict[str, Tensor]:
+    """Train the adaptation module on the samples at `indices`, and on their mirror images if the target has them.
+
+    Returns the mean loss and the share of skipped steps.
+    """
+    compute_loss = compiled(_estimator_loss, inputs.device) if compile else _estimator_loss
+    total, skips = torch.zeros((), device=inputs.device), torch.zeros((), device=inputs.device)
+    for chosen in minibatch_indices(indices, epochs, minibatches, rng):
+        loss = compute_loss(agent, inputs.index_select(0, chosen), target.index_select(0, chosen))
+        skipped = optimiser_step(loss, [adam], max_grad_norm)
+        total = total + loss.detach().masked_fill(skipped.bool(), 0.0)
+        skips = skips + skipped
+    taken = (epochs * minibatches - skips).clamp_min(1.0)
+    skipped_share = skips / max(1, epochs * minibatches)
+    return {"loss/estimator": sum_over_ranks(total) / (num_ranks() * taken), SKIPPED: skipped_share}
+
+
+def _estimator_loss(agent: TeacherStudent, inputs: Tensor, target: Tensor) -> Tensor:
+    prediction = agent.priv_pred(inputs, mirrored=target.shape[1] == 2).view_as(target)
+    return (prediction - target).float().square().mean()

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 
 from mtrack import Layout, MtrackError, NameProblem, between, component, param, positive, scratch, state
 from mtrack.errors import did_you_mean
+from mtrack_ppo.linear import Parity
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp, Norm, Style
 from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser, chunks
-from mtrack_ppo.parity import Parity
 
 
 def _stds(instance: object, attribute: attrs.Attribute[Any], value: float | Mapping[str, float]) -> None:
-    """Raise ValueError unless every pattern is a regular expression, and every number is above 0."""
+    """Raise ValueError unless every pattern is a regular expression and every number is greater than 0."""
     for pattern, std in ({".*": value} if isinstance(value, int | float) else value).items():
         try:
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
         if std <= 0:
-            raise ValueError(f"expected a number above 0, got {std}")
+            raise ValueError(f"a standard deviation must be greater than 0, not {std}")
 
 
 _DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
@@ -36,18 +36,18 @@ _DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
 
 @component
 class TeacherStudent:
-    """A teacher that sees privileged observations, and a student that estimates what it cannot see.
+    """A teacher that sees privileged observations, and a student that predicts features of what it cannot see.
 
-    Phases work on rows [n, W], made by `rows` in the dtype to compute in: the even coordinates of the three normalised
-    groups, then the odd ones. Where `mirrored`, outputs are [2 n, ...]: a row's, then its mirror image's.
+    Its networks take inputs [n, W] from `network_inputs`: the even coordinates of the three normalised groups, then the
+    odd ones. If `mirrored`, outputs are [2 n, ...]: each sample is followed by its mirror image.
     """
 
     policy_group: str = param(default="policy")
-    """Observation group of what the robot itself can sense: all that the student sees."""
+    """Observation group of what the robot itself can sense; the student sees nothing else."""
     priv_group: str = param(default="priv")
-    """Observation group of what only a simulation knows: the encoder's input."""
+    """Observation group of what only a simulation knows; input of the encoder."""
     critic_group: str = param(default="critic_priv")
-    """Observation group that the critic sees beside the other two."""
+    """Observation group that the critic sees in addition to the other two."""
     actor_hidden: tuple[int, ...] = param(default=(256, 256, 256), validator=min_len(1))
     """Widths of the hidden layers of both actors."""
     critic_hidden: tuple[int, ...] = param(default=(256, 256, 256), validator=min_len(1))
@@ -61,18 +61,18 @@ class TeacherStudent:
     activation: Activation = param(default="elu")
     """Activation of hidden layers."""
     norm: Norm = param(default="none")
-    """`layer` puts a LayerNorm before each activation."""
+    """`layer` adds a LayerNorm before each activation."""
     init_std: float | dict[str, float] = param(factory=_DEFAULT_STD.copy, validator=_stds)
-    """Initial and largest standard deviation of the action: a number, or regular expression of whole action names to
-    number; the last that matches counts, 1.0 where none does."""
+    """Initial and largest standard deviation of the action: a number, or numbers by regular expression. An expression
+    must match the whole name of an action; the last match counts, and an action without a match gets 1.0."""
     normaliser_decay: float = param(default=1.0, validator=between(0.0, 1.0))
-    """Share of the earlier sample count an observation normaliser keeps at each update; 1 counts all samples alike."""
+    """Share of its earlier sample count that an observation normaliser keeps in each update; 1 weights all alike."""
     obs_clip: float = param(default=10.0, validator=positive)
-    """Largest magnitude of a normalised observation [standard deviations]."""
+    """Normalised observations are clipped to plus or minus this number of standard deviations."""
     value_normalisation: bool = param(default=False)
-    """Whether the critic learns returns normalised by their running mean and deviation."""
+    """Whether the critic learns returns normalised by their running mean and standard deviation."""
     value_decay: float = param(default=0.995, validator=between(0.0, 1.0))
-    """Share of the past the return normaliser keeps at each update."""
+    """Share of the past that the return normaliser keeps in each update."""
 
     encoder_priv: Mlp = state()
     adapt_module: Mlp = state()
@@ -87,15 +87,15 @@ class TeacherStudent:
     columns: dict[str, tuple[slice, slice]] = scratch()
 
     def robot_groups(self) -> tuple[str, ...]:
-        """Return the group that the student's actor and its estimator read."""
+        """Return the group that the student's actor and the adaptation module read."""
         return (self.policy_group,)
 
     def observation_groups(self) -> dict[str, str]:
-        """Return the groups it reads, by parameter."""
+        """Return the groups that it reads, by parameter."""
         return {name: getattr(self, name) for name in ("policy_group", "priv_group", "critic_group")}
 
     def build(self, layout: Layout) -> None:
-        """Create networks and normalisers. Raises MtrackError where the layout lacks a group or a name is unknown."""
+        """Create networks and normalisers. Raises MtrackError if a group is missing or a pattern matches no action."""
         self.groups = (self.policy_group, self.priv_group, self.critic_group)
         _require(self.groups, layout.observations)
         widths = {group: layout.observations[group] for group in self.groups}
@@ -105,22 +105,22 @@ class TeacherStudent:
         style, feature, actions = Style(self.activation, self.norm, layout.seed), self.feature_width, layout.num_actions
         std = initial_std(self.init_std, layout.action_names)
 
-        def inputs(*groups: str) -> tuple[int, int]:
+        def widths_of(*groups: str) -> tuple[int, int]:
             parities = [self.parities[group] for group in groups]
             return sum(parity.even for parity in parities), sum(parity.odd for parity in parities)
 
         def encoder(name: str, group: str, hidden: Sequence[int]) -> Mlp:
-            return Mlp(name, inputs(group), hidden, feature, style=style, gain=FEATURE_GAIN).to(layout.device)
+            return Mlp(name, widths_of(group), hidden, feature, style=style, gain=FEATURE_GAIN).to(layout.device)
 
         def actor(name: str) -> Actor:
-            sensed = inputs(self.policy_group)
+            sensed = widths_of(self.policy_group)
             mean = Mlp(name, sensed, self.actor_hidden, actions, style=style, gain=HEAD_GAIN, feature=feature)
             return Actor(mean, std).to(layout.device)
 
         self.encoder_priv = encoder("encoder_priv", self.priv_group, self.encoder_hidden)
         self.adapt_module = encoder("adapt_module", self.policy_group, self.adapt_hidden)
         self.actor_teacher, self.actor_student = actor("actor_teacher"), actor("actor_student")
-        critic = Mlp("critic", inputs(*self.groups), self.critic_hidden, 1, style=style, gain=HEAD_GAIN)
+        critic = Mlp("critic", widths_of(*self.groups), self.critic_hidden, 1, style=style, gain=HEAD_GAIN)
         self.critic = critic.to(layout.device)
         normalisers = {
             group: Normaliser(widths[group], mirror and mirror.to(layout.device), self.normaliser_decay, self.obs_clip)
@@ -131,7 +131,7 @@ class TeacherStudent:
 
     @torch.no_grad()
     def policy(self, observations: TensorDict, actor: str) -> Tensor:
-        """Return the mean action [n, A] of `teacher` or `student`; the student's needs the policy group only."""
+        """Return the mean action [n, A] of `teacher` or `student`; the student only needs the policy group."""
         sensed = self._coordinates(observations, self.policy_group)
         if actor == "teacher":
             feature = self.encoder_priv(*self._coordinates(observations, self.priv_group))
@@ -146,57 +146,57 @@ class TeacherStudent:
             raise MtrackError(f"agent 'teacher_student' has no actor '{name}'; it has teacher and student")
         return actors[name]
 
-    def rows(self, observations: TensorDict, dtype: torch.dtype) -> Tensor:
-        """Return the coordinates of all groups side by side, [n, W]."""
+    def network_inputs(self, observations: TensorDict, dtype: torch.dtype) -> Tensor:
+        """Return the normalised coordinates of all groups side by side, [n, W]."""
         first = observations[self.groups[0]]
-        rows = torch.empty(len(first), sum(self.critic.widths), dtype=dtype, device=first.device)
+        inputs = torch.empty(len(first), sum(self.critic.widths), dtype=dtype, device=first.device)
         for group, (even, odd) in self.columns.items():
             parity, normaliser = self.parities[group], self.normalisers[group]
-            for value, place in zip(chunks(observations[group]), chunks(rows), strict=True):
-                parity.write(normaliser(value), place[:, even], place[:, odd])
-        return rows
+            for value, part in zip(chunks(observations[group]), chunks(inputs), strict=True):
+                parity.write(normaliser(value), part[:, even], part[:, odd])
+        return inputs
 
-    def priv_feature(self, rows: Tensor, mirrored: bool = False) -> Tensor:
-        """Return what the encoder makes of the privileged observations, [n, feature_width]."""
+    def priv_feature(self, inputs: Tensor, mirrored: bool = False) -> Tensor:
+        """Return the encoder's feature of the privileged observations, [n, feature_width]."""
         even, odd = self.columns[self.priv_group]
-        return torch.as_tensor(self.encoder_priv(rows[:, even], rows[:, odd], mirrored=mirrored))
+        return torch.as_tensor(self.encoder_priv(inputs[:, even], inputs[:, odd], mirrored=mirrored))
 
-    def priv_pred(self, rows: Tensor, mirrored: bool = False) -> Tensor:
-        """Return what the adaptation module takes it to be, [n, feature_width]."""
+    def priv_pred(self, inputs: Tensor, mirrored: bool = False) -> Tensor:
+        """Return the adaptation module's prediction of that feature, [n, feature_width]."""
         even, odd = self.columns[self.policy_group]
-        return torch.as_tensor(self.adapt_module(rows[:, even], rows[:, odd], mirrored=mirrored))
+        return torch.as_tensor(self.adapt_module(inputs[:, even], inputs[:, odd], mirrored=mirrored))
 
-    def feature(self, actor: str, rows: Tensor, mirrored: bool = False) -> Tensor:
-        """Return what an actor is given beside the policy group: the teacher the truth, the student its estimate."""
-        return self.priv_feature(rows, mirrored) if actor == "teacher" else self.priv_pred(rows, mirrored)
+    def feature(self, actor: str, inputs: Tensor, mirrored: bool = False) -> Tensor:
+        """Return the feature that an actor gets besides the policy group: the student gets the prediction."""
+        return self.priv_feature(inputs, mirrored) if actor == "teacher" else self.priv_pred(inputs, mirrored)
 
-    def mean_action(self, actor: str, rows: Tensor, feature: Tensor, mirrored: bool = False) -> Tensor:
-        """Return the mean action of an actor that is given a feature, [n, A] float32."""
+    def mean_action(self, actor: str, inputs: Tensor, feature: Tensor, mirrored: bool = False) -> Tensor:
+        """Return the mean action of an actor for inputs and a feature, [n, A] float32."""
         even, odd = self.columns[self.policy_group]
-        return torch.as_tensor(self.actor(actor).mean(rows[:, even], rows[:, odd], feature, mirrored))
+        return torch.as_tensor(self.actor(actor).mean(inputs[:, even], inputs[:, odd], feature, mirrored))
 
-    def raw_value(self, rows: Tensor, mirrored: bool = False) -> Tensor:
-        """Return the critic's output, [n] float32: the value, normalised where `value_normalisation`."""
+    def raw_value(self, inputs: Tensor, mirrored: bool = False) -> Tensor:
+        """Return the critic's output, [n] float32: the value, normalised if `value_normalisation`."""
         even = self.critic.widths[0]
-        return torch.as_tensor(self.critic(rows[:, :even], rows[:, even:], mirrored=mirrored)).squeeze(-1)
+        return torch.as_tensor(self.critic(inputs[:, :even], inputs[:, even:], mirrored=mirrored)).squeeze(-1)
 
-    def value(self, rows: Tensor) -> Tensor:
+    def value(self, inputs: Tensor) -> Tensor:
         """Return the value in units of reward, [n] float32."""
-        value = self.raw_value(rows)
+        value = self.raw_value(inputs)
         if self.value_normalisation:
             mean, std = self.return_normaliser.moments()
             value = value * std + mean
         return value
 
     def value_target(self, returns: Tensor) -> Tensor:
-        """Return what the critic's output should be for returns."""
+        """Return the target of the critic's output for returns."""
         if self.value_normalisation:
             mean, std = self.return_normaliser.moments()
             returns = (returns - mean) / std
         return returns
 
     def learn_normalisers(self, observations: TensorDict | Mapping[str, Tensor]) -> None:
-        """Take observations [n, ...] and their mirror images into the statistics of every group."""
+        """Add observations [n, ...] and their mirror images to the statistics of every group."""
         for group in self.groups:
             self.normalisers[group].learn(torch.as_tensor(observations[group]))  # type: ignore[operator]
 
@@ -205,22 +205,22 @@ class TeacherStudent:
 
 
 def initial_std(setting: float | Mapping[str, float], names: Sequence[str]) -> Tensor:
-    """Return the standard deviation of each action, [A], as `TeacherStudent.init_std` says.
+    """Return the standard deviation of each action [A] for a value of `TeacherStudent.init_std`.
 
-    Raises NameProblem for a pattern of the recipe's own that matches nothing.
+    Raises NameProblem if a pattern matches no action, except a default one.
     """
     patterns = {".*": setting} if isinstance(setting, int | float) else setting
     std = torch.ones(len(names))
     for pattern, value in patterns.items():
-        places = [place for place, name in enumerate(names) if re.fullmatch(pattern, name)]
-        if not places and pattern not in _DEFAULT_STD:
+        indices = [index for index, name in enumerate(names) if re.fullmatch(pattern, name)]
+        if not indices and pattern not in _DEFAULT_STD:
             raise NameProblem(f"no action matches '{pattern}'; {_closest(pattern, names)}", parameter="init_std")
-        std[places] = value
+        std[indices] = value
     return std
 
 
 def _closest(pattern: str, names: Sequence[str]) -> str:
-    """Return what a pattern that matches no whole name may have meant."""
+    """Return a hint for a pattern that matches no whole name."""
     if any(re.search(pattern, name) for name in names):
         return f"it must match whole names: '.*{pattern}.*'"
     return did_you_mean(pattern, names) or f"actions are called {', '.join(names[:3])}, ..."
@@ -231,13 +231,13 @@ def _require(groups: Sequence[str], known: Mapping[str, int]) -> None:
         if group not in known:
             hint = did_you_mean(group, known) or f"the recipe has {', '.join(known) or 'none'}"
             raise MtrackError(
-                f"agent 'teacher_student' needs an observation group '{group}': {hint}\n"
+                f"agent 'teacher_student' needs the observation group '{group}': {hint}\n"
                 f"add [observations.{group}.*], or name another with agent.policy_group, priv_group or critic_group"
             )
 
 
 def _columns(parities: Mapping[str, Parity]) -> dict[str, tuple[slice, slice]]:
-    """Return where the even and the odd coordinates of each group lie in a row."""
+    """Return the columns of the even and the odd coordinates of each group in the network inputs."""
     evens, odds = [parity.even for parity in parities.values()], [parity.odd for parity in parities.values()]
     ends = list(accumulate(evens + odds))
     slices = [slice(end - width, end) for end, width in zip(ends, evens + odds, strict=True)]

@@ -1,7 +1,8 @@
-"""Perceptrons that look at observations and at their mirror images in one pass, and the Gaussian actor."""
+"""Multilayer perceptrons that evaluate observations and their mirror images in one pass, and the Gaussian actor."""
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -12,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtrack_ppo.linear import Linear, MirroredLinear, Rounded
+from mtrack_ppo.linear import CastCache, Linear, MirroredLinear
 
 Activation = Literal["elu", "relu", "silu", "mish", "gelu", "tanh"]
 Norm = Literal["none", "layer"]
 
-# ELU and ReLU overwrite their input, which nothing else needs: their derivatives follow from their results
+# ELU and ReLU overwrite their input: their derivatives follow from their results, and nothing else needs it
 _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "elu": lambda x: functional.elu(x, inplace=True),
     "relu": lambda x: functional.relu(x, inplace=True),
@@ -30,24 +31,26 @@ _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 HIDDEN_GAIN = 2.0**0.5
 HEAD_GAIN = 0.01
-FEATURE_GAIN = 1.0  # a feature feeds further layers: at a head's gain these would not see it at first
+FEATURE_GAIN = 1.0  # a feature feeds further layers: with the gain of a head, they would hardly see it at first
+
+_LOG_ROOT_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 @attrs.frozen
 class Style:
-    """What all networks of an agent share."""
+    """Settings that all networks of an agent share."""
 
     activation: Activation | Literal["none"]
     norm: Norm
     seed: int
 
     def generator(self, name: str) -> torch.Generator:
-        """Return the generator that initialises one network: no network's start depends on the size of another."""
+        """Return the generator that initialises one network; no network's weights depend on the size of another."""
         return torch.Generator().manual_seed(zlib.crc32(f"{self.seed}/{name}".encode()))
 
 
-class Layer(nn.Module):
-    """A linear map, then LayerNorm if wanted, then the activation if there is one; in the dtype of its input."""
+class DenseLayer(nn.Module):
+    """A linear map, then LayerNorm and activation if the style has them; computes in the dtype of its input."""
 
     def __init__(self, inputs: int, outputs: int, gain: float, style: Style, generator: torch.Generator) -> None:
         """Draw an orthogonal weight; the bias is 0."""
@@ -56,19 +59,19 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.norm = nn.LayerNorm(outputs) if style.norm == "layer" else None
         self.activation = style.activation
-        self._rounded = Rounded()
+        self._cast_cache = CastCache()
 
-    def rounded(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def cast(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return weight and bias in a dtype, without a gradient."""
-        return self._rounded(self.weight, self.bias, dtype)
+        return self._cast_cache(self.weight, self.bias, dtype)
 
     def forward(self, value: Tensor) -> Tensor:
         """Return the output, [n, outputs]."""
-        rounded = self.rounded(value.dtype)
-        return self.activate(Linear.apply(value, self.weight, self.bias, rounded))  # type: ignore[no-untyped-call]
+        cast = self.cast(value.dtype)
+        return self.activate(Linear.apply(value, self.weight, self.bias, cast))  # type: ignore[no-untyped-call]
 
     def activate(self, value: Tensor) -> Tensor:
-        """Return what norm and activation make of the linear map's output."""
+        """Apply norm and activation to the output of the linear map."""
         if self.norm is not None:
             weight, bias = self.norm.weight.to(value.dtype), self.norm.bias.to(value.dtype)
             value = functional.layer_norm(value, list(self.norm.normalized_shape), weight, bias, self.norm.eps)
@@ -76,7 +79,7 @@ class Layer(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Hidden layers and a linear head on even and odd inputs. It computes in their dtype; weights stay float32."""
+    """Hidden layers and a linear head on even and odd inputs. Computes in their dtype; its parameters are float32."""
 
     def __init__(
         self,
@@ -89,51 +92,38 @@ class Mlp(nn.Module):
         gain: float,
         feature: int = 0,
     ) -> None:
-        """Draw orthogonal weights, the head's with `gain`; widths of even, odd and, if any, feature inputs.
+        """Draw orthogonal weights, the head's with `gain`. `inputs` are the widths of even and odd inputs.
 
-        A policy's or value's head computes in float32: what matters there are small differences between its outputs.
+        The head of a policy or a value function computes in float32, because small differences of its outputs matter.
         """
         super().__init__()
         generator = style.generator(name)
         plain = Style("none", "none", style.seed)
         self.widths, self.exact = [*inputs, feature], gain == HEAD_GAIN
-        self.first = Layer(sum(self.widths), hidden[0], HIDDEN_GAIN, style, generator)
-        self.rest = nn.Sequential(*(Layer(k, n, HIDDEN_GAIN, style, generator) for k, n in pairwise(hidden)))
-        self.head = Layer(hidden[-1], outputs, gain, plain, generator)
+        self.first = DenseLayer(sum(self.widths), hidden[0], HIDDEN_GAIN, style, generator)
+        self.rest = nn.Sequential(*(DenseLayer(k, n, HIDDEN_GAIN, style, generator) for k, n in pairwise(hidden)))
+        self.head = DenseLayer(hidden[-1], outputs, gain, plain, generator)
 
     def forward(self, even: Tensor, odd: Tensor, feature: Tensor | None = None, mirrored: bool = False) -> Tensor:
-        """Return the output for inputs [n, even], [n, odd] and, if `mirrored`, for their mirror images.
+        """Return the output [n, outputs] for inputs [n, even] and [n, odd].
 
-        Then outputs are [2 n, outputs], each followed by that of its mirror image, and `feature` is [2 n, .] likewise.
+        If `mirrored`, the output is [2 n, outputs]: each sample is followed by its mirror image. `feature` [2 n, width]
+        has the same order.
         """
-        weight, bias, rounded = self.first.weight, self.first.bias, self.first.rounded(even.dtype)
+        weight, bias, cast = self.first.weight, self.first.bias, self.first.cast(even.dtype)
         inputs = (even, odd)
-        hidden = MirroredLinear.apply(weight, bias, feature, inputs, rounded, mirrored)  # type: ignore[no-untyped-call]
+        hidden = MirroredLinear.apply(weight, bias, feature, inputs, cast, mirrored)  # type: ignore[no-untyped-call]
         hidden = torch.as_tensor(self.rest(self.first.activate(hidden)))
         return torch.as_tensor(self.head(hidden.float() if self.exact else hidden))
 
-    def products(self, rows: int) -> list[tuple[int, int, int]]:
-        """Return (m, k, n) of the matrix products [m, k] x [k, n] of one plain pass over rows, forward and backward.
-
-        Per layer the output, the gradient of the weight and, where something below learns, that of the input: the
-        feature does, the observations do not.
-        """
-        found = []
-        for layer in (self.first, *self.rest, self.head):
-            n, k = (int(size) for size in layer.weight.shape)
-            learning = self.widths[2] if layer is self.first else k
-            found += [(rows, k, n), (n, rows, k)]
-            found += [(rows, n, learning)] if learning else []
-        return found
-
 
 class Actor(nn.Module):
-    """A diagonal normal distribution: mean from a network, one free standard deviation an action."""
+    """A diagonal Gaussian: the mean is the output of a network, each action has one learned standard deviation."""
 
     std_limit: Tensor
 
     def __init__(self, mean: Mlp, initial_std: Tensor) -> None:
-        """Start at, and never exceed, `initial_std` [A]."""
+        """Start at `initial_std` [A], which is also the upper limit."""
         super().__init__()
         self.mean = mean
         self.std = nn.Parameter(initial_std.clone())
@@ -141,6 +131,22 @@ class Actor(nn.Module):
 
     @torch.no_grad()
     def clamp_std(self) -> None:
-        """Bring the standard deviations back into [1e-6, initial]."""
+        """Clamp the standard deviations to [1e-6, initial]."""
         self.std.clamp_(min=1e-6)
         torch.minimum(self.std, self.std_limit, out=self.std)
+
+
+def gaussian_log_prob(action: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return the log density [...] of actions [..., A] under a diagonal Gaussian."""
+    return -(0.5 * ((action - mean) / std).square() + std.log() + _LOG_ROOT_TWO_PI).sum(-1)
+
+
+def gaussian_entropy(std: Tensor) -> Tensor:
+    """Return the entropy of a diagonal Gaussian with standard deviations [A], a scalar."""
+    return (std.log() + 0.5 + _LOG_ROOT_TWO_PI).sum()
+
+
+def gaussian_kl(old_mean: Tensor, old_std: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return KL(old || new) [...] in closed form; means [..., A], standard deviations [A]."""
+    scaled = (old_std.square() + (old_mean - mean).square()) / (2.0 * std.square())
+    return (std.log() - old_std.log() + scaled - 0.5).sum(-1)

@@ -1,4 +1,4 @@
-"""The matrix products an update cannot do without: what the speed of training is measured against."""
+"""The matrix products that an update cannot avoid: `mtrack bench` compares the speed of training with their time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,32 @@ from mtrack_ppo.networks import Mlp
 from mtrack_ppo.train import Train
 
 
-def matrix_products(agent: TeacherStudent, phase: Train, rows: int) -> list[tuple[int, int, int, int]]:
-    """Return (m, k, n, count) of the products [m, k] x [k, n] in one update of `rows` samples.
+def matrix_products(agent: TeacherStudent, phase: Train, samples: int) -> list[tuple[int, int, int, int]]:
+    """Return (m, k, n, count) of the products [m, k] x [k, n] in one update on a number of samples.
 
-    Per layer forward, weight gradient and, where something below learns, input gradient; original and mirrored rows,
-    all epochs, the estimator.
+    Counts samples and their mirror images, all epochs, and the estimator.
     """
     sides = 2 if phase.mirror else 1
     policy = [agent.encoder_priv, agent.actor_teacher.mean, agent.critic]
-    found = _passes(policy, sides * rows // phase.minibatches, phase.epochs * phase.minibatches)
+    found = _passes(policy, sides * samples // phase.minibatches, phase.epochs * phase.minibatches)
     steps = phase.estimator_epochs * phase.estimator_minibatches
-    return found + _passes([agent.adapt_module], sides * rows // phase.estimator_minibatches, steps)
+    return found + _passes([agent.adapt_module], sides * samples // phase.estimator_minibatches, steps)
 
 
-def _passes(networks: list[Mlp], rows: int, count: int) -> list[tuple[int, int, int, int]]:
-    return [(*product, count) for network in networks for product in network.products(rows)]
+def _passes(networks: list[Mlp], samples: int, count: int) -> list[tuple[int, int, int, int]]:
+    return [(*product, count) for network in networks for product in _products(network, samples)]
+
+
+def _products(network: Mlp, samples: int) -> list[tuple[int, int, int]]:
+    """Return (m, k, n) of the products of one plain pass, forward and backward.
+
+    Each layer computes its output, the gradient of its weight and, if something below it learns, that of its input:
+    the feature learns, observations do not.
+    """
+    found = []
+    for layer in (network.first, *network.rest, network.head):
+        n, k = (int(size) for size in layer.weight.shape)
+        learning = network.widths[2] if layer is network.first else k
+        found += [(samples, k, n), (n, samples, k)]
+        found += [(samples, n, learning)] if learning else []
+    return found

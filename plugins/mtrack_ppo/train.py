@@ -1,4 +1,4 @@
-"""The phase `train`: the teacher learns with PPO, and the estimator learns to predict its features."""
+"""The phase `train`: the teacher learns with PPO, and the adaptation module learns to predict its features."""
 
 from __future__ import annotations
 
@@ -10,54 +10,50 @@ from torch import Tensor
 
 from mtrack import Layout, Rollout, component, non_negative, param, positive, require_order, scratch, state
 from mtrack.api.metrics import SKIPPED
-from mtrack_ppo.acting import decision
+from mtrack_ppo.adapt import priv_features, train_estimator
 from mtrack_ppo.agent import TeacherStudent
-from mtrack_ppo.batch import flat, kept
-from mtrack_ppo.estimator import features, train_estimator
-from mtrack_ppo.optimiser import make_adam, set_learning_rate
-from mtrack_ppo.ppo import Objective, numbers, optimise, prepare
-from mtrack_ppo.precision import compute_dtype
-from mtrack_ppo.rate import next_rate
-from mtrack_ppo.settings import PpoSettings
-from mtrack_ppo.takeover import or_seeded, require_fit
+from mtrack_ppo.phases import (
+    PpoPhase,
+    compute_dtype,
+    make_adam,
+    policy_output,
+    require_same_shapes,
+    seeded_default,
+    set_learning_rate,
+    to_host,
+)
+from mtrack_ppo.ppo import PpoLoss, flat, optimise, prepare
 
 
 @component
-class Train(PpoSettings):
-    """PPO on the teacher's actor, encoder and critic; after it, regression of the adaptation module."""
+class Train(PpoPhase):
+    """PPO on the teacher's actor, the encoder and the critic, followed by regression of the adaptation module."""
 
     reg_coef: float = param(default=0.2, validator=non_negative)
-    """Coefficient, times progress, of the pull of the teacher's features towards their predictions."""
+    """Coefficient of the loss that pulls the teacher's features towards their predictions; multiplied by progress."""
     estimator_epochs: int = param(default=2, validator=non_negative)
-    """Times the estimator goes over a rollout; 0 leaves it untrained."""
+    """Passes of the adaptation module over each rollout; 0 does not train it."""
     estimator_minibatches: int = param(default=8, validator=positive)
-    """Parts it takes a rollout in."""
+    """Minibatches in each of these passes."""
 
-    rng: torch.Generator = state()
-    learning_rate: float = state()
-    actor_adam: torch.optim.Adam = state()
     encoder_adam: torch.optim.Adam = state()
-    critic_adam: torch.optim.Adam = state()
     estimator_adam: torch.optim.Adam = state()
 
-    agent: TeacherStudent = scratch()
-    layout: Layout = scratch()
-    dtype: torch.dtype = scratch()
     normalisers_ready: bool = scratch()
 
     actor = "teacher"
     follows = (None, "train")
 
     def rollout_parts(self) -> dict[str, int]:
-        """Return into how many parts it divides a rollout."""
+        """Return the parameters that say into how many parts a rollout is divided."""
         estimator = {"estimator_minibatches": self.estimator_minibatches} if self.estimator_epochs else {}
         return {"minibatches": self.minibatches, **estimator}
 
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
-        """Make the optimisers. Raises MtrackError after another phase, or where something has no mirror."""
+        """Create the optimisers. Raises MtrackError after another phase, or if something has no mirror."""
         require_order("train", self.follows, previous)
-        require_fit("train", agent, layout, self.mirror)
-        self.rng = or_seeded(self.rng)
+        require_same_shapes("train", agent, layout, self.mirror)
+        self.rng = seeded_default(self.rng)
         self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
         self.normalisers_ready = False
         self.learning_rate = self.lr
@@ -68,48 +64,37 @@ class Train(PpoSettings):
 
     @torch.no_grad()
     def act(self, observations: TensorDict) -> TensorDict:
-        """Return sampled `action` [n, A], its `mean` and `log_prob`, `state_value` [n] and `normalised` rows [n, W]."""
-        agent = self.agent
+        """Return the teacher's random `action` [n, A] and what its update needs, see `policy_output`."""
         if not self.normalisers_ready:
-            # Statistics change at the end of an update only, so that a rollout and its update see the same numbers
-            # and the ratio starts at 1. The very first rollout takes those of the first observations.
-            if agent.normalisers[agent.policy_group].count == 0:
-                agent.learn_normalisers(observations)
+            # The statistics change only at the end of an update, so that a rollout and its update use the same ones
+            # and the ratio starts at 1. The very first rollout uses the statistics of the first observations.
+            if self.agent.normalisers[self.agent.policy_group].count == 0:
+                self.agent.learn_normalisers(observations)
             self.normalisers_ready = True
-        return decision(agent, self.actor, agent.rows(observations, self.dtype), self.rng)
+        return policy_output(self, observations)
 
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
-        """Learn from a rollout. Returns losses and figures, means over the update."""
-        agent, places = self.agent, kept(rollout)
-        with torch.no_grad():
-            batch, report = prepare(self, agent, rollout, places)
-        objective = Objective(
-            settings=self,
-            agent=agent,
-            actor=self.actor,
-            entropy_coef=torch.full((), self.entropy.at(progress), device=batch.rows.device),
-            reg_coef=torch.full((), self.reg_coef * progress, device=batch.rows.device),
-            old_std=agent.actor_teacher.std.detach().clone(),
-            action_mirror=self.layout.action_mirror,
-        )
+        """Learn from a rollout. Returns losses and other metrics, means over the update."""
+        agent = self.agent
+        batch, metrics = prepare(self, rollout)
         for adam in (self.actor_adam, self.encoder_adam):
             set_learning_rate(adam, self.learning_rate)
-        adams = [self.actor_adam, self.encoder_adam, self.critic_adam]
-        report |= optimise(objective, batch, places, adams, self.rng)
-        estimated = train_estimator(
+        ppo_loss = PpoLoss.at(self, progress, reg_coef=self.reg_coef * progress)
+        metrics |= optimise(ppo_loss, batch, [self.actor_adam, self.encoder_adam, self.critic_adam])
+        estimator_metrics = train_estimator(
             agent,
             self.estimator_adam,
-            batch.rows,
-            features(agent, batch.rows, self.mirror),
-            places,
+            batch.inputs,
+            priv_features(agent, batch.inputs, self.mirror),
+            batch.indices,
             epochs=self.estimator_epochs,
-            number=self.estimator_minibatches,
+            minibatches=self.estimator_minibatches,
             max_grad_norm=self.max_grad_norm,
-            generator=self.rng,
+            rng=self.rng,
             compile=self.compile,
         )
-        estimated[SKIPPED] = torch.maximum(report[SKIPPED], estimated[SKIPPED])
+        estimator_metrics[SKIPPED] = torch.maximum(metrics[SKIPPED], estimator_metrics[SKIPPED])
         agent.learn_normalisers({group: flat(torch.as_tensor(rollout.data[group])) for group in agent.groups})
-        figures = numbers(report | estimated) | {"policy/learning_rate": self.learning_rate}
-        self.learning_rate = next_rate(self, self.learning_rate, figures, progress)
-        return figures
+        numbers = to_host(metrics | estimator_metrics) | {"policy/learning_rate": self.learning_rate}
+        self.learning_rate = self.next_learning_rate(numbers, progress)
+        return numbers

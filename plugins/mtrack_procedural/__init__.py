@@ -1,1 +1,1 @@
-"""mtrack plugin: clips of the Unitree G1 made by calculation, so that training needs no dataset."""
+"""The motion source `procedural`: calculated clips of the Unitree G1, so that training needs no dataset."""

@@ -1,4 +1,4 @@
-"""Balance: the zero-moment point of a motion, and the course of the centre of mass that puts it where it is wanted."""
+"""Balance a motion: compute its zero-moment point, and the path of the centre of mass that moves it as planned."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import torch
 from numpy.typing import NDArray
 
 from mtrack.math import quat_from_rotation_vector, quat_multiply
-from mtrack_procedural.kinematics import KNEES, Poses, Skeleton, twist
-from mtrack_procedural.plan import SOLE, Plan
+from mtrack_procedural.kinematics import KNEES, Skeleton, SkeletonPoses, twist
+from mtrack_procedural.plan import SOLE, MotionPlan
 from mtrack_procedural.timing import FPS, GRAVITY, Array
 
-_HELD = 3  # frames fixed at both ends, so that velocity and acceleration vanish there
-_BANDWIDTH = 25.0  # rad/s: faster demands on the zero-moment point give way to a smooth course
+_FIXED = 3  # frames at both ends, so that velocity and acceleration vanish there
+_BANDWIDTH = 25.0  # rad/s: faster changes of the zero-moment point are smoothed
 _BRISK_BANDWIDTH = 60.0
-_ROUNDS = 3  # the pendulum alone misses by up to 12 mm, the first correction leaves 1 mm of it
-_BRISK_ROUNDS = 6  # by up to 220 mm in a walk, of which 10 are left
+_ROUNDS = 3  # the pendulum alone is off by up to 12 mm; the first correction leaves 1 mm
+_BRISK_ROUNDS = 6  # in a walk it is off by up to 220 mm; 10 mm remain
 _ON_FLOOR = 5e-4  # m
-_KNEE_HEIGHT = 0.0565  # m, of the axis of a knee that is on the floor
+_KNEE_HEIGHT = 0.0565  # m, of the axis of a knee on the floor
 
 
 @attrs.frozen(eq=False)
-class Motion:
-    """A plan carried out by the whole body."""
+class BalancedMotion:
+    """A plan executed by the whole body."""
 
     root_pos: Array
     """[T, 3] m."""
@@ -33,16 +33,16 @@ class Motion:
     joint_pos: Array
     """[T, J] rad, in the order of the skeleton."""
     zmp: Array
-    """[T, 2] of the whole body, m."""
+    """[T, 2] zero-moment point of the whole body, m."""
     margin: Array
-    """[T] how far the zero-moment point lies inside the support, m; negative outside."""
+    """[T] distance of the zero-moment point from the edge of the support, m; negative outside."""
 
 
-def carry_out(plan: Plan, skeleton: Skeleton, rest_joint_pos: Array) -> Motion:
-    """Return the motion that follows a plan, its true zero-moment point on the planned one. Raises MotionError.
+def carry_out(plan: MotionPlan, skeleton: Skeleton, rest_joint_pos: Array) -> BalancedMotion:
+    """Return the motion that follows a plan, with its true zero-moment point on the planned one. Raises MotionError.
 
-    The pendulum's course is corrected by what the whole body adds to it (the dynamics filter of Kajita et al., 2003).
-    `rest_joint_pos` [J] rad is where joints stay that the plan does not name.
+    The pendulum's path is corrected for the dynamics of the whole body (the dynamics filter of Kajita et al., 2003).
+    Joints that the plan does not name stay at `rest_joint_pos` [J] rad.
     """
     num_frames = len(plan.zmp)
     joint_pos = np.tile(rest_joint_pos, (num_frames, 1))
@@ -58,22 +58,22 @@ def carry_out(plan: Plan, skeleton: Skeleton, rest_joint_pos: Array) -> Motion:
         root_pos[:, 2] -= too_high
         root_pos, joint_pos, poses = skeleton.solve(com, plan.feet, feet_rot, root_pos, root_quat_wxyz, joint_pos)
         zmp = zero_moment_point(skeleton.model, poses, FPS)
-        # added up, corrections also remove what each of them smooths away
+        # accumulated corrections also remove what each single one smooths away
         com = com + pendulum.com(plan.zmp - zmp) if plan.is_brisk else pendulum.com(plan.zmp + pendulum.zmp(com) - zmp)
         if plan.kneeling is not None:
             too_high = _knee_gap(plan.kneeling, poses)
     margin = support_margin(zmp, *_support(plan, feet_rot, poses))
-    return Motion(root_pos, root_quat_wxyz, joint_pos, zmp, margin)
+    return BalancedMotion(root_pos, root_quat_wxyz, joint_pos, zmp, margin)
 
 
 def _quat_wxyz(rpy: Array) -> Array:
-    """Return quaternions of roll, then pitch, then yaw about fixed axes, [T, 3] rad to [T, 4]."""
+    """Convert roll, then pitch, then yaw about fixed axes to quaternions, [T, 3] rad to [T, 4]."""
     roll, pitch, yaw = (quat_from_rotation_vector(torch.from_numpy(rpy[:, [i]] * np.eye(3)[i])) for i in range(3))
     return np.asarray(quat_multiply(yaw, quat_multiply(pitch, roll)).numpy())
 
 
 def _feet_rot(turn: Array) -> Array:
-    """Return rotation matrices of yaw and pitch, [..., 2] rad to [..., 3, 3]."""
+    """Convert yaw and pitch to rotation matrices, [..., 2] rad to [..., 3, 3]."""
     (c, k), (s, h) = np.moveaxis(np.cos(turn), -1, 0), np.moveaxis(np.sin(turn), -1, 0)
     zero = np.zeros_like(c)
     rows = ((c * k, -s, c * h), (s * k, c, s * h), (-h, zero, k))
@@ -81,30 +81,30 @@ def _feet_rot(turn: Array) -> Array:
 
 
 class Pendulum:
-    """The robot as a point mass at constant height: from zero-moment point to centre of mass.
+    """The robot as a point mass at constant height: computes its centre of mass from the zero-moment point.
 
-    Kajita et al., Biped Walking Pattern Generation by using Preview Control of Zero-Moment Point, ICRA 2003; here as
-    one least-squares problem over the whole clip, with a penalty on jerk.
+    Kajita et al., Biped Walking Pattern Generation by using Preview Control of Zero-Moment Point, ICRA 2003; here
+    as one least-squares problem over the whole clip, with a penalty on jerk.
     """
 
     def __init__(self, num_frames: int, fps: float, height: float, bandwidth: float) -> None:
-        """Prepare the problem for a clip; `height` of the centre of mass [m], `bandwidth` of the course [rad/s]."""
+        """Prepare the problem for a clip; `height` of the centre of mass [m], `bandwidth` of its path [rad/s]."""
         eye = np.eye(num_frames)
         acceleration = np.zeros((num_frames, num_frames))
         acceleration[1:-1] = (eye[:-2] - 2 * eye[1:-1] + eye[2:]) * fps**2
         self._zmp_of = eye - (height / GRAVITY) * acceleration
         jerk = np.diff(acceleration, axis=0) * fps
         self._system = np.vstack((self._zmp_of, jerk * (height / GRAVITY) / bandwidth))
-        free = self._system[:, _HELD:-_HELD]
+        free = self._system[:, _FIXED:-_FIXED]
         self._inverse = np.linalg.solve(free.T @ free, free.T)
 
     def com(self, zmp: Array) -> Array:
-        """Return the course of the centre of mass [T, 2] for a zero-moment point [T, 2]; at rest at both ends, m."""
+        """Return the path of the centre of mass [T, 2] for a zero-moment point [T, 2], m; at rest at both ends."""
         com = np.zeros_like(zmp)
-        com[:_HELD], com[-_HELD:] = zmp[0], zmp[-1]
+        com[:_FIXED], com[-_FIXED:] = zmp[0], zmp[-1]
         wanted = np.zeros((len(self._system), 2))
         wanted[: len(zmp)] = zmp
-        com[_HELD:-_HELD] = self._inverse @ (wanted - self._system @ com)
+        com[_FIXED:-_FIXED] = self._inverse @ (wanted - self._system @ com)
         return com
 
     def zmp(self, com: Array) -> Array:
@@ -112,10 +112,10 @@ class Pendulum:
         return self._zmp_of @ com
 
 
-def zero_moment_point(model: mujoco.MjModel, poses: Poses, fps: float) -> Array:
-    """Return the zero-moment point of the whole body on the floor, [T, 2] m; that of rest in the first and last frame.
+def zero_moment_point(model: mujoco.MjModel, poses: SkeletonPoses, fps: float) -> Array:
+    """Return the zero-moment point of the whole body on the floor, [T, 2] m; static in the first and last frame.
 
-    From the rates of linear and angular momentum of all bodies about the origin, three frames at a time
+    Computed from the rates of linear and angular momentum of all bodies about the origin, over three frames
     (Kajita et al., Introduction to Humanoid Robotics, chapter 3).
     """
     mass, inertia = model.body_mass[:, None], model.body_inertia
@@ -137,9 +137,9 @@ def zero_moment_point(model: mujoco.MjModel, poses: Poses, fps: float) -> Array:
 
 
 def support_margin(zmp: Array, points: Array, carries: NDArray[np.bool_]) -> Array:
-    """Return how far the zero-moment point [T, 2] lies inside the hull of points that carry the robot, [T] m.
+    """Return how far the zero-moment point [T, 2] is inside the hull of the points that carry the robot, [T] m.
 
-    `points` [T, K, 2] m, `carries` [T, K]; seen in 180 directions, negative outside.
+    `points` [T, K, 2] m, `carries` [T, K]; evaluated in 180 directions, negative outside.
     """
     angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     direction = np.stack((np.cos(angle), np.sin(angle)))
@@ -148,8 +148,8 @@ def support_margin(zmp: Array, points: Array, carries: NDArray[np.bool_]) -> Arr
     return np.asarray((extent.max(1) - zmp @ direction).min(1))
 
 
-def _support(plan: Plan, feet_rot: Array, poses: Poses) -> tuple[Array, NDArray[np.bool_]]:
-    """Return the corners of the soles and the kneeling knee, [T, K, 2] m, and whether they are on the floor, [T, K]."""
+def _support(plan: MotionPlan, feet_rot: Array, poses: SkeletonPoses) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the corners of the soles and the kneeling knee, [T, K, 2] m, and which are on the floor, [T, K]."""
     corners = (plan.feet[:, :, None] + SOLE @ feet_rot.swapaxes(-1, -2)).reshape(len(plan.feet), -1, 3)
     carries = corners[..., 2] < _ON_FLOOR
     if plan.kneeling is None:
@@ -159,8 +159,8 @@ def _support(plan: Plan, feet_rot: Array, poses: Poses) -> tuple[Array, NDArray[
     return np.hstack((corners, knee))[..., :2], np.hstack((carries, down))
 
 
-def _knee_gap(kneeling: tuple[int, float, Array], poses: Poses) -> Array:
-    """Return by how much the pelvis is too high for the knee to be where it shall be, [T] m."""
+def _knee_gap(kneeling: tuple[int, float, Array], poses: SkeletonPoses) -> Array:
+    """Return by how much the pelvis is too high for the planned knee height, [T] m."""
     side, height, share = kneeling
     lowest = poses.leg_anchor[share == share.max(), KNEES[side], 2].mean()
     return np.asarray((lowest - _KNEE_HEIGHT - height) * share)

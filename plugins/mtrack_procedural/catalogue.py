@@ -1,4 +1,4 @@
-"""What can be made, with the parameters of each kind, for people: described, and chosen by name."""
+"""List what can be made, with the parameters of each kind, and turn a user's choice into a motion source."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import attrs
 from mtrack import MotionError
 from mtrack.api.fields import params_of
 from mtrack.errors import did_you_mean
-from mtrack_procedural.library import CLIPS, KINDS, LIBRARY, entry, unknown
+from mtrack_procedural.kinds import CLIPS, KINDS, LIBRARY, built_in_clip, unknown
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.source import Procedural
 
 
 @attrs.frozen
 class Parameter:
-    """One parameter of a kind."""
+    """One parameter of a kind of motion."""
 
     name: str
     default: float
@@ -39,7 +39,7 @@ class Parameter:
             number = int(text) if self.is_whole else float(text)
         except ValueError:
             what = "whole number" if self.is_whole else "number"
-            raise MotionError(f"--{self.name} {text}: is no {what}; {self._remedy}") from None
+            raise MotionError(f"--{self.name} {text}: is not a {what}; {self._remedy}") from None
         if not self.low <= number <= self.high:
             raise MotionError(f"--{self.name} {text}: is out of bounds; {self._remedy}")
         return number
@@ -51,7 +51,7 @@ class Parameter:
 
 def parameters(kind: str) -> dict[str, Parameter]:
     """Return the parameters of a kind by name: those of the motion source, without their prefix."""
-    # the literal under each field is not kept by Python
+    # Python does not keep the literal under each field
     helps = dict(re.findall(r'^    (\w+): .*\n    """(.+)"""$', inspect.getsource(Procedural), re.MULTILINE))
     found, prefix = {}, KINDS[kind].prefix
     for name in KINDS[kind].parameters:
@@ -61,21 +61,21 @@ def parameters(kind: str) -> dict[str, Parameter]:
     return found
 
 
-def ordered(name: str, given: Mapping[str, str], side: str, seed: int, variants: int, spread: float) -> Procedural:
-    """Return the motion source of what a user asks for: a clip's or kind's name, and some parameters as text.
+def source_for(name: str, given: Mapping[str, str], side: str, seed: int, variants: int, spread: float) -> Procedural:
+    """Return the motion source for a user's choice: the name of a clip or kind, and some parameters as text.
 
-    Raises MotionError for what there is not, and what is out of bounds.
+    Raises MotionError for unknown names and for values out of bounds.
     """
     common: dict[str, Any] = {"seed": seed, "variants": variants, "spread": spread}
     if problem := unknown(name):
         raise MotionError(f"--kind {name}: {problem}")
     if side not in ("", *SIDES):
-        raise MotionError(f"--side {side}: is no side; choose left or right, or leave it to chance")
+        raise MotionError(f"--side {side}: is not a side; choose left or right, or omit it for a random side")
     if not given and not side:
         return Procedural(motions=(name,), **common)
     if name == LIBRARY:
         raise MotionError(f"--{next(iter(given), 'side')}: the library has many kinds; choose one with --kind")
-    clip = entry(name)
+    clip = built_in_clip(name)
     prefix, values = KINDS[clip.kind].prefix, dict(clip.parameters) | _values(clip.kind, given)
     prefixed: dict[str, Any] = {f"{prefix}_{key}": value for key, value in values.items()}
     return Procedural(motions=(clip.kind,), side=side or clip.side or "any", **common, **prefixed)
@@ -91,19 +91,19 @@ def _values(kind: str, given: Mapping[str, str]) -> dict[str, float]:
 
 
 def listing() -> dict[str, object]:
-    """Return everything that can be made, for JSON: the kinds with their parameters, and the clips of the library."""
+    """Return everything that can be made for JSON: the kinds with their parameters, and the built-in clips."""
     kinds = {name: [attrs.asdict(one) for one in parameters(name).values()] for name in KINDS}
     return {"kinds": kinds, "library": {name: attrs.asdict(clip) for name, clip in CLIPS.items()}}
 
 
 def listed() -> str:
-    """Return the same as text."""
-    lines = ["kinds, and their parameters: default, bounds, meaning"]
+    """Return everything that can be made as text."""
+    lines = ["kinds and their parameters: default, bounds, meaning"]
     for kind in KINDS:
         lines += ["", kind]
         for one in parameters(kind).values():
             lines.append(f"  --{one.name:<10}{one.default:>5g}   {f'{one.low:g} to {one.high:g}':<13} {one.help}")
-    lines += ["", f"clips of the library (--kind {LIBRARY} makes all)", ""]
+    lines += ["", f"built-in clips (--kind {LIBRARY} makes all)", ""]
     for name, clip in CLIPS.items():
         options = [f"--{key} {value:g}" for key, value in clip.parameters.items()]
         options += [f"--side {clip.side}"] if clip.side else []

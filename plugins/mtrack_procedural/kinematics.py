@@ -1,4 +1,4 @@
-"""Poses of all frames of a clip, and the leg angles that put feet and centre of mass on their targets."""
+"""Compute poses of all frames of a clip, and leg angles that move feet and centre of mass to their targets."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ FEET = ("left_ankle_roll_link", "right_ankle_roll_link")
 _LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
 LEG_JOINTS = tuple(f"{side}_{joint}_joint" for side in ("left", "right") for joint in _LEG)
 KNEES = [LEG_JOINTS.index(f"{side}_knee_joint") for side in ("left", "right")]
-"""Where the knees are among the leg joints."""
+"""Indices of the knees in the leg joints."""
 
-_TOLERANCE = 1e-6  # m and rad: far below what a float32 clip can show
+_TOLERANCE = 1e-6  # m and rad: far below the resolution of a float32 clip
 _MAX_ITERATIONS = 30
-_MAX_TURN = 0.3  # rad an iteration: from far away a full Newton step may bend a knee backwards
+_MAX_TURN = 0.3  # rad per iteration: far from the target, a full Newton step may bend a knee backwards
 
 
 @attrs.frozen(eq=False)
-class Poses:
-    """Where everything is in T frames, world axes, B bodies and 12 leg joints."""
+class SkeletonPoses:
+    """Poses in T frames, in world axes, of B bodies and 12 leg joints."""
 
     com: Array
     """[T, 3] centre of mass of the robot, m."""
@@ -37,18 +37,18 @@ class Poses:
     foot_rot: Array
     """[T, 2, 3, 3]."""
     leg_anchor: Array
-    """[T, 12, 3] a point on each axis, m."""
+    """[T, 12, 3] a point on each joint axis, m."""
     leg_axis: Array
     """[T, 12, 3]."""
     leg_com: Array
-    """[T, 12, 3] centre of mass of all that hangs on the joint, m."""
+    """[T, 12, 3] centre of mass of everything below the joint, m."""
 
 
 class Skeleton:
     """A robot's kinematics over the frames of a clip."""
 
     def __init__(self, model: mujoco.MjModel, joint_names: Sequence[str]) -> None:
-        """Resolve names; `joint_names` gives the order of the joint columns of a clip."""
+        """Resolve names; `joint_names` is the order of the joint columns of a clip."""
         self.model = model
         self.joint_names = tuple(joint_names)
         self._data = mujoco.MjData(model)
@@ -61,7 +61,7 @@ class Skeleton:
         self._leg_share = model.body_subtreemass[self._leg_bodies] / model.body_subtreemass[0]
         self._leg_columns = np.array([self.joint_names.index(name) for name in LEG_JOINTS])
 
-    def poses(self, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> Poses:
+    def poses(self, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> SkeletonPoses:
         """Return the poses of all frames, [T, ...]."""
         model, data = self.model, self._data
         num_frames = len(joint_pos)
@@ -78,7 +78,7 @@ class Skeleton:
             for store, array in zip(kept, live, strict=True):
                 store[frame] = array
         centre, axes, pos, rot, anchor, axis, subtree = kept
-        return Poses(
+        return SkeletonPoses(
             com=subtree[:, 0],
             body_com=centre,
             body_axes=axes.reshape(num_frames, -1, 3, 3),
@@ -91,11 +91,11 @@ class Skeleton:
 
     def solve(
         self, com: Array, feet: Array, feet_rot: Array, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array
-    ) -> tuple[Array, Array, Poses]:
-        """Return root positions, joint angles and poses with the feet as wanted and the centre of mass over `com`.
+    ) -> tuple[Array, Array, SkeletonPoses]:
+        """Return root positions, joint angles and poses with the feet on target and the centre of mass over `com`.
 
-        Newton's method in all frames at once for the 12 leg joints and the horizontal position of the root; height and
-        orientation of the root and all other joints stay as given, which is also where the search begins.
+        Uses Newton's method in all frames at once for the 12 leg joints and the horizontal root position; height and
+        orientation of the root and all other joints keep the given values, from which the search starts.
         com [T, 2], feet [T, 2, 3], feet_rot [T, 2, 3, 3], root_pos [T, 3] m, root_quat_wxyz [T, 4], joint_pos [T, J]
         rad. Raises MotionError.
         """
@@ -115,7 +115,7 @@ class Skeleton:
         worst = int(np.abs(error).max(axis=1).argmax())
         raise MotionError(f"at frame {worst}: the legs cannot reach the feet")
 
-    def _jacobian(self, poses: Poses) -> Array:
+    def _jacobian(self, poses: SkeletonPoses) -> Array:
         """Return the derivative of `_error`'s targets, [T, 14, 14]."""
         jacobian = np.zeros((len(poses.com), 14, 14))
         for foot in range(2):
@@ -130,8 +130,8 @@ class Skeleton:
         return jacobian
 
 
-def _error(poses: Poses, com: Array, feet: Array, feet_rot: Array) -> Array:
-    """Return what is missing to the targets, [T, 14]: position and rotation of each foot, centre of mass."""
+def _error(poses: SkeletonPoses, com: Array, feet: Array, feet_rot: Array) -> Array:
+    """Return the distance to the targets, [T, 14]: position and rotation of each foot, centre of mass."""
     missing = np.empty((len(com), 14))
     for foot in range(2):
         missing[:, 6 * foot : 6 * foot + 3] = feet[:, foot] - poses.foot_pos[:, foot]
@@ -142,7 +142,7 @@ def _error(poses: Poses, com: Array, feet: Array, feet_rot: Array) -> Array:
 
 
 def twist(turn: Array) -> Array:
-    """Return axis times twice the sine of the angle of rotation matrices, [..., 3, 3] to [..., 3]."""
+    """Return the axis times twice the sine of the angle of rotation matrices, [..., 3, 3] to [..., 3]."""
     return np.stack(
         (turn[..., 2, 1] - turn[..., 1, 2], turn[..., 0, 2] - turn[..., 2, 0], turn[..., 1, 0] - turn[..., 0, 1]), -1
     )

@@ -1,4 +1,4 @@
-"""From an order to a motion: drawn, planned, carried out by the whole body, and checked."""
+"""Make a requested motion: draw random values, plan it, execute the plan with the whole body, and check it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from mtrack import MotionError, RobotModel
 from mtrack_g1.robot import G1
-from mtrack_procedural.balance import Motion, carry_out
+from mtrack_procedural.balance import BalancedMotion, carry_out
+from mtrack_procedural.kinds import KINDS
 from mtrack_procedural.kinematics import Skeleton
-from mtrack_procedural.library import KINDS
 from mtrack_procedural.plan import ANKLE_HEIGHT, SIDES, Draw, Rest
 from mtrack_procedural.timing import FPS, Array
 
-_MIN_MARGIN = 0.012  # m; a sole reaches 22 mm to each side at its narrowest
+_MIN_MARGIN = 0.012  # m; a sole extends 22 mm to each side at its narrowest
 _RANGE_SHARE = 0.95
 _VELOCITY_SHARE = 0.5
 
@@ -23,8 +23,8 @@ Values = tuple[float, ...]
 
 
 @attrs.frozen
-class Body:
-    """What of a G1 its motions depend on; equal ones make equal motions."""
+class RobotData:
+    """The data of a G1 that its motions depend on; equal data give equal motions."""
 
     joint_names: tuple[str, ...]
     root_pos: Values
@@ -34,36 +34,36 @@ class Body:
     velocity_limit: Values
 
     @staticmethod
-    def of(robot: RobotModel) -> Body:
-        """Return the body of a robot in its default pose."""
+    def of(robot: RobotModel) -> RobotData:
+        """Return the data of a robot in its default pose."""
         lower, upper = robot.joint_range.double().T.tolist()
         start, joint_pos = robot.default_root_pos.double().tolist(), robot.default_joint_pos.double().tolist()
         speed = robot.velocity_limit.double().tolist()
-        return Body(robot.joint_names, *(tuple(part) for part in (start, joint_pos, lower, upper, speed)))
+        return RobotData(robot.joint_names, *(tuple(part) for part in (start, joint_pos, lower, upper, speed)))
 
 
 @attrs.frozen
-class Order:
-    """One motion, completely determined."""
+class MotionRequest:
+    """The request for one motion, which it determines completely."""
 
     kind: str
     parameters: tuple[tuple[str, float], ...]
     side: str
-    """Left or right; empty where chance decides."""
+    """Left or right; empty for a random side."""
     seeds: tuple[int, ...]
     spread: float
 
 
 @functools.lru_cache(maxsize=256)
-def made_motion(order: Order, body: Body) -> Motion:
-    """Return a motion, from memory where it was made before: every phase asks again. Raises MotionError."""
-    rng = np.random.default_rng(order.seeds)
+def made_motion(request: MotionRequest, robot_data: RobotData) -> BalancedMotion:
+    """Make a motion, cached because every phase requests it again. Raises MotionError."""
+    rng = np.random.default_rng(request.seeds)
     drawn = int(rng.integers(2))
-    draw = Draw(rng, order.spread, SIDES.index(order.side) if order.side else drawn)
-    skeleton = _skeleton(body.joint_names)
-    plan = KINDS[order.kind].plan(_rest(body, skeleton), draw, **dict(order.parameters))
-    motion = carry_out(plan, skeleton, np.array(body.joint_pos))
-    _check(motion, body)
+    draw = Draw(rng, request.spread, SIDES.index(request.side) if request.side else drawn)
+    skeleton = _skeleton(robot_data.joint_names)
+    plan = KINDS[request.kind].plan(_rest(robot_data, skeleton), draw, **dict(request.parameters))
+    motion = carry_out(plan, skeleton, np.array(robot_data.joint_pos))
+    _check(motion, robot_data)
     return motion
 
 
@@ -72,30 +72,32 @@ def _skeleton(joint_names: tuple[str, ...]) -> Skeleton:
     return Skeleton(G1().spec().compile(), joint_names)
 
 
-def _rest(body: Body, skeleton: Skeleton) -> Rest:
+def _rest(robot_data: RobotData, skeleton: Skeleton) -> Rest:
     """Return the default pose with level soles on the floor."""
     level = np.array([[1.0, 0.0, 0.0, 0.0]])
-    poses = skeleton.poses(np.array([body.root_pos]), level, np.array([body.joint_pos]))
+    poses = skeleton.poses(np.array([robot_data.root_pos]), level, np.array([robot_data.joint_pos]))
     feet = poses.foot_pos[0].copy()
     feet[:, 2] = ANKLE_HEIGHT
-    joints = dict(zip(body.joint_names, body.joint_pos, strict=True))
-    return Rest(com=poses.com[0], pelvis_height=body.root_pos[2], feet=feet, joints=joints)
+    joints = dict(zip(robot_data.joint_names, robot_data.joint_pos, strict=True))
+    return Rest(com=poses.com[0], pelvis_height=robot_data.root_pos[2], feet=feet, joints=joints)
 
 
-def _check(motion: Motion, body: Body) -> None:
-    """Raise MotionError where a motion is out of balance, beyond a joint's range, or too fast."""
+def _check(motion: BalancedMotion, robot_data: RobotData) -> None:
+    """Raise MotionError if a motion is out of balance, close to a joint limit, or too fast."""
     worst = int(motion.margin.argmin())
     if motion.margin[worst] < _MIN_MARGIN:
         short = 1000 * (_MIN_MARGIN - motion.margin[worst])
         raise MotionError(f"at {worst / FPS:.2f} s: the zero-moment point is {short:.0f} mm too far out for balance")
-    low, high = np.array(body.lower), np.array(body.upper)
+    low, high = np.array(robot_data.lower), np.array(robot_data.upper)
     beyond = np.abs(motion.joint_pos - (low + high) / 2) / (_RANGE_SHARE * (high - low) / 2)
-    _refuse_excess(beyond, body.joint_names, "comes too close to the end of its range")
+    _reject_excess(beyond, robot_data.joint_names, "comes too close to the end of its range")
     speed = np.abs(np.diff(motion.joint_pos, axis=0)) * FPS
-    _refuse_excess(speed / (_VELOCITY_SHARE * np.array(body.velocity_limit)), body.joint_names, "is too fast")
+    _reject_excess(
+        speed / (_VELOCITY_SHARE * np.array(robot_data.velocity_limit)), robot_data.joint_names, "is too fast"
+    )
 
 
-def _refuse_excess(used: Array, joint_names: tuple[str, ...], complaint: str) -> None:
+def _reject_excess(used: Array, joint_names: tuple[str, ...], complaint: str) -> None:
     """Raise MotionError if a share [T, J] exceeds 1."""
     frame, joint = np.unravel_index(int(used.argmax()), used.shape)
     if used[frame, joint] > 1:

@@ -1,4 +1,4 @@
-"""What a motion wants over time: zero-moment point, pelvis, feet, arms and waist. No kinematics here."""
+"""The targets of a motion over time: zero-moment point, pelvis, feet, arms and waist, without kinematics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEFT, RIGHT = 0, 1
 SIDES = ("left", "right")
 
 ANKLE_HEIGHT = 0.035
-"""m, of the ankle-roll frame over a level sole on the floor."""
+"""m, of the ankle-roll frame above the floor if the sole is level on it."""
 SOLE = np.array(
     [
         [0.12, 0.027, -ANKLE_HEIGHT],
@@ -24,14 +24,14 @@ SOLE = np.array(
 )
 """[4, 3] corners of the sole in the ankle-roll frame, toes first, m."""
 SOLE_MIDDLE = 0.035
-"""m, before the ankle."""
+"""m, in front of the ankle."""
 
-_ARMS_OUT = 0.1  # rad; at rest the hands hang 2 mm beside the hips
+_ARMS_OUT = 0.1  # rad; at rest the hands are only 2 mm from the hips
 
 
 @attrs.frozen(eq=False)
 class Rest:
-    """The pose every motion starts and ends in."""
+    """The pose in which every motion starts and ends."""
 
     com: Array
     """[3] centre of mass, m."""
@@ -43,8 +43,8 @@ class Rest:
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Plan:
-    """The targets of one motion over T frames; whatever is not named in `joints` keeps its rest angle."""
+class MotionPlan:
+    """The targets of one motion over T frames; joints that are not in `joints` keep their rest angles."""
 
     zmp: Array
     """[T, 2] zero-moment point, m; at rest at both ends."""
@@ -55,27 +55,27 @@ class Plan:
     feet: Array
     """[T, 2, 3] ankle-roll frames, m."""
     feet_turn: Array
-    """[T, 2, 2] yaw of the feet, and pitch in this heading (toes down is positive), rad."""
+    """[T, 2, 2] yaw of the feet, and pitch in that heading (toes down is positive), rad."""
     joints: Mapping[str, Array]
     """[T] angles of waist and arm joints, rad."""
     kneeling: tuple[int, float, Array] | None = None
-    """The side that kneels, how high over the floor its knee stops [m], and the share of the way down, [T]."""
+    """The side that kneels, the lowest height of its knee above the floor [m], and the share of the way down, [T]."""
     is_brisk: bool = False
-    """Whether limbs are so quick that the pendulum is far off, and its course is corrected more often."""
+    """Whether limbs move so fast that the pendulum is far off and its path needs more corrections."""
 
 
 @attrs.frozen(eq=False)
 class Draw:
-    """What chance decides of a clip."""
+    """The random choices of a clip."""
 
     rng: np.random.Generator
     spread: float
-    """Share by which sizes and times may differ from what is asked for."""
+    """Relative deviation of sizes and times from the requested values."""
     first: int
-    """The side (0 left, 1 right) that begins, or does all, where a motion has sides."""
+    """The side (0 left, 1 right) that starts or moves, if a motion has sides."""
 
     def near(self, value: float) -> float:
-        """Return a value within the spread."""
+        """Return a random value within the spread around a value."""
         return value * (1 + self.spread * float(self.rng.uniform(-1, 1)))
 
 
@@ -91,15 +91,15 @@ def complete(
     feet_turn: Array | None = None,
     kneeling: tuple[int, float, Array] | None = None,
     is_brisk: bool = False,
-) -> Plan:
-    """Return a plan that is at rest but for what is given; `moves` are angles added to those of rest, [T] rad."""
+) -> MotionPlan:
+    """Return a plan that is at rest except for the given targets; `moves` are added to the rest angles, [T] rad."""
     num_frames = len(time)
     joints = {name: rest.joints[name] + offset for name, offset in moves.items()}
     out = _ARMS_OUT * (ease(time, 0.0, LEAD) - ease(time, time[-1] - LEAD, LEAD))
     for side, arm in enumerate(SIDES):
         name = f"{arm}_shoulder_roll_joint"
         joints[name] = joints.get(name, rest.joints[name]) + sign(side) * out
-    return Plan(
+    return MotionPlan(
         zmp=np.tile(rest.com[:2], (num_frames, 1)) if zmp is None else zmp,
         pelvis_height=np.full(num_frames, rest.pelvis_height) if pelvis_height is None else pelvis_height,
         pelvis_rpy=np.zeros((num_frames, 3)) if pelvis_rpy is None else pelvis_rpy,
@@ -112,7 +112,7 @@ def complete(
 
 
 def arm(rest: Rest, side: str, angles: Mapping[str, float], share: Array) -> dict[str, Array]:
-    """Return what takes one arm from rest (share 0) to `angles` of a left arm (share 1), by joint, [T] rad."""
+    """Return the moves of one arm from rest (share 0) to `angles`, given for the left arm (share 1), [T] rad."""
     moves = {}
     for part, angle in angles.items():
         name = f"{side}_{part}_joint"
@@ -127,7 +127,7 @@ def sign(side: int) -> float:
 
 
 def pitched(flat: Array, yaw: Array, heel_up: Array, toes_up: Array) -> Array:
-    """Return ankle frames [T, 3] of a foot that turns about the edge of its toes or of its heel, m.
+    """Return ankle frames [T, 3] m of a foot that rotates about the edge of its toes or of its heel.
 
     `flat` [T, 3] is where the ankle would be with a level sole; the angles [T] rad are positive.
     """

@@ -1,4 +1,4 @@
-"""The motion source `procedural`: which clips, how large and how fast."""
+"""The motion source `procedural`: which clips to make, how large and how fast."""
 
 from __future__ import annotations
 
@@ -9,123 +9,123 @@ import numpy as np
 
 from mtrack import Clip, MotionError, RobotModel, between, component, one_of, param
 from mtrack_g1.robot import G1
-from mtrack_procedural.balance import Motion
+from mtrack_procedural.balance import BalancedMotion
+from mtrack_procedural.kinds import DEFAULT, KINDS, built_in_clip, chosen, known_clips
 from mtrack_procedural.kinematics import FEET
-from mtrack_procedural.library import DEFAULT, KINDS, chosen, entry, known_clips
-from mtrack_procedural.making import Body, Order, made_motion
+from mtrack_procedural.making import MotionRequest, RobotData, made_motion
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.timing import FPS
 
 
 @component
 class Procedural:
-    """Clips of the G1 made by calculation, balanced and at rest at both ends; needs no dataset."""
+    """Calculated clips of the G1, balanced and at rest at both ends; needs no dataset."""
 
     motions: tuple[str, ...] = param(default=DEFAULT, validator=known_clips)
     """Clips to make (`mtrack motions make --list` lists them), or "library" for all."""
     variants: int = param(default=1, validator=between(1, 1000))
-    """Clips of each motion; they differ in what `seed` draws."""
+    """Clips per motion; they differ in their random values."""
     seed: int = param(default=0, validator=between(0, 2**63 - 1))
-    """Chooses sizes and times within `spread`, sides and the order of reaches."""
+    """Seed of sizes and times within `spread`, sides and the order of reaches."""
     side: str = param(default="any", validator=one_of("any", *SIDES))
-    """Side that begins, or does all, where a clip has sides and its name does not say; any: chance decides."""
+    """Side that starts or moves, if a clip has sides and its name does not say which; any: random."""
     spread: float = param(default=0.1, validator=between(0.0, 0.3))
-    """Sizes and periods are drawn within this share of the values below."""
+    """Sizes and periods vary randomly by up to this share of the values below."""
     stand_duration: float = param(default=5.0, validator=between(2.0, 60.0))
-    """Length of quiet standing between the rests at both ends [s]."""
+    """Duration of quiet standing between the rests at both ends [s]."""
     stand_sway: float = param(default=0.01, validator=between(0.0, 0.03))
     """Drift of the weight in quiet standing [m]."""
     squat_depth: float = param(default=0.2, validator=between(0.0, 0.25))
     """How far the pelvis goes down [m]."""
     squat_period: float = param(default=3.0, validator=between(1.5, 6.0))
-    """Time of one squat [s]."""
+    """Duration of one squat [s]."""
     squat_count: int = param(default=2, validator=between(1, 10))
-    """Squats in a clip."""
+    """Number of squats in a clip."""
     reach_extent: float = param(default=1.0, validator=between(0.0, 1.0))
     """Share of the way from rest to the stretched arm."""
     reach_period: float = param(default=2.4, validator=between(1.5, 6.0))
-    """Time of one reach, out and back [s]."""
+    """Duration of one reach, out and back [s]."""
     reach_count: int = param(default=3, validator=between(1, 10))
-    """Reaches in a clip: forward, up and to the side in turn."""
+    """Number of reaches in a clip: forward, up and to the side in turn."""
     sway_amplitude: float = param(default=0.055, validator=between(0.0, 0.07))
     """How far the centre of mass swings to each side [m]."""
     sway_yaw: float = param(default=0.1, validator=between(0.0, 0.25))
-    """Turn of the pelvis, and of the waist on it, with the swing [rad]."""
+    """Rotation of the pelvis, and of the waist on it, with the swing [rad]."""
     sway_period: float = param(default=2.8, validator=between(2.0, 6.0))
-    """Time of one swing to both sides [s]."""
+    """Duration of one swing to both sides [s]."""
     sway_count: int = param(default=2, validator=between(1, 10))
-    """Swings in a clip."""
+    """Number of swings in a clip."""
     step_height: float = param(default=0.04, validator=between(0.01, 0.1))
     """How high a foot is lifted [m]."""
     step_period: float = param(default=1.2, validator=between(0.7, 3.0))
-    """Time of one step: shift of weight, then swing [s]."""
+    """Duration of one step: weight shift, then swing [s]."""
     step_swing: float = param(default=0.55, validator=between(0.3, 0.65))
-    """Share of the step the foot is in the air."""
+    """Share of the step during which the foot is in the air."""
     step_count: int = param(default=4, validator=between(1, 10))
-    """Steps in a clip, left and right in turn."""
+    """Number of steps in a clip, left and right in turn."""
     wave_swing: float = param(default=0.45, validator=between(0.0, 0.7))
     """How far the forearm swings to each side [rad]."""
     wave_period: float = param(default=0.8, validator=between(0.5, 2.0))
-    """Time of one wave to both sides [s]."""
+    """Duration of one wave to both sides [s]."""
     wave_count: int = param(default=4, validator=between(1, 20))
-    """Waves in a clip."""
+    """Number of waves in a clip."""
     bow_depth: float = param(default=0.6, validator=between(0.0, 0.9))
     """How far the trunk leans forward [rad]."""
     bow_period: float = param(default=3.0, validator=between(1.5, 6.0))
-    """Time of one bow [s]."""
+    """Duration of one bow [s]."""
     bow_count: int = param(default=2, validator=between(1, 10))
-    """Bows in a clip."""
+    """Number of bows in a clip."""
     walk_speed: float = param(default=0.6, validator=between(-0.5, 0.8))
-    """Speed forward; below 0 backward [m/s]."""
+    """Forward speed; negative values walk backward [m/s]."""
     walk_sideways: float = param(default=0.0, validator=between(-0.2, 0.2))
-    """Speed to the left; below 0 to the right [m/s]."""
+    """Speed to the left; negative values go right [m/s]."""
     walk_turn: float = param(default=0.0, validator=between(-1.2, 1.2))
-    """Rate of turning to the left; below 0 to the right [rad/s]."""
+    """Turning speed to the left; negative values turn right [rad/s]."""
     walk_duration: float = param(default=6.0, validator=between(3.0, 30.0))
-    """Time of walking between the rests at both ends [s]."""
+    """Duration of walking between the rests at both ends [s]."""
     walk_period: float = param(default=0.5, validator=between(0.35, 1.0))
-    """Time of one step [s]."""
+    """Duration of one step [s]."""
     walk_swing: float = param(default=0.7, validator=between(0.5, 0.8))
-    """Share of a step in which one foot is in the air."""
+    """Share of a step during which one foot is in the air."""
     walk_height: float = param(default=0.06, validator=between(0.02, 0.12))
     """How high a foot is lifted [m]."""
     kick_height: float = param(default=0.25, validator=between(0.1, 0.4))
-    """Height of the foot over the floor when it is farthest forward [m]."""
+    """Height of the foot above the floor when it is farthest forward [m]."""
     kick_distance: float = param(default=0.45, validator=between(0.1, 0.5))
     """How far forward the foot goes [m]."""
     kick_period: float = param(default=2.8, validator=between(2.0, 4.0))
-    """Time of one kick, shift of weight included [s]."""
+    """Duration of one kick, including the weight shift [s]."""
     kick_count: int = param(default=2, validator=between(1, 10))
-    """Kicks in a clip, left and right in turn."""
+    """Number of kicks in a clip, left and right in turn."""
     kneel_height: float = param(default=0.0, validator=between(0.0, 0.2))
-    """Height of the knee over the floor when it is lowest [m]."""
+    """Lowest height of the knee above the floor [m]."""
     kneel_period: float = param(default=2.4, validator=between(1.6, 4.0))
-    """Time of going down, and of coming up [s]."""
+    """Duration of going down, and of coming up [s]."""
     kneel_hold: float = param(default=1.5, validator=between(0.0, 20.0))
-    """Time of staying down [s]."""
+    """Duration of staying down [s]."""
 
     def clips(self, robot: RobotModel) -> list[Clip]:
         """Return the clips, 50 frames a second. Raises MotionError for another robot or an impossible movement."""
         _require_g1(robot)
-        body = Body.of(robot)
+        robot_data = RobotData.of(robot)
         made = []
         for motion in chosen(self.motions):
-            clip = entry(motion)
+            clip = built_in_clip(motion)
             kind = KINDS[clip.kind]
             given = {name: getattr(self, f"{kind.prefix}_{name}") for name in kind.parameters} | dict(clip.parameters)
             side = clip.side or self.side.replace("any", "")
             for variant in range(self.variants):
                 name = motion if self.variants == 1 else f"{motion}_{variant}"
-                # a stream of its own, so that no clip changes when others are added
+                # each clip has its own random stream, so that it does not change when others are added
                 seeds = (self.seed, variant, *motion.encode())
-                order = Order(clip.kind, tuple(given.items()), side, seeds, self.spread)
+                request = MotionRequest(clip.kind, tuple(given.items()), side, seeds, self.spread)
                 try:
-                    done = made_motion(order, body)
+                    done = made_motion(request, robot_data)
                 except MotionError as error:
                     raise MotionError(
                         f"built-in clip '{name}' {error}. Change its {kind.prefix}_* parameters"
                     ) from error
-                made.append(_clip(name, done, robot.joint_names, order))
+                made.append(_clip(name, done, robot.joint_names, request))
         return made
 
 
@@ -136,13 +136,13 @@ def _require_g1(robot: RobotModel) -> None:
     missing += [f"body '{name}'" for name in FEET if name not in robot.body_names]
     extra = [f"joint '{name}'" for name in robot.joint_names if name not in own.joint_names]
     if missing or extra:
-        what = f"has no {missing[0]}" if missing else f"has a {extra[0]} that a G1 has not"
+        what = f"has no {missing[0]}" if missing else f"has a {extra[0]} that a G1 does not have"
         count = len(missing) + len(extra) - 1
         more = f" ({count} more differences)" if count else ""
         raise MotionError(f"built-in clips are made for the Unitree G1 with 29 joints: '{robot.name}' {what}{more}")
 
 
-def _clip(name: str, motion: Motion, joint_names: tuple[str, ...], order: Order) -> Clip:
+def _clip(name: str, motion: BalancedMotion, joint_names: tuple[str, ...], request: MotionRequest) -> Clip:
     return Clip(
         name=name,
         fps=FPS,
@@ -152,5 +152,5 @@ def _clip(name: str, motion: Motion, joint_names: tuple[str, ...], order: Order)
         joint_pos=motion.joint_pos.astype(np.float32),
         source="mtrack_procedural",
         licence="Apache-2.0",
-        identity=hashlib.sha256(repr(attrs.astuple(order)).encode()).hexdigest(),
+        identity=hashlib.sha256(repr(attrs.astuple(request)).encode()).hexdigest(),
     )

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE, SOLE_MIDDLE, Draw, Plan, Rest, complete, pitched, sign
+from mtrack_procedural.plan import (
+    LEFT,
+    RIGHT,
+    SIDES,
+    SOLE,
+    SOLE_MIDDLE,
+    Draw,
+    MotionPlan,
+    Rest,
+    complete,
+    pitched,
+    sign,
+)
 from mtrack_procedural.timing import LEAD, Array, bump, ease, times, while_active
 
-_STEP_DIP = 0.02  # m the pelvis is lowered by: a straight knee cannot follow a shift of the hips
-_SHIFT = 0.7  # s, of the weight before a kick
-_LUNGE = 0.44  # m the kneeling foot goes back
+_STEP_DIP = 0.02  # m by which the pelvis is lowered: a straight knee cannot follow a shift of the hips
+_SHIFT = 0.7  # s, duration of the weight shift before a kick
+_LUNGE = 0.44  # m by which the kneeling foot goes back
 
 
-def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing: float, count: int) -> Plan:
-    """Plan `count` steps of `period` [s]: the weight goes over one foot, then the other rises by `height` [m].
+def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing: float, count: int) -> MotionPlan:
+    """Plan `count` steps of `period` [s]: the weight shifts to one foot, then the other rises by `height` [m].
 
-    `swing` is the share of the period a foot is in the air.
+    `swing` is the share of the period during which a foot is in the air.
     """
     height, period = draw.near(height), draw.near(period)
     shift = (1 - swing) * period
@@ -39,16 +51,16 @@ def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing
     return complete(rest, time, zmp=zmp, pelvis_height=pelvis, feet=feet, moves=moves)
 
 
-def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: float, count: int) -> Plan:
+def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: float, count: int) -> MotionPlan:
     """Plan `count` kicks of `period` [s], one foot after the other: back, then forward by `distance` [m], and home.
 
-    At its farthest the foot is `height` [m] over the floor, its toes up; trunk and arms go against it.
+    At its farthest the foot is `height` [m] above the floor, with its toes up; trunk and arms counterbalance it.
     """
     height, distance, period = draw.near(height), draw.near(distance), draw.near(period)
     time = times(count * period + _SHIFT)
     zmp = np.tile(rest.com[:2], (len(time), 1))
     feet, feet_turn = np.tile(rest.feet, (len(time), 1, 1)), np.zeros((len(time), 2, 2))
-    effort = np.zeros((len(time), 2))  # of the kick with either foot: backward below 0, forward up to 1
+    effort = np.zeros((len(time), 2))  # kick of each foot: negative backward, up to 1 forward
     carried_at = rest.com[:2]
     for number in range(count):
         moving, start = (draw.first + number) % 2, LEAD + number * period
@@ -80,17 +92,17 @@ def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: floa
     )
 
 
-def half_kneel(rest: Rest, draw: Draw, *, period: float, hold: float, height: float) -> Plan:
+def half_kneel(rest: Rest, draw: Draw, *, period: float, hold: float, height: float) -> MotionPlan:
     """Plan going down on one knee, staying for `hold` [s] and coming up the same way, `period` [s] each.
 
-    One foot goes back onto its toes, then its knee goes down until it is `height` [m] over the floor.
+    One foot goes back onto its toes, then its knee goes down to `height` [m] above the floor.
     """
     period, hold = draw.near(period), draw.near(hold)
     time = times(2 * period + hold)
     moving, stays = draw.first, 1 - draw.first
 
     def there(start: float, duration: float) -> Array:
-        """Return 0 to 1 from `start` on, and back to 0 in the reverse order of time, [T]; in shares of the period."""
+        """Return a rise from 0 to 1 at `start`, and its mirror image at the end, [T]; times in shares of the period."""
         start, duration = LEAD + start * period, duration * period
         return ease(time, start, duration) - ease(time, time[-1] - start - duration, duration)
 

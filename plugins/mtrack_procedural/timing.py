@@ -1,4 +1,4 @@
-"""Courses over time that every plan is made of: all are twice continuously differentiable."""
+"""The functions of time that every plan consists of; all are twice continuously differentiable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GRAVITY = 9.81
 """m/s^2."""
 FPS = 50.0
 LEAD = 0.8
-"""Rest before and after a motion [s]: time to begin a shift of weight without a jerk."""
+"""Rest before and after a motion [s]: time to start a weight shift without a jerk."""
 
 
 def times(moving: float) -> Array:
@@ -20,22 +20,22 @@ def times(moving: float) -> Array:
 
 
 def ease(time: Array, start: float, duration: float) -> Array:
-    """Return the minimum-jerk course from 0 to 1, [T] (Flash and Hogan, J. Neurosci. 1985); C2."""
+    """Return the minimum-jerk rise from 0 to 1, [T] (Flash and Hogan, J. Neurosci. 1985)."""
     share = np.clip((time - start) / duration, 0, 1)
     return share**3 * (10 - 15 * share + 6 * share**2)
 
 
 def while_active(time: Array, ramp: float) -> Array:
-    """Return 1 while the motion goes on and 0 at rest, with ramps of `ramp` [s] inside the motion, [T]."""
+    """Return 1 during the motion and 0 at rest, with ramps of `ramp` [s] inside the motion, [T]."""
     return ease(time, LEAD, ramp) - ease(time, time[-1] - LEAD - ramp, ramp)
 
 
 def out_and_back(time: Array, start: float, period: float) -> Array:
-    """Return 0 to 1 and back to 0 in one period with short holds, [T]."""
+    """Return a rise from 0 to 1 and back to 0 in one period, with short pauses, [T]."""
     return ease(time, start, 0.42 * period) - ease(time, start + 0.5 * period, 0.42 * period)
 
 
 def bump(time: Array, start: float, duration: float) -> Array:
-    """Return a course from 0 up to 1 and down again whose first two derivatives vanish at both ends, [T]."""
+    """Return a bump from 0 to 1 and back whose first two derivatives vanish at both ends, [T]."""
     share = np.clip((time - start) / duration, 0, 1)
     return 64 * (share * (1 - share)) ** 3

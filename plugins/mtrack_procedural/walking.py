@@ -1,4 +1,4 @@
-"""Walking in any direction: footsteps, and what pelvis, feet and arms do while they are made."""
+"""Walking in any direction: footsteps, and the motion of pelvis, feet and arms during them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import attrs
 import numpy as np
 
 from mtrack import MotionError
-from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE_MIDDLE, Draw, Plan, Rest, complete, pitched, sign
+from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE_MIDDLE, Draw, MotionPlan, Rest, complete, pitched, sign
 from mtrack_procedural.timing import FPS, LEAD, Array, bump, ease, times
 
-_SHIFT = 0.5  # s, of the weight from both feet to the first and from the last to both
-_BEGIN, _END = (0.5, 0.85), (0.85, 0.6, 0.3, 0.0)  # lengths of the first and last steps; the very last closes up
+_SHIFT = 0.5  # s, duration of the weight shift from both feet to the first, and from the last to both
+_BEGIN, _END = (0.5, 0.85), (0.85, 0.6, 0.3, 0.0)  # lengths of the first and last steps; the last one closes the feet
 _FEWEST = 6
 _NARROWEST = 0.14  # m between the ankles' heading lines: shins are 9 cm thick
-# of the time both feet are on the floor: when the weight has arrived, and when the heel behind begins to rise
+# shares of the double-support time: when the weight has arrived, and when the rear heel starts to rise
 _ARRIVED, _HEEL_OFF = 0.8, 0.5
-_CLEAR = 0.05  # of the time in the air, at both ends: the foot goes up and down without sliding
-_HEEL_UP, _TOES_UP, _MOST_HEEL_UP = 1.3, 0.5, 0.6  # rad per m of a step forward, rad
+_CLEAR = 0.05  # share of the air time at both ends during which the foot moves only vertically, so it does not slide
+_HEEL_UP, _TOES_UP, _MOST_HEEL_UP = 1.3, 0.5, 0.6  # rad per m of a forward step, rad
 _ROLL, _MOST_ROLL = 0.3, 0.05  # m per m, m: the weight rolls over the sole from heel to toes
-_SWUNG = {"shoulder_pitch": 0.9, "elbow": 0.5}  # rad per m that one foot is before the other
+_SWUNG = {"shoulder_pitch": 0.9, "elbow": 0.5}  # rad per m that one foot is in front of the other
 _PELVIS_YAW, _TRUNK_YAW, _LEAN = 0.3, 0.2, 0.1  # rad per m
 
 
 @attrs.frozen(eq=False)
-class Step:
+class Footstep:
     """One footstep."""
 
     side: int
@@ -47,10 +47,10 @@ def walk(
     period: float,
     swing: float,
     height: float,
-) -> Plan:
+) -> MotionPlan:
     """Plan a walk at `speed` forward, `sideways` to the left [m/s] and `turn` to the left [rad/s], for `duration` [s].
 
-    One step takes `period` [s], and for the share `swing` of it the foot is in the air, up to `height` [m].
+    One step takes `period` [s]; for the share `swing` of it the foot is in the air, up to `height` [m].
     """
     velocity = np.array([draw.near(speed), draw.near(sideways), draw.near(turn)])
     period, height = draw.near(period), draw.near(height)
@@ -61,12 +61,12 @@ def walk(
     feet, feet_turn, ahead = _feet(rest, steps, time, period, forward, height)
     heading = _smooth(feet_turn[..., 0].mean(1), period)
     active = ease(time, LEAD, _SHIFT) - ease(time, time[-1] - LEAD - _SHIFT, _SHIFT)
-    # lowest where the legs stretch farthest, just after a foot has landed
+    # lowest when the legs are stretched farthest, just after a foot has landed
     lowest = steps[0].land + 0.3 * (1 - swing) * period
     bob = np.cos(2 * np.pi * (time - lowest) / period)
     dip = 0.008 + 0.55 * stride**3 + 0.05 * stride * bob
     moves = {"waist_yaw_joint": (_PELVIS_YAW + _TRUNK_YAW) * ahead}
-    for side, name in enumerate(SIDES):  # the arm goes back with the leg that goes forward
+    for side, name in enumerate(SIDES):  # the arm swings back when the leg swings forward
         back = sign(side) * ahead
         moves[f"{name}_shoulder_pitch_joint"] = _SWUNG["shoulder_pitch"] * back
         moves[f"{name}_elbow_joint"] = _SWUNG["elbow"] * np.minimum(back, 0)
@@ -83,11 +83,13 @@ def walk(
     )
 
 
-def footsteps(rest: Rest, each: Array, starts: Sequence[float], period: float, swing: float, draw: Draw) -> list[Step]:
-    """Return a step for each start [s]; they move the body by `each` [3]: x, y in its own axes, heading.
+def footsteps(
+    rest: Rest, each: Array, starts: Sequence[float], period: float, swing: float, draw: Draw
+) -> list[Footstep]:
+    """Return a step for each start [s]; each step moves the body by `each` [3]: x, y in its own axes, and heading.
 
-    Forward, each foot goes before the other; sideways and on the spot one foot goes and the other follows, so that
-    they never come closer than at rest. Raises MotionError where the feet would meet.
+    Walking forward, each foot passes the other; sideways and on the spot one foot moves and the other follows, so
+    that they never get closer than at rest. Raises MotionError if the feet would collide.
     """
     share, side = np.ones(len(starts)), draw.first
     share[: len(_BEGIN)], share[-len(_END) :] = _BEGIN, _END
@@ -95,19 +97,19 @@ def footsteps(rest: Rest, each: Array, starts: Sequence[float], period: float, s
         share = np.resize([2.0, 0.0], len(starts))
         side = LEFT if (each[1] or each[2]) > 0 else RIGHT
     elif 2 * abs(rest.feet[LEFT, 1]) - abs(each[1]) < _NARROWEST:
-        raise MotionError("would bring the feet too close together: go less sideways, or faster steps")
+        raise MotionError("would bring the feet too close together: walk less sideways, or with faster steps")
     steps = []
     for number, (start, done) in enumerate(zip(starts, np.cumsum(share).tolist(), strict=True)):
         moving = (side + number) % 2
         x, y, heading = _pose(each, done)
         beside, along = rest.feet[moving, :2], np.array([np.cos(heading), np.sin(heading)])
         place = np.array([x, y]) + beside[0] * along + beside[1] * np.array([-along[1], along[0]])
-        steps.append(Step(moving, start + (1 - swing) * period, start + period, np.append(place, heading)))
+        steps.append(Footstep(moving, start + (1 - swing) * period, start + period, np.append(place, heading)))
     return steps
 
 
 def _pose(each: Array, count: float) -> Array:
-    """Return where the body is after `count` equal moves, along an arc, [3] x, y, heading."""
+    """Return the pose of the body after `count` equal moves along an arc, [3] x, y, heading."""
     angle = float(each[2]) * count
     sine, versine = np.sinc(angle / np.pi), (1 - np.cos(angle)) / angle if angle else 0.0
     x, y = each[:2] * count
@@ -115,11 +117,11 @@ def _pose(each: Array, count: float) -> Array:
 
 
 def _feet(
-    rest: Rest, steps: Sequence[Step], time: Array, period: float, forward: float, height: float
+    rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forward: float, height: float
 ) -> tuple[Array, Array, Array]:
-    """Return the ankle frames [T, 2, 3] m, yaw and pitch [T, 2, 2] rad, and how far left is before right, [T] m.
+    """Return the ankle frames [T, 2, 3] m, yaw and pitch [T, 2, 2] rad, and how far left is ahead of right, [T] m.
 
-    Behind, the heel rises before the foot leaves the floor; before it lands, the toes are up for a while.
+    The heel of the rear foot rises before the foot leaves the floor; the toes are up before it lands.
     """
     flat, yaw = np.tile(rest.feet, (len(time), 1, 1)), np.zeros((len(time), 2))
     heel_up, toes_up = np.zeros_like(yaw), np.zeros_like(yaw)
@@ -140,8 +142,8 @@ def _feet(
     return np.stack(feet, axis=1), np.stack((yaw, heel_up - toes_up), axis=-1), ahead
 
 
-def _zmp(rest: Rest, steps: Sequence[Step], time: Array, period: float, forward: float) -> Array:
-    """Return the zero-moment point, [T, 2] m: over each sole that stands from heel to toes, straight to the next."""
+def _zmp(rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forward: float) -> Array:
+    """Return the zero-moment point, [T, 2] m: from heel to toes of each standing sole, then straight to the next."""
     at, points = [LEAD], [rest.com[:2]]
     place = [np.append(foot[:2], 0.0) for foot in rest.feet]
     roll = float(np.clip(_ROLL * forward, -_MOST_ROLL, _MOST_ROLL))

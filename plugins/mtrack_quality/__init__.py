@@ -1,1 +1,1 @@
-"""Whether a motion is any good: what is measured of a clip, what is wrong with it, tables, pictures and repairs."""
+"""`mtrack motions check`: measures motion clips, reports their problems in tables and plots, and repairs them."""

@@ -1,4 +1,4 @@
-"""Where a robot's colliding shapes are in every frame of a motion, and which of them run into each other."""
+"""Computes the positions and overlaps of a robot's colliding shapes in every frame of a motion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 _KIND = mujoco.mjtGeom
 _NEAR = 2
-"""Links so few hinges apart are not held against each other: their simple shapes overlap where real ones do not."""
+"""Links that few hinges apart may overlap: their simplified shapes do so although the real ones do not."""
 
 
 @attrs.frozen(eq=False)
@@ -27,15 +27,15 @@ class Track:
     names: tuple[str, ...]
     """Names of the F feet."""
     foot: NDArray[np.int64]
-    """[G] which foot a shape belongs to; -1: none."""
+    """[G] index of the foot that a shape belongs to; -1 for none."""
     centre: Array
     """[T, G, 3] m."""
     bottom: Array
     """[T, G] height of each shape's lowest point [m]."""
     overlap: Array
-    """[T] how deep two shapes of the robot are in each other at most; 0: none are [m]."""
+    """[T] depth of the deepest overlap of two links; 0 without an overlap [m]."""
     pair: tuple[str, ...]
-    """T names of the two links that are deepest in each other; empty where none are."""
+    """T names of the two links with the deepest overlap; empty without an overlap."""
 
     @property
     def lowest(self) -> Array:
@@ -52,9 +52,9 @@ class Track:
 class Geometry:
     """Follows the colliding shapes of one robot through motions.
 
-    Each frame is one `mj_kinematics` and one `mj_collision` of the robot alone (no floor: heights are exact, from the
-    shapes themselves), some 60 us. Links that overlap in the default pose, or that are at most two hinges apart, are
-    not held against each other.
+    Each frame takes one `mj_kinematics` and one `mj_collision` of the robot alone, about 60 us. There is no floor:
+    heights are computed exactly, from the shapes. Links that overlap in the default pose, or that are at most two
+    hinges apart, may overlap.
     """
 
     def __init__(self, robot: Robot) -> None:
@@ -70,7 +70,7 @@ class Geometry:
         self._at = Addresses.of(model, self._robot)
         self._geoms = np.flatnonzero(model.geom_contype)
         feet = [self._robot.body_names[i] for i in self._robot.bodies("feet").tolist()]
-        welded = {int(model.body_weldid[model.body(name).id]): place for place, name in enumerate(feet)}
+        welded = {int(model.body_weldid[model.body(name).id]): index for index, name in enumerate(feet)}
         self._feet = tuple(feet)
         self._foot = np.array([welded.get(int(model.body_weldid[b]), -1) for b in model.geom_bodyid[self._geoms]])
         self._depths = [_depth(model, int(geom)) for geom in self._geoms]
@@ -86,8 +86,8 @@ class Geometry:
             centre[frame], turn[frame] = data.geom_xpos[self._geoms], data.geom_xmat[self._geoms]
             overlap[frame], pair = self._deepest()
             pairs.append(" and ".join(model.body(body).name for body in pair))
-        upward = turn[:, :, 6:]  # the row of a rotation matrix that gives heights
-        below = np.stack([depth(upward[:, place]) for place, depth in enumerate(self._depths)], axis=1)
+        upward = turn[:, :, 6:]  # the row of a rotation matrix that maps to heights
+        below = np.stack([depth(upward[:, geom]) for geom, depth in enumerate(self._depths)], axis=1)
         return Track(self._feet, self._foot, centre, centre[..., 2] - below, overlap, tuple(pairs))
 
     def _pose(self, root_pos: Array, quat_wxyz: Array, joint_pos: Array) -> None:
@@ -99,7 +99,7 @@ class Geometry:
         mujoco.mj_collision(self._model, data)
 
     def _deepest(self) -> tuple[float, Sequence[int]]:
-        """Return how deep the two links that are deepest in each other are, and these links."""
+        """Return the depth of the deepest overlap, and its two links."""
         deepest, contact = 0.0, self._data.contact
         pair: tuple[int, ...] = ()
         for depth, geoms in zip(-contact.dist, contact.geom, strict=True):
@@ -113,7 +113,7 @@ class Geometry:
         return first, second
 
     def _near(self) -> set[tuple[int, int]]:
-        """Return pairs of links with few hinges between them."""
+        """Return the pairs of links with few hinges between them."""
         model, near = self._model, set()
         parent = [int(model.body_weldid[model.body_parentid[body]]) for body in range(model.nbody)]
         for body in set(model.body_weldid.tolist()) - {0}:
@@ -124,7 +124,7 @@ class Geometry:
         return near
 
     def _overlapping(self) -> set[tuple[int, int]]:
-        """Return pairs of links that overlap in the default pose."""
+        """Return the pairs of links that overlap in the default pose."""
         self._pose(
             self._robot.default_root_pos.numpy(), np.array([1.0, 0, 0, 0]), self._robot.default_joint_pos.numpy()
         )
@@ -133,7 +133,7 @@ class Geometry:
 
 
 def _depth(model: mujoco.MjModel, geom: int) -> Callable[[Array], Array]:
-    """Return how far a shape reaches below its centre, [n], given the row of heights of its rotations, [n, 3]."""
+    """Return a function from the height rows of rotations, [n, 3], to how far a shape reaches below its centre, [n]."""
     kind, size = model.geom_type[geom], model.geom_size[geom].copy()
     if kind == _KIND.mjGEOM_SPHERE:
         return lambda up: np.full(len(up), size[0])
@@ -147,5 +147,5 @@ def _depth(model: mujoco.MjModel, geom: int) -> Callable[[Array], Array]:
         first, count = model.mesh_vertadr[model.geom_dataid[geom]], model.mesh_vertnum[model.geom_dataid[geom]]
         vertices = model.mesh_vert[first : first + count].astype(np.float64)
         return lambda up: -(up @ vertices.T).min(axis=1)
-    middle, half = model.geom_aabb[geom, :3].copy(), model.geom_aabb[geom, 3:].copy()  # a box, or what bounds it
+    middle, half = model.geom_aabb[geom, :3].copy(), model.geom_aabb[geom, 3:].copy()  # a box, or a bounding box
     return lambda up: np.abs(up) @ half - up @ middle

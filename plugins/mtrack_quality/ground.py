@@ -1,4 +1,4 @@
-"""The repair `--fix ground`: a clip shifted up or down as a whole, so that its soles meet the floor."""
+"""The repair `--fix ground`: shifts a whole clip up or down, so that its soles touch the floor."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from mtrack import Clip
 
 REPAIRS = ("ground",)
-_NOT_WORTH_IT = 0.0005  # m
+_NEGLIGIBLE = 0.0005  # m
 
 
 def on_ground(clip: Clip, ground: float) -> Clip:
-    """Return a clip shifted so that what it takes for the floor, at `ground` [m], is at 0; noted in its source."""
-    if abs(ground) < _NOT_WORTH_IT:
+    """Return a clip shifted so that its own floor, at height `ground` [m], is at 0; its `source` notes the shift."""
+    if abs(ground) < _NEGLIGIBLE:
         return clip
     moved = clip.root_pos.astype(np.float64)
     moved[:, 2] -= ground

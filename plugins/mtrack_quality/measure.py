@@ -1,4 +1,4 @@
-"""What is measured of a clip, frame by frame: heights over the floor, contact, slides, speeds, limits, overlaps."""
+"""Measures clips frame by frame: height above the floor, contact, slides, speeds, limits, overlaps."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 
 from mtrack import Clip, Robot
 from mtrack_motion.clip import joint_columns
-from mtrack_motion.usable import joint_steps, steps
+from mtrack_motion.clip_checks import joint_steps, steps
 from mtrack_quality.geometry import Array, Geometry
 
 Flags: TypeAlias = NDArray[np.bool_]
 
 GROUND_PERCENTILE = 0.05
-"""Of the lowest point over time: the height at which a clip takes its floor to be."""
+"""Percentile of the lowest point over time that counts as the floor of a clip."""
 TOUCH = 0.01
-"""How near to its floor a shape touches it [m]."""
+"""A shape nearer to the floor than this touches it [m]."""
 CLEAR = 0.03
-"""How far from it nothing does [m]."""
-_SHORTEST_HOVER = 0.1  # s; less is a stumble of the recording
+"""A robot further from the floor than this touches nothing [m]."""
+_SHORTEST_HOVER = 0.1  # s; anything shorter is noise of the recording
 _GRAVITY = 9.81  # m/s^2
-_FALLS = (0.4, 1.6)  # times gravity: what a root does in free flight
-_FLIGHT_WINDOW = 0.2  # s, over which that is looked at
+_FALLS = (0.4, 1.6)  # times gravity: downward acceleration of the root in free flight
+_FLIGHT_WINDOW = 0.2  # s, over which the acceleration is estimated
 
 
 @attrs.frozen(eq=False)
 class Measures:
-    """One clip: T frames, F feet, J joints of the robot. Speeds are those on the way to a frame; 0 in frame 0."""
+    """One clip: T frames, F feet, J joints. The speed in a frame is that from the frame before; 0 in frame 0."""
 
     fps: float
     feet: tuple[str, ...]
@@ -39,25 +39,25 @@ class Measures:
     lowest: Array
     """[T] height of the lowest point of all colliding shapes [m]."""
     ground: float
-    """Where the clip takes the floor to be: the 5th percentile of `lowest` [m]."""
+    """Height of the clip's own floor: the 5th percentile of `lowest` [m]."""
     touches: Flags
-    """[T, F] whether a foot is within `TOUCH` of that."""
+    """[T, F] whether a foot is within `TOUCH` of that floor."""
     slides: Array
-    """[T, F] horizontal speed of those shapes of a foot that touch; NaN where it does not touch [m/s]."""
+    """[T, F] horizontal speed of the touching shapes of a foot; NaN if none touches [m/s]."""
     hovers: Flags
-    """[T] whether nothing is within `CLEAR` of that floor, and the root does not fall freely either."""
+    """[T] whether nothing is within `CLEAR` of that floor although the root is not in free flight."""
     root_speed: Array
     """[T] m/s."""
     root_turning: Array
     """[T] rad/s."""
     joint_speed: Array
-    """[T, J] shares of the joints' speed limits."""
+    """[T, J] as a share of the joints' speed limits."""
     margin: Array
-    """[T, J] from the nearer end of a joint's range; negative beyond it [rad]."""
+    """[T, J] distance to the nearer end of a joint's range; negative beyond it [rad]."""
     overlap: Array
-    """[T] how deep two links are in each other [m]."""
+    """[T] depth of the deepest overlap of two links [m]."""
     pair: tuple[str, ...]
-    """T names of these two; empty where there are none."""
+    """T names of these two links; empty without an overlap."""
 
     @property
     def time(self) -> Array:
@@ -74,11 +74,11 @@ class Meter:
         self._geometry = Geometry(robot)
 
     def ground(self, clip: Clip) -> float:
-        """Return where a clip takes the floor to be [m]."""
+        """Return the height of a clip's own floor [m]."""
         return self.measure(clip).ground
 
     def measure(self, clip: Clip) -> Measures:
-        """Return the measures of a clip that `why_unusable` finds nothing wrong with."""
+        """Return the measures of a clip; `why_unreadable` must find no fault in it."""
         robot = self.robot
         angles = clip.joint_pos[:, joint_columns(clip, robot)].astype(np.float64)
         root_pos, quat = clip.root_pos.astype(np.float64), clip.root_quat_wxyz.astype(np.float64)
@@ -111,22 +111,22 @@ class Meter:
 
 
 def runs(flags: Flags) -> list[tuple[int, int]]:
-    """Return first frame and the one after the last of each stretch of frames that are flagged."""
+    """Return the first frame, and the one after the last, of each run of flagged frames."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
     return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
 
 
 def _columns(foot: NDArray[np.int64], names: tuple[str, ...]) -> list[NDArray[np.int64]]:
-    return [np.flatnonzero(foot == place) for place in range(len(names))]
+    return [np.flatnonzero(foot == index) for index in range(len(names))]
 
 
 def _from_second(values: Array) -> Array:
-    """Return what is of the way between frames as of the later one, with a frame of zeros before it."""
+    """Return values between frames, assigned to the later frame, with zeros for frame 0."""
     return np.concatenate((np.zeros_like(values[:1]), values))
 
 
 def _slides(centre: Array, touching: Flags, fps: float) -> Array:
-    """Return the mean horizontal speed of a foot's shapes that touch now and did a frame ago, [T]; else NaN."""
+    """Return the mean horizontal speed of a foot's shapes that touch in this frame and the one before, [T], or NaN."""
     speed = np.linalg.norm(np.diff(centre[..., :2], axis=0), axis=-1) * fps
     both = touching[1:] & touching[:-1]
     count = both.sum(axis=1)
@@ -135,7 +135,7 @@ def _slides(centre: Array, touching: Flags, fps: float) -> Array:
 
 
 def _hovers(clear: Flags, root_height: Array, fps: float) -> Flags:
-    """Return the frames in which nothing touches, but for those in which the root is in free flight."""
+    """Return the frames in which nothing touches, except those in which the root is in free flight."""
     hovers = clear & ~_falls(root_height, fps)
     for first, end in runs(hovers):
         if (end - first) / fps < _SHORTEST_HOVER:
@@ -144,13 +144,13 @@ def _hovers(clear: Flags, root_height: Array, fps: float) -> Flags:
 
 
 def _falls(height: Array, fps: float) -> Flags:
-    """Return whether the acceleration of a height is about that of gravity, by a parabola through its surroundings."""
+    """Return whether a height accelerates about as in free flight, by a parabola fitted around each frame."""
     reach = min(max(2, round(_FLIGHT_WINDOW * fps / 2.0)), (len(height) - 1) // 2)
     if reach < 2:
         return np.zeros(len(height), bool)
-    place = np.arange(-reach, reach + 1)
-    weight = place**2 - (place**2).mean()  # least squares: what of the heights is quadratic
+    offset = np.arange(-reach, reach + 1)
+    weight = offset**2 - (offset**2).mean()  # least squares: the quadratic part of the heights
     curve = np.convolve(np.pad(height, reach, mode="reflect", reflect_type="odd"), weight, "valid")
-    acceleration = 2.0 * curve / (weight @ place**2) * fps**2
+    acceleration = 2.0 * curve / (weight @ offset**2) * fps**2
     least, most = _FALLS
     return np.asarray((-acceleration > least * _GRAVITY) & (-acceleration < most * _GRAVITY))

@@ -1,4 +1,4 @@
-"""The table of `mtrack motions check`: a row a clip, what is wrong in words, and how many are of use."""
+"""Prints the table of `mtrack motions check`: one row per clip with its problems, and totals."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrack_quality.findings import Quality
+from mtrack_quality.clip_quality import ClipQuality
 
-_PLAIN_WIDTH = 150  # where nothing tells how wide the output is
+_PLAIN_WIDTH = 150  # if the output is not a terminal
 _STYLES = {"good": "green", "flawed": "yellow", "unusable": "bold red"}
 _NUMBERS = ("s", "ground\ncm", "lowest\ncm", "hovers", "slide\nm/s", "joint\nspeed", "to limit\nrad", "overlap\ncm")
 _LEGEND = (
-    "ground: 5th percentile of the lowest point of all colliding shapes; lowest: the least of it; hovers: frames that "
-    "touch nothing and do not fall; slide: mean speed of feet in contact; joint speed: of the limit; to limit: "
-    "negative is beyond; overlap: of two links"
+    "ground: 5th percentile of the lowest point of all colliding shapes; lowest: its minimum; hovers: frames that "
+    "neither touch anything nor fall; slide: mean speed of feet in contact; joint speed: share of the limit; to limit: "
+    "negative if beyond; overlap: of two links"
 )
 
 
-def show(qualities: Sequence[Quality], console: Console) -> None:
+def show(qualities: Sequence[ClipQuality], console: Console) -> None:
     """Print the table, why clips are unusable, and totals."""
     if not console.is_terminal:
         console.width = max(console.width, _PLAIN_WIDTH)
@@ -29,7 +29,7 @@ def show(qualities: Sequence[Quality], console: Console) -> None:
     for heading in _NUMBERS:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("what is wrong", overflow="fold")
+    table.add_column("problems", overflow="fold")
     for quality in qualities:
         verdict = Text(quality.verdict, _STYLES[quality.verdict])
         table.add_row(Text(quality.name), *_numbers(quality), verdict, Text(_wrong(quality)))
@@ -37,16 +37,17 @@ def show(qualities: Sequence[Quality], console: Console) -> None:
     counts = {verdict: sum(q.verdict == verdict for q in qualities) for verdict in _STYLES}
     used = [q for q in qualities if not q.unusable]
     frames, minutes = sum(q.frames for q in used), sum(q.seconds for q in used) / 60
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    count = "1 clip" if len(qualities) == 1 else f"{len(qualities)} clips"
+    summary = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
     console.print(
-        f"{len(qualities)} clip{'s'[: len(qualities) != 1]}: {told}; {frames:,} frames, {minutes:.1f} min usable",
+        f"{count}: {summary}; {frames:,} frames, {minutes:.1f} min usable",
         highlight=False,
         markup=False,
     )
 
 
-def _numbers(quality: Quality) -> list[str]:
-    f = quality.figures
+def _numbers(quality: ClipQuality) -> list[str]:
+    f = quality.metrics
     seconds = f"{quality.seconds:.2f}" if quality.frames else ""
     if not f:
         return [seconds] + [""] * (len(_NUMBERS) - 1)
@@ -62,5 +63,5 @@ def _numbers(quality: Quality) -> list[str]:
     ]
 
 
-def _wrong(quality: Quality) -> str:
-    return quality.unusable or ", ".join(finding.brief for finding in quality.findings)
+def _wrong(quality: ClipQuality) -> str:
+    return quality.unusable or ", ".join(problem.brief for problem in quality.problems)

@@ -1,1 +1,1 @@
-"""An instant task with a known optimum, in torch alone: for trying mtrack out, for tests and for plugin authors."""
+"""A task with a known optimum in torch alone, done in seconds: to try mtrack, for tests and for plugin authors."""

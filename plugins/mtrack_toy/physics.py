@@ -1,4 +1,4 @@
-"""A backend without physics: each joint goes a fixed share of the way to its target in a substep."""
+"""A backend without physics: in each substep a joint moves a fixed share of the way to its target."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from mtrack.api.recorded_step import Quantity
 
 @component
 class ToyPhysics:
-    """q += response (target - q), once a substep; the root never moves."""
+    """q += response (target - q) in each substep; the root never moves."""
 
     response: float = param(default=0.5, validator=between(0.0, 1.0))
-    """Share of the way to its target a joint goes in one substep."""
+    """Share of the way to its target that a joint moves in one substep."""
 
     joint_pos: Tensor = state()
     joint_vel: Tensor = state()
@@ -43,14 +43,14 @@ class ToyPhysics:
     substep_dt: float = scratch()
     joint_names: tuple[str, ...] = scratch()
     before: dict[str, Tensor] = scratch()
-    """State before the control step."""
+    """State before the present control step."""
     targets: list[Tensor] = scratch()
-    """Of its substeps."""
+    """Targets of its substeps."""
     ended: bool = scratch()
     """Whether the last substep was the last of its control step."""
 
     def build(self, robot: Robot, plan: PhysicsPlan) -> None:
-        """Allocate the rows. Raises NameProblem where contacts or model fields are asked for."""
+        """Allocate the environments. Raises NameProblem if a component requires contacts or model fields."""
         for sensor in plan.contacts:
             raise NameProblem(
                 f"toy_physics has no contacts (sensor '{sensor.name}'); a robot on the ground needs [backend] "
@@ -59,11 +59,11 @@ class ToyPhysics:
             )
         for name in plan.model_fields:
             raise NameProblem(f"toy_physics has no model field '{name}'", name)
-        model, rows = robot.model(), plan.num_envs
+        model, num_envs = robot.model(), plan.num_envs
         bodies = len(model.body_names)
 
         def zeros(*shape: int) -> Tensor:
-            return torch.zeros(rows, *shape, device=plan.device)
+            return torch.zeros(num_envs, *shape, device=plan.device)
 
         self.joint_pos, self.joint_vel = zeros(len(model.joint_names)), zeros(len(model.joint_names))
         upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=plan.device)
@@ -74,11 +74,11 @@ class ToyPhysics:
         self.state = RobotState(
             **joints,
             root_pos=zeros(3),
-            root_quat_wxyz=upright.repeat(rows, 1),
+            root_quat_wxyz=upright.repeat(num_envs, 1),
             root_lin_vel=zeros(3),
             root_ang_vel=zeros(3),
             body_pos=zeros(bodies, 3),
-            body_quat_wxyz=upright.repeat(rows, bodies, 1),
+            body_quat_wxyz=upright.repeat(num_envs, bodies, 1),
             body_lin_vel=zeros(bodies, 3),
             body_ang_vel=zeros(bodies, 3),
         )
@@ -87,7 +87,7 @@ class ToyPhysics:
         self.before, self.targets, self.ended = {}, [], True
 
     def set_state(self, env_ids: Tensor, start: StartState) -> None:
-        """Put rows into a state."""
+        """Put environments into a state."""
         self.joint_pos.index_copy_(0, env_ids, start.joint_pos)
         self.joint_vel.index_copy_(0, env_ids, start.joint_vel)
 
@@ -104,7 +104,7 @@ class ToyPhysics:
         self.state.joint_target.copy_(target)
 
     def forward(self, env_ids: Tensor, target: Tensor) -> None:
-        """Take the targets of rows; nothing else follows from them here."""
+        """Take the targets of environments; nothing else depends on them."""
         self.state.joint_target.index_copy_(0, env_ids, target)
 
     def refresh(self, env_ids: Tensor | None = None) -> None:
@@ -114,15 +114,15 @@ class ToyPhysics:
         self.state.invalidate()
 
     def field(self, name: str) -> Tensor:
-        """Refuse: there is no model. Raises NameProblem."""
+        """Raise NameProblem: there is no model."""
         raise NameProblem(f"toy_physics has no model field '{name}'")
 
     def nominal(self, name: str) -> Tensor:
-        """Refuse: there is no model. Raises NameProblem."""
+        """Raise NameProblem: there is no model."""
         raise NameProblem(f"toy_physics has no model field '{name}'")
 
     def model_ids(self, kind: str, names: str | Sequence[str]) -> Tensor:
-        """Refuse: there is no model. Raises NameProblem."""
+        """Raise NameProblem: there is no model."""
         raise NameProblem(f"toy_physics has no {kind} '{names}'")
 
     def update_constants(self, env_ids: Tensor) -> None:
@@ -132,7 +132,7 @@ class ToyPhysics:
         """Do nothing: the root is fixed."""
 
     def diverged(self) -> Tensor:
-        """Return bool [N]: rows with a joint that is not finite."""
+        """Return bool [N]: environments with a joint that is not finite."""
         return ~torch.isfinite(self.joint_pos).all(-1)
 
     def last_step(self, env_id: int) -> RecordedStep:
@@ -145,18 +145,18 @@ class ToyPhysics:
         )
 
     def replay(self, step: RecordedStep) -> Replay:
-        """Move the joints of one environment again. Raises MtrackError if the record is of another backend."""
+        """Move the joints of one environment again. Raises MtrackError if another backend made the record."""
         names, substep_dt = step.engine.get("joint_names"), step.engine.get("substep_dt")
         if step.before.keys() != {"joint_pos", "joint_vel"} or not isinstance(substep_dt, float):
-            raise MtrackError("the recorded step is not one of toy_physics")
+            raise MtrackError("toy_physics did not record this step")
         if not isinstance(names, list) or step.controls.shape[1:] != (len(names),) != step.before["joint_pos"].shape:
-            raise MtrackError("the recorded targets, positions and joint names are of different numbers of joints")
-        joint_pos, joint_vel, seen = step.before["joint_pos"], step.before["joint_vel"], []
+            raise MtrackError("the recorded targets, positions and joint names have different numbers of joints")
+        joint_pos, joint_vel, results = step.before["joint_pos"], step.before["joint_vel"], []
         for target in step.controls:
             move = self.response * (target - joint_pos)
             joint_pos, joint_vel = joint_pos + move, move / substep_dt
-            seen.append((joint_pos, joint_vel))
-        pos, vel = (torch.stack(values) for values in zip(*seen, strict=True))
+            results.append((joint_pos, joint_vel))
+        pos, vel = (torch.stack(values) for values in zip(*results, strict=True))
         start, labels = step.before, tuple(map(str, names))
         return Replay(
             quantities=(
@@ -169,7 +169,7 @@ class ToyPhysics:
                 ),
             ),
             diverged=tuple((~torch.isfinite(pos).all(-1)).tolist()),
-            warnings=((),) * len(seen),
+            warnings=((),) * len(results),
             after={"joint_pos": joint_pos, "joint_vel": joint_vel},
         )
 
@@ -178,7 +178,7 @@ class ToyPhysics:
         return {"joint_pos": self.joint_pos, "joint_vel": self.joint_vel}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Put them back. Raises CheckpointError where the number of rows differs."""
+        """Restore them. Raises CheckpointError if the number of environments differs."""
         for name, value in self.state_dict().items():
             if value.shape != state[name].shape:
                 shapes = f"{tuple(state[name].shape)}, not {tuple(value.shape)}"

@@ -1,4 +1,4 @@
-"""A robot of two joints and one body, without a physical description."""
+"""A robot with two joints and one body, and no MuJoCo description."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ class ToyRobot:
         )
 
     def spec(self) -> mujoco.MjSpec:
-        """Refuse: this robot exists for `toy_physics` alone. Raises SlotError."""
+        """Raise SlotError: this robot works with `toy_physics` only."""
         raise SlotError("backend", 'the toy robot has no MuJoCo description: set use = "toy_physics"', is_fault=False)

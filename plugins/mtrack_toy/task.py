@@ -1,6 +1,6 @@
-"""The toy task: bring both joints to a target that is drawn anew each episode. The best possible reward is 1 a step.
+"""The toy task: bring both joints to a target that is drawn for each episode. The maximum reward is 1 per step.
 
-One control step can reach any target (raw actions are position targets; a joint goes a known share of the way), so an
+One control step can reach any target (raw actions are position targets; a joint moves a known share of the way), so an
 optimal policy has error 0, and reward 1, from the first step on.
 """
 
@@ -28,12 +28,12 @@ from mtrack import (
 )
 
 OPTIMUM = 1.0
-"""Mean of `toy_closeness` a step under the best policy."""
+"""Mean of `toy_closeness` per step under the best policy."""
 
 
 @component
 class ToyTarget:
-    """Targets uniform in a range, held for a fixed number of steps."""
+    """Targets drawn uniformly from a range, constant for an episode of fixed length."""
 
     span: float = param(default=1.0, validator=positive)
     """Targets are drawn from -span to span [rad]."""
@@ -51,7 +51,7 @@ class ToyTarget:
         self.publish()
 
     def reset(self, env_ids: Tensor, failed: Tensor) -> StartState:
-        """Draw targets for rows; they start at rest at zero."""
+        """Draw targets for environments; these start at rest at zero."""
         shape = (len(env_ids), self.target.shape[-1])
         drawn = torch.rand(shape, generator=self.rng, device=self.target.device)
         self.target.index_copy_(0, env_ids, (2 * drawn - 1) * self.span)
@@ -79,12 +79,11 @@ class ToyTarget:
         ):
             still[name] = getattr(robot, name)
         none = self.target.new_zeros(len(self.target), 0)
-        flags = self.target.new_zeros(len(self.target), 3)
         future = Kinematics(**{name: value.unsqueeze(1) for name, value in still.items()})
-        self.scene.reference = Reference(**still, contact=none, future=future, root_target=robot.root_pos, flags=flags)
+        self.scene.reference = Reference(**still, contact=none, future=future)
 
     def finished(self) -> Tensor:
-        """Return bool [N]: rows that have had their steps."""
+        """Return bool [N]: environments whose episode has reached its length."""
         return self.scene.episode_step >= self.steps
 
 
@@ -97,7 +96,7 @@ class ToyError:
     sides: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Remember how joints mirror."""
+        """Keep the mirror of the joints."""
         self.sides = scene.model.joint_mirror
 
     def __call__(self, scene: Scene) -> Tensor:
@@ -105,7 +104,7 @@ class ToyError:
         return scene.reference.joint_pos - scene.robot.joint_pos
 
     def mirror(self) -> Mirror:
-        """Return that of the joints: the sides change places."""
+        """Return the mirror of the joints, which swaps the sides."""
         return self.sides
 
 

@@ -1,1 +1,1 @@
-"""mtrack plugin: tracking."""
+"""Motion tracking: the command that plays clips, observations of the reference, tracking rewards and terminations."""

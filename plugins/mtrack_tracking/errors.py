@@ -1,4 +1,4 @@
-"""How far the robot is from its reference, in single numbers: for the critic and for terminations."""
+"""How far the robot is from its reference: errors of bodies, and single numbers that the critic observes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from mtrack.math import angle_of_chord, rotation_angle
 
 POS, LIN_VEL, ANG_VEL, ROT = range(4)
 """What `body_errors` measures, in order."""
+ROOT_TARGET = "root_target"
+"""Name in `Scene.extras` of where the root should be, [N, 3] m; a command that does not publish it means `root_pos`."""
 
 
 @attrs.frozen(eq=False)
 class _Errors:
-    """Errors, and the tensors that they were computed from, as they were then."""
+    """Errors, and the tensors they were computed from with their versions at that time."""
 
     robot: Tensor
     reference: Tensor
     versions: tuple[int, int]
-    """How often each had been written to."""
+    """Number of in-place writes to each."""
     value: Tensor
 
     def are_of(self, robot: Tensor, reference: Tensor) -> bool:
-        """Return whether these tensors are the same ones, not written to since."""
+        """Return whether the errors are those of these tensors, unchanged."""
         same = self.robot is robot and self.reference is reference
         return same and self.versions == (robot._version, reference._version)
 
 
 def body_errors(scene: Scene) -> Tensor:
-    """Return distances between robot and reference for every body, [n, 4, B].
+    """Return the errors of position [m], linear and angular velocity [m/s, rad/s] and rotation [rad], [n, 4, B].
 
-    Of position [m], linear velocity [m/s], angular velocity [rad/s] and orientation [rad], each seen from its own
-    root: pose counts, drift of the root does not. Kept with the scene until robot or reference change.
+    Robot and reference are each seen from their own root, so drift of the root does not count. The scene keeps the
+    result until robot or reference change.
     """
     robot, reference = scene.robot.body_root, scene.reference.body_root
     kept: _Errors | None = scene.cache.get("body_errors")
@@ -53,18 +55,23 @@ def mean_body_error(scene: Scene, what: int, indices: Tensor) -> Tensor:
     return body_errors(scene)[:, what].index_select(1, indices).mean(-1)
 
 
+def root_target(scene: Scene) -> Tensor:
+    """Return where the root should be, [n, 3] m: what the command publishes, or the reference's root."""
+    return scene.extras.get(ROOT_TARGET, scene.reference.root_pos)
+
+
 @component
-class RootPosError:
-    """Distance of the root from its target, over a scale."""
+class RootPosDistance:
+    """Distance of the root from its target, divided by a scale."""
 
     sensors: ClassVar[tuple[str, ...]] = ("root_position",)
 
     scale: float = param(default=1.5, validator=positive)
-    """Distance that reads 1 [m]."""
+    """Distance at which the value is 1 [m]."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1]."""
-        distance: Tensor = (scene.reference.root_target - scene.robot.root_pos).norm(dim=-1, keepdim=True)
+        distance: Tensor = (root_target(scene) - scene.robot.root_pos).norm(dim=-1, keepdim=True)
         return distance / self.scale
 
     def mirror(self) -> Mirror:
@@ -73,13 +80,13 @@ class RootPosError:
 
 
 @component
-class RootRotError:
-    """Angle between the orientations of robot and reference root, over a scale."""
+class RootRotAngle:
+    """Angle between the orientations of the robot's and the reference's root, divided by a scale."""
 
     sensors: ClassVar[tuple[str, ...]] = ("imu",)
 
     scale: float = param(default=0.7, validator=positive)
-    """Angle that reads 1 [rad]."""
+    """Angle at which the value is 1 [rad]."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1]."""
@@ -91,13 +98,13 @@ class RootRotError:
 
 
 @component
-class KeypointError:
-    """Mean distance of the keypoints from the re-anchored reference's, over a scale."""
+class KeypointDistance:
+    """Mean distance of the keypoints from the reference's, both seen from their root, divided by a scale."""
 
     sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
     scale: float = param(default=0.25, validator=positive)
-    """Distance that reads 1 [m]."""
+    """Distance at which the value is 1 [m]."""
     bodies: list[str] = param(factory=lambda: ["keypoints"])
     """Bodies or named sets of bodies."""
     indices: Tensor = scratch()
@@ -108,7 +115,7 @@ class KeypointError:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1]."""
-        # after a reset `body_errors` would compute all four errors again, and observations need only this one
+        # after a reset, `body_errors` would compute all four errors again; observations need only this one
         apart = scene.robot.body_root[:, :, POS] - scene.reference.body_root[:, :, POS]
         distance = apart.index_select(-1, self.indices).square_().sum(1).sqrt_()
         return distance.mean(-1, keepdim=True) / self.scale

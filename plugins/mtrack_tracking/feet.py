@@ -1,4 +1,4 @@
-"""Rewards that hold the contacts of the feet against those of the reference."""
+"""Rewards that compare the contacts of the feet with those of the reference."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def _sensor_columns(scene: Scene) -> Tensor:
 
 @component
 class FeetAirTimeRef:
-    """At touch-down, 0 if the foot's contact agreed with the reference long enough since lift-off, else what it lacks.
+    """A cost at touch-down if the foot's contact agreed with the reference for too little time since lift-off.
 
-    Per foot a clock runs forward while robot and reference agree and backward while they do not, and stands at 0 in
-    contact; at first contact the reward is min(clock - wanted, 0), summed over the feet.
+    Each foot has a clock that runs forward while robot and reference agree and backward while they do not; it is 0 in
+    contact. At first contact the reward is min(clock - wanted, 0), summed over the feet.
     """
 
     wanted: float = param(default=0.5, validator=positive)
-    """Time of agreement that is enough [s]."""
+    """Time of agreement without a cost [s]."""
     clock: Tensor = state()
     """[N, F] s."""
     columns: Tensor = scratch()
@@ -37,7 +37,7 @@ class FeetAirTimeRef:
         self.clock = torch.zeros(scene.num_envs, len(self.columns), device=scene.device)
 
     def reset(self, env_ids: Tensor) -> None:
-        """Start rows anew."""
+        """Set the clocks of some environments to 0."""
         self.clock.index_fill_(0, env_ids, 0.0)
 
     def __call__(self, scene: Scene) -> Tensor:
@@ -53,18 +53,18 @@ class FeetAirTimeRef:
 
 @component
 class FeetContactRef:
-    """Cost of each foot whose contact is not the reference's, or that is too low in the air or too high in contact.
+    """A cost for each foot whose contact is unlike the reference's, or that is too low in the air or high in contact.
 
-    -1 on disagreement; both in the air: -(1 - clip((min(z_ankle, z_toe) - sole) / clearance, 0, 1)); both in contact:
+    -1 if they differ; both in the air: -(1 - clip((min(z_ankle, z_toe) - sole) / clearance, 0, 1)); both in contact:
     -clip((max(z_ankle, z_toe) - sole) / lift, 0, 1); mean over the feet.
     """
 
     sole: float = param(default=0.035)
-    """Height of the ankle and toe frames over the floor when the foot stands flat [m]."""
+    """Height of the ankle and toe frames above the floor when the foot is flat on it [m]."""
     clearance: float = param(default=0.12, validator=positive)
-    """Height over that at which a swinging foot costs nothing [m]."""
+    """Height above that at which a swinging foot costs nothing [m]."""
     lift: float = param(default=0.09, validator=positive)
-    """Height over that at which a standing foot costs as much as none [m]."""
+    """Height above that at which a foot in contact costs as much as one without contact [m]."""
     toes: list[str] = param(factory=lambda: ["toes"])
     """Bodies or named set of the toes, in the order of the feet."""
     columns: Tensor = scratch()

@@ -1,7 +1,7 @@
-"""What the policy is told of the motion to follow: root, joints, gravity and contacts at the future frames.
+"""What the policy observes of the motion to follow: root, joints, gravity and contacts at the future frames.
 
-A quantity of the S future frames is [n, S * width], frame after frame; slot 0 is the present frame. "In the robot
-frame" means relative to position and orientation of the robot's root; velocities are rotated into it, not differenced.
+A quantity of S future frames is [n, S * width], frame after frame, the present one first. "In the robot frame" means
+relative to the pose of the robot's root; velocities are only rotated into it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def num_future(scene: Scene) -> int:
 
 @component
 class ReferenceRootDisplacement:
-    """Way of the reference root from now to each later frame, in its present frame [m]."""
+    """Displacement of the reference root from now to each later frame, in its present frame [m]."""
 
     sensors: ClassVar[tuple[str, ...]] = ()
 
@@ -61,10 +61,7 @@ class ReferenceRootRot:
         return (columns @ scene.robot.root_rot).flatten(1)
 
     def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
-        """Return the value as a robot sees it whose own orientation is wrong, by the noise [rad] about a random axis.
-
-        One error a row: all frames are seen from the same wrong orientation.
-        """
+        """Return the value with an error of the robot's orientation, [rad] about a random axis, equal in all frames."""
         direction = torch.nn.functional.normalize(noise((len(value), 3)), dim=-1)
         error = quat_to_matrix(quat_from_rotation_vector(direction * noise((len(value), 1))))
         return (torch.unflatten(value, 1, (-1, 3)) @ error).flatten(1)
@@ -97,7 +94,7 @@ class ReferenceJointPos:
 
 @component
 class ReferenceJointDifference:
-    """Joint positions of the reference minus the encoders' present readings [rad]."""
+    """Joint positions of the reference minus the present readings of the encoders [rad]."""
 
     sensors: ClassVar[tuple[str, ...]] = ("joint_encoders",)
 
@@ -230,7 +227,7 @@ class ReferenceRootAngVel:
 
 @component
 class ReferenceContact:
-    """Whether each foot of the reference stands: 1 or 0."""
+    """Whether each foot of the reference stands, 1 or 0."""
 
     sensors: ClassVar[tuple[str, ...]] = ()
 

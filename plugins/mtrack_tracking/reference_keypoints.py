@@ -1,4 +1,4 @@
-"""Where the reference's keypoints will be: seen from its own root, and against the robot's keypoints of now."""
+"""Keypoints of the reference at the future frames: seen from its own root, and compared with the robot's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from mtrack_tracking.observations import num_future
 
 @component
 class ReferenceKeypointPos:
-    """Reference keypoints from their own root; then from the reference root of now, less the robot's from its root [m].
+    """Positions of the reference's keypoints, in two halves [m].
 
-    Sorted by half, frame, axis, keypoint.
+    First, seen from the reference's root at each frame; second, seen from its root at the present frame, minus the
+    robot's keypoints seen from the robot's root. Sorted by half, frame, axis, keypoint.
     """
 
     sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
@@ -27,7 +28,7 @@ class ReferenceKeypointPos:
     indices: Tensor = scratch()
     """int64 [K]."""
     known_as: str = scratch()
-    """What these keypoints are kept under, once computed."""
+    """Name under which these keypoints are kept once they are computed."""
     halves: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -52,10 +53,11 @@ class ReferenceKeypointPos:
 
 @component
 class ReferenceKeypointRot:
-    """Reference keypoints relative to their own root; then relative to the robot's keypoints, root frames aligned.
+    """Rotations of the reference's keypoints, in two halves: relative to its root, and to the robot's keypoints.
 
-    The second half is (R^T R_k)^T (Q_0^T Q_k): R and R_k of the robot's root and keypoint, Q_0 of the reference root at
-    the present frame, Q_k of its keypoint. Of each matrix two columns, sorted by half, frame, axis, column, keypoint.
+    The second half is (R^T R_k)^T (Q_0^T Q_k), with R and R_k of the robot's root and keypoint, Q_0 of the reference's
+    root at the present frame and Q_k of its keypoint. Two columns of each matrix, sorted by half, frame, axis, column,
+    keypoint.
     """
 
     sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
@@ -65,9 +67,9 @@ class ReferenceKeypointRot:
     indices: Tensor = scratch()
     """int64 [K]."""
     known_as: str = scratch()
-    """What these keypoints are kept under, once computed."""
+    """Name under which these keypoints are kept once they are computed."""
     twice: Tensor = scratch()
-    """int64 [2 K], the same twice."""
+    """int64 [2 K], `indices` twice."""
     halves: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -81,7 +83,7 @@ class ReferenceKeypointRot:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 2 * S * 3 * 2 * K]."""
         own, ahead = _keypoints(scene, self.indices, self.known_as)
-        # both columns of the reference at once, against the robot's keypoints twice: long rows are what is fast
+        # both columns of the reference at once, with the robot's keypoints twice: long rows are faster
         robot = scene.robot.body_root[:, :, 3:].index_select(-1, self.twice)  # [n, axis, column, 2 K]
         x, y, z = robot.unsqueeze(1).unbind(2)  # rows of the robot's matrices, [n, 1, column, 2 K]
         ahead = ahead[..., 1:, :].flatten(-2).unsqueeze(3)  # [n, S, axis, 1, 2 K]
@@ -96,8 +98,8 @@ class ReferenceKeypointRot:
 def _keypoints(scene: Scene, indices: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """Return position and two matrix columns of the reference's keypoints at S frames, [n, S, axis, 3, K], twice.
 
-    In the root frame of each frame; and turned into that of the present frame, where its origin stays. Both terms of
-    this file need them, so they are kept, under a name, with the frames they are of.
+    First in the root frame of each frame, then turned into the root frame of the present frame, with the origin of
+    each frame. Both observations need them, so `future` keeps them under a name.
     """
     future = scene.reference.future
 
@@ -113,6 +115,6 @@ def _keypoints(scene: Scene, indices: Tensor, name: str) -> tuple[Tensor, Tensor
 
 
 def _mirror(model: RobotModel, indices: Tensor, signs: tuple[float, ...]) -> Mirror:
-    """Return the mirror of K keypoints' numbers sorted by component, each component with its sign."""
+    """Return the mirror of numbers of K keypoints, sorted by component; each component has a sign."""
     keypoints = model.body_mirror(indices, Mirror.scalar())
     return Mirror.cat([Mirror(keypoints.perm, keypoints.sign * sign) for sign in signs])

@@ -1,4 +1,4 @@
-"""Rewards for following the reference: exp(-error / sigma) of a mean error, 1 is perfect."""
+"""Rewards for following the reference: exp(-error / sigma) of a mean error, which is 1 without error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mtrack import Scene, component, param, positive, scratch
 from mtrack.math import rotation_angle
-from mtrack_tracking.errors import ANG_VEL, LIN_VEL, POS, ROT, mean_body_error
+from mtrack_tracking.errors import ANG_VEL, LIN_VEL, POS, ROT, mean_body_error, root_target
 
 
 def _closeness(error: Tensor, sigma: float) -> Tensor:
@@ -14,7 +14,7 @@ def _closeness(error: Tensor, sigma: float) -> Tensor:
 
 
 @component
-class RootPos:
+class RootPosTracking:
     """Closeness of the root to its target position."""
 
     sigma: float = param(default=0.3, validator=positive)
@@ -22,12 +22,12 @@ class RootPos:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
-        return _closeness((scene.reference.root_target - scene.robot.root_pos).norm(dim=-1), self.sigma)
+        return _closeness((root_target(scene) - scene.robot.root_pos).norm(dim=-1), self.sigma)
 
 
 @component
-class RootRot:
-    """Closeness of the root's orientation: geodesic angle to the reference's."""
+class RootRotTracking:
+    """Closeness of the root's orientation: angle to the reference's."""
 
     sigma: float = param(default=0.4, validator=positive)
     """Error at which the reward has fallen to 1/e [rad]."""
@@ -38,8 +38,8 @@ class RootRot:
 
 
 @component
-class RootVel:
-    """Closeness of the root's linear velocity, each in its own root frame."""
+class RootVelTracking:
+    """Closeness of the root's linear velocity; robot and reference each in their own root frame."""
 
     sigma: float = param(default=1.0, validator=positive)
     """Error at which the reward has fallen to 1/e [m/s]."""
@@ -51,8 +51,8 @@ class RootVel:
 
 
 @component
-class RootAngVel:
-    """Closeness of the root's angular velocity, each in its own root frame."""
+class RootAngVelTracking:
+    """Closeness of the root's angular velocity; robot and reference each in their own root frame."""
 
     sigma: float = param(default=3.0, validator=positive)
     """Error at which the reward has fallen to 1/e [rad/s]."""
@@ -64,7 +64,7 @@ class RootAngVel:
 
 
 @component
-class BaseHeight:
+class BaseHeightTracking:
     """Closeness of the root's height."""
 
     sigma: float = param(default=0.1, validator=positive)
@@ -76,7 +76,7 @@ class BaseHeight:
 
 
 @component
-class LinVel:
+class LinVelTracking:
     """Closeness of the root's horizontal velocity, in world axes."""
 
     sigma: float = param(default=0.5, validator=positive)
@@ -89,8 +89,8 @@ class LinVel:
 
 
 @component
-class KeypointPos:
-    """Closeness of the keypoints to the reference's, re-anchored rigidly on the robot's root: pose, not drift."""
+class KeypointPosTracking:
+    """Closeness of the keypoints to the reference's, seen from the root: pose counts, drift does not."""
 
     sigma: float = param(default=0.3, validator=positive)
     """Mean error at which the reward has fallen to 1/e [m]."""
@@ -108,7 +108,7 @@ class KeypointPos:
 
 
 @component
-class KeypointRot:
+class KeypointRotTracking:
     """Closeness of the keypoints' orientations relative to the root."""
 
     sigma: float = param(default=0.4, validator=positive)
@@ -127,7 +127,7 @@ class KeypointRot:
 
 
 @component
-class KeypointVel:
+class KeypointVelTracking:
     """Closeness of the keypoints' linear velocities relative to the root."""
 
     sigma: float = param(default=1.0, validator=positive)
@@ -146,7 +146,7 @@ class KeypointVel:
 
 
 @component
-class KeypointAngVel:
+class KeypointAngVelTracking:
     """Closeness of the keypoints' angular velocities relative to the root."""
 
     sigma: float = param(default=3.0, validator=positive)
@@ -165,7 +165,7 @@ class KeypointAngVel:
 
 
 @component
-class JointPos:
+class JointPosTracking:
     """Closeness of the joint positions: mean absolute difference."""
 
     sigma: float = param(default=0.5, validator=positive)
@@ -185,7 +185,7 @@ class JointPos:
 
 
 @component
-class JointVel:
+class JointVelTracking:
     """Closeness of the joint velocities: mean absolute difference."""
 
     sigma: float = param(default=3.0, validator=positive)

@@ -1,7 +1,8 @@
-"""Which clip and frame an episode starts at: uniform, or more often where the robot fails."""
+"""Which clip and frame an episode starts at: uniformly drawn, or more often where episodes fail."""
 
 from __future__ import annotations
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -14,8 +15,8 @@ def last_start(length: Tensor) -> Tensor:
     return torch.minimum((length * _SHARE_STARTED).long(), length - _FRAMES_LEFT).clamp_min(0)
 
 
-def shared_out(amount: Tensor, slot: Tensor, slot_weight: Tensor) -> Tensor:
-    """Return probabilities, float64, that give each slot its weight, and within a slot go by `amount` (not all 0)."""
+def normalise_per_slot(amount: Tensor, slot: Tensor, slot_weight: Tensor) -> Tensor:
+    """Return probabilities, float64, in proportion to `amount` (not all 0) in each slot, and to the slots' weights."""
     amount = amount.double()
     total = torch.zeros_like(slot_weight, dtype=torch.float64).index_add_(0, slot, amount)
     share = slot_weight.double()[slot] * amount / total[slot].clamp_min(torch.finfo(torch.float64).tiny)
@@ -24,8 +25,21 @@ def shared_out(amount: Tensor, slot: Tensor, slot_weight: Tensor) -> Tensor:
 
 def draw_index(cumulative: Tensor, uniform: Tensor) -> Tensor:
     """Return an index for each uniform number in [0, 1), int64 [n], given cumulative probabilities, float64."""
-    # scaled to the sum as it was rounded, so that no number lies beyond the last index
+    # scaled to the rounded sum, so that no number is beyond the last index
     return torch.searchsorted(cumulative, uniform.double() * cumulative[-1], right=True).clamp_max(len(cumulative) - 1)
+
+
+def retry(frame: Tensor, frames_back: tuple[int, int], uniform: Tensor) -> Tensor:
+    """Return frames shortly before those where episodes failed, int64 [n], for uniform numbers [n]."""
+    least, most = frames_back
+    back = least + (uniform * (most - least + 1)).long()
+    return (frame - back).clamp_min(0)
+
+
+def frame_range(_: object, attribute: attrs.Attribute[tuple[int, int]], value: tuple[int, int]) -> None:
+    """Raise ValueError unless a value is a least and a most number of frames."""
+    if not 0 <= value[0] <= value[1]:
+        raise ValueError(f"'{attribute.name}' must be [least, most], not negative; it is {list(value)}")
 
 
 def _of_clips(weight: Tensor | None, length: Tensor) -> Tensor:
@@ -33,12 +47,12 @@ def _of_clips(weight: Tensor | None, length: Tensor) -> Tensor:
 
 
 class UniformStarts:
-    """A clip by slot weight and then by its frames; any frame of it up to `last_start`."""
+    """Draws a clip by the weight of its slot and then by its frames, and any frame of it up to `last_start`."""
 
     def __init__(self, length: Tensor, slot: Tensor, slot_weight: Tensor, weight: Tensor | None = None) -> None:
-        """Take the clips: frames int64 [C], slot int64 [C]; weights of the slots, and of clips in their slot [C]."""
+        """Take C clips: their frames and slots, int64 [C]; weights of the slots, and of clips in their slot [C]."""
         self.last = last_start(length)
-        self.cumulative = shared_out(length * _of_clips(weight, length), slot, slot_weight).cumsum(0)
+        self.cumulative = normalise_per_slot(length * _of_clips(weight, length), slot, slot_weight).cumsum(0)
 
     def draw(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame, int64 [n], for uniform numbers [n, 2]."""
@@ -47,7 +61,7 @@ class UniformStarts:
 
 
 class ClipBins:
-    """All clips cut into bins of some frames, the last one of a clip shorter."""
+    """All clips cut into bins of some frames; the last bin of a clip may be shorter."""
 
     def __init__(self, length: Tensor, frames: int) -> None:
         """Cut clips of `length` frames, int64 [C], into bins of `frames`."""
@@ -55,8 +69,8 @@ class ClipBins:
         count = torch.div(length + frames - 1, frames, rounding_mode="floor")
         self.first = count.cumsum(0) - count
         self.clip = torch.repeat_interleave(torch.arange(len(length), device=length.device), count)
-        place = torch.arange(len(self.clip), device=length.device)
-        self.start = (place - self.first[self.clip]) * frames
+        index = torch.arange(len(self.clip), device=length.device)
+        self.start = (index - self.first[self.clip]) * frames
         self.size = (length[self.clip] - self.start).clamp_max(frames)
 
     def of(self, clip: Tensor, frame: Tensor) -> Tensor:
@@ -65,10 +79,10 @@ class ClipBins:
 
 
 class FailureBins(ClipBins):
-    """Bins that are drawn more often the more often rows have failed in them or shortly after them.
+    """Bins that are drawn more often the more often episodes fail in them or shortly after them.
 
-    Episodes start up to `last_start` of a clip, as `UniformStarts` has it. Only the bins up to there are drawn, the
-    last one of a clip with what remains; later bins count failures, which add to that last one.
+    As with `UniformStarts`, episodes start up to `last_start` of a clip. Only the bins up to there are drawn, the last
+    of them with the frames that remain; failures in later bins are counted in that last bin.
     """
 
     def __init__(
@@ -83,10 +97,10 @@ class FailureBins(ClipBins):
         decay: float,
         uniform: float,
     ) -> None:
-        """Cut clips (frames int64 [C], slot int64 [C]) into bins; weights as those of `UniformStarts`.
+        """Cut clips into bins of `frames`; the clips are given as to `UniformStarts`.
 
-        A bin counts the failures of itself and the `kernel - 1` bins after it in its clip, each by `decay` less;
-        `uniform` is the share of starts that ignores failures.
+        A bin counts its own failures and those of the next `kernel - 1` bins of its clip, each with `decay` times the
+        weight of the one before; `uniform` is the share of starts that ignores failures.
         """
         super().__init__(length, frames)
         self.uniform_share = uniform
@@ -100,12 +114,12 @@ class FailureBins(ClipBins):
         """int64 [bins] number of frames of each bin that an episode can start at."""
         self.slot = slot[self.clip]
         self.weight = _of_clips(weight, length)[self.clip]
-        # a failure k bins ahead counts where that bin is of the same clip, [bins - k] each
+        # a failure k bins ahead counts if that bin is of the same clip, [bins - k] each
         ahead = range(1, min(kernel, len(self.clip)))
         self.ahead = [(self.clip[k:] == self.clip[:-k]) * decay**k for k in ahead]
-        # as often as `UniformStarts` draws the clip, and each of its startable frames alike
+        # each clip as often as `UniformStarts` draws it, and each of its startable frames equally often
         frame_weight = length[self.clip].double() / starts
-        self.uniform = shared_out(self.startable * frame_weight * self.weight, self.slot, slot_weight)
+        self.uniform = normalise_per_slot(self.startable * frame_weight * self.weight, self.slot, slot_weight)
         self.slot_share = torch.zeros_like(slot_weight, dtype=torch.float64).index_add_(0, self.slot, self.uniform)
 
     def probability(self, failures: Tensor) -> Tensor:
@@ -116,7 +130,7 @@ class FailureBins(ClipBins):
             difficulty[:-k] += counted[k:] * counts
         amount = (difficulty * self.weight).double()
         total = torch.zeros_like(self.slot_share).index_add_(0, self.slot, amount)
-        # where nothing in a slot has failed yet, all of its frames are equally difficult
+        # as long as nothing in a slot has failed, all of its frames are equally difficult
         none = total == 0.0
         scale = (self.slot_share / total).masked_fill(none, 0.0).index_select(0, self.slot)
         by_failure = amount * scale + self.uniform * none.double().index_select(0, self.slot)

@@ -1,4 +1,4 @@
-"""Height of the soles over the floor in a pose not yet simulated: kinematics of the legs alone, in torch."""
+"""Height of the soles above the floor in a pose that is not simulated yet: kinematics of the legs, in torch."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrack import NameProblem, RobotModel
-from mtrack_tracking.hinges import Array, chain, hinge_name, link
+from mtrack import NameProblem, Robot, RobotModel
+from mtrack_mujoco.hinges import Array, chain, hinge_name, link, several_joints
+
+_SHOWN = 6  # bodies
 
 
 class Soles:
     """The colliding geometry of F feet at the ends of chains of hinges, at most D links below the root.
 
-    Poses are homogeneous 4 x 4 matrices, made of the constants of `mtrack_tracking.hinges.link`.
+    Poses are homogeneous 4 x 4 matrices, computed from the constants of `mtrack_mujoco.hinges.link`.
     """
 
     def __init__(self, model: RobotModel, compiled: mujoco.MjModel, device: torch.device) -> None:
-        """Take the chains from the compiled description. Raises NameProblem where a foot hangs on other than hinges."""
+        """Take the chains from a compiled robot. Raises NameProblem if a foot hangs on joints that are not hinges."""
         feet = [model.body_names[i] for i in model.bodies("feet").tolist()]
         root = compiled.body(model.body_names[0]).id
         legs = [chain(compiled, compiled.body(foot).id, root) for foot in feet]
         depth = max(len(leg) for leg in legs)
         links = np.zeros((3, depth, len(feet), 4, 4))
-        links[0] = np.eye(4)  # shorter chains begin with links that do nothing
+        links[0] = np.eye(4)  # shorter chains begin with links that change nothing
         joints = torch.zeros(depth, len(feet), dtype=torch.int64)
         for foot, leg in enumerate(legs):
             for place, body in enumerate(leg, start=depth - len(leg)):
@@ -41,11 +43,24 @@ class Soles:
         self.centres = torch.cat((points[..., :3], torch.ones_like(points[..., :1])), dim=-1).mT
         """[F, 4, P]: a point of the foot's geometry, homogeneous, m in the foot's frame."""
 
+    @staticmethod
+    def of(model: RobotModel, robot: Robot, device: torch.device) -> Soles:
+        """Return the soles of a robot. Raises NameProblem if a body has several joints, or one that is not a hinge."""
+        compiled = robot.spec().compile()
+        found = several_joints(compiled, model.body_names[0])
+        if found:
+            more = f" and {len(found) - _SHOWN} more bodies" if len(found) > _SHOWN else ""
+            raise NameProblem(
+                f"motion_tracking needs a robot with at most one joint in each body, a hinge; in {model.name}, "
+                f"{', '.join(found[:_SHOWN])}{more}. Insert a body of little mass (0.01 kg) between two hinges"
+            )
+        return Soles(model, compiled, device)
+
     def lowest(self, root_pos: Tensor, root_quat_wxyz: Tensor, joint_pos: Tensor) -> Tensor:
         """Return the height of the soles' lowest point, [n] m, at root poses [n, 3], [n, 4] and joints [n, J]."""
         angle = torch.unflatten(joint_pos.index_select(1, self.joints), 1, self.shape)
         poses = self.fixed + angle.sin() * self.swing + (1.0 - angle.cos()) * self.bend  # [n, D, F, 4, 4]
-        # only heights matter: of the root's pose the row of z, carried down the chains
+        # only heights matter: the z row of the root's pose is multiplied down the chains
         w, x, y, z = root_quat_wxyz.unbind(-1)
         up = (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), root_pos[:, 2])
         row = torch.stack(up, dim=-1)[:, None, None].expand(-1, len(self.radius), -1, -1)  # [n, F, 1, 4]
@@ -74,7 +89,7 @@ def _sole_points(model: mujoco.MjModel, foot: int) -> Array:
 
 
 def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
-    """Return points in the geom's frame and a radius, which bound it; exact but for meshes and round ends."""
+    """Return points in the geom's frame and a radius that bound it; exact except for meshes and round ends."""
     kind, size = model.geom_type[geom], model.geom_size[geom]
     if kind == mujoco.mjtGeom.mjGEOM_SPHERE:
         return np.zeros((1, 3)), float(size[0])

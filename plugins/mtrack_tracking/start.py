@@ -1,4 +1,4 @@
-"""The state an episode starts in: that of the reference, disturbed, with the soles on the floor at the lowest."""
+"""The state an episode starts in: that of the reference plus noise, lifted so that no sole is below the floor."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack import StartState
+from mtrack import Kinematics, StartState
 from mtrack.math import quat_from_rotation_vector, quat_multiply
 from mtrack_tracking.soles import Soles
-
-START_QUANTITIES = tuple(field.name for field in attrs.fields(StartState))
 
 
 @attrs.frozen(eq=False)
 class StartNoise:
-    """Sizes of the disturbance of each number: of the largest one, as normal numbers are clipped to +-1."""
+    """Largest noise of each quantity; it is normally distributed, clipped to one standard deviation."""
 
     root_pos: float
     """m; upwards only."""
@@ -28,9 +26,9 @@ class StartNoise:
     joint_vel: float
     """rad/s."""
 
-    def draw(self, num_rows: int, num_joints: int, rng: torch.Generator) -> StartState:
-        """Return offsets for each quantity of n rows; the orientation's is a rotation."""
-        normal = torch.randn(num_rows, 13 + 2 * num_joints, generator=rng, device=rng.device)
+    def draw(self, num_envs: int, num_joints: int, rng: torch.Generator) -> StartState:
+        """Return offsets of each quantity, [n, ...]; that of the orientation is a rotation."""
+        normal = torch.randn(num_envs, 13 + 2 * num_joints, generator=rng, device=rng.device)
         axis, rest = normal[:, :3], normal[:, 3:].clamp(-1, 1)
         widths = (3, 1, 3, 3, num_joints, num_joints)
         pos, angle, lin, ang, joint_pos, joint_vel = torch.split_with_sizes(rest, widths, dim=1)
@@ -45,17 +43,27 @@ class StartNoise:
         )
 
 
-def start_state(motion: StartState, offset: StartState, joint_range: Tensor, soles: Soles) -> StartState:
-    """Return reference rows plus offsets: joints within their range, lifted so that no sole is in the floor."""
-    joint_pos = (motion.joint_pos + offset.joint_pos).clamp(joint_range[:, 0], joint_range[:, 1])
-    root_quat = quat_multiply(offset.root_quat_wxyz, motion.root_quat_wxyz)
-    root_pos = motion.root_pos + offset.root_pos
-    root_pos[:, 2] -= soles.lowest(root_pos, root_quat, joint_pos).clamp_max(0.0)
-    return StartState(
-        root_pos=root_pos,
-        root_quat_wxyz=root_quat,
-        root_lin_vel=motion.root_lin_vel + offset.root_lin_vel,
-        root_ang_vel=motion.root_ang_vel + offset.root_ang_vel,
-        joint_pos=joint_pos,
-        joint_vel=motion.joint_vel + offset.joint_vel,
-    )
+@attrs.frozen(eq=False)
+class StartStates:
+    """Draws states about a reference in which a robot can start."""
+
+    noise: StartNoise
+    joint_range: Tensor
+    """[J, 2] rad."""
+    soles: Soles
+
+    def draw(self, reference: Kinematics, num_envs: int, rng: torch.Generator) -> StartState:
+        """Return a reference plus noise, [n, ...]: joints within their range, and no sole below the floor."""
+        offset = self.noise.draw(num_envs, len(self.joint_range), rng)
+        joint_pos = (reference.joint_pos + offset.joint_pos).clamp(self.joint_range[:, 0], self.joint_range[:, 1])
+        root_quat = quat_multiply(offset.root_quat_wxyz, reference.root_quat_wxyz)
+        root_pos = reference.root_pos + offset.root_pos
+        root_pos[:, 2] -= self.soles.lowest(root_pos, root_quat, joint_pos).clamp_max(0.0)
+        return StartState(
+            root_pos=root_pos,
+            root_quat_wxyz=root_quat,
+            root_lin_vel=reference.root_lin_vel + offset.root_lin_vel,
+            root_ang_vel=reference.root_ang_vel + offset.root_ang_vel,
+            joint_pos=joint_pos,
+            joint_vel=reference.joint_vel + offset.joint_vel,
+        )

@@ -1,4 +1,4 @@
-"""When an episode has failed to follow its reference."""
+"""Terminations of episodes in which the robot has failed to follow its reference."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from mtrack_tracking.errors import POS, mean_body_error
 
 
 @component
-class BodyHeight:
-    """A body is too far above or below its reference; below, more is allowed while the reference jumps."""
+class BodyHeightLimit:
+    """A body is too far above or below its reference; more depth is allowed while the reference jumps."""
 
     timeout: bool = param(default=False)
     """Whether this truncates the episode instead of ending it as failed."""
     above: float = param(default=0.25, validator=positive)
-    """Height over the reference that is still allowed [m]."""
+    """Largest height above the reference [m]."""
     below: float = param(default=0.25, validator=positive)
-    """Depth under the reference that is still allowed [m]."""
+    """Largest depth below the reference [m]."""
     jump_below: float = param(default=0.2, validator=non_negative)
-    """How much more depth is allowed when the whole reference is in the air [m]."""
+    """Additional depth that is allowed while the whole reference is in the air [m]."""
     jump_start: float = param(default=0.1)
     """Height of the reference's lowest body at which the allowance begins to grow [m]."""
     jump_rise: float = param(default=0.2, validator=positive)
-    """How much higher that body must be for the full allowance [m]."""
+    """How much higher that body must be for the whole allowance [m]."""
     bodies: list[str] = param(factory=lambda: ["height_checked"])
-    """Bodies or named sets of bodies that are watched."""
+    """Bodies or named sets of bodies that are compared."""
     indices: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -43,12 +43,12 @@ class BodyHeight:
 
 @component
 class GravityDirection:
-    """The root is tilted otherwise than its reference: z components of projected gravity differ."""
+    """The root is tilted unlike its reference: the z components of projected gravity differ."""
 
     timeout: bool = param(default=False)
     """Whether this truncates the episode instead of ending it as failed."""
     threshold: float = param(default=0.5, validator=positive)
-    """Difference that is still allowed, of numbers from -1 (upright) to 1 (head down)."""
+    """Largest difference, of numbers from -1 (upright) to 1 (head down)."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return bool [n]."""
@@ -58,18 +58,18 @@ class GravityDirection:
 
 @component
 class TrackingError:
-    """The mean keypoint error (re-anchored on the root) stays above a threshold for many steps on end."""
+    """The mean keypoint error, seen from the root, stays above a threshold for many consecutive steps."""
 
     timeout: bool = param(default=False)
     """Whether this truncates the episode instead of ending it as failed."""
     threshold: float = param(default=0.25, validator=positive)
-    """Mean distance that is still allowed [m]."""
+    """Largest mean distance [m]."""
     steps: int = param(default=50, validator=positive)
-    """Control steps on end after which it is enough."""
+    """Number of consecutive control steps that end the episode."""
     bodies: list[str] = param(factory=lambda: ["keypoints"])
     """Bodies or named sets of bodies that are compared."""
     lasting: Tensor = state()
-    """int64 [N] steps the error has been above the threshold."""
+    """int64 [N] consecutive steps in which the error has been above the threshold."""
     indices: Tensor = scratch()
 
     def bind(self, scene: Scene) -> None:
@@ -78,7 +78,7 @@ class TrackingError:
         self.lasting = torch.zeros(scene.num_envs, dtype=torch.int64, device=scene.device)
 
     def reset(self, env_ids: Tensor) -> None:
-        """Start rows anew."""
+        """Set the count of some environments to 0."""
         self.lasting.index_fill_(0, env_ids, 0)
 
     def __call__(self, scene: Scene) -> Tensor:

@@ -1,1 +1,1 @@
-"""Pictures and films of a robot, by casting rays on the CPU: no display, no graphics driver, the same everywhere."""
+"""Picture strips and videos of a robot, rendered by ray casting on the CPU: no display or graphics driver needed."""

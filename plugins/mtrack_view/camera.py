@@ -1,4 +1,4 @@
-"""Where the camera stands, and how much it must see."""
+"""The camera: its position, and how much it sees."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import math
 import attrs
 import numpy as np
 
-from mtrack_view.puppet import Array
+from mtrack_view.posed_robot import Array
 
 _ELEVATION = math.radians(10.0)
-_LENS = math.tan(math.radians(11.0))  # half the angle of a picture's longer side: a long lens keeps proportions
-_MARGIN = 0.17  # m about the origins of bodies: hands, soles and head reach this far
-_HEADROOM = 0.08  # m more, for a label
+_LENS = math.tan(math.radians(11.0))  # half the angle of an image's longer side: a long lens keeps proportions
+_MARGIN = 0.17  # m around body origins: hands, soles and head reach this far
+_HEADROOM = 0.08  # m, for a label
 
 
 @attrs.frozen(eq=False)
 class Camera:
-    """A camera that looks at a point a fixed way from a moving one."""
+    """A camera that follows a moving point, and looks at a point with a fixed offset from it."""
 
     azimuth: float
-    """Direction it stands in about the vertical, seen from what it looks at [rad]."""
+    """Direction of the camera around the vertical, seen from what it looks at [rad]."""
     offset: Array
-    """[3] m, from the point that it follows to the one that it looks at."""
+    """[3] m, from the followed point to the one that it looks at."""
     distance: float
     """[m] from what it looks at."""
     half_height: float
-    """Half the height it sees there [m]."""
+    """Half the height that it sees there [m]."""
     aspect: float
-    """Width of its picture over its height."""
+    """Width of its image over its height."""
 
     @property
     def axes(self) -> Array:
-        """Unit vectors to the right, up and into the picture, [3, 3]."""
+        """Unit vectors to the right, up and into the image, [3, 3]."""
         return _axes(self.azimuth)
 
     def target(self, followed: Array) -> Array:
-        """Return what it looks at, [3] m, when it follows a point [3]; the height of that point does not count."""
+        """Return the point that it looks at, [3] m, when it follows a point [3], whose height is ignored."""
         target: Array = self.offset + followed * (1.0, 1.0, 0.0)
         return target
 
     def rays(self, width: int, height: int, across: float, down: float) -> Array:
         """Return a ray through each pixel, [height * width, 3], of any length.
 
-        `across` and `down`, in [0, 1], say where in a pixel.
+        `across` and `down`, in [0, 1], are the position within a pixel.
         """
         right, up, forward = self.axes
         scale = 2.0 * self.half_height / (height * self.distance)
@@ -53,14 +53,14 @@ class Camera:
         return rays.reshape(-1, 3)
 
 
-def frame(places: Array, followed: Array, azimuth: float) -> Camera:
-    """Return a camera that sees all bodies [T, B, 3] and the floor under them while it follows a point [T, 3]."""
+def fit_camera(positions: Array, followed: Array, azimuth: float) -> Camera:
+    """Return a camera that sees all body positions [T, B, 3] and the floor while it follows a point [T, 3]."""
     ground = followed * (1.0, 1.0, 0.0)
-    floor = np.zeros((len(places), 1, 3))
-    seen = np.concatenate((places - ground[:, None], floor), axis=1).reshape(-1, 3) @ _axes(azimuth).T
+    floor = np.zeros((len(positions), 1, 3))
+    seen = np.concatenate((positions - ground[:, None], floor), axis=1).reshape(-1, 3) @ _axes(azimuth).T
     middle = np.array([0.0, (seen[:, 1].min() + seen[:, 1].max()) / 2, 0.0])
     distance = (np.abs(seen - middle)[:, :2].max() + _MARGIN) / _LENS
-    flat = (seen - middle) / (1.0 + seen[:, 2:] / distance)  # what is nearer looks larger
+    flat = (seen - middle) / (1.0 + seen[:, 2:] / distance)  # nearer things look larger
     low, high = flat[:, 1].min() - _MARGIN, flat[:, 1].max() + _MARGIN + _HEADROOM
     middle[1] += (low + high) / 2
     half_width, half_height = np.abs(flat[:, 0]).max() + _MARGIN, (high - low) / 2  # the root stays in the middle

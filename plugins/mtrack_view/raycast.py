@@ -1,4 +1,4 @@
-"""Pictures by rays, on the CPU: what each pixel shows, a large lamp, the light of the sky, and the shadows of both."""
+"""Renders images by ray casting on the CPU, with soft light and shadows of a large lamp and of the sky."""
 
 from __future__ import annotations
 
@@ -8,144 +8,144 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack_view.camera import Camera
-from mtrack_view.puppet import Array, Puppet, linear, to_screen
+from mtrack_view.posed_robot import Array, PosedRobot, linear, to_screen
 
 Image = NDArray[np.uint8]
 """[H, W, 3]."""
 
-_DRAWN = np.array([1, 1, 1, 0, 0, 0], np.uint8)  # the groups of shapes that MuJoCo's own viewers show
+_DRAWN = np.array([1, 1, 1, 0, 0, 0], np.uint8)  # the groups of shapes that MuJoCo's viewers show
 _FAR = 1e6  # m
 _BACKGROUND, _FLOOR, _LINE = linear(0.86, 0.88, 0.905), linear(0.69, 0.715, 0.75), linear(0.53, 0.565, 0.615)
 _GRID, _LINE_WIDTH = 0.5, 0.012  # m
-_FADE = 1.0, 5.0  # m from the middle; in between the floor turns into the background
-_LAMP, _LAMP_RADIUS = (-1.7, 3.9, -2.9), 0.5  # m, to the right, up and into the picture; large, for soft shadows
-_SKY_DISTANCE, _SKY_RIM = 12.0, 0.94  # m; the lowest light comes from the arc cosine of this above the horizon
+_FADE = 1.0, 5.0  # m from the middle; in between, the floor fades into the background
+_LAMP, _LAMP_RADIUS = (-1.7, 3.9, -2.9), 0.5  # m, to the right, up and into the image; large, for soft shadows
+_SKY_DISTANCE, _SKY_RIM = 12.0, 0.94  # m; the lowest light is acos of this above the horizon
 _LAMP_LIGHT, _SKY_LIGHT = 1.2 * linear(1.0, 0.985, 0.96), 0.6 * linear(0.97, 0.985, 1.0)
-_RIM, _RIM_LIGHT = (0.55, 0.45, 0.70), 0.5  # from behind, only on the robot: its outline stands out
+_RIM, _RIM_LIGHT = (0.55, 0.45, 0.70), 0.5  # from behind, on the robot only, to bring out its outline
 _BOUNCE_LIGHT = 0.12  # from the floor
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 _GHOST, _GHOST_SHARE = linear(0.16, 0.55, 0.95), 0.75
 
 
 @attrs.frozen
-class Quality:
-    """How many rays a picture is worth."""
+class RenderQuality:
+    """Size of an image, and number of rays for it."""
 
     width: int
     height: int
     rays: int = 9
     """Through each pixel."""
     lights: int = 2
-    """Points of the lamp, and of the sky, that each of them sees; each takes different ones."""
+    """Points of the lamp, and of the sky, per ray; each ray uses different ones."""
 
 
 @attrs.frozen(eq=False)
 class _Hits:
-    """What n rays met."""
+    """What n rays hit."""
 
     geom: NDArray[np.int32]
-    """[n] shape; -1 for nothing."""
+    """[n] index of the shape; -1 for none."""
     distance: Array
-    """[n] in lengths of the rays; negative for nothing."""
+    """[n] in lengths of the rays; negative for none."""
     normal: Array
-    """[n, 3] of the surface, towards where the rays come from."""
+    """[n, 3] of the surface, facing the origin of the rays."""
 
 
-def paint(
-    puppet: Puppet, pose: Array, camera: Camera, followed: Array, quality: Quality, ghost: Array | None = None
+def render(
+    robot: PosedRobot, pose: Array, camera: Camera, followed: Array, quality: RenderQuality, ghost: Array | None = None
 ) -> Image:
-    """Return a picture of the robot in a pose [7 + J]; a ghost is a second pose, translucent.
+    """Return an image of the robot in a pose [7 + J]; a ghost is a second, translucent pose.
 
     The camera follows the point `followed`, [3] m.
     """
-    data = puppet.posed(pose)
-    scene = _Scene(puppet, data, camera, camera.target(followed), *puppet.ball(data))
-    other = None if ghost is None else puppet.posed(ghost)
-    places = _sunflower(quality.rays * quality.lights).reshape(quality.lights, quality.rays, 2)
+    data = robot.posed(pose)
+    scene = _Scene(robot, data, camera, camera.target(followed), *robot.bounding_sphere(data))
+    other = None if ghost is None else robot.posed(ghost)
+    points = _sunflower(quality.rays * quality.lights).reshape(quality.lights, quality.rays, 2)
     light = np.zeros((quality.height * quality.width, 3))
     for index in range(quality.rays):
-        # evenly over the pixel for any number of rays: a lattice of the golden section
+        # spread evenly over the pixel, for any number of rays, by the golden ratio
         across, down = (index + 0.5) / quality.rays, (index + 0.5) * _GOLDEN % 1.0
-        light += scene.seen(camera.rays(quality.width, quality.height, across, down), places[:, index], other)
+        light += scene.seen(camera.rays(quality.width, quality.height, across, down), points[:, index], other)
     return to_screen(light / quality.rays).reshape(quality.height, quality.width, 3)
 
 
 @attrs.frozen(eq=False)
 class _Scene:
-    """A robot in a pose, a camera, and the lights, which stand as the camera does."""
+    """A robot in a pose, a camera, and lights that move with the camera."""
 
-    puppet: Puppet
+    robot: PosedRobot
     data: mujoco.MjData
     camera: Camera
     target: Array
-    """[3] m, what the camera looks at."""
+    """[3] m, the point that the camera looks at."""
     middle: Array
-    """[3] m, of the robot."""
+    """[3] m, centre of the robot's bounding sphere."""
     radius: float
-    """[m], of the ball it is in."""
+    """[m] of the robot's bounding sphere."""
 
-    def seen(self, rays: Array, places: Array, ghost: mujoco.MjData | None) -> Array:
-        """Return the light that comes along rays, [n, 3]; `places` [lights, 2] on a disc are the lights' shares."""
+    def seen(self, rays: Array, points: Array, ghost: mujoco.MjData | None) -> Array:
+        """Return the light along rays, [n, 3]; `points` [lights, 2] on a unit disc sample the lamp and the sky."""
         eye = self.target - self.camera.distance * self.camera.axes[2]
-        hits = _cast(self.puppet, self.data, eye, rays, with_ground=True)
+        hits = _cast(self.robot, self.data, eye, rays, with_ground=True)
         light = np.broadcast_to(_BACKGROUND, rays.shape).copy()
         met = hits.geom >= 0
         point = eye + rays[met] * hits.distance[met, None]
-        light[met] = self._lit(hits.geom[met], point, hits.normal[met], rays[met], places)
+        light[met] = self._lit(hits.geom[met], point, hits.normal[met], rays[met], points)
         if ghost is not None:
-            other = _cast(self.puppet, ghost, eye, rays, with_ground=False)
-            # never over the robot: what sticks out is what they differ in
-            over = (other.geom >= 0) & ~(met & self.puppet.is_part[hits.geom])
+            other = _cast(self.robot, ghost, eye, rays, with_ground=False)
+            # never over the robot: only the parts of the ghost beside it are drawn
+            over = (other.geom >= 0) & ~(met & self.robot.is_part[hits.geom])
             towards = -_dot(other.normal[over], rays[over] / _length(rays[over]))[:, None]
             light[over] += _GHOST_SHARE * (_GHOST * (0.35 + 0.65 * towards) - light[over])
         return light
 
-    def _lit(self, geom: NDArray[np.int32], point: Array, normal: Array, rays: Array, places: Array) -> Array:
+    def _lit(self, geom: NDArray[np.int32], point: Array, normal: Array, rays: Array, points: Array) -> Array:
         """Return the light from points on shapes, [m, 3]."""
-        is_part = self.puppet.is_part[geom]
-        albedo, shine = self.puppet.colour[geom], np.where(is_part, self.puppet.shine[geom], 0.0)
+        is_part = self.robot.is_part[geom]
+        albedo, shine = self.robot.colour[geom], np.where(is_part, self.robot.shine[geom], 0.0)
         away = np.hypot(*(point - self.target)[:, :2].T)
         albedo[~is_part] = _floor(point[~is_part])
         axes = self.camera.axes
         diffuse = np.repeat(_BOUNCE_LIGHT * (1.0 - 0.5 * normal[:, 2:]), 3, axis=1)
         diffuse += (_RIM_LIGHT * is_part * np.maximum(normal @ (_RIM @ axes), 0.0))[:, None]
         view, gloss = -rays / _length(rays), np.zeros(len(point))
-        for across, along in places:
+        for across, along in points:
             lamp = self.target + _LAMP @ axes + _LAMP_RADIUS * (across * axes[0] + along * axes[2])
             cosine, towards = self._from(lamp, point, normal)
-            diffuse += cosine[:, None] * (_LAMP_LIGHT / len(places))
+            diffuse += cosine[:, None] * (_LAMP_LIGHT / len(points))
             middle = towards + view
             glint = np.maximum(_dot(middle / _length(middle), normal), 0.0) ** (12.0 + 70.0 * shine)
-            gloss += (cosine > 0.0) * shine * glint / len(places)
-            # a disc under the dome has as many points for each solid angle as level ground gets light from it
+            gloss += (cosine > 0.0) * shine * glint / len(points)
+            # points of the disc, projected up to the dome, are as dense as the light that level ground receives
             x, y = _SKY_RIM * across, _SKY_RIM * along
             up = np.sqrt(1.0 - x * x - y * y)
             cosine, _ = self._from(self.target + _SKY_DISTANCE * np.array([x, y, up]), point, normal)
-            diffuse += (cosine / up)[:, None] * (_SKY_LIGHT / len(places))
+            diffuse += (cosine / up)[:, None] * (_SKY_LIGHT / len(points))
         light: Array = albedo * diffuse + 0.5 * gloss[:, None]
         share = np.clip((away - _FADE[0]) / (_FADE[1] - _FADE[0]), 0.0, 1.0) * ~is_part
         light += (share * share * (3.0 - 2.0 * share))[:, None] * (_BACKGROUND - light)
         return light
 
     def _from(self, source: Array, point: Array, normal: Array) -> tuple[Array, Array]:
-        """Return the cosine at which points see a source, [m], 0 where they do not, and the direction to it."""
+        """Return the cosine at which points see a source, [m], 0 if hidden, and the direction to it."""
         rays = point - source
         towards = -rays / _length(rays)
         cosine = np.maximum(_dot(towards, normal), 0.0)
         beside = _length(np.cross(self.middle - source, towards))[:, 0]
-        doubtful = np.flatnonzero((cosine > 0.0) & (beside < self.radius))  # others see it past the robot
-        met = _cast(self.puppet, self.data, source, rays[doubtful], with_ground=False)
+        doubtful = np.flatnonzero((cosine > 0.0) & (beside < self.radius))  # all others see it past the robot
+        met = _cast(self.robot, self.data, source, rays[doubtful], with_ground=False)
         cosine[doubtful[(met.geom >= 0) & (met.distance < 1.0 - 1e-4)]] = 0.0
         return cosine, towards
 
 
-def _cast(puppet: Puppet, data: mujoco.MjData, origin: Array, rays: Array, with_ground: bool) -> _Hits:
+def _cast(robot: PosedRobot, data: mujoco.MjData, origin: Array, rays: Array, with_ground: bool) -> _Hits:
     count = len(rays)
     geom, distance, flat_normal = np.empty(count, np.int32), np.empty(count), np.empty(3 * count)
     if count:
         flat = np.ascontiguousarray(rays).reshape(-1)
         mujoco.mj_multiRay(
-            puppet.model, data, origin, flat, _DRAWN, int(with_ground), -1, geom, distance, flat_normal, count, _FAR
+            robot.model, data, origin, flat, _DRAWN, int(with_ground), -1, geom, distance, flat_normal, count, _FAR
         )
     normal = flat_normal.reshape(-1, 3)
     normal[_dot(normal, rays) > 0.0] *= -1.0

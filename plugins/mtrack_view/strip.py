@@ -1,4 +1,4 @@
-"""A picture strip: the frames of a motion side by side, with what is to be said of each."""
+"""Draws a picture strip: the frames of a motion side by side, with notes."""
 
 from __future__ import annotations
 
@@ -10,38 +10,40 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mtrack import MtrackError
-from mtrack_view.pictures import Take, pictures
-from mtrack_view.puppet import Puppet
-from mtrack_view.raycast import Image, Quality
+from mtrack_view.animation import Animation, render_frames
+from mtrack_view.posed_robot import PosedRobot
+from mtrack_view.raycast import Image, RenderQuality
 
-_HEIGHT = 400  # pixels of a picture
-_MOST_WIDTH, _LEAST_WIDTH = 2200, 760  # pixels of a row: more pictures make more rows; a title needs some room
-_GAP, _EDGE, _HEAD, _LINE = 6, 14, 78, 23  # pixels: between pictures, around them, over them, a line under them
+_HEIGHT = 400  # pixels of an image
+_MOST_WIDTH, _LEAST_WIDTH = 2200, 760  # pixels of a row: more images make more rows; a title needs some width
+_GAP, _EDGE, _HEAD, _LINE = 6, 14, 78, 23  # pixels: between images, around them, above them, and of a line below them
 _DPI = 100
 _INK, _FAINT, _BAD = "#22262c", "#69717c", "#c62828"
 
 
 @attrs.frozen
 class Panel:
-    """What stands at one picture."""
+    """The text at one image."""
 
     time: float
     """[s]."""
     notes: Sequence[str] = ()
-    """Lines under it; every picture of a strip has as many."""
+    """Lines below it; all images of a strip have the same number."""
     is_bad: bool = False
-    """Whether the notes are bad news."""
+    """Whether the notes report a failure: they are red."""
 
 
-def draw_strip(path: Path, puppet: Puppet, take: Take, panels: Sequence[Panel], title: str, subtitle: str) -> None:
-    """Draw all frames of a take side by side into a PNG. Raises MtrackError."""
-    camera = take.camera(puppet)
-    quality = Quality(round(_HEIGHT * camera.aspect), _HEIGHT)
-    images = list(pictures(puppet, take, camera, quality))
+def draw_strip(
+    path: Path, robot: PosedRobot, animation: Animation, panels: Sequence[Panel], title: str, subtitle: str
+) -> None:
+    """Draw all frames of an animation side by side into a PNG. Raises MtrackError."""
+    camera = animation.camera(robot)
+    quality = RenderQuality(round(_HEIGHT * camera.aspect), _HEIGHT)
+    images = list(render_frames(robot, animation, camera, quality))
     try:
         _compose(images, panels, title, subtitle).savefig(path, format="png", metadata={"Software": None})
     except OSError as error:
-        raise MtrackError(f"{path}: cannot be written: {error.strerror or error}; choose another place") from None
+        raise MtrackError(f"cannot write {path}: {error.strerror or error}; choose another path") from None
 
 
 def _compose(images: Sequence[Image], panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
@@ -62,8 +64,8 @@ def _compose(images: Sequence[Image], panels: Sequence[Panel], title: str, subti
     for index, (image, panel) in enumerate(zip(images, panels, strict=True)):
         row, column = divmod(index, across)
         left, top = _EDGE + column * (width + _GAP), _HEAD + row * (height + below + _GAP)
-        place = (left / full_width, 1.0 - (top + height) / full_height, width / full_width, height / full_height)
-        axes = figure.add_axes(place)
+        box = (left / full_width, 1.0 - (top + height) / full_height, width / full_width, height / full_height)
+        axes = figure.add_axes(box)
         axes.imshow(image, interpolation="none", aspect="auto")
         axes.set_axis_off()
         write(left + 11, top + 27, f"{panel.time:.2f} s", 13, _INK)

@@ -1,4 +1,4 @@
-"""The modules warp and mujoco_warp, which are an extra: mtrack works, and can be looked at, without."""
+"""Imports warp and mujoco_warp, which are optional (extra `gpu`)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ warp, mujoco_warp = _module("warp"), _module("mujoco_warp")
 
 
 def require_engine() -> None:
-    """Start warp, and keep it from talking on stdout. Raises MtrackError where the modules are not installed."""
+    """Initialise warp, and stop it from printing to stdout. Raises MtrackError if the modules are not installed."""
     if warp is None or mujoco_warp is None:
         raise MtrackError("the backend 'mujoco_warp' needs an extra: python -m pip install 'mtrack[gpu]'")
-    # its banner and what it says of each module it loads
+    # without this, warp prints a banner and a line for each module that it loads
     warp.config.log_level = max(warp.config.log_level, warp.LOG_WARNING)
     warp.init()

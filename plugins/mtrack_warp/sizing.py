@@ -1,4 +1,4 @@
-"""How much room contacts and constraints need: what the model can need at most, and what a falling robot does need."""
+"""Estimates the buffer sizes for contacts and constraints, from the model and from a simulated fall."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from mtrack import RobotModel
 from mtrack_mujoco.addresses import Addresses
 
-_PLENTY = {"contacts": 64, "constraints": 256}  # an environment: that much costs next to nothing
-_MARGIN = 3.0  # on what the probe has needed, where the model could need more than plenty
+_PLENTY = {"contacts": 64, "constraints": 256}  # per environment: this much costs almost nothing
+_MARGIN = 3.0  # times what the simulated fall needed, if the model could need more than plenty
 _FALLS = ((1.0, 0.0, 0.0, 0.0), (0.7, 0.0, 0.7, 0.0), (0.7, 0.0, -0.7, 0.0), (0.7, 0.7, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
 _FALL_SECONDS = 1.0
 
 _Geom = mujoco.mjtGeom
-_POINTS = {  # the most contact points of two shapes
+_POINTS = {  # maximum number of contact points of two shapes
     frozenset((_Geom.mjGEOM_PLANE, _Geom.mjGEOM_SPHERE)): 1,
     frozenset((_Geom.mjGEOM_PLANE, _Geom.mjGEOM_CAPSULE)): 2,
     frozenset((_Geom.mjGEOM_PLANE, _Geom.mjGEOM_BOX)): 4,
@@ -30,44 +30,46 @@ _POINTS_OTHERWISE, _POINTS_OF_TERRAIN = 8, 50
 
 
 @attrs.frozen
-class Sizes:
-    """Room for one environment."""
+class BufferSizes:
+    """Buffer sizes for one environment."""
 
     contacts: int
-    """Contact points; all environments share the room of all."""
+    """Contact points; all environments share one buffer."""
     constraints: int
     """Rows of the constraint solver; each environment has its own."""
 
     @staticmethod
-    def of_robot(model: mujoco.MjModel, robot: RobotModel, at: Addresses, has_friction: bool) -> Sizes:
-        """Return the room a robot needs that falls from its default pose; `has_friction` as in `of`."""
+    def of_robot(model: mujoco.MjModel, robot: RobotModel, at: Addresses, has_friction: bool) -> BufferSizes:
+        """Return the sizes for a robot that falls from its default pose; `has_friction` as in `of`."""
         qpos, ctrl = model.qpos0.copy(), np.zeros(model.nu)
         qpos[at.root_qpos : at.root_qpos + 3] = robot.default_root_pos
         qpos[model.jnt_qposadr[list(at.joints)]] = robot.default_joint_pos
         ctrl[list(at.actuator_indices)] = robot.default_joint_pos
-        return Sizes.of(model, qpos, ctrl, has_friction)
+        return BufferSizes.of(model, qpos, ctrl, has_friction)
 
     @staticmethod
-    def of(model: mujoco.MjModel, qpos: NDArray[np.float64], ctrl: NDArray[np.float64], has_friction: bool) -> Sizes:
-        """Return the room a robot needs that falls from positions `qpos` under controls `ctrl`.
+    def of(
+        model: mujoco.MjModel, qpos: NDArray[np.float64], ctrl: NDArray[np.float64], has_friction: bool
+    ) -> BufferSizes:
+        """Return the sizes for a robot that falls from positions `qpos` under controls `ctrl`.
 
-        `has_friction`: joints will have friction, even where the model has none.
+        `has_friction`: joints will have friction, even if the model has none.
         """
         limits = int((model.jnt_limited != 0).sum()) + int(model.neq) * 6
         frictions = int(model.nv if has_friction else (model.dof_frictionloss > 0.0).sum()) + int(model.ntendon) * 2
         points, rows = _most(model)
-        most = Sizes(points, rows + limits + frictions)
+        most = BufferSizes(points, rows + limits + frictions)
         if most.contacts <= _PLENTY["contacts"] and most.constraints <= _PLENTY["constraints"]:
             return most
         points, rows = _probe(model, qpos, ctrl)
-        return Sizes(
+        return BufferSizes(
             min(most.contacts, max(_PLENTY["contacts"], int(_MARGIN * points))),
             min(most.constraints, max(_PLENTY["constraints"], int(_MARGIN * (rows + frictions)))),
         )
 
 
 def _most(model: mujoco.MjModel) -> tuple[int, int]:
-    """Return the most contact points that all shapes together can have, and their constraint rows."""
+    """Return the maximum number of contact points of all shapes together, and of their constraint rows."""
     points = rows = 0
     for one, other in _colliding(model):
         shapes = frozenset((_Geom(model.geom_type[one]), _Geom(model.geom_type[other])))
@@ -82,12 +84,12 @@ def _most(model: mujoco.MjModel) -> tuple[int, int]:
 
 
 def _rows(condim: int) -> int:
-    """Return the constraint rows of a contact; a pyramidal friction cone has the most."""
+    """Return the constraint rows of a contact with a pyramidal friction cone, which has the most."""
     return max(1, 2 * (condim - 1))
 
 
 def _colliding(model: mujoco.MjModel) -> NDArray[np.int64]:
-    """Return the pairs of shapes that may touch, [P, 2], as the engine's own filters leave them."""
+    """Return the pairs of shapes that may touch, [P, 2], after the engine's filters."""
     contype, conaffinity = model.geom_contype, model.geom_conaffinity
     may = (contype[:, None] & conaffinity[None]) | (conaffinity[:, None] & contype[None]) != 0
     body = model.body_weldid[model.geom_bodyid]
@@ -103,7 +105,7 @@ def _colliding(model: mujoco.MjModel) -> NDArray[np.int64]:
 
 
 def _probe(model: mujoco.MjModel, qpos: NDArray[np.float64], ctrl: NDArray[np.float64]) -> tuple[int, int]:
-    """Return the most contacts, and constraint rows without friction, of a robot that falls to each of its sides."""
+    """Return the maximum contacts and constraint rows (without friction) while a robot falls to each of its sides."""
     data, contacts, rows = mujoco.MjData(model), 0, 0
     root = int(np.nonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)[0][0])
     quat = int(model.jnt_qposadr[root]) + 3

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from typer.main import get_group
 
 from mtrack.cli import app
-from mtrack.cli.commands import load_command
+from mtrack.cli.commands import EntryCommand, callable_names, load_command
 from mtrack.registry.registry import OWN, Registry
 
 
@@ -18,7 +18,7 @@ def surface() -> Iterator[str]:
     """Yield one line for each command, argument and option, by command."""
     yield from _lines("mtrack", get_group(app), subcommands={})
     registry = Registry.scan(allow=())
-    built_in = {entry.name: entry for entry in registry.of("cli") if entry.distribution == OWN}
+    built_in = {name: entry for name, entry in callable_names(registry).items() if entry.distribution == OWN}
     for name, entry in sorted(built_in.items()):
         command = load_command(registry, entry)
         yield from _lines(f"mtrack {name}", command, getattr(command, "commands", {}))
@@ -31,7 +31,7 @@ def _lines(name: str, command: Any, subcommands: dict[str, Any]) -> Iterator[str
     for parameter in command.params:
         yield f"{name} {_parameter(parameter, hints[parameter.name])}"
     for sub, inner in sorted(subcommands.items()):
-        yield from _lines(f"{name} {sub}", inner, {})
+        yield from _lines(f"{name} {sub}", inner.load() if isinstance(inner, EntryCommand) else inner, {})
 
 
 def _parameter(parameter: Any, hint: Any) -> str:

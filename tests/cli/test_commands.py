@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.fakes import RECIPE, install_parts
 
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -175,7 +175,7 @@ def test_describe_lists_the_names_of_a_robot(mtrack: Command) -> None:
 
 
 def test_describe_shows_what_an_agent_offers_to_phases(mtrack: Command) -> None:
-    text = mtrack("describe", "agent", "teacher_student").stdout.partition("offers phases:")[2]
+    text = mtrack("describe", "agent", "teacher_student").stdout.partition("fields and methods for phases:")[2]
     assert "  actor_student\n" in text
     assert "Return the mean action of an actor that is given a feature" in text
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.fakes import install_parts
 
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 HEAVY = {"torch", "numpy", "mujoco", "rich", "pydantic", "tensordict", "pluggy", "packaging"}
@@ -131,6 +131,7 @@ def test_hooks_and_commands_of_plugins_are_listed_too(mtrack: Command, site: Pat
     hooks = {"mtrack.hooks": {"watch": "acme_watch"}, "mtrack.cli": {"acme": "acme_cli:app"}}
     install(site, "acme", hooks, {"acme_watch.py": '"""Watches."""', "acme_cli.py": 'app = Typer(help="Does things.")'})
     text = mtrack("list-plugins", "hook", "cli").stdout
+    assert "  motions.check  mtrack" in text, "a command added to a group"
     assert "Watches." in text
     assert "Does things." in text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 DRAW = '''
 import os

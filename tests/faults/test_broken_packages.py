@@ -1,4 +1,4 @@
-"""Packages that are broken, each in its own way: named with what to do, and no bother to a recipe without them."""
+"""Broken packages are named with a remedy, and recipes that do not use them still work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtrack.cli import main
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 REWARD = '''
 """A reward."""
@@ -41,22 +41,22 @@ class Broken:
     """One way to be broken."""
 
     put: Put
-    """Leaves the package in a folder, under a name."""
+    """Installs the package into a folder, under a name."""
     listed: str
-    """What `mtrack list-plugins` says, which imports nothing; empty where only an import shows it."""
+    """Message of `mtrack list-plugins`, which imports nothing; empty if only an import finds the fault."""
     loaded: str
-    """What `mtrack list-plugins --load` says in one line."""
+    """Message of `mtrack list-plugins --load`, one line."""
     used: str
-    """What a recipe that uses it is told."""
+    """Message for a recipe that uses it."""
 
 
 def near(site: Path, name: str, module: str) -> None:
-    """Leave a package with a reward `near`, in a module with this text."""
+    """Install a package with a reward `near`, in a module with this text."""
     install(site, name, {"mtrack.rewards": {"near": f"{name}_parts:Near"}}, {f"{name}_parts.py": module})
 
 
 def package(module: str, requires: str = "") -> Put:
-    """Return what leaves a package whose one module has this text."""
+    """Return a function that installs a package whose only module has this text."""
 
     def put(site: Path, name: str = "acme") -> None:
         near(site, name, module)
@@ -67,12 +67,12 @@ def package(module: str, requires: str = "") -> Put:
 
 
 def unreadable(site: Path, name: str = "acme") -> None:
-    """Leave a package whose entry points are not text."""
+    """Install a package whose entry points are not text."""
     install(site, name, b"[mtrack.rewards]\nnear = \xff\xfe:Near\n", {f"{name}_parts.py": REWARD})
 
 
 def garbage(site: Path, name: str = "acme") -> None:
-    """Leave a package whose metadata are garbage."""
+    """Install a package whose metadata is garbage."""
     near(site, name, REWARD)
     (site / f"{name}-1.0.dist-info" / "METADATA").write_bytes(b"\xff\xfe\x00garbage")
 
@@ -88,10 +88,10 @@ _IMPORT = "reward 'near' (acme 1.0) cannot be imported: "
 
 BROKEN = {
     "an import that fails": Broken(
-        package("import a_module_nobody_has\n" + REWARD),
+        package("import a_missing_module\n" + REWARD),
         "",
-        _IMPORT + "ModuleNotFoundError: No module named 'a_module_nobody_has'",
-        _IMPORT + "ModuleNotFoundError: No module named 'a_module_nobody_has'",
+        _IMPORT + "ModuleNotFoundError: No module named 'a_missing_module'",
+        _IMPORT + "ModuleNotFoundError: No module named 'a_missing_module'",
     ),
     "SystemExit at import": Broken(
         package("raise SystemExit(0)\n" + REWARD), "", _IMPORT + "SystemExit: 0", _IMPORT + "SystemExit: 0"
@@ -102,11 +102,11 @@ BROKEN = {
         _NEEDS,
         "reward 'near' (acme 1.0) cannot be used: " + _NEEDS,
     ),
-    "uses what only a newer mtrack has": Broken(
-        package("from mtrack.api.fields import of_the_future\n" + REWARD),
+    "uses a name that only a newer mtrack has": Broken(
+        package("from mtrack.api.fields import from_the_future\n" + REWARD),
         "",
-        _IMPORT + "ImportError: cannot import name 'of_the_future' from 'mtrack.api.fields'",
-        _IMPORT + "ImportError: cannot import name 'of_the_future' from 'mtrack.api.fields'",
+        _IMPORT + "ImportError: cannot import name 'from_the_future' from 'mtrack.api.fields'",
+        _IMPORT + "ImportError: cannot import name 'from_the_future' from 'mtrack.api.fields'",
     ),
     "a syntax error": Broken(
         package("x = 1\ndef (\n" + REWARD),
@@ -123,7 +123,7 @@ EACH = pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
 
 
 @pytest.fixture
-def told(site: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str]]]:
+def command(site: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str]]]:
     """Return a function that runs a command; it returns exit status and the lines of stdout and stderr."""
 
     def run(*arguments: str) -> tuple[int, list[str]]:
@@ -136,7 +136,7 @@ def told(site: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[
 
 
 def expected(text: str, site: Path) -> str:
-    """Return what is said of a broken package in a folder."""
+    """Return the message about a broken package in a folder."""
     return text.replace("{site}", str(site)).replace("{}", Registry.scan().find("robot", "g1").version)
 
 
@@ -145,11 +145,11 @@ def toy(*overrides: str) -> Recipe:
 
 
 @EACH
-def test_it_is_listed_without_hiding_the_rest(
-    broken: Broken, site: Path, told: Callable[..., tuple[int, list[str]]]
+def test_a_broken_package_is_listed_and_hides_no_other(
+    broken: Broken, site: Path, command: Callable[..., tuple[int, list[str]]]
 ) -> None:
     broken.put(site)
-    status, lines = told("list-plugins", "reward")
+    status, lines = command("list-plugins", "reward")
     assert status == 0
     assert any("survival" in line for line in lines)
     faults = [line for line in lines if "error: " in line or "problem: " in line]
@@ -159,11 +159,11 @@ def test_it_is_listed_without_hiding_the_rest(
 
 
 @EACH
-def test_load_says_what_is_wrong_in_one_line_and_fails(
-    broken: Broken, site: Path, told: Callable[..., tuple[int, list[str]]]
+def test_load_reports_the_fault_in_one_line_and_exits_1(
+    broken: Broken, site: Path, command: Callable[..., tuple[int, list[str]]]
 ) -> None:
     broken.put(site)
-    status, lines = told("list-plugins", "reward", "--load")
+    status, lines = command("list-plugins", "reward", "--load")
     assert status == 1
     faults = [line for line in lines if "error: " in line or "problem: " in line]
     assert faults
@@ -172,7 +172,7 @@ def test_load_says_what_is_wrong_in_one_line_and_fails(
 
 
 @EACH
-def test_a_recipe_that_uses_it_is_told_why_not(broken: Broken, site: Path) -> None:
+def test_a_recipe_that_uses_a_broken_package_is_rejected_with_the_reason(broken: Broken, site: Path) -> None:
     broken.put(site)
     with pytest.raises(RecipeError) as caught:
         toy("rewards.toy.closeness.use=near")
@@ -182,14 +182,14 @@ def test_a_recipe_that_uses_it_is_told_why_not(broken: Broken, site: Path) -> No
 
 
 @EACH
-def test_a_recipe_that_does_not_use_it_is_the_same(broken: Broken, site: Path) -> None:
+def test_a_recipe_that_does_not_use_a_broken_package_does_not_change(broken: Broken, site: Path) -> None:
     before = toy()
     broken.put(site)
     assert toy() == before
     assert "acme_parts" not in sys.modules
 
 
-def test_a_recipe_without_them_is_carried_out_with_all_of_them_installed(site: Path, tmp_path: Path) -> None:
+def test_a_recipe_without_them_runs_although_all_of_them_are_installed(site: Path, tmp_path: Path) -> None:
     for number, broken in enumerate(BROKEN.values()):
         broken.put(site, f"broken{number}")
     install(site, "watcher", {"mtrack.hooks": {"watch": "watcher"}}, {"watcher.py": "raise SystemExit(3)"})
@@ -206,31 +206,33 @@ def test_a_recipe_without_them_is_carried_out_with_all_of_them_installed(site: P
     assert {component.partition(":")[0] for component in manifest["components"].values()} == {"mtrack"}
 
 
-def test_verbose_shows_the_traceback_of_what_failed(site: Path, told: Callable[..., tuple[int, list[str]]]) -> None:
+def test_verbose_shows_the_traceback(site: Path, command: Callable[..., tuple[int, list[str]]]) -> None:
     BROKEN["an import that fails"].put(site)
-    _, lines = told("list-plugins", "reward", "--load", "--verbose")
+    _, lines = command("list-plugins", "reward", "--load", "--verbose")
     assert "Traceback (most recent call last):" in lines
     assert any(f'File "{site}/acme_parts.py", line 1' in line for line in lines)
-    _, lines = told("list-plugins", "reward", "--load", "--verbose", "--json")
-    (listed,) = [row for row in json.loads("\n".join(lines))["plugins"] if row["name"] == "near"]
+    _, lines = command("list-plugins", "reward", "--load", "--verbose", "--json")
+    (listed,) = [one for one in json.loads("\n".join(lines))["plugins"] if one["name"] == "near"]
     assert listed["error"] == BROKEN["an import that fails"].loaded
     assert f'File "{site}/acme_parts.py", line 1' in listed["traceback"]
 
 
-def test_what_a_plugin_prints_at_import_is_no_result(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_plugin_prints_at_import_goes_to_stderr(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     package("print('hello from acme')\n" + REWARD)(site)
     with pytest.raises(SystemExit):
         main(["list-plugins", "reward", "--load", "--json"])
     captured = capsys.readouterr()
-    assert "near" in {row["name"] for row in json.loads(captured.out)["plugins"]}
+    assert "near" in {one["name"] for one in json.loads(captured.out)["plugins"]}
     assert "hello from acme" in captured.err
 
 
-def test_an_error_of_several_lines_is_told_in_one(site: Path, told: Callable[..., tuple[int, list[str]]]) -> None:
+def test_an_error_of_several_lines_is_reported_in_one(
+    site: Path, command: Callable[..., tuple[int, list[str]]]
+) -> None:
     field = "    sigma: 'boom()' = param()\n\n    def __call__"
     boom = "from mtrack.api.fields import param\n\n\ndef boom():\n    raise ValueError('one\\ntwo')\n"
     package(boom + REWARD.replace("    def __call__", field))(site)
-    _, lines = told("list-plugins", "reward", "--load")
+    _, lines = command("list-plugins", "reward", "--load")
     (fault,) = [line for line in lines if "error: " in line]
     assert fault.endswith("annotations must be importable at run time: one two")
 

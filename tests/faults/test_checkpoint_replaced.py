@@ -1,4 +1,4 @@
-"""Saving over a checkpoint of the same name: at every step a reader finds the old one or the new one, whole."""
+"""While a checkpoint replaces one of the same name, readers always find the complete old one or new one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(directory: Path) -> float:
 
 
 class KilledError(BaseException):
-    """What stands for the end of the process: nothing catches it, and nothing is cleaned up."""
+    """Simulates a killed process: no code catches it."""
 
 
 STEPS = [(Path, "rename"), (checkpoint, "_sync"), (checkpoint, "_delete"), (shutil, "rmtree"), (checkpoint, "_write")]
@@ -52,7 +52,7 @@ def test_a_kill_at_any_step_leaves_the_old_checkpoint_or_the_new_one(
         nonlocal calls
         calls += 1
         returned = None if is_before and calls == nth else inner(*arguments, **named)
-        if calls == nth:  # what a killed process leaves: a copy, as clean-up would change the original
+        if calls == nth:  # a copy shows what a killed process leaves; clean-up changes the original
             copies.append(Path(shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-killed"))))
             raise KilledError
         return returned
@@ -66,7 +66,7 @@ def test_a_kill_at_any_step_leaves_the_old_checkpoint_or_the_new_one(
         save(left, 3.0)
         assert read(left) == 3.0
         assert [path.name for path in left.glob("[!.]*")] == ["train-5"]
-    assert read(tmp_path) in (1.0, 2.0), "nor does an exception at that step lose it"
+    assert read(tmp_path) in (1.0, 2.0), "an exception at that step loses no checkpoint either"
 
 
 @pytest.mark.parametrize("fail", [OSError(5, "Input/output error"), KeyboardInterrupt()], ids=["error", "interrupt"])

@@ -1,4 +1,4 @@
-"""A component that raises, exits or interrupts ends the run with its name, and the last whole checkpoint is kept."""
+"""If a component raises, exits or interrupts, the run ends with its name, and the last checkpoint is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtrack_toy.task import ToyCloseness, ToyTarget
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 6 iterations in which nothing failed."""
+    """A run of 6 iterations without failures."""
     directory = tmp_path_factory.mktemp("runs") / "whole"
     assert run_toy(directory) == 0
     return directory
@@ -33,10 +33,10 @@ def test_resuming_after_an_exception_reproduces_an_uninterrupted_run(
         assert run_toy(directory) == 1
     errors = capsys.readouterr().err
     assert "raised ArithmeticError: broken on purpose" in errors
-    *_, kept_one, remedy = errors.splitlines()
-    assert f"(iteration {kept} of phase 'train')" in kept_one
+    *_, kept_line, remedy = errors.splitlines()
+    assert f"(iteration {kept} of phase 'train')" in kept_line
     assert "once this is fixed: mtrack run --resume" in remedy and "--allow-change if you edited code" in remedy
-    assert checkpoints(directory)[-1] == f"train-{kept:07d}", "nothing is saved in the middle of an iteration"
+    assert checkpoints(directory)[-1] == f"train-{kept:07d}", "no checkpoint is saved within an iteration"
     assert mtrack("run", "--resume", directory) == 0
     assert same(tensors(directory), tensors(whole))
 
@@ -45,7 +45,7 @@ ENDS = [SystemExit(0), SystemExit(7), KeyboardInterrupt(), GeneratorExit(), Base
 
 
 @pytest.mark.parametrize("error", ENDS, ids=lambda error: f"{type(error).__name__} {error.args}")
-def test_an_exit_or_interrupt_of_a_component_is_its_error(
+def test_an_exit_or_interrupt_of_a_component_is_reported_as_its_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], error: BaseException
 ) -> None:
     with failing(ToyCloseness, "__call__", 3, raising(error)):

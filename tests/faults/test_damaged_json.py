@@ -1,4 +1,4 @@
-"""Every value of a checkpoint's JSON, changed or removed with matching hashes, gives an error that names its file."""
+"""Each value of a checkpoint's JSON that is changed or removed, with matching hashes, causes an error with its file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PARTS = ("agent", "phase", "env")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with a checkpoint inside its phase, whose observations have a history."""
+    """A run with a checkpoint within its phase, whose observations have a history."""
     directory = tmp_path_factory.mktemp("runs") / "run"
     history = "observations.policy.joint_pos.history=[0, 1]"
     assert run_toy(directory, 3, "run.keep=1", history, "agent.actor_hidden=[4]", "agent.critic_hidden=[4]") == 0
@@ -39,21 +39,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stage(run: Path) -> PhaseRun:
-    """The phase of that run, started: what a checkpoint is loaded into."""
+    """The started phase of that run, which checkpoints are loaded into."""
     recipe = check_recipe(read_recipe(str(run / "recipe.toml"), ()), Registry.scan()).for_phase("train")
     return PhaseRun.open(recipe, "train", run, recipe.agent.build(), "cpu", None, [], 0)
 
 
-def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def paths_in(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the path of every key and item of a JSON tree."""
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in items:
         yield (*path, key)
-        yield from places(value, (*path, key))
+        yield from paths_in(value, (*path, key))
 
 
 def changed(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return a copy of a tree in which one place has another value, or is removed."""
+    """Return a copy of a tree with another value at a path, or without that path."""
     new = copy.deepcopy(tree)
     holder = new
     for key in path[:-1]:
@@ -92,7 +92,7 @@ def load(stage: PhaseRun, folder: Path, part: str) -> None:
 
 
 def is_harmless(before: Any, after: Any) -> bool:
-    """Return whether a change leaves a value of the same kind: no reader can tell that from a value that was saved."""
+    """Return whether a change keeps the kind of a value, so that no reader can detect it."""
     number = (int, float)
     if isinstance(before, bool) or isinstance(after, bool):
         return isinstance(before, number) and isinstance(after, number)
@@ -108,9 +108,9 @@ def test_a_damaged_value_of_a_part_names_its_file(run: Path, stage: PhaseRun, tm
     tree = json.loads((folder / name).read_bytes())
     load(stage, folder, part)
     tried, accepted = 0, []
-    every = list(places(tree))
-    for number, path in enumerate(every[:: 1 + len(every) // 100]):  # optimizers have many alike
-        # a place is removed, and replaced by one other value; over all places, each value is tried many times
+    every = list(paths_in(tree))
+    for number, path in enumerate(every[:: 1 + len(every) // 100]):  # the state of optimizers has many similar paths
+        # each path is removed, and set to one other value; over all paths, each value is tried many times
         for value in (REMOVED, OTHERS[number % len(OTHERS)]):
             if is_harmless(at(tree, path), value):
                 continue
@@ -126,12 +126,12 @@ def test_a_damaged_value_of_a_part_names_its_file(run: Path, stage: PhaseRun, tm
     assert tried > 20
 
 
-def test_a_damaged_value_of_the_manifest_names_it(run: Path, tmp_path: Path) -> None:
+def test_a_damaged_value_of_the_manifest_names_the_checkpoint(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copytree(run / "checkpoints" / "train-0000002", folder)
     tree = json.loads((folder / "manifest.json").read_bytes())
     needed = ("format", "phase", "phase_history", "iteration", "frames", "frames_before", "ended", "files")
-    paths = [path for path in places(tree) if path[0] in needed]
+    paths = [path for path in paths_in(tree) if path[0] in needed]
     for path in paths:
         for value in (REMOVED, *OTHERS):
             if is_harmless(at(tree, path), value) and value != -7:
@@ -147,7 +147,7 @@ def test_a_damaged_value_of_the_manifest_names_it(run: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("text", ["[]", "7", "null", "{", "[" * 100_000, "\x00"])
 @pytest.mark.parametrize("part", ["", *PARTS])
-def test_a_file_that_is_no_json_object_is_named(
+def test_a_file_that_is_not_a_json_object_is_named(
     run: Path, stage: PhaseRun, tmp_path: Path, part: str, text: str
 ) -> None:
     folder = tmp_path / "checkpoint"

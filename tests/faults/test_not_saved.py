@@ -1,4 +1,4 @@
-"""A run whose last state is not on disk ends with status 1 and says what is missing, never with "finished"."""
+"""A run whose last state is not on disk ends with status 1, says what is missing, and is never "finished"."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_file_in_place_of_the_checkpoints_is_found_before_training(
 
 
 @pytest.mark.parametrize(("name", "saves"), [("_write", 3), ("_sync", 3)], ids=["file", "directory"])
-def test_a_last_state_that_could_not_be_written_ends_the_run_with_status_1(
+def test_a_run_ends_with_status_1_if_the_last_state_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, saves: int
 ) -> None:
     inner, calls = getattr(checkpoint, name), 0
@@ -52,16 +52,14 @@ def test_a_last_state_that_could_not_be_written_ends_the_run_with_status_1(
     assert ended == ["failed"]
 
 
-def test_a_checkpoint_that_could_not_be_written_is_tried_again_at_the_next_one(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_after_a_failed_write_the_next_checkpoint_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with failing(checkpoint, "_write", 1, raising(FULL)):
         assert run_toy(tmp_path / "run", 4) == 0
     assert checkpoints(tmp_path / "run") == ["train-0000004"]
     assert "cannot write the checkpoint of iteration 2" in caplog.text
 
 
-def test_an_end_of_a_phase_that_could_not_be_written_is_reported_at_the_end(
+def test_a_missing_last_checkpoint_of_a_phase_is_reported_at_the_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "two.toml"
@@ -75,7 +73,7 @@ def test_an_end_of_a_phase_that_could_not_be_written_is_reported_at_the_end(
 
 
 @pytest.mark.parametrize("what", ["deleted", "damaged"])
-def test_a_last_checkpoint_that_a_hook_has_changed_is_no_success(
+def test_a_run_fails_if_a_hook_has_changed_its_last_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     class Deleting:
@@ -96,7 +94,7 @@ def test_a_last_checkpoint_that_a_hook_has_changed_is_no_success(
     assert "there is no checkpoint" in errors
 
 
-def test_a_signal_whose_state_could_not_be_written_is_no_clean_end(
+def test_a_run_fails_if_a_signal_stops_it_and_its_state_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (

@@ -1,4 +1,4 @@
-"""A run that can learn nothing stops with status 1 and says why; what it skips or loses is shown while it trains."""
+"""A run that cannot learn stops with status 1 and says why; skipped updates and diverged envs are shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def iterations(directory: Path) -> int:
 @pytest.mark.parametrize(
     "setting", ["rewards.toy.closeness.weight=1e30", "phases.train.lr=1e30"], ids=["reward", "learning rate"]
 )
-def test_a_run_whose_updates_are_all_skipped_stops_and_says_so(
+def test_a_run_stops_if_all_updates_are_skipped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str
 ) -> None:
     assert run_toy(tmp_path / "run", 20, setting) == 1
@@ -32,14 +32,14 @@ def test_a_run_whose_updates_are_all_skipped_stops_and_says_so(
     assert "finished" not in errors
 
 
-def test_the_reason_names_skipped_updates_and_where_to_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_message_names_skipped_updates_and_a_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_toy(tmp_path / "run", 20, "rewards.toy.closeness.weight=1e30") == 1
     errors = capsys.readouterr().err
     assert "Every update was skipped" in errors
     assert "look at the size of each reward and its weight" in errors
 
 
-def test_a_run_whose_environments_all_diverge_stops_and_says_so(
+def test_a_run_stops_if_all_environments_diverge(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ToyPhysics, "broken", lambda self: torch.ones(4, dtype=torch.bool))
@@ -50,11 +50,11 @@ def test_a_run_whose_environments_all_diverge_stops_and_says_so(
     assert checkpoints(tmp_path / "run") == ["train-0000002"]
 
 
-def test_a_phase_of_two_iterations_that_taught_nothing_fails_too(tmp_path: Path) -> None:
+def test_a_phase_of_two_useless_iterations_fails_too(tmp_path: Path) -> None:
     assert run_toy(tmp_path / "run", 2, "rewards.toy.closeness.weight=1e30") == 1
 
 
-def test_two_lost_iterations_in_a_row_do_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_useless_iterations_in_a_row_do_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     update = Train.update
 
     def skipping(self: Train, rollout: Any, progress: float) -> Any:

@@ -1,4 +1,4 @@
-"""The first signal ends a run after its iteration, with a checkpoint; the second at once, with the last one kept."""
+"""The first signal ends a run after its iteration, with a checkpoint; the second ends it immediately."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def send(number: int = signal.SIGTERM) -> None:
     os.kill(os.getpid(), number)
 
 
-def test_a_first_signal_after_another_process_asked_to_stop_is_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_signal_after_another_process_has_stopped_is_not_a_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "_SAME_REQUEST_S", -1.0)
     with StopRequest() as stop:
         stop.join(signal.SIGTERM)
@@ -31,19 +31,19 @@ def test_a_first_signal_after_another_process_asked_to_stop_is_no_second_one(mon
             send()
 
 
-def test_what_no_process_was_asked_is_no_request_to_stop() -> None:
+def test_joining_without_a_signal_is_not_a_request_to_stop() -> None:
     with StopRequest() as stop:
         stop.join(None)
         assert stop.signal is None
 
 
-def test_a_second_signal_ends_the_run_at_once_and_keeps_the_last_checkpoint(
+def test_a_second_signal_ends_the_run_immediately_and_keeps_the_last_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signals, "_SAME_REQUEST_S", -1.0)
     ended: list[str] = []
     monkeypatch.setattr(Jsonl, "finish", lambda self, status: ended.append(status))
-    # in the reward: no component may take it for its own
+    # sent in a reward: it must not be reported as the component's error
     with failing(ToyCloseness, "__call__", 4 * 3 + 2, lambda: (send(), send())):
         assert run_toy(tmp_path / "run") == 143
     assert "Traceback" not in capsys.readouterr().err
@@ -53,7 +53,7 @@ def test_a_second_signal_ends_the_run_at_once_and_keeps_the_last_checkpoint(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_a_logger_is_not_the_loggers_error(
+def test_a_signal_during_a_call_of_a_logger_is_not_its_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
     with failing(Jsonl, "log", 1, lambda: send(number)):

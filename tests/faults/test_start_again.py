@@ -1,4 +1,4 @@
-"""A run without a checkpoint is no dead end, and `--resume` says what is wrong with what it is given."""
+"""A run without a checkpoint can be started again, and `--resume` explains invalid arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def interrupted(directory: Path, *more: object) -> None:
-    """Leave a run that failed in its first iteration."""
+    """Create a run that fails in its first iteration."""
     settings = [part for key in (*SMALL, "phases.train.frames=32") for part in ("--set", key)]
     with failing(Train, "update", 1, raising(ArithmeticError())):
         assert mtrack("run", "toy", "--run-dir", directory, *settings, *more) == 1
@@ -31,14 +31,14 @@ def interrupted(directory: Path, *more: object) -> None:
     assert checkpoints(directory) == []
 
 
-def test_the_same_command_starts_a_run_without_checkpoints_again(whole: Path, tmp_path: Path) -> None:
+def test_the_same_command_restarts_a_run_without_checkpoints(whole: Path, tmp_path: Path) -> None:
     interrupted(tmp_path / "run")
     assert run_toy(tmp_path / "run", 2) == 0
     assert same(tensors(tmp_path / "run"), tensors(whole))
 
 
 @pytest.mark.parametrize("lost", ["", "manifest.json", "checkpoints"])
-def test_resuming_a_run_without_checkpoints_starts_it_over_and_says_so(
+def test_resuming_a_run_without_checkpoints_restarts_it_with_a_message(
     whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, lost: str
 ) -> None:
     interrupted(tmp_path / "run")
@@ -51,7 +51,7 @@ def test_resuming_a_run_without_checkpoints_starts_it_over_and_says_so(
     assert same(tensors(tmp_path / "run"), tensors(whole))
 
 
-def test_starting_over_does_not_lose_the_agent_of_another_run(
+def test_a_restart_does_not_lose_the_agent_of_another_run(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interrupted(tmp_path / "run", "--from", whole)
@@ -59,7 +59,7 @@ def test_starting_over_does_not_lose_the_agent_of_another_run(
     assert "started with the agent of another run: repeat the command" in capsys.readouterr().err
 
 
-def test_a_run_whose_only_checkpoint_is_damaged_is_not_started_over(
+def test_a_run_whose_only_checkpoint_is_damaged_is_not_restarted(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(whole, tmp_path / "run")
@@ -84,7 +84,9 @@ def test_recipe_and_manifest_are_written_after_the_loggers_have_started(
     assert run_toy(tmp_path / "run", 2) == 0
 
 
-def test_evaluation_of_a_run_without_checkpoints_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_starting_from_a_run_without_checkpoints_is_rejected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     interrupted(tmp_path / "run")
     assert mtrack("run", "toy", "--from", tmp_path / "run", "--run-dir", tmp_path / "other") == 2
     assert f"{tmp_path / 'run'} has no checkpoint: the run ended before its first one" in capsys.readouterr().err
@@ -103,7 +105,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("given", "reason"), WRONG.items())
-def test_resume_says_what_is_wrong_with_what_it_is_given(
+def test_resume_explains_invalid_arguments(
     whole: Path, capsys: pytest.CaptureFixture[str], given: str, reason: str
 ) -> None:
     words = {"run": whole, "parent": whole.parent}

@@ -1,4 +1,4 @@
-"""Loggers and hooks that raise, exit, interrupt or change what they are given: reported once, and no byte changes."""
+"""Loggers and hooks that raise, exit, interrupt or change state are reported once and do not change the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EACH_END = pytest.mark.parametrize("error", ENDS, ids=lambda error: f"{type(erro
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 2 iterations with nothing that watches but its own loggers."""
+    """A run of 2 iterations with its own loggers and without hooks of the test."""
     directory = tmp_path_factory.mktemp("runs") / "whole"
     assert run_toy(directory, 2) == 0
     return directory
@@ -49,12 +49,12 @@ def test_an_exit_or_interrupt_of_a_logger_disables_it_and_the_run_continues(
     assert "logger 'console' (mtrack 0.2.0.dev0) at loggers.console (" in report
     assert f") failed in {method} and is disabled" in report
     assert type(error).__name__ in report
-    assert len(read_jsonl(tmp_path / "run" / "metrics.jsonl")) == 2, "the other logger is not concerned"
+    assert len(read_jsonl(tmp_path / "run" / "metrics.jsonl")) == 2, "the other logger continues"
     assert same(tensors(tmp_path / "run"), tensors(whole))
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, event: str, call: Callable[..., object]) -> None:
-    """Let a hook do something at an event."""
+    """Install a hook that calls a function at an event."""
     hook = type("Hook", (), {event: hookimpl(call)})()
     hooks = Hooks()
     hooks.add(hook, "acme:watch")
@@ -67,7 +67,7 @@ def test_an_exit_or_interrupt_of_a_hook_disables_it_and_the_run_continues(
 ) -> None:
     watched(monkeypatch, "iteration_ended", lambda self, metrics: raising(error)())
     assert run_toy(tmp_path / "run", 2) == 0
-    assert caplog.text.count("hook 'acme:watch' failed in iteration_ended and is switched off") == 1
+    assert caplog.text.count("hook 'acme:watch' failed in iteration_ended and is disabled") == 1
 
 
 def test_a_hook_can_change_neither_manifest_nor_metrics(
@@ -104,7 +104,7 @@ def test_a_logger_can_change_neither_manifest_nor_metrics(
 
 
 @pytest.mark.parametrize("owner", ["hook", "logger"])
-def test_the_working_directory_and_torchs_settings_are_restored_and_who_changed_them_is_named(
+def test_the_working_directory_and_torchs_settings_are_restored_with_a_warning(
     whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, owner: str
 ) -> None:
     def disturb(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Runs of the toy task in this process, as the command line has them, with faults that a test injects."""
+"""Runs of the toy task in this process, through the command line, with faults that a test injects."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mtrack import is_trial
 from mtrack.cli import main
 
 SMALL = ("num_envs=4", "run.checkpoint_every=2", "phases.train.train_every=4", "phases.train.epochs=1")
-FRAMES = 4 * 4  # of an iteration with these settings
+FRAMES = 4 * 4  # per iteration with these settings
 
 
 def mtrack(*arguments: object) -> int:
-    """Return the exit status of a command; torch's threads stay as they are."""
+    """Run a command and return its exit status; the number of torch's threads is restored."""
     threads = torch.get_num_threads()
     try:
         with pytest.raises(SystemExit) as exit_:
@@ -30,7 +30,7 @@ def mtrack(*arguments: object) -> int:
 
 
 def run_toy(directory: Path, iterations: int = 6, *more: str) -> int:
-    """Return the exit status of a toy run of so many iterations, with a checkpoint every 2."""
+    """Run the toy for some iterations, with a checkpoint every 2, and return the exit status."""
     settings = (*SMALL, f"phases.train.frames={iterations * FRAMES}", *more)
     return mtrack("run", "toy", "--run-dir", directory, *(part for key in settings for part in ("--set", key)))
 
@@ -54,7 +54,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 @contextmanager
 def failing(owner: Any, name: str, nth: int, fail: Callable[[], object]) -> Iterator[None]:
-    """Call `fail` before the nth call of a method, and before that one only; calls of the first step do not count."""
+    """Call `fail` before the nth call of a method only; calls of the trial step before a run do not count."""
     inner, calls = getattr(owner, name), 0
 
     def patched(*arguments: Any, **named: Any) -> Any:

@@ -16,10 +16,10 @@ import torch
 from mtrack.cli import main
 from mtrack_log.jsonl import read_jsonl
 
-Figures = dict[str, dict[str, float]]
-"""Values by metric, by run, phase and iteration."""
+MetricsByIteration = dict[str, dict[str, float]]
+"""Metrics by name, for each run, phase and iteration (`toy/train/1`)."""
 _DIGITS = 7
-# Few steps, so that contacts cannot amplify the rounding of another processor; float32 throughout for the same reason.
+# few steps, so that contacts cannot amplify the rounding errors of another processor; float32 for the same reason
 RUNS = {
     "toy": ("toy", "num_envs=16", "phases.train.frames=768"),
     "g1": (
@@ -42,14 +42,14 @@ RUNS = {
         ),
         "phases.train.estimator_minibatches=2",
         "phases.train.estimator_epochs=1",
-        "phases.finetune.critic_alone=0.0",
+        "phases.finetune.critic_warmup=0.0",
     ),
 }
 
 
-def measure() -> Figures:
-    """Carry out every run on one thread and return its metrics."""
-    found: Figures = {}
+def measure() -> MetricsByIteration:
+    """Execute every run on one thread and return its metrics."""
+    found: MetricsByIteration = {}
     with tempfile.TemporaryDirectory() as folder, _one_thread():
         for name, (recipe, *settings) in RUNS.items():
             directory = _run(recipe, settings, Path(folder) / name)
@@ -70,7 +70,7 @@ def _run(recipe: str, settings: list[str], directory: Path) -> Path:
 
 
 def _weights(directory: Path) -> dict[str, float]:
-    """Return the weights of rewards: some terms are so small in a few steps that no metric shows their weight."""
+    """Return the weights of rewards: in a few steps some terms are too small for any metric to show their weight."""
     rewards = tomli.loads((directory / "recipe.toml").read_text("utf-8"))["rewards"]
     return {f"{group}.{slot}": term["weight"] for group, terms in rewards.items() for slot, term in terms.items()}
 
@@ -81,7 +81,7 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let a run take one processor, as one of very many processes on this machine."""
+    """Make runs use one thread, as if many processes shared this machine."""
     threads, before = torch.get_num_threads(), os.environ.get("LOCAL_WORLD_SIZE")
     os.environ["LOCAL_WORLD_SIZE"] = "1000000"
     try:

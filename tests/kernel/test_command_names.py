@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mtrack import ComponentError
-from mtrack.cli import callable_names, main
-from mtrack.cli.commands import load_command
+from mtrack.cli import main
+from mtrack.cli.commands import callable_names, load_command
 from mtrack.registry.registry import Registry
-from mtrack_dev.entries import clash
-from mtrack_dev.testing import install
+from mtrack_dev.entries import clash, try_to_load
+from mtrack_testing import install
 
 MODULE = '''
 import click
@@ -117,6 +117,46 @@ def test_a_typer_app_a_click_command_and_a_function_are_commands(
 ) -> None:
     install_commands(site, tool=attribute)
     assert called(capfd, "tool", *arguments) == (0, output)
+
+
+def test_a_package_adds_a_command_to_a_group_of_another_one(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    install_commands(site, **{"motions.mine": "function"})
+    status, text = called(capfd, "motions", "--help")
+    assert (status, "mine    Print a name." in text, "import  Turn motions" in text) == (0, True, True)
+    assert called(capfd, "motions", "mine", "Ann") == (0, "Ann\n")
+    assert called(capfd, "motions.mine", "Ann")[0] == 2, "the name with the dot is not a command"
+
+
+def test_a_group_is_added_to_a_group(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    install_commands(site, **{"motions.tools": "app", "motions.tools.say": "function"})
+    assert called(capfd, "motions", "tools", "greet", "Ann") == (0, "hello Ann\n")
+    assert called(capfd, "motions", "tools", "say", "Ann") == (0, "Ann\n")
+
+
+@pytest.mark.parametrize("name", ["check", "import"])  # an entry point, and a command of the group itself
+def test_a_command_of_a_group_keeps_its_name(site: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    registry = install_commands(site, **{f"motions.{name}": "function"})
+    assert "Motion file" in called(capfd, "motions", name, "--help")[1]
+    assert called(capfd, "motions", f"acme:{name}", "Ann") == (0, "Ann\n")
+    theirs = registry.find("cli", f"acme:motions.{name}")
+    if name == "check":
+        assert (
+            clash(theirs) == "'mtrack motions check' is the built-in command; this one is 'mtrack motions acme:check'"
+        )
+
+
+def test_a_broken_command_of_a_group_does_not_affect_others(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    install(site, "acme", {"mtrack.cli": {"motions.gone": "acme_gone:gone"}})
+    status, text = called(capfd, "motions", "--help")
+    assert (status, "(module 'acme_gone' not found)" in text, "Turn motions" in text) == (0, True, True)
+    assert called(capfd, "motions", "gone")[0] == 1
+
+
+@pytest.mark.parametrize("name", ["nowhere.mine", "run.mine"])
+def test_a_command_for_a_group_that_is_missing_is_reported(site: Path, name: str) -> None:
+    registry = install_commands(site, **{name: "function"})
+    with pytest.raises(ComponentError, match=f"cannot be added to 'mtrack {name[:-5]}': there is no such group"):
+        try_to_load(registry, registry.find("cli", name))
 
 
 def test_a_click_command_prints_its_own_help(site: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,10 @@ import pytest
 from mtrack_dev.scaffold import EXAMPLES, create
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md"]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 WRITTEN = ["*.py", "*.toml", "*.md", "*.tmpl", "*.sh", "*.txt"]
 
 
@@ -20,13 +23,15 @@ def links(text: str) -> list[str]:
 
 def headings(page: Path) -> set[str]:
     """Return the anchors of a page, as they are derived from headings."""
-    titles = re.findall(r"^#+ +(.+)$", page.read_text("utf-8"), re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_relative_link_leads_to_a_file_and_heading(page: Path) -> None:
-    for link in links(page.read_text("utf-8")):
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for link in links(text):
         if "://" in link:
             continue
         file, _, anchor = link.partition("#")
@@ -36,7 +41,7 @@ def test_every_relative_link_leads_to_a_file_and_heading(page: Path) -> None:
 
 
 def test_nothing_links_to_a_web_page_of_mtrack_because_there_is_none() -> None:
-    folders = [ROOT / name for name in ("mtrack", "plugins", "recipes", "benchmarks")]
+    folders = [ROOT / name for name in ("mtrack", "plugins", "recipes", "benchmarks", "docs")]
     files = [file for folder in folders for pattern in WRITTEN for file in folder.rglob(pattern)]
     files += [file for pattern in WRITTEN for file in ROOT.glob(pattern)]
     found = {

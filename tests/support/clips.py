@@ -1,4 +1,4 @@
-"""Clips to test with: short, smooth motions of the G1, and where the sample motions lie."""
+"""Test clips: short, smooth motions of the G1, and the path of the sample motions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from mtrack import Clip, RobotModel
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
+from mtrack_testing import g1_model
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
 
 
 class _Robot(G1):
-    """The G1, its numbers worked out once in a process."""
+    """The G1, with its model built once per process."""
 
     def model(self) -> RobotModel:
         return g1_model()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 PARTS = '''
 """Components that fulfil the contract of their kind and do nothing."""

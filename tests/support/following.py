@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mtrack_dev.testing import Walks, random_scene
 from mtrack_g1.robot import G1
+from mtrack_testing import Walks, random_scene
 from mtrack_tracking.command import MotionTracking
 
 ROWS = torch.arange(8)
@@ -17,6 +17,7 @@ def following(lengths=LENGTHS, num_envs=8, seed=0, motions=None, **params):
     scene.episode_step.zero_()
     command = MotionTracking(**params)
     command.rng = torch.Generator().manual_seed(seed)
+    scene.command, scene.extras = command, {}
     command.bind(scene, G1(), motions or {"walks": (1.0, Walks(*lengths))})
     return command, scene
 

@@ -1,4 +1,4 @@
-"""Clips written in the formats of other projects, with the poses of bodies by MuJoCo itself."""
+"""Write clips in the formats of other projects, with body poses computed by MuJoCo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from mtrack import Clip
 from mtrack.math import quat_multiply, quat_to_rotation_vector
 from mtrack.registry.registry import Registry
-from mtrack_formats.joints import G1_29, axis_of
+from mtrack_formats.joint_orders import G1_29, axis_of
 from mtrack_g1.robot import G1
 from support.pickles import joblib_dump
 
@@ -30,12 +30,12 @@ def _model() -> mujoco.MjModel:
 
 
 def _links() -> list[int]:
-    """Return the ids of the bodies that move, depth-first: the root and one for each joint."""
+    """Return the ids of the moving bodies, depth-first: the root and one for each joint."""
     return [i for i in range(1, _model().nbody) if _model().body(i).name not in EXTRA]
 
 
 def _breadth_first() -> tuple[list[int], list[int]]:
-    """Return the ids of links and the columns of joints as Isaac lists them."""
+    """Return the ids of links and the columns of joints in the order of Isaac."""
     model, queue = _model(), [1]
     for body in queue:
         queue += [i for i in range(1, model.nbody) if model.body_parentid[i] == body]
@@ -147,7 +147,7 @@ def save_joblib(content: Content, path: Path) -> None:
 
 
 Format = tuple[str, str, Callable[[Clip], Content], Callable[[Content, Path], None]]
-"""Importer, suffix, what the file holds, how it is written."""
+"""Importer, suffix, function that makes the content, function that writes it."""
 
 FORMATS: dict[str, Format] = {
     "Unitree csv": ("unitree_csv", ".csv", unitree, save_csv),
@@ -163,7 +163,7 @@ FORMATS: dict[str, Format] = {
 
 
 def importer_of(name: str, **params: object) -> Any:
-    """Return the importer of a format of `FORMATS`, found as users find it."""
+    """Return the importer of a format of `FORMATS`, from the registry."""
     return _registry().load(_registry().find("importer", FORMATS[name][0]))(**params)
 
 
@@ -173,7 +173,7 @@ def _registry() -> Registry:
 
 
 def write(name: str, clip: Clip, folder: Path, fault: Callable[[Content], None] | None = None) -> Path:
-    """Write a clip in a format of `FORMATS`, with a fault."""
+    """Write a clip in a format of `FORMATS`, optionally with a fault."""
     _, suffix, content_of, save = FORMATS[name]
     content = content_of(clip)
     if fault is not None:

@@ -1,4 +1,4 @@
-"""What goes wrong in motion files, done to what `support.foreign` writes; what an importer makes of it; and a table."""
+"""Inject faults into files of `support.foreign`, and tabulate how importers handle them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mtrack import Clip, MotionError
-from mtrack_motion.plausible import oddities
+from mtrack_motion.oddities import oddities
 from support.clips import ROBOT
 from support.foreign import FORMATS, Content, importer_of, write
 
@@ -20,7 +20,7 @@ _BODIES = ("body_pos_w", "body_quat_w", "body_lin_vel_w", "local_body_pos", "loc
 _TO_OTHER = {"root_rot": [3, 0, 1, 2], "local_body_rot": [3, 0, 1, 2], "body_quat_w": [1, 2, 3, 0]}
 
 Fault = Callable[[Content], bool]
-"""Changes what a file holds; False where it has no such thing."""
+"""Changes the content of a file; returns False if the file lacks that content."""
 
 
 def joints_permuted(order: Sequence[int]) -> Fault:
@@ -38,7 +38,7 @@ def joints_permuted(order: Sequence[int]) -> Fault:
 
 
 def named_alike(order: Sequence[int]) -> Fault:
-    """Permute joints, and their names with them."""
+    """Permute joints together with their names."""
 
     def change(content: Content) -> bool:
         joints_permuted(order)(content)
@@ -85,7 +85,7 @@ def rate_scaled(factor: float) -> Fault:
 
 
 def faults(rng: np.random.Generator, clip: Clip) -> Iterator[tuple[str, Fault]]:
-    """Yield faults by kind; each changes the motion wherever it is not noticed."""
+    """Yield faults by kind; each one changes the motion if it is not detected."""
     yield "joint order", joints_permuted(rng.permutation(29))
     yield "joint order", joints_permuted(_exchanged(rng, clip))
     yield "body order", bodies_permuted(rng.permutation(29))
@@ -97,7 +97,7 @@ def faults(rng: np.random.Generator, clip: Clip) -> Iterator[tuple[str, Fault]]:
 
 
 def _exchanged(rng: np.random.Generator, clip: Clip) -> list[int]:
-    """Return an order in which two joints that differ have changed places."""
+    """Return an order in which two different joints are swapped."""
     while True:
         order = list(range(29))
         a, b = rng.choice(29, 2, replace=False)
@@ -121,25 +121,25 @@ def same(found: Clip, clip: Clip) -> bool:
 
 
 def outcome(name: str, clip: Clip, fault: Fault, folder: Path) -> str:
-    """Return what becomes of a clip with a fault: corrected, refused, doubted aloud, missed; "" where it has none."""
-    told: dict[str, float] = {}
+    """Return the outcome of a fault: corrected, rejected, doubted, missed; "" if the file cannot have it."""
+    options: dict[str, float] = {}
     applied: list[bool] = []
 
     def change(content: Content) -> None:
         applied.append(fault(content))
         if "rows" in content:
-            told["fps"] = float(content["fps"])
+            options["fps"] = float(content["fps"])
 
     path = write(name, clip, folder, change)
     if not applied[0]:
         return ""
     try:
-        (found,) = importer_of(name, **told).clips(path, ROBOT)
+        (found,) = importer_of(name, **options).clips(path, ROBOT)
         if same(found, clip):
             return "corrected"
         return "doubted" if len(oddities(found, ROBOT)) > _num_oddities(clip) else "missed"
     except MotionError:
-        return "refused"
+        return "rejected"
 
 
 @cache
@@ -162,9 +162,9 @@ def table(outcomes: Mapping[tuple[str, str], Counter[str]], proven: Mapping[str,
 
 
 def _cell(counts: Counter[str], proven: bool) -> str:
-    total, caught = counts.total(), counts["corrected"] + counts["refused"]
+    total, caught = counts.total(), counts["corrected"] + counts["rejected"]
     if total == 0:
         return "has none"
     if proven and caught == total:
-        return "caught: corrected" if counts["corrected"] == total else "caught: refused"
+        return "caught: corrected" if counts["corrected"] == total else "caught: rejected"
     return "plausible-checked" if caught + counts["doubted"] else "not detectable"

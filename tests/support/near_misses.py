@@ -1,4 +1,4 @@
-"""Foreign motion files that tests write and import, and the one clip that they hold."""
+"""Write and import foreign motion files, all of the same clip."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def invoke(*arguments: object, code: int = 0) -> tuple[str, str]:
 
 
 def import_as(folder: Path, name: str, content: bytes | str, *more: str, code: int = 0) -> str:
-    """Write a file, import it, and return what was said; with exit status 0 the clip is the one of `CLIP`."""
+    """Write a file, import it, and return its stderr; with exit status 0, check that the clip is `CLIP`."""
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     _, said = invoke("import", path, "-o", folder / "out", *more, code=code)

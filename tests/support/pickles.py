@@ -1,4 +1,4 @@
-"""ASAP motions, and joblib streams written by hand: a pickle with array bytes inside."""
+"""Make ASAP motions, and joblib streams by hand: pickles that contain array bytes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from mtrack.math import quat_to_rotation_vector
-from mtrack_formats.joints import G1_23, axis_of
+from mtrack_formats.joint_orders import G1_23, axis_of
 
 _WRAPPER = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81"
 _ALIGNMENT = 16
 
 
 def fragment(value: object) -> bytes:
-    """Return the instructions that push a value, without the frame of a whole pickle."""
+    """Return the instructions that push a value, without the start and end of a pickle."""
     return pickle.dumps(value, protocol=2)[2:-1]
 
 
@@ -53,7 +53,7 @@ def _dictionary(content: Mapping[str, object], before: int, padded: bool) -> byt
 
 
 def asap_motion(frames: int = 20, joints: tuple[str, ...] = G1_23) -> dict[str, object]:
-    """Return a small motion as these files hold it, with its redundant record of rotations."""
+    """Return a small ASAP motion with its redundant rotations."""
     time = np.arange(frames)[:, None] / 30.0
     angle = 0.3 * np.sin(time[:, 0])
     zero = np.zeros(frames)

@@ -7,7 +7,7 @@ import torch
 
 from mtrack import Kinematics
 from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
-from mtrack_dev.testing import random_scene
+from mtrack_testing import random_scene
 
 
 class Unbroken:

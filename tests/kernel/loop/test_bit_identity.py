@@ -11,7 +11,7 @@ import torch
 
 from mtrack.cli import main
 from mtrack.loop.process_state import process_state_kept
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 MEDDLER = '''
 """Does to the process whatever may change numbers, in every event and in every call."""

@@ -9,8 +9,8 @@ import torch
 from mtrack.loop.env import LifecycleCalls, TerminationTerm
 from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.loop.statistics import EpisodeStatistics
-from mtrack_dev.testing import OrderTracker
-from mtrack_dev.testing import small_task as task
+from mtrack_testing import OrderTracker
+from mtrack_testing import small_task as task
 
 MANY = "num_envs=6"
 

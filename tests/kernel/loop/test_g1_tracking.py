@@ -12,11 +12,11 @@ import torch
 
 from mtrack.loop.assemble import assemble
 from mtrack.loop.snapshot import env_state, load_env_state
-from mtrack_dev.testing import small_recipe as recipe
-from mtrack_dev.testing import small_task as task
 from mtrack_g1.robot import G1
 from mtrack_motion.file import write_clip
 from mtrack_procedural.source import Procedural
+from mtrack_testing import small_recipe as recipe
+from mtrack_testing import small_task as task
 
 QUIET = (
     "command.start_noise=0.0",

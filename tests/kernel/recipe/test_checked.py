@@ -9,7 +9,7 @@ from support.checking import NEAR, Check, problem, problems
 from support.fakes import RECIPE
 
 from mtrack import RecipeError, Schedule
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 
 def test_a_recipe_has_its_values_and_defaults_for_the_rest(check: Check) -> None:

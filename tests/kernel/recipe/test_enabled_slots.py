@@ -12,7 +12,7 @@ from mtrack import Recipe, RecipeError
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import Layer, read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 FAR = "rewards.task.far"
 Layered = Callable[..., Recipe]

@@ -17,7 +17,7 @@ from mtrack.registry.registry import Registry
 from mtrack.run.compatibility import require_local_files
 from mtrack.run.manifest import manifest
 from mtrack.trial.first_step import try_phases
-from mtrack_ppo.takeover import require_fit
+from mtrack_ppo.phases import require_same_shapes
 
 TERMS = '''
 """Terms to try."""
@@ -96,9 +96,9 @@ def test_an_observation_without_a_mirror_needs_phases_with_mirror_false(folder: 
     assert layout.mirrors["policy"] is not None
     agent = recipe.agent.build()
     agent.build(layout)
-    require_fit("train", agent, layout, mirror=False)
+    require_same_shapes("train", agent, layout, mirror=False)
     with pytest.raises(MtrackError, match=r"observations.priv.speed has no mirror: set mirror = false in that phase"):
-        require_fit("train", agent, layout, mirror=True)
+        require_same_shapes("train", agent, layout, mirror=True)
 
 
 def test_a_function_declares_the_sensors_that_it_needs(folder: Path) -> None:

@@ -13,7 +13,7 @@ from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry, is_own
 from mtrack.run.manifest import manifest, recipe_sha256
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 REWARD = """
 import torch

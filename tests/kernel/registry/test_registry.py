@@ -11,7 +11,7 @@ from support.fakes import install_parts
 
 from mtrack import ComponentError, NameProblem
 from mtrack.registry.registry import Entry, Registry
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 REWARD = '''
 """Rewards."""

@@ -12,7 +12,7 @@ import pytest
 from mtrack import NameProblem
 from mtrack.registry.registry import Registry
 from mtrack.registry.versions import fits, unmet
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 NEXT = "0.2.0.dev0"
 

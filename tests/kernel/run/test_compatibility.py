@@ -22,7 +22,7 @@ from mtrack.run.compatibility import differences, require_compatible, require_sa
 from mtrack.run.manifest import manifest
 from mtrack.run.manifests import read_manifest
 from mtrack.run.transfer import Contract
-from mtrack_dev.testing import install, small_recipe
+from mtrack_testing import install, small_recipe
 from mtrack_toy.robot import ToyRobot
 
 Check = Callable[..., Recipe]
@@ -68,7 +68,7 @@ def test_a_recipe_differs_in_nothing_from_itself(before: Facts) -> None:
         ("action.scale=0.5", "action.scale: [1.0, 1.0] -> [0.5, 0.5]"),
         ("action.around=reference", 'action.around: "default" -> "reference"'),
         ("action.clip=2", "action.clip: 10.0 -> 2.0"),
-        ("action.filter_share=0.5", "action.filter_share: 1.0 -> 0.5"),
+        ("action.filter_alpha=0.5", "action.filter_alpha: 1.0 -> 0.5"),
         ("agent.obs_clip=5", "agent.obs_clip: 10.0 -> 5.0"),
     ],
 )
@@ -240,12 +240,12 @@ def test_components_that_a_phase_alone_uses_are_recorded(check: Check, site: Pat
     }
 
 
-def test_the_versions_of_both_gpu_libraries_are_recorded_with_the_backend_that_uses_them() -> None:
+def test_the_versions_of_libraries_are_recorded_with_the_backend_that_uses_them() -> None:
     with_warp, without = (
         manifest(check_recipe(read_recipe("toy", [f"backend.use={name}"]), Registry.scan()))["distributions"]
         for name in ("mujoco_warp", "toy_physics")
     )
-    assert with_warp.keys() - without.keys() == {"mujoco-warp", "warp-lang"}
+    assert with_warp.keys() - without.keys() == {"mujoco", "mujoco-warp", "warp-lang"}
 
 
 def test_the_manifest_of_a_checkpoint_is_its_own_else_that_of_its_run(tmp_path: Path, before: Facts) -> None:

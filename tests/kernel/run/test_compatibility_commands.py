@@ -13,7 +13,7 @@ import torch
 
 from mtrack.cli import main
 from mtrack.run.manifests import read_manifest
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 UPRIGHT = '''
 """A reward."""

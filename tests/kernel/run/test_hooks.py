@@ -1,4 +1,4 @@
-"""Hooks are told what happens; one that fails is reported once, switched off, and stops nothing."""
+"""Hooks are called for each event; one that fails is reported once and disabled, and the run continues."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 
 from mtrack import hookimpl
 from mtrack.api.hookspecs import Specifications
+from mtrack.cli import main
 from mtrack.registry.hook_contract import hook_problems
 from mtrack.registry.registry import Registry
 from mtrack.run.hooks import Hooks
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 WATCH = """
 from mtrack import hookimpl
@@ -72,7 +73,7 @@ def test_a_hook_that_raises_is_reported_once_and_the_others_go_on(caplog: pytest
     hooks.call("run_ended", status="failed")
     assert first.seen == last.seen == [Path("a"), Path("b"), "failed"]
     (record,) = caplog.records
-    assert "'acme:raising' failed in run_started and is switched off: RuntimeError: no network" in record.message
+    assert "'acme:raising' failed in run_started and is disabled: RuntimeError: no network" in record.message
 
 
 def test_a_hook_that_wants_to_exit_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,6 +164,17 @@ def test_a_hook_that_would_not_be_called_says_why(
     (message,) = caplog.messages
     assert message.startswith("hook 'bell' (acme 1.0) breaks the contract of a hook: ")
     assert flaw in message
+
+
+def test_the_example_of_describe_hook_is_a_hook(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["describe", "hook"])
+    _, start, rest = capsys.readouterr().out.partition("from mtrack.run.hooks import hookimpl")
+    code, end, _ = rest.partition("# pyproject.toml")
+    names: dict[str, object] = {}
+    exec(start + code, names)
+    assert end
+    assert hook_problems(names["Bell"]) == []
 
 
 def test_an_object_a_module_and_a_static_method_can_be_hooks() -> None:

@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mtrack import MtrackError, Recipe
-from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.divergence import DivergenceRecorder, decisive_versions
 from mtrack.run.reproduction import Reproduction, read, write
-from mtrack_dev.testing import small_recipe, small_task
+from mtrack_testing import small_recipe, small_task
 
 RECIPE = ("toy", "num_envs=6")
 
@@ -187,3 +187,13 @@ def test_a_reproduction_that_cannot_be_written_ends_no_run(tmp_path, caplog):
 def test_a_reproduction_tells_which_rewards_were_not_finite(made):
     kept: Reproduction = read(made)
     assert list(kept.bad_rewards()) == ["rewards.toy.closeness"]
+
+
+class Backend:
+    """A backend that declares libraries, one of which is not installed."""
+
+    libraries = ("attrs", "a-library-that-is-not-installed")
+
+
+def test_a_reproduction_has_the_versions_of_the_libraries_that_its_backend_declares() -> None:
+    assert decisive_versions("mtrack", Backend).keys() == {"mtrack", "torch", "numpy", "attrs"}

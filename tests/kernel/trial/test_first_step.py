@@ -18,7 +18,7 @@ from mtrack.registry.registry import Registry
 from mtrack.run.logger_trial import try_loggers
 from mtrack.trial.first_step import TrialReport, try_phases
 from mtrack.trial.model_values import require_sound_fields
-from mtrack_dev.testing.distributions import install
+from mtrack_testing.distributions import install
 
 KINDS = ("reward", "termination", "observation", "command", "phase", "metric", "logger", "randomization")
 PARTS = (Path(__file__).parent / "wrong_parts.py").read_text("utf-8")

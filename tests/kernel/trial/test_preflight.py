@@ -10,7 +10,6 @@ import pytest
 from mtrack import Recipe, RecipeError
 from mtrack.cli import main
 from mtrack.errors import Problem
-from mtrack.recipe import checked as structure
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_order import check_order, starts_from_run
@@ -101,8 +100,7 @@ def test_phases_that_do_not_say_what_they_read_may_read_any_group(tmp_path: Path
 def test_a_gpu_that_is_missing_is_reported_by_run_without_a_run_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str
 ) -> None:
-    for module in (preflight, structure):
-        monkeypatch.setattr(module, "has_gpu", lambda: False)
+    monkeypatch.setattr(preflight, "has_gpu", lambda: False)
     with pytest.raises(SystemExit) as ended:
         main(["run", "toy", "--set", f"device={device}", "--run-dir", str(tmp_path / "run")])
     assert ended.value.code == 2

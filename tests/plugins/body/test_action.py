@@ -1,4 +1,4 @@
-"""The joint position action: scale, clip, delay, filter, hold."""
+"""The joint position action scales, clips, delays, filters and holds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from mtrack import NameProblem, Scene
 from mtrack_body.action import JointPosition
 from mtrack_body.delay import draw_delays
-from mtrack_dev.testing import g1_model, mirror_scene, random_scene
+from mtrack_testing import g1_model, mirror_scene, random_scene
 
-PLAIN: dict[str, Any] = {"scale": 1.0, "filter_share": 1.0, "max_delay": 0, "boot_hold": 0}
+PLAIN: dict[str, Any] = {"scale": 1.0, "filter_alpha": 1.0, "max_delay": 0, "boot_hold": 0}
 
 
 def bound(scene: Scene, **params: Any) -> JointPosition:
@@ -66,7 +66,7 @@ def test_a_joint_without_a_scale_is_named() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, "efort", {"arms": 0.0}])
-def test_a_scale_that_is_not_positive_is_refused(scale: Any) -> None:
+def test_a_scale_that_is_not_positive_is_rejected(scale: Any) -> None:
     with pytest.raises(ValueError, match="scale must be positive"):
         JointPosition(scale=scale)
 
@@ -79,9 +79,9 @@ def test_raw_action_is_clipped_and_returned_as_used() -> None:
     torch.testing.assert_close(action.target(0) - scene.robot.joint_offset - scene.model.default_joint_pos, used)
 
 
-def test_filter_goes_nine_tenths_of_the_way_in_each_substep() -> None:
+def test_filter_covers_the_share_alpha_of_the_way_in_each_substep() -> None:
     scene = random_scene(3)
-    action = bound(scene, **{**PLAIN, "filter_share": 0.9})
+    action = bound(scene, **{**PLAIN, "filter_alpha": 0.9})
     start = action.current_target.clone()
     raw = torch.ones(3, action.num_actions)
     end = scene.model.default_joint_pos + scene.robot.joint_offset + raw
@@ -100,7 +100,7 @@ def test_previous_action_acts_until_the_delay_is_over() -> None:
     commanded = (targets(action, third) - pose).mean(-1)  # [4, 6]
     for substep in range(4):
         for delay in range(6):
-            issued = 8 + substep - delay  # substep at which the action in force was given
+            issued = 8 + substep - delay  # substep at which the applied action was given
             assert commanded[substep, delay].item() == pytest.approx(1.0 + issued // 4, abs=1e-5)
 
 
@@ -113,8 +113,8 @@ def test_delays_grow_with_progress(progress: float, allowed: set[int]) -> None:
     assert set(bound(scene).delay.tolist()) == allowed
 
 
-def test_delays_between_two_stages_mix_both_as_the_progress_says() -> None:
-    # p = 0.5 / 0.8, q = 4 p - 1 = 1.5: half the rows uniform over 0..2, half over 0..1
+def test_delays_between_two_ranges_mix_both_by_progress() -> None:
+    # p = 0.5 / 0.8, q = 4 p - 1 = 1.5: half the envs uniform over 0..2, half over 0..1
     delays = draw_delays(60_000, 3, 0.5 / 0.8, torch.Generator().manual_seed(1))
     shares = torch.bincount(delays, minlength=4) / len(delays)
     torch.testing.assert_close(shares, torch.tensor([5 / 12, 5 / 12, 1 / 6, 0.0]), atol=0.01, rtol=0.0)
@@ -128,7 +128,7 @@ def test_full_schedule_draws_from_the_whole_range_at_once() -> None:
 
 def test_start_pose_is_held_for_six_substeps() -> None:
     scene = random_scene(3)
-    action = bound(scene, filter_share=1.0, max_delay=0)
+    action = bound(scene, filter_alpha=1.0, max_delay=0)
     start = scene.robot.joint_pos.clone()
     made = targets(action, scene.action, steps=2)
     assert (made[:6] == start).all()
@@ -136,7 +136,7 @@ def test_start_pose_is_held_for_six_substeps() -> None:
     torch.testing.assert_close(made[6:], moved.expand(2, -1, -1))
 
 
-def test_reset_holds_the_present_pose_without_going_on() -> None:
+def test_reset_holds_the_present_pose_of_the_given_envs() -> None:
     scene = random_scene(5)
     action = bound(scene)
     targets(action, scene.action, steps=3)
@@ -147,7 +147,7 @@ def test_reset_holds_the_present_pose_without_going_on() -> None:
     assert torch.equal(action.current_target[[0, 2, 4]], before[[0, 2, 4]])
 
 
-def test_reset_of_some_rows_leaves_filter_delay_and_age_of_others_alone() -> None:
+def test_reset_does_not_change_filter_delay_and_age_of_other_envs() -> None:
     scene = random_scene(5)
     scene.progress = 0.9
     action = bound(scene)
@@ -158,7 +158,7 @@ def test_reset_of_some_rows_leaves_filter_delay_and_age_of_others_alone() -> Non
     assert all(torch.equal(a[[0, 1, 3, 4]], b[[0, 1, 3, 4]]) for a, b in zip(after, before, strict=True))
 
 
-def test_around_reference_pulls_towards_pose_and_velocity_of_the_reference() -> None:
+def test_around_reference_targets_pose_and_velocity_of_the_reference() -> None:
     scene = random_scene(3)
     action = bound(scene, **PLAIN, around="reference")
     scene.reference = random_scene(3, seed=9).reference
@@ -197,7 +197,7 @@ def test_one_sided_action_has_no_mirror() -> None:
         action.mirror()
 
 
-def test_state_is_enough_to_go_on_exactly() -> None:
+def test_saved_state_is_enough_to_continue_exactly() -> None:
     from mtrack.loop.state import component_state, load_component_state
 
     scene = random_scene(4)
@@ -211,5 +211,5 @@ def test_state_is_enough_to_go_on_exactly() -> None:
     assert torch.equal(targets(other, -scene.action, steps=2), expected)
 
 
-def test_names_are_those_of_the_robot() -> None:
+def test_names_are_the_robots_joint_names() -> None:
     assert bound(random_scene(2)).names == g1_model().joint_names

@@ -1,4 +1,4 @@
-"""The action on real physics: the start pose is held, also by a robot whose encoders are off."""
+"""On real physics the action holds the start pose, even with a calibration error."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 
 from mtrack import PhysicsPlan
 from mtrack_body.action import JointPosition
-from mtrack_dev.testing import random_scene
 from mtrack_g1.robot import G1
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_testing import random_scene
 
 N = 3
 
 
-def test_held_target_asks_no_torque_of_a_robot_at_its_start_pose() -> None:
+def test_a_held_target_needs_no_torque_at_the_start_pose() -> None:
     robot = G1()
     backend = MujocoBackend()
     backend.build(robot, PhysicsPlan(N, 0.005, "cpu"))

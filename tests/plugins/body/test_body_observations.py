@@ -1,4 +1,4 @@
-"""What the robot feels of itself, term by term."""
+"""Observations of the robot's own state have the right values, widths and mirrors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mtrack_body.observations import (
     RootAngVel,
     RootLinVel,
 )
-from mtrack_dev.testing import mirror_scene, random_scene
+from mtrack_testing import mirror_scene, random_scene
 
 WIDTHS = [
     (AppliedTarget(), 29),
@@ -56,7 +56,7 @@ def observe(term, scene):
 
 
 @pytest.mark.parametrize(("term", "width"), WIDTHS, ids=named)
-def test_width_is_the_one_of_the_task(term, width: int) -> None:
+def test_width_is_as_expected_and_equals_the_mirrors(term, width: int) -> None:
     value = observe(term, random_scene(3))
     assert value.shape == (3, width) == (3, term.mirror().width)
     assert value.dtype == torch.float32
@@ -70,19 +70,19 @@ def test_mirrored_state_gives_the_mirrored_observation(term, width: int) -> None
 
 
 @pytest.mark.parametrize(("term", "width"), WIDTHS, ids=named)
-@pytest.mark.parametrize("rows", [[5, 2], []])
-def test_a_part_of_the_scene_gives_that_part_of_the_observation(term, width: int, rows: list[int]) -> None:
-    scene, ids = random_scene(8), torch.tensor(rows, dtype=torch.int64)
+@pytest.mark.parametrize("env_ids", [[5, 2], []])
+def test_a_part_of_the_scene_gives_that_part_of_the_observation(term, width: int, env_ids: list[int]) -> None:
+    scene, ids = random_scene(8), torch.tensor(env_ids, dtype=torch.int64)
     torch.testing.assert_close(observe(term, scene)[ids], term(scene.select(ids)))
 
 
-def test_measured_joint_positions_carry_the_calibration_error() -> None:
+def test_measured_joint_positions_include_the_calibration_error() -> None:
     scene = random_scene(3)
     torch.testing.assert_close(observe(JointPos(), scene), scene.robot.joint_pos - scene.robot.joint_offset)
     torch.testing.assert_close(observe(JointPos(measured=False), scene), scene.robot.joint_pos)
 
 
-def test_boot_indicator_falls_to_nothing_in_half_a_second() -> None:
+def test_boot_indicator_falls_to_zero_in_half_a_second() -> None:
     scene = random_scene(4)
     scene.episode_step.copy_(torch.tensor([0, 5, 25, 900]))
     torch.testing.assert_close(BootIndicator()(scene).squeeze(-1), torch.tensor([1.0, 0.8, 0.0, 0.0]))
@@ -96,12 +96,12 @@ def test_previous_actions_are_newest_first() -> None:
     assert torch.equal(oldest, scene.previous_actions[:, 1])
 
 
-def test_previous_actions_of_other_joints_than_the_action_are_refused() -> None:
+def test_previous_actions_reject_a_number_of_joints_that_differs_from_the_action() -> None:
     with pytest.raises(NameProblem, match="14 joints, but the action has 29"):
         PreviousActions(joints=("arms",)).bind(random_scene(2))
 
 
-def test_noise_leaves_gravity_a_unit_vector() -> None:
+def test_gravity_with_noise_is_a_unit_vector() -> None:
     scene, draw = random_scene(64), torch.Generator().manual_seed(0)
     term = ProjectedGravity()
     assert isinstance(term, NoisyObservation)
@@ -118,14 +118,14 @@ def test_root_velocities_are_in_the_body_frame() -> None:
     torch.testing.assert_close(RootAngVel()(scene), quat_rotate_inverse(robot.root_quat_wxyz, robot.root_ang_vel))
 
 
-def test_body_heights_are_those_of_pelvis_ankles_and_torso() -> None:
+def test_body_height_returns_pelvis_ankles_and_torso() -> None:
     scene = random_scene(3)
     names = ["pelvis", "left_ankle_roll_link", "right_ankle_roll_link", "torso_link"]
     expected = torch.stack([scene.robot.body_pos[:, scene.model.body_names.index(n), 2] for n in names], dim=-1)
     assert torch.equal(observe(BodyHeight(), scene), expected)
 
 
-def test_foot_contact_gives_force_in_weights_in_the_root_frame() -> None:
+def test_foot_contact_returns_force_in_robot_weights_in_the_root_frame() -> None:
     scene = random_scene(6)
     contacts = scene.contacts
     feet = observe(FootContact(), scene).unflatten(-1, (2, 6))

@@ -1,4 +1,4 @@
-"""Rewards and terminations of joints, feet and collisions against their formulas."""
+"""Rewards and terminations of joints, feet and collisions follow their formulas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mtrack_body.rewards import (
     TorquesL2,
 )
 from mtrack_body.terminations import FallOver, UndesiredContact
-from mtrack_dev.testing import g1_model, mirror_scene, random_scene
+from mtrack_testing import g1_model, mirror_scene, random_scene
 
 ARMS = ("left_hand_mimic", "right_hand_mimic", "torso_link")
 EVERY = [
@@ -46,7 +46,7 @@ EVERY = [
 
 
 def scene_for(term, num_envs: int = 8) -> Scene:
-    """Return a scene with the sensors a term asks for, bound to it."""
+    """Return a scene with the sensors that a term requests, bound to it."""
     model = g1_model()
     sensors = [s.name for s in term.requires(model).contacts] if isinstance(term, Requires) else None
     scene = random_scene(num_envs, model=model, sensors=sensors, seed=3)
@@ -86,7 +86,7 @@ def test_accelerations_are_bounded_on_both_sides() -> None:
     assert term(scene).tolist() == [-1e4, -1e4]
 
 
-def test_joint_limits_cost_nothing_within_the_soft_range() -> None:
+def test_joint_limits_have_no_penalty_within_the_soft_range() -> None:
     term = JointPosLimits()
     scene = scene_for(term, 3)
     low, high = scene.model.joint_range.unbind(-1)
@@ -95,7 +95,7 @@ def test_joint_limits_cost_nothing_within_the_soft_range() -> None:
     assert (term(scene) == 0.0).all()
 
 
-def test_joint_limits_cost_the_excess_over_the_soft_range() -> None:
+def test_joint_limits_penalise_the_excess_over_the_soft_range() -> None:
     term = JointPosLimits()
     scene = scene_for(term, 2)
     low, high = scene.model.joint_range.unbind(-1)
@@ -106,14 +106,14 @@ def test_joint_limits_cost_the_excess_over_the_soft_range() -> None:
     torch.testing.assert_close(term(scene), (-0.05 * half[3] / 0.1).expand(2), atol=1e-4, rtol=1e-4)
 
 
-def test_torques_cost_above_three_quarters_of_the_limit() -> None:
+def test_torques_are_penalised_above_three_quarters_of_the_limit() -> None:
     term = JointTorqueLimits()
     scene = scene_for(term, 2)
     scene.robot.joint_torque.copy_(scene.model.effort_limit * torch.tensor([[0.74], [-0.9]]))
     torch.testing.assert_close(term(scene), torch.tensor([0.0, -29 * (0.9 / 0.75 - 1.0)]), atol=1e-4, rtol=0.0)
 
 
-def test_air_time_pays_only_at_landing() -> None:
+def test_air_time_is_rewarded_only_at_landing() -> None:
     term = FeetAirTime()
     scene = scene_for(term, 3)
     scene.contacts.last_air_time.copy_(torch.tensor([[0.5, 0.7], [0.5, 0.1], [0.5, 0.1]]))
@@ -121,7 +121,7 @@ def test_air_time_pays_only_at_landing() -> None:
     torch.testing.assert_close(term(scene), torch.tensor([0.4, -0.3, 0.0]))
 
 
-def test_slip_is_the_horizontal_speed_of_standing_feet() -> None:
+def test_slip_is_the_horizontal_speed_of_feet_in_contact() -> None:
     term = FeetSlip()
     scene = scene_for(term, 2)
     feet = scene.model.bodies("feet")
@@ -130,7 +130,7 @@ def test_slip_is_the_horizontal_speed_of_standing_feet() -> None:
     torch.testing.assert_close(term(scene), torch.tensor([-6.0, -1.0]))
 
 
-def test_stumbling_is_a_sideways_push_of_four_times_the_load() -> None:
+def test_a_foot_stumbles_if_the_horizontal_force_exceeds_four_times_the_vertical_one() -> None:
     term = Stumble()
     scene = scene_for(term, 3)
     scene.contacts.force.zero_()
@@ -139,7 +139,7 @@ def test_stumbling_is_a_sideways_push_of_four_times_the_load() -> None:
     assert term(scene).tolist() == [-1.0, 0.0, 0.0]
 
 
-def test_impact_costs_above_one_and_a_half_weights() -> None:
+def test_impact_is_penalised_above_one_and_a_half_weights() -> None:
     term = ImpactForce()
     scene = scene_for(term, 2)
     weight = scene.model.mass * 9.81
@@ -149,7 +149,7 @@ def test_impact_costs_above_one_and_a_half_weights() -> None:
     torch.testing.assert_close(term(scene), torch.tensor([0.0, -1.0]), atol=1e-4, rtol=0.0)
 
 
-def test_level_soles_cost_nothing_and_tilted_ones_the_sine_squared() -> None:
+def test_level_soles_have_no_penalty_and_tilted_ones_the_sine_squared() -> None:
     term = FeetUpright()
     scene = scene_for(term, 2)
     turn = quat_from_rotation_vector(torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.5, 0.0]]))
@@ -166,19 +166,19 @@ def test_touching_bodies_are_counted(term) -> None:
     assert term(scene).tolist() == [-2.0, 0.0]
 
 
-def test_self_collision_asks_for_contacts_with_the_robot_itself() -> None:
-    asked = SelfCollision(bodies=("feet",)).requires(g1_model()).contacts
-    assert [s.name for s in asked] == ["left_ankle_roll_link:self", "right_ankle_roll_link:self"]
+def test_self_collision_requests_contacts_with_the_robot_itself() -> None:
+    requested = SelfCollision(bodies=("feet",)).requires(g1_model()).contacts
+    assert [s.name for s in requested] == ["left_ankle_roll_link:self", "right_ankle_roll_link:self"]
 
 
-def test_fall_is_a_tilt_beyond_the_limit() -> None:
+def test_a_tilt_beyond_the_limit_is_a_fall() -> None:
     scene = random_scene(3)
     tilts = torch.tensor([[0.0, 1.1, 0.0], [1.3, 0.0, 0.0], [0.0, 0.0, 3.0]])
     scene.robot.root_quat_wxyz.copy_(quat_from_rotation_vector(tilts))
     assert FallOver()(scene).tolist() == [False, True, False]
 
 
-def test_undesired_contact_ends_above_the_force_that_is_ignored() -> None:
+def test_undesired_contact_terminates_above_the_ignored_force() -> None:
     term = UndesiredContact(bodies=ARMS)
     scene = scene_for(term, 2)
     scene.contacts.force.zero_()

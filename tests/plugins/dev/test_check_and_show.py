@@ -1,4 +1,4 @@
-"""`mtrack check` and `mtrack show` assemble what `mtrack run` would, on the device that it would take."""
+"""`mtrack check` and `mtrack show` assemble what `mtrack run` does, on the same device."""
 
 from __future__ import annotations
 
@@ -9,36 +9,34 @@ from typing import Any
 import pytest
 
 import mtrack.loop.assemble
-from mtrack import Recipe
+from mtrack import Recipe, backend_choice
 from mtrack.api import device as processors
 from mtrack.cli import main
 from mtrack.loop.assemble import Assembly
-from mtrack.recipe import checked as structure
-from mtrack.recipe import reader
 from mtrack.trial import first_step, preflight
 
 Machine = Callable[..., None]
 
 
 class AssembledError(Exception):
-    """Ends a command before it assembles a G1, which takes long, or on a GPU, which may not be there."""
+    """Ends a command before it assembles a G1, which is slow, or uses a GPU, which may be missing."""
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Return a function that pretends that there is a GPU, and its engine."""
+    """Return a function that pretends that there is a GPU, and the libraries of its backend."""
 
     def pretend(*, gpu: bool) -> None:
-        for module in (processors, reader, structure, preflight):
-            monkeypatch.setattr(module, "has_gpu", lambda: gpu, raising=False)
-        monkeypatch.setattr(reader, "find_spec", lambda name: "found" if gpu else None)
+        for module in (processors, backend_choice, preflight):
+            monkeypatch.setattr(module, "has_gpu", lambda: gpu)
+        monkeypatch.setattr(backend_choice, "is_installed", lambda library: gpu or library == "mujoco")
 
     return pretend
 
 
 @pytest.fixture
 def assembled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Return the backends and devices of what is assembled: a toy for real, anything else ends the command."""
+    """Return the backends and devices that are assembled; anything but a toy on the CPU ends the command."""
     seen: list[tuple[str, str]] = []
     real = mtrack.loop.assemble.assemble
 
@@ -94,7 +92,7 @@ def test_show_says_which_backend_and_device(machine: Machine, capsys: pytest.Cap
     assert (shown["backend"], shown["device"]) == ("toy_physics", "cpu")
 
 
-def test_check_rejects_a_device_that_is_not_here(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_rejects_a_device_that_is_missing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine(gpu=False)
     assert call("check", "toy", "--set", "device=cuda") == 2
     message = capsys.readouterr().err
@@ -102,7 +100,7 @@ def test_check_rejects_a_device_that_is_not_here(machine: Machine, capsys: pytes
     assert "no such GPU on this machine (found: 0)" in message
 
 
-def test_show_of_a_recipe_for_another_machine_lays_it_out_on_the_cpu(
+def test_show_computes_the_layout_of_a_recipe_for_another_machine_on_the_cpu(
     machine: Machine, assembled: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine(gpu=False)

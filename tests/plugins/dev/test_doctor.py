@@ -1,4 +1,4 @@
-"""The doctor finds what is broken, says what to do, and never fails itself."""
+"""The doctor finds problems, says how to fix them, and never fails itself."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import typer
 from typer.testing import CliRunner
 
 from mtrack_dev import cli, installation, machine
-from mtrack_dev.doctor import examine, report
-from mtrack_dev.finding import Finding
+from mtrack_dev.check_result import CheckResult
+from mtrack_dev.doctor import check_all, report
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def found(findings: object, status: str) -> str:
-    return "\n".join(f"{f.subject}: {f.message} -> {f.remedy}" for f in findings if f.status == status)  # type: ignore[attr-defined]
+def found(results: object, status: str) -> str:
+    return "\n".join(f"{f.subject}: {f.message} -> {f.remedy}" for f in results if f.status == status)  # type: ignore[attr-defined]
 
 
-def test_a_sound_installation_has_nothing_broken(tmp_path: Path) -> None:
-    assert found(examine(tmp_path), "broken") == ""
+def test_a_correct_installation_has_no_problems(tmp_path: Path) -> None:
+    assert found(check_all(tmp_path), "problem") == ""
 
 
-def test_the_version_of_mujoco_that_diverges_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_mujoco_that_diverges_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     real = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "4.0.0" if name == "mujoco" else real(name))
-    assert "mujoco: 4.0.0: its sparse Cholesky factor is wrong" in found(installation.packages(ROOT), "broken")
+    assert "mujoco: 4.0.0: its sparse Cholesky factor is wrong" in found(installation.packages(ROOT), "problem")
 
 
-@pytest.mark.parametrize(("version", "status"), [("2.9.1", "broken"), ("2.14.0", "note"), ("2.13.0+cpu", "ok")])
+@pytest.mark.parametrize(("version", "status"), [("2.9.1", "problem"), ("2.14.0", "note"), ("2.13.0+cpu", "ok")])
 def test_versions_are_compared_with_what_is_needed_and_what_was_tested(
     monkeypatch: pytest.MonkeyPatch, version: str, status: str
 ) -> None:
@@ -48,7 +48,7 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    assert 'python -m pip install "torch>=2.11"' in found(installation.packages(None), "broken")
+    assert 'python -m pip install "torch>=2.11"' in found(installation.packages(None), "problem")
 
 
 def checkout(tmp_path: Path, more: str = "", less: str = "") -> Path:
@@ -62,23 +62,23 @@ def checkout(tmp_path: Path, more: str = "", less: str = "") -> Path:
 
 def test_an_entry_point_that_is_not_installed_asks_for_a_reinstall(tmp_path: Path) -> None:
     root = checkout(tmp_path, more='\n[project.entry-points."mtrack.hooks"]\nnews = "mtrack_log.news:News"\n')
-    broken = found(installation.entry_points(root), "broken")
-    assert "not installed: hooks news" in broken
-    assert "pip install -c constraints.txt -e" in broken
+    problems = found(installation.entry_points(root), "problem")
+    assert "not installed: hooks news" in problems
+    assert "pip install -c constraints.txt -e" in problems
 
 
 def test_an_entry_point_that_was_removed_asks_for_a_reinstall(tmp_path: Path) -> None:
     root = checkout(tmp_path, less='jsonl = "mtrack_log.jsonl:Jsonl"\n')
-    assert "no longer in pyproject.toml: loggers jsonl" in found(installation.entry_points(root), "broken")
+    assert "no longer in pyproject.toml: loggers jsonl" in found(installation.entry_points(root), "problem")
 
 
 def test_a_stale_egg_info_is_found_and_a_fresh_one_is_not(tmp_path: Path) -> None:
     root = checkout(tmp_path)
-    assert found(installation.entry_points(root), "broken") == ""
+    assert found(installation.entry_points(root), "problem") == ""
     stale = root / "mtrack.egg-info"
     stale.mkdir()
     (stale / "entry_points.txt").write_text("[mtrack.loggers]\njsonl = mtrack_log.jsonl:Jsonl\n")
-    assert "mtrack.egg-info is stale" in found(installation.entry_points(root), "broken")
+    assert "mtrack.egg-info is stale" in found(installation.entry_points(root), "problem")
 
 
 def test_a_plugin_in_a_folder_with_new_entry_points_asks_for_a_reinstall(
@@ -94,14 +94,16 @@ def test_a_plugin_in_a_folder_with_new_entry_points_asks_for_a_reinstall(
     (info / "entry_points.txt").write_text("[mtrack.rewards]\nold = acme:Old\n")
     (info / "direct_url.json").write_text(json.dumps({"url": folder.as_uri(), "dir_info": {"editable": True}}))
     monkeypatch.syspath_prepend(str(tmp_path))
-    broken = found(installation.editable_plugins(), "broken")
-    assert "acme-rewards: in its pyproject.toml, not installed: rewards new" in broken
-    assert f'pip install -e "{folder}"' in broken
+    problems = found(installation.editable_plugins(), "problem")
+    assert "acme-rewards: in its pyproject.toml, not installed: rewards new" in problems
+    assert f'pip install -e "{folder}"' in problems
     (info / "direct_url.json").write_text(json.dumps({"url": folder.as_uri(), "dir_info": {}}))
-    assert found(installation.editable_plugins(), "broken") == ""
+    assert found(installation.editable_plugins(), "problem") == ""
 
 
-def test_in_a_wheel_s_installation_a_build_of_the_tested_version_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_an_installation_from_a_wheel_a_build_of_the_tested_version_is_ok(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     real = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "2.13.0+cpu" if name == "torch" else real(name))
     assert "torch: " in found(installation.packages(None), "ok")
@@ -116,17 +118,17 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_its_distribution(
     (info / "entry_points.txt").write_text("[mtrack.rewards]\nacme = acme_rewards:Acme\n")
     (tmp_path / "acme_rewards.py").write_text("import a_package_nobody_has\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    broken = found(installation.plugins(), "broken")
-    assert "reward 'acme' (acme-rewards 1.2)" in broken
-    assert "a_package_nobody_has" in broken
+    problems = found(installation.plugins(), "problem")
+    assert "reward 'acme' (acme-rewards 1.2)" in problems
+    assert "a_package_nobody_has" in problems
 
 
-def test_a_missing_extra_is_a_note_not_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_only_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(util, "find_spec", lambda name: None)
     assert 'pip install "mtrack[wandb]"' in found(installation.extras(), "note")
 
 
-def test_a_container_with_less_time_than_processors_is_noted(tmp_path: Path) -> None:
+def test_a_container_with_a_smaller_quota_than_cpus_is_noted(tmp_path: Path) -> None:
     file = tmp_path / "cpu.max"
     assert machine.cpu_quota(file) is None
     file.write_text("max 100000\n")
@@ -136,7 +138,7 @@ def test_a_container_with_less_time_than_processors_is_noted(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("count", "has_gpu", "is_noted"), [(2, False, False), (16, False, True), (16, True, False)])
-def test_more_processors_than_one_process_can_use_are_noted(
+def test_more_cpus_than_one_process_can_use_are_noted(
     monkeypatch: pytest.MonkeyPatch, count: int, has_gpu: bool, is_noted: bool
 ) -> None:
     monkeypatch.setattr(machine, "available_cpus", lambda: count)
@@ -145,7 +147,7 @@ def test_more_processors_than_one_process_can_use_are_noted(
     assert ("torchrun --nproc-per-node 8" in notes) == is_noted
 
 
-def test_more_threads_than_processors_and_spinning_ones_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_threads_than_cpus_and_spinning_threads_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "4096")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     notes = found(machine.processors(), "note")
@@ -153,24 +155,24 @@ def test_more_threads_than_processors_and_spinning_ones_are_noted(monkeypatch: p
     assert "spin" in notes
 
 
-def test_a_full_disk_and_a_folder_that_is_a_file_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_and_a_folder_that_is_a_file_are_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    assert "cannot write" in found(machine.run_directory(tmp_path / "file"), "broken")
+    assert "cannot write" in found(machine.run_directory(tmp_path / "file"), "problem")
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=1))
-    assert "make room" in found(machine.run_directory(tmp_path), "broken")
+    assert "free some space" in found(machine.run_directory(tmp_path), "problem")
 
 
-def test_a_check_that_fails_is_itself_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_raises_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert "gpu: could not be checked" in found(examine(tmp_path), "broken")
+    assert "gpu: the check failed" in found(check_all(tmp_path), "problem")
 
 
-@pytest.mark.parametrize(("status", "exit_status"), [("ok", 0), ("note", 0), ("broken", 1)])
-def test_the_exit_status_says_whether_something_is_broken(
+@pytest.mark.parametrize(("status", "exit_status"), [("ok", 0), ("note", 0), ("problem", 1)])
+def test_the_exit_status_says_whether_there_are_problems(
     monkeypatch: pytest.MonkeyPatch, status: str, exit_status: int
 ) -> None:
-    findings = [Finding(status, "a", "b", "c")]  # type: ignore[arg-type]
-    monkeypatch.setattr("mtrack_dev.doctor.examine", lambda run_dir: findings)
+    results = [CheckResult(status, "a", "b", "c")]  # type: ignore[arg-type]
+    monkeypatch.setattr("mtrack_dev.doctor.check_all", lambda run_dir: results)
     app = typer.Typer()
     app.command()(cli.doctor)
     result = CliRunner().invoke(app, ["--json"])
@@ -178,5 +180,5 @@ def test_the_exit_status_says_whether_something_is_broken(
     assert json.loads(result.stdout) == [{"status": status, "subject": "a", "message": "b", "remedy": "c"}]
 
 
-def test_every_remedy_stands_under_its_finding() -> None:
-    assert report([Finding("broken", "a", "b", "do this")])[1].strip() == "-> do this"
+def test_every_fix_is_printed_below_its_problem() -> None:
+    assert report([CheckResult("problem", "a", "b", "do this")])[1].strip() == "-> do this"

@@ -1,4 +1,4 @@
-"""`mtrack doctor --replay` steps a diverged environment again from its file alone."""
+"""`mtrack doctor --replay` replays a diverged environment from its file alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mtrack import MtrackError, NameProblem
 from mtrack.cli import main
 from mtrack.run.divergence import DivergenceRecorder
 from mtrack.run.reproduction import read, write
-from mtrack_dev.reproduce import replay_file
-from mtrack_dev.testing import small_recipe, small_task
+from mtrack_dev.replay import replay_file
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_testing import small_recipe, small_task
 
 TOY = ("toy", "num_envs=4")
 G1 = ("g1_tracking_quick", "num_envs=3", "backend.use=mujoco", "device=cpu", "backend.threads=1", "action.boot_hold=0")
@@ -23,7 +23,7 @@ HIP = "left_hip_roll_joint"
 
 
 class Faulty:
-    """An environment that meets a fault in its second step, and the file this leaves."""
+    """An environment with a fault in its second step, and the file that it writes."""
 
     def __init__(self, task: tuple[str, ...], directory: Path) -> None:
         recipe = small_recipe(*task)
@@ -56,15 +56,15 @@ def g1(tmp_path) -> Faulty:
     return Faulty(G1, tmp_path)
 
 
-def told(path: Path, status: str = "") -> str:
+def results(path: Path, status: str = "") -> str:
     return "\n".join(f"{f.subject}: {f.message}" for f in replay_file(path) if status in ("", f.status))
 
 
 def replayed(path: Path) -> str:
-    """Return what is told of a file whose fault happens again, bit for bit."""
-    text = told(path)
-    assert told(path, "broken") == ""
-    assert "bit-identical to what training saw" in text
+    """Return the results for a file whose fault is reproduced bit for bit."""
+    text = results(path)
+    assert results(path, "problem") == ""
+    assert "bit-identical to training" in text
     return text
 
 
@@ -75,27 +75,27 @@ def test_a_nan_control_is_found_with_its_joint_and_substep(toy):
     assert "first: control [rad] of left_joint = NaN; in substep 1" in text
 
 
-def test_a_nan_reward_is_named_and_the_physics_is_sound(toy):
+def test_a_nan_reward_is_named_and_the_physics_does_not_diverge(toy):
     toy.reward(torch.nan)
     text = replayed(toy.step())
     assert "rewards.toy.closeness returned NaN" in text
-    assert "the physics replays its 2 substeps without a fault" in text
+    assert "the physics does not diverge in the 2 substeps" in text
 
 
-def test_a_state_that_was_bad_before_the_step_is_told(toy):
+def test_a_state_that_was_invalid_before_the_step_is_reported(toy):
     toy.env.backend.joint_pos[1, 1] = torch.inf
     assert "position [rad] of right_joint = inf; before the first substep" in replayed(toy.step())
 
 
-def test_what_changed_the_environment_within_the_step_does_not_reproduce(toy):
+def test_a_change_of_the_environment_during_the_step_does_not_reproduce(toy):
     def meddle(substep: int) -> None:
         toy.env.backend.joint_pos[1, 1] = torch.nan
 
     toy.env.calls.after_substep.append(meddle)
-    assert "no: in training the physics diverged, here it did not diverge" in told(toy.step(), "broken")
+    assert "no: the physics diverged in training, but did not diverge here" in results(toy.step(), "problem")
 
 
-def test_the_command_works_in_an_empty_folder_and_tells_by_its_status(toy, tmp_path, monkeypatch, capsys):
+def test_the_command_works_in_an_empty_folder_and_sets_its_exit_status(toy, tmp_path, monkeypatch, capsys):
     toy.reward(torch.nan)
     path = toy.step()
     empty = tmp_path / "empty"
@@ -103,7 +103,7 @@ def test_the_command_works_in_an_empty_folder_and_tells_by_its_status(toy, tmp_p
     alone = path.rename(empty / "one.safetensors")
     monkeypatch.chdir(empty)
     assert _status("doctor", "--replay", alone.name, "--json") == 0
-    subjects = [finding["subject"] for finding in json.loads(capsys.readouterr().out)]
+    subjects = [result["subject"] for result in json.loads(capsys.readouterr().out)]
     assert subjects[:2] == ["run", "training"]
     assert subjects[-1] == "reproduced"
     (empty / "two.safetensors").write_bytes(alone.read_bytes()[:-3])
@@ -112,14 +112,14 @@ def test_the_command_works_in_an_empty_folder_and_tells_by_its_status(toy, tmp_p
     assert sorted(path.name for path in empty.iterdir()) == ["one.safetensors", "two.safetensors"]
 
 
-def test_a_file_of_a_backend_or_robot_that_is_not_here_is_rejected(toy):
+def test_a_file_of_a_backend_or_robot_that_is_missing_is_rejected(toy):
     toy.reward(torch.nan)
     made = read(toy.step())
     for change, message in (
         ({"backend": "acme-physics:fast"}, "no distribution 'acme-physics'"),
         ({"backend": "mtrack:mujoco"}, "description of the model is missing"),
         ({"engine": {**made.facts.engine, "joint_names": ["only"]}}, "different numbers of joints"),
-        ({"backend_params": {"response": 7.0}}, "other parameters here"),
+        ({"backend_params": {"response": 7.0}}, "different parameters here"),
     ):
         other = toy.file.with_name("other.safetensors")
         write(other, attrs.evolve(made, facts=attrs.evolve(made.facts, **change)))
@@ -128,32 +128,32 @@ def test_a_file_of_a_backend_or_robot_that_is_not_here_is_rejected(toy):
         other.unlink()
 
 
-def test_another_version_is_told(toy):
+def test_another_version_is_reported(toy):
     toy.reward(torch.nan)
     made = read(toy.step())
     facts = attrs.evolve(made.facts, versions={**made.facts.versions, "torch": "1.0"})
     write(toy.file.with_name("old.safetensors"), attrs.evolve(made, facts=facts))
-    assert "version: torch 1.0 then, " in told(toy.file.with_name("old.safetensors"), "note")
+    assert "version: torch 1.0 then, " in results(toy.file.with_name("old.safetensors"), "note")
 
 
 @pytest.mark.parametrize("value", [torch.nan, 1e13])
-def test_a_bad_control_of_a_physical_robot_is_told_with_mujoco_s_warning(g1, value):
+def test_an_invalid_control_of_a_physical_robot_is_reported_with_the_warning_of_mujoco(g1, value):
     g1.env.scene.robot.joint_offset[1, g1.env.scene.model.joint_names.index(HIP)] = value
     text = replayed(g1.step())
     assert f"engine: BADCTRL: bad control of {HIP}, in substep 1" in text
     assert f"first: control [rad] of {HIP} = " in text
 
 
-def test_an_infinite_push_is_told_as_the_velocity_before_the_step(g1):
+def test_an_infinite_push_is_reported_as_the_velocity_before_the_step(g1):
     push = torch.zeros(3, 6)
     push[1, 0] = torch.inf
     g1.env.backend.push_root(push)
     text = replayed(g1.step())
     assert "first: velocity [rad/s, m/s] of floating_base_joint x = inf; before the first substep" in text
-    assert "after the physics had diverged" in text
+    assert "after the physics diverged" in text
 
 
-def test_a_huge_force_and_an_absurd_mass_are_told(tmp_path):
+def test_a_huge_force_and_an_absurd_mass_are_reported(tmp_path):
     randomized = (*G1, "randomizations.body_mass.enabled=true", "randomizations.compliance.enabled=true")
     faulty = Faulty(randomized, tmp_path)
     faulty.env.backend.wrench[1, 0, 2] = 1e14

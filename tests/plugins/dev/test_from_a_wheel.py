@@ -1,14 +1,17 @@
-"""What a plugin author does, from an empty folder and a wheel of mtrack, without the checkout: timed, step by step."""
+"""The release, and what a plugin author does with it: sdist and wheel, installed into an empty environment, timed."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +21,7 @@ import pytest
 from mtrack_log.jsonl import read_jsonl
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = ("mtrack", "plugins", "recipes", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
+SOURCES = ("mtrack", "plugins", "recipes", "pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE")
 OFFLINE = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index")
 FAILS = "        if scene.progress >= 9 / 12: raise ValueError('tilt is not a number')\n"
 
@@ -29,6 +32,8 @@ class Workplace:
 
     venv: Path
     folder: Path
+    dist: Path
+    """Folder with the sdist and the wheel."""
     seconds: dict[str, float] = attrs.field(factory=dict)
 
     def run(self, step: str, *command: str | Path, cwd: str = ".", status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -56,7 +61,7 @@ class Workplace:
 def workplace(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Workplace]:
     """Return a place where the wheel is installed and a package with a reward has been scaffolded and installed."""
     root = tmp_path_factory.mktemp("wheel")
-    place = Workplace(root / "venv", root / "empty")
+    place = Workplace(root / "venv", root / "empty", root / "dist")
     place.folder.mkdir()
     for name in SOURCES:
         source, copy = ROOT / name, root / "source" / name
@@ -67,8 +72,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
     site = sysconfig.get_path("purelib", vars={"base": str(place.venv), "platbase": str(place.venv)})
     borrowed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     (Path(site) / "borrowed.pth").write_text("\n".join(borrowed))  # an editable mtrack there is not seen from here
-    place.run("build the wheel", "python", "-m", "pip", "wheel", *OFFLINE, "--wheel-dir", root, root / "source")
-    (wheel,) = root.glob("mtrack-*.whl")
+    build = ("python", "-m", "build", "--no-isolation", "--outdir", place.dist, root / "source")
+    place.run("build the sdist, and the wheel from it", *build)
+    (wheel,) = place.dist.glob("mtrack-*.whl")
     place.run("install it", "python", "-m", "pip", "install", *OFFLINE, "--ignore-installed", wheel)
     place.run("scaffold", "mtrack", "new-plugin", "acme-parts", "--kind", "reward")
     place.run("install the plugin", "python", "-m", "pip", "install", *OFFLINE, "--editable", "acme-parts")
@@ -82,6 +88,54 @@ def test_it_is_the_wheel_that_runs(workplace: Workplace) -> None:
     code = "import mtrack, mtrack_dev; print(mtrack.__file__, mtrack_dev.__file__)"
     for file in workplace.run("import", "python", "-c", code).stdout.split():
         assert Path(file).is_relative_to(workplace.venv)
+
+
+def test_the_wheel_contains_the_code_and_recipes_and_nothing_else(workplace: Workplace) -> None:
+    (wheel,) = workplace.dist.glob("mtrack-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    code = {
+        file.relative_to(folder).as_posix()
+        for folder in (ROOT, ROOT / "plugins")
+        for file in folder.glob("mtrack*/**/*.py")
+    }
+    recipes = {file.relative_to(ROOT).as_posix() for file in (ROOT / "recipes").rglob("*.toml")}
+    kept = {name.partition(".data/data/share/mtrack/")[2] for name in names}
+    assert {name for name in names if name.endswith(".py")} == code
+    assert kept - {""} == recipes
+    assert {file.name for file in ROOT.glob("plugins/mtrack_*")} <= {name.partition("/")[0] for name in names}
+
+
+def test_the_sdist_contains_what_the_wheel_is_built_from(workplace: Workplace) -> None:
+    (sdist,) = workplace.dist.glob("mtrack-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2].partition("/")[0] for name in archive.getnames()}
+    assert names - {"", "PKG-INFO", "setup.cfg", "mtrack.egg-info", *SOURCES} == set()
+    assert set(SOURCES) <= names
+
+
+def test_the_metadata_are_what_an_index_accepts(workplace: Workplace) -> None:
+    files = sorted(workplace.dist.iterdir())
+    assert workplace.run("check the metadata", "python", "-m", "twine", "check", "--strict", *files).stdout.count(
+        "PASSED"
+    ) == len(files)
+
+
+def test_the_description_is_the_readme_without_relative_links(workplace: Workplace) -> None:
+    code = "from importlib.metadata import metadata; print(metadata('mtrack').get_payload())"
+    text = workplace.run("read the description", "python", "-c", code).stdout
+    assert text.startswith("# mtrack\n")
+    assert re.findall(r"\]\((?!\w+://)", text) == []
+
+
+def test_the_quick_recipe_passes_the_check(workplace: Workplace) -> None:
+    workplace.run("check g1_tracking_quick", "mtrack", "check", "g1_tracking_quick")
+
+
+def test_the_toy_task_is_learnt(workplace: Workplace) -> None:
+    workplace.run("run toy", "mtrack", "run", "toy", "--run-dir", "runs/toy")
+    last = metrics(workplace.folder / "runs" / "toy")[-1]
+    assert last["reward_raw/toy/closeness"] > 0.9
 
 
 def test_a_scaffolded_plugin_is_listed(workplace: Workplace) -> None:
@@ -107,23 +161,23 @@ def test_a_run_whose_reward_raises_at_iteration_10_resumes_from_its_last_checkpo
     workplace: Workplace,
 ) -> None:
     file = workplace.folder / "acme-parts" / "src" / "acme_parts" / "reward.py"
-    sound = file.read_text()
-    before, call, after = sound.partition("        return ")
+    correct = file.read_text()
+    before, call, after = correct.partition("        return ")
     file.write_text(before + FAILS + call + after)
     changes = ("--set", "phases.train.frames=12288", "--set", "run.checkpoint_every=4")
-    command = ("mtrack", "run", "recipes/demo.toml", *changes, "--run-dir", "runs/broken")
+    command = ("mtrack", "run", "recipes/demo.toml", *changes, "--run-dir", "runs/faulty")
     done = workplace.run("run to the error", *command, cwd="acme-parts", status=1)
     who, _, what = done.stderr.splitlines()[-3:]
     assert who.startswith(
         "mtrack: reward 'joint_stillness' (acme-parts 0.1.0) at rewards.toy.joint_stillness (recipes/demo.toml:"
     )
     assert who.endswith(") raised ValueError: tilt is not a number")
-    assert "mtrack run --resume runs/broken   (with --allow-change if you edited code)" in what
-    run = workplace.folder / "acme-parts" / "runs" / "broken"
+    assert "mtrack run --resume runs/faulty   (with --allow-change if you edited code)" in what
+    run = workplace.folder / "acme-parts" / "runs" / "problem"
     assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1] == "train-0000008"
 
-    file.write_text(sound)
-    resume = ("mtrack", "run", "--resume", "runs/broken")
+    file.write_text(correct)
+    resume = ("mtrack", "run", "--resume", "runs/faulty")
     assert "the code of acme_parts was edited" in workplace.run("resume", *resume, cwd="acme-parts", status=2).stderr
     workplace.run("resume after the fix", *resume, "--allow-change", cwd="acme-parts")
     assert [one.iteration for one in read_jsonl(run / "metrics.jsonl")] == list(range(1, 13))

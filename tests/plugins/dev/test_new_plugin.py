@@ -1,4 +1,4 @@
-"""`mtrack new-plugin` makes a package that installs, passes its own tests and can be used, as it is."""
+"""`mtrack new-plugin` creates a package that installs, passes its own tests and works without changes."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_its_components_are_listed(workplace: tuple[Path, Path]) -> None:
     assert "error:" not in listed
 
 
-def test_its_recipe_is_in_order(workplace: tuple[Path, Path]) -> None:
+def test_its_recipe_is_valid(workplace: tuple[Path, Path]) -> None:
     package, site = workplace
-    told = run("-m", "mtrack", "check", "recipes/demo.toml", cwd=package, site=site)
-    assert "OK" in told
-    assert "acme-parts 0.1.0" in told
+    output = run("-m", "mtrack", "check", "recipes/demo.toml", cwd=package, site=site)
+    assert "OK" in output
+    assert "acme-parts 0.1.0" in output
 
 
-def test_its_code_is_as_ruff_wants_it(workplace: tuple[Path, Path]) -> None:
+def test_its_code_passes_ruff(workplace: tuple[Path, Path]) -> None:
     package, _ = workplace
     rules = ("--config", str(ROOT / "pyproject.toml"), "--config", 'src = ["src"]', "--no-cache")
     run("-m", "ruff", "check", *rules, "--ignore", "D,ANN", ".", cwd=package)
@@ -67,7 +67,7 @@ def test_its_code_is_as_ruff_wants_it(workplace: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-def test_one_kind_alone_has_its_own_files_only(kind: str, tmp_path: Path) -> None:
+def test_a_package_of_one_kind_has_only_the_files_of_that_kind(kind: str, tmp_path: Path) -> None:
     files = create("acme-one", [kind], tmp_path)
     assert all(file.exists() for file in files)
     assert {file.name for file in (tmp_path / "acme-one" / "src" / "acme_one").iterdir()} == {
@@ -82,22 +82,22 @@ def test_one_kind_alone_has_its_own_files_only(kind: str, tmp_path: Path) -> Non
         ("acme_rewards", ["reward"], "did you mean 'acme-rewards'"),
         ("../acme", ["reward"], "did you mean 'acme'"),
         ("", ["reward"], "e.g. 'acme-rewards'"),
-        ("mtrack-mine", ["reward"], "is taken"),
-        ("class", ["reward"], "is taken"),
-        ("json", ["reward"], "there is a Python package 'json' already"),
+        ("mtrack-mine", ["reward"], "is reserved"),
+        ("class", ["reward"], "is reserved"),
+        ("json", ["reward"], "the Python package 'json' already exists"),
         ("acme-parts", ["rewards"], "no kind 'rewards'.   did you mean 'reward'?   kinds: reward"),
-        ("acme-parts", ["robot"], "no example of a robot yet"),
+        ("acme-parts", ["robot"], "no example of kind 'robot' yet"),
     ],
 )
-def test_a_bad_name_or_kind_is_explained_and_nothing_is_written(name, kinds, words, tmp_path: Path) -> None:
+def test_an_invalid_name_or_kind_is_rejected_and_nothing_is_written(name, kinds, words, tmp_path: Path) -> None:
     with pytest.raises(MtrackError) as caught:
         create(name, kinds, tmp_path)
     assert words in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "acme-parts").mkdir()
-    with pytest.raises(MtrackError, match="exists already"):
+    with pytest.raises(MtrackError, match="already exists"):
         create("acme-parts", ["reward"], tmp_path)
     assert list((tmp_path / "acme-parts").iterdir()) == []

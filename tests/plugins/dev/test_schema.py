@@ -1,4 +1,4 @@
-"""`mtrack schema` accepts every recipe that is in order, and marks mistakes where they are."""
+"""The schema of `mtrack schema` accepts every valid recipe, and marks mistakes at their place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_dev.schema import recipe_schema, schema
-from mtrack_dev.testing import install
+from mtrack_testing import install
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
@@ -31,7 +31,7 @@ def validator() -> Draft7Validator:
 
 
 def marked(validator: Draft7Validator, text: str) -> dict[str, str]:
-    """Return what the schema says of a recipe, by place."""
+    """Return the errors of a recipe by place."""
     errors = validator.iter_errors(tomli.loads(text))
     return {".".join(map(str, error.absolute_path)): error.message for error in errors}
 
@@ -61,7 +61,7 @@ def test_every_recipe_is_accepted_as_it_is_written(validator: Draft7Validator, f
         "[action]\nscale = { shoulder = 1 }",
     ],
 )
-def test_whatever_a_recipe_may_say_is_accepted(validator: Draft7Validator, tmp_path: Path, text: str) -> None:
+def test_every_valid_form_of_a_recipe_is_accepted(validator: Draft7Validator, tmp_path: Path, text: str) -> None:
     assert marked(validator, f'extends = "toy.toml"\n{text}') == {}
 
 
@@ -96,7 +96,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("text", "place", "word"), BAD.values(), ids=BAD)
-def test_a_mistake_is_marked_where_it_is(validator: Draft7Validator, text: str, place: str, word: str) -> None:
+def test_a_mistake_is_marked_at_its_place(validator: Draft7Validator, text: str, place: str, word: str) -> None:
     found = marked(validator, f'extends = "toy.toml"\n{text}')
     assert list(found) == [place]
     assert word in found[place]
@@ -120,7 +120,7 @@ def test_nothing_is_marked_that_the_check_accepts(tmp_path: Path, text: str, pla
         ("[phases.train]\ntrain_every = 8", "phases.train", "'frames'"),
     ],
 )
-def test_what_a_base_could_give_is_missed_only_where_there_is_none(
+def test_a_key_that_a_base_may_set_is_required_only_without_a_base(
     validator: Draft7Validator, text: str, place: str, word: str
 ) -> None:
     found = marked(validator, text)
@@ -129,7 +129,7 @@ def test_what_a_base_could_give_is_missed_only_where_there_is_none(
     assert marked(validator, f'extends = "base.toml"\n{text}') == {}
 
 
-def test_parameters_bring_help_defaults_and_bounds(validator: Draft7Validator) -> None:
+def test_parameters_have_help_defaults_and_bounds(validator: Draft7Validator) -> None:
     definitions: dict[str, Any] = validator.schema["definitions"]
     assert definitions["reward.root_pos"]["properties"]["sigma"] == {
         "type": "number",
@@ -164,7 +164,7 @@ def test_components_of_other_packages_are_known_and_broken_ones_named(
     assert [reason.partition(":")[0] for reason in left_out] == ["reward 'fails' (acme-broken 1.0) cannot be imported"]
 
 
-def test_the_file_says_how_it_is_switched_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_how_to_use_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     schema(tmp_path / "mtrack.schema.json")
     assert "#:schema ./mtrack.schema.json" in capsys.readouterr().err
     assert json.loads((tmp_path / "mtrack.schema.json").read_text())["title"] == "mtrack recipe"

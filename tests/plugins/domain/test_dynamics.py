@@ -1,4 +1,4 @@
-"""The observation of drawn dynamics."""
+"""The observation of dynamics returns what the randomizations have drawn."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from mtrack import NameProblem, Scene
-from mtrack_dev.testing import StillBackend, compiled_g1, random_scene
 from mtrack_domain.bodies import BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import MotorGains
 from mtrack_domain.observations import Dynamics
+from mtrack_testing import StillBackend, compiled_g1, random_scene
 
 N = 6
 
@@ -26,7 +26,7 @@ def random_world() -> tuple[Dynamics, Scene]:
     return dynamics, scene
 
 
-def test_it_asks_for_every_field_it_reads() -> None:
+def test_dynamics_requests_every_field_that_it_reads() -> None:
     dynamics = Dynamics()
     scene = random_scene(N)
     scene.backend = StillBackend(compiled_g1(), N, dynamics.requires(scene.model).model_fields)
@@ -43,7 +43,7 @@ def test_nominal_dynamics_are_ones_and_no_shift() -> None:
     assert (mass == 1.0).all() and (com == 0.0).all() and (gains == 1.0).all()
 
 
-def test_drawn_values_are_reported() -> None:
+def test_dynamics_returns_the_drawn_values() -> None:
     dynamics, scene = random_world()
     friction, mass, com, stiffness, damping = dynamics(scene).split([1, 2, 6, 29, 29], dim=-1)
     backend = scene.backend
@@ -63,14 +63,14 @@ def test_drawn_values_are_reported() -> None:
         torch.testing.assert_close(seen, true.float())
 
 
-@pytest.mark.parametrize("rows", [[4, 1], []])
-def test_a_part_of_the_scene_gives_the_dynamics_of_those_rows(rows: list[int]) -> None:
+@pytest.mark.parametrize("env_ids", [[4, 1], []])
+def test_a_part_of_the_scene_gives_the_dynamics_of_that_part(env_ids: list[int]) -> None:
     dynamics, scene = random_world()
-    ids = torch.tensor(rows, dtype=torch.int64)
+    ids = torch.tensor(env_ids, dtype=torch.int64)
     assert torch.equal(dynamics(scene.select(ids)), dynamics(scene)[ids])
 
 
-def test_mirrored_dynamics_swap_sides_and_turn_the_shift_round() -> None:
+def test_mirrored_dynamics_swap_sides_and_reverse_the_lateral_shift() -> None:
     dynamics, scene = random_world()
     backend, model = scene.backend, scene.model
     value = dynamics(scene)
@@ -78,8 +78,8 @@ def test_mirrored_dynamics_swap_sides_and_turn_the_shift_round() -> None:
     shift = backend.field("body_ipos")[:, links] - backend.nominal("body_ipos")[links]
     backend.field("body_ipos")[:, links] = backend.nominal("body_ipos")[links] + shift * torch.tensor([1.0, -1.0, 1.0])
     bias, nominal = backend.field("actuator_biasprm"), backend.nominal("actuator_biasprm")
-    share = bias[..., 1:3] / nominal[:, 1:3]
-    bias[..., 1:3] = share[:, model.joint_mirror.perm] * nominal[:, 1:3]
+    ratio = bias[..., 1:3] / nominal[:, 1:3]
+    bias[..., 1:3] = ratio[:, model.joint_mirror.perm] * nominal[:, 1:3]
     torch.testing.assert_close(dynamics.mirror()(value), dynamics(scene), atol=1e-4, rtol=0.0)
 
 

@@ -1,4 +1,4 @@
-"""Randomizations: ranges, independence of rows, composition; on model fields without physics."""
+"""Randomizations keep their ranges, draw independently per env and combine; on model fields without physics."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 from mtrack import MtrackError, Scene
 from mtrack.api.lifecycle import Requires, Resets, Startup
-from mtrack_dev.testing import StillBackend, compiled_g1, g1_model, random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
 from mtrack_domain.world import Gravity, Push
+from mtrack_testing import StillBackend, compiled_g1, g1_model, random_scene
 
 N = 400
 AT_STARTUP = [BodyCom, BodyMass, BaseMass, FootMaterial]
@@ -21,7 +21,7 @@ AT_RESET = [MotorGains, MotorStrength, JointFriction, JointDamping, Gravity]
 
 
 def bound(cls: type, num_envs: int = N, seed: int = 0, **params: Any) -> tuple[Any, Scene]:
-    """Return a bound component, and a scene whose backend has the fields it declared and no others."""
+    """Return a bound component, and a scene whose backend has only the fields that it declared."""
     term = cls(**params)
     fields = term.requires(g1_model()).model_fields if isinstance(term, Requires) else ()
     scene = random_scene(num_envs, backend=StillBackend(compiled_g1(), num_envs, fields))
@@ -47,13 +47,13 @@ def spans(values: torch.Tensor, low: float, high: float) -> bool:
 
 
 @pytest.mark.parametrize("cls", AT_STARTUP)
-def test_startup_gives_each_environment_its_own_values(cls: type) -> None:
+def test_startup_draws_values_per_environment(cls: type) -> None:
     for field in drawn(cls, 8).fields.values():
         assert not torch.equal(field[0], field[1])
 
 
 @pytest.mark.parametrize("cls", AT_RESET)
-def test_reset_of_one_row_changes_that_row_and_no_other(cls: type) -> None:
+def test_reset_of_one_env_changes_no_other_env(cls: type) -> None:
     term, scene = bound(cls, 8)
     term.reset(torch.arange(8))
     before = {name: value.clone() for name, value in scene.backend.fields.items()}
@@ -65,7 +65,7 @@ def test_reset_of_one_row_changes_that_row_and_no_other(cls: type) -> None:
 
 
 @pytest.mark.parametrize("cls", AT_RESET)
-def test_a_reset_forgets_the_resets_before_it(cls: type) -> None:
+def test_a_reset_does_not_depend_on_earlier_resets(cls: type) -> None:
     term, scene = bound(cls, 2)
     everything, generator = torch.arange(2), term.rng.get_state()
     term.reset(everything)
@@ -76,18 +76,18 @@ def test_a_reset_forgets_the_resets_before_it(cls: type) -> None:
     assert all(torch.equal(value, first[name]) for name, value in scene.backend.fields.items())
 
 
-def test_centres_of_mass_move_by_two_centimetres_an_axis_at_most() -> None:
+def test_centres_of_mass_move_by_at_most_two_centimetres_per_axis() -> None:
     backend = drawn(BodyCom)
     nominal = backend.nominal("body_ipos")
     elements = backend.model_ids("body", ["pelvis", "torso_link"])
     shift = (backend.fields["body_ipos"] - nominal)[:, elements].flatten(1)
     assert all(spans(column, -0.02, 0.02) for column in shift.T)
-    assert torch.corrcoef(shift.T).fill_diagonal_(0.0).abs().max() < 0.2  # each axis of each body on its own
+    assert torch.corrcoef(shift.T).fill_diagonal_(0.0).abs().max() < 0.2  # each axis of each body is independent
     rest = [i for i in range(len(nominal)) if i not in elements]
     assert torch.equal(backend.fields["body_ipos"][:, rest], nominal[rest].expand(N, -1, -1))
 
 
-def test_inertia_follows_the_mass() -> None:
+def test_inertia_scales_with_the_mass() -> None:
     backend = drawn(BodyMass)
     elements = backend.model_ids("body", ["pelvis", "torso_link"])
     mass = backend.fields["body_mass"][:, elements] / backend.nominal("body_mass")[elements]
@@ -97,7 +97,7 @@ def test_inertia_follows_the_mass() -> None:
 
 
 @pytest.mark.parametrize("cls", [BodyCom, BodyMass, BaseMass])
-def test_derived_constants_follow_a_change_of_mass_once(cls: type) -> None:
+def test_a_change_of_mass_updates_derived_constants_once(cls: type) -> None:
     assert drawn(cls, 8).constants_updated.eq(1).all()
 
 
@@ -115,12 +115,12 @@ def test_load_adds_to_a_mass_that_was_scaled_before() -> None:
     torch.testing.assert_close(inertia, (mass / nominal).unsqueeze(-1).expand_as(inertia))
 
 
-def test_a_load_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(MtrackError, match="leaves nothing of a body of 3"):
+def test_a_load_that_leaves_no_mass_is_rejected() -> None:
+    with pytest.raises(MtrackError, match="leaves no mass of a body of 3"):
         bound(BaseMass, load=(-4.0, 0.0))
 
 
-def test_all_soles_of_an_environment_are_of_one_material() -> None:
+def test_all_soles_of_an_environment_have_the_same_material() -> None:
     backend = drawn(FootMaterial)
     soles = backend.model_ids("geom", ["left_ankle_roll_link", "right_ankle_roll_link"])
     friction = backend.fields["geom_friction"][:, soles]
@@ -134,7 +134,7 @@ def test_all_soles_of_an_environment_are_of_one_material() -> None:
     assert torch.equal(friction[:, :, 1:], backend.nominal("geom_friction")[soles, 1:].expand(N, -1, -1))
 
 
-def test_gains_of_each_joint_are_drawn_for_themselves() -> None:
+def test_gains_of_each_joint_are_drawn_independently() -> None:
     backend = drawn(MotorGains)
     motors = backend.model_ids("actuator", g1_model().joint_names)
     dofs = backend.model_ids("dof", g1_model().joint_names)
@@ -148,7 +148,7 @@ def test_gains_of_each_joint_are_drawn_for_themselves() -> None:
     assert torch.corrcoef(every.T).fill_diagonal_(0.0).abs().max() < 0.25
 
 
-def test_effort_limits_keep_their_symmetry() -> None:
+def test_effort_limits_stay_symmetric() -> None:
     backend = drawn(MotorStrength)
     limits, nominal = backend.fields["actuator_forcerange"], backend.nominal("actuator_forcerange")
     assert torch.equal(limits[..., 0], -limits[..., 1])
@@ -165,14 +165,14 @@ def test_friction_is_a_share_of_the_effort_limit_and_damping_is_absolute() -> No
     assert torch.equal(damping.fields["dof_damping"][:, :6], damping.nominal("dof_damping")[:6].expand(N, -1))
 
 
-def test_gravity_changes_by_a_tenth_an_axis_at_most() -> None:
+def test_gravity_changes_by_at_most_a_tenth_per_axis() -> None:
     backend = drawn(Gravity)
     assert all(
         spans(column, -0.1, 0.1) for column in (backend.fields["opt.gravity"] - backend.nominal("opt.gravity")).T
     )
 
 
-def test_offsets_are_written_to_the_rows_of_the_scene() -> None:
+def test_offsets_are_written_to_the_given_envs_of_the_scene() -> None:
     term, scene = bound(JointOffset)
     before = scene.robot.joint_offset.clone()
     term.reset(torch.tensor([3, 7]))
@@ -182,7 +182,7 @@ def test_offsets_are_written_to_the_rows_of_the_scene() -> None:
     assert all(spans(column, -0.01, 0.01) for column in scene.robot.joint_offset.T)
 
 
-def test_offsets_come_back_with_a_checkpoint() -> None:
+def test_a_checkpoint_restores_offsets() -> None:
     from mtrack.loop.state import component_state, load_component_state
 
     term, scene = bound(JointOffset, 4)
@@ -194,25 +194,25 @@ def test_offsets_come_back_with_a_checkpoint() -> None:
     assert torch.equal(scene_after.robot.joint_offset, scene.robot.joint_offset)
 
 
-def test_pushes_come_every_one_to_three_seconds_to_each_row_in_its_own_time() -> None:
+def test_each_env_is_pushed_every_one_to_three_seconds_at_its_own_times() -> None:
     term, scene = bound(Push, 32)
     term.reset(torch.arange(32))
     pushed = torch.zeros(1000, 32, dtype=torch.bool)
-    kicks = []
+    pushes = []
     for step in range(1000):
         term.before_step()
         pushed[step] = scene.backend.kicked.ne(0.0).any(-1)
-        kicks.append(scene.backend.kicked[pushed[step]])
-    for row in pushed.T:
-        times = row.nonzero().squeeze(-1) * scene.dt
+        pushes.append(scene.backend.kicked[pushed[step]])
+    for times_of_env in pushed.T:
+        times = times_of_env.nonzero().squeeze(-1) * scene.dt
         gaps = times.diff()
         assert gaps.min() >= 1.0 - 1e-6 and gaps.max() <= 3.0 + 1e-6
     assert not torch.equal(pushed[:, 0], pushed[:, 1])
     sizes = torch.tensor([0.5, 0.5, 0.2, 0.5, 0.5, 0.78])
-    assert all(spans(column, -s, s) for column, s in zip(torch.cat(kicks).T, sizes.tolist(), strict=True))
+    assert all(spans(column, -s, s) for column, s in zip(torch.cat(pushes).T, sizes.tolist(), strict=True))
 
 
-def test_a_reset_starts_the_countdown_of_that_row_only() -> None:
+def test_a_reset_restarts_the_countdown_of_the_given_env_only() -> None:
     term, _ = bound(Push, 8)
     term.reset(torch.arange(8))
     before = term.countdown.clone()
@@ -233,7 +233,7 @@ def test_a_reset_starts_the_countdown_of_that_row_only() -> None:
         (Push, {"lin_vel": (0.1, 0.1, -0.1)}),
     ],
 )
-def test_ranges_that_make_no_sense_are_refused(cls: type, params: dict[str, Any]) -> None:
+def test_invalid_ranges_are_rejected(cls: type, params: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         cls(**params)
 

@@ -1,4 +1,4 @@
-"""Randomizations on real physics: environments differ, and a reset row leaves the others alone."""
+"""On real physics randomized environments differ, and a reset changes only the given envs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 
 from mtrack import ContactSensor, NameProblem, PhysicsPlan, Scene, StartState
 from mtrack.api.lifecycle import Requires, Resets, Startup
-from mtrack_dev.testing import random_scene
 from mtrack_domain.bodies import BaseMass, BodyCom, BodyMass, FootMaterial
 from mtrack_domain.joints import JointDamping, JointFriction, JointOffset, MotorGains, MotorStrength
 from mtrack_domain.observations import Dynamics
 from mtrack_domain.world import Gravity, Push
 from mtrack_g1.robot import G1
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_testing import random_scene
 
 N = 4
 PHYSICAL = [
@@ -57,7 +57,7 @@ def draw(terms: list[Any]) -> None:
 
 
 def drop(scene: Scene, steps: int = 60) -> torch.Tensor:
-    """Drop the robots, moving, under strong commands, from one pose; return their joint positions of each substep."""
+    """Drop the moving robots from one pose under strong commands; return the joint positions of each substep."""
     backend, model = scene.backend, scene.model
     everything, still = torch.arange(N), torch.zeros(N, 3)
     start = StartState(
@@ -95,7 +95,7 @@ def test_two_environments_differ(cls: type) -> None:
 
 
 @pytest.mark.parametrize("cls", [MotorGains, MotorStrength, JointFriction, JointDamping, Gravity])
-def test_reset_of_a_row_leaves_every_other_rows_draws_and_motion_alone(cls: type) -> None:
+def test_reset_of_one_env_changes_neither_draws_nor_motion_of_others(cls: type) -> None:
     term = cls()
     scene = world(term)
     draw([term])
@@ -121,7 +121,7 @@ def test_derived_constants_follow_the_mass_of_each_environment() -> None:
     assert len(whole.unique()) == N
 
 
-def test_a_checkpoint_brings_the_drawn_world_back() -> None:
+def test_a_checkpoint_restores_the_drawn_values() -> None:
     def build() -> tuple[list[Any], Scene]:
         terms = [cls() for cls in PHYSICAL] + [JointOffset()]
         return terms, world(*terms)
@@ -136,14 +136,14 @@ def test_a_checkpoint_brings_the_drawn_world_back() -> None:
     assert torch.equal(other.robot.joint_offset, scene.robot.joint_offset)
 
 
-def test_a_push_adds_to_the_velocity_of_the_rows_it_is_due_for() -> None:
+def test_a_push_changes_only_the_velocity_of_envs_that_are_due() -> None:
     term = Push(interval=(0.02, 0.02))
     scene = world(term)
     drop(scene, steps=10)
     term.reset(torch.tensor([1, 3]))
     linear, angular = scene.robot.root_lin_vel.clone(), scene.robot.root_ang_vel.clone()
     term.before_step()
-    scene.backend.refresh()  # velocities of links follow at the next computation
+    scene.backend.refresh()  # link velocities are computed by the next `forward`
     scene.backend.forward(torch.arange(N), scene.robot.joint_target.clone())
     scene.backend.refresh()
     gained = torch.cat((scene.robot.root_lin_vel - linear, scene.robot.root_ang_vel - angular), dim=-1)
@@ -152,7 +152,7 @@ def test_a_push_adds_to_the_velocity_of_the_rows_it_is_due_for() -> None:
     assert (gained[[1, 3]].abs() <= torch.tensor([0.5, 0.5, 0.2, 0.5, 0.5, 0.78]) + 1e-5).all()
 
 
-def test_dynamics_tell_what_was_drawn() -> None:
+def test_dynamics_returns_what_was_drawn() -> None:
     dynamics, terms = Dynamics(), [BodyMass(), FootMaterial(), MotorGains()]
     scene = world(*terms, dynamics)
     draw(terms)
@@ -170,6 +170,6 @@ def test_dynamics_tell_what_was_drawn() -> None:
         (MotorGains(joints=("left_nee_joint",)), "did you mean 'left_knee_joint'"),
     ],
 )
-def test_names_the_robot_does_not_have_are_refused(term: Any, message: str) -> None:
+def test_unknown_names_are_rejected(term: Any, message: str) -> None:
     with pytest.raises(NameProblem, match=message):
         world(term)

@@ -12,8 +12,8 @@ from mtrack.loop.state import component_state
 from mtrack.run import checkpoint
 from mtrack.run.manifest import manifest
 from mtrack.run.transfer import Contract
-from mtrack_dev.testing import small_recipe as recipe
 from mtrack_motion.file import write_clip
+from mtrack_testing import small_recipe as recipe
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A command without clips is scored by episodes, which end as in training: a robot that falls has failed."""
+"""A task without clips is scored by episodes, which end as in training: a robot that falls has failed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mtrack.registry.registry import Registry
 from mtrack.run import checkpoint
 from mtrack.run.manifest import manifest
 from mtrack.run.transfer import Contract
-from mtrack_dev.testing import install
 from mtrack_eval.episodes import roll_out
-from mtrack_eval.subject import Wishes, open_run
+from mtrack_eval.evaluated_run import EvalOptions, open_run
+from mtrack_testing import install
 from mtrack_toy.task import ToyTarget
 from mtrack_tracking.command import MotionTracking
 
@@ -33,7 +33,7 @@ from mtrack import Scene
 
 @component
 class Far:
-    """The left joint's target is far away."""
+    """The target of the left joint is far away."""
 
     limit: float = param(default=0.5)
     timeout: bool = param(default=False)
@@ -43,7 +43,7 @@ class Far:
 
 @component
 class Steps:
-    """Steps that an env was active."""
+    """Counts the steps in which an env was active."""
 
     unit = "steps"
     count: Tensor = scratch()
@@ -59,7 +59,7 @@ class Steps:
 
 @component
 class Nudge:
-    """Pays for the right joint."""
+    """Rewards the position of the right joint."""
 
     def __call__(self, scene):
         return scene.robot.joint_pos[:, 1]
@@ -104,7 +104,7 @@ def run(recipe, tmp_path):
 
 def evaluate(*arguments, code=0):
     with pytest.raises(SystemExit) as ended:
-        main(["eval", *map(str, arguments), "--no-figures"])
+        main(["eval", *map(str, arguments), "--no-plots"])
     assert (ended.value.code or 0) == code
 
 
@@ -118,7 +118,7 @@ def test_a_task_without_clips_is_scored_by_episodes_beside_zero_actions(run, cap
         assert one["completed"] == pytest.approx(1.0 - one["failed"])
         average = one["average"]
         assert average["length"] == pytest.approx(4 * one["failed"] + 20 * one["completed"]), "3 steps of grace"
-        assert average["steps"] == average["length"], "a metric sees every step of an episode"
+        assert average["steps"] == average["length"], "metrics see every step of an episode"
         assert average["return"] == pytest.approx(average["return/toy"] + average["return/style"], rel=1e-5)
         assert average["return/style"] == pytest.approx(average["return/style/nudge"], abs=1e-6)
         assert average["return/toy"] == pytest.approx(average["return/toy/closeness"], rel=1e-5)
@@ -127,7 +127,7 @@ def test_a_task_without_clips_is_scored_by_episodes_beside_zero_actions(run, cap
     assert (facts["units"], facts["left_out"]) == ({"steps": "steps"}, ["progress"])
 
 
-def test_the_report_says_how_episodes_end_and_a_seed_repeats_it(run, capsys):
+def test_the_report_says_how_episodes_end_and_is_reproducible_by_its_seed(run, capsys):
     def text(*arguments):
         evaluate(run, "--episodes", 20, *arguments)
         return capsys.readouterr().out
@@ -136,33 +136,36 @@ def test_the_report_says_how_episodes_end_and_a_seed_repeats_it(run, capsys):
     assert "terminations: on (fell)" in first
     assert re.search(r"\nfailed: (\d+) % \(fell \1 %\), completed: \d+ %\n", first)
     assert "\nzero_action: failed: " in first
-    assert "not scored, since they need clips: progress" in first
-    assert "clips" not in first.replace("since they need clips", "")
+    assert "not scored, because they need clips: progress" in first
+    assert "clips" not in first.replace("because they need clips", "")
     assert text("--seed", 1) == first != text("--seed", 2)
 
 
-def test_a_recipe_without_terminations_says_that_nothing_counts_as_failed(run, capsys):
+def test_the_report_says_if_the_recipe_has_no_terminations(run, capsys):
     evaluate(run, "--episodes", 4, "--set", "terminations.fell.enabled=false")
-    assert "no terminations: a robot that falls is not counted as failed" in capsys.readouterr().out
+    assert "no terminations: a robot that falls does not count as failed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--rollouts", 2), "--rollouts: command 'toy_target' .* plays no clips; it is scored by episodes"),
+        (
+            ("--rollouts", 2),
+            "--rollouts: command 'toy_target' .* plays no clips; .* by episodes: --episodes N",
+        ),
         (("--motions", "clips"), "--motions: command 'toy_target' .* plays no clips"),
         (("--rollouts", 2, "--episodes", 2), "give one"),
     ],
 )
-def test_options_for_clips_are_refused_if_there_are_none(run, capsys, options, words):
+def test_options_for_clips_are_rejected_if_the_task_has_none(run, capsys, options, words):
     evaluate(run, *options, code=2)
     assert re.search(words, capsys.readouterr().err)
 
 
-def test_every_env_counts_once_and_its_poses_go_from_start_to_end(recipe):
+def test_each_env_contributes_one_episode_per_batch_with_its_poses_from_start_to_end(recipe):
     env = assemble(recipe.for_phase("train"), num_envs=4).env
     done = roll_out(env, lambda seen: torch.ones(4, 2), 10, num_filmed=3)
-    assert len(done.failed) == 10, "in turns"
+    assert len(done.failed) == 10, "in three batches"
     assert done.poses.shape == (21, 3, 7 + 2)
     for episode, length in enumerate(done.lengths[:3].tolist()):
         poses = done.poses[:, episode]
@@ -173,7 +176,7 @@ def test_every_env_counts_once_and_its_poses_go_from_start_to_end(recipe):
         assert done.failures_of(episode) == (["fell"] if length == 4 else [])
 
 
-def test_an_env_that_diverged_failed_and_its_last_step_counts_in_no_metric(recipe):
+def test_a_diverged_env_counts_as_failed_and_no_metric_sees_its_last_step(recipe):
     assembly = assemble(recipe.for_phase("train"), num_envs=4, metrics=True)
     env, steps = assembly.env, assembly.components["metrics.steps"]
 
@@ -184,11 +187,11 @@ def test_an_env_that_diverged_failed_and_its_last_step_counts_in_no_metric(recip
     env.terminations = []
     done = roll_out(env, policy, 4, {"steps": steps})
     assert done.failed.tolist() == done.ended_by["diverged"].tolist() == [False, False, True, False]
-    assert done.figures["steps"].tolist() == [20.0, 20.0, 0.0, 20.0]
-    assert all(value.isfinite().all() for value in done.figures.values())
+    assert done.values["steps"].tolist() == [20.0, 20.0, 0.0, 20.0]
+    assert all(value.isfinite().all() for value in done.values.values())
 
 
-def test_a_command_that_plays_clips_may_be_scored_by_episodes_too(run):
+def test_only_commands_that_play_clips_are_scored_by_clips(run):
     assert issubclass(MotionTracking, PlaysClips)
     assert not issubclass(ToyTarget, PlaysClips)
-    assert not open_run(run, Wishes(), Registry.scan()).by_clips
+    assert not open_run(run, EvalOptions(), Registry.scan()).by_clips

@@ -1,4 +1,4 @@
-"""`mtrack eval` scores what was trained: missing clips, changed ones or another policy stop it, unless chosen."""
+"""`mtrack eval` rejects missing or changed clips and another policy, unless the user chose them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtrack_motion.file import write_clip
 
 @pytest.fixture
 def own(run, tmp_path):
-    """Return a copy of the run, with clips of its own."""
+    """Return a copy of the run with its own clips."""
     directory = tmp_path / "own"
     shutil.copytree(run, directory)
     file = directory / "recipe.toml"
@@ -23,12 +23,12 @@ def own(run, tmp_path):
 
 def evaluate(*arguments, capsys) -> tuple[int, str]:
     with pytest.raises(SystemExit) as ended:
-        main(["eval", *map(str, arguments), "--rollouts", "1", "--json", "--no-figures"])
+        main(["eval", *map(str, arguments), "--rollouts", "1", "--json", "--no-plots"])
     captured = capsys.readouterr()
     return ended.value.code or 0, captured.err + captured.out
 
 
-def test_a_clip_that_is_missing_or_has_changed_is_named_and_nothing_is_scored(own, capsys):
+def test_missing_and_changed_clips_are_named_and_the_run_is_not_scored(own, capsys):
     (own / "clips" / "sway12.npz").unlink()
     write_clip(own / "clips" / "sway20.npz", swaying_clip(frames=19, name="sway20"))
     code, message = evaluate(own, capsys=capsys)
@@ -38,7 +38,7 @@ def test_a_clip_that_is_missing_or_has_changed_is_named_and_nothing_is_scored(ow
 
 
 @pytest.mark.parametrize("option", ["--allow-change", "--motions", "--set"])
-def test_other_clips_are_scored_if_one_asks_for_them(own, capsys, option):
+def test_other_clips_are_scored_on_request(own, capsys, option):
     (own / "clips" / "sway12.npz").unlink()
     values = {
         "--allow-change": [],
@@ -50,7 +50,7 @@ def test_other_clips_are_scored_if_one_asks_for_them(own, capsys, option):
     assert '"sway20"' in output and '"sway12"' not in output
 
 
-def test_a_new_clip_is_scored_like_the_others(own, capsys, caplog):
+def test_a_new_clip_is_scored_and_logged(own, capsys, caplog):
     write_clip(own / "clips" / "sway9.npz", swaying_clip(frames=15, name="sway9"))
     code, output = evaluate(own, capsys=capsys)
     assert code == 0
@@ -58,7 +58,7 @@ def test_a_new_clip_is_scored_like_the_others(own, capsys, caplog):
     assert "clips of command new: sway9" in caplog.text
 
 
-def test_a_policy_is_not_scored_on_other_terms_or_another_action(own, capsys):
+def test_a_policy_is_not_scored_with_another_action_or_other_observations(own, capsys):
     code, message = evaluate(own, "--set", "action.scale=0.3", capsys=capsys)
     assert code == 2
     assert "action.scale: " in message

@@ -1,4 +1,4 @@
-"""The header of an evaluation says of every randomization what it does, when, and with which parameters."""
+"""The header of a report says what every randomization does, when, and with which parameters."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mtrack import Recipe
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import install
 from mtrack_eval.conditions import conditions, header
-from mtrack_eval.subject import Wishes, open_run
+from mtrack_eval.evaluated_run import EvalOptions, open_run
+from mtrack_testing import install
 
 WIND = '''
 from pathlib import Path
@@ -23,7 +23,7 @@ from mtrack import component, param
 class Wind:
     """Blows against the root.
 
-    More about it.
+    More details.
     """
 
     strength: float = param(default=2.0)
@@ -48,7 +48,7 @@ def checked(*overrides: str) -> Recipe:
 
 
 @pytest.mark.parametrize(("method", "when"), METHODS.items())
-def test_a_randomization_is_described_whenever_it_acts(site: Path, method: str, when: str) -> None:
+def test_the_header_describes_what_a_randomization_does_and_when(site: Path, method: str, when: str) -> None:
     install(
         site,
         "acme",
@@ -57,26 +57,28 @@ def test_a_randomization_is_described_whenever_it_acts(site: Path, method: str, 
     )
     recipe = checked("randomizations.breeze.use=wind", "randomizations.breeze.strength=3.5")
     lines = list(header(conditions(recipe, recipe)))
-    place = lines.index(f"  breeze (acme:wind), {when}: Blows against the root.")
-    assert lines[place + 1] == '      strength = 3.5, map = "wind.csv"'
-    assert lines.index("randomizations that act:") < place
+    index = lines.index(f"  breeze (acme:wind), {when}: Blows against the root.")
+    assert lines[index + 1] == '      strength = 3.5, map = "wind.csv"'
+    assert lines.index("active randomizations:") < index
 
 
-def test_what_the_evaluation_switches_off_is_described_too(run: Path, tmp_path: Path) -> None:
+def test_the_header_describes_what_the_evaluation_switches_off(run: Path, tmp_path: Path) -> None:
     trained = tmp_path / "run"
     shutil.copytree(run, trained)
     with (trained / "recipe.toml").open("a") as file:
         file.write("\n[randomizations.nudge]\nuse = 'push'\ninterval = [2.0, 4.0]\n")
-    lines = list(header(open_run(trained, Wishes(), Registry.scan()).conditions()))
-    place = lines.index("switched off for the evaluation:")
-    assert lines[place + 1].startswith("  nudge (mtrack:push), on reset and every step: Kicks the root's velocity")
-    assert lines[place + 2].startswith("      interval = [2.0, 4.0], lin_vel = [0.5, 0.5, 0.2]")
-    assert not [line for line in lines[:place] if "nudge" in line]
-    again = open_run(trained, Wishes(overrides=("randomizations.nudge.enabled=true",)), Registry.scan()).conditions()
+    lines = list(header(open_run(trained, EvalOptions(), Registry.scan()).conditions()))
+    index = lines.index("switched off for the evaluation:")
+    assert lines[index + 1].startswith("  nudge (mtrack:push), on reset and every step: Pushes the root")
+    assert lines[index + 2].startswith("      interval = [2.0, 4.0], lin_vel = [0.5, 0.5, 0.2]")
+    assert not [line for line in lines[:index] if "nudge" in line]
+    again = open_run(
+        trained, EvalOptions(overrides=("randomizations.nudge.enabled=true",)), Registry.scan()
+    ).conditions()
     assert ("nudge" in [one["slot"] for one in again["randomizations"]], again["switched_off"]) == (True, [])
 
 
-def test_what_the_set_of_a_phase_enables_is_quiet_in_an_evaluation_unless_the_user_names_it(
+def test_changes_by_the_set_of_a_phase_are_off_in_an_evaluation_unless_the_user_names_them(
     run: Path, tmp_path: Path
 ) -> None:
     trained = tmp_path / "run"
@@ -85,15 +87,15 @@ def test_what_the_set_of_a_phase_enables_is_quiet_in_an_evaluation_unless_the_us
     change = 'set = { "randomizations.nudge.interval" = [2.0, 4.0], "observations.priv.joint_vel.noise" = 0.1 }'
     slots = "\n[randomizations.nudge]\nuse = 'push'\nenabled = false\n[observations.priv.joint_vel]\nenabled = false\n"
     (trained / "recipe.toml").write_text(text.replace("set = {}", change, 1) + slots, "utf-8")
-    subject = open_run(trained, Wishes(), Registry.scan())
-    assert "nudge" in subject.trained_with.for_phase("train").randomizations
-    assert "nudge" not in subject.recipe.randomizations
-    assert subject.recipe.observations["priv"]["joint_vel"].noise == 0.0
-    named = Wishes(overrides=("randomizations.nudge.interval=[1.0, 2.0]",))
+    opened = open_run(trained, EvalOptions(), Registry.scan())
+    assert "nudge" in opened.trained_with.for_phase("train").randomizations
+    assert "nudge" not in opened.recipe.randomizations
+    assert opened.recipe.observations["priv"]["joint_vel"].noise == 0.0
+    named = EvalOptions(overrides=("randomizations.nudge.interval=[1.0, 2.0]",))
     assert "nudge" in open_run(trained, named, Registry.scan()).recipe.randomizations
 
 
-def test_rollouts_without_randomizations_are_said_to_be_alike() -> None:
+def test_the_header_says_that_rollouts_without_randomizations_are_equal() -> None:
     off = [f"randomizations.{name}.enabled=false" for name in checked().randomizations]
     recipe = checked(*off, "action.max_delay=0")
-    assert next(header(conditions(recipe, recipe))) == "randomizations that act: none, rollouts of a clip are alike"
+    assert next(header(conditions(recipe, recipe))) == "active randomizations: none, all rollouts of a clip are equal"

@@ -1,4 +1,4 @@
-"""Scores over whole episodes: errors until the first failure, and when it was."""
+"""The scorer: errors are averaged until the first failure, and progress says when it happened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from support.following import following, start, step
 from support.scored import Unbroken, close, on_reference
 
-from mtrack_eval.pose import JointError, Mpkpe, RootRotError
+from mtrack_eval.pose import JointError, Mpkpe, RootAngleError
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.smoothness import KeypointDifferenceError
 from mtrack_eval.success import Progress, SuccessBody, SuccessHeight
@@ -25,7 +25,7 @@ def pose_scorer(scene):
         "mpkpe_yaw": Mpkpe(align="yaw"),
         "joint_error": JointError(),
         "velocity_error": KeypointDifferenceError(),
-        "root_rot_error": RootRotError(),
+        "root_rot_error": RootAngleError(),
     }
     for metric in metrics.values():
         if hasattr(metric, "bind"):
@@ -33,8 +33,8 @@ def pose_scorer(scene):
     return Scorer(metrics)
 
 
-def test_a_perfect_follower_has_no_error_and_one_a_frame_late_has_that_of_a_frame():
-    """The root goes ahead by 10 mm a frame."""
+def test_a_perfect_follower_has_no_error_and_one_that_is_a_frame_late_has_the_error_of_a_frame():
+    """The root moves 10 mm per frame."""
     for late in (False, True):
         command, scene = following(num_envs=4)
         scene.backend = Unbroken()
@@ -63,7 +63,7 @@ def test_a_perfect_follower_has_no_error_and_one_a_frame_late_has_that_of_a_fram
 
 
 def fall_at(scorer, scene, frame, lengths, **begin):
-    """Score 10 frames in which row 0 is a metre too low from a frame on."""
+    """Score 10 frames; env 0 is a metre too low from `frame` on."""
     scorer.begin(scene, lengths, **begin)
     for now in range(1, 11):
         if now == frame:
@@ -72,7 +72,7 @@ def fall_at(scorer, scene, frame, lengths, **begin):
         scorer(scene)
 
 
-def test_errors_count_until_the_first_failure_and_progress_says_when_it_was():
+def test_errors_count_until_the_first_failure_and_progress_says_when_it_happened():
     scene = on_reference()
     scorer = pose_scorer(scene)
     fall_at(scorer, scene, 5, torch.tensor([10, 10, 10, 6]))
@@ -85,15 +85,15 @@ def test_errors_count_until_the_first_failure_and_progress_says_when_it_was():
     assert (~curve.isnan()).sum(0).tolist() == [4, 10, 10, 6]
 
 
-def test_where_a_failure_means_nothing_the_errors_of_all_frames_count():
+def test_errors_of_all_frames_count_if_failed_frames_are_counted():
     scene = on_reference()
     scorer = pose_scorer(scene)
-    fall_at(scorer, scene, 6, torch.full((4,), 10), goes_on=True)
+    fall_at(scorer, scene, 6, torch.full((4,), 10), count_failed=True)
     assert scorer.metrics["progress"].value().tolist() == [0.5, 1.0, 1.0, 1.0]
     close(scorer.metrics["mpkpe_world"].value()[:1], 500.0)
 
 
-def test_a_simulation_that_breaks_is_a_failure_and_nothing_after_it_counts():
+def test_a_diverged_simulation_is_a_failure_and_no_later_frame_counts():
     scene = on_reference()
     scorer = pose_scorer(scene)
     scorer.begin(scene, torch.full((4,), 3))

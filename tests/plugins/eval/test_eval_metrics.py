@@ -1,4 +1,4 @@
-"""Metrics of evaluation against values worked out by hand, frame by frame."""
+"""Metrics of evaluation equal values computed by hand, frame by frame."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 from support.scored import close, moved, on_reference, turned
 
-from mtrack_dev.testing import DT
-from mtrack_eval.pose import JointError, JointVelError, Mpkpe, RootHeightError, RootRotError
+from mtrack_eval.pose import JointError, JointVelError, Mpkpe, RootAngleError, RootHeightError
 from mtrack_eval.smoothness import ActionRate, Energy, FootContactAgreement, KeypointDifferenceError, TorqueUse
 from mtrack_eval.success import SuccessBody, SuccessHeight
+from mtrack_testing import DT
 
 ALL = torch.ones(4, dtype=torch.bool)
 
@@ -28,27 +28,27 @@ def once(metric, scene):
 
 
 @pytest.mark.parametrize(("align", "expected"), [("world", 500.0), ("root", 0.0), ("local", 0.0), ("yaw", 400.0)])
-def test_a_robot_moved_as_a_whole_is_off_by_what_its_convention_counts(align, expected):
+def test_each_convention_ignores_its_part_of_a_translation(align, expected):
     close(once(Mpkpe(align=align), moved(on_reference(), [0.3, 0.0, 0.4])), expected)
 
 
 @pytest.mark.parametrize("align", ["local", "yaw"])
-def test_heading_does_not_count_where_the_convention_removes_it(align):
+def test_local_and_yaw_ignore_the_heading(align):
     level = on_reference()
-    for motion in (level.robot, level.reference):  # of a tilted root the heading is not what a turn changes alone
+    for motion in (level.robot, level.reference):  # a turn of a tilted root changes more than its heading
         motion.root_quat_wxyz.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
         motion.invalidate()
     close(once(Mpkpe(align=align), turned(level, [0.0, 0.0, 0.7])), 0.0)
 
 
-def test_tilt_counts_by_root_and_yaw_but_not_by_local():
+def test_root_and_yaw_count_the_tilt_and_local_ignores_it():
     scene = turned(on_reference(), [0.0, 0.5, 0.0])
     close(once(Mpkpe(align="local"), scene), 0.0)
     assert (once(Mpkpe(align="root"), scene) > 50.0).all()
     assert (once(Mpkpe(align="yaw"), scene) > 50.0).all()
 
 
-def test_one_keypoint_off_by_11_cm_is_a_mean_of_1_cm_over_11():
+def test_an_error_of_11_cm_in_one_of_11_keypoints_is_a_mean_of_1_cm():
     scene = on_reference()
     hand = int(scene.model.bodies("left_hand_mimic"))
     scene.robot.body_pos[:, hand, 0] += 0.11
@@ -63,13 +63,13 @@ def test_joint_and_root_errors_are_mean_absolute_differences():
     close(once(JointError(), scene), 0.01)
     close(once(JointVelError(), scene), 0.1)
     close(once(RootHeightError(), moved(on_reference(), [1.0, 1.0, -0.25])), 0.25)
-    close(once(RootRotError(), turned(on_reference(), [0.3, 0.0, 0.0])), 0.3)
+    close(once(RootAngleError(), turned(on_reference(), [0.3, 0.0, 0.0])), 0.3)
 
 
 @pytest.mark.parametrize(
     ("order", "per_frame", "expected"), [(1, False, 0.5), (2, False, 0.4), (1, True, 10.0), (2, True, 0.16)]
 )
-def test_differences_give_velocity_and_acceleration_of_an_accelerated_robot(order, per_frame, expected):
+def test_central_differences_give_velocity_and_acceleration_errors(order, per_frame, expected):
     scene = on_reference()
     before = scene.robot.body_pos.clone()
     metric = KeypointDifferenceError(order=order, per_frame=per_frame)
@@ -86,14 +86,14 @@ def test_differences_give_velocity_and_acceleration_of_an_accelerated_robot(orde
     close(metric.value(), expected, tolerance=2e-3)
 
 
-def test_feet_agree_in_the_share_of_feet_that_do():
+def test_foot_contact_is_the_share_of_feet_that_agree():
     scene = on_reference()
     scene.reference.contact[:] = torch.tensor([1.0, 0.0])
     scene.contacts.in_contact[:] = torch.tensor([[True, False], [True, True], [False, True], [False, False]])
     assert once(FootContactAgreement(), scene).tolist() == [1.0, 0.5, 0.0, 0.5]
 
 
-def test_effort_is_measured_by_action_torque_and_power():
+def test_action_rate_torque_use_and_energy_equal_hand_computed_values():
     scene = on_reference()
     scene.action[:], scene.previous_actions[:, 0] = 0.5, 0.3
     scene.episode_step[:] = 2
@@ -104,13 +104,13 @@ def test_effort_is_measured_by_action_torque_and_power():
     close(once(Energy(), scene), 0.5 * float(scene.model.effort_limit.sum()), tolerance=1.0)
 
 
-def test_the_first_action_of_an_episode_is_no_change_of_action():
+def test_the_first_action_of_an_episode_does_not_count_as_a_change():
     scene = on_reference()
     scene.episode_step[:] = 1
     assert once(ActionRate(), scene).isnan().all()
 
 
-def test_a_mean_is_over_the_active_frames_of_each_row_and_ignores_what_is_not_finite_elsewhere():
+def test_a_mean_covers_the_active_frames_of_each_env_and_ignores_nan_in_others():
     scene = on_reference()
     metric = bound(RootHeightError(), scene)
     metric.add(moved(scene, [0.0, 0.0, 0.1]), ALL)
@@ -119,7 +119,7 @@ def test_a_mean_is_over_the_active_frames_of_each_row_and_ignores_what_is_not_fi
     torch.testing.assert_close(metric.value(), torch.tensor([0.2, 0.2, 0.1, 0.1]))
 
 
-def test_success_of_bodies_ends_half_a_metre_away_even_if_the_robot_comes_back():
+def test_success_body_fails_beyond_half_a_metre_even_if_the_robot_returns():
     scene = on_reference()
     metric = bound(SuccessBody(), scene)
     metric.add(moved(scene, [0.49, 0.0, 0.0]), ALL)
@@ -129,18 +129,18 @@ def test_success_of_bodies_ends_half_a_metre_away_even_if_the_robot_comes_back()
     assert metric.value().tolist() == [0.0, 0.0, 0.0, 1.0]
 
 
-def test_success_of_heights_looks_at_each_body_and_at_the_orientation_but_not_at_drift():
+def test_success_height_checks_body_heights_and_root_orientation_but_not_drift():
     assert once(SuccessHeight(), moved(on_reference(), [5.0, 5.0, 0.24])).tolist() == [1.0] * 4
     scene = on_reference()
     scene.robot.body_pos[0, int(scene.model.bodies("right_hand_mimic")), 2] -= 0.26
     assert once(SuccessHeight(), scene).tolist() == [0.0, 1.0, 1.0, 1.0]
     turned_less, turned_more = (turned(on_reference(), [0.0, 0.0, angle]) for angle in (0.99, 1.01))
-    assert once(RootRotError(), turned_less).max() < 1.0
+    assert once(RootAngleError(), turned_less).max() < 1.0
     assert once(SuccessHeight(angle=1.0, limit=9.0), turned_less).tolist() == [1.0] * 4
     assert once(SuccessHeight(angle=1.0, limit=9.0), turned_more).tolist() == [0.0] * 4
 
 
-def test_a_state_that_is_not_finite_is_no_success():
+def test_a_state_with_nan_is_not_a_success():
     scene = on_reference()
     scene.robot.body_pos[0] = torch.nan
     assert once(SuccessBody(), scene).tolist() == [0.0, 1.0, 1.0, 1.0]

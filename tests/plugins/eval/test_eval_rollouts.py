@@ -1,4 +1,4 @@
-"""Rollouts of an evaluation: state and reference at equal times, for scores and for strips."""
+"""Rollouts of an evaluation compare state and reference at equal times, for metrics and for strips."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 from mtrack import StartState
 from mtrack.registry.registry import Registry
+from mtrack_eval.evaluated_run import EvalOptions, open_run
 from mtrack_eval.rollouts import Rollouts, prepare
 from mtrack_eval.strips import draw_strips
-from mtrack_eval.subject import Wishes, open_run
 from mtrack_g1.robot import G1
 
 
-def test_a_statue_is_frame_0_held_against_the_whole_clip(run):
-    arena = prepare(open_run(run, Wishes(rollouts=1), Registry.scan()))
+def test_the_statue_compares_frame_0_with_the_whole_clip(run):
+    arena = prepare(open_run(run, EvalOptions(rollouts=1), Registry.scan()))
     library = arena.command.library
     poses = library.gather(torch.arange(12, 32))
     joints = (poses.joint_pos[1:] - poses.joint_pos[0]).abs().mean()
@@ -27,8 +27,8 @@ def test_a_statue_is_frame_0_held_against_the_whole_clip(run):
     assert statue.frames.tolist() == [[11.0], [19.0]]
 
 
-class Puppet:
-    """A backend whose robot is carried to where its reference will be when the step is over."""
+class Follower:
+    """A backend that moves the robot to the pose its reference has at the end of the step."""
 
     def __init__(self, backend, command):
         self.backend, self.command = backend, command
@@ -49,8 +49,8 @@ class Puppet:
 
 
 def test_state_and_reference_are_compared_at_equal_times(run):
-    arena = prepare(open_run(run, Wishes(rollouts=2), Registry.scan()))
-    arena.env = attrs.evolve(arena.env, backend=Puppet(arena.env.backend, arena.command))
+    arena = prepare(open_run(run, EvalOptions(rollouts=2), Registry.scan()))
+    arena.env = attrs.evolve(arena.env, backend=Follower(arena.env.backend, arena.command))
     perfect = arena.policy()
     assert float(perfect.values["mpkpe_world"].max()) < 0.01, "mm"
     assert float(perfect.values["joint_vel_error"].max()) < 1e-4
@@ -58,11 +58,11 @@ def test_state_and_reference_are_compared_at_equal_times(run):
     assert perfect.values["success_body"].tolist() == perfect.values["progress"].tolist() == [[1.0, 1.0]] * 2
 
 
-def test_poses_for_strips_are_of_equal_times_from_the_first_to_the_last_frame(run, monkeypatch):
-    monkeypatch.setattr("mtrack_eval.rollouts._MOST_ROWS", 1)  # one clip after the other
-    arena = prepare(open_run(run, Wishes(rollouts=1), Registry.scan()))
-    assert arena.policy().poses is None, "only where they are wanted"
-    arena.env = attrs.evolve(arena.env, backend=Puppet(arena.env.backend, arena.command))
+def test_poses_for_strips_have_equal_times_from_the_first_to_the_last_frame(run, monkeypatch):
+    monkeypatch.setattr("mtrack_eval.rollouts._MAX_ENVS", 1)  # one clip per batch
+    arena = prepare(open_run(run, EvalOptions(rollouts=1), Registry.scan()))
+    assert arena.policy().poses is None, "only on request"
+    arena.env = attrs.evolve(arena.env, backend=Follower(arena.env.backend, arena.command))
     robot, reference = arena.policy(num_poses=3).poses
     library = arena.command.library
     assert robot.shape == (3, 7 + 29, 2, 1)
@@ -77,8 +77,8 @@ def test_a_strip_shows_the_worst_rollout_and_says_where_it_failed(tmp_path, monk
     drawn = []
     monkeypatch.setattr("mtrack_eval.strips.draw_strip", lambda path, puppet, *rest: drawn.append(rest))
     poses = torch.zeros(2, 4, 36, 1, 3)
-    poses += torch.arange(3.0)  # the number of the rollout
-    poses[:, 3] = torch.nan  # the simulation broke
+    poses += torch.arange(3.0)  # the index of the rollout
+    poses[:, 3] = torch.nan  # the simulation diverged
     errors = torch.full((10, 1, 3), 0.0)
     errors[:, 0, 1] = torch.arange(10.0)
     rollouts = Rollouts(
@@ -88,12 +88,12 @@ def test_a_strip_shows_the_worst_rollout_and_says_where_it_failed(tmp_path, monk
         curves={"mpkpe_local": errors, "mpkpe_world": 2 * errors},
         poses=poses,
     )
-    told = SimpleNamespace(actor="student", distance="mpkpe_local")
-    (path,) = draw_strips(tmp_path / "s", G1(), [(0, "../a b")], rollouts, torch.tensor([10]), told, 0.02)
+    report = SimpleNamespace(actor="student", distance="mpkpe_local")
+    (path,) = draw_strips(tmp_path / "s", G1(), [(0, "../a b")], rollouts, torch.tensor([10]), report, 0.02)
     ((take, panels, title, subtitle),) = drawn
     assert path == tmp_path / "s" / "_a_b.png"
     assert (take.poses == 1.0).all()
-    assert [round(panel.time, 3) for panel in panels] == [0.02, 0.08, 0.14], "of four, the last is not known"
+    assert [round(panel.time, 3) for panel in panels] == [0.02, 0.08, 0.14], "the last of four frames has no pose"
     assert panels[1].notes == ("mpkpe_local 3 mm", "mpkpe_world 6 mm")
     assert panels[2].notes[0] == "failed"
     assert [panel.is_bad for panel in panels] == [False, False, True]
@@ -101,9 +101,9 @@ def test_a_strip_shows_the_worst_rollout_and_says_where_it_failed(tmp_path, monk
     assert subtitle.startswith("student, the worst of 3 rollouts fails at 0.12 s; ")
 
 
-def test_clips_that_do_not_fit_at_once_are_played_in_turns(run, monkeypatch):
-    monkeypatch.setattr("mtrack_eval.rollouts._MOST_ROWS", 1)
-    arena = prepare(open_run(run, Wishes(rollouts=1), Registry.scan()))
+def test_clips_that_do_not_fit_at_once_are_played_in_batches(run, monkeypatch):
+    monkeypatch.setattr("mtrack_eval.rollouts._MAX_ENVS", 1)
+    arena = prepare(open_run(run, EvalOptions(rollouts=1), Registry.scan()))
     assert arena.env.scene.num_envs == 1
     statue = arena.statue()
     assert statue.frames.tolist() == [[11.0], [19.0]]

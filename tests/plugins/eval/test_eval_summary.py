@@ -1,4 +1,4 @@
-"""Averages by clip and by frame, with and without failures; worst first."""
+"""Averages by clip and by frame, with and without failures; clips are ordered worst first."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from mtrack_eval.report import Evaluation, show
+from mtrack_eval.clip_report import ClipReport
+from mtrack_eval.clip_summary import ClipMetrics, ClipSummary, summarise, worst_first
 from mtrack_eval.rollouts import Rollouts
-from mtrack_eval.summary import ClipFigures, Summary, summarise, worst_first
 
 NAN = math.nan
 
 
 @pytest.fixture
 def summary():
-    """Two clips of 100 and 300 frames, two rollouts each; the second's second failed after 60 frames, at once blind."""
+    """Two clips of 100 and 300 frames, two rollouts each; the second rollout of the second clip fails after 60."""
     rollouts = Rollouts(
         values={
             "success": torch.tensor([[1.0, 1.0], [1.0, 0.0]]),
@@ -32,7 +32,7 @@ def summary():
     return summarise(rollouts, ["short", "long"], torch.tensor([100, 300]), whole=["success"])
 
 
-def test_clips_count_alike_by_clip_and_as_long_as_they_are_by_frame(summary):
+def test_averages_by_clip_weight_clips_equally_and_averages_by_frame_weight_them_by_length(summary):
     assert summary.average["error"] == pytest.approx((15.0 + 70.0) / 2)
     frames = 100 + 100 + 300 + 60
     assert summary.average_by_frame["error"] == pytest.approx((1000 + 2000 + 12000 + 6000) / frames)
@@ -51,24 +51,24 @@ def test_spread_is_the_deviation_of_the_average_between_rollouts(summary):
     assert summary.clips[0].spread["error"] == pytest.approx(10.0 / math.sqrt(2.0))
 
 
-def test_what_nobody_knows_stays_unknown(summary):
+def test_an_average_without_any_value_is_nan(summary):
     assert math.isnan(summary.average["effort"])
     assert math.isnan(summary.average_by_frame["effort"])
 
 
-def test_clips_that_fail_come_first_and_then_those_far_off(summary):
+def test_clips_are_ordered_by_failures_and_then_by_distance(summary):
     short, long = summary.clips
     other = type(short)("other", 100, 0.0, {"error": 16.0}, {})
     assert [clip.clip for clip in worst_first([short, other, long], "error")] == ["long", "other", "short"]
 
 
-def test_without_a_judge_failures_are_not_called_none():
+def test_a_report_without_success_metric_does_not_claim_that_no_clip_failed():
     def text(judges):
-        summary = Summary({}, {}, {}, {}, {}, [ClipFigures("walk", 10, 0.0, {}, {})])
+        summary = ClipSummary({}, {}, {}, {}, {}, [ClipMetrics("walk", 10, 0.0, {}, {})])
         on = {"seed": 0, "scored_by": "clips", "randomizations": [], "switched_off": [], "action_delay_substeps": 0}
         on |= {"observation_noise": False, "start_noise": 0.0, "terminations": []}
         console = Console(file=StringIO())
-        show(Evaluation("run", "run/1", "teacher", 1, 1, on, {}, summary, {}, "", judges), console)
+        ClipReport("run", "run/1", "teacher", 1, 1, on, {}, summary, {}, "", judges).show(console)
         return console.file.getvalue()
 
     assert "clips with failures: none" in text(["success_body"])

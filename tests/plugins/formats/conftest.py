@@ -1,4 +1,4 @@
-"""Bytes read as a pickle, and what is said where they are refused."""
+"""Fixtures that read bytes as a pickle, or return the message of their rejection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(tmp_path):
 
 
 @pytest.fixture
-def refusal(read):
+def rejection(read):
     def message(content: bytes) -> str:
         with pytest.raises(MotionError) as caught:
             read(content)

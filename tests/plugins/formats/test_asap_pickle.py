@@ -1,4 +1,4 @@
-"""The importer `asap_pickle`: sample motions come through whole; orders and rates are checked, or assumed aloud."""
+"""The importer `asap_pickle` reads sample motions completely, and checks or assumes orders and rates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from support.clips import ROBOT, SAMPLES, needs_samples
 from support.pickles import asap_motion, joblib_dump
 
 from mtrack import MotionError
-from mtrack_dev.testing import same_motion
 from mtrack_formats.asap import AsapPickle
-from mtrack_formats.joints import G1_23, G1_29, WRISTS
+from mtrack_formats.joint_orders import G1_23, G1_29, WRISTS
 from mtrack_formats.restricted import read_pickle
 from mtrack_g1.robot import G1
 from mtrack_motion.file import read_clip, write_clip
+from mtrack_testing import same_motion
 
 FILLING = AsapPickle(fill_missing=True)
 SAMPLE_NAMES = sorted(path.stem for path in SAMPLES.glob("asap/*.pkl"))
@@ -60,12 +60,12 @@ def test_the_joint_names_are_those_of_the_robot():
     assert len(G1_23) == 23
 
 
-def test_missing_joints_are_filled_only_when_told_and_named(clips, caplog):
+def test_missing_joints_are_named_and_filled_only_on_request(clips, caplog):
     with pytest.raises(MotionError, match=r"has no left_wrist_roll_joint.*--fill-missing"):
         clips({"walk": asap_motion()}, AsapPickle())
     (clip,) = clips({"walk": asap_motion()})
-    assert "held at their default: left_wrist_roll_joint" in caplog.text
-    assert "held at their default: left_wrist_roll_joint" in clip.source
+    assert "kept at their default: left_wrist_roll_joint" in caplog.text
+    assert "kept at their default: left_wrist_roll_joint" in clip.source
 
 
 def test_a_file_with_all_joints_needs_no_filling(clips):
@@ -74,23 +74,23 @@ def test_a_file_with_all_joints_needs_no_filling(clips):
     assert np.allclose(clip.joint_pos, content["dof"], atol=1e-6)
 
 
-def test_a_single_motion_is_called_like_its_file_and_several_by_their_names(clips):
+def test_a_single_motion_is_named_after_its_file_and_several_by_their_keys(clips):
     assert [clip.name for clip in clips({"0-long_name": asap_motion()})] == ["file"]
     assert [clip.name for clip in clips(asap_motion())] == ["file"]
     assert [clip.name for clip in clips({"a": asap_motion(), "b": asap_motion(30)})] == ["a", "b"]
 
 
-def test_assumptions_are_said_aloud_where_nothing_can_be_checked(clips, caplog):
+def test_assumptions_are_logged_if_nothing_can_be_checked(clips, caplog):
     content = asap_motion()
     del content["pose_aa"]
     with caplog.at_level(logging.INFO):
         clips({"walk": content})
     assert "assumed: the root quaternion is x, y, z, w" in caplog.text
     assert "assumed: the joints are in the order left_hip_pitch_joint, left_hip_roll_joint" in caplog.text
-    assert "30 frames a second" in caplog.text
+    assert "30 frames per second" in caplog.text
 
 
-def test_another_quaternion_order_is_corrected_aloud(clips, caplog):
+def test_another_quaternion_order_is_corrected_with_a_warning(clips, caplog):
     swapped = asap_motion()
     swapped["root_rot"] = swapped["root_rot"][:, [3, 0, 1, 2]]
     (expected,) = clips({"walk": asap_motion()})
@@ -99,25 +99,25 @@ def test_another_quaternion_order_is_corrected_aloud(clips, caplog):
     assert "root_rot is w, x, y, z" in caplog.text
 
 
-def test_contradicting_rotations_are_refused(clips):
+def test_contradicting_rotations_are_rejected(clips):
     content = asap_motion()
     content["root_rot"] = np.tile([0.0, 0.0, 0.7071068, 0.7071068], (20, 1))
     with pytest.raises(MotionError, match="contradict each other"):
         clips({"walk": content})
 
 
-def test_another_joint_order_is_refused(clips):
+def test_another_joint_order_is_rejected(clips):
     content = asap_motion()
     content["dof"] = content["dof"][:, ::-1]
     with pytest.raises(MotionError, match="column 0 is not left_hip_pitch_joint"):
         clips({"walk": content})
 
 
-def test_a_quaternion_order_that_nothing_records_still_shows_in_a_robot_upside_down(clips):
+def test_an_unproven_quaternion_order_is_detected_by_an_upside_down_robot(clips):
     content = asap_motion()
     del content["pose_aa"]
     content["root_rot"] = content["root_rot"][:, [3, 0, 1, 2]]
-    with pytest.raises(MotionError, match="its quaternion w, x, y, z: read so"):
+    with pytest.raises(MotionError, match="its quaternion w, x, y, z: read that way"):
         clips({"walk": content})
 
 
@@ -127,10 +127,10 @@ def test_the_rate_may_be_any_number(clips, fps):
     assert clip.fps == 30.0
 
 
-def test_a_given_rate_wins_aloud(clips, caplog):
+def test_a_given_rate_overrides_the_file_with_a_warning(clips, caplog):
     (clip,) = clips({"walk": asap_motion()}, AsapPickle(fps=60.0, fill_missing=True))
     assert clip.fps == 60.0
-    assert "60 frames a second, as given" in caplog.text
+    assert "60 frames per second, from --fps" in caplog.text
 
 
 def test_rows_may_be_lists(clips):
@@ -151,8 +151,8 @@ def test_rows_may_be_lists(clips):
         ({"pose_aa": np.zeros((20, 20, 3))}, r"'pose_aa' is \(20, 20, 3\)"),
         ({"root_trans_offset": np.full((20, 3), np.nan)}, "root_pos, frame 0, x: the value is nan"),
         ({"fps": 0}, "'fps' is 0"),
-        ({"fps": "fast"}, "'fps' is not one number"),
-        ({"fps": True}, "'fps' is not one number"),
+        ({"fps": "fast"}, "'fps' is not a single number"),
+        ({"fps": True}, "'fps' is not a single number"),
         ({"fps": None}, "has no frame rate"),
         ({"dof": [[0.0] * 23, [0.0] * 29]}, "'dof' is list"),
     ],
@@ -162,12 +162,12 @@ def test_bad_content_is_named_with_file_and_motion(clips, change, says):
         clips({"walk": asap_motion() | change})
 
 
-def test_a_file_without_a_motion_says_so(clips):
-    with pytest.raises(MotionError, match="holds other, which no importer knows"):
+def test_a_file_without_a_motion_is_explained(clips):
+    with pytest.raises(MotionError, match="contains other, which no importer recognises"):
         clips({"walk": {"other": 1}})
 
 
-def test_only_such_pickles_are_recognised(tmp_path):
+def test_only_asap_pickles_are_recognised(tmp_path):
     path = tmp_path / "file"
     for content, found in (
         (joblib_dump({"walk": asap_motion(), "run": asap_motion()}), "ASAP pickle, 2 motions"),
@@ -180,7 +180,7 @@ def test_only_such_pickles_are_recognised(tmp_path):
     assert FILLING.recognises(tmp_path) == ""
 
 
-def test_a_hostile_pickle_is_refused_by_name_and_never_run(tmp_path):
+def test_a_hostile_pickle_is_rejected_by_name_and_not_run(tmp_path):
     class Trap:
         def __reduce__(self):
             return (os.system, (f"touch {tmp_path / 'ran'}",))
@@ -188,7 +188,7 @@ def test_a_hostile_pickle_is_refused_by_name_and_never_run(tmp_path):
     path = tmp_path / "trap.pkl"
     path.write_bytes(pickle.dumps({"walk": asap_motion() | {"fps": Trap()}}))
     for read in (FILLING.recognises, lambda file: list(FILLING.clips(file, ROBOT))):
-        with pytest.raises(MotionError, match=r"trap.pkl: refused at byte .*'posix.system'"):
+        with pytest.raises(MotionError, match=r"trap.pkl: rejected at byte .*'posix.system'"):
             read(path)
     assert not (tmp_path / "ran").exists()
 

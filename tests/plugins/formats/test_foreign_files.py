@@ -1,4 +1,4 @@
-"""Bad files of every format: one line that names file, field or row, and remedy; a bomb harms nobody."""
+"""Bad files of every format: one line names file, field or row, and remedy; zip bombs are harmless."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from support.foreign import FORMATS, importer_of, save_npz, write
 
 from mtrack import MotionError
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import check_importer
 from mtrack_motion.importing import Choices, import_motions
+from mtrack_testing import check_importer
 
 MEGABYTE = 1 << 20
 MOST_MEMORY, MOST_SECONDS = 200 * MEGABYTE, 1.0
@@ -36,7 +36,7 @@ def error_of(tmp_path):
 
 
 def problem_of(path: Path) -> str:
-    """Return the one problem that importing a file by `--format auto` reports."""
+    """Return the only problem that importing a file with `--format auto` reports."""
     (result,) = import_motions(Registry.scan(), path, Choices(path.parent / "out"))
     assert str(path) in result.problem and "\n" not in result.problem
     return result.problem
@@ -56,8 +56,12 @@ BAD_FIELDS = {
     "text for numbers": (BODIES, lambda c: c.update(joint_pos=np.array(["a"])), "'joint_pos' is <U1 (1,), expected"),
     "flat bodies": (BODIES, lambda c: c.update(body_pos_w=np.zeros((10, 108))), r"'body_pos_w' is float64 (10, 108)"),
     "fewer names": (BODIES, lambda c: c.update(joint_names=c["joint_names"][:5]), "expected numbers [T, 5 or 12]"),
-    "one name twice": (BODIES, lambda c: c["joint_names"].__setitem__(1, "left_hip_pitch_joint"), "one name twice"),
-    "no root": (BODIES, lambda c: c["body_names"].__setitem__(1, "hips"), "does not name the root 'pelvis'"),
+    "one name twice": (
+        BODIES,
+        lambda c: c["joint_names"].__setitem__(1, "left_hip_pitch_joint"),
+        "the same name twice",
+    ),
+    "no root": (BODIES, lambda c: c["body_names"].__setitem__(1, "hips"), "does not contain the root 'pelvis'"),
     "fewer frames": (BODIES, lambda c: c.update(body_quat_w=c["body_quat_w"][:9]), "has 9 frames of body quaternions"),
     "NaN in a joint": (
         BODIES,
@@ -76,15 +80,15 @@ BAD_FIELDS = {
         "its 'fps' is 0; a frame rate must be between 1",
     ),
     "fps of GMR 0": (GMR, lambda c: c.update(fps=0), "'fps' is 0; a frame rate must be between 1 and 1000"),
-    "fps is text": (GMR, lambda c: c.update(fps="fast"), "'fps' is not one number"),
+    "fps is text": (GMR, lambda c: c.update(fps="fast"), "'fps' is not a single number"),
     "no joints": (GMR, lambda c: c.update(dof_pos=None), "'dof_pos' is NoneType"),
-    "23 joints": (GMR, lambda c: c.update(dof_pos=c["dof_pos"][:, :23]), "has 23 joints and names none"),
+    "23 joints": (GMR, lambda c: c.update(dof_pos=c["dof_pos"][:, :23]), "has 23 joints without names"),
     "degrees": (GMR, lambda c: c.update(dof_pos=90.0 + c["dof_pos"]), "the joint angles are degrees, not radians"),
     "names of bodies are numbers": (GMR, lambda c: c.update(link_body_list=[1, 2]), "'link_body_list' has an entry"),
     "31 nameless bodies": (
         "BeyondMimic npz (mjlab)",
         lambda c: c.update({n: np.repeat(c[n], 2, 1)[:, :31] for n in ("body_pos_w", "body_quat_w")}),
-        "has 31 bodies and names none",
+        "has 31 bodies without names",
     ),
 }
 
@@ -106,20 +110,20 @@ def test_an_empty_or_truncated_file_is_named(name, share, tmp_path):
     assert expected in problem_of(path)
 
 
-def test_a_csv_cut_off_within_its_last_number_loses_that_row_aloud(tmp_path, caplog):
+def test_a_csv_cut_off_in_its_last_number_loses_that_row_with_a_warning(tmp_path, caplog):
     clip = swaying_clip(10)
     path = write("Unitree csv", clip, tmp_path)
     path.write_bytes(path.read_bytes()[:-3])
     (found,) = importer_of("Unitree csv").clips(path, ROBOT)
     assert np.allclose(found.joint_pos, clip.joint_pos[:9], atol=1e-6)
-    assert "left out: the last row" in caplog.text
+    assert "ignored the last row" in caplog.text
 
 
-def test_a_zip_of_something_else_is_no_motion(tmp_path):
+def test_a_zip_of_other_files_is_not_a_motion(tmp_path):
     path = tmp_path / "letters.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("letter.txt", "dear reader")
-    assert "is text without a table of numbers (it begins 'dear reader')" in problem_of(path)
+    assert "is text without a table of numbers (it begins with 'dear reader')" in problem_of(path)
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(FORMATS[name][0] for name in FORMATS))
@@ -133,7 +137,7 @@ def test_an_importer_keeps_its_contract(name, tmp_path):
 
 
 def cost(path: Path, name: str) -> str:
-    """Return what an importer says of a file, after checking what it took to say it."""
+    """Return an importer's error for a file, after checking the time and memory it took."""
     importer = importer_of(name)
 
     def says() -> str:
@@ -156,7 +160,7 @@ def cost(path: Path, name: str) -> str:
 
 
 def bomb(path: Path, members: dict[str, tuple[int, ...]], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    """Write an .npz file of zeros, a few kilobytes for any number of them."""
+    """Write an .npz file of zeros that is small for any number of them."""
     with zipfile.ZipFile(path, "w", method, compresslevel=1) as archive:
         for name, shape in members.items():
             header = np.lib.format.header_data_from_array_1_0(np.zeros(1, np.float32)) | {"shape": shape}
@@ -172,19 +176,19 @@ def poses(frames: int) -> dict[str, tuple[int, ...]]:
     return {"joint_pos": (frames, 29), "body_pos_w": (frames, 30, 3), "body_quat_w": (frames, 30, 4), "fps": (1,)}
 
 
-def test_a_bomb_is_refused_before_it_is_inflated(tmp_path):
+def test_a_bomb_is_rejected_before_it_is_inflated(tmp_path):
     path = bomb(tmp_path / "bomb.npz", poses(150_000))
     assert path.stat().st_size < MEGABYTE
     assert "inflates to 143," in cost(path, "BeyondMimic npz (mjlab)")
 
 
-def test_the_largest_file_that_is_inflated_is_no_burden(tmp_path):
+def test_the_largest_inflated_file_costs_little(tmp_path):
     assert "split the motion" in cost(bomb(tmp_path / "bomb.npz", poses(60_000)), "BeyondMimic npz (mjlab)")
     assert "'fps' is 0" in cost(bomb(tmp_path / "bomb.npz", poses(34_000)), "BeyondMimic npz (mjlab)")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_method_that_inflates_a_block_at_once_is_refused(tmp_path, method):
+def test_a_method_that_inflates_a_block_at_once_is_rejected(tmp_path, method):
     path = bomb(tmp_path / "bomb.npz", poses(20_000), method)
     assert "a method numpy does not use" in problem_of(path)
 
@@ -208,7 +212,7 @@ def test_members_no_importer_reads_are_not_inflated(tmp_path):
     assert np.array_equal(found.joint_pos, clip.joint_pos)
 
 
-def test_a_csv_of_the_largest_size_is_no_burden(tmp_path):
+def test_the_largest_csv_costs_little(tmp_path):
     path = tmp_path / "long.csv"
     path.write_text("0," * 8_000_000)
     assert "line 1: has more than 8,192 characters" in cost(path, "Unitree csv")
@@ -216,7 +220,7 @@ def test_a_csv_of_the_largest_size_is_no_burden(tmp_path):
     assert "all joint angles are 0" in cost(path, "Unitree csv")
 
 
-def test_claims_of_empty_texts_are_refused(tmp_path):
+def test_claims_of_empty_texts_are_rejected(tmp_path):
     path = write("holosoma npz", swaying_clip(10), tmp_path)
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
@@ -228,7 +232,7 @@ def test_claims_of_empty_texts_are_refused(tmp_path):
     assert "claims 9,999,999,999 empty texts" in cost(path, "holosoma npz")
 
 
-def test_a_list_that_is_many_times_one_list_is_not_looked_through(tmp_path):
+def test_a_list_that_repeats_one_list_is_not_traversed(tmp_path):
     import pickle
 
     row = [0.0] * 3000
@@ -239,7 +243,7 @@ def test_a_list_that_is_many_times_one_list_is_not_looked_through(tmp_path):
     assert "one motion under several names" in cost(tmp_path / "names.pkl", "GMR pkl")
 
 
-def test_members_that_are_none_are_as_good_as_absent(tmp_path):
+def test_members_that_are_none_count_as_missing(tmp_path):
     save_npz({"root_pos": None, "root_rot": None, "dof_pos": None}, tmp_path / "none.npz")
-    with pytest.raises(MotionError, match="holds a dict, which no importer knows"):
+    with pytest.raises(MotionError, match="contains a dict, which no importer recognises"):
         list(importer_of("GMR pkl").clips(tmp_path / "none.npz", ROBOT))

@@ -1,4 +1,4 @@
-"""Whatever a file holds, an importer reads a sound clip or raises MotionError, soon, and in little memory."""
+"""For any file content, an importer reads a valid clip or raises MotionError, quickly and in little memory."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EDITS = st.lists(
 
 
 def sound_or_explained(name: str, path: Path) -> None:
-    """Import a file; a clip must be sound and an error one line that begins with the file."""
+    """Import a file; a clip must be valid, and an error must be one line that starts with the file."""
     importer = importer_of(name)
     tracemalloc.start()
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""Faults no user sees: where a file holds more than a motion, each is corrected aloud or refused, always."""
+"""Silent faults: if a file contains more than the motion, each one is always corrected with a warning or rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.import_faults import faults, joints_permuted, outcome, table
 
 from mtrack_procedural.source import Procedural
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "motions.md"
 NOT_PROVEN = {"Unitree csv", "ASAP pickle, no pose_aa", "GMR npz, no bodies"}
 PROVEN = {
     "joint order": {*FORMATS} - NOT_PROVEN,
@@ -34,7 +34,7 @@ PROVEN = {
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What becomes of each fault in each format; and the table of it, among the temporary files of the tests."""
+    """The outcome of each fault in each format; also writes the table into the temporary files of the tests."""
     folder, found = tmp_path_factory.mktemp("faults"), {}
     rng = np.random.default_rng(0)
     # one that looks along x, and one that looks back, in which an exchange of x, y, z, w and w, x, y, z shows least
@@ -50,7 +50,7 @@ def outcomes(tmp_path_factory):
 
 
 def walking_clip():
-    """Return some steps of a walk: a motion that looks right in its own order."""
+    """Return some steps of a walk: a motion that looks plausible in its own order."""
     (clip,) = Procedural(motions=("walk",)).clips(ROBOT.model())
     part = slice(120, 220)
     return attrs.evolve(
@@ -59,7 +59,7 @@ def walking_clip():
 
 
 def lively_clip():
-    """Return a clip in which no two joints do the same."""
+    """Return a clip in which no two joints move alike."""
     clip = swaying_clip(40)
     phase = np.arange(29)
     swing = 0.1 * np.sin(4.0 * np.arange(40)[:, None] / 50 + phase) + 0.02 * phase
@@ -67,11 +67,11 @@ def lively_clip():
 
 
 @pytest.mark.parametrize("kind", PROVEN)
-def test_where_a_file_holds_proof_a_fault_is_corrected_or_refused_always(outcomes, kind):
+def test_a_fault_is_always_corrected_or_rejected_if_the_file_holds_proof(outcomes, kind):
     for name in PROVEN[kind]:
         counts = outcomes[name, kind]
         assert counts.total() >= 2
-        assert counts.total() == counts["corrected"] + counts["refused"], f"{name}: {counts}"
+        assert counts.total() == counts["corrected"] + counts["rejected"], f"{name}: {counts}"
 
 
 def test_a_quaternion_order_that_the_file_proves_is_corrected(outcomes):
@@ -81,7 +81,7 @@ def test_a_quaternion_order_that_the_file_proves_is_corrected(outcomes):
 
 def test_joints_that_move_no_body_of_the_file_are_named(tmp_path, caplog):
     ankles = list(range(29))
-    ankles[5], ankles[11] = 11, 5  # the rolls of left and right: they turn the feet about their own origins
+    ankles[5], ankles[11] = 11, 5  # left and right ankle roll: they rotate the feet about their own origins
 
     def change(content):
         joints_permuted(ankles)(content)
@@ -96,7 +96,7 @@ def test_joints_that_move_no_body_of_the_file_are_named(tmp_path, caplog):
     assert "knee" not in said
 
 
-def test_joints_above_no_named_body_are_named_where_a_file_lists_some_bodies_only(tmp_path, caplog):
+def test_joints_without_a_named_body_below_them_are_named_if_a_file_lists_only_some_bodies(tmp_path, caplog):
     def change(content):
         kept = [i for i, name in enumerate(content["body_names"]) if "wrist" not in name and "hand" not in name]
         for field in ("body_names", "local_body_pos", "local_body_rot"):
@@ -108,7 +108,7 @@ def test_joints_above_no_named_body_are_named_where_a_file_lists_some_bodies_onl
     assert said.endswith(": " + ", ".join(name for name in ROBOT.model().joint_names if "wrist" in name))
 
 
-def test_the_table_of_the_readme_is_the_one_these_tests_find(outcomes):
-    found = re.search(r"<!-- import faults -->\n(.*?)\n\n", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert found, "README.md marks no table with <!-- import faults -->"
+def test_the_table_of_the_documentation_is_the_one_these_tests_find(outcomes):
+    found = re.search(r"<!-- import faults -->\n(.*?)\n\n", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found, "docs/motions.md marks no table with <!-- import faults -->"
     assert found[1] + "\n" == table(outcomes, PROVEN)

@@ -1,4 +1,4 @@
-"""A motion in a pickle or JSON is read however it is written; what cannot be used is named, with what to do."""
+"""Motions in pickles and JSON are read in every variant; unusable files are named with a remedy."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from support.near_misses import CLIP, ROWS, import_as, invoke, put, text
 from support.pickles import asap_motion, joblib_dump
 
 from mtrack_formats.asap import AsapPickle
-from mtrack_formats.root_npz import Gmr
-from mtrack_motion.advice import not_a_motion_file
+from mtrack_formats.gmr_gentlehumanoid import Gmr
+from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.packing import pack_for
-from mtrack_motion.unpack import unpacked
+from mtrack_motion.recognition import not_a_motion_file
 
 # ---- pickles and JSON
 
@@ -52,7 +52,7 @@ PICKLES: dict[str, Callable[[], tuple[str, bytes]]] = {
 
 
 @pytest.mark.parametrize("make", PICKLES.values(), ids=PICKLES)
-def test_a_motion_in_a_pickle_is_read_however_it_is_written(tmp_path, make):
+def test_a_motion_in_a_pickle_is_read_in_every_variant(tmp_path, make):
     with unpacked(put(tmp_path, *make())) as plain:
         importer = AsapPickle() if AsapPickle().recognises(plain) else Gmr()
         assert importer.recognises(plain).endswith("pickle, 1 motion")
@@ -61,7 +61,7 @@ def test_a_motion_in_a_pickle_is_read_however_it_is_written(tmp_path, make):
     assert same(found, CLIP)
 
 
-def test_a_list_of_motions_is_numbered_and_each_is_an_outcome(tmp_path):
+def test_motions_of_a_list_are_numbered_and_reported_one_by_one(tmp_path):
     bad = asap_motion()
     bad["dof"] = bad["dof"][:-1]
     content = pickle.dumps([asap_motion(), bad, asap_motion(30)])
@@ -115,7 +115,7 @@ EXPLAINED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
                ("SMPL", *RETARGET)),
     "SMPL pickle": ("a.pkl", pickle.dumps({"smpl_poses": np.zeros((5, 72)), "smpl_trans": np.zeros((5, 3))}),
                     ("SMPL", *RETARGET)),
-    "film": ("a.mp4", b"\x00\x00\x00\x20ftypisom" + bytes(20), ("is a film", "retarget")),
+    "video": ("a.mp4", b"\x00\x00\x00\x20ftypisom" + bytes(20), ("is a video", "retarget")),
     "picture": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(9), ("is a picture",)),
     "Excel": ("a.xlsx", sheet(), ("is an Excel workbook", ".csv")),
     "Parquet": ("a.parquet", b"PAR1" + bytes(20) + b"PAR1", ("is a Parquet file", ".csv")),
@@ -146,7 +146,7 @@ def made(name: str, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("name", "content", "says"), EXPLAINED.values(), ids=EXPLAINED)
-def test_what_cannot_be_used_is_named_with_the_reason_and_the_next_step(tmp_path, name, content, says):
+def test_an_unusable_file_is_explained_with_the_next_step(tmp_path, name, content, says):
     path = put(tmp_path, name, made(name, content))
     said = not_a_motion_file(path)
     if name == "a.npy":
@@ -158,7 +158,7 @@ def test_what_cannot_be_used_is_named_with_the_reason_and_the_next_step(tmp_path
         assert words in said
 
 
-def test_an_import_says_the_same_of_each_file_and_fails(tmp_path):
+def test_an_import_gives_the_same_explanation_for_each_file_and_fails(tmp_path):
     cases = dict(enumerate(EXPLAINED.values()))
     for number, (name, content, _) in cases.items():
         (tmp_path / str(number)).mkdir()
@@ -174,14 +174,14 @@ def test_an_import_says_the_same_of_each_file_and_fails(tmp_path):
             assert all(words in line for words in says)
 
 
-def test_a_bomb_of_each_kind_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("mtrack_motion.unpack.MAX_INFLATED_BYTES", 1 << 20)
+def test_a_bomb_of_each_kind_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr("mtrack_motion.decompress.MAX_INFLATED_BYTES", 1 << 20)
     for compress, suffix in ((gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")):
         said = import_as(tmp_path, f"bomb.csv.{suffix}", compress(bytes(2 << 20)), code=2)
         assert "inflates to more than 1,048,576 bytes" in said
 
 
-def test_what_an_importer_logs_of_a_compressed_file_names_no_temporary_directory(tmp_path):
+def test_log_messages_about_a_compressed_file_do_not_name_the_temporary_directory(tmp_path):
     odd = text(np.hstack((ROWS[:, :3], ROWS[:, [6, 3, 4, 5]], ROWS[:, 7:])))
     said = import_as(tmp_path, "walk.csv.gz", gzip.compress(odd.encode()), code=2)
     assert f"error: {tmp_path / 'walk.csv.gz'} (frame 0 is line 1)" in said
@@ -190,10 +190,10 @@ def test_what_an_importer_logs_of_a_compressed_file_names_no_temporary_directory
     assert "mtrack-import" not in said
 
 
-def test_a_format_that_does_not_fit_the_file_is_named_beside_what_is_wrong(tmp_path):
+def test_a_wrong_format_option_is_mentioned_in_the_error(tmp_path):
     (tmp_path / "walk.csv").write_text(text())
     _, said = invoke("import", tmp_path / "walk.csv", "-o", tmp_path / "out", "--format", "gmr", code=2)
-    assert "importer 'gmr' does not recognise this file; without --format" in said
+    assert "importer 'gmr' does not recognise this file; try without --format" in said
 
 
 # ---- motion files, and the commands that need them
@@ -207,7 +207,7 @@ def test_a_motion_file_and_the_clips_of_a_packed_file_are_copied(tmp_path):
         assert "motion_file: " in said
 
 
-def test_joints_that_a_motion_file_lacks_are_filled_as_its_error_says(tmp_path):
+def test_missing_joints_of_a_motion_file_are_filled_as_the_error_suggests(tmp_path):
     part = swaying_clip(8, joint_names=CLIP.joint_names[2:], joint_pos=CLIP.joint_pos[:, 2:])
     write_clip(tmp_path / "part.npz", part)
     _, said = invoke("import", tmp_path / "part.npz", "-o", tmp_path / "out", code=2)
@@ -217,7 +217,7 @@ def test_joints_that_a_motion_file_lacks_are_filled_as_its_error_says(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["info", "view", "check", "pack"])
-def test_a_foreign_file_is_recognised_where_a_motion_file_is_expected(tmp_path, command):
+def test_a_foreign_file_is_recognised_by_commands_that_need_a_motion_file(tmp_path, command):
     (tmp_path / "my walk.csv").write_text(text(between=";"))
     more = ("-o", tmp_path / "a.pack") if command == "pack" else ()
     out, said = invoke(command, tmp_path / "my walk.csv", *more, code=2)
@@ -228,7 +228,7 @@ def test_a_foreign_file_is_recognised_where_a_motion_file_is_expected(tmp_path, 
     assert "motions import" not in out + said
 
 
-def test_a_directory_of_foreign_files_is_named_as_such_where_motion_files_are_expected(tmp_path):
+def test_a_directory_of_foreign_files_is_recognised_by_commands_that_need_motion_files(tmp_path):
     (tmp_path / "walk.csv").write_text(text())
     _, said = invoke("info", tmp_path, code=2)
     assert "1 .csv" in said

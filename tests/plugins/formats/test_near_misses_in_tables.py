@@ -1,4 +1,4 @@
-"""A table of numbers is read however it is written, or explained."""
+"""Tables of numbers are read in every variant, or the error explains what is wrong."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from support.near_misses import CLIP, NAMES, ROOT, ROWS, import_as, invoke, put,
 from mtrack import MotionError
 from mtrack_formats.table import read_table
 from mtrack_formats.unitree import UnitreeCsv
-from mtrack_motion.advice import not_a_motion_file
+from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip
-from mtrack_motion.unpack import unpacked
+from mtrack_motion.recognition import not_a_motion_file
 
 
 def commas(content: str) -> str:
@@ -55,7 +55,7 @@ TABLES: dict[str, tuple[str, bytes | str]] = {
 
 
 @pytest.mark.parametrize(("name", "content"), TABLES.values(), ids=TABLES)
-def test_a_table_of_numbers_is_read_however_it_is_written(tmp_path, name, content):
+def test_a_table_of_numbers_is_read_in_every_variant(tmp_path, name, content):
     if name == "walk.npy":
         np.save(buffer := io.BytesIO(), ROWS)
         content = buffer.getvalue()
@@ -70,7 +70,7 @@ def test_a_table_of_numbers_is_read_however_it_is_written(tmp_path, name, conten
 
 
 @pytest.mark.parametrize("case", ["semicolons and decimal commas", "UTF-16", "xz"])
-def test_such_a_table_is_imported_under_its_own_name(tmp_path, case):
+def test_a_table_is_imported_under_the_name_of_its_file(tmp_path, case):
     import_as(tmp_path, *TABLES[case])
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["walk.npz"]
 
@@ -92,43 +92,43 @@ SHUFFLED = [int(column) for column in np.random.default_rng(3).permutation(36)]
     ],
     ids=["as is", "short", "upper case", "with units"],
 )
-def test_columns_are_matched_by_the_names_in_the_header(tmp_path, names):
+def test_columns_are_matched_by_header_names(tmp_path, names):
     said = import_as(tmp_path, "walk.csv", permuted(SHUFFLED, names))
     assert "the joints are matched by name" in said
     assert "assumed: the joints are in the order" not in said
 
 
-def test_a_header_in_a_comment_counts_and_more_columns_are_left_out_aloud(tmp_path):
+def test_a_header_in_a_comment_is_used_and_extra_columns_are_ignored_with_a_warning(tmp_path):
     time = np.arange(8.0) / 60.0
     speed = np.zeros((8, 1))
     header = "# " + ",".join(("time", *NAMES, "left_knee_joint_vel")) + "\n"
     said = import_as(tmp_path, "walk.csv", text(np.hstack((time[:, None], ROWS, speed)), header=header))
-    assert "left out, since they are no part of a motion: left_knee_joint_vel" in said
+    assert "ignored columns that are not part of a motion: left_knee_joint_vel" in said
     assert read_clip(tmp_path / "out" / "walk.npz").fps == pytest.approx(60.0, abs=1e-3)
 
 
-def test_a_joint_that_the_header_lacks_is_missing_not_guessed(tmp_path):
+def test_a_joint_missing_from_the_header_is_not_guessed(tmp_path):
     names = (*NAMES[:10], "left_nee_joint", *NAMES[11:])
     said = import_as(tmp_path, "walk.csv", permuted(list(range(36)), names), code=2)
     assert "has no left_knee_joint" in said
     assert "left_nee_joint" in said
 
 
-def test_a_header_in_degrees_is_converted_aloud(tmp_path):
+def test_joints_in_degrees_are_converted_with_a_warning(tmp_path):
     rows = np.hstack((ROWS[:, :7], np.rad2deg(ROWS[:, 7:])))
     names = (*ROOT, *(f"{name} (deg)" for name in CLIP.joint_names))
     assert "in degrees" in import_as(tmp_path, "walk.csv", text(rows, header=",".join(names) + "\n"))
 
 
-def test_a_first_column_of_times_gives_the_rate(tmp_path):
+def test_the_rate_is_computed_from_a_time_column(tmp_path):
     said = import_as(tmp_path, "walk.csv", text(np.hstack((np.arange(8.0)[:, None] / 50.0, ROWS))))
-    assert "50 frames a second" in said
+    assert "50 frames per second" in said
     assert read_clip(tmp_path / "out" / "walk.npz").fps == pytest.approx(50.0, abs=1e-3)
 
 
-def test_a_first_column_of_frame_numbers_is_left_out(tmp_path):
+def test_a_first_column_of_frame_numbers_is_ignored(tmp_path):
     said = import_as(tmp_path, "walk.csv", text(np.hstack((np.arange(8.0)[:, None], ROWS))))
-    assert "column 1 counts the frames" in said
+    assert "ignored column 1: it counts the frames" in said
 
 
 def test_a_table_without_wrists_is_read_when_missing_joints_are_filled(tmp_path):
@@ -142,8 +142,11 @@ BAD_TABLES = {
     "few columns": ("1,2,3\n4,5,6\n" * 9, "has 3 columns; expected 36"),
     "one column": ("0.5\n0.25\n" * 40, "has 1 column; expected 36"),
     "rows and columns": (text(ROWS.T), "transpose"),
-    "a short row": (text(ROWS[:4]) + text(ROWS[4:5, :30]) + text(ROWS[5:]), "line 5: has 30 columns, the lines above"),
-    "a long row": ("# x\n" + text(ROWS[:2]) + text(ROWS)[:-1] + ",1\n", "line 11: has 37 columns, the lines above"),
+    "a short row": (
+        text(ROWS[:4]) + text(ROWS[4:5, :30]) + text(ROWS[5:]),
+        "line 5: has 30 columns, but the lines above",
+    ),
+    "a long row": ("# x\n" + text(ROWS[:2]) + text(ROWS)[:-1] + ",1\n", "line 11: has 37 columns, but the lines above"),
     "a word": (text().replace("0", "o", 1), "line 1, column 1: 'o."),
     "decimal commas between commas": (commas(text()), "decimal commas"),
     "no numbers": ("to be or not to be\n" * 9, "is text without a table of numbers"),

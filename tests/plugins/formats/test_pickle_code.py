@@ -1,4 +1,4 @@
-"""What is code in a pickle is named and never runs."""
+"""Code in a pickle is rejected by name and never runs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Calling:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_system_call_is_refused_by_name_and_not_run(refusal, tmp_path, protocol):
+def test_a_system_call_is_rejected_by_name_and_not_run(rejection, tmp_path, protocol):
     mark = tmp_path / "ran"
-    message = refusal(pickle.dumps({"dof": Calling(os.system, f"touch {mark}")}, protocol))
+    message = rejection(pickle.dumps({"dof": Calling(os.system, f"touch {mark}")}, protocol))
     assert "'posix.system'" in message
-    assert "nothing of it was run" in message
+    assert "none of its code was run" in message
     assert not mark.exists()
 
 
@@ -44,15 +44,15 @@ def test_a_system_call_is_refused_by_name_and_not_run(refusal, tmp_path, protoco
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_everything_but_data_is_refused_by_name(refusal, attack, named):
-    assert named in refusal(pickle.dumps(attack, protocol=4))
+def test_everything_but_data_is_rejected_by_name(rejection, attack, named):
+    assert named in rejection(pickle.dumps(attack, protocol=4))
     assert not Path("/tmp/mtrack_ran").exists()
 
 
-def test_code_behind_an_array_is_refused(refusal, tmp_path):
+def test_code_behind_an_array_is_rejected(rejection, tmp_path):
     attack = fragment("k") + b"cposix\nsystem\n" + fragment((f"touch {tmp_path / 'ran'}",)) + b"R"
     stream = b"\x80\x04}(" + fragment("a") + joblib_array(np.zeros(3), 20, padded=False) + attack + b"u."
-    assert "'posix.system'" in refusal(stream)
+    assert "'posix.system'" in rejection(stream)
     assert not (tmp_path / "ran").exists()
 
 
@@ -62,7 +62,7 @@ def test_code_behind_an_array_is_refused(refusal, tmp_path):
         (b"(S'touch ran'\nios\nsystem\n.", "'os.system'"),
         (b"\x80\x02\x82\x01.", "EXT1"),
         (b"Pid\n.", "PERSID"),
-        (b"\x80\x02}]\x81.", "not a function"),
+        (b"\x80\x02}]\x81.", "not a known function"),
         (b"\x80\x02}}(K\x01K\x02ub.", "attributes of a dict"),
         (b"\x80\x02cnumpy\nndarray\n)R.", "numpy.ndarray"),
         (b"\x80\x02K\x01K\x02a.", "as if it were a list"),
@@ -81,5 +81,5 @@ def test_code_behind_an_array_is_refused(refusal, tmp_path):
         "objects",
     ],
 )
-def test_odd_instructions_are_refused(refusal, stream, says):
-    assert says in refusal(stream)
+def test_odd_instructions_are_rejected(rejection, stream, says):
+    assert says in rejection(stream)

@@ -1,4 +1,4 @@
-"""No pickle takes much time or memory, and a damaged one is named."""
+"""No pickle takes much time or memory, and damaged ones are named."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from support.pickles import fragment, joblib_dump
 
 from mtrack import MotionError
 from mtrack_formats.restricted import read_pickle
-from mtrack_motion.unpack import MAX_INFLATED_BYTES
+from mtrack_motion.decompress import MAX_INFLATED_BYTES
 
 MEGABYTE = 1 << 20
 
 
-def peak(refusal, content: bytes) -> int:
+def peak(rejection, content: bytes) -> int:
     tracemalloc.start()
     try:
-        refusal(content)
+        rejection(content)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
 
-def test_a_compressed_bomb_is_refused_at_the_limit(refusal):
-    assert peak(refusal, zlib.compress(bytes(4 * MAX_INFLATED_BYTES), 1)) < 2.5 * MAX_INFLATED_BYTES
+def test_a_compressed_bomb_is_rejected_at_the_limit(rejection):
+    assert peak(rejection, zlib.compress(bytes(4 * MAX_INFLATED_BYTES), 1)) < 2.5 * MAX_INFLATED_BYTES
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_claims_of_size_take_no_memory(read, stream):
     assert most < 4 * MEGABYTE
 
 
-def test_a_billion_laughs_are_read_once(read):
+def test_shared_containers_are_read_once(read):
     stream = b"\x80\x02]q\x00"
     for level in range(25):
         stream += b"](" + b"h" + bytes([level]) + b"h" + bytes([level]) + b"eq" + bytes([level + 1])
@@ -67,15 +67,15 @@ def test_a_billion_laughs_are_read_once(read):
     assert time.perf_counter() - start < 5.0
 
 
-def test_too_many_values_are_refused(refusal, monkeypatch):
+def test_too_many_values_are_rejected(rejection, monkeypatch):
     monkeypatch.setattr("mtrack_formats.restricted.MAX_OPCODES", 1000)
-    assert "more than 1,000 values" in refusal(b"\x80\x02]" + b"Na" * 600 + b".")
+    assert "more than 1,000 values" in rejection(b"\x80\x02]" + b"Na" * 600 + b".")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99])
-def test_a_truncated_file_is_named(refusal, share):
+def test_a_truncated_file_is_named(rejection, share):
     content = joblib_dump({"a": np.arange(100.0), "b": list(range(50))})
-    assert "damaged or not a pickle" in refusal(content[: int(share * len(content))])
+    assert "damaged or not a pickle" in rejection(content[: int(share * len(content))])
 
 
 def test_a_missing_file_is_named(tmp_path):

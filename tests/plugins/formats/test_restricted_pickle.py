@@ -1,4 +1,4 @@
-"""What is data comes through the data-only reader of pickles."""
+"""The data-only reader of pickles returns all data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One motion in six formats: each file is known by its content, gives the same clip, and is matched by name."""
+"""One motion in six formats: each file is recognised by content, gives the same clip, and is matched by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.import_faults import bodies_permuted, named_alike, off, rate_scaled
 
 from mtrack import MotionError
 from mtrack_formats.asap import AsapPickle
-from mtrack_formats.world_npz import HolosomaNpz
+from mtrack_formats.beyondmimic_holosoma import HolosomaNpz
 from mtrack_procedural.source import Procedural
 
 NAMED = ("holosoma npz", "GentleHumanoid npz")
@@ -63,7 +63,7 @@ def test_bodies_permuted_with_their_names_are_the_same_motion(imported):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_file_is_known_by_its_content_and_by_one_importer(name, tmp_path):
+def test_a_file_is_recognised_by_content_and_by_one_importer(name, tmp_path):
     path = write(name, swaying_clip(10), tmp_path).rename(tmp_path / "file")
     found = {other: importer_of(other).recognises(path) for other in FORMATS}
     assert {FORMATS[other][0] for other, text in found.items() if text} == {FORMATS[name][0]}
@@ -72,12 +72,12 @@ def test_a_file_is_known_by_its_content_and_by_one_importer(name, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "order"), [("(Isaac)", "breadth-first"), ("(mjlab)", "depth-first")])
-def test_the_order_of_nameless_joints_and_bodies_is_found_and_said(imported, caplog, name, order):
+def test_the_order_of_unnamed_joints_and_bodies_is_found_and_logged(imported, caplog, name, order):
     with caplog.at_level(logging.INFO):
         imported(f"BeyondMimic npz {name}", swaying_clip(10))
     second = "right_hip_pitch" if order == "breadth-first" else "left_hip_roll"
-    assert f"the joints are {order}: left_hip_pitch_joint, {second}_joint" in caplog.text
-    assert f"the bodies are {order}: pelvis, left_hip_pitch_link, {second}_link" in caplog.text
+    assert f"joint order: {order} (left_hip_pitch_joint, {second}_joint" in caplog.text
+    assert f"body order: {order} (pelvis, left_hip_pitch_link, {second}_link" in caplog.text
 
 
 def test_bodies_and_joints_may_be_in_different_orders(imported, caplog):
@@ -88,12 +88,12 @@ def test_bodies_and_joints_may_be_in_different_orders(imported, caplog):
     with caplog.at_level(logging.INFO):
         found = imported("BeyondMimic npz (Isaac)", swaying_clip(10), fault)
     assert same(found, swaying_clip(10))
-    assert "the joints are depth-first" in caplog.text
-    assert "the bodies are breadth-first" in caplog.text
+    assert "joint order: depth-first" in caplog.text
+    assert "body order: breadth-first" in caplog.text
 
 
 @needs_samples
-def test_the_sample_of_another_release_of_the_robot_is_read_and_the_difference_said(caplog):
+def test_the_sample_of_another_robot_release_is_read_and_the_difference_logged(caplog):
     path = SAMPLES / "holosoma" / "sub3_largebox_003_mj.npz"
     (clip,) = HolosomaNpz().clips(path, ROBOT)
     with np.load(path) as archive:
@@ -104,26 +104,26 @@ def test_the_sample_of_another_release_of_the_robot_is_read_and_the_difference_s
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_rate_that_is_given_wins_aloud_unless_the_file_proves_another(imported, caplog, name):
+def test_a_given_rate_is_used_with_a_warning_unless_the_file_proves_another(imported, caplog, name):
     clip = swaying_clip(10)
     if any(text in name for text in ("Mimic", "holosoma")):
-        with pytest.raises(MotionError, match=r"velocities are those of 50 frames a second, not of 25; .*--fps"):
+        with pytest.raises(MotionError, match=r"velocities match 50 frames per second, not 25; .*--fps"):
             imported(name, clip, fps=25.0)
         assert imported(name, clip, fps=25.0, trust=True).fps == 25.0
         assert imported(name, clip, rate_scaled(2.0), fps=50.0).fps == 50.0
     else:
         assert imported(name, clip, fps=25.0).fps == 25.0
-        assert "assumed: 25 frames a second, as given" in caplog.text
+        assert "assumed: 25 frames per second, from --fps" in caplog.text
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if "csv" not in name])
-def test_a_rate_the_file_lacks_follows_from_its_velocities_or_is_asked_for(imported, caplog, name):
+def test_a_missing_rate_is_derived_from_velocities_or_requested(imported, caplog, name):
     def fault(content):
         del content["fps"]
 
     if any(text in name for text in ("Mimic", "holosoma")):
         assert imported(name, swaying_clip(10), fault).fps == 50.0
-        assert "its velocities are those of 50 frames a second" in caplog.text
+        assert "its velocities match 50 frames per second" in caplog.text
     else:
         with pytest.raises(MotionError, match="has no frame rate 'fps'; give it with --fps"):
             imported(name, swaying_clip(10), fault)
@@ -134,7 +134,7 @@ def without_wrists(content):
     content["joint_names"], content["dof_pos"] = content["joint_names"][kept], content["dof_pos"][:, kept]
 
 
-def test_joints_a_file_lacks_are_held_at_their_default_only_when_told(imported, caplog):
+def test_missing_joints_are_kept_at_their_default_only_on_request(imported, caplog):
     clip = swaying_clip(10)
     still = clip.joint_pos.copy()
     wrists = [i for i, name in enumerate(clip.joint_names) if "wrist" in name]
@@ -143,30 +143,30 @@ def test_joints_a_file_lacks_are_held_at_their_default_only_when_told(imported, 
     with pytest.raises(MotionError, match=r"has no left_wrist_roll_joint.*--fill-missing"):
         imported("GentleHumanoid npz", clip, without_wrists)
     assert same(imported("GentleHumanoid npz", clip, without_wrists, fill_missing=True), clip)
-    assert "held at their default: left_wrist_roll_joint" in caplog.text
+    assert "kept at their default: left_wrist_roll_joint" in caplog.text
 
 
-def test_joints_the_robot_does_not_have_are_left_out_aloud(imported, caplog):
+def test_joints_that_the_robot_lacks_are_ignored_with_a_warning(imported, caplog):
     def fault(content):
         content["joint_names"] = np.append(content["joint_names"], "left_thumb_joint")
         content["dof_pos"] = np.hstack((content["dof_pos"], content["dof_pos"][:, :1]))
 
     assert same(imported("GentleHumanoid npz", swaying_clip(10), fault), swaying_clip(10))
-    assert "left out, since robot 'g1' does not have them: left_thumb_joint" in caplog.text
+    assert "ignored joints that robot 'g1' does not have: left_thumb_joint" in caplog.text
 
 
-def test_an_implausible_reading_is_refused_with_the_better_one_and_can_be_trusted(imported):
+def test_an_implausible_reading_is_rejected_with_the_better_one_and_can_be_trusted(imported):
     def fault(content):
         content["root_rot"] = content["root_rot"][:, [3, 0, 1, 2]]
 
     clip = turned(swaying_clip(30), 1.2)
-    with pytest.raises(MotionError, match=r"its quaternion w, x, y, z: read so, .*--trust") as caught:
+    with pytest.raises(MotionError, match=r"its quaternion w, x, y, z: read that way, .*--trust") as caught:
         imported("GMR npz, no bodies", clip, fault)
     assert "\n" not in str(caught.value)
     assert imported("GMR npz, no bodies", clip, fault, trust=True).fps == 50.0
 
 
-def test_a_file_of_another_robot_is_refused(imported):
+def test_a_file_of_another_robot_is_rejected(imported):
     def fault(content):
         content["joint_names"] = np.array([f"joint_{i}" for i in range(29)])
 

@@ -1,4 +1,4 @@
-"""mjlab's layout with the world as body 0, as UniLab writes it, and body velocities that are in another frame."""
+"""mjlab's layout with the world as body 0, as UniLab writes it, and body velocities in another frame."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def with_world(content):
 
 
 def with_angular(content):
-    """Add right angular velocities."""
+    """Add correct angular velocities."""
     quat = torch.tensor(content["body_quat_w"]).double()
     spins = [angular_velocity(quat[:, body], 1.0 / CLIP.fps) for body in range(quat.shape[1])]
     content["body_ang_vel_w"] = torch.stack(spins, dim=1).numpy().astype(np.float32)
@@ -51,11 +51,11 @@ def imported(tmp_path, caplog, *changes, clip=CLIP):
     return found, [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_the_world_as_first_body_is_left_out_and_said(tmp_path, caplog):
+def test_the_world_as_first_body_is_ignored_with_a_warning(tmp_path, caplog):
     found, warnings = imported(tmp_path, caplog, with_angular, with_world)
     assert np.abs(found.root_pos - CLIP.root_pos).max() < 1e-6
     assert np.abs(found.joint_pos - CLIP.joint_pos).max() < 1e-6
-    assert sum("body 0, which is at rest at the origin: the world" in text for text in warnings) == 1
+    assert sum("ignored body 0: it rests at the origin, so it is the world" in text for text in warnings) == 1
     assert not any("velocities" in text for text in warnings)
 
 
@@ -65,7 +65,7 @@ def test_a_file_without_the_world_loses_no_body(tmp_path, caplog):
     assert not any("world" in text or "velocities of bodies" in text for text in warnings)
 
 
-def test_a_second_extra_body_is_still_refused(tmp_path, caplog):
+def test_a_second_extra_body_is_still_rejected(tmp_path, caplog):
     with pytest.raises(MotionError, match="the root is at 0, 0, 0 in every frame"):
         imported(tmp_path, caplog, with_world, with_world)
 
@@ -80,7 +80,7 @@ def test_velocities_in_the_frame_of_each_body_are_reported_as_such(tmp_path, cap
     assert np.abs(found.root_pos - CLIP.root_pos).max() < 1e-6
 
 
-def test_velocities_wrong_in_another_way_are_reported_without_a_cause(tmp_path, caplog):
+def test_other_wrong_velocities_are_reported_without_an_explanation(tmp_path, caplog):
     def wrong(content):
         content["body_lin_vel_w"] = content["body_lin_vel_w"] + 1.0
 
@@ -91,7 +91,7 @@ def test_velocities_wrong_in_another_way_are_reported_without_a_cause(tmp_path, 
 
 
 @pytest.mark.parametrize("value", [np.nan, "short", "text"])
-def test_velocities_that_cannot_be_compared_spoil_no_import(tmp_path, caplog, value):
+def test_velocities_that_cannot_be_compared_do_not_prevent_an_import(tmp_path, caplog, value):
     def damaged(content):
         lin = content["body_lin_vel_w"].copy()
         if value == "short":

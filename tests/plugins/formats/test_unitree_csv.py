@@ -1,4 +1,4 @@
-"""The importer `unitree_csv`: strict about every cell, aloud about what the file does not say."""
+"""The importer `unitree_csv`: checks every cell strictly, and warns about what the file does not state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.clips import ROBOT, swaying_clip
 
 from mtrack import MotionError
-from mtrack_formats.joints import G1_29
+from mtrack_formats.joint_orders import G1_29
 from mtrack_formats.unitree import UnitreeCsv
 
 
@@ -56,17 +56,17 @@ def test_columns_are_root_quaternion_and_joints(clip_of):
         assert np.allclose(getattr(clip, name), getattr(expected, name), atol=1e-7), name
 
 
-def test_the_rate_is_assumed_aloud(clip_of, caplog):
+def test_the_rate_is_assumed_with_a_warning(clip_of, caplog):
     assert clip_of(text(rows())).fps == 30.0
-    assert "assumed: 30 frames a second" in caplog.text
+    assert "assumed: 30 frames per second" in caplog.text
 
 
-def test_a_given_rate_is_used_aloud(clip_of, caplog):
+def test_a_given_rate_is_used_with_a_warning(clip_of, caplog):
     assert clip_of(text(rows()), fps=120.0).fps == 120.0
-    assert "assumed: 120 frames a second, as given" in caplog.text
+    assert "assumed: 120 frames per second, from --fps" in caplog.text
 
 
-def test_the_column_order_is_said(clip_of, caplog):
+def test_the_column_order_is_logged(clip_of, caplog):
     with caplog.at_level(logging.INFO):
         clip_of(text(rows()))
     assert "the root quaternion is x, y, z, w" in caplog.text
@@ -86,7 +86,7 @@ def test_a_bad_cell_is_named_by_row_and_column(error_of):
 
 
 @pytest.mark.parametrize("value", ["", "1.2.3", "0x10", "1e", "NA"])
-def test_a_cell_that_is_no_number_is_never_guessed(error_of, value):
+def test_a_cell_that_is_not_a_number_is_named(error_of, value):
     assert "line 2" in error_of(with_cell(1, 4, value))
 
 
@@ -112,17 +112,17 @@ def test_a_short_row_is_named(error_of):
     ],
     ids=["empty", "blank", "one row", "33 columns", "bytes"],
 )
-def test_a_bad_file_is_named_with_its_remedy(error_of, content, says):
+def test_a_bad_file_is_named_with_a_remedy(error_of, content, says):
     assert says in error_of(content)
 
 
-def test_a_quaternion_that_is_none_is_named(error_of):
+def test_an_invalid_quaternion_is_named(error_of):
     assert "root_quat_wxyz, frame 1: the norm is" in error_of(with_cell(1, 6, "3.0"))
 
 
-def test_a_quaternion_written_w_first_is_refused(error_of):
+def test_a_quaternion_written_w_first_is_rejected(error_of):
     cells = [[*row[:3], row[6], *row[3:6], *row[7:]] for row in rows()]
-    assert "its quaternion w, x, y, z: read so" in error_of(text(cells))
+    assert "its quaternion w, x, y, z: read that way" in error_of(text(cells))
 
 
 def test_a_compressed_file_is_inflated_before_an_importer_sees_it(tmp_path):
@@ -137,7 +137,7 @@ def test_a_missing_file_is_named(tmp_path):
         list(UnitreeCsv().clips(tmp_path / "absent.csv", ROBOT))
 
 
-def test_tables_of_numbers_are_recognised_so_that_reading_says_what_is_wrong(tmp_path):
+def test_any_table_of_numbers_is_recognised_so_that_reading_reports_what_is_wrong(tmp_path):
     path = tmp_path / "file"
     for content, is_one in (
         (text(rows()), True),

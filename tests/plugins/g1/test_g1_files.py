@@ -36,14 +36,14 @@ def test_a_description_from_a_file_gets_motors_frames_and_a_floor(tmp_path):
     assert G1(mjcf=path).model().mass == pytest.approx(G1().model().mass, rel=1e-6)
 
 
-def test_a_file_that_lacks_a_joint_or_cannot_be_read_is_named(tmp_path):
+def test_an_error_names_the_file_that_lacks_a_joint_or_cannot_be_read(tmp_path):
     path = tmp_path / "robot.xml"
     path.write_text("<mujoco><worldbody><body><freejoint/><geom size='1'/></body></worldbody></mujoco>")
     with pytest.raises(MtrackError, match=r"robot\.xml lacks 29 joints, first 'left_hip_pitch_joint'"):
         G1(mjcf=path).spec()
-    with pytest.raises(MtrackError, match=r"absent\.xml cannot be read"):
+    with pytest.raises(MtrackError, match=r"cannot read .*absent\.xml"):
         G1(mjcf=tmp_path / "absent.xml").spec()
-    with pytest.raises(MtrackError, match=r"absent\.xml cannot be read"):
+    with pytest.raises(MtrackError, match=r"cannot read .*absent\.xml"):
         G1(terrain=tmp_path / "absent.xml").spec()
 
 
@@ -63,7 +63,7 @@ def test_a_terrain_replaces_the_floor(tmp_path):
     assert data.ncon > 0  # it stands in the step
 
 
-def test_parameters_of_the_built_in_robot_are_refused_beside_a_file(tmp_path):
+def test_parameters_of_the_built_in_robot_are_rejected_with_a_file(tmp_path):
     for parameters in ({"symmetrise": True}, {"self_collision": True}, {"feet": "box"}):
         with pytest.raises(MtrackError, match="built-in robot only"):
             G1(mjcf=tmp_path / "robot.xml", **parameters).spec()

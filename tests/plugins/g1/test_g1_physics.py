@@ -1,4 +1,4 @@
-"""The G1 as a body in the world: it stands and falls as known, and its symmetric version moves symmetrically."""
+"""The G1 stands and falls as expected, and its symmetric version moves symmetrically."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mtrack_g1.figures import mirror_sign, mirrored_name
+from mtrack_g1.constants import mirror_sign, mirrored_name
 from mtrack_g1.robot import G1
 
 

@@ -1,4 +1,4 @@
-"""Toy environments of the adapter."""
+"""Fixtures: toy environments of the adapter."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The Gymnasium adapter on the G1: the numbers of mtrack's own loop, noise, randomization and falls included."""
+"""The Gymnasium adapter on the G1 gives the numbers of mtrack's own loop, with noise, randomization and falls."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from mtrack_dev.testing import small_task
 from mtrack_gym import make
+from mtrack_testing import small_task
 
 RECIPE, SMALL = "g1_tracking_quick", ("num_envs=4", "randomizations.foot_material={}")
 
@@ -21,7 +21,7 @@ def test_numbers_are_those_of_mtrack_s_own_environment() -> None:
     assert np.array_equal(env.reset()[0], torch.cat([raw.observations[name] for name in names], dim=-1).numpy())
     draw, ends = np.random.default_rng(0), 0
     for _ in range(40):
-        action = draw.normal(0.0, 4.0, (4, 29)).astype(np.float32)  # too wild to stay on one's feet
+        action = draw.normal(0.0, 4.0, (4, 29)).astype(np.float32)  # too large to keep standing
         observation, reward, terminated, truncated, infos = env.step(action)
         step = raw.step(torch.from_numpy(action))
         assert np.array_equal(observation, torch.cat([step.observations[name] for name in names], dim=-1).numpy())

@@ -1,4 +1,4 @@
-"""The Gymnasium adapter: spaces, ids, wrappers, and misuse that is explained."""
+"""The Gymnasium adapter: spaces, ids, wrappers, and errors for misuse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mtrack_gym import VectorEnv, make
 
 
 def test_gymnasium_s_checks_of_resets_and_of_returned_data_pass() -> None:
-    # they are written for single environments, so that they want to know whether "the" episode has ended
+    # they are written for single environments, and read one flag that says whether the episode has ended
     env: Any = gymnasium.make_vec("mtrack_gym:mtrack/Toy-v0", num_envs=1, overrides=["command.steps=2"])
     env_checker.check_reset_return_type(env)
     env_checker.check_reset_seed_determinism(env)
@@ -28,7 +28,7 @@ def test_gymnasium_s_checks_of_resets_and_of_returned_data_pass() -> None:
     env.close()
 
 
-def test_gymnasium_finds_two_of_a_kind_equal(toy: Callable[..., VectorEnv]) -> None:
+def test_gymnasium_finds_two_equal_environments_equal(toy: Callable[..., VectorEnv]) -> None:
     first, second = (toy(*SHORT, num_envs=1) for _ in range(2))
     check: Any = check_environments_match
     check(first, second, num_steps=8, seed=4)
@@ -46,7 +46,7 @@ def test_what_is_returned_lies_in_the_spaces(toy: Callable[..., VectorEnv]) -> N
         assert all(final in env.single_observation_space for final in infos.get("final_obs", ()))
 
 
-def test_groups_may_come_in_a_dictionary(toy: Callable[..., VectorEnv]) -> None:
+def test_groups_can_be_returned_in_a_dictionary(toy: Callable[..., VectorEnv]) -> None:
     side_by_side, by_name = (toy(*SHORT, groups=("priv", "policy"), as_dict=it) for it in (False, True))
     assert isinstance(by_name.single_observation_space, gymnasium.spaces.Dict)
     joined, parts = side_by_side.reset()[0], by_name.reset()[0]
@@ -57,7 +57,7 @@ def test_groups_may_come_in_a_dictionary(toy: Callable[..., VectorEnv]) -> None:
     assert all(final in by_name.single_observation_space for final in infos["final_obs"])
 
 
-def test_actions_are_bounded_where_the_action_component_cuts_them_off(toy: Callable[..., VectorEnv]) -> None:
+def test_actions_are_bounded_where_the_action_component_clips_them(toy: Callable[..., VectorEnv]) -> None:
     env, twin = toy("action.clip=0.5"), toy("action.clip=0.5")
     assert env.single_action_space == gymnasium.spaces.Box(-0.5, 0.5, (2,), np.float32)
     env.reset()
@@ -73,7 +73,7 @@ def test_gymnasium_s_wrappers_work(toy: Callable[..., VectorEnv]) -> None:
         _, reward, *_, infos = env.step(action)
     assert reward.max() <= 0.01
     assert [set(info) for info in infos] == [{"final_obs", "final_info", "episode"}] * 5
-    assert infos[0]["final_info"] == {"broken": False}
+    assert infos[0]["final_info"] == {"diverged": False}
 
 
 def test_a_recorded_episode_has_its_length_and_return(toy: Callable[..., VectorEnv]) -> None:
@@ -98,18 +98,18 @@ def test_ids_are_registered_by_importing_the_package() -> None:
     assert mtrack_gym.make is make
 
 
-def test_figures_are_those_a_run_logs(toy: Callable[..., VectorEnv]) -> None:
+def test_metrics_are_those_that_a_run_logs(toy: Callable[..., VectorEnv]) -> None:
     env = toy(*SHORT)
     env.reset()
     for action in actions(6):
         env.step(action)
-    figures = env.metrics()
-    assert (figures["episode/count"], figures["episode/length"], figures["episode/completed"]) == (10, 3, 1)
-    assert 0 < figures["reward_raw/toy/closeness"] < 1
+    metrics = env.metrics()
+    assert (metrics["episode/count"], metrics["episode/length"], metrics["episode/completed"]) == (10, 3, 1)
+    assert 0 < metrics["reward_raw/toy/closeness"] < 1
     assert env.metrics()["episode/count"] == 0
 
 
-def test_a_reset_forgets_the_return_of_an_episode_it_cuts_off(toy: Callable[..., VectorEnv]) -> None:
+def test_a_reset_drops_the_return_of_an_unfinished_episode(toy: Callable[..., VectorEnv]) -> None:
     env = toy(*SHORT)
     env.reset()
     env.step(actions(1)[0])

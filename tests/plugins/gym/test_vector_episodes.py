@@ -12,7 +12,7 @@ from support.vector_play import SHORT, actions
 from mtrack_gym import VectorEnv
 
 
-def test_a_truncated_row_is_reset_in_the_step_and_hands_on_its_final_observation(
+def test_a_truncated_environment_is_reset_in_the_same_step_and_returns_its_final_observation(
     toy: Callable[..., VectorEnv],
 ) -> None:
     env = toy(*SHORT)
@@ -32,7 +32,7 @@ def test_a_truncated_row_is_reset_in_the_step_and_hands_on_its_final_observation
     assert infos["_final_obs"].all()
 
 
-def test_rows_end_each_at_their_own_time(toy: Callable[..., VectorEnv]) -> None:
+def test_each_episode_ends_at_its_own_time(toy: Callable[..., VectorEnv]) -> None:
     env = toy(*SHORT)
     env.reset()
     env.env.scene.episode_step[2] = 2
@@ -41,7 +41,7 @@ def test_rows_end_each_at_their_own_time(toy: Callable[..., VectorEnv]) -> None:
     assert [final is None for final in infos["final_obs"]] == [True, True, False, True, True]
 
 
-def test_a_terminated_row_has_a_final_observation_too(toy: Callable[..., VectorEnv]) -> None:
+def test_a_terminated_environment_has_a_final_observation_too(toy: Callable[..., VectorEnv]) -> None:
     env = toy()
     env.reset()
     env.env.rewards[0] = type(env.env.rewards[0])("r", "toy", lambda scene: torch.full((5,), torch.nan), 1.0)
@@ -49,18 +49,18 @@ def test_a_terminated_row_has_a_final_observation_too(toy: Callable[..., VectorE
     assert terminated.all()
     assert not truncated.any()
     assert reward.tolist() == [0.0] * 5
-    assert infos["final_info"]["broken"].all()
+    assert infos["final_info"]["diverged"].all()
     assert np.isfinite(np.stack(infos["final_obs"])).all()
 
 
-def test_what_broke_is_told_and_hands_on_nothing_that_is_not_finite(
+def test_a_diverged_environment_is_reported_and_returns_finite_observations(
     toy: Callable[..., VectorEnv], caplog: pytest.LogCaptureFixture
 ) -> None:
     env = toy()
     env.reset()
     env.env.backend.joint_pos[3] = torch.nan
     observation, _, terminated, _, infos = env.step(actions(1)[0])
-    assert terminated.tolist() == infos["final_info"]["broken"].tolist() == [False, False, False, True, False]
+    assert terminated.tolist() == infos["final_info"]["diverged"].tolist() == [False, False, False, True, False]
     assert infos["final_obs"][3].tolist() == [0.0] * 4
     assert np.isfinite(observation).all()
     assert "1 environments diverged and were reset" in caplog.text

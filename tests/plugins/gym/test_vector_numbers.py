@@ -9,8 +9,8 @@ import pytest
 import torch
 from support.vector_play import SHORT, actions, equal, played
 
-from mtrack_dev.testing import small_task
 from mtrack_gym import VectorEnv, make
+from mtrack_testing import small_task
 
 
 def test_numbers_are_those_of_mtrack_s_own_environment(toy: Callable[..., VectorEnv]) -> None:
@@ -34,7 +34,7 @@ def test_the_reward_is_the_sum_of_its_groups(toy: Callable[..., VectorEnv]) -> N
     np.testing.assert_allclose(reward, 3 * closeness * env.env.scene.dt, rtol=1e-6)
 
 
-def test_tensors_are_handed_out_where_they_are_wanted(toy: Callable[..., VectorEnv]) -> None:
+def test_tensors_are_returned_on_request(toy: Callable[..., VectorEnv]) -> None:
     arrays, tensors = toy(*SHORT, seed=2), toy(*SHORT, seed=2, to_numpy=False)
     expected, _ = arrays.reset()
     now, _ = tensors.reset()
@@ -42,16 +42,18 @@ def test_tensors_are_handed_out_where_they_are_wanted(toy: Callable[..., VectorE
     for action in actions(4):
         before = now
         *expected, infos = arrays.step(action)
-        now, *rest, told = tensors.step(torch.from_numpy(action).requires_grad_())
+        now, *rest, final_infos = tensors.step(torch.from_numpy(action).requires_grad_())
         assert not now.requires_grad
         for value, array in zip((now, *rest), expected, strict=True):
             assert torch.equal(value, torch.from_numpy(array))
         if infos:
-            assert np.array_equal(told["final_obs"].numpy(), np.stack(infos["final_obs"]))
+            assert np.array_equal(final_infos["final_obs"].numpy(), np.stack(infos["final_obs"]))
     assert not torch.equal(before, now)
 
 
-def test_a_final_tensor_has_the_present_observations_of_rows_that_go_on(toy: Callable[..., VectorEnv]) -> None:
+def test_a_final_tensor_has_present_observations_of_episodes_that_continue(
+    toy: Callable[..., VectorEnv],
+) -> None:
     env = toy(*SHORT, to_numpy=False)
     env.reset()
     env.env.scene.episode_step[2] = 2
@@ -68,7 +70,7 @@ def test_a_seeded_reset_gives_what_a_new_environment_of_that_seed_gives(toy: Cal
     assert not equal(other, expected)
 
 
-def test_a_reset_without_a_seed_goes_on_with_the_random_numbers(toy: Callable[..., VectorEnv]) -> None:
+def test_a_reset_without_a_seed_continues_the_random_numbers(toy: Callable[..., VectorEnv]) -> None:
     env, twin = toy(seed=1), toy(seed=1)
     first = played(env)
     assert not equal(played(env), first)
@@ -77,7 +79,7 @@ def test_a_reset_without_a_seed_goes_on_with_the_random_numbers(toy: Callable[..
     assert equal(played(twin, seed=1), first)
 
 
-def test_progress_goes_on_as_in_a_run(toy: Callable[..., VectorEnv]) -> None:
+def test_progress_advances_as_in_a_run(toy: Callable[..., VectorEnv]) -> None:
     env = toy("phases.train.train_every=2", frames=30)  # 3 iterations of 2 steps of 5 environments
     env.reset()
     seen = []
@@ -91,7 +93,7 @@ def test_progress_goes_on_as_in_a_run(toy: Callable[..., VectorEnv]) -> None:
     assert env.env.scene.progress == 0.0
 
 
-def test_progress_can_be_held(toy: Callable[..., VectorEnv]) -> None:
+def test_progress_can_be_fixed(toy: Callable[..., VectorEnv]) -> None:
     env = toy("reward_groups.toy.scale={from=0.5, to=1.0}")
     env.set_progress(1.0)
     env.reset()

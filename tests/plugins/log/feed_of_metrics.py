@@ -1,4 +1,4 @@
-"""A made-up feed of metrics, shaped like that of a tracking run."""
+"""Invented metrics with the names of a tracking run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RUN = {"run_id": "20261122-101500-quick", "recipe": "quick", "distributions": {"
 
 def iteration(number: int, *, phase: str = "train", iterations: int = 100, **values: float) -> Metrics:
     """Return the metrics of one iteration."""
-    figures = {
+    common = {
         "reward/tracking/root_pos": 0.0123,
         "reward/tracking/joint_pos": 0.0456,
         "reward/tracking": 0.0579,
@@ -33,6 +33,6 @@ def iteration(number: int, *, phase: str = "train", iterations: int = 100, **val
         frames=number * 8192,
         frames_per_s=3120.0,
         eta_s=8040.0,
-        values={**figures, **values},
+        values={**common, **values},
         timings={"collect": 1.7, "update": 0.84},
     )

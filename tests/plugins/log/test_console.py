@@ -53,13 +53,13 @@ def toy_metrics() -> Metrics:
 
 
 @pytest.mark.parametrize(("width", "height"), [(200, 60), (100, 30), (80, 24), (40, 24), (20, 8)])
-def test_the_display_never_leaves_the_window(width: int, height: int) -> None:
+def test_the_display_fits_the_window(width: int, height: int) -> None:
     lines = shown(width, height)
     assert max(len(line) for line in lines) <= width
     assert len(lines) <= height - 2
 
 
-def test_a_window_of_24_lines_by_80_shows_every_figure() -> None:
+def test_a_window_of_80_by_24_shows_every_metric() -> None:
     text = "\n".join(shown(80, 24))
     for expected in ("train", "12 of 100", "3,120 frames/s", "2 h 14 min", "root_pos", "412", "13.2", "63 %", "21 %"):
         assert expected in text
@@ -67,18 +67,18 @@ def test_a_window_of_24_lines_by_80_shows_every_figure() -> None:
     assert "raw" not in text
 
 
-def test_a_small_window_says_that_something_is_left_out() -> None:
+def test_a_small_window_says_that_it_is_too_small() -> None:
     assert "too small" in shown(60, 9)[-1]
 
 
-def test_a_family_nobody_announced_is_shown() -> None:
+def test_metrics_of_an_unknown_family_are_shown() -> None:
     assert any("my_plugin" in line and "thing 7.00" in line for line in shown(80, 40, **{"my_plugin/thing": 7.0}))
 
 
 @pytest.mark.parametrize(
     ("name", "value", "text"), [("env/diverged", 2.0, "diverged 2"), ("update/skipped", 0.25, "skipped 25 %")]
 )
-def test_diverged_environments_and_skipped_updates_show_only_if_there_are_some(
+def test_diverged_environments_and_skipped_updates_are_shown_only_if_they_are_not_0(
     name: str, value: float, text: str
 ) -> None:
     label = text.partition(" ")[0]
@@ -88,13 +88,13 @@ def test_diverged_environments_and_skipped_updates_show_only_if_there_are_some(
 
 
 def test_the_kernel_emits_what_the_console_shows() -> None:
-    """The names are checked with the metrics of a real rollout and update, not with made-up ones."""
+    """Check the names with the metrics of a real rollout and update."""
     metrics = toy_metrics()
     assert set(FAULTS) <= set(metrics.values)
     assert {name.partition("/")[0] for name in metrics.values} <= {*_ORDER, "value", "mirror", RAW_REWARD}
 
 
-def test_without_a_terminal_there_are_plain_lines_on_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_plain_lines_are_written_to_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(every_s=0)
     console.start(Path("runs/a"), RUN)
     for k in (1, 2):
@@ -110,7 +110,9 @@ def test_without_a_terminal_there_are_plain_lines_on_stderr_only(capsys: pytest.
     ]
 
 
-def test_lines_are_thinned_out_but_first_and_last_of_a_phase_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_limited_in_time_but_first_and_last_of_a_phase_are_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     console = Console(every_s=3600)
     console.start(Path("runs/a"), RUN)
     for phase in ("train", "adapt"):
@@ -120,7 +122,7 @@ def test_lines_are_thinned_out_but_first_and_last_of_a_phase_are_kept(capsys: py
     assert heads == ["train 1/5", "train 5/5", "adapt 1/5", "adapt 5/5"]
 
 
-def test_a_forced_colour_does_not_draw_the_display_into_a_pipe(
+def test_forced_colours_do_not_open_the_display_on_a_pipe(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -132,14 +134,14 @@ def test_a_forced_colour_does_not_draw_the_display_into_a_pipe(
 
 
 def read_all(terminal: int, into: bytearray) -> None:
-    """Read a pseudo-terminal until its other end is closed: one read may give a part only."""
+    """Read a pseudo-terminal until its other end is closed; one read may return only a part."""
     with contextlib.suppress(OSError):
         while chunk := os.read(terminal, 4096):
             into += chunk
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-def test_log_records_go_above_the_display_and_the_stream_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_records_appear_above_the_display_and_the_stream_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     master, slave = os.openpty()
     drawn = bytearray()
     reader = threading.Thread(target=read_all, args=(master, drawn))
@@ -168,18 +170,18 @@ def test_log_records_go_above_the_display_and_the_stream_is_given_back(monkeypat
     assert "iteration 1 of 100" in before
     assert "iteration 1 of 100" in after, "the display is drawn again below the message"
     assert "interrupted after" in after
-    assert text.count("\x1b[?25l") == text.count("\x1b[?25h"), "the cursor is given back"
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h"), "the cursor is restored"
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (0.31, "0.310"), (12.34, "12.3"), (12345.6, "12,346"), (-2e-7, "-2.0e-07"), (float("nan"), "nan")],
 )
-def test_numbers_have_three_digits(value: float, text: str) -> None:
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
-def test_times_and_counts_read_as_people_write_them() -> None:
+def test_durations_and_counts_have_readable_units() -> None:
     assert [duration(s) for s in (12, 200, 8040, 273600)] == ["12 s", "3 min 20 s", "2 h 14 min", "3 d 4 h"]
     assert duration(float("inf")) == "unknown"
     assert [count(n) for n in (812, 45_200, 1_230_000, 2_100_000_000)] == ["812", "45.2 k", "1.23 M", "2.10 G"]

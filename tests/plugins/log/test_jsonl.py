@@ -1,4 +1,4 @@
-"""metrics.jsonl keeps every iteration, whatever happens to the run."""
+"""metrics.jsonl contains every iteration, even after crashes and full disks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def logged(directory: Path, *numbers: int, **values: float) -> Path:
     return directory / "metrics.jsonl"
 
 
-def test_what_was_logged_is_read_back(tmp_path: Path) -> None:
+def test_reading_returns_what_was_logged(tmp_path: Path) -> None:
     assert read_jsonl(logged(tmp_path, 1, 2)) == [iteration(1), iteration(2)]
 
 
@@ -50,7 +50,7 @@ def test_equal_runs_differ_in_timings_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 40, 300])
-def test_a_torn_last_line_is_left_out_and_the_next_run_goes_on_after_it(tmp_path: Path, cut: int) -> None:
+def test_a_torn_last_line_is_skipped_and_the_next_run_continues_after_it(tmp_path: Path, cut: int) -> None:
     path = logged(tmp_path, 1, 2)
     os.truncate(path, path.stat().st_size - cut)
     assert read_jsonl(path) == [iteration(1)]
@@ -58,28 +58,28 @@ def test_a_torn_last_line_is_left_out_and_the_next_run_goes_on_after_it(tmp_path
     assert read_jsonl(path) == [iteration(1), iteration(2), iteration(3)]
 
 
-def test_an_iteration_done_again_after_a_resume_replaces_the_first_try(tmp_path: Path) -> None:
+def test_an_iteration_that_a_resumed_run_repeats_replaces_the_first_one(tmp_path: Path) -> None:
     path = logged(tmp_path, 1, 2, 3)
     logged(tmp_path, 2, 3, **{"loss/policy": 9.0})
     assert [m.iteration for m in read_jsonl(path)] == [1, 2, 3]
     assert [m.values["loss/policy"] for m in read_jsonl(path)] == [-0.0021, 9.0, 9.0]
 
 
-def test_values_that_are_not_finite_are_still_json(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_become_null(tmp_path: Path) -> None:
     path = logged(tmp_path, 1, **{"loss/policy": math.inf})
     assert json.loads(path.read_text(), parse_constant=pytest.fail)["values"]["loss/policy"] is None
     assert math.isnan(read_jsonl(path)[0].values["loss/policy"])
 
 
-def test_a_line_in_the_middle_that_is_no_record_is_named(tmp_path: Path) -> None:
+def test_a_line_that_is_not_a_record_is_named(tmp_path: Path) -> None:
     path = logged(tmp_path, 1, 2)
     path.write_bytes(path.read_bytes().replace(b'"phase"', b'"phrase"', 1))
-    with pytest.raises(MtrackError, match=r"metrics.jsonl:1: not a line of metrics"):
+    with pytest.raises(MtrackError, match=r"metrics.jsonl:1: not a record of metrics"):
         read_jsonl(path)
 
 
 @pytest.mark.parametrize("torn", [b'{"phase":"train","iter', b"\xff\x00\x00", b"0.5},"])
-def test_a_torn_line_in_the_middle_is_skipped_by_name(
+def test_a_torn_line_in_the_middle_is_skipped_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, torn: bytes
 ) -> None:
     path = logged(tmp_path, 1, 2)
@@ -95,7 +95,7 @@ def test_the_write_after_a_torn_one_starts_on_a_new_line(tmp_path: Path, monkeyp
     real_write = os.write
 
     def tear(descriptor: int, data: bytes) -> int:
-        real_write(descriptor, data[:50])  # the disk has taken more than it says
+        real_write(descriptor, data[:50])  # part of the line is on disk although the call failed
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as disk:
@@ -106,7 +106,7 @@ def test_the_write_after_a_torn_one_starts_on_a_new_line(tmp_path: Path, monkeyp
     assert read_jsonl(tmp_path / "metrics.jsonl") == [iteration(1), iteration(2)]
 
 
-def test_lines_wait_for_a_full_disk_to_have_room_again(
+def test_lines_wait_until_a_full_disk_has_space_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     logger = Jsonl()
@@ -116,7 +116,7 @@ def test_lines_wait_for_a_full_disk_to_have_room_again(
     def full(descriptor: int, data: bytes) -> int:
         if len(data) <= 100:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real_write(descriptor, data[:-100])  # the disk takes a part of the line
+        return real_write(descriptor, data[:-100])  # part of the line fits
 
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", full)
@@ -128,15 +128,17 @@ def test_lines_wait_for_a_full_disk_to_have_room_again(
     assert [m.iteration for m in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
 
 
-def test_lines_that_never_reached_the_disk_are_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_that_never_reached_the_disk_are_an_error_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     logger = Jsonl()
     logger.start(tmp_path, RUN)
     with monkeypatch.context() as disk:
 
-        def refuse(descriptor: int, data: bytes) -> int:
+        def fail(descriptor: int, data: bytes) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        disk.setattr(os, "write", refuse)
+        disk.setattr(os, "write", fail)
         logger.log(iteration(1))
         with pytest.raises(OSError, match="last 1 iterations"):
             logger.finish("finished")

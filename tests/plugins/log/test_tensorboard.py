@@ -1,4 +1,4 @@
-"""TensorBoard gets every figure, and no point twice after a resume."""
+"""TensorBoard receives every metric, and no point twice after a resume."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def points(directory: Path, name: str, phase: str = "train") -> list[tuple[int, 
     return [(event.step, pytest.approx(event.value)) for event in events(directory, phase).Scalars(name)]
 
 
-def test_values_and_timings_become_charts_over_frames(tmp_path: Path) -> None:
+def test_values_and_timings_become_curves_over_frames(tmp_path: Path) -> None:
     logged(tmp_path, 1, 2)
     assert points(tmp_path, "episode/length") == [(8192, 412.0), (16384, 412.0)]
     assert points(tmp_path, "time/collect") == [(8192, 1.7), (16384, 1.7)]
 
 
-def test_each_phase_has_curves_of_its_own(tmp_path: Path) -> None:
+def test_each_phase_has_its_own_curves(tmp_path: Path) -> None:
     logged(tmp_path, 1, 2, phases=("train", "adapt"))
     assert sorted(path.name for path in (tmp_path / "tensorboard").iterdir()) == ["adapt", "train"]
     for phase in ("train", "adapt"):
         assert [step for step, _ in points(tmp_path, "loss/policy", phase)] == [8192, 16384]
 
 
-def test_the_recipe_is_there_to_read(tmp_path: Path) -> None:
+def test_the_recipe_is_shown_as_text(tmp_path: Path) -> None:
     logged(tmp_path, 1)
     (event,) = events(tmp_path).Tensors("recipe/text_summary")
     (text,) = event.tensor_proto.string_val
@@ -57,7 +57,7 @@ def test_the_recipe_is_there_to_read(tmp_path: Path) -> None:
         assert f"    {line}\n" in text.decode()
 
 
-def test_iterations_done_again_after_a_resume_appear_once(tmp_path: Path) -> None:
+def test_iterations_that_a_resumed_run_repeats_appear_once(tmp_path: Path) -> None:
     logged(tmp_path, 1, 2, 3)
     logged(tmp_path, 2, 3, 4)
     assert [step for step, _ in points(tmp_path, "loss/policy")] == [8192, 16384, 24576, 32768]
@@ -69,7 +69,7 @@ def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         TensorBoard().start(tmp_path, RUN)
 
 
-def test_the_plugin_is_listed_and_checked_without_importing_tensorboard() -> None:
+def test_importing_the_loggers_imports_neither_tensorboard_nor_wandb() -> None:
     code = "import sys, mtrack_log.tensorboard, mtrack_log.wandb; print({'tensorboard', 'wandb'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Weights & Biases works offline, and never holds a run up or learns more than it is told."""
+"""The wandb logger works offline, never blocks a run, and records nothing private."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A server that takes connections and never answers."""
+    """A server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
         monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
@@ -61,7 +61,7 @@ def test_an_offline_run_is_written_below_the_run_directory(tmp_path: Path) -> No
     for expected in (*names, b"mtrack", b"a-robot-of-the-recipe"):
         assert expected in content
     assert str(tmp_path).encode() not in content, "no path of this machine is uploaded"
-    assert not (tmp_path / "home").exists(), "nothing is left in the user's home"
+    assert not (tmp_path / "home").exists(), "no file is left in the user's home directory"
 
 
 def test_no_secret_machine_user_or_command_line_is_recorded(tmp_path: Path) -> None:
@@ -72,33 +72,33 @@ def test_no_secret_machine_user_or_command_line_is_recorded(tmp_path: Path) -> N
     logger.finish("finished")
     content = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
     private = [SECRET, "a machine", f"{getpass.getuser()}@"]
-    if len(socket.gethostname()) > 4:  # a shorter one may stand in it by chance
+    if len(socket.gethostname()) > 4:  # a shorter one may occur by chance
         private.append(socket.gethostname())
     assert [text for text in private if text.encode() in content] == []
-    (record,) = directory.glob("wandb/offline-run-*/*.wandb")  # what `wandb sync` sends
+    (record,) = directory.glob("wandb/offline-run-*/*.wandb")  # the file that `wandb sync` sends
     assert b"pytest" not in record.read_bytes()
 
 
-def test_an_unreachable_server_costs_the_run_nothing_and_loses_nothing(
+def test_an_unreachable_server_neither_delays_the_run_nor_loses_metrics(
     tmp_path: Path, silent_server: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = run_directory(tmp_path)
     logger = WandB(mode="online", timeout_s=12.0, upload_checkpoints=True)
-    began = time.monotonic()
+    start = time.monotonic()
     logger.start(directory, RUN)
     for k in range(50):
         logger.log(iteration(k + 1))
     logger.checkpoint_saved(directory)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - start < 1.0
     logger.finish("finished")
-    assert time.monotonic() - began < 14.0
+    assert time.monotonic() - start < 14.0
     assert "no connection" in caplog.text
     (record,) = directory.glob("wandb/offline-run-*/*.wandb")
     assert b"reward/tracking/root_pos" in record.read_bytes()
 
 
-def test_a_run_without_connection_goes_on_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # closed
+def test_a_run_without_connection_continues_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # a closed port
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     directory = run_directory(tmp_path)
     messages = [settings(directory, mode="online"), {"log": {"loss/policy": 1.0}, "step": 1}, {"finish": "finished"}]
@@ -109,14 +109,16 @@ def test_a_run_without_connection_goes_on_offline(tmp_path: Path, monkeypatch: p
     assert "wandb sync" in reports
 
 
-def test_a_missing_account_is_reported_and_never_asked_for(tmp_path: Path) -> None:
+def test_a_missing_account_is_reported_without_a_prompt(tmp_path: Path) -> None:
     directory = run_directory(tmp_path)
     reports = serve([settings(directory, mode="online"), {"finish": "finished"}])
     assert "API key" in reports
     assert list(directory.glob("wandb/offline-run-*/*.wandb"))
 
 
-def test_a_full_queue_drops_and_counts(tmp_path: Path, silent_server: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_queue_drops_and_counts_messages(
+    tmp_path: Path, silent_server: None, caplog: pytest.LogCaptureFixture
+) -> None:
     directory = run_directory(tmp_path)
     logger = WandB(mode="online", timeout_s=1.0, capacity=2)
     logger.start(directory, RUN)
@@ -129,10 +131,10 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path, silent_server: None, capl
     assert str(dropped) in caplog.text
 
 
-def test_a_process_that_dies_is_only_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_process_that_dies_only_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     directory = run_directory(tmp_path)
     (directory / "wandb").mkdir()
-    logger = WandB(project="not/a project" * 50)  # refused by wandb when the run is opened
+    logger = WandB(project="not/a project" * 50)  # wandb rejects this name when it opens the run
     with caplog.at_level(logging.WARNING):
         logger.start(directory, RUN)
         logger.log(iteration(1))
@@ -151,10 +153,10 @@ def test_a_checkpoint_becomes_an_artifact(tmp_path: Path) -> None:
     assert b"agent.safetensors" in record.read_bytes()
 
 
-def test_a_checkpoint_that_is_gone_is_reported_and_passed_over(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_missing_is_reported_and_skipped(tmp_path: Path) -> None:
     directory = run_directory(tmp_path)
-    gone = {"checkpoint": str(directory / "checkpoints" / "000100")}
-    reports = serve([settings(directory), gone, {"log": {"a": 1.0}, "step": 1}, {"finish": "finished"}])
+    missing = {"checkpoint": str(directory / "checkpoints" / "000100")}
+    reports = serve([settings(directory), missing, {"log": {"a": 1.0}, "step": 1}, {"finish": "finished"}])
     assert "checkpoint not uploaded" in reports
 
 

@@ -1,4 +1,4 @@
-"""A broken importer of somebody else's package is named and skipped; the others import the file."""
+"""A broken third-party importer is named and skipped; the others import the file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from support.clips import swaying_clip
 from support.foreign import write
 from typer.testing import CliRunner
 
-from mtrack_dev.testing import install
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
+from mtrack_testing import install
 
 HEAD = '"""An importer."""\nfrom mtrack.fields import component, param\n\n\n'
 NAMED = "importer 'odd' (acme 1.0)"
@@ -33,7 +33,7 @@ BROKEN = {
     "exits in recognises": (importer("raise SystemExit(3)"), "raised SystemExit: 3"),
     "returns None": (importer("return None"), "recognises() returned None, expected text"),
     "returns True": (importer("return True"), "recognises() returned True, expected text"),
-    "cannot be made": (
+    "cannot create": (
         importer("return ''").replace("def rec", "def __attrs_post_init__(self):\n        1 / 0\n\n    def rec"),
         "ZeroDivisionError",
     ),
@@ -51,7 +51,7 @@ def run(*arguments: object, code: int = 0) -> str:
 
 
 @pytest.mark.parametrize(("module", "says"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_importer_is_named_once_others_import_and_what_they_do_not_know_lists_it(site, tmp_path, module, says):
+def test_a_broken_importer_is_named_once_and_listed_for_unrecognised_files(site, tmp_path, module, says):
     put(site, module)
     folder = tmp_path / "in"
     folder.mkdir()
@@ -68,7 +68,7 @@ def test_a_broken_importer_is_named_once_others_import_and_what_they_do_not_know
         assert says in line
 
 
-def test_a_broken_importer_does_not_fail_an_import_nor_print_among_its_results(site, tmp_path):
+def test_a_broken_importer_neither_fails_an_import_nor_prints_to_stdout(site, tmp_path):
     put(site, "print('hello')\n" + importer('print("hello"); raise ValueError("cannot read")'))
     file = write("GMR pkl", swaying_clip(10, name="a"), tmp_path)
     result = CliRunner().invoke(motions, ["import", str(file), "-o", str(tmp_path / "out"), "--json"])
@@ -83,7 +83,7 @@ CLAIMS = {
     "exits": ("raise SystemExit", "raised SystemExit"),
     "returns None": ("return None", "clips() returned None, expected clips"),
     "yields nothing": ("return iter(())", "found no motion in it"),
-    "yields text": ('return iter(["walk"])', "clips() gave a str, expected a Clip"),
+    "yields text": ('return iter(["walk"])', "clips() yielded a str, expected a Clip"),
     "yields bad clips": (
         "from mtrack.api.types import Clip\n        return iter([Clip('w', 30.0, ('a',), [[0.0]], None, 'x')])",
         "",
@@ -92,7 +92,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize(("clips", "says"), CLAIMS.values(), ids=CLAIMS)
-def test_an_importer_that_fails_on_a_file_it_claims_is_that_files_error(site, tmp_path, clips, says):
+def test_an_importer_that_fails_on_its_file_is_an_error_of_that_file(site, tmp_path, clips, says):
     put(site, importer("return 'odd file' if path.suffix == '.odd' else ''", clips))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.odd").write_text("odd")
@@ -113,7 +113,7 @@ def test_an_importer_that_claims_files_by_their_name_yields_to_one_that_looks_at
     put(site, importer(claim))
     file = write(name, swaying_clip(10, name="walk"), tmp_path)
     said = run(file, "-o", tmp_path / "out")
-    assert f"{NAMED} was not used: it claims files of any content" in said
+    assert f"{NAMED} was not used: it claims files with any content" in said
     assert len(read_clip(tmp_path / "out" / "walk.npz").root_pos) == 10
 
 
@@ -127,7 +127,7 @@ def test_two_importers_that_recognise_the_content_are_named_with_the_remedy(site
     run(file, "-o", tmp_path / "out", "--format", "gmr")
 
 
-def test_two_packages_with_an_importer_of_one_name_are_both_tried(site, tmp_path):
+def test_two_importers_with_the_same_name_are_both_tried(site, tmp_path):
     put(site, importer("return ''"))
     module = importer("return ''").replace("Odd", "Gmr")
     install(site, "rival", {"mtrack.importers": {"gmr": "rival_gmr:Gmr"}}, {"rival_gmr.py": module})

@@ -1,4 +1,4 @@
-"""Clips of any motion source are checked as those of files are, and the source is blamed, not the command."""
+"""Clips of any motion source are checked like those of files; errors name the source, not the command."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import g1_model, install
 from mtrack_g1.robot import G1
 from mtrack_motion.checked_source import usable_clips
 from mtrack_motion.collect import collect
 from mtrack_motion.derive import ContactRule
+from mtrack_testing import g1_model, install
 
 MODEL = g1_model()
 GOOD = swaying_clip(40, name="good")
 
 
 class Source:
-    """A source that gives what it is told to."""
+    """A source that returns the given clips."""
 
     def __init__(self, clips, weights=None):
         self.given = clips
@@ -62,7 +62,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("fault", UNUSABLE)
-def test_an_unusable_clip_is_left_out_with_its_reason(fault):
+def test_an_unusable_clip_is_left_out_with_a_reason(fault):
     clip, words = UNUSABLE[fault]
     clips, reasons = usable_clips(Source([GOOD, clip]), MODEL)
     assert [each.name for each in clips] == ["good"]
@@ -103,7 +103,7 @@ def test_weights_that_do_not_fit_the_clips_are_blamed_on_the_source():
             gather(Source([GOOD], weights))
 
 
-def test_a_source_without_a_usable_clip_is_a_mistake_of_the_user_with_every_reason():
+def test_a_source_without_a_usable_clip_is_a_user_error_with_every_reason():
     with pytest.raises(SlotError, match="none of its clips can be used\n  bad: fps is 0") as caught:
         gather(Source([UNUSABLE["no rate"][0]]))
     assert not caught.value.is_fault
@@ -111,9 +111,9 @@ def test_a_source_without_a_usable_clip_is_a_mistake_of_the_user_with_every_reas
         gather(Source(MotionError("no data set here")))
 
 
-def test_what_is_left_out_is_said_with_slot_source_and_reason(caplog):
+def test_left_out_clips_are_logged_with_slot_source_and_reason(caplog):
     collection = gather(Source([GOOD, UNUSABLE["no rate"][0]]))
-    collection.tell()
+    collection.report()
     assert "motions.mine (Source): left out 'bad': fps is 0" in caplog.text
     assert collection.library.names == ("good",)
 
@@ -123,7 +123,7 @@ from mtrack import component
 
 @component
 class Dance:
-    """Clips from a data set that is not there."""
+    """Clips from a missing data set."""
 
     def clips(self, robot):
         return [open("/no/such/dance")]

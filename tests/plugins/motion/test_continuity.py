@@ -1,4 +1,4 @@
-"""Steps are compared with the steps around them: jumps, spikes, repeated and missing frames; kicks are none."""
+"""Jumps, spikes, repeated and missing frames are found by comparing steps with their neighbours; kicks are fine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 from support.clips import ROBOT
 
 from mtrack import MotionError
+from mtrack_motion.clip_checks import why_unusable
 from mtrack_motion.continuity import breaks
 from mtrack_motion.file import write_clip
-from mtrack_motion.plausible import oddities
+from mtrack_motion.oddities import oddities
 from mtrack_motion.source import MotionFiles
-from mtrack_motion.usable import why_unusable
 from mtrack_procedural.source import Procedural
 
 MODEL = ROBOT.model()
@@ -53,7 +53,7 @@ def test_a_smooth_motion_has_no_break(name):
     ],
     ids=["root", "spike", "knee"],
 )
-def test_a_jump_is_refused_at_import_left_out_of_training_and_can_be_accepted(tmp_path, clip, says):
+def test_a_jump_is_rejected_at_import_left_out_of_training_and_can_be_accepted(tmp_path, clip, says):
     assert says in why_unusable(clip, MODEL)
     with pytest.raises(MotionError, match=r"cut the clip there, or import it as it is with --trust"):
         oddities(clip, ROBOT)
@@ -66,7 +66,7 @@ def test_a_jump_is_refused_at_import_left_out_of_training_and_can_be_accepted(tm
     assert len(MotionFiles(path=tmp_path, allow_jumps=True).clips(MODEL)) == 2
 
 
-def test_a_small_jump_is_said_and_the_clip_used():
+def test_a_small_jump_is_reported_and_the_clip_is_used():
     clip = changed(slice(200, None), KNEE, 0.3)
     assert why_unusable(clip, MODEL) == ""
     assert any("left_knee_joint jumps by" in line for line in oddities(clip, ROBOT))
@@ -75,18 +75,18 @@ def test_a_small_jump_is_said_and_the_clip_used():
 @pytest.mark.parametrize(
     ("index", "says"),
     [
-        (np.repeat(np.arange(400), 2), "each is there 2 times on average"),
-        (np.repeat(np.arange(400), 3), "each is there 3 times on average"),
-        (np.floor(np.arange(0, 400, 0.6)).astype(int), "each is there 1.7 times on average"),
+        (np.repeat(np.arange(400), 2), "each appears 2 times on average"),
+        (np.repeat(np.arange(400), 3), "each appears 3 times on average"),
+        (np.floor(np.arange(0, 400, 0.6)).astype(int), "each appears 1.7 times on average"),
     ],
 )
 def test_repeated_frames_are_named_with_the_rate_they_came_from(index, says):
     reason = why_unusable(taken(index), MODEL)
     assert says in reason
-    assert "leave repeated frames out and use" in reason
+    assert "remove the repeated frames and use" in reason
 
 
-def test_missing_frames_are_said():
+def test_missing_frames_are_reported():
     found = breaks(taken(np.r_[0:202, 204:431]), MODEL)
     (gap,) = (one for one in found if one.kind == "gap")
     assert "steps at once from frame 201 to 202" in gap.text

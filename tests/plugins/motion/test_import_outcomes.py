@@ -1,4 +1,4 @@
-"""`motions import` reports each file and motion that it was asked for and did not import, and fails for them."""
+"""`motions import` reports each requested file and motion that it did not import, and then fails."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from mtrack import MtrackError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip, write_clip
-from mtrack_motion.requested import requested_files, why_skipped
+from mtrack_motion.input_files import input_files, why_skipped
 
 
 def imported(*arguments: object, code: int):
-    """Return the results by source and clip, and what was said."""
+    """Return the results by source and clip, and the output on stderr."""
     result = CliRunner().invoke(motions, ["import", *map(str, arguments), "--fill-missing", "--json"])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -72,13 +72,13 @@ def test_every_file_of_a_directory_is_imported_skipped_or_a_problem(tmp_path):
     for name in failed:
         assert f"error: {folder / name}: " in said
     assert f"{folder / 'ours.npz'}: motion_file: motion file of mtrack, copied" in said
-    assert f"{folder / 'lost.pkl'}: is a link to nothing" in said
-    assert f"{folder / 'shot.png'}: skipped: is a picture or a film" in said
+    assert f"{folder / 'lost.pkl'}: is a broken link" in said
+    assert f"{folder / 'shot.png'}: skipped: is a picture or a video" in said
     assert "2 clips written to" in said
     assert said.rstrip().endswith("6 not imported, 5 skipped")
 
 
-def test_a_directory_of_motions_and_what_never_is_one_succeeds_also_the_second_time_with_its_output_inside(tmp_path):
+def test_importing_a_directory_succeeds_again_with_its_output_inside(tmp_path):
     pickled(tmp_path / "good.pkl", {"walk": asap_motion()})
     (tmp_path / "README").write_text("walks")
     for _ in range(2):
@@ -86,12 +86,12 @@ def test_a_directory_of_motions_and_what_never_is_one_succeeds_also_the_second_t
         assert said.rstrip().splitlines()[-1].startswith("1 clip written")
     assert [result["skipped"] for result in results if result["skipped"]] == [
         "is a document",
-        "is there already, in the output directory",
+        "is already in the output directory",
     ]
 
 
 @pytest.mark.parametrize("bad", [(0,), (1,), (2,), (0, 1), (0, 1, 2)])
-def test_a_bad_motion_in_a_pickle_hides_none_of_the_others_wherever_it_is(tmp_path, bad):
+def test_a_bad_motion_at_any_place_in_a_pickle_hides_no_other(tmp_path, bad):
     content = {f"m{index}": broken() if index in bad else asap_motion() for index in range(3)}
     results, said = imported(pickled(tmp_path / "three.pkl", content), "-o", tmp_path / "out", code=2)
     assert sorted(result["clip"] for result in results if result["file"]) == [f"m{i}" for i in range(3) if i not in bad]
@@ -104,13 +104,13 @@ def test_a_bad_motion_in_a_pickle_hides_none_of_the_others_wherever_it_is(tmp_pa
     assert f"{len(bad)} not imported" in said
 
 
-def test_a_motion_that_lacks_a_field_is_a_problem_and_what_is_no_motion_is_named(tmp_path):
+def test_a_motion_that_lacks_a_field_is_a_problem_and_other_entries_are_named(tmp_path):
     content = {"a": asap_motion(), "b": asap_motion(), "note": "x", "meta": {"author": "y"}}
     del content["b"]["dof"]
     results, said = imported(pickled(tmp_path / "two.pkl", content), "-o", tmp_path / "out", code=2)
     (problem,) = (result["problem"] for result in results if result["problem"])
     assert "motion 'b': 'dof' is NoneType" in problem
-    assert "left out, since they are no motions: note, meta" in said
+    assert "ignored entries that are not motions: note, meta" in said
     assert [result["clip"] for result in results if result["file"]] == ["a"]
 
 
@@ -138,12 +138,12 @@ def test_a_clip_that_cannot_be_written_hides_none_of_the_others(tmp_path):
     assert len(read_clip(tmp_path / "out" / "a.npz").root_pos) == 10
 
 
-def test_a_directory_without_files_or_with_none_to_import_is_an_error(tmp_path):
+def test_a_directory_without_files_to_import_is_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MtrackError, match="empty: holds no file"):
+    with pytest.raises(MtrackError, match="empty: contains no file"):
         imported(tmp_path / "empty", "-o", tmp_path / "out", code=2)
     (tmp_path / "empty" / "notes.md").write_text("nothing")
-    with pytest.raises(MtrackError, match=r"has no file to import, only what is skipped \(1\)"):
+    with pytest.raises(MtrackError, match=r"has no file to import, only skipped files \(1\)"):
         imported(tmp_path / "empty", "-o", tmp_path / "out", code=2)
 
 
@@ -160,7 +160,7 @@ def test_a_directory_without_files_or_with_none_to_import_is_an_error(tmp_path):
         ("film.MP4", "", True),
     ],
 )
-def test_what_may_be_a_motion_is_told_from_what_cannot_be_one(tmp_path, name, text, skips):
+def test_files_that_cannot_be_motions_are_skipped(tmp_path, name, text, skips):
     (tmp_path / name).write_text(text)
     assert bool(why_skipped(tmp_path / name)) == skips
 
@@ -171,5 +171,5 @@ def test_a_directory_that_cannot_be_read_is_a_problem(tmp_path, monkeypatch):
         return iter(())
 
     monkeypatch.setattr("os.walk", walk)
-    (one,) = requested_files(tmp_path)
+    (one,) = input_files(tmp_path)
     assert (one.file, one.problem) == (tmp_path / "locked", "cannot be read: Permission denied; check its permissions")

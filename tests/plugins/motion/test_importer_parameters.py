@@ -1,4 +1,4 @@
-"""Parameters of importers: any of them through `--set`, and none that is ignored."""
+"""Every parameter of an importer can be set with `--set`, and none is ignored."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from support.foreign import write
 from typer.testing import CliRunner
 
 from mtrack import MtrackError
-from mtrack_dev.testing import install
 from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
+from mtrack_testing import install
 
 ACME = '''
 """An importer with parameters of its own."""
@@ -98,7 +98,7 @@ def test_a_parameter_of_no_importer_is_an_error_before_anything_is_read(acme, tm
 
 
 @pytest.mark.parametrize("flag", [("--fps", "50"), ("--fill-missing",)])
-def test_a_flag_that_the_files_importer_lacks_is_that_files_error_and_no_others(acme, tmp_path, flag):
+def test_a_flag_that_an_importer_lacks_is_an_error_of_its_file_only(acme, tmp_path, flag):
     folder = tmp_path / "in"
     folder.mkdir()
     acme.rename(folder / "acme.csv")
@@ -111,7 +111,7 @@ def test_a_flag_that_the_files_importer_lacks_is_that_files_error_and_no_others(
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["walk.npz"]
 
 
-def test_flags_are_short_for_settings(tmp_path):
+def test_flags_are_shortcuts_for_settings(tmp_path):
     csv = write("Unitree csv", swaying_clip(10, name="walk"), tmp_path)
     for number, arguments in enumerate((("--fps", "40"), ("--set", "fps=40"), ("--set", "fps=40.0"))):
         run(csv, "-o", tmp_path / str(number), *arguments)
@@ -121,14 +121,14 @@ def test_flags_are_short_for_settings(tmp_path):
 
 
 @pytest.mark.parametrize("fps", ["-30", "0", "2000", "nan"])
-def test_a_frame_rate_that_cannot_be_is_an_error_of_the_rate(tmp_path, fps):
+def test_an_impossible_frame_rate_is_an_error_of_the_rate(tmp_path, fps):
     csv = write("Unitree csv", swaying_clip(10, name="walk"), tmp_path)
     said = run(csv, "-o", tmp_path / "out", f"--fps={fps}", code=2)
     assert "fps: " in said
     assert "reorder" not in said
 
 
-def test_machines_are_told_the_same(acme, tmp_path):
+def test_json_output_has_the_same_results(acme, tmp_path):
     result = CliRunner().invoke(motions, ["import", str(acme), "-o", str(tmp_path / "out"), "--fps=50", "--json"])
     (entry,) = json.loads(result.stdout)
     assert result.exit_code == 2

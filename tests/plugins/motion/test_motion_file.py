@@ -1,4 +1,4 @@
-"""The motion file: what is written comes back, and nothing bad passes."""
+"""Motion files survive writing and reading, and bad content is rejected."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from support.clips import swaying_clip
 
 from mtrack import MotionError
-from mtrack_dev.testing import same_motion
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.file import read_clip, write_clip
+from mtrack_testing import same_motion
 
 MEGABYTE = 1 << 20
 
@@ -31,7 +31,7 @@ def written(tmp_path_factory):
 
 
 def altered(path: Path, target: Path, change: Callable[[dict], None]) -> Path:
-    """Write a copy of a motion file whose members were changed, without the hash that would tell."""
+    """Write a copy of a motion file with changed members, without the hash that would reveal it."""
     with np.load(path) as archive:
         members = {name: archive[name] for name in archive.files if name != "sha256"}
     change(members)
@@ -51,7 +51,7 @@ def test_a_clip_survives_writing_and_reading_bit_for_bit(written):
     assert same_motion(read_clip(written), swaying_clip(source="a test", licence="CC0"))
 
 
-def test_one_clip_makes_one_sequence_of_bytes(written, tmp_path):
+def test_writing_a_clip_is_deterministic(written, tmp_path):
     write_clip(tmp_path / "again.npz", read_clip(written))
     assert (tmp_path / "again.npz").read_bytes() == written.read_bytes()
 
@@ -87,7 +87,7 @@ def test_the_hash_is_of_the_motion_not_of_its_name():
     assert content_hash(clip) != content_hash(attrs.evolve(clip, joint_pos=moved))
 
 
-def test_a_changed_motion_under_an_old_hash_is_refused(written, tmp_path):
+def test_a_changed_motion_under_an_old_hash_is_rejected(written, tmp_path):
     with np.load(written) as archive:
         members = dict(archive)
     members["joint_pos"] = members["joint_pos"] + np.float32(0.01)
@@ -118,7 +118,7 @@ BAD_CONTENT = {
     "no schema": (lambda m: m.pop("schema_version"), "which importer 'gmr' needs"),
     "fps zero": (lambda m: m.update(fps=np.array(0.0)), "fps is 0"),
     "fps NaN": (lambda m: m.update(fps=np.array(np.nan)), "fps is nan"),
-    "fps is text": (lambda m: m.update(fps=np.array("30")), "'fps' is not one number"),
+    "fps is text": (lambda m: m.update(fps=np.array("30")), "'fps' is not a single number"),
     "one frame": (lambda m: m.update({k: m[k][:1] for k in ("root_pos", "root_quat_wxyz", "joint_pos")}), "1 frame"),
     "no frames": (lambda m: m.update({k: m[k][:0] for k in ("root_pos", "root_quat_wxyz", "joint_pos")}), "0 frames"),
     "fewer roots": (lambda m: m.update(root_quat_wxyz=m["root_quat_wxyz"][1:]), "root_quat_wxyz: the shape"),
@@ -143,7 +143,7 @@ def test_a_missing_file_is_named(tmp_path):
     assert "no such file" in error_of(tmp_path / "absent.npz")
 
 
-def test_a_directory_is_no_motion_file(tmp_path):
+def test_a_directory_is_not_a_motion_file(tmp_path):
     assert "is a directory" in error_of(tmp_path)
 
 
@@ -155,7 +155,7 @@ def test_a_truncated_file_is_named(written, tmp_path, share):
     assert "export it again" in error_of(path)
 
 
-def test_every_flipped_bit_of_the_trajectory_is_noticed(written, tmp_path):
+def test_every_flipped_bit_of_the_trajectory_is_detected(written, tmp_path):
     content = written.read_bytes()
     place = content.index(swaying_clip().joint_pos.tobytes())
     path = tmp_path / "flipped.npz"
@@ -166,18 +166,18 @@ def test_every_flipped_bit_of_the_trajectory_is_noticed(written, tmp_path):
         error_of(path)
 
 
-def test_objects_are_refused_and_never_unpickled(tmp_path):
+def test_objects_are_rejected_and_never_unpickled(tmp_path):
     class Trap:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "sprung",))
 
     np.savez(tmp_path / "trap.npz", schema_version=np.array([Trap()], dtype=object))
-    assert "not read" in error_of(tmp_path / "trap.npz")
+    assert "mtrack never reads" in error_of(tmp_path / "trap.npz")
     assert not (tmp_path / "sprung").exists()
 
 
 def peak_of_refusal(path: Path) -> int:
-    """Return the most memory [bytes] that refusing a file took."""
+    """Return the peak memory [bytes] of rejecting a file."""
     tracemalloc.start()
     try:
         error_of(path)
@@ -196,13 +196,13 @@ def bomb(path: Path, inflated: int) -> Path:
     return path
 
 
-def test_a_bomb_is_refused_before_it_is_inflated(tmp_path):
+def test_a_bomb_is_rejected_before_it_is_inflated(tmp_path):
     path = bomb(tmp_path / "bomb.npz", 100 * MEGABYTE)
     assert path.stat().st_size < MEGABYTE
     assert peak_of_refusal(path) < 2 * MEGABYTE
 
 
-def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path):
+def test_a_bomb_that_lies_about_its_size_is_rejected(tmp_path):
     path = bomb(tmp_path / "bomb.npz", 100 * MEGABYTE)
     content = bytearray(path.read_bytes())
     entry = content.rindex(b"PK\x01\x02")
@@ -211,7 +211,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path):
     assert peak_of_refusal(path) < 2 * MEGABYTE
 
 
-def test_a_crowd_of_members_is_refused_before_they_are_listed(tmp_path):
+def test_a_crowd_of_members_is_rejected_before_they_are_listed(tmp_path):
     path = tmp_path / "crowd.npz"
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(5000):

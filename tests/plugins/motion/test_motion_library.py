@@ -60,7 +60,7 @@ def test_orientations_turn_steadily_between_frames_and_stay_unit():
     torch.testing.assert_close(along, torch.ones(17, dtype=torch.float64), atol=1e-6, rtol=0)
 
 
-def test_a_clip_shorter_than_a_control_step_is_refused():
+def test_a_clip_shorter_than_a_control_step_is_rejected():
     with pytest.raises(MotionError, match="shorter than one control step"):
         resample(swaying_clip(3, fps=1000.0), list(range(29)), DT)
 
@@ -109,7 +109,7 @@ def test_a_missing_joint_is_named():
         MotionLibrary.build(G1(), [(1.0, short)], DT)
 
 
-def test_a_joint_the_robot_lacks_is_left_out_aloud(caplog):
+def test_a_joint_that_the_robot_lacks_is_ignored_with_a_warning(caplog):
     clip = swaying_clip()
     names = (*clip.joint_names, "left_thumb_joint")
     wide = attrs.evolve(clip, joint_names=names, joint_pos=np.pad(clip.joint_pos, ((0, 0), (0, 1))))
@@ -118,7 +118,7 @@ def test_a_joint_the_robot_lacks_is_left_out_aloud(caplog):
     assert "left_thumb_joint" in caplog.text
 
 
-def test_a_bad_clip_from_any_source_is_refused():
+def test_an_invalid_clip_from_any_source_is_rejected():
     with pytest.raises(MotionError, match="clip 'sway': fps is 0"):
         MotionLibrary.build(
             G1(), [(1.0, swaying_clip(fps=50.0, name="sway")), (1.0, attrs.evolve(swaying_clip(), fps=0.0))], DT
@@ -144,7 +144,7 @@ def check_held(library, atol):
         assert getattr(held, name).abs().max() == 0.0, name
 
 
-def test_clips_lie_one_after_the_other(library):
+def test_clips_follow_one_another(library):
     assert library.names == ("even", "slow")
     assert library.start.tolist() == [0, 60]
     assert library.length.tolist() == [60, 51]
@@ -154,7 +154,7 @@ def test_clips_lie_one_after_the_other(library):
     assert all(len(digest) == 64 for digest in library.sha256)
 
 
-def test_a_clip_is_held_in_the_pose_of_its_last_frame_at_rest(library):
+def test_after_its_end_a_clip_has_the_pose_of_its_last_frame_at_rest(library):
     assert library.held.tolist() == [111, 112]
     check_held(library, atol=0.0)
 
@@ -176,14 +176,14 @@ def test_derived_quantities_equal_their_definition(library, name):
     torch.testing.assert_close(getattr(motion, name), getattr(plain, name), atol=2e-6, rtol=1e-5)
 
 
-def test_rows_of_a_gather_are_a_gather_of_rows(library):
+def test_restricting_a_gather_equals_gathering_the_restricted_frames(library):
     frames = torch.arange(20).view(4, 5)
     motion = library.gather(frames)
     ids = torch.tensor([3, 1])
     assert torch.equal(motion.select(ids).body_pos_root, motion.body_pos_root[ids])
 
 
-def test_forgetting_what_was_derived_changes_nothing(library):
+def test_invalidating_derived_quantities_changes_nothing(library):
     motion = library.gather(torch.arange(5))
     before = motion.body_rot_root, motion.projected_gravity
     motion.invalidate()
@@ -208,7 +208,7 @@ def test_all_tables_are_float32_and_finite(library):
 # ---- contact
 
 
-def test_standing_feet_follow_the_thresholds_frame_by_frame():
+def test_standing_feet_follow_the_thresholds_in_every_frame():
     generator = torch.Generator().manual_seed(0)
     frames, feet = 400, 2
 
@@ -262,7 +262,7 @@ def test_a_robot_standing_still_stands_on_both_feet():
     assert float(motion.body_lin_vel.abs().max()) < 1e-5
 
 
-def test_quaternions_of_few_decimals_are_made_unit():
+def test_quaternions_of_few_decimals_are_normalised():
     clip = swaying_clip()
     rough = attrs.evolve(clip, root_quat_wxyz=np.round(clip.root_quat_wxyz, 3))
     frames = resample(rough, all_columns(clip), DT)

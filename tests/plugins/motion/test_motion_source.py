@@ -1,4 +1,4 @@
-"""The source `motion_files`: which clips it finds, and what it refuses before a run starts."""
+"""The source `motion_files`: the clips that it finds, and what it rejects before a run starts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from support.clips import swaying_clip
 
 from mtrack import MotionError
-from mtrack_dev.testing import g1_model
 from mtrack_motion.clip import joint_columns
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
+from mtrack_testing import g1_model
 
 MODEL = g1_model()
 
@@ -50,12 +50,12 @@ def test_an_empty_directory_says_how_to_fill_it(tmp_path):
         names_of(path=tmp_path)
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path):
+def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(MotionError, match="absent: there is no such file"):
         names_of(path=tmp_path / "absent")
 
 
-def test_what_is_of_no_use_is_left_out_with_its_reason(directory):
+def test_unusable_clips_are_left_out_with_a_reason(directory):
     (directory / "bad.npz").write_bytes(b"nothing")
     short = swaying_clip()
     short = attrs.evolve(short, name="short", joint_names=short.joint_names[1:], joint_pos=short.joint_pos[:, 1:])
@@ -72,7 +72,7 @@ def test_what_is_of_no_use_is_left_out_with_its_reason(directory):
     assert source.left_out["twin"] == "is the same motion as 'squat'"
 
 
-def test_every_reason_is_given_where_no_clip_is_of_use(tmp_path):
+def test_every_reason_is_given_if_no_clip_can_be_used(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     write_clip(tmp_path / "brief.npz", swaying_clip(5, name="brief"))
     with pytest.raises(MotionError) as caught:
@@ -85,11 +85,11 @@ def test_every_reason_is_given_where_no_clip_is_of_use(tmp_path):
 def test_a_clip_of_other_joints_is_explained_by_the_names_that_the_robot_lacks():
     clip = swaying_clip(30)
     clip = attrs.evolve(clip, joint_names=("elbow_left", *clip.joint_names[1:]))
-    with pytest.raises(MotionError, match=r"has no joint '\w+' of robot '\w+', but 'elbow_left' instead; "):
+    with pytest.raises(MotionError, match=r"has no joint '\w+' of robot '\w+', but it has 'elbow_left'; "):
         joint_columns(clip, MODEL)
 
 
-def test_two_clips_of_one_name_are_refused(directory):
+def test_two_clips_of_one_name_are_rejected(directory):
     write_clip(directory / "9.npz", swaying_clip(50, name="squat"))
-    with pytest.raises(MotionError, match=r"'squat' is in .*2\.npz too"):
+    with pytest.raises(MotionError, match=r"'squat' is also in .*2\.npz"):
         names_of(path=directory)

@@ -1,4 +1,4 @@
-"""`mtrack motions`: import and info, as a user sees them."""
+"""`mtrack motions import` and `mtrack motions info`, as a user sees them."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def test_a_directory_is_imported_file_by_file(tmp_path):
     assert result.stdout.split() == [str(path) for path in written]
     assert [read_clip(path).name for path in written] == ["squat_level1", "sway", "walk_level1"]
     assert read_clip(written[0]).licence == "MIT"
-    assert result.stderr.count("held at their default: left_wrist_roll_joint") == 1
+    assert result.stderr.count("kept at their default: left_wrist_roll_joint") == 1
     assert "asap_pickle: ASAP pickle, 1 motion" in result.stderr
-    assert "assumed: 30 frames a second" in result.stderr
+    assert "assumed: 30 frames per second" in result.stderr
     assert "3 clips written" in result.stderr
 
 
@@ -75,7 +75,7 @@ def test_a_problem_in_one_file_stops_no_other(tmp_path):
     assert str(good) in result.stderr
 
 
-def test_a_hostile_pickle_is_refused_by_name_and_not_run(tmp_path):
+def test_a_hostile_pickle_is_rejected_by_name_and_not_run(tmp_path):
     class Trap:
         def __reduce__(self):
             return (os.system, (f"touch {tmp_path / 'ran'}",))
@@ -94,7 +94,7 @@ def test_a_name_from_a_file_cannot_leave_the_directory(tmp_path):
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["_.._evil.npz", "walk.npz"]
 
 
-def test_another_motion_is_overwritten_only_when_told(tmp_path):
+def test_another_motion_is_overwritten_only_on_request(tmp_path):
     path = csv(tmp_path / "sway.csv")
     write_clip(tmp_path / "sway.npz", swaying_clip(10))
     result = run("import", path, "-o", tmp_path, code=2)
@@ -108,7 +108,7 @@ def test_another_motion_is_overwritten_only_when_told(tmp_path):
 def test_a_file_that_the_user_named_is_an_error_even_if_a_directory_would_skip_it(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     said = run("import", tmp_path / "notes.txt", "-o", tmp_path / "out", code=2).stderr
-    assert "notes.txt: is text without a table of numbers (it begins 'nothing')" in said
+    assert "notes.txt: is text without a table of numbers (it begins with 'nothing')" in said
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_wrong_choice_is_explained(tmp_path, arguments, says):
         run("import", csv(tmp_path / "sway.csv"), "-o", tmp_path / "out", *arguments)
 
 
-def test_import_tells_machines_what_became_of_each_file(tmp_path):
+def test_import_prints_the_result_of_each_file_as_json(tmp_path):
     path = csv(tmp_path / "sway.csv")
     (entry,) = json.loads(run("import", path, "-o", tmp_path / "out", "--json").stdout)
     assert entry["source"] == str(path)
@@ -143,7 +143,7 @@ def test_info_lists_clips_with_totals(tmp_path):
     assert total == "2 clips, 152 frames, 0.1 min"
 
 
-def test_info_tells_machines_everything(tmp_path):
+def test_info_prints_everything_as_json(tmp_path):
     write_clip(tmp_path / "a.npz", swaying_clip(101, source="somewhere"))
     (entry,) = json.loads(run("info", tmp_path / "a.npz", "--json").stdout)
     assert (entry["name"], entry["frames"], entry["seconds"], entry["joints"]) == ("sway", 101, 2.0, 29)

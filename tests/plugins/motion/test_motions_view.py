@@ -9,15 +9,17 @@ from typer.testing import CliRunner
 from mtrack import MtrackError
 from mtrack_motion.cli import motions
 from mtrack_motion.file import write_clip
-from mtrack_view import film, strip
+from mtrack_view import strip, video
 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Return what is drawn, instead of drawing it: (path, take, panels, title, subtitle) of each strip and film."""
+    """Keep what would be drawn: (path, animation, panels, title, subtitle) of each strip and video."""
     kept = []
-    monkeypatch.setattr(strip, "draw_strip", lambda path, puppet, *rest: kept.append((path, *rest)))
-    monkeypatch.setattr(film, "shoot", lambda path, ffmpeg, puppet, take: kept.append((path, take, ffmpeg)))
+    monkeypatch.setattr(strip, "draw_strip", lambda path, robot, *rest: kept.append((path, *rest)))
+    monkeypatch.setattr(
+        video, "render_video", lambda path, ffmpeg, robot, animation: kept.append((path, animation, ffmpeg))
+    )
     return kept
 
 
@@ -37,7 +39,7 @@ def view(*arguments):
     return result.stdout.split()
 
 
-def test_a_clip_becomes_a_picture_here_and_its_place_is_printed(clip, tmp_path, monkeypatch):
+def test_a_clip_is_drawn_in_the_current_directory_and_the_path_is_printed(clip, tmp_path, monkeypatch):
     monkeypatch.setattr(strip, "_HEIGHT", 40)
     assert view(clip, "--frames", 2) == ["sway.png"]
     assert (tmp_path / "sway.png").read_bytes().startswith(b"\x89PNG")
@@ -45,15 +47,15 @@ def test_a_clip_becomes_a_picture_here_and_its_place_is_printed(clip, tmp_path, 
 
 def test_frames_are_spaced_evenly_from_the_first_to_the_last(clip, drawn):
     view(clip, "-o", "some.png", "--frames", 5, "--azimuth", 90)
-    ((path, take, panels, title, subtitle),) = drawn
+    ((path, animation, panels, title, subtitle),) = drawn
     assert str(path) == "some.png"
     assert [panel.time for panel in panels] == pytest.approx([0.0, 0.5, 1.0, 1.5, 2.0])
     expected = swaying_clip(101)
-    assert take.poses[:, 7:] == pytest.approx(expected.joint_pos[::25], abs=1e-6)
-    assert take.poses[:, :3] == pytest.approx(expected.root_pos[::25], abs=1e-6)
-    assert take.azimuth == 90.0
+    assert animation.poses[:, 7:] == pytest.approx(expected.joint_pos[::25], abs=1e-6)
+    assert animation.poses[:, :3] == pytest.approx(expected.root_pos[::25], abs=1e-6)
+    assert animation.azimuth == 90.0
     assert title == "swaying"
-    assert subtitle == "2.0 s, 101 frames at 50 a second"
+    assert subtitle == "2.0 s, 101 frames at 50 per second"
 
 
 def test_joints_are_matched_by_name(clip, drawn):
@@ -65,19 +67,19 @@ def test_joints_are_matched_by_name(clip, drawn):
     assert (drawn[0][1].poses == drawn[1][1].poses).all()
 
 
-def test_a_film_stands_beside_the_picture_at_its_own_rate(clip, drawn, monkeypatch):
-    monkeypatch.setattr(film, "find_ffmpeg", lambda: "the-ffmpeg")
+def test_a_video_is_written_next_to_the_picture_at_its_own_rate(clip, drawn, monkeypatch):
+    monkeypatch.setattr(video, "find_ffmpeg", lambda: "the-ffmpeg")
     assert view(clip, "-o", "data/a.png", "--video") == ["data/a.png", "data/a.mp4"]
-    (_, (path, take, program)) = drawn
+    (_, (path, animation, program)) = drawn
     assert (str(path), program) == ("data/a.mp4", "the-ffmpeg")
-    assert len(take.poses) == 2.0 * film.FPS + 1
+    assert len(animation.poses) == 2.0 * video.FPS + 1
 
 
-def test_without_ffmpeg_nothing_is_drawn_in_vain(clip, drawn, monkeypatch):
+def test_without_ffmpeg_nothing_is_drawn(clip, drawn, monkeypatch):
     def nowhere():
         raise MtrackError("no ffmpeg")
 
-    monkeypatch.setattr(film, "find_ffmpeg", nowhere)
+    monkeypatch.setattr(video, "find_ffmpeg", nowhere)
     with pytest.raises(MtrackError, match="no ffmpeg"):
         view(clip, "--video")
     assert drawn == []
@@ -89,8 +91,8 @@ def test_without_ffmpeg_nothing_is_drawn_in_vain(clip, drawn, monkeypatch):
         (("gone.npz",), r"gone\.npz: there is no such file"),
         (("data",), "data: is a directory; name one .npz file"),
         (("data/walk.pkl",), r"walk\.pkl: is text without a table of numbers"),
-        (("data/sway.npz", "-o", "sway.jpg"), r"sway\.jpg: a strip is a \.png"),
-        (("data/sway.npz", "-o", "no/sway.png"), "there is no directory no; make it first"),
+        (("data/sway.npz", "-o", "sway.jpg"), r"sway\.jpg: a picture strip must be a \.png file"),
+        (("data/sway.npz", "-o", "no/sway.png"), "the directory no does not exist; create it first"),
         (("data/sway.npz", "--robot", "g2"), "no robot named 'g2'"),
     ],
 )
@@ -101,7 +103,7 @@ def test_what_cannot_be_viewed_is_explained(clip, drawn, arguments, says):
     assert drawn == []
 
 
-def test_a_clip_that_lacks_joints_is_refused(clip, drawn):
+def test_a_clip_that_lacks_joints_is_rejected(clip, drawn):
     whole = swaying_clip(20)
     write_clip(clip, swaying_clip(20, joint_names=whole.joint_names[1:], joint_pos=whole.joint_pos[:, 1:]))
     with pytest.raises(MtrackError, match=r"has no joint .*--fill-missing"):

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from mtrack import Kinematics, MotionError, MtrackError
 from mtrack.api.cached_tensors import derived
-from mtrack_dev.testing import Walks, g1_model
 from mtrack_g1.robot import G1
 from mtrack_motion.cli import motions
 from mtrack_motion.collect import collect
@@ -25,7 +24,8 @@ from mtrack_motion.library import MotionLibrary
 from mtrack_motion.pack import Pack, is_pack
 from mtrack_motion.packing import pack_motions
 from mtrack_motion.source import MotionFiles
-from mtrack_motion.tables import _joined
+from mtrack_motion.tables import _concatenated
+from mtrack_testing import Walks, g1_model
 
 DT, RULE = 0.02, ContactRule()
 BASE = [field.name for field in attrs.fields(Kinematics) if field.name != "cache"]
@@ -107,7 +107,7 @@ def test_a_packed_clip_is_held_at_rest_as_a_single_one_is(folder, single):
     assert held.body_root[:, :, 1:3].abs().max() == 0.0
 
 
-def test_rows_put_into_a_gather_are_those_of_their_frames(packed):
+def test_frames_put_into_a_gather_replace_those_of_the_environments(packed):
     motion = packed.gather(torch.arange(6))
     assert motion.body_pos.shape[0] == len(motion.body_root)  # both are known from here on
     ids, frames = torch.tensor([4, 1]), torch.tensor([100, 200])
@@ -117,7 +117,7 @@ def test_rows_put_into_a_gather_are_those_of_their_frames(packed):
         assert torch.equal(getattr(motion, name), getattr(whole, name)), name
 
 
-def test_what_is_written_into_one_quantity_changes_no_other(packed):
+def test_writing_to_one_quantity_changes_no_other(packed):
     motion = packed.gather(torch.arange(4))
     motion.body_root.fill_(9.0)
     assert torch.equal(motion.body_pos, packed.gather(torch.arange(4)).body_pos)
@@ -159,7 +159,7 @@ def test_single_and_packed_sources_make_one_library(folder, single):
     torch.testing.assert_close(both.body_pos[2, 0], single.gather(torch.tensor([60])).body_pos[0], atol=3e-6, rtol=0)
 
 
-def test_tables_on_another_device_are_one_part_so_that_a_gather_waits_for_nothing(folder):
+def test_tables_on_another_device_are_one_block_so_that_no_gather_waits(folder):
     together = collect(G1(), {"big": (3.0, MotionFiles(path=folder / "all.pack")), "walks": (1.0, Walks(50))}, DT, RULE)
     tables = together.library.tables
     assert len(tables.parts) == 2
@@ -168,7 +168,7 @@ def test_tables_on_another_device_are_one_part_so_that_a_gather_waits_for_nothin
     assert {moved.parts[0].root.device.type, moved.parts[0].bodies.device.type} == {"meta"}
     assert moved.num_frames == tables.num_frames
     assert torch.equal(
-        _joined([part.root for part in tables.parts], "cpu"), tables.rows(torch.arange(moved.num_frames))
+        _concatenated([part.root for part in tables.parts], "cpu"), tables.rows(torch.arange(moved.num_frames))
     )
 
 
@@ -181,9 +181,9 @@ def test_motions_too_large_for_a_device_are_rejected_with_their_size_and_the_rem
         packed.tables.to("meta")
 
 
-def test_a_run_says_what_it_uses_and_what_was_left_out(folder, caplog):
+def test_a_run_reports_which_clips_it_uses_and_which_are_left_out(folder, caplog):
     with caplog.at_level(logging.INFO, "mtrack"):
-        collect(G1(), {"big": (1.0, MotionFiles(path=folder / "all.pack"))}, DT, RULE).tell()
+        collect(G1(), {"big": (1.0, MotionFiles(path=folder / "all.pack"))}, DT, RULE).report()
     assert "motions.big: 3 clips, 311 frames, 0.1 min" in caplog.text
     assert "left out 'bad.npz'" in caplog.text
 
@@ -203,9 +203,9 @@ def test_the_command_plays_a_packed_file(folder):
 @pytest.mark.parametrize(
     ("robot", "dt", "rule", "says"),
     [
-        (G1(symmetrise=True), DT, RULE, "packed for the robot model g1 .* its bodies would be elsewhere; pack"),
+        (G1(symmetrise=True), DT, RULE, "packed for the robot model g1 .* with other body positions; pack"),
         (G1(bodies=("pelvis", ".*_ankle_roll_link")), DT, RULE, "packed for the robot model"),
-        (G1(), 0.01, RULE, "holds 50 frames a second, control_dt = 0.01 asks for 100; .* --control-dt 0.01"),
+        (G1(), 0.01, RULE, "has 50 frames per second, but control_dt = 0.01 needs 100; .* --control-dt 0.01"),
         (G1(), DT, ContactRule(enter_height=0.2), "made with enter_height = 0.18, .* --contact enter_height=0.2"),
     ],
 )
@@ -221,7 +221,7 @@ def test_what_does_not_move_bodies_may_change(folder):
 def test_a_file_cut_short_is_refused_in_one_line(folder, tmp_path):
     content = (folder / "all.pack").read_bytes()
     (tmp_path / "cut.pack").write_bytes(content[: len(content) // 2])
-    with pytest.raises(MotionError, match="is no whole packed file") as caught:
+    with pytest.raises(MotionError, match="is not a complete packed file") as caught:
         Pack.open(tmp_path / "cut.pack")
     assert "\n" not in str(caught.value)
 
@@ -288,10 +288,10 @@ def test_a_packed_file_is_packed_again_at_another_rate(folder, tmp_path):
     ("arguments", "says"),
     [
         (("--contact", "enter_heigth=1"), "did you mean 'enter_height'"),
-        (("--contact", "enter_height"), "write KEY=NUMBER"),
+        (("--contact", "enter_height"), "expected KEY=NUMBER"),
         (("--contact", "enter_height=0.3"), "--contact: 'leave_height' is 0.25, below enter_height = 0.3"),
         (("--contact", "enter_vertical=nan"), "'enter_vertical' must be > 0"),
-        (("--control-dt", "0"), "longer than nothing"),
+        (("--control-dt", "0"), "must be greater than 0"),
         (("--robot", "g2"), "no robot named 'g2'"),
     ],
 )

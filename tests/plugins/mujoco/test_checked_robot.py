@@ -12,8 +12,8 @@ from mtrack.loop.assemble import assemble
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack_dev.testing import BrokenPromise, check_robot, install
 from mtrack_mujoco.checked_robot import compiled, described
+from mtrack_testing import BrokenPromise, check_robot, install
 
 MJCF = """
 <mujoco>
@@ -66,7 +66,7 @@ def built(robot):
     return compiled(described(robot, model), model)
 
 
-def test_a_robot_whose_description_is_what_its_numbers_say_is_accepted():
+def test_a_robot_whose_description_matches_its_constants_is_accepted():
     assert built(Robot()).nu == 2
 
 
@@ -83,7 +83,7 @@ PAIRED = MJCF.replace('type="plane"', 'type="plane" contype="0" conaffinity="0"'
     ],
     ids=["a floor that pairs name", "an actuator on a site with the number of a joint"],
 )
-def test_a_description_that_is_unusual_but_fits_is_accepted(robot):
+def test_an_unusual_but_matching_description_is_accepted(robot):
     assert built(robot).nu >= 2
 
 
@@ -97,27 +97,27 @@ FAULTS = {
     "two actuators": (Robot(actuators=SERVOS + '<motor joint="a"/>'), "2 actuators on 'a'"),
     "an actuator on a tendon only": (Robot(actuators='<position joint="a" kp="20"/>' '<position site="s" kp="3"/>',
         more='<site name="s"/>'), "no actuator on 'b'"),
-    "a slide": (Robot(joint='type="slide"'), "'a' is no hinge"),
+    "a slide": (Robot(joint='type="slide"'), "'a' is not a hinge"),
     "no floor": (Robot(WITHOUT_FLOOR), "no floor"),
     "a floor that touches nothing": (Robot(MJCF.replace('type="plane"', 'type="plane" contype="4" conaffinity="0"')),
         "no floor"),
     "another name": (Robot(names=("a_joint", "b")), "no joint 'a', which"),
     "another body": (Robot(body_names=("root", "hands")), "no body 'hands'.*did you mean 'hand'"),
     "numbers of another order": (Robot(stiffness=torch.tensor([30.0, 20.0])), "stiffness of 'a' is 30 .* but 20"),
-    "a range beyond the stops": (Robot(joint_range=torch.tensor([[-1.0, 1.0]] * 2)), "'a' may go from -1 to 1 rad"),
+    "a range beyond the stops": (Robot(joint_range=torch.tensor([[-1.0, 1.0]] * 2)), "'a' ranges from -1 to 1 rad"),
     "a link without mass": (Robot(MJCF.replace('<geom size="0.1"/></body>', "</body>")), "does not compile: .*mass"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_description_that_does_not_fit_is_rejected(fault):
+def test_a_description_that_does_not_match_is_rejected(fault):
     robot, words = FAULTS[fault]
     with pytest.raises(SlotError, match=words):
         built(robot)
 
 
 @pytest.mark.parametrize("returned", [Robot().spec().compile(), None, "robot.xml"])
-def test_a_description_that_is_no_spec_is_rejected(returned):
+def test_a_description_that_is_not_a_spec_is_rejected(returned):
     robot = Robot()
     robot.spec = lambda: returned
     with pytest.raises(SlotError, match=rf"returned {type(returned).__name__}; return a new mujoco\.MjSpec"):
@@ -137,7 +137,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_numbers_of_a_robot_that_do_not_fit_its_names_are_rejected(name):
+def test_constants_of_a_robot_that_do_not_match_its_names_are_rejected(name):
     value, words = NUMBERS[name]
     with pytest.raises(SlotError, match=rf"^robot: {name} of its model\(\).*{words}"):
         attrs.evolve(Robot().model(), **{name: value})
@@ -168,7 +168,7 @@ class NoFloor(G1):
 
 @component
 class Raises(G1):
-    """A G1 whose description is not there."""
+    """A G1 without a description."""
 
     def spec(self):
         return {}["meshes"]
@@ -242,4 +242,4 @@ def test_bodies_that_motion_tracking_cannot_use_are_listed_at_the_line_of_the_co
     (problem,) = caught.value.problems
     assert (problem.path, problem.line) == ("command", 5)
     assert listed in problem.message
-    assert "'right_hand_mimic' has a joint that is no hinge (reach)" in problem.message
+    assert "'right_hand_mimic' has a joint that is not a hinge (reach)" in problem.message

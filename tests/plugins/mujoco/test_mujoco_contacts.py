@@ -1,4 +1,4 @@
-"""Contact forces: net force on the body, in world axes, of the row asked for."""
+"""Contact forces are the net force on the body, in world axes, of each environment."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def net_force(model, data, body, against):
         contact, force = data.contact[i], np.zeros(6)
         bodies = [model.body(model.geom_bodyid[geom]).name for geom in contact.geom]
         other = bodies[1 - bodies.index(body)] if body in bodies else None
-        if other is None or (against == "floor") > (other == "world") or (against == "self") > (other != "world"):
+        counts = {"": True, "floor": other == "world", "self": other != "world"}[against]
+        if other is None or not counts:
             continue
         mujoco.mj_contactForce(model, data, i, force)
         in_world = contact.frame.reshape(3, 3).T @ force[:3]  # on the second body
@@ -67,7 +68,7 @@ def net_force(model, data, body, against):
     return total, count
 
 
-def test_a_row_reset_into_the_air_reads_no_foot_force():
+def test_an_environment_reset_into_the_air_reads_no_foot_force():
     backend = build()
     hold(backend, 0.2)
     others = backend.contacts[[0, 1, 3]].clone()

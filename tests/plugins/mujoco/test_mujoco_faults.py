@@ -1,4 +1,4 @@
-"""The MuJoCo backend is deterministic, keeps faults to their row, and goes on bit for bit."""
+"""The MuJoCo backend is deterministic, keeps faults within their environment, and resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_results_are_identical_at_any_number_of_threads():
 
 
 @pytest.mark.parametrize("part", ["qpos", "qvel", "ctrl"])
-def test_a_row_that_is_not_finite_leaves_the_others_bit_identical(part):
+def test_an_environment_that_is_not_finite_leaves_the_others_bit_identical(part):
     faulty, sound = build(6, threads=1), build(6, threads=1)
     for backend in (faulty, sound):
         run(backend, targets(6, 5))
@@ -39,7 +39,7 @@ def test_a_row_that_is_not_finite_leaves_the_others_bit_identical(part):
     assert not sound.diverged().any()
 
 
-def test_a_broken_row_is_mended_by_a_new_start():
+def test_a_diverged_environment_recovers_with_a_new_start():
     backend, fresh = build(), build()
     backend._sim.qpos[1, 9] = torch.nan
     hold(backend, 0.1)
@@ -62,7 +62,7 @@ def test_a_fault_writes_no_file_into_the_working_directory(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_of_the_engine_marks_its_rows(monkeypatch):
+def test_an_error_of_the_engine_marks_its_environments(monkeypatch):
     backend = build()
 
     def fail(**_):
@@ -73,12 +73,12 @@ def test_an_error_of_the_engine_marks_its_rows(monkeypatch):
     assert backend.diverged().tolist() == [False, False, True, False]
 
 
-def test_a_restored_backend_goes_on_bit_for_bit():
+def test_a_restored_backend_continues_bit_for_bit():
     fields = ("body_mass", "dof_armature", "actuator_gainprm")
     whole = build(fields=fields, forces=True)
     whole.field("body_mass")[:] *= torch.linspace(0.9, 1.1, 4)[:, None]
     whole.update_constants(torch.arange(4))
-    whole.field("dof_armature")[2] *= 1.2  # after the constants: they must not be derived anew on loading
+    whole.field("dof_armature")[2] *= 1.2  # after the constants: loading must not derive them again
     whole.wrench[:, 3, 0] = 5.0
     whole.state.joint_offset[:] = 0.01
     run(whole, targets(4, 10))
@@ -95,7 +95,7 @@ def test_a_restored_backend_goes_on_bit_for_bit():
     assert all(torch.equal(a, resumed.state_dict()[name]) for name, a in whole.state_dict().items())
 
 
-def test_a_state_of_another_size_is_refused_and_nothing_is_changed():
+def test_a_state_of_another_size_is_rejected_and_nothing_is_changed():
     backend = build()
     before = backend.state_dict()
     with pytest.raises(CheckpointError, match="shape"):

@@ -1,4 +1,4 @@
-"""Forces, kicks and model fields change what they should, and nothing else."""
+"""Forces, pushes and model fields change what they should, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_force_at_a_body_acts_at_its_origin():
     backend.forward(torch.arange(4), MODEL.default_joint_pos.expand(4, -1))
     backend.wrench[1, MODEL.bodies("torso_link"), 1] = 10.0
     backend.step(MODEL.default_joint_pos.expand(4, -1), True)
-    model, data = reference_data(backend, 0)  # a row without the force
+    model, data = reference_data(backend, 0)  # an environment without the force
     applied = np.zeros(model.nv)
     torso = data.body("torso_link")
     mujoco.mj_applyFT(model, data, np.array([0.0, 10.0, 0.0]), np.zeros(3), torso.xpos, torso.id, applied)
@@ -34,14 +34,14 @@ def full_inertia(model, data):
     return dense
 
 
-def test_forces_that_nobody_asked_for_cannot_be_written():
+def test_forces_that_no_component_requires_cannot_be_written():
     with pytest.raises((RuntimeError, IndexError)):
         build().wrench[:, MODEL.bodies("hands"), :3] = torch.ones(4, 2, 3)
     with pytest.raises((RuntimeError, IndexError)):
         build().wrench[0, 0, 0] = 1.0
 
 
-def test_a_kick_adds_velocity_in_world_axes():
+def test_a_push_adds_velocity_in_world_axes():
     backend, given = build(), start(4, 1.0, seed=7)
     backend.set_state(torch.arange(4), given)
     added = torch.tensor([0.5, -0.2, 0.1, 0.3, 0.4, -0.6]).repeat(4, 1)
@@ -52,7 +52,7 @@ def test_a_kick_adds_velocity_in_world_axes():
     torch.testing.assert_close(backend.state.root_ang_vel, given.root_ang_vel + added[:, 3:], atol=1e-5, rtol=0)
 
 
-def test_a_field_of_one_row_changes_that_row_alone():
+def test_a_field_of_one_environment_changes_that_environment_only():
     changed, plain = (build(fields=("dof_armature",)) for _ in range(2))
     changed.field("dof_armature")[2] *= 3.0
     for backend in (changed, plain):
@@ -62,8 +62,8 @@ def test_a_field_of_one_row_changes_that_row_alone():
     assert torch.equal(changed.nominal("dof_armature"), plain.nominal("dof_armature"))
 
 
-def test_an_undeclared_field_is_refused():
-    with pytest.raises(NameProblem, match=r"body_mass.*was not asked for.*model_fields="):
+def test_an_undeclared_field_is_rejected():
+    with pytest.raises(NameProblem, match=r"body_mass.*was not declared.*model_fields="):
         build(fields=("body_ipos",)).field("body_mass")
     with pytest.raises(NameProblem, match="did you mean 'body_mass'"):
         build(fields=("body_mas",))
@@ -104,10 +104,10 @@ def test_elements_are_found_by_name_set_and_pattern():
     assert len(backend.model_ids("actuator", ".*")) == 29
     with pytest.raises(NameProblem, match="did you mean 'pelvis'"):
         backend.model_ids("body", "pelvi")
-    with pytest.raises(NameProblem, match="no geom that collides"):
+    with pytest.raises(NameProblem, match="no colliding geom"):
         backend.model_ids("geom", "head_mimic")
 
 
-def test_another_device_is_refused_with_the_remedy():
+def test_another_device_is_rejected_with_the_remedy():
     with pytest.raises(MtrackError, match="set device to 'cpu'"):
         build(device="cuda:0")

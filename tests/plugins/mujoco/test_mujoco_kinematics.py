@@ -22,7 +22,7 @@ def frames(num):
     return vectors[0], quat, vectors[1], vectors[2], joint_pos, torch.randn(num, 29, generator=draw)
 
 
-def test_every_body_is_where_the_engine_puts_it_and_moves_as_the_engine_says():
+def test_poses_and_velocities_of_every_body_are_those_of_the_engine():
     root_pos, quat, lin_vel, ang_vel, joint_pos, joint_vel = given = frames(5)
     found = forward_kinematics(ROBOT, *given)
     model = ROBOT.spec().compile()
@@ -42,7 +42,7 @@ def test_every_body_is_where_the_engine_puts_it_and_moves_as_the_engine_says():
             np.testing.assert_allclose(found.body_lin_vel[frame, column], velocity[3:], atol=1e-5)
 
 
-def test_the_root_is_given_back():
+def test_the_root_is_returned_unchanged():
     root_pos, quat, lin_vel, ang_vel, joint_pos, joint_vel = given = frames(5)
     found = forward_kinematics(ROBOT, *given)
     torch.testing.assert_close(found.root_pos, root_pos)

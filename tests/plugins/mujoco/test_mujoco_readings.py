@@ -1,4 +1,4 @@
-"""What the MuJoCo backend reads out of a simulation, and when."""
+"""The MuJoCo backend reads the right values out of a simulation at the right time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_velocities_are_those_of_link_origins_in_world_axes():
         np.testing.assert_allclose(backend.state.body_rot[2, column].flatten(), data.body(name).xmat, atol=1e-6)
 
 
-def test_a_start_state_is_read_back_as_it_was_given():
+def test_a_start_state_is_read_back_unchanged():
     backend, given = build(), start(4, 1.0, seed=5)
     backend.set_state(torch.arange(4), given)
     backend.forward(torch.arange(4), MODEL.default_joint_pos.expand(4, -1))
@@ -49,7 +49,7 @@ def test_state_keeps_its_storage_when_refreshed():
     assert after == before
 
 
-def test_refreshing_some_rows_leaves_the_others():
+def test_refreshing_some_environments_leaves_the_others():
     backend = build()
     before = backend.state.joint_pos.clone()
     backend.set_state(torch.arange(4), start(4, 1.0, seed=5))

@@ -1,4 +1,4 @@
-"""A recorded step is complete: model, fields, forces and controls lead to the same bits; full buffers are reported."""
+"""A recorded step is complete: model, fields, forces and controls give the same bits; full buffers are reported."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mtrack_mujoco.description import describe, rebuild
 FIELDS = ("body_mass", "dof_armature", "opt.gravity", "actuator_gainprm")
 
 
-def test_a_step_of_a_randomized_pushed_robot_is_made_again_bit_for_bit():
+def test_a_step_of_a_randomized_pushed_robot_is_replayed_bit_for_bit():
     backend = build(4, fields=FIELDS, forces=True)
     backend.field("body_mass")[:] *= torch.linspace(0.9, 1.1, 4)[:, None]
     backend.update_constants(torch.arange(4))
     backend.field("dof_armature")[2] *= 1.2
     backend.wrench[2, 3, 0] = 40.0
     run(backend, targets(4, 10))
-    backend.wrench[2, 5, 1] = -30.0  # a body more than were pushed before
+    backend.wrench[2, 5, 1] = -30.0  # one more body than was pushed before
     before = backend._sim.rows[2].clone()
     moving = targets(4, 4, seed=5)
     for substep in range(4):
@@ -38,7 +38,7 @@ def test_a_step_of_a_randomized_pushed_robot_is_made_again_bit_for_bit():
     assert replay.diverged == (False,) * 4
 
 
-def test_a_step_after_a_checkpoint_was_loaded_in_the_middle_of_one_begins_anew():
+def test_loading_a_checkpoint_within_a_step_starts_a_new_step():
     backend, saved = build(2), build(2).state_dict()
     backend.step(MODEL.default_joint_pos.expand(2, -1), False)  # an error ended this step here
     backend.load_state_dict(saved)
@@ -77,9 +77,12 @@ def test_a_model_with_meshes_is_described_without_its_folder_and_rebuilt_bit_for
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('<mujoco><include file="/etc/hostname"/></mujoco>', "reads a file from outside"),
-        ('<mujoco><asset><mesh name="m" file="/etc/hostname"/></asset></mujoco>', "reads a file from outside"),
-        ('<mujoco><asset><texture name="t" type="cube" fileup="x.png"/></asset></mujoco>', "reads a file from outside"),
+        ('<mujoco><include file="/etc/hostname"/></mujoco>', "a file from elsewhere"),
+        ('<mujoco><asset><mesh name="m" file="/etc/hostname"/></asset></mujoco>', "a file from elsewhere"),
+        (
+            '<mujoco><asset><texture name="t" type="cube" fileup="x.png"/></asset></mujoco>',
+            "a file from elsewhere",
+        ),
         ('<!DOCTYPE m [<!ENTITY e "e">]><mujoco>&e;</mujoco>', "document type"),
         ("<mujoco><worldbody>", "not XML"),
         ("<mujoco><worldbody><body/><geom/></worldbody></mujoco>", "does not compile"),
@@ -94,7 +97,7 @@ def test_a_description_that_reads_files_or_is_another_model_is_rejected(text, me
         rebuild(parts)
 
 
-def test_a_record_whose_parts_do_not_fit_each_other_is_rejected():
+def test_a_record_whose_parts_do_not_match_is_rejected():
     backend = build(2, fields=("body_mass",))
     hold(backend, 0.02)
     for change, message in (
@@ -153,7 +156,7 @@ def test_every_warning_of_the_engine_is_named(name, metric, ends, caplog):
     hold(backend, 0.04)
     assert backend.diverged().tolist() == [False, ends, False]
     assert [f"mjWARN_{name}" in record.getMessage() for record in caplog.records] == [True]
-    steps = 2 if ends else 1  # nobody has reset the environment
+    steps = 2 if ends else 1  # the environment has not been reset
     assert backend.metrics()[f"physics/{metric}"].item() == pytest.approx(steps / 6)
 
 
@@ -167,13 +170,13 @@ def test_the_remedy_helps(caplog):
     assert caplog.records == []
 
 
-def test_memory_that_runs_out_for_good_is_told_once(caplog):
+def test_exhausted_memory_is_reported_once(caplog):
     backend = build(3, robot=Cramped(100_000))
     for _ in range(2):
         on_the_floor(backend)
         hold(backend, 0.02)
     assert backend.diverged().tolist() == [False, True, False]
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 1
-    assert "memory_mb above 1" in told[0]
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1
+    assert "memory_mb above 1" in messages[0]
     assert any("ERROR: mj_stackAlloc" in warning for warning in backend.last_step(1).warnings)

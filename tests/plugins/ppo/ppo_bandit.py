@@ -1,4 +1,4 @@
-"""A task a policy learns in seconds: the best action is shown to the teacher, and hinted at to the student."""
+"""A task that a policy learns in seconds: the teacher sees the best action, the student a scaled version of it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SMALL = {"actor_hidden": (32, 32), "critic_hidden": (32, 32), "encoder_hidden": 
 
 
 def layout(seed: int = 3, **changes: object) -> Layout:
-    """Return the shapes of the task."""
-    whole = Layout(
+    """Return the layout of the task."""
+    default = Layout(
         observations={"policy": 7, "priv": 4, "critic_priv": 1},
         mirrors={"policy": SENSED_MIRROR, "priv": ACTION_MIRROR, "critic_priv": Mirror.scalar()},
         num_actions=4,
@@ -29,12 +29,12 @@ def layout(seed: int = 3, **changes: object) -> Layout:
         device="cpu",
         seed=seed,
     )
-    return attrs.evolve(whole, **changes)
+    return attrs.evolve(default, **changes)
 
 
 @attrs.define(eq=False)
 class Bandit:
-    """Every step shows a new target; the reward is largest where the action meets it."""
+    """Every step has a new target; the reward is largest if the action matches it."""
 
     generator: torch.Generator = attrs.field(factory=lambda: torch.Generator().manual_seed(1))
     now: TensorDict | None = None
@@ -51,25 +51,25 @@ class Bandit:
         return (-(action - 0.5 * observations["priv"]).square().mean(-1)).exp()
 
     def roll(self, phase: Train, num_envs: int = 64, steps: int = 8) -> Rollout:
-        """Let a phase act and return what the kernel would."""
-        rows, final_index, finals = [], [], []
+        """Let a phase act, and return a rollout as the kernel does."""
+        records, final_index, finals = [], [], []
         for t in range(steps):
             now = self.now if self.now is not None else self.observe(num_envs)
-            decision = phase.act(now)
-            row = TensorDict({**dict(now.items()), **dict(decision.items())}, batch_size=[num_envs])
-            row["_weight"] = torch.ones(num_envs)
+            output = phase.act(now)
+            record = TensorDict({**dict(now.items()), **dict(output.items())}, batch_size=[num_envs])
+            record["_weight"] = torch.ones(num_envs)
             draw = torch.rand(num_envs, generator=self.generator)
             terminated, truncated = draw < 0.05, draw > 0.95
-            reward = self.reward(now, decision["action"]).unsqueeze(-1)
-            row["next"] = TensorDict(
+            reward = self.reward(now, output["action"]).unsqueeze(-1)
+            record["next"] = TensorDict(
                 {"reward": reward, "terminated": terminated, "truncated": truncated}, batch_size=[num_envs]
             )
-            rows.append(row)
+            records.append(record)
             ids = truncated.nonzero().squeeze(-1)
             final_index.append(torch.stack((ids, torch.full_like(ids, t)), dim=-1))
             finals.append(self.observe(len(ids)))
             self.now = self.observe(num_envs)
-        data = torch.stack(rows).transpose(0, 1)  # time-major in memory, as the kernel's is
+        data = torch.stack(records).transpose(0, 1)  # time-major in memory, as the kernel's is
         return Rollout(data, ("all",), self.now, torch.cat(final_index), torch.cat(finals))
 
     def score(self, agent: TeacherStudent, actor: str = "teacher") -> float:
@@ -79,7 +79,7 @@ class Bandit:
 
 
 def make(agent: dict[str, object] | None = None, **settings: object) -> tuple[TeacherStudent, Train]:
-    """Return a small agent and a phase that has entered."""
+    """Return a small agent and a phase `train` that has entered."""
     made = TeacherStudent(**(SMALL | (agent or {})))
     made.build(layout())
     phase = Train(**({"epochs": 2, "minibatches": 4, "estimator_minibatches": 4, "autocast": "none"} | settings))
@@ -88,14 +88,20 @@ def make(agent: dict[str, object] | None = None, **settings: object) -> tuple[Te
 
 
 def saved(agent: TeacherStudent, phase: object) -> dict[str, dict[str, object]]:
-    """Return the states of both as a checkpoint would give them back."""
+    """Return the states of both as read from a checkpoint."""
     tensors: dict[str, Tensor] = {}
     tree = flatten({"agent": component_state(agent), "phase": component_state(phase)}, tensors)
     return unflatten(tree, {name: value.clone() for name, value in tensors.items()})
 
 
 def parameters(agent: TeacherStudent) -> Tensor:
-    """Return every number of an agent's networks and normalisers, flat float64."""
+    """Return all parameters and buffers of an agent's networks and normalisers, flat float64."""
+    normalisers = [value.double().flatten() for value in agent.normalisers.state_dict().values()]
+    return torch.cat([network_parameters(agent), *normalisers])
+
+
+def network_parameters(agent: TeacherStudent) -> Tensor:
+    """Return all parameters and buffers of an agent's networks, flat float64."""
     networks = (agent.encoder_priv, agent.adapt_module, agent.actor_teacher, agent.actor_student, agent.critic)
-    tensors = [value for network in (*networks, agent.normalisers) for value in network.state_dict().values()]
+    tensors = [value for network in networks for value in network.state_dict().values()]
     return torch.cat([value.double().flatten() for value in tensors])

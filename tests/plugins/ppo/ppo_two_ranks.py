@@ -1,4 +1,4 @@
-"""Several ranks in one process: a thread each, whose sums over ranks meet at a barrier."""
+"""Several ranks as threads of one process, which exchange their sums at a barrier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 T = TypeVar("T")
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 
 
 class Ranks:
@@ -23,8 +23,8 @@ class Ranks:
         self.world = world
         self.sums = 0
         self._rank = threading.local()
-        self._given: list[Tensor] = [torch.empty(0)] * world
-        self._barrier = threading.Barrier(world, timeout=_PATIENCE_S)
+        self._values: list[Tensor] = [torch.empty(0)] * world
+        self._barrier = threading.Barrier(world, timeout=_TIMEOUT_S)
         replaced: dict[str, Callable[..., Any]] = {
             "num_ranks": lambda: world,
             "rank": lambda: self._rank.number,
@@ -37,7 +37,7 @@ class Ranks:
                         monkeypatch.setattr(module, attribute, replacement)
 
     def each(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """Do one job a rank, all at once, and return what they return."""
+        """Run one job per rank, all at the same time, and return their results."""
 
         def work(number: int) -> T:
             self._rank.number = number
@@ -51,9 +51,9 @@ class Ranks:
             return list(pool.map(work, range(self.world)))
 
     def _sum(self, value: Tensor) -> Tensor:
-        self._given[self._rank.number] = value.detach().clone()
+        self._values[self._rank.number] = value.detach().clone()
         self._barrier.wait()
-        total = torch.stack(self._given).sum(0)
-        self._barrier.wait()  # before anybody gives the next one
+        total = torch.stack(self._values).sum(0)
+        self._barrier.wait()  # before a rank writes its next value
         self.sums += self._rank.number == 0
         return total

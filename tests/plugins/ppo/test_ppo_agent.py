@@ -1,4 +1,4 @@
-"""The agent: shapes, seeds, mirror images and its errors."""
+"""The agent: shapes, seeds, mirror images and error messages."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_the_same_seed_gives_the_same_networks_and_another_gives_others():
     assert not torch.equal(parameters(built()), parameters(built(seed=4)))
 
 
-def test_building_leaves_the_global_generator_alone():
+def test_building_does_not_use_the_global_generator():
     before = torch.get_rng_state()
     built()
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_network_starts_the_same_whatever_the_size_of_another():
+def test_initial_weights_of_a_network_do_not_depend_on_the_size_of_another():
     wider = built(critic_hidden=(64,))
     assert torch.equal(wider.actor_teacher.mean.first.weight, built().actor_teacher.mean.first.weight)
 
@@ -42,58 +42,58 @@ def test_initial_weights_are_orthogonal_with_small_heads():
 
 @pytest.mark.parametrize("norm", ["none", "layer"])
 @pytest.mark.parametrize("activation", ["elu", "relu", "silu", "mish", "gelu", "tanh"])
-def test_one_mirrored_pass_equals_two_passes_over_rows_and_their_mirror_images(activation: str, norm: str):
+def test_one_mirrored_pass_equals_two_passes_over_samples_and_their_mirror_images(activation: str, norm: str):
     agent = built(activation=activation, norm=norm)
     observations = Bandit().observe(50)
     agent.learn_normalisers(observations)
     image = observations.clone()
     image["policy"], image["priv"] = SENSED_MIRROR(image["policy"]), ACTION_MIRROR(image["priv"])
-    rows, mirrored = (agent.rows(each, torch.float32) for each in (observations, image))
+    inputs, mirrored = (agent.network_inputs(each, torch.float32) for each in (observations, image))
 
-    def outputs(rows: Tensor, mirror: bool) -> list[Tensor]:
-        feature = agent.priv_feature(rows, mirror)
-        mean = agent.mean_action("teacher", rows, feature, mirror)
-        return [feature, mean, agent.raw_value(rows, mirror), agent.priv_pred(rows, mirror)]
+    def outputs(inputs: Tensor, mirror: bool) -> list[Tensor]:
+        feature = agent.priv_feature(inputs, mirror)
+        mean = agent.mean_action("teacher", inputs, feature, mirror)
+        return [feature, mean, agent.raw_value(inputs, mirror), agent.priv_pred(inputs, mirror)]
 
-    for both, one, other in zip(outputs(rows, True), outputs(rows, False), outputs(mirrored, False), strict=True):
+    for both, one, other in zip(outputs(inputs, True), outputs(inputs, False), outputs(mirrored, False), strict=True):
         torch.testing.assert_close(both[0::2], one, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(both[1::2], other, atol=1e-5, rtol=1e-4)
 
 
 def test_the_student_needs_only_what_the_robot_senses():
     agent, observations = built(), Bandit().observe(5)
-    everything = agent.policy(observations, "student")
-    assert torch.equal(agent.policy(observations.select("policy"), "student"), everything)
+    action = agent.policy(observations, "student")
+    assert torch.equal(agent.policy(observations.select("policy"), "student"), action)
 
 
-def test_an_unknown_actor_is_named():
+def test_an_unknown_actor_is_reported():
     with pytest.raises(MtrackError, match="no actor 'expert'"):
         built().actor("expert")
 
 
-def test_a_missing_observation_group_is_named_with_the_remedy():
+def test_a_missing_observation_group_is_reported_with_the_remedy():
     with pytest.raises(MtrackError, match=r"group 'critic_priv'[\s\S]*\[observations.critic_priv"):
         TeacherStudent().build(layout(observations={"policy": 7, "priv": 4}))
 
 
-def test_the_default_deviations_follow_joint_names_and_fit_any_robot():
+def test_the_default_standard_deviations_follow_joint_names_and_fit_any_robot():
     names = ("left_hip_yaw_joint", "waist_roll_joint", "right_elbow_joint", "wheel")
     assert initial_std(TeacherStudent().init_std, names).tolist() == pytest.approx([1.5, 1.5, 1.2, 1.0])
 
 
-def test_the_last_matching_pattern_gives_the_deviation():
+def test_the_last_matching_pattern_gives_the_standard_deviation():
     std = initial_std({".*": 0.4, ".*_hip": 0.6, "left_.*": 0.5}, NAMES)
     assert std.tolist() == pytest.approx([0.5, 0.6, 0.4, 0.4])
     assert initial_std(0.3, NAMES).tolist() == pytest.approx([0.3] * 4)
 
 
-def test_a_pattern_that_matches_nothing_is_refused():
+def test_a_pattern_that_matches_nothing_is_rejected():
     with pytest.raises(MtrackError, match="did you mean 'left_hip'"):
         initial_std({"left_hib": 0.5}, NAMES)
 
 
-def test_a_deviation_of_zero_is_refused():
-    with pytest.raises(ValueError, match="above 0"):
+def test_a_standard_deviation_of_zero_is_rejected():
+    with pytest.raises(ValueError, match=r"must be greater than 0, not 0\.0"):
         TeacherStudent(init_std=0.0)
 
 
@@ -103,7 +103,7 @@ def test_value_normalisation_is_undone_by_the_value():
     agent.return_normaliser.learn(returns)
     target = agent.value_target(returns)
     assert (float(target.mean()), float(target.std())) == pytest.approx((0.0, 1.0), abs=0.01)
-    rows = agent.rows(Bandit().observe(6), torch.float32)
+    inputs = agent.network_inputs(Bandit().observe(6), torch.float32)
     mean, std = agent.return_normaliser.moments()
-    torch.testing.assert_close(agent.value_target(agent.value(rows)), agent.raw_value(rows), atol=1e-4, rtol=0)
+    torch.testing.assert_close(agent.value_target(agent.value(inputs)), agent.raw_value(inputs), atol=1e-4, rtol=0)
     assert (float(mean), float(std)) == pytest.approx((40.0, 40.0 / 12**0.5), rel=0.01)

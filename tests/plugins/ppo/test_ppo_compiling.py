@@ -1,4 +1,4 @@
-"""Compiled losses: each is one graph, the numbers stay, and nothing is lost where a machine cannot compile."""
+"""Compiled losses: each is one graph with the same results, and training continues if a machine cannot compile."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import torch
 from ppo_bandit import Bandit, layout, make, parameters
 from torch._dynamo.utils import counters
 
-from mtrack_ppo import compiling
+from mtrack_ppo import compile as compilation
 from mtrack_ppo.adapt import Adapt
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.finetune import Finetune
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, while it compiles
-LOSSES = 4  # of teacher, estimator, critic alone, student
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch raises some while it compiles
+LOSSES = 4  # teacher, estimator, critic only, student
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
-    """Let no test know what another has compiled."""
+    """Clear what other tests compiled."""
     torch._dynamo.reset()
     counters.clear()
-    compiling.can_compile.cache_clear()
+    compilation.can_compile.cache_clear()
     yield
     torch._dynamo.reset()
     torch._dynamo.config.suppress_errors = False
-    compiling.can_compile.cache_clear()
+    compilation.can_compile.cache_clear()
 
 
 def all_phases(precision: str, *, compile: bool, mirror: bool = True) -> TeacherStudent:
@@ -46,7 +46,7 @@ def all_phases(precision: str, *, compile: bool, mirror: bool = True) -> Teacher
     adapt.enter(agent, layout(), "train")
     for progress in (0.3, 0.6):
         adapt.update(bandit.roll(adapt), progress)
-    finetune = Finetune(epochs=2, minibatches=4, critic_alone=0.5, autocast=precision, compile=compile, mirror=mirror)
+    finetune = Finetune(epochs=2, minibatches=4, critic_warmup=0.5, autocast=precision, compile=compile, mirror=mirror)
     finetune.enter(agent, layout(), "adapt")
     for progress in (0.2, 0.3, 0.6, 0.7):
         finetune.update(bandit.roll(finetune), progress)
@@ -54,13 +54,13 @@ def all_phases(precision: str, *, compile: bool, mirror: bool = True) -> Teacher
 
 
 @pytest.mark.parametrize(("precision", "mirror"), [("none", True), ("bfloat16", True), ("none", False)])
-def test_every_loss_is_one_graph_that_computes_the_same_bytes(
+def test_every_loss_is_one_graph_with_bitwise_equal_results(
     monkeypatch: pytest.MonkeyPatch, precision: str, mirror: bool
 ):
     plain = parameters(all_phases(precision, compile=False, mirror=mirror))
     assert not counters["stats"]
-    monkeypatch.setattr(compiling, "can_compile", lambda device: True)
-    # without inductor's arithmetic; a loss that falls into parts, or is compiled anew for other numbers, raises
+    monkeypatch.setattr(compilation, "can_compile", lambda device: True)
+    # without inductor's own arithmetic; a graph break, or compiling again for other numbers, raises
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
     traced = parameters(all_phases(precision, compile=True, mirror=mirror))
     assert counters["stats"]["unique_graphs"] == LOSSES
@@ -72,7 +72,7 @@ def test_every_loss_is_one_graph_that_computes_the_same_bytes(
     reason="needs a C++ compiler and Python's headers",
 )
 def test_the_teacher_learns_the_task_compiled(monkeypatch: pytest.MonkeyPatch):
-    assert compiling.can_compile("cpu")
+    assert compilation.can_compile("cpu")
     monkeypatch.setattr(torch._dynamo.config, "suppress_errors", False)
     agent, phase = make({"init_std": 0.5}, lr=3e-3, gamma=0.0, compile=True)
     bandit = Bandit()
@@ -85,20 +85,20 @@ def test_the_teacher_learns_the_task_compiled(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("can_compile", [True, False])
 def test_processes_wait_for_each_other_after_the_first_call_only(monkeypatch: pytest.MonkeyPatch, can_compile: bool):
     happened: list[str] = []
-    monkeypatch.setattr(compiling, "can_compile", lambda device: can_compile)  # in some of the processes, perhaps
-    monkeypatch.setattr(compiling, "wait_for_all", lambda: happened.append("waited"))
+    monkeypatch.setattr(compilation, "can_compile", lambda device: can_compile)  # may differ between processes
+    monkeypatch.setattr(compilation, "wait_for_all", lambda: happened.append("waited"))
     monkeypatch.setattr(torch, "compile", lambda function: function)
 
     def loss(value: int) -> int:
         happened.append("computed")
         return 2 * value
 
-    call = compiling.compiled(loss, torch.device("cpu"))
+    call = compilation.compiled(loss, torch.device("cpu"))
     assert [call(1), call(2)] == [2, 4]
     assert happened == ["computed", "waited", "computed"]
 
 
-def test_a_machine_that_cannot_compile_is_warned_once_and_trains_all_the_same(
+def test_a_machine_that_cannot_compile_warns_once_and_trains_without_compiling(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     def broken(function: object) -> object:
@@ -107,30 +107,31 @@ def test_a_machine_that_cannot_compile_is_warned_once_and_trains_all_the_same(
     monkeypatch.setattr(torch, "compile", broken)
     with caplog.at_level(logging.WARNING):
         compiled = all_phases("none", compile=True)
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
-    assert "(RuntimeError: No working C++ compiler found)" in said[0]
-    assert "apt install g++" in said[1]
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    assert "(RuntimeError: No working C++ compiler found)" in messages[0]
+    assert "apt install g++" in messages[1]
     assert torch.equal(parameters(compiled), parameters(all_phases("none", compile=False)))
 
 
-def test_a_torch_whose_compiled_gradients_are_wrong_compiles_nothing(
+def test_losses_are_not_compiled_if_compiled_gradients_are_wrong(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     def wrong(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         def call(*inputs: torch.Tensor) -> torch.Tensor:
             loss = function(*inputs)
-            return loss.detach() + 0.5 * (loss - loss.detach())  # as with torch 2.11: only the gradient is wrong
+            return loss.detach() + 0.5 * (loss - loss.detach())  # like torch 2.11: only the gradient is wrong
 
         return call
 
     monkeypatch.setattr(torch, "compile", wrong)
     with caplog.at_level(logging.WARNING):
-        assert not compiling.can_compile("cpu")
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
-    assert f"nothing is compiled: with torch {torch.__version__}, compiled gradients differ from plain ones" in said[0]
-    assert "by 50%)" in said[0]
+        assert not compilation.can_compile("cpu")
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    problem = f"with torch {torch.__version__}, compiled gradients differ from plain ones"
+    assert f"losses are not compiled: {problem}" in messages[0]
+    assert "by 50%)" in messages[0]
     plain = torch.nn.functional.relu
-    monkeypatch.setattr(torch, "compile", None)  # not even tried again
-    assert compiling.compiled(plain, torch.device("cpu"))(torch.ones(2)).sum() == 2.0
+    monkeypatch.setattr(torch, "compile", None)  # must not be called again
+    assert compilation.compiled(plain, torch.device("cpu"))(torch.ones(2)).sum() == 2.0

@@ -1,4 +1,4 @@
-"""Metrics of an update on several ranks: those that one process with all their data reports."""
+"""Metrics of an update on several ranks equal those of one process with all their data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mtrack_ppo.finetune import Finetune
 from mtrack_ppo.train import Train
 
 Phase = Train | Adapt | Finetune
-# one minibatch, so that ranks and the one process draw the same samples
+# one minibatch, so that the ranks and the single process draw the same samples
 ONE = {"autocast": "none", "epochs": 1, "minibatches": 1}
 PHASES = {
     "train": lambda: Train(**ONE, estimator_epochs=1, estimator_minibatches=1),
@@ -27,7 +27,7 @@ PHASES = {
     "finetune": lambda: Finetune(**ONE),
 }
 PREVIOUS = {"train": None, "adapt": "train", "finetune": "adapt"}
-# the first teaches the normalisers, the second has far larger rewards: means over ranks of variances or ratios differ
+# two ranks with very different rewards: averaging each rank's variances or ratios would give other numbers
 REWARDS = [(1.0, 0.0), (20.0, 3.0)]
 
 
@@ -54,13 +54,13 @@ def rollouts(phase: Phase) -> list[Rollout]:
         rollout.data["next", "reward"] = rollout.data["next", "reward"] * scale + shift
         if "state_value" in rollout.data.keys():  # noqa: SIM118  a TensorDict needs it
             rollout.data["state_value"] += rollout.data["priv"][:, :, 0] * (1 + seed)
-        rollout.data["normalised"] *= 1 + 3 * seed  # the ranks' mean actions differ in size, too
+        rollout.data["network_inputs"] *= 1 + 3 * seed  # the ranks' mean actions differ in size too
         made.append(rollout)
     return made
 
 
-def joined(parts: list[Rollout]) -> Rollout:
-    """Return the rollouts of several ranks as those of one process with all environments."""
+def merged(parts: list[Rollout]) -> Rollout:
+    """Return the rollouts of two ranks as the rollout of one process with all environments."""
     first, second = parts
     index = second.final_index + torch.tensor([len(first.data), 0])
     return Rollout(
@@ -77,16 +77,16 @@ def _metrics(phase: Phase, rollout: Rollout) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", list(PHASES))
-def test_every_metric_of_two_ranks_is_that_of_one_process_with_all_data(
+def test_every_metric_of_two_ranks_equals_that_of_one_process_with_all_data(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent, teacher = make()
-    teacher.update(Bandit().roll(teacher), 0.0)  # mean actions and features are not all alike
+    teacher.update(Bandit().roll(teacher), 0.0)  # so that mean actions and features vary
     agent.actor_student.load_state_dict(agent.actor_teacher.state_dict())
     parts = rollouts(entered(kind, agent))
     alone = entered(kind, copy_of(agent))
     phases = [entered(kind, copy_of(agent)) for _ in parts]
-    whole = _metrics(alone, joined(parts))
+    whole = _metrics(alone, merged(parts))
     ranks = Ranks(len(parts), monkeypatch)
     learn = [partial(_metrics, phase, part) for phase, part in zip(phases, parts, strict=True)]
     first, second = ranks.each(learn)

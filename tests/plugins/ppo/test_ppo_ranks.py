@@ -1,4 +1,4 @@
-"""Two processes that train together: the same sums, gradients and decisions in both, those of one with all the data."""
+"""Two processes that train together have the same parameters and gradients, equal to one process with all the data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ppo_bandit import Bandit, make, parameters
 from torch import multiprocessing
 
 from mtrack_ppo.normaliser import Normaliser
-from mtrack_ppo.optimiser import descend, make_adam
+from mtrack_ppo.phases import make_adam
+from mtrack_ppo.ppo import optimiser_step
 
 WORLD = 2
 
@@ -29,31 +30,31 @@ def _one_rank(rank: int, folder: str) -> None:
     if rank == 1:
         rollout.data["next", "reward"][0, 0] = torch.nan
     skipped = phase.update(rollout, 0.5)["update/skipped"]
-    numbers = torch.cat((parameters(agent), normaliser.mean.double(), torch.tensor([phase.learning_rate, skipped])))
-    torch.save(numbers, Path(folder) / f"{rank}.pt")
+    results = torch.cat((parameters(agent), normaliser.mean.double(), torch.tensor([phase.learning_rate, skipped])))
+    torch.save(results, Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()
 
 
 def _gradients(rank: int, folder: str) -> None:
-    """Save the gradients after a step on this process's half of the samples; as the only process, on all of them."""
+    """Save the gradients after a step on this process's half of the samples, or on all samples if `rank` is -1."""
     torch.set_num_threads(1)
     alone = rank < 0
     if not alone:
         dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD)
     torch.manual_seed(3)
     network = torch.nn.Linear(5, 3)
-    samples, wanted = torch.randn(8, 5), torch.randn(8, 3)
+    samples, target = torch.randn(8, 5), torch.randn(8, 3)
     if not alone:
-        samples, wanted = samples.chunk(WORLD)[rank], wanted.chunk(WORLD)[rank]
+        samples, target = samples.chunk(WORLD)[rank], target.chunk(WORLD)[rank]
     adam = make_adam(network, 1e-3)
-    descend((network(samples) - wanted).square().mean(), [adam], max_grad_norm=1.0)
+    optimiser_step((network(samples) - target).square().mean(), [adam], max_grad_norm=1.0)
     gradients = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
     torch.save(gradients, Path(folder) / f"{rank}.pt")
     if not alone:
         dist.destroy_process_group()
 
 
-def test_gradients_of_two_ranks_are_those_of_one_process_on_the_joined_batch(tmp_path: Path):
+def test_gradients_of_two_ranks_equal_those_of_one_process_on_all_samples(tmp_path: Path):
     _gradients(-1, str(tmp_path))
     multiprocessing.spawn(_gradients, (str(tmp_path),), nprocs=WORLD)
     one, first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (-1, 0, 1))
@@ -62,9 +63,9 @@ def test_gradients_of_two_ranks_are_those_of_one_process_on_the_joined_batch(tmp
 
 
 @pytest.mark.slow
-def test_ranks_stay_equal_even_where_one_of_them_meets_a_bad_number(tmp_path: Path):
+def test_ranks_stay_equal_if_one_of_them_gets_a_nan(tmp_path: Path):
     multiprocessing.spawn(_one_rank, (str(tmp_path),), nprocs=WORLD)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(WORLD))
     assert torch.equal(first, second)
     assert first[-3:-2].tolist() == [0.5]  # the mean over both ranks' data
-    assert first[-1] == 8.0  # all PPO steps of the second update; the estimator's are sound
+    assert first[-1] == 1.0  # the share of PPO steps that the second update skipped

@@ -1,4 +1,4 @@
-"""The phases `adapt` and `finetune`: what they change and leave alone, what they see, whom they follow."""
+"""The phases `adapt` and `finetune`: what they change, what they observe, and which phases they follow."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ NETWORKS = {"encoder_priv", "adapt_module", "actor_teacher", "actor_student", "c
 
 
 def bytes_of(agent: TeacherStudent) -> dict[str, bytes]:
-    """Return all numbers of each network and of the normalisers."""
+    """Return the parameters and buffers of each network and of the normalisers."""
     states = {name: getattr(agent, name).state_dict() for name in (*NETWORKS, "return_normaliser")}
     return {name: b"".join(value.numpy().tobytes() for value in state.values()) for name, state in states.items()}
 
 
 def changed(agent: TeacherStudent, before: Mapping[str, bytes]) -> set[str]:
-    return {name for name, numbers in bytes_of(agent).items() if numbers != before[name]}
+    return {name for name, values in bytes_of(agent).items() if values != before[name]}
 
 
-def taught(iterations: int = 2, **settings: object) -> tuple[TeacherStudent, Bandit]:
-    """Return an agent whose teacher has learnt a little."""
+def trained(iterations: int = 2, **settings: object) -> tuple[TeacherStudent, Bandit]:
+    """Return an agent whose teacher has learned a little."""
     agent, phase = make({"init_std": 0.5}, lr=3e-3, gamma=0.0, **settings)
     bandit = Bandit()
     for iteration in range(iterations):
@@ -46,14 +46,14 @@ def entered(phase: Adapt | Finetune, agent: TeacherStudent, previous: str) -> Ad
 
 
 def adapted() -> tuple[TeacherStudent, Bandit]:
-    agent, bandit = taught()
+    agent, bandit = trained()
     phase = entered(Adapt(minibatches=4, autocast="none"), agent, "train")
     phase.update(bandit.roll(phase), 0.0)
     return agent, bandit
 
 
 def test_the_student_starts_as_a_copy_of_the_teacher():
-    agent, _ = taught()
+    agent, _ = trained()
     before = bytes_of(agent)
     entered(Adapt(), agent, "train")
     assert changed(agent, before) == {"actor_student"}
@@ -61,16 +61,16 @@ def test_the_student_starts_as_a_copy_of_the_teacher():
 
 
 @pytest.mark.parametrize("previous", ["adapt", "finetune"])
-def test_a_student_that_has_learnt_is_not_overwritten(previous: str):
-    agent, _ = taught()
+def test_a_trained_student_is_not_overwritten(previous: str):
+    agent, _ = trained()
     before = bytes_of(agent)
     entered(Adapt(), agent, previous)
     assert changed(agent, before) == set()
 
 
 @pytest.mark.parametrize("precision", ["none", "bfloat16"])
-def test_adapt_changes_the_estimator_and_nothing_else(precision: str):
-    agent, bandit = taught()
+def test_adapt_changes_only_the_adaptation_module(precision: str):
+    agent, bandit = trained()
     phase = entered(Adapt(autocast=precision), agent, "train")
     before = bytes_of(agent)
     phase.update(bandit.roll(phase), 0.0)
@@ -78,20 +78,20 @@ def test_adapt_changes_the_estimator_and_nothing_else(precision: str):
 
 
 @pytest.mark.parametrize("precision", ["none", "bfloat16"])
-def test_finetune_first_changes_the_critic_alone_and_then_the_student_too(precision: str):
+def test_finetune_changes_only_the_critic_during_its_warmup_and_then_the_student_too(precision: str):
     agent, bandit = adapted()
     phase = entered(Finetune(autocast=precision), agent, "adapt")
     before = bytes_of(agent)
-    figures = phase.update(bandit.roll(phase), 0.0249)
+    metrics = phase.update(bandit.roll(phase), 0.0249)
     assert changed(agent, before) == {"critic"}
-    assert "policy/kl" not in figures
+    assert "policy/kl" not in metrics
     before = bytes_of(agent)
-    figures = phase.update(bandit.roll(phase), 0.025)
+    metrics = phase.update(bandit.roll(phase), 0.025)
     assert changed(agent, before) == {"critic", "actor_student"}
-    assert figures["policy/kl"] > 0.0
+    assert metrics["policy/kl"] > 0.0
 
 
-def test_the_rate_stays_while_the_critic_learns_alone():
+def test_the_learning_rate_is_constant_during_the_critic_warmup():
     agent, bandit = adapted()
     phase = entered(Finetune(kl_start=0.0), agent, "adapt")
     phase.update(bandit.roll(phase), 0.0)
@@ -104,37 +104,37 @@ def test_the_students_action_does_not_depend_on_what_it_cannot_sense(phase: Adap
     entered(phase, agent, "adapt")
     plain = bandit.observe(20)
     other = TensorDict(dict(plain.items()) | {name: 1e3 + 7 * plain[name] for name in ("priv", "critic_priv")}, [20])
-    drawn = phase.rng.get_state()
+    rng_state = phase.rng.get_state()
     action = phase.act(plain)["action"]
-    phase.rng.set_state(drawn)
+    phase.rng.set_state(rng_state)
     assert torch.equal(phase.act(other)["action"], action)
     mean = agent.policy(plain, phase.actor)
     std = agent.actor_student.std
-    assert ((action - mean) / std).abs().max() < 5.0, "it is the student that acts"
+    assert ((action - mean) / std).abs().max() < 5.0, "the student must act"
     assert torch.equal(agent.policy(other, phase.actor), mean)
 
 
 def test_an_update_of_the_student_starts_from_the_policy_that_acted():
     agent, bandit = adapted()
     phase = entered(Finetune(epochs=1, minibatches=1, autocast="none"), agent, "adapt")
-    figures = phase.update(bandit.roll(phase), 0.5)
-    assert figures["policy/kl"] == pytest.approx(0.0, abs=1e-5)
-    assert figures["policy/clip_fraction"] == 0.0
-    assert "loss/reg" not in figures
+    metrics = phase.update(bandit.roll(phase), 0.5)
+    assert metrics["policy/kl"] == pytest.approx(0.0, abs=1e-5)
+    assert metrics["policy/clip_fraction"] == 0.0
+    assert "loss/reg" not in metrics
 
 
-def test_adapt_remembers_no_more_than_it_learns_from():
-    agent, bandit = taught()
-    assert set(entered(Adapt(), agent, "train").act(bandit.observe(4)).keys()) == {"action", "normalised"}
+def test_adapt_records_only_what_it_learns_from():
+    agent, bandit = trained()
+    assert set(entered(Adapt(), agent, "train").act(bandit.observe(4)).keys()) == {"action", "network_inputs"}
 
 
 def test_adapting_explains_the_features_and_brings_the_student_near_the_teacher():
-    agent, bandit = taught(10, estimator_epochs=0)
+    agent, bandit = trained(10, estimator_epochs=0)
     phase = entered(Adapt(autocast="none", lr=3e-3), agent, "train")
     before = bandit.score(agent, "student")
-    figures = [phase.update(bandit.roll(phase), iteration / 12) for iteration in range(12)]
-    assert float(figures[-1]["loss/estimator"]) < 0.5 * float(figures[0]["loss/estimator"])
-    first, last = (float(figures[place]["adapt/explained_variance"]) for place in (0, -1))
+    metrics = [phase.update(bandit.roll(phase), iteration / 12) for iteration in range(12)]
+    assert float(metrics[-1]["loss/estimator"]) < 0.5 * float(metrics[0]["loss/estimator"])
+    first, last = (float(metrics[index]["adapt/explained_variance"]) for index in (0, -1))
     assert first < 0.4
     assert 0.6 < last < 1.0
     gap = bandit.score(agent, "teacher") - bandit.score(agent, "student")
@@ -150,8 +150,8 @@ def test_finetuning_makes_the_student_better():
     assert bandit.score(agent, "student") > before + 0.05
 
 
-def test_the_features_of_mirror_images_are_learnt_too():
-    agent, bandit = taught()
+def test_the_features_of_mirror_images_are_learned_too():
+    agent, bandit = trained()
     images = []
     for mirror in (True, False):
         phase = entered(Adapt(mirror=mirror, autocast="none"), agent, "train")
@@ -164,12 +164,14 @@ def test_the_features_of_mirror_images_are_learnt_too():
     assert images == [2 * 64, 64]  # 64 environments x 8 steps / 8 minibatches
 
 
-def test_what_is_not_finite_is_skipped_and_counted():
-    agent, bandit = taught()
+def test_steps_that_are_not_finite_are_skipped_and_counted():
+    agent, bandit = trained()
     phase = entered(Adapt(autocast="none"), agent, "train")
     rollout = bandit.roll(phase)
-    rollout.data["normalised"][5, 3] = torch.nan
-    assert float(phase.update(rollout, 0.0)["update/skipped"]) == 1 / 8  # one of 8 minibatches has it, in each epoch
+    rollout.data["network_inputs"][5, 3] = torch.nan
+    assert (
+        float(phase.update(rollout, 0.0)["update/skipped"]) == 1 / 8
+    )  # one of 8 minibatches contains it, in each epoch
     assert parameters(agent).isfinite().all()
     rollout.data["_weight"][5, 3] = 0.0
     assert float(phase.update(rollout, 0.0)["update/skipped"]) == 0.0
@@ -181,7 +183,7 @@ def test_resume_reproduces_an_uninterrupted_run(kind: type[Adapt] | type[Finetun
     phase = entered(kind(), agent, "adapt")
     phase.update(bandit.roll(phase), 0.5)
     state = saved(agent, phase)
-    now, drawn = bandit.now.clone(), bandit.generator.get_state()
+    now, rng_state = bandit.now.clone(), bandit.generator.get_state()
     phase.update(bandit.roll(phase), 0.6)
 
     resumed, _ = make()
@@ -189,7 +191,7 @@ def test_resume_reproduces_an_uninterrupted_run(kind: type[Adapt] | type[Finetun
     load_component_state(resumed, state["agent"], "agent")
     load_component_state(again, state["phase"], "phase")
     generator = torch.Generator()
-    generator.set_state(drawn)
+    generator.set_state(rng_state)
     again.update(Bandit(generator, now).roll(again), 0.6)
     assert torch.equal(parameters(agent), parameters(resumed))
 
@@ -203,20 +205,20 @@ def test_resume_reproduces_an_uninterrupted_run(kind: type[Adapt] | type[Finetun
         (Finetune, "train", "but it follows 'train'. Add 'adapt' or 'finetune' before it, or .* --from RUN"),
     ],
 )
-def test_a_phase_refuses_what_it_cannot_follow(kind: type, previous: str | None, message: str):
+def test_a_phase_rejects_an_order_that_it_cannot_follow(kind: type, previous: str | None, message: str):
     agent, _ = make()
     with pytest.raises(MtrackError, match=message):
         kind().enter(agent, layout(), previous)
 
 
-def test_a_phase_that_sees_other_widths_than_the_agent_is_refused():
+def test_observations_of_other_widths_than_the_agents_are_rejected():
     agent, _ = make()
     wider = layout(observations={**layout().observations, "priv": 9})
-    with pytest.raises(MtrackError, match="9 columns in observation group 'priv', the agent was built for 4"):
+    with pytest.raises(MtrackError, match="9 columns in observation group 'priv', but the agent was built for 4"):
         Adapt().enter(agent, wider, "train")
 
 
 @pytest.mark.parametrize("kind", [Train, Adapt, Finetune])
-def test_every_parameter_is_explained_those_of_the_base_too(kind: type):
+def test_every_parameter_has_a_help_text(kind: type):
     texts = help_of(kind)
     assert [name for name in params_of(kind) if not texts.get(name)] == []

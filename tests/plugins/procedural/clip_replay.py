@@ -1,4 +1,4 @@
-"""The frames of a clip put into MuJoCo: what its feet, knees, centre of mass and zero-moment point really do."""
+"""Replay a clip in MuJoCo, to measure feet, knees, centre of mass and zero-moment point independently."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from clip_replay import Replay
 
 from mtrack import RobotModel
 from mtrack_g1.robot import G1
-from mtrack_procedural.library import CLIPS
+from mtrack_procedural.kinds import CLIPS
 from mtrack_procedural.source import Procedural
 
 

@@ -1,4 +1,4 @@
-"""The pendulum and the search for leg angles keep their promises."""
+"""The pendulum model and the search for leg angles are accurate."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_pendulum_is_at_rest_at_both_ends():
     assert np.array_equal(com[-3:], zmp[-3:])
 
 
-def test_leg_angles_put_feet_and_centre_of_mass_where_they_are_wanted(skeleton, g1):
+def test_leg_angles_move_feet_and_centre_of_mass_to_their_targets(skeleton, g1):
     root_pos = np.array([[0.0, 0.0, 0.65]])
     upright = np.array([[1.0, 0.0, 0.0, 0.0]])
     com, feet = np.array([[0.03, 0.05]]), np.array([[[0.05, 0.12, 0.035], [0.0, -0.1, 0.08]]])
@@ -47,7 +47,7 @@ def test_leg_angles_put_feet_and_centre_of_mass_where_they_are_wanted(skeleton, 
     assert np.abs(again.foot_rot - turned).max() < 1e-5
 
 
-def test_feet_out_of_reach_are_refused(skeleton, g1):
+def test_feet_out_of_reach_are_rejected(skeleton, g1):
     far = np.array([[[0.0, 0.12, -0.3], [0.0, -0.12, -0.3]]])
     with pytest.raises(MotionError, match="cannot reach the feet"):
         skeleton.solve(

@@ -8,7 +8,7 @@ import pytest
 from clip_replay import FEET, inside
 
 from mtrack_g1.robot import G1
-from mtrack_procedural.library import CLIPS
+from mtrack_procedural.kinds import CLIPS
 
 QUIET = ("stand", "squat", "reach", "sway", "step_in_place", "wave", "bow")
 WALKS = tuple(name for name, clip in CLIPS.items() if clip.kind == "walk")
@@ -18,7 +18,7 @@ def test_a_clip_lasts_some_seconds(replay):
     assert (len(replay.clip.joint_pos) - 1) / replay.clip.fps >= 5.0
 
 
-def test_joints_keep_clear_of_the_ends_of_their_ranges(replay, g1):
+def test_joints_stay_away_from_their_limits(replay, g1):
     low, high = g1.joint_range.numpy().T
     assert np.all(np.abs(replay.clip.joint_pos - (low + high) / 2) < 0.95 * (high - low) / 2)
 
@@ -33,7 +33,7 @@ def test_the_lower_sole_lies_on_the_floor(replay):
     assert np.abs(lowest).max() < 5e-4
 
 
-def test_what_is_on_the_floor_does_not_slide(replay):
+def test_feet_on_the_floor_do_not_slide(replay):
     """Neither a flat sole nor the toes or heel it turns about: under 2 mm/s."""
     stays = replay.grounded[1:] & replay.grounded[:-1]
     speed = np.linalg.norm(np.diff(replay.corners[..., :2], axis=0), axis=-1) * replay.clip.fps
@@ -74,7 +74,7 @@ def test_a_clip_begins_and_ends_at_rest(replay):
     assert np.abs(replay.velocity[[0, -1]]).max() < 0.002
 
 
-def test_nothing_jumps(replay):
+def test_clips_are_smooth(replay):
     joints = replay.velocity[:, 6:]
     acceleration = np.diff(joints, axis=0) * replay.clip.fps
     most = 320 if replay.clip.name in WALKS else 40
@@ -92,7 +92,7 @@ def test_the_robot_does_not_hit_itself(replay):
 
 
 @pytest.mark.parametrize("name", ["walk_fast", "walk_curve_left", "walk_backward", "sidestep_right", "kick_left"])
-def test_motors_and_friction_suffice_while_one_foot_carries_all(name, replays, g1):
+def test_motors_and_friction_suffice_on_one_foot(name, replays, g1):
     """Torques within their limits, friction under 0.45; the foot that stands takes the whole wrench."""
     replay = replays[name]
     model, data = replay.model, mujoco.MjData(replay.model)
@@ -110,7 +110,7 @@ def test_motors_and_friction_suffice_while_one_foot_carries_all(name, replays, g
 
 
 @pytest.mark.parametrize("name", ["stand", "squat", "reach", "sway", "wave", "bow"])
-def test_stiff_motors_carry_out_a_clip_without_feedback(name, replays):
+def test_stiff_motors_replay_a_clip_without_feedback(name, replays):
     clip = replays[name].clip
     model = G1().spec().compile()
     model.actuator_gainprm[:, 0] *= 10

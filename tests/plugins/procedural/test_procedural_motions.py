@@ -1,4 +1,4 @@
-"""Each kind of motion does what its name and its parameters say."""
+"""Each kind of motion matches its name and parameters."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from clip_replay import Replay
 
-from mtrack_procedural.library import CLIPS
+from mtrack_procedural.kinds import CLIPS
 from mtrack_procedural.source import Procedural
 
 
 def made(g1, kind, **parameters) -> Replay:
-    """Return one clip, exactly as asked for."""
+    """Return one clip without random variation."""
     (clip,) = Procedural(motions=(kind,), spread=0.0, **parameters).clips(g1)
     return Replay(clip)
 
@@ -23,7 +23,7 @@ def heading(replay):
 
 
 def mean_rate(values, start, end):
-    """Return the mean rate of change between two times, /s, at 50 frames a second."""
+    """Return the mean rate of change between two times, /s, at 50 frames per second."""
     return (values[round(50 * end)] - values[round(50 * start)]) / (end - start)
 
 

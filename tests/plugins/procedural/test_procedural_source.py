@@ -1,4 +1,4 @@
-"""The source `procedural`: seeds, parameters, and what it says when it cannot."""
+"""The source `procedural`: seeds, parameters and error messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from mtrack import MotionError
 from mtrack.api.fields import params_of
 from mtrack_dev.help_text import help_of
-from mtrack_procedural.library import CLIPS, DEFAULT, chosen
+from mtrack_procedural.kinds import CLIPS, DEFAULT, chosen
 from mtrack_procedural.making import made_motion
 from mtrack_procedural.plan import Draw
 from mtrack_procedural.source import Procedural
@@ -30,8 +30,8 @@ FIRST_FIVE = {
 }
 
 
-def test_the_clips_made_by_default_stay_what_they_are(g1):
-    """Published learning results are of these."""
+def test_the_default_clips_do_not_change(g1):
+    """Published learning results use these clips."""
     clips = Procedural().clips(g1)
     assert tuple(clip.name for clip in clips) == DEFAULT == tuple(FIRST_FIVE)
     for clip in clips:
@@ -42,7 +42,7 @@ def test_the_clips_made_by_default_stay_what_they_are(g1):
         assert clip.root_pos[161] == pytest.approx(root, abs=2e-6)
 
 
-def test_every_clip_of_the_library_is_made_when_all_are_asked_for(replays):
+def test_library_makes_every_built_in_clip(replays):
     clips = [replay.clip for replay in replays.values()]
     assert [clip.name for clip in clips] == list(CLIPS)
     assert set(DEFAULT) < set(CLIPS)
@@ -65,7 +65,7 @@ def test_another_seed_gives_another_clip(motion, g1, replays):
     assert not same(other, replays[motion].clip)
 
 
-def test_a_clip_that_is_asked_for_again_is_not_the_same_arrays(g1):
+def test_a_clip_requested_again_has_its_own_arrays(g1):
     first, again = (Procedural(motions=("stand",)).clips(g1)[0] for _ in range(2))
     first.joint_pos[:] = 0.0
     assert not same(first, again)
@@ -76,7 +76,7 @@ def test_a_clip_named_twice_is_made_once():
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_side_that_is_asked_for_is_taken(side, g1):
+def test_a_requested_side_is_used(side, g1):
     """By the one that kneels: its thigh stands upright, the other one's lies flat."""
     (clip,) = Procedural(motions=("half_kneel",), side=side).clips(g1)
     pitch = {name: clip.joint_pos[200, g1.joint_names.index(f"{name}_hip_pitch_joint")] for name in ("left", "right")}
@@ -88,7 +88,7 @@ def test_a_clip_does_not_change_when_others_are_made_too(g1, replays):
     assert same(alone, replays["sway"].clip)
 
 
-def test_variants_of_a_motion_have_names_and_draws_of_their_own(g1):
+def test_variants_of_a_motion_have_their_own_names_and_random_values(g1):
     first, second = Procedural(motions=("squat",), variants=2).clips(g1)
     assert (first.name, second.name) == ("squat_0", "squat_1")
     assert not same(first, second)
@@ -113,31 +113,31 @@ def test_joints_follow_the_order_of_the_robot(g1, replays):
     assert np.array_equal(clip.joint_pos[:, ::-1], replays["squat"].clip.joint_pos)
 
 
-def test_an_unknown_motion_is_refused_with_the_known_ones():
+def test_an_unknown_motion_is_rejected_with_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"no built-in clip is named 'sqat'; did you mean 'squat'\? There are: stand, "
+        ValueError, match=r"no built-in clip is named 'sqat'; did you mean 'squat'\? Choose from: stand, "
     ):
         Procedural(motions=("stand", "sqat"))
 
 
-def test_no_motion_at_all_is_refused():
-    with pytest.raises(ValueError, match="names no clip"):
+def test_no_motion_at_all_is_rejected():
+    with pytest.raises(ValueError, match="is empty; choose from"):
         Procedural(motions=())
 
 
-def test_another_robot_is_refused_by_name(g1):
+def test_another_robot_is_rejected_by_name(g1):
     other = attrs.evolve(g1, name="h1", joint_names=("hip_joint", *g1.joint_names[1:]))
     with pytest.raises(MotionError, match=r"made for the Unitree G1.*'h1' has no joint 'left_hip_pitch_joint'"):
         Procedural().clips(other)
 
 
-def test_a_robot_whose_feet_are_not_visible_is_refused(g1):
+def test_a_robot_whose_feet_are_not_visible_is_rejected(g1):
     other = attrs.evolve(g1, body_names=("pelvis",))
     with pytest.raises(MotionError, match="has no body 'left_ankle_roll_link'"):
         Procedural().clips(other)
 
 
-def test_a_step_too_quick_to_balance_is_refused_with_what_to_change(g1):
+def test_a_step_too_quick_to_balance_is_rejected_with_what_to_change(g1):
     hasty = Procedural(motions=("step_in_place",), step_period=0.7, step_height=0.1)
     with pytest.raises(MotionError, match=r"'step_in_place' at \d.*zero-moment point.*step_\* parameters"):
         hasty.clips(g1)
@@ -145,8 +145,8 @@ def test_a_step_too_quick_to_balance_is_refused_with_what_to_change(g1):
 
 @pytest.mark.parametrize("draws", [(1, 1, 1, 1, 1), (1, -1, -1, -1, 1), (-1, 1, 1, 1, -1)])
 @pytest.mark.parametrize("motion", ["walk_fast", "walk_curve_left", "sidestep_right", "kick_left", "half_kneel_right"])
-def test_no_draw_within_the_spread_makes_a_clip_impossible(motion, draws, g1, monkeypatch):
-    """Else a run would fail for some seeds; these are the ends of the spread."""
+def test_every_random_value_within_the_spread_gives_a_possible_clip(motion, draws, g1, monkeypatch):
+    """Otherwise a run would fail for some seeds; these are the ends of the spread."""
     ends = iter(draws)
     monkeypatch.setattr(Draw, "near", lambda self, value: value * (1 + self.spread * next(ends)))
     made_motion.cache_clear()
@@ -155,12 +155,12 @@ def test_no_draw_within_the_spread_makes_a_clip_impossible(motion, draws, g1, mo
     assert len(clip.joint_pos) > 200
 
 
-def test_feet_that_would_come_too_close_are_refused_with_what_to_change(g1):
-    with pytest.raises(MotionError, match=r"'walk' would bring the feet too close .*go less sideways.*walk_\* param"):
+def test_feet_that_would_come_too_close_are_rejected_with_what_to_change(g1):
+    with pytest.raises(MotionError, match=r"'walk' would bring the feet too close .*walk less sideways.*walk_\* param"):
         Procedural(motions=("walk",), walk_sideways=0.2, walk_period=0.8).clips(g1)
 
 
-def test_a_pose_beyond_the_reach_of_the_legs_is_refused_with_what_to_change(g1):
+def test_a_pose_beyond_the_reach_of_the_legs_is_rejected_with_what_to_change(g1):
     tall = attrs.evolve(g1, default_root_pos=g1.default_root_pos + g1.default_root_pos.new_tensor([0, 0, 0.05]))
     with pytest.raises(MotionError, match=r"'squat' at frame .*cannot reach the feet"):
         Procedural(motions=("squat",)).clips(tall)

@@ -1,4 +1,4 @@
-"""Where the colliding shapes of a robot are: heights to the engine's own precision, overlaps of links."""
+"""Heights of a robot's colliding shapes are as precise as the engine's, and overlaps of links are found."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from mtrack_dev.testing import g1_model
 from mtrack_g1.robot import G1
 from mtrack_mujoco.addresses import Addresses
 from mtrack_quality.geometry import Geometry
+from mtrack_testing import g1_model
 
 MODEL = g1_model()
 DEFAULT = MODEL.default_joint_pos.numpy().astype(float)
@@ -51,7 +51,7 @@ def test_soles_meet_the_floor_in_the_default_pose():
     assert track.overlap[0] == 0.0
 
 
-def test_a_hand_in_the_other_is_an_overlap_of_named_links():
+def test_overlapping_hands_are_an_overlap_of_named_links():
     crossed = DEFAULT.copy()
     for side, sign in (("left", -1.0), ("right", 1.0)):
         crossed[MODEL.joint_names.index(f"{side}_shoulder_yaw_joint")] = sign * 0.6
@@ -63,7 +63,7 @@ def test_a_hand_in_the_other_is_an_overlap_of_named_links():
     assert {name.split("_")[0] for name in track.pair[1].split(" and ")} == {"left", "right"}
 
 
-def test_links_next_to_each_other_are_not_held_against_each_other():
+def test_neighbouring_links_may_overlap():
     low, high = MODEL.joint_range.numpy().astype(float).T
     bent = np.tile(DEFAULT, (2, 1))
     for name in ("left_elbow_joint", "left_knee_joint"):

@@ -1,4 +1,4 @@
-"""Which clips are seen, learnt and failing: counted from the ends of episodes, told in the metrics, kept in resumes."""
+"""Which clips are seen, learnt and failing: counted when episodes end, reported as metrics, kept by resumes."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from support.following import ROWS, following, start, step
 
 from mtrack import CheckpointError, MotionError
 from mtrack.loop.state import component_state, load_component_state
-from mtrack_dev.testing import Walks
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
+from mtrack_testing import Walks
 from mtrack_tracking.coverage import Coverage
 from mtrack_tracking.sampling import ClipBins, FailureBins, UniformStarts
 
 LENGTH = torch.tensor([100, 300, 50])
 
 
-def coverage(slots=("only",), slot=(0, 0, 0), rows=4) -> Coverage:
-    return Coverage(ClipBins(LENGTH, 50), ("a", "b", "c"), slots, torch.tensor(slot), rows)
+def coverage(slots=("only",), slot=(0, 0, 0), num_envs=4) -> Coverage:
+    return Coverage(ClipBins(LENGTH, 50), ("a", "b", "c"), slots, torch.tensor(slot), num_envs)
 
 
 def episode(counts: Coverage, clip: int, first: int, last: int, failed: bool, times: int = 1) -> None:
-    row = torch.tensor([0])
+    env_ids = torch.tensor([0])
     for _ in range(times):
-        counts.begin(row, torch.tensor([clip]), torch.tensor([first]))
-        counts.end(row, torch.tensor([clip]), torch.tensor([last]), torch.tensor([failed]))
+        counts.begin(env_ids, torch.tensor([clip]), torch.tensor([first]))
+        counts.end(env_ids, torch.tensor([clip]), torch.tensor([last]), torch.tensor([failed]))
 
 
 def values(counts: Coverage, reported: int = 10) -> dict[str, float]:
     return {name: float(value) for name, value in counts.figures(reported).items()}
 
 
-def test_nothing_is_seen_at_first_and_the_first_reset_ends_no_episode():
+def test_no_clip_is_seen_at_first_and_the_first_reset_ends_no_episode():
     counts = coverage()
-    rows = torch.arange(4)
+    env_ids = torch.arange(4)
     counts.end(
-        rows, torch.zeros(4, dtype=torch.int64), torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.bool)
+        env_ids, torch.zeros(4, dtype=torch.int64), torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.bool)
     )
     assert values(counts) == {
         "coverage/seen": 0,
@@ -75,19 +75,19 @@ def test_success_follows_the_latest_episodes():
     assert values(counts)["clip/a"] > 0.95
 
 
-def test_many_ends_at_once_count_as_many_ends():
+def test_episodes_that_end_together_are_each_counted():
     together, apart = coverage(), coverage()
-    rows, clips = torch.arange(4), torch.tensor([1, 1, 0, 1])
+    env_ids, clips = torch.arange(4), torch.tensor([1, 1, 0, 1])
     frames, failed = torch.tensor([10, 20, 30, 40]), torch.tensor([True, False, False, True])
-    together.begin(rows, clips, torch.zeros_like(frames))
-    together.end(rows, clips, frames, failed)
-    for row in range(4):
-        episode(apart, int(clips[row]), 0, int(frames[row]), failed=bool(failed[row]))
+    together.begin(env_ids, clips, torch.zeros_like(frames))
+    together.end(env_ids, clips, frames, failed)
+    for i in range(4):
+        episode(apart, int(clips[i]), 0, int(frames[i]), failed=bool(failed[i]))
     assert values(together)["clip/b"] == pytest.approx(1 / 3)
     assert values(apart)["clip/b"] == pytest.approx(1 / 3, abs=0.02)
 
 
-def test_frames_seen_are_those_of_bins_an_episode_has_been_in():
+def test_frames_seen_are_those_of_the_bins_that_episodes_visited():
     counts = coverage()
     episode(counts, 1, 60, 120, failed=True)  # second and third of clip b's six bins
     assert values(counts)["coverage/frames_seen"] == pytest.approx(100 / 450)
@@ -104,7 +104,7 @@ def test_only_the_clips_that_fail_most_are_named():
     assert not [name for name in values(counts, reported=0) if name.startswith("clip/")]
 
 
-def test_each_source_has_its_own_shares_where_there_are_several():
+def test_each_of_several_sources_has_its_own_shares():
     counts = coverage(slots=("one", "two"), slot=(0, 0, 1))
     episode(counts, 2, 0, 49, failed=True)
     found = values(counts)
@@ -112,27 +112,27 @@ def test_each_source_has_its_own_shares_where_there_are_several():
     assert found["coverage/two/failing"] == 1.0
 
 
-def test_the_command_tells_its_coverage_and_keeps_it_over_a_resume():
+def test_the_command_reports_its_coverage_and_keeps_it_over_a_resume():
     command, scene = following(restart_probability=0.0)
     start(command)
     for _ in range(30):
         step(command, scene)
     start(command, ROWS[:4], failed=True)
     step(command, scene)
-    told = {name: float(value) for name, value in command.metrics().items()}
-    assert told["coverage/seen"] > 0
-    assert told["coverage/failing"] > 0
+    reported = {name: float(value) for name, value in command.metrics().items()}
+    assert reported["coverage/seen"] > 0
+    assert reported["coverage/failing"] > 0
     other, _ = following(restart_probability=0.0)
     load_component_state(other, component_state(command), "command")
     assert {name: float(value) for name, value in other.coverage.figures(12).items()} == {
-        name: value for name, value in told.items() if name.startswith(("coverage/", "clip/"))
+        name: value for name, value in reported.items() if name.startswith(("coverage/", "clip/"))
     }
 
 
-def test_a_checkpoint_of_other_clips_is_refused():
+def test_a_checkpoint_of_other_clips_is_rejected():
     command, _ = following((120, 400))
     other, _ = following((120, 400, 200))
-    with pytest.raises(CheckpointError, match="the clips are others"):
+    with pytest.raises(CheckpointError, match="saved with other clips"):
         load_component_state(other, component_state(command), "command")
 
 
@@ -187,12 +187,12 @@ def test_clips_that_failed_in_an_evaluation_are_drawn_more_often(clips):
         ('{"failed_clips": [{"clip": "another", "failed": 1}]}', "none of its clips is in"),
     ],
 )
-def test_an_evaluation_that_cannot_weigh_is_refused(clips, content, says):
+def test_an_invalid_evaluation_is_rejected_as_weights(clips, content, says):
     (clips / "eval.json").write_text(content)
     with pytest.raises(MotionError, match=says):
         MotionFiles(path=clips / "clips", weights=clips / "eval.json").clip_weights(["hard"])
 
 
-def test_an_evaluation_without_failures_weighs_all_alike(clips):
+def test_an_evaluation_without_failures_gives_equal_weights(clips):
     source = MotionFiles(path=clips / "clips", weights=evaluation(clips / "eval.json", {}))
     assert source.clip_weights(["easy", "hard"]) == [1.0, 1.0]

@@ -1,4 +1,4 @@
-"""The command: which clip and frame, what it publishes, and what resuming keeps."""
+"""The command: drawn clips and frames, the published reference, and resuming."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_tracking.command import MotionTracking
+from mtrack_tracking.errors import root_target
 
 
-def test_a_reference_is_there_from_the_start():
+def test_a_reference_is_published_from_the_start():
     _, scene = following()
     assert scene.reference.joint_pos.shape == (8, 29)
     assert scene.reference.future.body_pos.shape == (8, 5, len(scene.model.body_names), 3)
-    assert torch.equal(scene.reference.root_target, scene.reference.root_pos)
-    assert torch.equal(scene.reference.flags, torch.zeros(8, 3))
+    assert torch.equal(root_target(scene), scene.reference.root_pos)
 
 
-def test_the_future_is_so_many_frames_ahead_and_holds_the_last_one_past_the_end():
+def test_the_future_shows_the_given_frames_ahead_and_the_last_frame_after_the_end():
     command, scene = following((120,))
     command.pin_clips(torch.zeros(8))
     start(command)
@@ -42,18 +42,18 @@ def test_slot_0_of_the_future_is_the_present_frame():
         torch.testing.assert_close(getattr(reference, name), getattr(future, name)[:, 0])
 
 
-def test_a_restricted_reference_has_the_rows_of_the_whole_one_and_may_be_empty():
+def test_a_restricted_reference_equals_the_whole_one_and_may_be_empty():
     command, scene = following()
     start(command)
     some = scene.select(torch.tensor([5, 2])).reference
     assert torch.equal(some.future.body_pos_root, scene.reference.future.body_pos_root[[5, 2]])
-    assert torch.equal(some.root_target, scene.reference.root_target[[5, 2]])
-    nobody = scene.select(torch.tensor([], dtype=torch.int64)).reference
-    assert nobody.future.body_rot_root.shape[:2] == (0, 5)
-    assert nobody.body_pos.shape[0] == 0
+    assert torch.equal(some.contact, scene.reference.contact[[5, 2]])
+    empty = scene.select(torch.tensor([], dtype=torch.int64)).reference
+    assert empty.future.body_rot_root.shape[:2] == (0, 5)
+    assert empty.body_pos.shape[0] == 0
 
 
-def test_a_reset_changes_the_reference_of_its_rows_only():
+def test_a_reset_changes_the_reference_of_the_given_environments_only():
     command, scene = following((400,), start_noise=0.0)
     start(command)
     step(command, scene)
@@ -68,7 +68,7 @@ def test_a_reset_changes_the_reference_of_its_rows_only():
 AT_REST = ("root_lin_vel", "root_ang_vel", "joint_vel", "body_lin_vel", "body_ang_vel", "root_lin_vel_root")
 
 
-def test_what_lies_beyond_the_end_of_a_clip_is_at_rest_and_nothing_before_it():
+def test_the_reference_is_at_rest_after_the_end_of_a_clip_and_not_before():
     command, scene = following((120, 130))
     command.pin_clips(torch.tensor([0, 1] * 4))
     start(command)
@@ -88,9 +88,9 @@ def test_what_lies_beyond_the_end_of_a_clip_is_at_rest_and_nothing_before_it():
     assert torch.equal(whole.root_pos, future.root_pos)
 
 
-@pytest.mark.parametrize("root_target", ["absolute", "sliding"])
-def test_a_row_that_is_not_reset_at_the_end_of_its_clip_is_shown_a_reference_at_rest(root_target):
-    command, scene = following((120, 130), root_target=root_target, sampling="failure_aware")
+@pytest.mark.parametrize("target", ["absolute", "sliding"])
+def test_an_environment_that_is_not_reset_at_the_end_of_its_clip_has_a_reference_at_rest(target):
+    command, scene = following((120, 130), root_target=target, sampling="failure_aware")
     command.pin_clips(torch.tensor([0, 1] * 4))
     start(command)
     for _ in range(119):
@@ -105,10 +105,10 @@ def test_a_row_that_is_not_reset_at_the_end_of_its_clip_is_shown_a_reference_at_
     assert command.finished().all()
     start(command, failed=True)  # counts for the bins of its own clip
     assert command.failures.nonzero().squeeze(1).tolist() == [2, 5]
-    assert command.coverage.passed.cumsum(0)[-1] == 0.0
+    assert command.coverage.visits.cumsum(0)[-1] == 0.0
 
 
-def test_a_row_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
+def test_an_environment_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
     command, scene = following((120, 130))
     command.pin_clips(torch.tensor([0, 1] * 4))
     start(command)
@@ -122,7 +122,7 @@ def test_a_row_is_finished_at_the_last_frame_of_its_clip_and_stays_there():
     assert torch.equal(scene.reference.root_pos, command.library.gather(command.library.held[command.clip]).root_pos)
 
 
-def test_a_failed_row_tries_the_same_place_again_four_times_in_five():
+def test_a_failed_environment_starts_shortly_before_the_failure_four_times_in_five():
     command, _ = following(num_envs=2000)
     ids = torch.arange(2000)
     start(command, ids)
@@ -133,11 +133,11 @@ def test_a_failed_row_tries_the_same_place_again_four_times_in_five():
     back = 350 - command.frame[again]
     assert back.min() == 25
     assert back.max() == 75
-    # by chance a fresh draw may fall in that range too: (0.2 of rows) * (400 / 520) * (26 / 301)
+    # by chance a fresh draw may fall in that range too: (0.2 of the environments) * (400 / 520) * (26 / 301)
     assert again.float().mean() == pytest.approx(0.813, abs=0.03)
 
 
-def test_a_row_that_did_not_fail_draws_anew_even_its_clip():
+def test_an_environment_that_did_not_fail_draws_a_new_clip_and_frame():
     command, _ = following(num_envs=2000)
     start(command, torch.arange(2000))
     clips, frames = command.clip.clone(), command.frame.clone()
@@ -148,7 +148,7 @@ def test_a_row_that_did_not_fail_draws_anew_even_its_clip():
     assert 290 < command.frame[command.clip == 1].max() <= 300
 
 
-def test_a_failure_early_in_a_clip_restarts_at_its_beginning():
+def test_after_an_early_failure_an_environment_restarts_at_the_beginning():
     command, _ = following(restart_probability=1.0)
     start(command)
     command.frame.fill_(10)
@@ -156,7 +156,7 @@ def test_a_failure_early_in_a_clip_restarts_at_its_beginning():
     assert torch.equal(command.frame, torch.zeros(8, dtype=torch.int64))
 
 
-def test_pinned_rows_start_their_clip_at_frame_0_whatever_happened():
+def test_pinned_environments_always_start_their_clip_at_frame_0():
     command, scene = following()
     clips = torch.tensor([0, 1, 1, 0, 1, 0, 0, 1])
     command.pin_clips(clips)
@@ -178,7 +178,7 @@ def drifting(drift, steps, **params):
         scene.robot.root_pos.copy_(motion.root_pos + drift)
         scene.robot.root_quat_wxyz.copy_(motion.root_quat_wxyz)
         step(command, scene)
-        errors.append((scene.reference.root_target - scene.robot.root_pos).norm(dim=1).max().item())
+        errors.append((root_target(scene) - scene.robot.root_pos).norm(dim=1).max().item())
     return errors
 
 
@@ -197,12 +197,12 @@ def test_the_sliding_target_is_turned_with_the_robots_heading():
     scene.robot.root_quat_wxyz.copy_(quat_multiply(quarter, state.root_quat_wxyz))
     for _ in range(11):
         step(command, scene)
-    way = scene.reference.root_target - scene.robot.root_pos
+    way = root_target(scene) - scene.robot.root_pos
     torch.testing.assert_close(way[0], torch.tensor([0.0, 0.1, 0.0]), rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("params", [{"root_target": "sliding", "window": 5}, {"sampling": "failure_aware"}])
-def test_a_restored_command_goes_on_as_the_saved_one(params):
+def test_a_restored_command_continues_like_the_saved_one(params):
     command, scene = following(**params)
     start(command)
     for _ in range(7):
@@ -213,7 +213,7 @@ def test_a_restored_command_goes_on_as_the_saved_one(params):
     its_scene.episode_step.copy_(scene.episode_step)
     other.publish()
     for _ in range(3):
-        assert torch.equal(its_scene.reference.root_target, scene.reference.root_target)
+        assert torch.equal(root_target(its_scene), root_target(scene))
         assert torch.equal(its_scene.reference.future.joint_pos, scene.reference.future.joint_pos)
         ids = torch.tensor([0, 5])
         assert torch.equal(start(other, ids, True).joint_pos, start(command, ids, True).joint_pos)
@@ -228,7 +228,7 @@ def test_future_frames_must_begin_with_the_present_one_and_rise(frames):
 
 
 @pytest.mark.parametrize("what", ["height", "horizontal", "vertical"])
-def test_a_foot_may_not_stop_standing_where_it_may_still_begin_to(what):
+def test_the_threshold_to_leave_contact_is_not_below_the_one_to_enter_it(what):
     with pytest.raises(ValueError, match=f"'contact_leave_{what}' is 0.1, below contact_enter_{what} = 0"):
         MotionTracking(**{f"contact_leave_{what}": 0.1})
     with pytest.raises(ValueError, match=f"below contact_enter_{what} = 0.9"):
@@ -236,7 +236,7 @@ def test_a_foot_may_not_stop_standing_where_it_may_still_begin_to(what):
     MotionTracking(**{f"contact_enter_{what}": 0.9, f"contact_leave_{what}": 0.9})
 
 
-def test_a_recipe_in_which_contact_leaves_below_where_it_enters_is_rejected_at_its_line():
+def test_a_recipe_with_contact_thresholds_in_the_wrong_order_is_rejected_at_its_line():
     with pytest.raises(RecipeError) as caught:
         check_recipe(read_recipe("g1_tracking_quick", ["command.contact_enter_height=0.3"]), Registry.scan())
     assert "'contact_leave_height' is 0.25, below contact_enter_height = 0.3" in str(caught.value)

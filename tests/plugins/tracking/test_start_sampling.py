@@ -1,4 +1,4 @@
-"""Where episodes start: by slot weight, by length, and more often where rows fail."""
+"""Start frames of episodes: by slot weight, by length, and more often in bins with failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_last_start_leaves_a_quarter_and_100_frames():
     assert last_start(torch.tensor([20, 100, 101, 300, 400, 1000])).tolist() == [0, 0, 1, 200, 300, 750]
 
 
-def test_slots_go_by_weight_and_their_clips_by_frames():
+def test_slots_are_drawn_by_weight_and_their_clips_by_frames():
     starts = UniformStarts(LENGTH, SLOT, torch.tensor([3.0, 1.0]))
     clip, frame = starts.draw(numbers(20_000))
     share = torch.bincount(clip) / 20_000
@@ -47,7 +47,7 @@ def test_bins_cover_every_frame_of_every_clip():
     assert them.start[place].tolist() == [50, 0, 250, 50]
 
 
-def test_without_failures_every_frame_that_can_be_started_from_is_as_likely_as_with_uniform_starts():
+def test_without_failures_every_start_frame_is_as_likely_as_with_uniform_starts():
     them = bins(weights=torch.tensor([3.0, 1.0]))
     probability = them.probability(torch.zeros(20))
     of_clips = torch.zeros(3, dtype=torch.float64).index_add_(0, them.clip, probability)
@@ -72,7 +72,7 @@ def test_without_failures_no_frame_is_drawn_more_often_than_another(length, firs
     assert share[first_late:].sum() == 0.0
 
 
-def test_a_failure_makes_its_bin_and_those_before_it_likelier_but_no_other_clip():
+def test_a_failure_makes_its_bin_and_earlier_ones_likelier_but_no_other_clip():
     failures = torch.zeros(20)
     failures[2] = 0.01  # first bin of clip 1
     failures[7] = 0.01  # last bin of clip 1, which counts for bin 5: the last one in which an episode can start
@@ -84,7 +84,7 @@ def test_a_failure_makes_its_bin_and_those_before_it_likelier_but_no_other_clip(
     assert probability[8:].sum() == pytest.approx(0.5)  # the other slot keeps its weight
 
 
-def test_the_uniform_share_stays_however_much_fails_elsewhere():
+def test_the_uniform_share_does_not_depend_on_failures_elsewhere():
     failures = torch.zeros(20)
     failures[0] = 1.0
     probability = bins(uniform=0.1).probability(failures)
@@ -92,7 +92,7 @@ def test_the_uniform_share_stays_however_much_fails_elsewhere():
     assert probability.sum() == pytest.approx(1.0)
 
 
-def test_drawn_frames_lie_in_the_drawn_bin():
+def test_drawn_frames_are_in_the_drawn_bin():
     failures = torch.zeros(20)
     failures[4] = 1.0  # frames 100..149 of clip 1
     clip, frame = bins(kernel=1, uniform=0.0).draw(failures, numbers(1000))
@@ -101,7 +101,7 @@ def test_drawn_frames_lie_in_the_drawn_bin():
 
 
 @pytest.mark.parametrize("late", [17, 18, 19])
-def test_a_failure_where_no_episode_starts_counts_for_the_last_bin_in_which_one_can(late):
+def test_a_failure_in_a_bin_without_starts_counts_for_the_last_bin_with_starts(late):
     failures = torch.zeros(20)
     failures[late] = 1.0  # of clip 2, bins 8 to 19: frames 450 and later can hold no start
     clip, frame = bins(kernel=1, uniform=0.0).draw(failures, numbers(4000))

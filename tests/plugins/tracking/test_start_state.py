@@ -9,12 +9,12 @@ import torch
 from support.following import following, start
 
 from mtrack.math import quat_multiply, quat_to_rotation_vector
-from mtrack_dev.testing import Walks
 from mtrack_g1.robot import G1
+from mtrack_testing import Walks
 from mtrack_tracking.soles import Soles
 
 
-def test_without_noise_a_row_starts_on_its_reference():
+def test_without_noise_an_environment_starts_on_its_reference():
     command, scene = following(start_noise=0.0)
     state = start(command)
     reference = scene.reference
@@ -26,7 +26,7 @@ def test_start_noise_stays_within_its_sizes_and_uses_them():
     command, scene = following(num_envs=400)
     state = start(command, torch.arange(400))
     reference = scene.reference
-    low, high = command.joint_range.unbind(1)
+    low, high = command.start_states.joint_range.unbind(1)
     inside = reference.joint_pos.clamp(low, high)
     offsets = {
         0.03: (state.root_pos - reference.root_pos)[:, :2],
@@ -42,7 +42,7 @@ def test_start_noise_stays_within_its_sizes_and_uses_them():
     assert (state.joint_pos <= high).all()
 
 
-def test_a_start_that_would_sink_into_the_floor_is_lifted_onto_it():
+def test_a_start_below_the_floor_is_lifted_onto_it():
     class Sunk(Walks):
         def clip(self, robot, name, length):
             clip = super().clip(robot, name, length)
@@ -51,7 +51,7 @@ def test_a_start_that_would_sink_into_the_floor_is_lifted_onto_it():
 
     command, _ = following(motions={"sunk": (1.0, Sunk(200))})
     state = start(command)
-    lowest = command.soles.lowest(state.root_pos, state.root_quat_wxyz, state.joint_pos)
+    lowest = command.start_states.soles.lowest(state.root_pos, state.root_quat_wxyz, state.joint_pos)
     torch.testing.assert_close(lowest, torch.zeros(8), rtol=0, atol=1e-5)
     assert (state.root_pos[:, 2] > 0.7).all()
 

@@ -1,12 +1,13 @@
-"""Reference observations, tracking rewards and terminations: widths, mirrors, restricted rows, known values."""
+"""Reference observations, tracking rewards and terminations: widths, mirrors, restricted scenes, known values."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from mtrack_dev.testing import mirror_scene, random_scene
-from mtrack_tracking import compliance_flag, errors, feet, observations, reference_keypoints, rewards, terminations
+from mtrack_compliance import compliance_flag
+from mtrack_testing import mirror_scene, random_scene
+from mtrack_tracking import errors, feet, observations, reference_keypoints, rewards, terminations
 
 WIDTHS = {
     observations.ReferenceRootDisplacement: 12,
@@ -22,26 +23,26 @@ WIDTHS = {
     observations.ReferenceContact: 2,
     reference_keypoints.ReferenceKeypointPos: 330,
     reference_keypoints.ReferenceKeypointRot: 660,
-    errors.RootPosError: 1,
-    errors.RootRotError: 1,
-    errors.KeypointError: 1,
+    errors.RootPosDistance: 1,
+    errors.RootRotAngle: 1,
+    errors.KeypointDistance: 1,
 }
 REWARDS = [
-    rewards.RootPos,
-    rewards.RootRot,
-    rewards.RootVel,
-    rewards.RootAngVel,
-    rewards.BaseHeight,
-    rewards.LinVel,
-    rewards.KeypointPos,
-    rewards.KeypointRot,
-    rewards.KeypointVel,
-    rewards.KeypointAngVel,
-    rewards.JointPos,
-    rewards.JointVel,
+    rewards.RootPosTracking,
+    rewards.RootRotTracking,
+    rewards.RootVelTracking,
+    rewards.RootAngVelTracking,
+    rewards.BaseHeightTracking,
+    rewards.LinVelTracking,
+    rewards.KeypointPosTracking,
+    rewards.KeypointRotTracking,
+    rewards.KeypointVelTracking,
+    rewards.KeypointAngVelTracking,
+    rewards.JointPosTracking,
+    rewards.JointVelTracking,
 ]
 FEET = [feet.FeetAirTimeRef, feet.FeetContactRef]
-TERMINATIONS = [terminations.BodyHeight, terminations.GravityDirection, terminations.TrackingError]
+TERMINATIONS = [terminations.BodyHeightLimit, terminations.GravityDirection, terminations.TrackingError]
 
 
 def bound(kind, scene, **params):
@@ -69,7 +70,7 @@ def test_a_mirrored_scene_gives_the_mirrored_observation(kind):
 
 
 @pytest.mark.parametrize("kind", WIDTHS, ids=lambda kind: kind.__name__)
-def test_a_restricted_scene_gives_the_rows_of_the_whole_one(kind):
+def test_a_restricted_scene_gives_the_values_of_the_whole_one(kind):
     scene = random_scene(16)
     term = bound(kind, scene)
     for ids in (torch.tensor([11, 3, 4]), torch.tensor([], dtype=torch.int64)):
@@ -86,7 +87,7 @@ def test_a_mirrored_scene_gives_the_same_reward(kind):
 
 @pytest.mark.parametrize("kind", TERMINATIONS, ids=lambda kind: kind.__name__)
 def test_a_mirrored_scene_ends_the_same_episodes(kind):
-    scene = random_scene(64, error=0.1 if kind is terminations.BodyHeight else 0.5)
+    scene = random_scene(64, error=0.1 if kind is terminations.BodyHeightLimit else 0.5)
     params = {"steps": 1, "threshold": 0.7} if kind is terminations.TrackingError else {}
     value = bound(kind, scene, **params)(scene)
     assert 0 < value.sum() < len(value)
@@ -103,20 +104,20 @@ def test_a_perfect_robot_earns_one_and_a_worse_one_less(kind):
 
 def test_a_reward_falls_to_one_over_e_at_sigma():
     scene = random_scene(error=0.0)
-    scene.reference.root_target = scene.robot.root_pos + torch.tensor([0.0, 0.6, 0.0])
-    torch.testing.assert_close(bound(rewards.RootPos, scene, sigma=0.6)(scene), torch.full((8,), torch.e**-1))
-    torch.testing.assert_close(bound(errors.RootPosError, scene)(scene), torch.full((8, 1), 0.4))
+    scene.extras["root_target"] = scene.robot.root_pos + torch.tensor([0.0, 0.6, 0.0])
+    torch.testing.assert_close(bound(rewards.RootPosTracking, scene, sigma=0.6)(scene), torch.full((8,), torch.e**-1))
+    torch.testing.assert_close(bound(errors.RootPosDistance, scene)(scene), torch.full((8, 1), 0.4))
 
 
 def test_keypoint_rewards_measure_pose_and_not_drift():
     scene = random_scene(error=0.0)
     scene.robot.body_pos = scene.robot.body_pos + torch.tensor([3.0, -1.0, 0.5])
     scene.robot.root_pos = scene.robot.root_pos + torch.tensor([3.0, -1.0, 0.5])
-    torch.testing.assert_close(bound(rewards.KeypointPos, scene)(scene), torch.ones(8), rtol=0, atol=1e-3)
-    assert bound(rewards.RootPos, scene)(scene).max() < 1e-3
+    torch.testing.assert_close(bound(rewards.KeypointPosTracking, scene)(scene), torch.ones(8), rtol=0, atol=1e-3)
+    assert bound(rewards.RootPosTracking, scene)(scene).max() < 1e-3
 
 
-def test_reference_keypoints_against_the_robots_own_vanish_at_the_present_frame_when_the_pose_is_right():
+def test_differences_of_keypoints_are_0_at_the_present_frame_if_the_pose_is_right():
     scene = random_scene(error=0.0)
     difference = bound(reference_keypoints.ReferenceKeypointPos, scene)(scene)[:, 165:].unflatten(1, (5, 33))[:, 0]
     torch.testing.assert_close(difference, torch.zeros_like(difference), rtol=0, atol=1e-5)
@@ -186,7 +187,7 @@ def test_feet_contact_ref_follows_its_formula(touching, wanted, height, reward):
 
 
 @pytest.mark.parametrize(("agreeing", "disagreeing", "reward"), [(40, 0, 0.0), (10, 0, -0.28), (20, 5, -0.18)])
-def test_feet_air_time_ref_pays_for_agreement_that_lacks_at_touch_down(agreeing, disagreeing, reward):
+def test_feet_air_time_ref_costs_the_missing_time_of_agreement_at_touch_down(agreeing, disagreeing, reward):
     term = bound(feet.FeetAirTimeRef, random_scene(1))
     for _ in range(agreeing):
         assert term(feet_scene((False, True), (False, True))).item() == 0
@@ -203,12 +204,12 @@ def test_more_depth_is_allowed_while_the_reference_jumps():
     scene.reference.body_pos[:, watched, 2] = torch.tensor([[0.1], [0.2], [0.5]])
     scene.robot.body_pos = scene.reference.body_pos.clone()
     scene.robot.body_pos[:, watched[0], 2] -= 0.36
-    assert bound(terminations.BodyHeight, scene)(scene).tolist() == [True, True, False]
+    assert bound(terminations.BodyHeightLimit, scene)(scene).tolist() == [True, True, False]
     scene.robot.body_pos[:, watched[0], 2] += 0.36 + 0.26
-    assert bound(terminations.BodyHeight, scene)(scene).all()
+    assert bound(terminations.BodyHeightLimit, scene)(scene).all()
 
 
-def test_a_tracking_error_must_last_to_end_an_episode():
+def test_only_a_lasting_tracking_error_ends_an_episode():
     bad, good = random_scene(2, error=1.0), random_scene(2, error=0.01)
     term = bound(terminations.TrackingError, bad, steps=3)
     assert [term(scene).any().item() for scene in (bad, bad, good, bad, bad)] == [False] * 5
@@ -217,11 +218,11 @@ def test_a_tracking_error_must_last_to_end_an_episode():
 
 
 BODY_TERMS = [
-    rewards.KeypointPos,
-    rewards.KeypointRot,
-    rewards.KeypointVel,
-    rewards.KeypointAngVel,
-    errors.KeypointError,
+    rewards.KeypointPosTracking,
+    rewards.KeypointRotTracking,
+    rewards.KeypointVelTracking,
+    rewards.KeypointAngVelTracking,
+    errors.KeypointDistance,
 ]
 POSES_AND_VELOCITIES = (
     *("root_pos", "root_quat_wxyz", "root_lin_vel", "root_ang_vel"),
@@ -230,7 +231,7 @@ POSES_AND_VELOCITIES = (
 
 
 @pytest.mark.parametrize("kind", BODY_TERMS, ids=lambda kind: kind.__name__)
-def test_errors_follow_the_robot_under_a_command_that_keeps_its_reference(kind):
+def test_errors_are_updated_if_the_robot_changes_and_the_reference_object_does_not(kind):
     scene, later = random_scene(16), random_scene(16, seed=5)
     term = bound(kind, scene)
     before = term(scene)
@@ -243,22 +244,22 @@ def test_errors_follow_the_robot_under_a_command_that_keeps_its_reference(kind):
 
 
 @pytest.mark.parametrize("kind", BODY_TERMS, ids=lambda kind: kind.__name__)
-def test_errors_follow_a_few_reset_rows_under_a_command_that_keeps_its_reference(kind):
+def test_errors_are_updated_if_some_environments_reset_and_the_reference_object_does_not(kind):
     scene, later, ids = random_scene(16), random_scene(16, seed=5), torch.tensor([3, 11])
     term = bound(kind, scene)
     expected = term(scene).clone()
     later.reference = scene.reference.select(torch.arange(16))
     expected[ids] = term(later)[ids]
-    rows = later.robot.select(ids)
+    some = later.robot.select(ids)
     for name in POSES_AND_VELOCITIES:
-        getattr(scene.robot, name)[ids] = getattr(rows, name)
-    scene.robot.update_envs(ids, rows)
+        getattr(scene.robot, name)[ids] = getattr(some, name)
+    scene.robot.update_envs(ids, some)
     torch.testing.assert_close(term(scene), expected)
 
 
-def test_errors_follow_a_reference_that_is_written_in_place():
+def test_errors_are_updated_if_the_reference_is_written_in_place():
     scene = random_scene(16)
-    term = bound(rewards.KeypointPos, scene)
+    term = bound(rewards.KeypointPosTracking, scene)
     before = term(scene)
     scene.reference.body_pos.add_(torch.linspace(0, 1, scene.reference.body_pos.shape[1]).unsqueeze(1))
     scene.reference.invalidate()

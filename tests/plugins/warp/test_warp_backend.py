@@ -1,4 +1,4 @@
-"""The GPU backend on warp's CPU device: rows, buffers, model fields, and faults that must not pass in silence."""
+"""The GPU backend on warp's CPU device: environments, buffers, model fields, and faults that must be reported."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 from mujoco_warp import OverflowType
 from warp_runs import EVERYONE, FEET, HOLD, MODEL, NUM, build, hold, put
 
-from mtrack_dev.testing import check_agreement
 from mtrack_mujoco.backend import MujocoBackend
+from mtrack_mujoco.engine_calls import EngineCalls
+from mtrack_testing import check_agreement
 from mtrack_warp.backend import WarpBackend
-from mtrack_warp.replay import Recording
 
 
 def test_it_moves_the_robot_as_mujoco_does_on_the_cpu() -> None:
@@ -51,7 +51,7 @@ def test_a_captured_step_is_the_step() -> None:
     assert torch.equal(sim.qvel, backend._sim.qvel)
 
 
-def test_an_engine_that_fails_at_once_does_not_wait_to_say_that_it_compiles(monkeypatch) -> None:
+def test_an_engine_that_fails_at_once_does_not_log_that_it_compiles(monkeypatch) -> None:
     import mujoco_warp
 
     def fails(model, data):
@@ -65,7 +65,7 @@ def test_an_engine_that_fails_at_once_does_not_wait_to_say_that_it_compiles(monk
         assert not timer.is_alive()
 
 
-def test_a_forward_pass_of_one_row_leaves_what_others_last_measured() -> None:
+def test_a_forward_pass_of_one_environment_leaves_the_readings_of_the_others() -> None:
     backend = build()
     put(backend, EVERYONE)
     hold(backend, 3)
@@ -77,7 +77,7 @@ def test_a_forward_pass_of_one_row_leaves_what_others_last_measured() -> None:
     assert backend.contacts[others, :, 0].all()
 
 
-def test_constants_follow_a_change_of_mass_in_the_rows_asked_for() -> None:
+def test_constants_follow_a_change_of_mass_in_the_given_environments() -> None:
     backend = build(fields=("body_mass",))
     torso = backend.model_ids("body", "torso_link")
     backend.field("body_mass")[1:3, torso] += 10.0
@@ -86,16 +86,16 @@ def test_constants_follow_a_change_of_mass_in_the_rows_asked_for() -> None:
     torch.testing.assert_close(total - MODEL.mass, torch.tensor([0.0, 10.0, 0.0, 0.0]), atol=1e-4, rtol=0)
 
 
-def test_a_field_that_cannot_differ_between_rows_is_refused() -> None:
+def test_a_field_that_cannot_differ_between_environments_is_rejected() -> None:
     with pytest.raises(NameProblem, match="did you mean 'body_mass'"):
         build(fields=("body_mas",))
     with pytest.raises(NameProblem, match="no model field 'geom_type' of each environment"):
         build(fields=("geom_type",))
-    with pytest.raises(NameProblem, match=r"body_mass.*was not asked for"):
+    with pytest.raises(NameProblem, match=r"body_mass.*was not declared"):
         build(fields=("body_ipos",)).field("body_mass")
 
 
-def test_forces_that_nobody_asked_for_cannot_be_written() -> None:
+def test_forces_that_no_component_requires_cannot_be_written() -> None:
     with pytest.raises((RuntimeError, IndexError)):
         build().wrench[0, 0, 0] = 1.0
 
@@ -107,22 +107,22 @@ def test_forces_that_nobody_asked_for_cannot_be_written() -> None:
         ({"max_contacts": 2}, "max_contacts above 2 (a mean", OverflowType.BROADPHASE),
     ],
 )
-def test_a_lack_of_room_is_told_once_with_its_remedy(params, advice, flag, caplog) -> None:
+def test_an_overflow_is_reported_once_with_its_remedy(params, advice, flag, caplog) -> None:
     backend = build(**params)
     with caplog.at_level(logging.WARNING, logger="mtrack"):
         for _ in range(3):
             hold(backend, 1)
             broken = backend.diverged()
     assert (backend._sim.overflow & int(flag)).all()
-    assert broken.all() == (flag == OverflowType.NEFC)  # nobody knows whose contacts were left out
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 1
-    assert advice in told[0]
+    assert broken.all() == (flag == OverflowType.NEFC)  # it is unknown whose contacts were left out
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1
+    assert advice in messages[0]
     metric = "constraint_overflow" if flag == OverflowType.NEFC else "contact_overflow"
     assert backend.metrics()[f"physics/{metric}"].item() == 1.0
 
 
-def test_a_row_that_is_not_finite_leaves_the_others_bit_identical() -> None:
+def test_an_environment_that_is_not_finite_leaves_the_others_bit_identical() -> None:
     faulty, sound = build(), build()
     for backend in (faulty, sound):
         put(backend, EVERYONE)
@@ -134,7 +134,7 @@ def test_a_row_that_is_not_finite_leaves_the_others_bit_identical() -> None:
     assert faulty.diverged().tolist() == [False, True, False, False]
 
 
-def test_a_control_that_is_not_finite_is_told_although_a_motor_hides_it() -> None:
+def test_a_control_that_is_not_finite_is_reported_although_a_motor_hides_it() -> None:
     backend = build()
     put(backend, EVERYONE)
     target = HOLD.clone()
@@ -145,9 +145,9 @@ def test_a_control_that_is_not_finite_is_told_although_a_motor_hides_it() -> Non
     assert f"BADCTRL: bad control of {MODEL.joint_names[4]}" in backend.last_step(1).warnings
 
 
-def test_a_recording_made_again_leads_to_the_same_state() -> None:
+def test_replayed_engine_calls_reach_the_same_state() -> None:
     backend = build(forces=True)
-    with Recording(backend) as recording:
+    with EngineCalls(backend) as recording:
         backend.wrench[1, 0, 1] = 30.0
         hold(backend, 2)
         put(backend, torch.tensor([2]))
@@ -169,6 +169,6 @@ def test_contacts_can_be_with_the_floor_or_the_robot_itself() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_device_that_is_not_there_is_refused_with_the_remedy() -> None:
+def test_a_missing_device_is_rejected_with_the_remedy() -> None:
     with pytest.raises(MtrackError, match=r"no 'cuda' .*set device to 'cpu'"):
         build(device="cuda")

@@ -1,14 +1,12 @@
-"""A policy trained on one backend does as well on the other: on demand, with a run at hand."""
+"""A policy trained on one backend succeeds as often on the other; runs on demand, with a trained run."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
-from mtrack_eval.evaluate import evaluate_run
-from mtrack_eval.subject import Wishes
+import mtrack_eval
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 
@@ -18,13 +16,13 @@ TOLERANCE = 0.02
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not RUN, reason="give a run directory: MTRACK_TRAINED_RUN=runs/... pytest -m slow tests/plugins/warp"
+    not RUN, reason="needs a run directory: MTRACK_TRAINED_RUN=runs/... pytest -m slow tests/plugins/warp"
 )
 def test_a_policy_succeeds_as_often_on_either_backend() -> None:
     found = {
-        backend: evaluate_run(Path(RUN), Wishes(rollouts=8, overrides=(f"backend.use={backend}",)), with_figures=False)
+        backend: mtrack_eval.evaluate(RUN, rollouts=8, overrides=[f"backend.use={backend}"])
         for backend in ("mujoco", "mujoco_warp")
     }
-    averages = {backend: evaluation.policy.average for backend, evaluation in found.items()}
+    averages = {backend: report.metrics for backend, report in found.items()}
     for name in ("success_body", "success_height", "progress"):
         assert averages["mujoco"][name] == pytest.approx(averages["mujoco_warp"][name], abs=TOLERANCE), name

@@ -1,0 +1,74 @@
+"""A robot in any pose: its compiled description, and the colours of its shapes."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrack import MtrackError, Robot
+
+Array = NDArray[np.float64]
+
+_GAMMA = 2.2  # descriptions have screen colours
+_NO_COLOUR = 0.5  # red, green and blue of a shape without a colour of its own
+_DULL = 0.2  # specular share of a shape without a material
+
+
+class PosedRobot:
+    """A compiled robot that can be put into poses."""
+
+    def __init__(self, robot: Robot) -> None:
+        """Compile the robot's description. Raises MtrackError if it has none, or if its root cannot move."""
+        names = robot.model()
+        self.model = robot.spec().compile()
+        root = self.model.body(names.body_names[0])
+        joint = int(root.jntadr[0])
+        if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE:
+            raise MtrackError(f"the root '{root.name}' of {names.name} has no free joint")
+        free = int(self.model.jnt_qposadr[joint])
+        hinges = [int(self.model.joint(name).qposadr[0]) for name in names.joint_names]
+        self._columns = np.array([*range(free, free + 7), *hinges])
+        self._bodies = self.model.body_rootid == root.id
+        self.is_part = self._bodies[self.model.geom_bodyid]
+        """bool [G] whether a shape belongs to the robot, not to its surroundings."""
+        self.colour, self.shine = _materials(self.model)
+
+    def posed(self, pose: Array) -> mujoco.MjData:
+        """Return the robot in a pose [7 + J]: root position [m], its quaternion w, x, y, z, joints [rad]."""
+        data = mujoco.MjData(self.model)
+        data.qpos[self._columns] = pose
+        mujoco.mj_kinematics(self.model, data)
+        return data
+
+    def bounding_sphere(self, data: mujoco.MjData) -> tuple[Array, float]:
+        """Return centre [3] and radius [m] of a sphere around the whole robot."""
+        positions = data.geom_xpos[self.is_part]
+        middle: Array = (positions.min(0) + positions.max(0)) / 2
+        reach = np.linalg.norm(positions - middle, axis=1) + self.model.geom_rbound[self.is_part]
+        return middle, float(reach.max())
+
+    def body_positions(self, poses: Array) -> Array:
+        """Return the origins of the robot's bodies in poses [T, 7 + J], [T, B, 3] m."""
+        return np.stack([self.posed(pose).xpos[self._bodies] for pose in poses])
+
+
+def linear(*srgb: float) -> Array:
+    """Return a screen colour as linear light, [3]."""
+    return np.array(srgb) ** _GAMMA
+
+
+def to_screen(light: Array) -> NDArray[np.uint8]:
+    """Return linear light as screen colours, 0 to 255."""
+    values: Array = 255.0 * np.clip(light, 0.0, 1.0) ** (1.0 / _GAMMA)
+    return (values + 0.5).astype(np.uint8)
+
+
+def _materials(model: mujoco.MjModel) -> tuple[Array, Array]:
+    """Return the colour [G, 3] (light) and the specular share [G] of each shape."""
+    rgba, material = model.geom_rgba.copy(), model.geom_matid
+    inherits = (material >= 0) & ((rgba == (_NO_COLOUR, _NO_COLOUR, _NO_COLOUR, 1.0)).all(1))
+    rgba[inherits] = model.mat_rgba[material[inherits]]
+    shine = np.full(model.ngeom, _DULL)
+    shine[material >= 0] = model.mat_specular[material[material >= 0]]
+    return rgba[:, :3].astype(np.float64) ** _GAMMA, shine

@@ -1,0 +1,62 @@
+"""Every first-party component keeps the contract of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.clips import swaying_clip
+from support.pickles import asap_motion, joblib_dump
+
+from mtrack.api.kinds import KINDS
+from mtrack.registry.registry import Entry, Registry
+from mtrack_motion.file import write_clip
+from mtrack_testing import check_component, check_task
+
+REGISTRY = Registry.scan(allow=())
+ENTRIES = [entry for entry in REGISTRY.entries if entry.kind in KINDS]
+
+
+def one_clip(folder: Path) -> dict[str, Any]:
+    write_clip(folder / "sway.npz", swaying_clip())
+    return {"path": folder}
+
+
+def one_pickle(folder: Path) -> dict[str, Any]:
+    (folder / "one.pkl").write_bytes(joblib_dump({"walk": asap_motion()}))
+    return {"sample": folder / "one.pkl", "fill_missing": True}
+
+
+def one_table(folder: Path) -> dict[str, Any]:
+    clip = swaying_clip(5)
+    rows = zip(clip.root_pos, clip.root_quat_wxyz[:, [1, 2, 3, 0]], clip.joint_pos, strict=True)
+    text = "".join(",".join(f"{value:.9g}" for part in row for value in part) + "\n" for row in rows)
+    (folder / "walk.csv").write_text(text)
+    return {"sample": folder / "walk.csv"}
+
+
+PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "motion_files": one_clip,
+    "asap_pickle": one_pickle,
+    "unitree_csv": one_table,
+}
+EXTRAS = {"mujoco_warp": "gpu", "tensorboard": "tensorboard", "wandb": "wandb"}
+"""Components that need an optional package of the same name, and the extra that installs it."""
+DEPENDS_ON = {"compliance": ("g1_tracking_quick", "num_envs=6", "randomizations.compliance={}")}
+"""Components that change the output of another one, and the task to check them in."""
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.kind}-{entry.name}")
+def test_keeps_its_contract(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if entry.name in EXTRAS and find_spec(entry.name) is None:
+        pytest.skip(f"needs the extra mtrack[{EXTRAS[entry.name]}]")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    if entry.name in DEPENDS_ON:
+        assert check_task(*DEPENDS_ON[entry.name]).checks
+        return
+    parameters = PARAMETERS.get(entry.name, lambda folder: {})(tmp_path)
+    report = check_component(REGISTRY.load(entry), entry.kind, **parameters)
+    assert report.checks

@@ -1,0 +1,45 @@
+"""Words that make a sentence hard to read do not return: see the style section of CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("mtrack", "plugins", "recipes", "benchmarks", "docs", "tests", ".github")
+WRITTEN = {".py", ".md", ".toml", ".tmpl", ".sh", ".yml", ".txt", ".cff"}
+BANNED = re.compile(
+    r"\b(anew|mend|mends|shall|is none|are none|goes on|nobody|of use|what it is of|told)\b", re.IGNORECASE
+)
+HERE = "tests/rules/test_english.py"
+NOT_YET_REWRITTEN = (
+    "benchmarks/",
+    "docs/reference/",
+    "mtrack/",
+    "plugins/",
+    "tests/",
+)
+"""Folders that still contain such words; the list only shrinks."""
+
+
+def written() -> list[str]:
+    """Return the files of the project that people write."""
+    files = [*ROOT.glob("*"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))]
+    names = [file.relative_to(ROOT).as_posix() for file in files if file.suffix in WRITTEN and file.is_file()]
+    return sorted(name for name in names if name != HERE)
+
+
+def banned(name: str) -> list[str]:
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    return [f"{name}:{number}: {found[0]}" for number, line in enumerate(lines, 1) for found in BANNED.finditer(line)]
+
+
+def test_no_banned_word_is_used() -> None:
+    found = [place for name in written() if not name.startswith(NOT_YET_REWRITTEN) for place in banned(name)]
+    assert found == [], "\n".join(["", *found])
+
+
+def test_the_list_of_exceptions_shrinks() -> None:
+    found = [place for name in written() for place in banned(name)]
+    clean = [start for start in NOT_YET_REWRITTEN if not any(place.startswith(start) for place in found)]
+    assert clean == [], "these are rewritten: remove them from NOT_YET_REWRITTEN"
