@@ -73,16 +73,16 @@ class RunsOnRobot(Protocol):
 
 @runtime_checkable
 class ChosenByAuto(Protocol):
-    """A backend that `backend.use = "auto"` may choose; asked of its class, before a run begins.
+    """A backend class that `backend.use = "auto"` can choose.
 
-    `auto` loads the class of every installed backend: import what is slow in `build`, not with the module. A backend
-    with `libraries` (see `UsesLibraries`) is chosen only if all of them are installed.
+    `auto` imports every installed backend, so slow imports belong in `build`. A backend with `libraries` (see
+    `UsesLibraries`) is chosen only if all of them are installed.
     """
 
     auto_priority: ClassVar[Mapping[str, int]]
-    """Priority on each type of device, above 0: `{"cuda": 20}`. `auto` takes the highest one that is possible.
+    """Priority for each type of device, greater than 0, e.g. `{"cuda": 20}`. The highest available one is chosen.
 
-    `device = "auto"` means the available device on which the recipe's backend has its highest priority.
+    `device = "auto"` means the available device for which the backend of the recipe has its highest priority.
     """
 
 
@@ -99,28 +99,28 @@ class PlaysClips(Protocol):
 
 @runtime_checkable
 class ChangesGoal(Protocol):
-    """A randomization that changes what the robot should do without changing what the policy observes of it.
+    """A randomization that changes the goal of the robot, but not the motion that policies observe.
 
-    The present quantities of `scene.reference` become what `goal` returns; `scene.reference.future` stays the motion.
-    The kernel connects it to the command, which must be a `HasGoal`, after its `bind`.
+    The kinematics of `scene.reference` become what `goal` returns; `scene.reference.future` stays the recorded motion.
+    After `bind`, the kernel connects it to the command, which must be a `HasGoal`.
     """
 
     def goal(self, motion: Kinematics, started: Tensor | None) -> Kinematics:
-        """Return what the robot should do instead of the present frame of its motion, [n, ...].
+        """Return the goal instead of the current frame of the motion, [n, ...].
 
-        Called in every step for all environments (`started` is None), and at a reset for the n environments, int64,
-        that have just started: their episode starts in the state returned. `motion.replace(root_pos=...)` is enough to
-        change one quantity. The command updates the result of a step by the results of resets (`put`), so its tensors
-        must not be the randomization's own; those of `motion` may be reused.
+        It is called in every step for all environments, with `started` None, and at a reset for the n environments
+        `started`, int64, whose episodes then start in the returned state. Use `motion.replace(root_pos=...)` to change
+        one quantity. The command later writes to the returned tensors (`put`), so they may be those of `motion`, but
+        not tensors that the randomization keeps.
         """
 
 
 @runtime_checkable
 class HasGoal(Protocol):
-    """A command whose goal one randomization may change."""
+    """A command whose goal a randomization can change."""
 
     def change_goal(self, change: ChangesGoal) -> None:
-        """Publish what `change.goal` returns from now on; called at most once, after `bind`."""
+        """Publish what `change.goal` returns from now on. It is called at most once, after `bind`."""
 
 
 @runtime_checkable

@@ -61,7 +61,7 @@ class CachedTensors:
                 renewed.add(storage)
 
     def put(self, env_ids: Tensor, some: CachedTensors) -> None:
-        """Replace some environments, int64 [n], by `some`, [n, ...]: the reverse of `rows`."""
+        """Write the tensors of `some`, [n, ...], to the environments `env_ids`, int64 [n]; the inverse of `select`."""
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
@@ -77,7 +77,7 @@ class CachedTensors:
                 kept[field.name] = value.index_select(0, env_ids)
             elif isinstance(value, CachedTensors):
                 kept[field.name] = value.select(env_ids)
-            elif field.name == "known":
+            elif field.name == "cache":
                 continue
             elif isinstance(value, Mapping):
                 kept[field.name] = {name: tensor.index_select(0, env_ids) for name, tensor in value.items()}
