@@ -177,7 +177,7 @@ def test_describe_lists_the_names_of_a_robot(mtrack: Command) -> None:
 def test_describe_shows_what_an_agent_offers_to_phases(mtrack: Command) -> None:
     text = mtrack("describe", "agent", "teacher_student").stdout.partition("fields and methods for phases:")[2]
     assert "  actor_student\n" in text
-    assert "Return the mean action of an actor that is given a feature" in text
+    assert "Return the mean action of an actor for inputs and a feature" in text
 
 
 def test_ten_mistakes_in_a_recipe_give_one_report_exit_2_and_no_traceback(

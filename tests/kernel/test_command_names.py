@@ -122,7 +122,7 @@ def test_a_typer_app_a_click_command_and_a_function_are_commands(
 def test_a_package_adds_a_command_to_a_group_of_another_one(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
     install_commands(site, **{"motions.mine": "function"})
     status, text = called(capfd, "motions", "--help")
-    assert (status, "mine    Print a name." in text, "import  Turn motions" in text) == (0, True, True)
+    assert (status, "mine    Print a name." in text, "import  Convert motions" in text) == (0, True, True)
     assert called(capfd, "motions", "mine", "Ann") == (0, "Ann\n")
     assert called(capfd, "motions.mine", "Ann")[0] == 2, "the name with the dot is not a command"
 
@@ -148,7 +148,7 @@ def test_a_command_of_a_group_keeps_its_name(site: Path, capfd: pytest.CaptureFi
 def test_a_broken_command_of_a_group_does_not_affect_others(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
     install(site, "acme", {"mtrack.cli": {"motions.gone": "acme_gone:gone"}})
     status, text = called(capfd, "motions", "--help")
-    assert (status, "(module 'acme_gone' not found)" in text, "Turn motions" in text) == (0, True, True)
+    assert (status, "(module 'acme_gone' not found)" in text, "Convert motions" in text) == (0, True, True)
     assert called(capfd, "motions", "gone")[0] == 1
 
 
