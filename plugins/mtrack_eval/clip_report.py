@@ -13,7 +13,7 @@ from rich.table import Table
 
 from mtrack import Metric
 from mtrack.api.abilities import HasUnit
-from mtrack_eval.clip_summary import ClipMetrics, ClipSummary, MetricValues, worst_first
+from mtrack_eval.clip_summary import ClipMetrics, MetricSummary, MetricValues, worst_first
 from mtrack_eval.conditions import header
 from mtrack_log.jsonl import finite_or_none
 
@@ -45,8 +45,8 @@ class ClipReport:
     """What varied between rollouts, as `conditions.conditions` returns it."""
     units: Mapping[str, str] = attrs.field(repr=False)
     """By metric slot."""
-    policy: ClipSummary = attrs.field(repr=False)
-    baselines: Mapping[str, ClipSummary] = attrs.field(repr=False)
+    policy: MetricSummary = attrs.field(repr=False)
+    baselines: Mapping[str, MetricSummary] = attrs.field(repr=False)
     """By name: `statue`, `zero_action`."""
     distance: str
     """The metric slot that orders clips that fail equally often; empty if there is none."""
@@ -94,8 +94,8 @@ def units_of(metrics: Mapping[str, Metric]) -> dict[str, str]:
     return {slot: metric.unit if isinstance(metric, HasUnit) else "" for slot, metric in metrics.items()}
 
 
-def _summary(summary: ClipSummary, clips: Sequence[ClipMetrics]) -> dict[str, Any]:
-    averages = [field.name for field in attrs.fields(ClipSummary) if field.name != "clips"]
+def _summary(summary: MetricSummary, clips: Sequence[ClipMetrics]) -> dict[str, Any]:
+    averages = [field.name for field in attrs.fields(MetricSummary) if field.name != "clips"]
     each = [
         {
             "clip": c.clip,

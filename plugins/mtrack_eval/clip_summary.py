@@ -31,7 +31,7 @@ class ClipMetrics:
 
 
 @attrs.frozen
-class ClipSummary:
+class MetricSummary:
     """The metrics of all clips."""
 
     average: MetricValues
@@ -48,7 +48,7 @@ class ClipSummary:
     """In the order of the clips."""
 
 
-def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: Sequence[str]) -> ClipSummary:
+def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: Sequence[str]) -> MetricSummary:
     """Return the metrics of clips with these names and lengths, int64 [C] frames.
 
     The slots in `whole` describe whole clips (success, progress): their averages by frame weight a rollout by the
@@ -65,7 +65,7 @@ def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: 
     def by_frame(keep: Tensor) -> dict[str, float]:
         return {slot: float(_mean_by_frame(table, weight[slot], keep)) for slot, table in values.items()}
 
-    return ClipSummary(
+    return MetricSummary(
         average=by_clip(everything),
         average_by_frame=by_frame(everything),
         average_without_failed=by_clip(completed),

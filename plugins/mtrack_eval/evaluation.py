@@ -14,7 +14,7 @@ from mtrack import MtrackError
 from mtrack.api.abilities import Judges, TakesLengths
 from mtrack.registry.registry import Registry
 from mtrack_eval.clip_report import ClipReport, units_of
-from mtrack_eval.clip_summary import ClipSummary, summarise, worst_first
+from mtrack_eval.clip_summary import MetricSummary, summarise, worst_first
 from mtrack_eval.episode_report import EpisodeReport
 from mtrack_eval.episode_report import summarise as summarise_episodes
 from mtrack_eval.episodes import roll_out
@@ -104,7 +104,7 @@ def _by_episodes(opened: EvaluatedRun, with_plots: bool, with_strips: bool) -> E
     return report
 
 
-def _summary(arena: Arena, rollouts: Rollouts) -> ClipSummary:
+def _summary(arena: Arena, rollouts: Rollouts) -> MetricSummary:
     whole = [slot for slot, m in arena.scorer.metrics.items() if isinstance(m, Judges | TakesLengths)]
     return summarise(rollouts, arena.names, arena.lengths, whole)
 

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from mtrack_eval.clip_report import ClipReport
-from mtrack_eval.clip_summary import ClipMetrics, ClipSummary, summarise, worst_first
+from mtrack_eval.clip_summary import ClipMetrics, MetricSummary, summarise, worst_first
 from mtrack_eval.rollouts import Rollouts
 
 NAN = math.nan
@@ -64,7 +64,7 @@ def test_clips_are_ordered_by_failures_and_then_by_distance(summary):
 
 def test_a_report_without_success_metric_does_not_claim_that_no_clip_failed():
     def text(judges):
-        summary = ClipSummary({}, {}, {}, {}, {}, [ClipMetrics("walk", 10, 0.0, {}, {})])
+        summary = MetricSummary({}, {}, {}, {}, {}, [ClipMetrics("walk", 10, 0.0, {}, {})])
         on = {"seed": 0, "scored_by": "clips", "randomizations": [], "switched_off": [], "action_delay_substeps": 0}
         on |= {"observation_noise": False, "start_noise": 0.0, "terminations": []}
         console = Console(file=StringIO())
