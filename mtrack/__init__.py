@@ -1,6 +1,7 @@
 """mtrack: train humanoid robots to track whole-body motion.
 
-What plugins and scripts import is here: `from mtrack import component, param, Scene`; mathematics is in `mtrack.math`.
+Plugins import from here: `from mtrack import component, param, Scene`. Scripts use `load_recipe`, `make_env`, `train`
+and `load_policy`. Functions for rotations are in `mtrack.math`.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that a command that needs no torch does not load it."""
+    """Import a public name when it is first used, so that commands that do not need torch start fast."""
     if name not in _HOMES:
         raise AttributeError(f"module 'mtrack' has no attribute '{name}'")
     found = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
@@ -172,5 +173,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names too, for completion."""
+    """Return all public names, including those that are not imported yet, for completion."""
     return sorted({*globals(), *_HOMES})

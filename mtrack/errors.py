@@ -1,4 +1,4 @@
-"""Every error the user is meant to read: what is wrong, where, and what to do about it."""
+"""The errors that mtrack explains to the user: what is wrong, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ import attrs
 
 @attrs.frozen
 class Problem:
-    """One thing wrong with an input, with its place and its remedy."""
+    """One problem of an input: its path, its message and a hint how to fix it."""
 
     path: str
-    """Where in the input: a dotted recipe path, a column, a tensor name."""
+    """Path within the input, e.g. the dotted path of a recipe key."""
     message: str
-    """What is wrong there."""
+    """What is wrong."""
     hint: str = ""
-    """What to do about it; may be empty."""
+    """How to fix it; may be empty."""
     source: str = ""
-    """File (or `--set`) the value came from."""
+    """Where the value was set: a file, or `--set`."""
     line: int | None = None
-    """Line in that file, counted from 1, where it is known."""
+    """Line in that file, counted from 1; None if it is unknown."""
     value: str = ""
-    """The value that is wrong, as the file has it; empty where the key itself is."""
+    """The invalid value in TOML; empty if the key is the problem."""
 
 
 class MtrackError(Exception):
-    """A mistake the user can mend: shown without a traceback, exit status 2."""
+    """A mistake that the user can fix. The command line prints it without a traceback and exits with status 2."""
 
 
 class ComponentError(Exception):
-    """A component that broke its contract or raised: names plugin and component, exit status 1."""
+    """A component broke its contract or raised. The message names it and its distribution; the exit status is 1."""
 
 
 class RunError(Exception):
-    """A run that did not do what it was asked to, through no component's exception: no traceback, exit status 1."""
+    """A run failed without an exception of a component. It is printed without a traceback; the exit status is 1."""
 
 
 class StoppedAtOnce(SystemExit):
-    """The user's second signal: the only SystemExit in a run that is not an error of the code that raised it."""
+    """The user sent a second signal, so the run stops without saving. Any other SystemExit in a run is an error."""
 
 
 def is_from_user(error: BaseException) -> bool:
-    """Return whether an exception is the user's wish to stop, not raised by somebody's code.
+    """Return whether the user caused an exception by stopping the command, rather than code that raised it.
 
-    While a run catches signals, Ctrl-C raises no KeyboardInterrupt: one that appears then was raised by code.
+    While a run handles signals, Ctrl-C raises no KeyboardInterrupt, so code has raised any that occurs then.
     """
     may_be_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return isinstance(error, StoppedAtOnce) or (isinstance(error, KeyboardInterrupt) and may_be_ctrl_c)
 
 
 def describe_error(error: BaseException) -> str:
-    """Return type and message of an exception: `ValueError: no more`, or `KeyboardInterrupt` if it has no message."""
+    """Return type and message, e.g. `ValueError: no more`; only the type if the message is empty."""
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
@@ -61,41 +61,42 @@ class RecipeError(MtrackError):
     """All problems of one recipe, reported together."""
 
     def __init__(self, name: str, problems: Iterable[Problem]) -> None:
-        """Keep the problems, those of the file `name` first, then by source and line."""
+        """Sort the problems: first those of the file `name`, then by source and line."""
         self.name = name
         self.problems = sorted(problems, key=lambda p: (p.source not in ("", name), p.source, p.line or 0))
         super().__init__(self.render())
 
     def render(self, dim: Callable[[str], str] = str) -> str:
-        """Return the report; `dim` marks what matters less (places) where the output can show it."""
+        """Return the report. `dim` styles less important text, such as line numbers, for a terminal."""
         count = len(self.problems)
         width = max([2, *(len(str(problem.line)) for problem in self.problems if problem.line)])
         lines = [f"{self.name}: {count} problem{'s' if count != 1 else ''}"]
         for problem in self.problems:
             number = dim(f"{problem.line or '':>{width}}")
             value = f" = {problem.value}" if problem.value else ""
-            place = dim(f"   [{problem.source}]") if problem.source not in ("", self.name) else ""
-            lines.append(f"  {number}  {problem.path}{value}{place}")
+            source = dim(f"   [{problem.source}]") if problem.source not in ("", self.name) else ""
+            lines.append(f"  {number}  {problem.path}{value}{source}")
             body = f"{problem.message}\n{problem.hint}".strip()
             lines += [" " * (width + 4) + text for text in body.splitlines()]
         return "\n".join(lines)
 
 
 class MotionError(MtrackError):
-    """A motion file or clip that cannot be used."""
+    """A motion file or clip is invalid."""
 
 
 class CheckpointError(MtrackError):
-    """A checkpoint or run directory that cannot be read, written or continued."""
+    """A checkpoint or run directory cannot be read, written or resumed."""
 
 
-class NameProblem(MtrackError):  # noqa: N818  it is a Problem of a name, raised where no recipe path is known yet
-    """A name (joint, body, sensor, field) that does not exist; the assembly adds the recipe path."""
+class NameProblem(MtrackError):  # noqa: N818  becomes a Problem as soon as its recipe path is known
+    """A name (joint, body, sensor, model field) does not exist. The assembly adds the recipe path to the report."""
 
     def __init__(self, message: str, name: str = "", parameter: str = "") -> None:
-        """Say it; a backend that was asked for what it does not have gives its `name`, to find who has asked.
+        """Keep the message and what helps to find the recipe key.
 
-        `parameter` is the parameter of the component that has the name; the recipe's line is then that of its value.
+        A backend gives the `name` that it does not have, so that mtrack finds the component that asked for it.
+        `parameter` is the component parameter that contains the name; the report then shows the line of its value.
         """
         super().__init__(message)
         self.name = name
@@ -103,13 +104,13 @@ class NameProblem(MtrackError):  # noqa: N818  it is a Problem of a name, raised
 
 
 class SlotError(MtrackError):
-    """What is wrong with the component of another slot than the one being called; the assembly says which component.
+    """Another slot than the one being called has a problem; the assembly names its component.
 
-    A backend raises it for the robot that it is given, a command for a source of motions.
+    For example, a backend raises it about its robot, or a command about a source of clips.
     """
 
     def __init__(self, path: str, message: str, *, is_fault: bool = True) -> None:
-        """Blame the slot at a recipe path; `is_fault` if its code is wrong, not what the user gave it."""
+        """Blame the slot at a recipe path; `is_fault` if its code is wrong, rather than what the user gave it."""
         super().__init__(f"{path}: {message}")
         self.path, self.message, self.is_fault = path, message, is_fault
 

@@ -1,4 +1,8 @@
-"""Rotations and vectors in torch. Quaternions are w, x, y, z and unit; matrices map body to world axes."""
+"""Rotations in torch, batched over leading dimensions.
+
+Quaternions are unit quaternions in the order w, x, y, z. Rotation matrices map body axes to world axes. Angles are in
+rad.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,12 @@ from torch import Tensor
 
 
 def quat_conjugate(quat_wxyz: Tensor) -> Tensor:
-    """Return the inverse of unit quaternions, [..., 4]."""
+    """Return the conjugate, which is the inverse of a unit quaternion, [..., 4]."""
     return torch.cat((quat_wxyz[..., :1], -quat_wxyz[..., 1:]), dim=-1)
 
 
 def quat_multiply(a_wxyz: Tensor, b_wxyz: Tensor) -> Tensor:
-    """Return the Hamilton product a b (first b, then a, as rotations), [..., 4]."""
+    """Return the Hamilton product a b, the rotation by b followed by the rotation by a, [..., 4]."""
     aw, av = a_wxyz[..., :1], a_wxyz[..., 1:]
     bw, bv = b_wxyz[..., :1], b_wxyz[..., 1:]
     w = aw * bw - (av * bv).sum(-1, keepdim=True)
@@ -22,17 +26,18 @@ def quat_multiply(a_wxyz: Tensor, b_wxyz: Tensor) -> Tensor:
 
 
 def quat_to_matrix(quat_wxyz: Tensor) -> Tensor:
-    """Return the rotation matrices of unit quaternions, [..., 3, 3]."""
-    # every entry is a sum of products of two components: one outer product, and one matrix product to add them up
+    """Return the rotation matrices of quaternions, [..., 4] to [..., 3, 3]."""
+    # each entry is a sum of products of two components: an outer product makes them, a matrix product adds them up
     products = (quat_wxyz.unsqueeze(-1) * quat_wxyz.unsqueeze(-2)).flatten(-2)
     return (products @ _entries(products.device, products.dtype)).view(*quat_wxyz.shape[:-1], 3, 3)
 
 
 @cache
 def _entries(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return [16, 9]: how products w w, w x, ..., z z (rows) add up to matrix entries, row after row (columns).
+    """Return the weights of the products w w, w x, ..., z z in the nine matrix entries, [16, 9].
 
-    Kept for each device, because a copy to a GPU waits for it; and never an inference tensor, which autograd rejects.
+    The result is cached for each device, because the host waits for a copy to a GPU. It is made outside of inference
+    mode, because autograd rejects inference tensors.
     """
     with torch.inference_mode(False):
         return _matrix_entries().to(device, dtype)
@@ -52,21 +57,21 @@ def _matrix_entries() -> Tensor:
 def transform(matrix: Tensor, columns: Tensor) -> Tensor:
     """Return the products of matrices [..., 3, 3] with columns [..., 3, M]; leading dimensions broadcast.
 
-    As three multiply-adds: many products of small matrices cost several times as much.
+    Three multiply-adds are several times faster than many products of small matrices.
     """
     (a, b, c), (x, y, z) = matrix.unsqueeze(-1).unbind(-2), columns.unsqueeze(-3).unbind(-2)
     return (a * x).addcmul_(b, y).addcmul_(c, z)
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
-    """Return the cross product; leading dimensions broadcast even where their number differs."""
+    """Return the cross product, [..., 3]; unlike in torch, the numbers of leading dimensions may differ."""
     a, b = torch.broadcast_tensors(a, b)
     product: Tensor = torch.linalg.cross(a, b)
     return product
 
 
 def quat_rotate(quat_wxyz: Tensor, vector: Tensor) -> Tensor:
-    """Rotate vectors [..., 3] from the quaternion's frame to the outer one."""
+    """Rotate vectors [..., 3] from the body frame of the quaternion into the world frame."""
     w, v = quat_wxyz[..., :1], quat_wxyz[..., 1:]
     once = 2.0 * _cross(v, vector)
     twice = _cross(v, once)
@@ -74,19 +79,19 @@ def quat_rotate(quat_wxyz: Tensor, vector: Tensor) -> Tensor:
 
 
 def quat_rotate_inverse(quat_wxyz: Tensor, vector: Tensor) -> Tensor:
-    """Rotate vectors [..., 3] from the outer frame into the quaternion's."""
+    """Rotate vectors [..., 3] from the world frame into the body frame of the quaternion."""
     return quat_rotate(quat_conjugate(quat_wxyz), vector)
 
 
 def quat_from_rotation_vector(rotation: Tensor) -> Tensor:
-    """Return the quaternions of rotation vectors (axis times angle, rad), [..., 3] to [..., 4]."""
+    """Return the quaternions of rotation vectors (axis times angle), [..., 3] to [..., 4]."""
     angle = rotation.norm(dim=-1, keepdim=True)
     # sinc keeps the value and its gradient finite at angle 0
     return torch.cat((torch.cos(angle / 2), 0.5 * torch.sinc(angle / (2 * torch.pi)) * rotation), dim=-1)
 
 
 def quat_to_rotation_vector(quat_wxyz: Tensor) -> Tensor:
-    """Return the rotation vectors (axis times angle in [0, pi], rad) of unit quaternions, [..., 4] to [..., 3]."""
+    """Return the rotation vectors (axis times angle in [0, pi]) of quaternions, [..., 4] to [..., 3]."""
     w, v = quat_wxyz[..., :1], quat_wxyz[..., 1:]
     v = torch.where(w < 0, -v, v)
     norm = v.norm(dim=-1, keepdim=True)
@@ -95,33 +100,33 @@ def quat_to_rotation_vector(quat_wxyz: Tensor) -> Tensor:
 
 
 def quat_slerp(a_wxyz: Tensor, b_wxyz: Tensor, share: Tensor) -> Tensor:
-    """Interpolate on the shorter arc; `share` [..., 1] is 0 at a and 1 at b."""
+    """Interpolate along the shorter arc, [..., 4]; `share` [..., 1] is 0 at a and 1 at b."""
     relative = quat_multiply(quat_conjugate(a_wxyz), b_wxyz)
     return quat_multiply(a_wxyz, quat_from_rotation_vector(share * quat_to_rotation_vector(relative)))
 
 
 def quat_yaw(quat_wxyz: Tensor) -> Tensor:
-    """Return the heading (rotation about the vertical) of quaternions as quaternions, [..., 4]."""
+    """Return the heading, the rotation about the vertical axis, as a quaternion, [..., 4]."""
     zero = torch.zeros_like(quat_wxyz[..., :1])
     heading = torch.cat((quat_wxyz[..., :1], zero, zero, quat_wxyz[..., 3:]), dim=-1)
     return torch.nn.functional.normalize(heading, dim=-1, eps=1e-9)
 
 
 def rotation_angle(a: Tensor, b: Tensor) -> Tensor:
-    """Return the geodesic angle in [0, pi] between rotation matrices [..., 3, 3], rad."""
+    """Return the geodesic angle in [0, pi] between rotation matrices, [..., 3, 3] to [...]."""
     return angle_of_chord((a - b).flatten(-2).norm(dim=-1))
 
 
 def angle_of_chord(chord: Tensor) -> Tensor:
-    """Return the angle between rotations A and B from ||A - B||_F = 2 sqrt(2) sin(angle / 2), rad.
+    """Return the angle between rotations A and B from the chord ||A - B||_F = 2 sqrt(2) sin(angle / 2).
 
-    It stays exact at small angles, where the arccosine of the trace does not.
+    It is exact at small angles, unlike the arccosine of the trace.
     """
     return 2.0 * torch.asin((chord * (0.5 / 2**0.5)).clamp_max(1.0))
 
 
 def rot6d(matrix: Tensor) -> Tensor:
-    """Return the first two columns of rotation matrices, column after column: [..., 3, 3] to [..., 6].
+    """Return the first two columns of rotation matrices, one after the other, [..., 3, 3] to [..., 6].
 
     Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019.
     """

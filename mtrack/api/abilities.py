@@ -1,4 +1,4 @@
-"""What a component of one kind may offer besides its contract, and which kinds may offer which optional call."""
+"""Optional calls and attributes of components of one kind, and a table of which kinds may have which of them."""
 
 from __future__ import annotations
 
@@ -31,146 +31,149 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class DividesRollouts(Protocol):
-    """A phase that learns from parts of a rollout; asked before a run begins."""
+    """A phase that divides each rollout into parts, such as minibatches."""
 
     def rollout_parts(self) -> Mapping[str, int]:
-        """Return into how many parts it divides a rollout, by parameter: none may be without a sample."""
+        """Return the number of parts by parameter, e.g. `{"minibatches": 4}`.
+
+        Before a run starts, mtrack checks that each part has at least one sample.
+        """
 
 
 @runtime_checkable
 class ReadsObservations(Protocol):
-    """An agent or phase that says which observation groups it reads; asked before a run begins.
+    """An agent or phase that declares which observation groups it reads.
 
-    If the agent and all phases of a recipe do, a group that none of them reads is an error of the recipe.
+    If the agent and all phases of a recipe do so, an unread group is an error, reported before the run starts.
     """
 
     def observation_groups(self) -> Mapping[str, str]:
-        """Return the groups by the parameter that names each: `{"policy_group": "policy"}`."""
+        """Return each group by the parameter that names it, e.g. `{"policy_group": "policy"}`."""
 
 
 @runtime_checkable
 class NeedsSensors(Protocol):
-    """An observation that says what a robot needs to compute it."""
+    """An observation that declares which sensors a robot needs to compute it."""
 
     sensors: Sequence[str]
-    """Names as in `RobotModel.sensors`: `imu`, `joint_encoders`, ...; `simulation` is what no robot can sense.
+    """Names as in `RobotModel.sensors`, e.g. `imu`; or `simulation` if no robot can measure it.
 
-    Empty for what needs no sensor: the reference, the policy's own actions.
+    Empty if no sensor is needed, e.g. for the reference and for the policy's own actions.
     """
 
 
 @runtime_checkable
 class RunsOnRobot(Protocol):
-    """An agent with an actor that is made for a robot."""
+    """An agent with an actor that can run on a real robot."""
 
     def robot_groups(self) -> Sequence[str]:
-        """Return the observation groups that this actor reads: all their terms must be sensed."""
+        """Return the observation groups that this actor reads. The robot must have the sensors of all their terms."""
         ...
 
 
 @runtime_checkable
 class ChosenByAuto(Protocol):
-    """A backend that `backend.use = "auto"` may choose; asked of its class, before a run begins.
+    """A backend class that `backend.use = "auto"` can choose.
 
-    `auto` loads the class of every installed backend: import what is slow in `build`, not with the module. A backend
-    with `libraries` (see `UsesLibraries`) is chosen only if all of them are installed.
+    `auto` imports every installed backend, so slow imports belong in `build`. A backend with `libraries` (see
+    `UsesLibraries`) is chosen only if all of them are installed.
     """
 
     auto_priority: ClassVar[Mapping[str, int]]
-    """Priority on each type of device, above 0: `{"cuda": 20}`. `auto` takes the highest one that is possible.
+    """Priority for each type of device, greater than 0, e.g. `{"cuda": 20}`. The highest available one is chosen.
 
-    `device = "auto"` means the available device on which the recipe's backend has its highest priority.
+    `device = "auto"` means the available device for which the backend of the recipe has its highest priority.
     """
 
 
 @runtime_checkable
 class PlaysClips(Protocol):
-    """A command whose episodes are clips: `mtrack eval` scores it clip by clip, all others by episodes."""
+    """A command whose episodes are clips. `mtrack eval` scores it clip by clip, and other commands by episodes."""
 
     def clip_frames(self) -> Sequence[tuple[str, int]]:
-        """Return name and number of frames of each clip, the first frame included; called after `bind`."""
+        """Return the name and the number of frames of each clip. It is called after `bind`."""
 
     def pin_clips(self, clips: Tensor) -> None:
-        """From now on start env i at frame 0 of clip `clips[i]`, int64 [N], at every reset."""
+        """Start environment i at frame 0 of clip `clips[i]`, int64 [N], at every reset from now on."""
 
 
 @runtime_checkable
 class ChangesGoal(Protocol):
-    """A randomization that changes what the robot should do without changing what the policy observes of it.
+    """A randomization that changes the goal of the robot, but not the motion that policies observe.
 
-    The present quantities of `scene.reference` become what `goal` returns; `scene.reference.future` stays the motion.
-    The kernel connects it to the command, which must be a `HasGoal`, after its `bind`.
+    The kinematics of `scene.reference` become what `goal` returns; `scene.reference.future` stays the recorded motion.
+    After `bind`, the kernel connects it to the command, which must be a `HasGoal`.
     """
 
     def goal(self, motion: Kinematics, started: Tensor | None) -> Kinematics:
-        """Return what the robot should do instead of the present frame of its motion, [n, ...].
+        """Return the goal instead of the current frame of the motion, [n, ...].
 
-        Called in every step for all environments (`started` is None), and at a reset for the n environments, int64,
-        that have just started: their episode starts in the state returned. `motion.replace(root_pos=...)` is enough to
-        change one quantity. The command updates the result of a step by the results of resets (`put`), so its tensors
-        must not be the randomization's own; those of `motion` may be reused.
+        It is called in every step for all environments, with `started` None, and at a reset for the n environments
+        `started`, int64, whose episodes then start in the returned state. Use `motion.replace(root_pos=...)` to change
+        one quantity. The command later writes to the returned tensors (`put`), so they may be those of `motion`, but
+        not tensors that the randomization keeps.
         """
 
 
 @runtime_checkable
 class HasGoal(Protocol):
-    """A command whose goal one randomization may change."""
+    """A command whose goal a randomization can change."""
 
     def change_goal(self, change: ChangesGoal) -> None:
-        """Publish what `change.goal` returns from now on; called at most once, after `bind`."""
+        """Publish what `change.goal` returns from now on. It is called at most once, after `bind`."""
 
 
 @runtime_checkable
 class LeavesOut(Protocol):
-    """A motion source that knows which clips it has left out."""
+    """A motion source that skips invalid clips."""
 
     left_out: Mapping[str, str]
-    """Why, by clip or file; set by `clips`."""
+    """Reason by clip or file; set by `clips`."""
 
 
 @runtime_checkable
 class Weighs(Protocol):
-    """A motion source some clips of which are drawn more often than their length says."""
+    """A motion source that weights its clips; otherwise clips are drawn in proportion to their length."""
 
     def clip_weights(self, names: Sequence[str]) -> Sequence[float]:
-        """Return the factor of each clip. Raises MotionError."""
+        """Return the factor of each clip on its probability. Raises MotionError."""
 
 
 @runtime_checkable
 class HasUnit(Protocol):
-    """A metric that says in which unit its values are."""
+    """A metric that declares the unit of its values."""
 
     unit: str
-    """As it is shown; `share` is shown in percent."""
+    """The unit as it is printed. Values of unit `share` are printed in percent."""
 
 
 @runtime_checkable
 class Judges(Protocol):
-    """A metric that decides which envs have failed, if clips are scored.
+    """A metric that decides which environments have failed when clips are scored.
 
-    It sees every frame until the end of the clip, or until the simulation diverged. All other metrics see an env only
-    until the first frame in which one judge finds that it failed; that frame does not count. In an evaluation by
-    episodes the terminations of the recipe decide instead, and all metrics see whole episodes.
+    It receives every frame until the clip ends or the simulation diverges. All other metrics receive only the frames
+    before the first one in which such a metric reports a failure. In an evaluation by episodes, the terminations of
+    the recipe decide instead, and all metrics receive whole episodes.
     """
 
     failed: Tensor
-    """bool [N], so far; the evaluation marks envs whose simulation diverged."""
+    """bool [N], which environments have failed so far. The evaluation sets it where the simulation diverged."""
 
 
 @runtime_checkable
 class TakesLengths(Protocol):
-    """A metric that needs to know how long a clip is; it is left out of an evaluation by episodes."""
+    """A metric that needs the length of each clip. An evaluation by episodes skips it."""
 
     def set_lengths(self, lengths: Tensor) -> None:
-        """Receive the number of frames that can be counted in each env, [N]; called before `begin`."""
+        """Receive the number of frames to score in each environment, [N]. It is called before `begin`."""
 
 
 @runtime_checkable
 class Probes(Protocol):
-    """A logger that can find out what `start` needs (a package, an account) without opening anything."""
+    """A logger that can check what it needs, such as a package or an account, without opening a log."""
 
     def probe(self) -> None:
-        """Raise MtrackError if something is missing; `mtrack check` calls this instead of start, log and finish."""
+        """Raise MtrackError if something is missing. `mtrack check` calls this instead of `start`."""
 
 
 _TERMS = ("action", "command", "observation", "reward", "termination", "randomization", "metric")
@@ -204,4 +207,4 @@ OFFERED_BY: Mapping[type, Sequence[str]] = {
     TakesLengths: ("metric",),
     Probes: ("logger",),
 }
-"""The kinds of component that may offer each of these; in the contract of the other kinds the call is there already."""
+"""The kinds that may have each of these. For other kinds it has no effect, or their contract already requires it."""

@@ -1,4 +1,4 @@
-"""Tensors of N environments that belong together, and what is derived from them on first use."""
+"""Tensors with a common leading dimension, and quantities that are derived from them when they are first read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class derived(Generic[T]):  # noqa: N801  used as a decorator
-    """A quantity computed on first use and kept until `invalidate`."""
+    """A property that is computed when it is first read, then cached until `CachedTensors.invalidate`."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         """Wrap the method that computes the quantity."""
@@ -20,7 +20,7 @@ class derived(Generic[T]):  # noqa: N801  used as a decorator
         self.__doc__ = compute.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
-        """Remember the name under which the value is kept."""
+        """Keep the name of the property, the key of its value in the cache."""
         self.name = name
 
     @overload
@@ -28,7 +28,7 @@ class derived(Generic[T]):  # noqa: N801  used as a decorator
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
     def __get__(self, instance: object | None, owner: type) -> Self | T:
-        """Return the kept value, computing it first if needed."""
+        """Return the cached value; compute it first if necessary."""
         if instance is None:
             return self
         cache: dict[str, Any] = instance.cache  # type: ignore[attr-defined]
@@ -39,29 +39,29 @@ class derived(Generic[T]):  # noqa: N801  used as a decorator
 
 @attrs.define(eq=False, slots=False, kw_only=True)
 class CachedTensors:
-    """Tensors that share their leading dimensions, and what is derived from them."""
+    """A group of tensors whose first dimension is that of the environments, and quantities derived from them."""
 
     cache: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     def invalidate(self) -> None:
-        """Forget derived quantities: the tensors have changed."""
+        """Discard all derived quantities, because the tensors have changed."""
         self.cache.clear()
 
     def update_envs(self, env_ids: Tensor, some: CachedTensors) -> None:
-        """Bring derived quantities up to date where only rows `env_ids` of the tensors have changed, int64 [n].
+        """Update the derived quantities of the environments `env_ids`, int64 [n], whose tensors have changed.
 
-        A reset of few rows so costs little. `some` is what these rows are now, [n, ...]; what it knows already is a
-        view of tensors that have changed.
+        `some` holds the new tensors of these environments, [n, ...]. A reset of a few environments is cheap this way.
+        Quantities that `some` has cached already are views of changed tensors, and need no update.
         """
         renewed = {self.cache[name].untyped_storage().data_ptr() for name in some.cache}
         for name, value in self.cache.items():
             storage = value.untyped_storage().data_ptr()
-            if storage not in renewed:  # a view comes after what it is a view of, and follows that
+            if storage not in renewed:  # a view is cached after its base, and is up to date with it
                 value.index_copy_(0, env_ids, getattr(some, name))
                 renewed.add(storage)
 
     def put(self, env_ids: Tensor, some: CachedTensors) -> None:
-        """Replace some environments, int64 [n], by `some`, [n, ...]: the reverse of `rows`."""
+        """Write the tensors of `some`, [n, ...], to the environments `env_ids`, int64 [n]; the inverse of `select`."""
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
@@ -69,7 +69,7 @@ class CachedTensors:
         self.invalidate()
 
     def select(self, env_ids: Tensor) -> Self:
-        """Return a copy restricted to some environments, int64 [n]."""
+        """Return a copy of the environments `env_ids`, int64 [n]."""
         kept: dict[str, Any] = {}
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)
@@ -77,7 +77,7 @@ class CachedTensors:
                 kept[field.name] = value.index_select(0, env_ids)
             elif isinstance(value, CachedTensors):
                 kept[field.name] = value.select(env_ids)
-            elif field.name == "known":
+            elif field.name == "cache":
                 continue
             elif isinstance(value, Mapping):
                 kept[field.name] = {name: tensor.index_select(0, env_ids) for name, tensor in value.items()}

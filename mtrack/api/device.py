@@ -1,4 +1,4 @@
-"""What this process may compute on: how many processors, and whether there is a GPU."""
+"""The hardware that this process may use: the number of CPUs, and whether there is a GPU."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 
 def available_cpus() -> int:
-    """Return this process's share of the processors it may run on, at least 1."""
+    """Return the number of CPUs for this process, at least 1; processes of one machine share its CPUs equally."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    # under torchrun several processes share one machine
+    # torchrun sets LOCAL_WORLD_SIZE, the number of its processes on this machine
     return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def has_gpu() -> bool:
-    """Return whether torch can use a GPU of CUDA."""
-    import torch  # noqa: PLC0415  slow, and rarely needed where this is
+    """Return whether torch can use a CUDA GPU."""
+    import torch  # noqa: PLC0415  slow, and most importers of this module do not need it
 
     return torch.cuda.is_available()

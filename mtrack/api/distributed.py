@@ -1,4 +1,4 @@
-"""Processes that learn together, started by torchrun: which one this is, and the few things they tell each other."""
+"""Training in several processes, started by torchrun: the rank of this process, and collective operations."""
 
 from __future__ import annotations
 
@@ -14,43 +14,44 @@ from torch import Tensor
 from mtrack.errors import MtrackError
 
 _PATIENCE_S = "MTRACK_COLLECTIVE_TIMEOUT"
-_START = timedelta(minutes=30)  # compiling, loading motions: nobody knows how long
+_START = timedelta(minutes=30)  # compiling and loading motions can take long
 
 
 def num_ranks() -> int:
-    """Return how many processes learn together."""
+    """Return the number of processes that train together; 1 without torchrun."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Return the number of this process among them; 0 writes and speaks for all."""
+    """Return the rank of this process, counted from 0. Only rank 0 logs and reports."""
     return dist.get_rank() if num_ranks() > 1 else 0
 
 
 def expected_ranks() -> int:
-    """Return how many processes torchrun has started, before they have joined too; 1 without torchrun."""
+    """Return how many processes torchrun started, even before `process_group`; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager
 def process_group(device: str) -> Iterator[None]:
-    """While entered, be one of the processes that torchrun has started; without torchrun, the only one.
+    """Join the processes that torchrun started; do nothing without torchrun.
 
-    A process that waits for another longer than 30 s (`MTRACK_COLLECTIVE_TIMEOUT` seconds) fails instead of waiting on.
+    A process that waits for another one longer than 30 s fails; the environment variable `MTRACK_COLLECTIVE_TIMEOUT`
+    sets this time [s].
     """
     if expected_ranks() == 1:
         yield
         return
-    if device == "cuda":  # a GPU for each process
+    if device == "cuda":  # each process has its own GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     patience = timedelta(seconds=float(os.environ.get(_PATIENCE_S, "30")))
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=patience)
     yield
-    dist.destroy_process_group()  # not after an error: it would wait for those who are gone
+    dist.destroy_process_group()  # not after an error, because it would wait for processes that have exited
 
 
 def wait_for_all() -> None:
-    """Return when every process has come here, however long that takes: before what is timed begins."""
+    """Wait until every process has called this; with gloo for up to 30 minutes, longer than in other collectives."""
     if num_ranks() > 1 and dist.get_backend() == "gloo":
         dist.monitored_barrier(timeout=_START)
     elif num_ranks() > 1:
@@ -58,7 +59,7 @@ def wait_for_all() -> None:
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """Return the sum of every process's value; the value itself where there is one."""
+    """Return the sum of a tensor over all processes; all must call this with the same shape."""
     if num_ranks() == 1:
         return value
     shared = value.to(_device(value), copy=True)
@@ -67,12 +68,12 @@ def sum_over_ranks(value: Tensor) -> Tensor:
 
 
 def all_reduce_max(number: int) -> int:
-    """Return the largest of all processes' numbers."""
+    """Return the largest number of all processes."""
     return _all_reduce(number, dist.ReduceOp.MAX)
 
 
 def all_reduce_min(number: int) -> int:
-    """Return the smallest of all processes' numbers."""
+    """Return the smallest number of all processes."""
     return _all_reduce(number, dist.ReduceOp.MIN)
 
 
@@ -86,7 +87,7 @@ def _all_reduce(number: int, operation: dist.ReduceOp.RedOpType) -> int:
 
 
 def broadcast_from_rank0(text: str) -> str:
-    """Return the text that the first process has given."""
+    """Return the text that rank 0 passed."""
     if num_ranks() == 1:
         return text
     letters = text.encode() if rank() == 0 else b""
@@ -98,15 +99,15 @@ def broadcast_from_rank0(text: str) -> str:
 
 
 def _device(value: Tensor) -> torch.device:
-    """Return where a tensor must be to be sent: nccl knows only GPUs."""
+    """Return the device from which a tensor can be sent: nccl sends only from GPUs."""
     return torch.device("cuda") if dist.get_backend() == "nccl" else value.device
 
 
 def explain_lost_peer(error: Exception) -> MtrackError | None:
-    """Return what to say of an error that only says that another process is gone, or None where it is another."""
+    """Return an explanation if an error means that another process exited or is too slow, else None."""
     if num_ranks() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error)):
         return MtrackError(
-            f"process {rank()} of this run waited in vain for another one: see that one's message. Where it was only "
-            f"slow, give it longer: {_PATIENCE_S}=SECONDS"
+            f"rank {rank()} timed out waiting for another rank. Look at that rank's output first; if it was only slow, "
+            f"increase the timeout: {_PATIENCE_S}=SECONDS"
         )
     return None

@@ -1,4 +1,4 @@
-"""What a component is made of: `@component` and the three roles its fields may have."""
+"""The decorator `@component`, the three roles of its fields (`param`, `state`, `scratch`), and validators."""
 
 from __future__ import annotations
 
@@ -10,57 +10,63 @@ import attrs
 _ROLE = "mtrack.role"
 C = TypeVar("C", bound=type)
 Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], Any]"
-"""Raises ValueError if the value of a field is out of bounds."""
+"""Called with instance, field and value; raises ValueError if the value is invalid."""
 
 positive: Validator = attrs.validators.gt(0)
+"""The value is greater than 0."""
 non_negative: Validator = attrs.validators.ge(0)
+"""The value is 0 or greater."""
 
 
 def between(low: float, high: float) -> Any:
-    """Return a validator: the value lies in [low, high]."""
+    """Return a validator that requires a value in [low, high]."""
     return attrs.validators.and_(attrs.validators.ge(low), attrs.validators.le(high))
 
 
 def one_of(*options: object) -> Any:
-    """Return a validator: the value is one of `options`."""
+    """Return a validator that requires one of `options`."""
     return attrs.validators.in_(options)
 
 
 def param(*, default: Any = attrs.NOTHING, factory: Callable[[], Any] | None = None, validator: Any = None) -> Any:
-    """Declare a recipe parameter; without a default the recipe must give it."""
+    """Declare a parameter that recipes set. Without `default` or `factory`, a recipe must set it.
+
+    The string below the field is its help text. `validator` raises ValueError if the value is invalid.
+    """
     if factory is not None:
         return attrs.field(factory=factory, validator=validator, metadata={_ROLE: "param"})
     return attrs.field(default=default, validator=validator, metadata={_ROLE: "param"})
 
 
 def state(*, init: Literal[False] = False) -> Any:
-    """Declare what changes in a run and is saved: tensor, number, generator, or anything with a state_dict.
+    """Declare a value that changes during a run and is saved in checkpoints.
 
-    A field annotated `torch.Generator` is filled by the kernel, before `bind`, with the slot's own generator.
+    It may be a tensor, a number, a generator or anything with a `state_dict`. The kernel sets a field annotated
+    `torch.Generator` before `bind`, to a generator that is seeded for its slot.
     """
     return attrs.field(init=init, default=None, metadata={_ROLE: "state"})
 
 
 def scratch(*, init: Literal[False] = False) -> Any:
-    """Declare what is derived in `bind` or at each call, and never saved."""
+    """Declare a value that is computed in `bind` or in each call, and is not saved."""
     return attrs.field(init=init, default=None, metadata={_ROLE: "scratch"})
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(param, state, scratch))
 def component(cls: C) -> C:
-    """Make a component of a class: keyword-only, slotted (nothing undeclared can be assigned)."""
+    """Make a class a component: its fields are keyword arguments, and undeclared attributes cannot be assigned."""
     return attrs.define(cls, slots=True, eq=False, kw_only=True, weakref_slot=True)
 
 
 def fields_of(cls: type, role: str) -> list[attrs.Attribute[Any]]:
-    """Return the fields of a component class with the given role: `param`, `state` or `scratch`."""
+    """Return the fields of a component class that have a role: `param`, `state` or `scratch`."""
     if not attrs.has(cls):
         return []
     return [field for field in attrs.fields(cls) if field.metadata.get(_ROLE) == role]
 
 
 def params_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
-    """Return the recipe parameters of a component class, by name, annotations resolved to types."""
+    """Return the parameters of a component class by name, with annotations resolved to types."""
     if not attrs.has(cls):
         return {}
     attrs.resolve_types(cls)

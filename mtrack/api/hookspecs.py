@@ -1,4 +1,8 @@
-"""Hooks: what an operator may watch of a run. They receive copies, change no numbers and cannot stop it."""
+"""Hooks: events of a run that a plugin can observe.
+
+A hook receives copies of all arguments and cannot change or stop the run. One that raises is reported once, then
+disabled.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +21,28 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Specifications:
-    """What can be watched. An implementation may leave out arguments it does not need."""
+    """The events, in the order of a run. An implementation may omit arguments that it does not need."""
 
     @hookspec
     def run_started(self, directory: Path, manifest: Mapping[str, object]) -> None:
-        """Tell that a run begins, or goes on, in its directory."""
+        """Handle the start of a run in its directory, or its continuation."""
 
     @hookspec
     def phase_started(self, phase: str) -> None:
-        """Tell that a phase begins, or goes on."""
+        """Handle the start of a phase, or its continuation."""
 
     @hookspec
     def iteration_ended(self, metrics: Metrics) -> None:
-        """Tell the figures of one iteration."""
+        """Handle the metrics of one iteration."""
 
     @hookspec
     def checkpoint_saved(self, path: Path) -> None:
-        """Tell that a checkpoint is safely on disk."""
+        """Handle a checkpoint that has been written to disk."""
 
     @hookspec
     def phase_ended(self, phase: str) -> None:
-        """Tell that a phase has all its frames."""
+        """Handle the end of a phase that has completed all its frames."""
 
     @hookspec
     def run_ended(self, status: str) -> None:
-        """Tell how the run ended: `finished`, `interrupted` or `failed`."""
+        """Handle the end of the run; `status` is `finished`, `interrupted` or `failed`."""

@@ -1,4 +1,7 @@
-"""The kinds of component: entry-point group, recipe table and the keys the kernel owns there. Imports nothing heavy."""
+"""The kinds of component, each with its entry-point group, its recipe table and the keys that the kernel reads there.
+
+This module imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ class Kind:
     """One kind of component."""
 
     name: str
-    """As in `mtrack list-plugins reward`."""
+    """Name on the command line, e.g. `reward`."""
     table: str
-    """Recipe table its slots live in, e.g. `rewards`; for a single component the table is the slot."""
+    """Recipe table of its slots, e.g. `rewards`; empty if recipes do not use it."""
     depth: int
-    """Table levels below `table` that name a slot: 0 `[robot]`, 1 `[motions.mine]`, 2 `[rewards.tracking.root_pos]`."""
+    """Levels of a slot below `table`: 0 `[robot]`, 1 `[motions.mine]`, 2 `[rewards.tracking.root_pos]`."""
     keys: frozenset[str] = frozenset()
-    """Keys of a slot that belong to the kernel; no component parameter may bear one."""
+    """Keys of a slot that the kernel reads; a component parameter cannot have these names."""
     protocol: str = ""
-    """Its contract in `mtrack.api.protocols`."""
+    """Name of its contract in `mtrack.api.protocols`."""
 
     @property
     def group(self) -> str:
@@ -51,11 +54,11 @@ KINDS: dict[str, Kind] = {
 }
 
 TABLE_DEPTHS = {"run": 0, "reward_groups": 1} | {kind.table: kind.depth for kind in KINDS.values() if kind.table}
-"""Table levels of a recipe below each table at its top, as `Kind.depth`."""
+"""Levels below each top-level table of a recipe, as in `Kind.depth`."""
 HOOK_GROUP = "mtrack.hooks"
 COMMAND_GROUP = "mtrack.cli"
 
 
 def with_article(name: str) -> str:
-    """Return the name of a kind or type as a sentence needs it: `an observation`, `a reward`, `an int`."""
+    """Return a name with its indefinite article: `an observation`, `a reward`, `an int`."""
     return f"{'an' if name[0] in 'aeio' else 'a'} {name}"

@@ -1,9 +1,8 @@
-"""Calls a component may offer besides those of its kind; the kernel resolves them once, at assembly.
+"""Optional calls that components of several kinds may have; `OFFERED_BY` in `mtrack.api.abilities` says which kinds.
 
-`OFFERED_BY` says which kinds are asked for which; `mtrack describe KIND` lists them.
-
-In order: `requires` before the model is compiled, `bind` once, `startup`, then `reset`, `before_step`,
-`before_substep`, `after_substep` and `set_progress` as the loop goes.
+The kernel looks for these methods once, at assembly; a component needs no base class. `mtrack describe KIND` lists
+those of a kind. They are called in this order: `requires` before the robot is compiled, `bind` once, `startup` once,
+then, in the loop, `set_progress`, `reset`, `before_step`, `before_substep` and `after_substep`.
 """
 
 from __future__ import annotations
@@ -23,122 +22,125 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Requires(Protocol):
-    """Asks for something in the simulation."""
+    """Requests contact sensors, model fields or external forces."""
 
     def requires(self, robot: RobotModel) -> Requirements:
-        """Return what must be built in."""
+        """Return what the backend must provide. It is called before the robot is compiled."""
 
 
 @runtime_checkable
 class Binds(Protocol):
-    """Prepares itself once."""
+    """Prepares for a scene."""
 
     def bind(self, scene: Scene) -> None:
-        """Resolve names, allocate state."""
+        """Resolve names and allocate state. It is called once."""
 
 
 @runtime_checkable
 class Startup(Protocol):
-    """Acts once, when the environments are made (and not on resume)."""
+    """Acts once when the environments are created; on resume, the checkpoint restores the result instead."""
 
     def startup(self) -> None:
-        """Draw for every row."""
+        """Draw the values that each environment keeps for the whole run."""
 
 
 @runtime_checkable
 class Resets(Protocol):
-    """Has state that starts anew with an episode."""
+    """Has state that belongs to an episode."""
 
     def reset(self, env_ids: Tensor) -> None:
-        """Start rows anew, int64 [n]."""
+        """Start a new episode in environments `env_ids`, int64 [n].
+
+        Randomizations are reset before these environments have their start state; other components, after it.
+        """
 
 
 @runtime_checkable
 class BeforeStep(Protocol):
-    """Acts before the first substep."""
+    """Acts at the start of each control step, e.g. pushes the robot."""
 
     def before_step(self) -> None:
-        """Act once a control step."""
+        """Act before the action is applied."""
 
 
 @runtime_checkable
 class BeforeSubstep(Protocol):
-    """Acts before each substep."""
+    """Acts before each physics substep, e.g. writes `Backend.wrench`."""
 
     def before_substep(self, substep: int) -> None:
-        """Act, e.g. write `Backend.wrench`."""
+        """Act; `substep` counts from 0 in each control step."""
 
 
 @runtime_checkable
 class AfterSubstep(Protocol):
-    """Watches each substep."""
+    """Measures something after each physics substep, e.g. reads `Backend.contacts`."""
 
     def after_substep(self, substep: int) -> None:
-        """Look at `Backend.contacts` and the like."""
+        """Measure; `substep` counts from 0 in each control step."""
 
 
 @runtime_checkable
 class Reports(Protocol):
-    """Has figures worth showing while training."""
+    """Has metrics to log during training."""
 
     def metrics(self) -> Mapping[str, Tensor]:
-        """Return present means by name, scalars, e.g. `tracking/joint_error_rad`; called once an iteration."""
+        """Return scalar means by name, e.g. `tracking/joint_error_rad`. It is called once per iteration."""
 
 
 @runtime_checkable
 class HasProvenance(Protocol):
-    """Knows where data of the run comes from."""
+    """Records where the data of a run comes from."""
 
     def provenance(self) -> Mapping[str, object]:
-        """Return facts for the run's manifest, JSON-able: names, sizes and hashes; no paths of this machine.
+        """Return JSON-able facts for the manifest: names, sizes and hashes, but no paths of this machine.
 
-        Members of lists that have a `name` and a `sha256` are the data of the run: a checkpoint keeps them, and what
-        loads it compares them (`mtrack.run.compatibility`).
+        A list member with a `name` and a `sha256` is data of the run. Each checkpoint records these, and they are
+        compared when it is loaded (`mtrack.run.compatibility`).
         """
         ...
 
 
 @runtime_checkable
 class DescribesPolicy(Protocol):
-    """Knows which of its properties a trained policy depends on, once it is bound.
+    """Knows what a trained policy depends on.
 
-    Without this, a policy depends on all parameters of an action or observation, and on none of a command.
+    Otherwise a policy depends on all parameters of its action and observations, and on none of the command.
     """
 
     def policy_facts(self) -> Mapping[str, object]:
-        """Return them by name, JSON-able, e.g. the scale of each joint of an action.
+        """Return JSON-able facts by name, e.g. the scale of each joint. It is called after `bind`.
 
-        An observation adds to its parameters what else fixes its columns; an action or command names everything.
+        The facts of an observation are added to its parameters; those of an action or command replace them.
         """
         ...
 
 
 @runtime_checkable
 class UsesLibraries(Protocol):
-    """A class of components whose numbers depend on other distributions; asked of the class."""
+    """A class whose results depend on other installed distributions."""
 
     libraries: ClassVar[Sequence[str]]
-    """Names of these distributions; their versions are recorded and compared."""
+    """Names of these distributions. Their versions are recorded in the manifest, and compared on resume."""
 
 
 @runtime_checkable
 class Progresses(Protocol):
-    """Changes with the progress of the phase."""
+    """Changes with the progress of a phase."""
 
     def set_progress(self, progress: float) -> None:
-        """Take the share of the phase's frames done, in [0, 1)."""
+        """Receive the completed share of the phase, in [0, 1). It is called once per iteration."""
 
 
 @runtime_checkable
 class Follows(Protocol):
-    """A phase that can follow some phases only; asked of its class, before a run begins."""
+    """A phase class that can follow only certain phases; this is checked before a run starts."""
 
     follows: Sequence[str | None]
-    """Component names of these phases; None is the start of a run."""
+    """Component names of the phases that it can follow; None if it can be the first phase of a new agent."""
 
 
 def require_order(name: str, follows: Sequence[str | None], previous: str | None) -> None:
-    """Raise MtrackError unless `previous` is among those that the phase `name` follows; None is the start of a run."""
+    """Raise MtrackError unless phase `name` can follow `previous`; None means that the agent is untrained."""
     if previous in follows:
         return
     known = " or ".join(f"'{phase}'" for phase in follows if phase is not None)
@@ -152,7 +154,7 @@ def require_order(name: str, follows: Sequence[str | None], previous: str | None
 
 @runtime_checkable
 class NoisyObservation(Protocol):
-    """An observation that is disturbed other than by adding noise to each column (optional)."""
+    """Adds its noise itself, because independent noise on each column would be wrong for it."""
 
     def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
-        """Return the value with noise, [n, width]."""
+        """Return the value with noise, [n, width]; `noise` draws samples of the strength that the recipe sets."""

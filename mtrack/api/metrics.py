@@ -1,4 +1,4 @@
-"""The metrics of one iteration, as loggers receive them, and the names of those that the kernel itself looks at."""
+"""The metrics of one iteration, as loggers receive them, and the names of metrics that the kernel reads."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Mapping
 import attrs
 
 DIVERGED = "env/diverged"
-"""Environment steps of an iteration, of all environments and processes, in which the simulation diverged."""
+"""Number of environment steps of an iteration, over all processes, in which the simulation diverged."""
 SKIPPED = "update/skipped"
-"""Share of the optimiser steps of an update that a phase skipped because loss or gradient was not finite, 0 to 1.
+"""Share of the optimiser steps of an update, 0 to 1, that were skipped because loss or gradient was not finite.
 
-With several optimisers, the largest of their shares. Optional: a phase that skips nothing need not return it.
+With several optimisers it is the largest share. A phase that never skips a step need not return it.
 """
 
 RAW_REWARD = "reward_raw"
-"""First part of the names of reward terms as their components return them.
+"""Prefix of the unweighted rewards: `reward_raw/GROUP/SLOT` is the mean of what a component returned.
 
-`reward/GROUP/SLOT` is the term as it counts: times its weight, its group's scale and the control step. These add up to
+`reward/GROUP/SLOT` is the same mean times the weight, the scale of the group and the control step. These add up to
 `reward/GROUP`. All are means over environments and control steps.
 """
 
 
 @attrs.frozen
 class Metrics:
-    """Where the run stands after one iteration, and its figures."""
+    """Progress and metrics of a run after one iteration."""
 
     phase: str
     """Slot name of the phase."""
     iteration: int
-    """Iterations done in this phase."""
+    """Completed iterations of this phase."""
     iterations: int
-    """Iterations this phase will have."""
+    """Total iterations of this phase."""
     frames: int
-    """Frames done in the whole run, all processes."""
+    """Completed frames of the run, all phases and processes."""
     frames_per_s: float
-    """Over the last iterations."""
+    """Frames per second of the last iterations, all processes."""
     eta_s: float
-    """Time this phase still needs at that rate [s]."""
+    """Remaining time of this phase at that rate [s]."""
     values: Mapping[str, float]
-    """Name to value: `reward/tracking/root_pos`, `episode/length`, `loss/policy`, ..."""
+    """Metrics by name, e.g. `reward/tracking/root_pos`, `episode/length`, `loss/policy`."""
     timings: Mapping[str, float]
-    """Seconds of the iteration by part; the only figures that differ between equal runs."""
+    """Duration of each part of the iteration [s], e.g. `rollout`. Unlike `values`, these differ between equal runs."""

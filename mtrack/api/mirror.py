@@ -1,4 +1,4 @@
-"""Left-right mirrors: how a vector of numbers changes when the world is reflected in the x-z plane."""
+"""Left-right mirrors: how a vector changes when the world is reflected in the x-z plane."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ROT6D = (1.0, -1.0, 1.0, -1.0, 1.0, -1.0)  # two columns of M R M, M = diag(1, 
 
 @attrs.frozen(eq=False)
 class Mirror:
-    """A permutation and signs: mirrored = value[..., perm] * sign. Applied twice it is the identity."""
+    """A permutation with signs: mirrored = value[..., perm] * sign. Applied twice, it is the identity."""
 
     perm: Tensor
-    """Column each mirrored column comes from, int64 [W]."""
+    """int64 [W], source column of each mirrored column."""
     sign: Tensor
-    """+1 or -1 for each mirrored column, float32 [W]."""
+    """float32 [W], +1 or -1 for each mirrored column."""
 
     def __call__(self, value: Tensor) -> Tensor:
-        """Return the mirrored value, [..., W]."""
+        """Return the mirror image of a value, [..., W]."""
         return value.index_select(-1, self.perm) * self.sign
 
     def to(self, device: torch.device | str) -> Mirror:
@@ -37,12 +37,12 @@ class Mirror:
 
     @staticmethod
     def of(sign: Sequence[float]) -> Mirror:
-        """Return a mirror that changes signs only."""
+        """Return the mirror that multiplies columns by signs, +1 or -1, and does not permute them."""
         return Mirror(torch.arange(len(sign)), torch.tensor(sign, dtype=torch.float32))
 
     @staticmethod
     def scalar(width: int = 1) -> Mirror:
-        """Return the mirror of numbers without direction: nothing changes."""
+        """Return the mirror of `width` numbers without direction, which do not change."""
         return Mirror.of((1.0,) * width)
 
     @staticmethod
@@ -57,19 +57,19 @@ class Mirror:
 
     @staticmethod
     def rot6d() -> Mirror:
-        """Return the mirror of a rotation given by its first two columns."""
+        """Return the mirror of a rotation that is given by its first two columns (`mtrack.math.rot6d`)."""
         return Mirror.of(_ROT6D)
 
     @staticmethod
     def swap(partner: Sequence[int], each: Mirror | None = None) -> Mirror:
-        """Return the mirror of blocks that change places: block i comes from block partner[i], mirrored as `each`."""
+        """Return the mirror of blocks, e.g. of legs: block i becomes block partner[i], mirrored by `each`."""
         each = each or Mirror.scalar()
         offsets = torch.as_tensor(partner, dtype=torch.int64)[:, None] * each.width
         return Mirror((offsets + each.perm).flatten(), each.sign.repeat(len(partner)))
 
     @staticmethod
     def cat(parts: Sequence[Mirror]) -> Mirror:
-        """Return the mirror of values side by side."""
+        """Return the mirror of concatenated values."""
         perms, start = [], 0
         for part in parts:
             perms.append(part.perm + start)
@@ -78,5 +78,5 @@ class Mirror:
         return Mirror(torch.cat([empty.long(), *perms]), torch.cat([empty, *(part.sign for part in parts)]))
 
     def repeat(self, count: int) -> Mirror:
-        """Return the mirror of `count` such values side by side (future frames, history)."""
+        """Return the mirror of `count` such values side by side, e.g. future frames or a history."""
         return Mirror.cat([self] * count)

@@ -1,4 +1,4 @@
-"""One control step of one environment: as a backend records it, and what is seen when it is stepped again."""
+"""A recorded control step of one environment, and its replay, to find out why a simulation diverged."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from torch import Tensor
 
 @attrs.frozen(eq=False, kw_only=True)
 class RecordedStep:
-    """The last control step of one environment, complete enough to step it again; all tensors are on the CPU.
+    """The last control step of one environment, with all that is needed to step it again.
 
-    D substeps. Only `controls` has a meaning that all backends share; the rest is in the engine's own names and sizes.
+    It has D substeps. All tensors are on the CPU. Names and sizes are those of the engine, except for `controls`.
     """
 
     before: Mapping[str, Tensor]
-    """The integration state before the first substep."""
+    """Integration state before the first substep."""
     controls: Tensor
-    """[D, U] what drove each substep, e.g. position targets [rad]."""
+    """[D, U] control input of each substep, e.g. position targets [rad]."""
     forces: Tensor | None = None
-    """[D, ...] external forces of each substep; None if no component applies any."""
+    """[D, ...] external forces of each substep; None if no component applies forces."""
     fields: Mapping[str, Tensor] = attrs.field(factory=dict)
-    """Model fields with a value of their own in this environment."""
+    """Model fields that have an own value in each environment."""
     after: Mapping[str, Tensor]
-    """The integration state after the last substep, with the names of `before`."""
+    """Integration state after the last substep, with the keys of `before`."""
     model: Mapping[str, Tensor] = attrs.field(factory=dict)
-    """What the model is built from again; no compiled binary, and no path of this machine."""
+    """What the model is rebuilt from; neither a compiled binary nor a path of this machine."""
     engine: Mapping[str, object] = attrs.field(factory=dict)
-    """JSON-able facts that the backend needs to step it again, such as sizes of buffers and the device."""
+    """Further JSON-able facts that the replay needs, such as buffer sizes and the device."""
     warnings: tuple[str, ...] = ()
-    """What the engine complained of, by name."""
+    """Names of the warnings of the engine."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Quantity:
-    """One quantity of a replayed environment, through D substeps."""
+    """One quantity of a replay over D substeps."""
 
     name: str
-    """In words: `joint velocity`."""
+    """Name in words, e.g. `joint velocity`."""
     unit: str
     labels: tuple[str, ...]
-    """The joint, body or actuator of each of the n values."""
+    """Joint, body or actuator of each of the n values."""
     values: Tensor
-    """float64 [D, n]: inputs of each substep, or results after it."""
+    """float64 [D, n], the input of each substep, or the result after it."""
     start: Tensor | None = None
-    """float64 [n] before the first substep; None for what only a substep has."""
+    """float64 [n], the value before the first substep; None if it exists only during a substep."""
     bound: float = math.inf
-    """Absolute value from which the engine calls a result diverged."""
+    """Absolute value from which the engine considers it diverged."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class FieldValue:
-    """A model field of a replayed environment, beside the value of the compiled model; both float64 [n]."""
+    """A model field of the replayed environment and its value in the compiled model, both float64 [n]."""
 
     name: str
     labels: tuple[str, ...]
@@ -63,17 +63,17 @@ class FieldValue:
 
 @attrs.frozen(eq=False, kw_only=True)
 class Replay:
-    """What a recorded step did when it was stepped again."""
+    """The result of stepping a recorded step again, D substeps."""
 
     quantities: tuple[Quantity, ...]
     """Inputs first, then results."""
     diverged: tuple[bool, ...]
-    """[D] whether the environment counts as diverged after each substep."""
+    """[D] whether the environment has diverged after each substep."""
     warnings: tuple[tuple[str, ...], ...]
-    """[D] what the engine complained of in each substep, by name."""
+    """[D] names of the warnings of the engine in each substep."""
     after: Mapping[str, Tensor]
-    """As `RecordedStep.after`."""
+    """Integration state after the last substep, as in `RecordedStep.after`."""
     fields: tuple[FieldValue, ...] = ()
-    """Model fields of this environment."""
+    """Model fields of the environment."""
     differences: tuple[str, ...] = ()
-    """Why numbers may differ from those of training although nothing is wrong, such as another device."""
+    """Harmless reasons why numbers may differ from training, such as another device."""

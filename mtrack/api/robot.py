@@ -1,4 +1,4 @@
-"""A robot as components see it: names, default pose, limits, mirror. No physics."""
+"""The names and constants of a robot, as components see them."""
 
 from __future__ import annotations
 
@@ -17,46 +17,49 @@ _BY_JOINT = ("default_joint_pos", "velocity_limit", "effort_limit", "stiffness",
 
 @attrs.frozen(eq=False, kw_only=True)
 class RobotModel:
-    """Names and constants of one robot; float32 tensors on the CPU, in the order of the names.
+    """Names and constants of one robot: J joints, B bodies. Its tensors are float32 and on the CPU.
 
-    Raises SlotError if a tensor does not have one value for each name, or a name is there twice.
+    Raises SlotError if a name is duplicated, or if a tensor has another shape or contains NaN.
     """
 
     name: str
-    """What messages call the robot."""
+    """Name of the robot in messages."""
     joint_names: tuple[str, ...]
-    """The J actuated joints, in the order of every joint axis."""
+    """The J actuated joints, in the order of every tensor axis of size J."""
     body_names: tuple[str, ...]
-    """The B bodies components can see, in the order of every body axis; the first is the root."""
+    """The B bodies that components see, in the order of every tensor axis of size B; the first is the root."""
     sets: Mapping[str, tuple[str, ...]]
-    """Named sets of joints or bodies, usable wherever names are: `feet`, `toes`, `keypoints`, `arms`, ..."""
+    """Named sets of joints or bodies, e.g. `feet` or `arms`. A set can be used in place of its names."""
     default_root_pos: Tensor
-    """[3] m."""
+    """[3] m, with all joints in their default positions."""
     default_joint_pos: Tensor
     """[J] rad."""
     joint_range: Tensor
-    """[J, 2] rad."""
+    """[J, 2] rad, lower and upper limit."""
     velocity_limit: Tensor
     """[J] rad/s."""
     effort_limit: Tensor
     """[J] N m."""
     stiffness: Tensor
-    """[J] N m/rad."""
+    """[J] N m/rad, of the position controllers."""
     damping: Tensor
-    """[J] N m s/rad."""
+    """[J] N m s/rad, of the position controllers."""
     mass: float
-    """kg, whole robot."""
+    """Mass of the whole robot [kg]."""
     joint_mirror: Mirror
-    """How joint values [.., J] mirror."""
+    """Mirror of joint values, [..., J]."""
     mirrored_name: Mapping[str, str]
-    """Body (or contact sensor) to its partner on the other side; itself where there is none."""
+    """Body or contact sensor on the other side, by name; a name maps to itself if it has no counterpart."""
     sensors: tuple[str, ...] = ("imu", "joint_encoders")
-    """What the robot can measure: `imu` (orientation, gravity direction, angular velocity of the root),
-    `joint_encoders` (positions and velocities), `joint_torque`, `contact_force`, `root_position` and `root_velocity` in
-    the world, `body_poses` and velocities seen from the root; or any other name that observations use."""
+    """What the robot can measure; `NeedsSensors` uses the same names.
+
+    mtrack knows `imu` (orientation, gravity direction and angular velocity of the root), `joint_encoders` (positions
+    and velocities), `joint_torque`, `contact_force`, `root_position` and `root_velocity` (in the world), and
+    `body_poses` (poses and velocities relative to the root). Plugins may use further names.
+    """
 
     def __attrs_post_init__(self) -> None:
-        """Check that names and tensors fit each other."""
+        """Check names and tensors."""
         for what, names in (("joint_names", self.joint_names), ("body_names", self.body_names)):
             if not names:
                 raise SlotError("robot", f"{what} of its model() is empty")
@@ -71,34 +74,37 @@ class RobotModel:
             raise SlotError("robot", f"joint_mirror of its model() is {width} wide, but there are {joints} joint_names")
 
     def joints(self, names: str | Sequence[str]) -> Tensor:
-        """Return the indices of joints, int64, in the order given.
+        """Return the indices of joints, int64, in the order of `names`.
 
-        A name is a joint, a named set, or a regular expression that matches whole names. Raises NameProblem.
+        Each name is a joint, a named set, or a regular expression that matches whole names. Raises NameProblem.
         """
         return torch.tensor(self._find(names, self.joint_names, "joint"), dtype=torch.int64)
 
     def bodies(self, names: str | Sequence[str]) -> Tensor:
-        """Return the indices of bodies, int64, in the order given; names as in `joints`. Raises NameProblem."""
+        """Return the indices of bodies, int64, in the order of `names`, as in `joints`. Raises NameProblem."""
         return torch.tensor(self._find(names, self.body_names, "body"), dtype=torch.int64)
 
     def expand(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return body names with the named sets among them taken apart, each body once. Raises NameProblem if empty."""
+        """Replace named sets by their bodies, and list each body once. Raises NameProblem if `names` is empty."""
         _require_some(names, "body")
         return tuple(dict.fromkeys(body for name in names for body in self.sets.get(name, (name,))))
 
     def body_mirror(self, indices: Tensor, each: Mirror) -> Mirror:
-        """Return the mirror of per-body blocks [.., len(indices) * each.width]; the set must hold both sides."""
+        """Return the mirror of one block per body, [..., len(indices) * each.width].
+
+        Raises NameProblem if `indices` have a body of one side only.
+        """
         names = [self.body_names[i] for i in indices.tolist()]
         return Mirror.swap(self.partners(names), each)
 
     def partners(self, names: Sequence[str]) -> list[int]:
-        """Return for each name the position of its mirror partner in the list. Raises NameProblem if one is absent."""
-        places = {name: place for place, name in enumerate(names)}
+        """Return the index in `names` of the mirror image of each name. Raises NameProblem if one is missing."""
+        index_of = {name: index for index, name in enumerate(names)}
         partners = [self.mirrored_name.get(name, name) for name in names]
         for name, partner in zip(names, partners, strict=True):
-            if partner not in places:
+            if partner not in index_of:
                 raise NameProblem(f"'{name}' has no mirror image in the list: add '{partner}'")
-        return [places[partner] for partner in partners]
+        return [index_of[partner] for partner in partners]
 
     def _find(self, names: str | Sequence[str], known: Sequence[str], kind: str) -> list[int]:
         _require_some(names, kind)
@@ -115,13 +121,13 @@ class RobotModel:
 
 
 def _require_some(names: str | Sequence[str], kind: str) -> None:
-    """Raise NameProblem for an empty list: a mean over nothing is NaN, and a sum over nothing does nothing."""
+    """Raise NameProblem if a list is empty: the mean over no joints is NaN, and their sum has no effect."""
     if not names:
-        raise NameProblem(f"an empty list names no {kind}: leave the key out for its default, or disable the slot")
+        raise NameProblem(f"the list has no {kind}: remove the key to use its default, or disable the slot")
 
 
 def _require_tensor(name: str, value: object, shape: tuple[int, ...]) -> None:
-    """Raise SlotError unless a value is a float32 tensor of a shape, without NaN."""
+    """Raise SlotError unless `value` is a float32 tensor of a shape, without NaN."""
     wanted = f"expected a float32 tensor {shape}, joints in the order of joint_names"
     if not isinstance(value, Tensor):
         raise SlotError("robot", f"{name} of its model() is a {type(value).__name__}; {wanted}")

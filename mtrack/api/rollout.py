@@ -1,4 +1,4 @@
-"""What one iteration gathers: data [N, T], what follows it, and the true last observations of truncated rows."""
+"""The data that one iteration collects: observations, actions, rewards and final observations."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from torch import Tensor
 
 @attrs.define(eq=False)
 class Rollout:
-    """N environments over T steps.
-
-    `data` holds the observation groups at the time of acting, all that `Phase.act` returned, and `next`: `reward` of
-    each group [N, T, G], `terminated` and `truncated` bool [N, T]; `_weight` [N, T], 0 for samples left out of losses.
-    """
+    """N environments over T control steps."""
 
     data: TensorDict
-    """[N, T], see above."""
+    """Samples, [N, T]. Its keys are:
+
+    - each observation group, as observed before the step;
+    - everything that `Phase.act` returned, such as `action`;
+    - `_weight`, 0 if the simulation diverged, so that the sample is excluded from losses; otherwise 1;
+    - `next`, with `reward` [N, T, G], `terminated` bool [N, T] and `truncated` bool [N, T].
+    """
     reward_groups: tuple[str, ...]
-    """Name of each column of `reward`, G of them."""
+    """Name of each of the G columns of `reward`."""
     next_observations: TensorDict
-    """Observations after the last step, [N, ...]: after a reset where one happened."""
+    """Observations after the last step, [N, ...]; those after the reset if an episode has ended."""
     final_index: Tensor
-    """int64 [n, 2]: row and step of each truncation, in order."""
+    """int64 [n, 2], environment and step of each truncated episode, ordered by step."""
     final: TensorDict
-    """True final observations of those truncations, [n, ...]."""
+    """Observations at the end of these truncated episodes, before the reset, [n, ...]."""
 
     @property
     def reward(self) -> Tensor:
-        """Sum of the reward groups, [N, T]."""
+        """Sum over the reward groups, [N, T]."""
         return torch.as_tensor(self.data["next", "reward"]).sum(-1)
 
     @property
     def done(self) -> Tensor:
-        """Whether the episode ended with the step, bool [N, T]."""
+        """Whether the episode ended with this step, bool [N, T]."""
         return torch.as_tensor(self.data["next", "terminated"]) | torch.as_tensor(self.data["next", "truncated"])

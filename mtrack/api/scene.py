@@ -1,7 +1,7 @@
-"""What components see: robot, reference, contacts and counters of N environments, read-only.
+"""The scene: what components see of N environments. Components must not write to it.
 
-float32, SI units, world axes, link origins. Every tensor keeps its storage for the life of an environment except those
-of `reference` and `extras`, which may be replaced in each step.
+Tensors are float32 in SI units. Positions and velocities are those of link origins in world axes, unless a docstring
+says otherwise. Each tensor keeps its storage, so `bind` may keep views; only `reference` and `extras` are replaced.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False, slots=False, kw_only=True)
 class Kinematics(CachedTensors):
-    """Pose and velocity of a robot: J joints, B bodies (`RobotModel.body_names`). Leading dimensions [N] or [N, S]."""
+    """Poses and velocities of a robot: J joints and B bodies, as in `RobotModel`; `...` stands for N or N, S."""
 
     root_pos: Tensor
     """[..., 3] m."""
     root_quat_wxyz: Tensor
-    """[..., 4]."""
+    """[..., 4] unit quaternion, w first."""
     root_lin_vel: Tensor
-    """[..., 3] m/s, world axes, of the root link's origin."""
+    """[..., 3] m/s, world axes, of the origin of the root link."""
     root_ang_vel: Tensor
     """[..., 3] rad/s, world axes."""
     joint_pos: Tensor
@@ -41,7 +41,7 @@ class Kinematics(CachedTensors):
     body_pos: Tensor
     """[..., B, 3] m."""
     body_quat_wxyz: Tensor
-    """[..., B, 4]."""
+    """[..., B, 4] unit quaternion, w first."""
     body_lin_vel: Tensor
     """[..., B, 3] m/s, world axes, of link origins."""
     body_ang_vel: Tensor
@@ -80,11 +80,11 @@ class Kinematics(CachedTensors):
 
     @derived
     def body_root(self) -> Tensor:
-        """All bodies seen from the root in one product, [..., axis 3, quantity 6, B], all in the root frame.
+        """Six vectors of each body relative to the root, in the root frame, [..., 3 axes, 6 quantities, B].
 
-        Quantities: position less the root's [m], linear velocity less the root's, without an omega x r term [m/s],
-        angular velocity less the root's [rad/s], and the three columns of the rotation matrix. Bodies come last, and
-        quantities together, because that is far cheaper than a small product for each.
+        The quantities are: position minus that of the root [m], linear velocity minus that of the root, without an
+        omega x r term [m/s], angular velocity minus that of the root [rad/s], and the three columns of the rotation
+        matrix. One large product over all of them is much faster than a small one for each.
         """
         world = self.body_pos.new_empty(*self.root_pos.shape, 6, self.body_pos.shape[-2])
         torch.sub(self.body_pos.mT, self.root_pos.unsqueeze(-1), out=world[..., 0, :])
@@ -120,90 +120,94 @@ def _into_root(root_rot: Tensor, vector: Tensor) -> Tensor:
 
 @attrs.define(eq=False, slots=False, kw_only=True)
 class RobotState(Kinematics):
-    """The simulated robot: its kinematics, and what drives it."""
+    """The simulated robot: its kinematics, torques and targets."""
 
     joint_acc: Tensor
     """[N, J] rad/s^2, of the last substep."""
     joint_torque: Tensor
     """[N, J] N m, of the last substep, after the effort limits."""
     joint_target: Tensor
-    """[N, J] rad, the position target applied in the last substep."""
+    """[N, J] rad, position target of the last substep."""
     joint_offset: Tensor
-    """[N, J] rad, calibration error: an encoder reads joint_pos - joint_offset; targets are shifted by it too."""
+    """[N, J] rad, calibration error: encoders read joint_pos - joint_offset, and targets are shifted likewise."""
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
 class Reference(Kinematics):
-    """The motion to follow; published by the command.
+    """The motion to follow, published by the command.
 
-    Its present quantities are the goal: rewards and terminations compare the robot with them. `future` is what the
-    policy observes, from the present frame on. Both are the same motion unless a randomization changes the goal
+    Its own kinematics are the goal of this step: rewards and terminations compare the robot with them. `future` is the
+    recorded motion that policies observe. Both are the same motion unless a randomization changes the goal
     (`mtrack.api.abilities.ChangesGoal`).
     """
 
     contact: Tensor
-    """[N, F] 1 where a foot of the reference stands, 0 where not, float."""
+    """[N, F] 1 if a foot of the reference is in contact with the floor, else 0."""
     future: Kinematics
-    """The motion as it was recorded at S frames from now on, [N, S, ...]; slot 0 is the present frame."""
+    """[N, S, ...] the recorded motion at S frames from now on; the first is the current frame."""
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
 class Contacts(CachedTensors):
-    """Contacts of the C sensors the components asked for, in the order of `names`."""
+    """Contacts of the C sensors that components requested (`Requirements.contacts`)."""
 
     names: tuple[str, ...] = ()
+    """Name of each sensor (`ContactSensor.name`), in the order of the columns."""
     force: Tensor
-    """[N, C, 3] N, world axes, mean over the last 3 substeps."""
+    """[N, C, 3] N, net force on the body, world axes, mean over the last 3 substeps."""
     in_contact: Tensor
-    """bool [N, C], found in at least 2 of the last 4 substeps."""
+    """bool [N, C], whether contact was found in at least 2 of the last 4 substeps."""
     count: Tensor
     """[N, C] number of contact points in the last substep."""
     contact_time: Tensor
-    """[N, C] s since contact began, 0 in the air."""
+    """[N, C] s since contact began; 0 in the air."""
     air_time: Tensor
-    """[N, C] s since contact ended, 0 in contact."""
+    """[N, C] s since contact ended; 0 in contact."""
     last_air_time: Tensor
-    """[N, C] s the contact just begun was preceded by; kept until the next landing."""
+    """[N, C] s, duration of the flight before the last landing."""
     first_contact: Tensor
-    """bool [N, C], contact began in this step."""
+    """bool [N, C], whether contact began in this step."""
 
     def columns(self, bodies: Sequence[str], against: str = "") -> Tensor:
-        """Return the columns of the sensors of bodies, int64 [len(bodies)]; for `bind`."""
+        """Return the column of each body's sensor, int64 [len(bodies)]; `against` is that of the request."""
         suffix = f":{against}" if against else ""
         return torch.tensor([self.names.index(body + suffix) for body in bodies], device=self.force.device)
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)
 class Scene(CachedTensors):
-    """Everything a component may look at, N environments."""
+    """Everything that components see of N environments."""
 
     model: RobotModel
-    """Names, default pose, limits and mirror of the robot."""
+    """Names and constants of the robot."""
     backend: Backend
-    """The physics; randomizations write its model fields, forces and velocities."""
+    """The physics engine. Randomizations write to its model fields, forces and velocities."""
     robot: RobotState
+    """State of the simulated robot."""
     reference: Reference
+    """Motion to follow."""
     contacts: Contacts
+    """Contacts that components requested."""
     action: Tensor
-    """[N, A] the newest raw action."""
+    """[N, A] last action, as `Action.apply` returned it; 0 after a reset."""
     previous_actions: Tensor
-    """[N, 2, A] the two before it, newest first."""
+    """[N, 2, A] the two actions before it, newest first."""
     episode_step: Tensor
-    """int64 [N] steps since the row's reset."""
+    """int64 [N] control steps since the reset."""
     env_ids: Tensor = attrs.Factory(lambda self: torch.arange(self.num_envs, device=self.device), takes_self=True)
-    """int64 [N] which environments of the backend these rows are: all of them, unless `rows` restricted the scene."""
+    """int64 [N] indices of these environments in the backend; all, unless `select` restricted the scene."""
     dt: float
-    """Control step [s]."""
+    """Duration of a control step [s]."""
     physics_dt: float
-    """Physics substep [s]."""
+    """Duration of a physics substep [s]."""
     command: Command | None = None
-    """What publishes `reference`; None only in a scene that was made without a task."""
+    """The command that publishes `reference`; None only in a scene without a task."""
     extras: dict[str, Tensor] = attrs.field(factory=dict)
-    """Named tensors [N, ...] that the command or a randomization publishes for other components; see `extra`."""
+    """Further tensors [N, ...] by name, which the command or a randomization publishes; read them with `extra`."""
     progress: float = 0.0
-    """Share of the present phase's frames done, in [0, 1)."""
+    """Completed share of the current phase, in [0, 1)."""
     phase: str = ""
-    """Slot name of the present phase."""
+    """Slot name of the current phase."""
 
     def extra(self, name: str) -> Tensor:
         """Return a tensor of `extras`, [N, ...]. Raises NameProblem if no component publishes it.
@@ -226,10 +230,10 @@ class Scene(CachedTensors):
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors live."""
+        """Device of the tensors."""
         return self.episode_step.device
 
     @property
     def decimation(self) -> int:
-        """Physics substeps in a control step."""
+        """Number of physics substeps in a control step."""
         return round(self.dt / self.physics_dt)

@@ -1,4 +1,4 @@
-"""Numbers that change with the progress of a phase."""
+"""Numbers that change over the course of a phase."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import attrs
 
 @attrs.frozen
 class Schedule:
-    """A number, or one that goes from `start` to `end`: in TOML `0.01` or `{from = 1.0, to = 0.1, shape = "exp"}`."""
+    """A number that changes from `start` to `end` over a phase, or stays constant.
+
+    In TOML it is `0.01` or `{from = 1.0, to = 0.1, shape = "exp"}`.
+    """
 
     start: float
     end: float
     shape: Literal["linear", "exp"] = "linear"
 
     def __attrs_post_init__(self) -> None:
-        """Refuse an exponential that touches zero."""
+        """Reject an exponential schedule that reaches or crosses 0."""
         if self.shape == "exp" and self.start * self.end <= 0:
             raise ValueError("an 'exp' schedule needs two numbers of the same sign, neither of them 0")
 
     @staticmethod
     def constant(value: float) -> Schedule:
-        """Return the schedule of a number that does not change."""
+        """Return the schedule of a constant number."""
         return Schedule(value, value)
 
     def at(self, progress: float) -> float:

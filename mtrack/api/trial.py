@@ -1,4 +1,4 @@
-"""Whether the present calls belong to the careful first step of a run (`mtrack.trial`)."""
+"""Tells components whether a phase is only being tried before a run starts (`mtrack.trial`)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _is_trial = False
 
 
 def is_trial() -> bool:
-    """Return whether a phase is only being tried, with a few environments: nothing needs to be compiled or cached."""
+    """Return whether this is a short trial with few environments, for which compiling or caching is a waste of time."""
     return _is_trial
 
 
 @contextmanager
 def trial() -> Iterator[None]:
-    """While entered, `is_trial` returns True."""
-    global _is_trial  # noqa: PLW0603  plugins ask for it with is_trial()
+    """Make `is_trial` return True inside the `with` block."""
+    global _is_trial  # noqa: PLW0603  plugins read it through is_trial()
     _is_trial = True
     try:
         yield

@@ -1,4 +1,4 @@
-"""What passes between the kernel and components: requests, plans, start states, clips, shapes."""
+"""Types that the kernel and components exchange: requirements, start states, clips and layouts."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Noise = Callable[[Sequence[int]], Tensor]
-"""Draws noise of a shape: the slot's `noise` times a standard normal clipped to +-3."""
+"""Draws noise of a shape: the `noise` of the slot times a standard normal number, clipped to 3 standard deviations."""
 
 
 @attrs.frozen
 class ContactSensor:
-    """A request for the contacts of one body (or of a named set, one sensor each)."""
+    """A request for the contacts of a body, or of each body of a named set."""
 
     body: str
-    """Body or named set of bodies whose contacts are wanted."""
+    """Name of a body or of a set of bodies."""
     against: str = ""
-    """`floor`, `self`, or empty for anything."""
+    """What it touches: `floor`, `self`, or empty for anything."""
 
     @property
     def name(self) -> str:
-        """Name of the sensor: the body, and what it touches where that is restricted."""
+        """Name of the sensor: `BODY`, or `BODY:AGAINST` if `against` is set."""
         return f"{self.body}:{self.against}" if self.against else self.body
 
 
 @attrs.frozen
 class Requirements:
-    """What a component needs built into the simulation."""
+    """What a component needs from the simulation."""
 
     contacts: tuple[ContactSensor, ...] = ()
-    """Contacts that it reads."""
+    """Contact sensors that it reads."""
     model_fields: tuple[str, ...] = ()
-    """Fields of `mujoco.MjModel` this component gives a value of its own in each environment."""
+    """Fields of `mujoco.MjModel` that it sets in each environment, e.g. `body_mass`."""
     forces: bool = False
     """Whether it applies external forces (`Backend.wrench`)."""
 
 
 @attrs.frozen
 class PhysicsPlan:
-    """All requirements together, as the backend gets them."""
+    """What a backend must provide: the size of the simulation, and the requirements of all components."""
 
     num_envs: int
     """Number of environments, N."""
     physics_dt: float
-    """Physics substep [s]."""
+    """Duration of a physics substep [s]."""
     device: str
-    """Where tensors live: `cpu`, `cuda`, `cuda:1`."""
+    """Device of the tensors: `cpu`, `cuda`, `cuda:1`."""
     contacts: tuple[ContactSensor, ...] = ()
-    """One concrete body each (named sets already taken apart), without duplicates."""
+    """Contact sensors of one body each, without duplicates; named sets have been replaced by their bodies."""
     model_fields: tuple[str, ...] = ()
-    """Fields of the model that have a value of their own in each environment."""
+    """Model fields that have an own value in each environment."""
     forces: bool = False
     """Whether a component applies external forces."""
 
 
 @attrs.frozen(eq=False)
 class StartState:
-    """State of n envs at their reset, float32; world axes, velocities of the root link's origin."""
+    """State of n environments at the start of an episode, float32, world axes; velocities of the root link origin."""
 
     root_pos: Tensor
     """[n, 3] m."""
@@ -83,14 +83,14 @@ class StartState:
 
 @attrs.frozen(eq=False)
 class Clip:
-    """One motion of one robot, without velocities: those are derived with the robot's kinematics."""
+    """One motion of one robot. It has no velocities, because they are derived from the poses."""
 
     name: str
-    """One line of text, different from that of every other clip of the source."""
+    """One line of text, unique within the source."""
     fps: float
-    """Frames a second, 1 to 1000."""
+    """Frames per second, 1 to 1000."""
     joint_names: tuple[str, ...]
-    """Of the columns of `joint_pos`, in any order; all of the robot's, further ones are ignored."""
+    """Joint of each column of `joint_pos`, in any order: all joints of the robot; others are ignored."""
     root_pos: NDArray[np.float32]
     """[T, 3] m, world axes, z up."""
     root_quat_wxyz: NDArray[np.float32]
@@ -98,31 +98,33 @@ class Clip:
     joint_pos: NDArray[np.float32]
     """[T, len(joint_names)] rad."""
     source: str = ""
-    """Where it is from, for the record."""
+    """Origin of the motion, for the record."""
     licence: str = ""
-    """Under which licence, for the record."""
+    """Licence of the motion, for the record."""
     identity: str = ""
-    """Of a clip that is computed: a hash of what it is computed from, since another processor rounds its numbers
-    otherwise. Empty for a clip that was read: it is known by its content."""
+    """Hash of the inputs of a generated clip, because its numbers are rounded differently on other CPUs.
+
+    Empty for a clip that was read from a file, which is identified by its content.
+    """
 
 
 @attrs.frozen(eq=False)
 class Layout:
-    """Shapes an agent is built for."""
+    """Observations and actions that an agent is built for."""
 
     observations: Mapping[str, int]
     """Width of each observation group."""
     mirrors: Mapping[str, Mirror | None]
-    """Mirror of each observation group; None where a term of it has none."""
+    """Mirror of each observation group; None if one of its terms has no mirror."""
     num_actions: int
     """Width of an action, A."""
     action_names: tuple[str, ...]
     """Name of each column of an action."""
     action_mirror: Mirror | None
-    """How an action [.., A] mirrors."""
+    """Mirror of an action, [..., A]."""
     device: str
-    """Where tensors live."""
+    """Device of the tensors."""
     seed: int
-    """Seed of the network initialisation."""
+    """Seed for the initialisation of networks."""
     unmirrored: tuple[str, ...] = ()
-    """Recipe paths of the observation terms that have no mirror."""
+    """Recipe paths of observation terms without a mirror."""

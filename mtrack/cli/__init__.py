@@ -1,4 +1,4 @@
-"""The command `mtrack`: `run` and the commands of plugins, listed from metadata, imported when called."""
+"""The command line `mtrack`: `run` and the commands of plugins, which are imported only when they are called."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from mtrack.registry.registry import OWN, RUN, Entry, Registry
 
 
 class Commands(TyperGroup):
-    """Commands known by name and help until one of them is called."""
+    """The commands, known only by name and help until one of them is called."""
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """Every command by the name that calls it."""
+        """All commands by the name that calls them."""
         return callable_names(Registry.scan())
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -33,21 +33,21 @@ class Commands(TyperGroup):
         return list(self.entries)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return something that has the name and the help of a command."""
+        """Return a command with only its name and help, for `mtrack --help`."""
         entry = self.entries.get(cmd_name)
         return None if entry is None else EntryCommand(cmd_name, Registry(), entry)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Import the command that is called. Raises MtrackError if there is none of that name, or several."""
+        """Import the command that is called. Raises MtrackError if no command or several have the name."""
         name, *rest = args
-        if name == RUN.name:  # without a look at plugins, none of which can replace it
+        if name == RUN.name:  # no need to scan for plugins, because none can replace it
             return name, load_command(Registry(), RUN), rest
         registry = Registry.scan()
         entry = callable_names(registry).get(name)
         top = (one for one in registry.of("cli") if "." not in one.name)
         if entry is None and not any(name in (one.name, one.full_name) for one in top):
-            remedy = did_you_mean(name, self.entries)
-            raise MtrackError(f"no command '{name}'. {remedy}   'mtrack --help' lists them")
+            hint = did_you_mean(name, self.entries)
+            raise MtrackError(f"no command '{name}'. {hint}   'mtrack --help' lists all commands")
         return name, load_command(registry, registry.find("cli", entry.full_name if entry else name)), rest
 
 
@@ -70,25 +70,25 @@ def mtrack(version: Annotated[bool, typer.Option("--version", help="Show the ver
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exits 2 with a message for what the user can fix, with a traceback for what is a bug."""
-    # Before torch is imported: its threads wait for each other some 20 us before they sleep. Waking one costs more,
-    # and endless spinning would take a processor from the physics, or from anybody else on the machine.
+    """Run the command line, and exit with status 2 and a message if the user made a mistake."""
+    # Before torch is imported: its threads spin for about 20 us before they sleep, because waking one costs more. They
+    # must not spin for ever, because the physics and other programs need the CPUs too.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    # torch asks every distribution for device backends, and dies of one whose metadata nobody can read.
+    # torch searches all distributions for device backends, and crashes if the metadata of one are unreadable.
     os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     import_mujoco_without_opengl()
-    process = os.environ.get("RANK", "0")  # torchrun numbers those it starts
+    rank = os.environ.get("RANK", "0")  # torchrun sets it
     try:
         get_group(app).main(args=arguments, prog_name=OWN)
     except RecipeError as error:
-        if process == "0":  # the same in every process
+        if rank == "0":  # all processes have the same recipe
             typer.echo(error.render(_dim), err=True)
         sys.exit(2)
     except (MtrackError, ComponentError, RunError) as error:
         if isinstance(error, ComponentError) and error.__cause__:
-            traceback.print_exception(error.__cause__)  # the way to the mistake, and no more
-        who = OWN if process == "0" else f"{OWN} (process {process})"
+            traceback.print_exception(error.__cause__)  # where the component raised, without the frames of mtrack
+        who = OWN if rank == "0" else f"{OWN} (rank {rank})"
         typer.echo("\n  ".join([f"{who}: {error}", *getattr(error, "__notes__", ())]), err=True)
         sys.exit(2 if isinstance(error, MtrackError) else 1)
     except KeyboardInterrupt:

@@ -1,9 +1,8 @@
-"""Makes a command of what an entry point in `mtrack.cli` names: a typer app, a click command or a function.
+"""Loads commands from entry points in the group `mtrack.cli`: typer apps, click commands or functions.
 
-An entry point `acme` is the command `mtrack acme`. A dot adds a command to a group, whichever package the group comes
-from: `"motions.mine" = "acme.cli:mine"` is `mtrack motions mine`. So a package can add to a group that it does not
-import. Commands of the group itself and built-in ones keep their names; another command of the same name is called
-with its distribution, `mtrack motions acme:mine`.
+The entry point `acme` is the command `mtrack acme`. A dot adds a command to a group of any package, without importing
+that package: `"motions.mine" = "acme.cli:mine"` is `mtrack motions mine`. Commands of the group and built-in ones keep
+their names; another command of the same name is called with its distribution, `mtrack motions acme:mine`.
 """
 
 from __future__ import annotations
@@ -15,34 +14,35 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from mtrack.api.kinds import with_article
 from mtrack.errors import ComponentError
 from mtrack.registry.registry import Entry, Registry, is_own
 
-# Said outright, or typer imports pydantic to convert "--help was not given", which takes longer than a listing.
+# Without this default, typer imports pydantic to convert that of --help, which takes longer than a whole listing.
 NO_HELP = {"default_map": {"help": False}}
 
 
 class EntryCommand(TyperCommand):
-    """A command of an entry point, known by name and help; its module is imported when the command is called."""
+    """The command of an entry point, known only by name and help until it is called."""
 
     def __init__(self, name: str, registry: Registry, entry: Entry) -> None:
-        """Take the help from the source of the entry."""
+        """Read the help from the source of the entry."""
         super().__init__(name, help=entry.help or f"({entry.error or 'no help'})")
         self.registry, self.entry = registry, entry
 
     def load(self) -> Any:
-        """Return the command itself. Raises ComponentError."""
+        """Import the command. Raises ComponentError."""
         return load_command(self.registry, self.entry)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Return a context of the command itself, which click then invokes. Raises ComponentError."""
+        """Return the context of the imported command, which click then invokes. Raises ComponentError."""
         return self.load().make_context(info_name, args, parent, **extra)
 
 
 def callable_names(registry: Registry, group: str = "") -> dict[str, Entry]:
-    """Return the commands of a group (by default the top level) by the names that call them there.
+    """Return the commands of a group, by default of the top level, by the names that call them.
 
-    Built-in ones come first; commands that share a name are called by their distribution and name.
+    If several commands have the same name, a built-in one keeps it, and the others are called with their distribution.
     """
     names: dict[str, Entry] = {}
     for entry in sorted(registry.of("cli"), key=lambda one: (not is_own(one.distribution), bool(one.refusal))):
@@ -54,9 +54,9 @@ def callable_names(registry: Registry, group: str = "") -> dict[str, Entry]:
 
 
 def load_command(registry: Registry, entry: Entry) -> Any:
-    """Return the command of an entry; to a group, commands that other entries add to it are added.
+    """Return the command of an entry; a group includes the commands that other entries add to it.
 
-    Raises ComponentError if it cannot be imported, is not a command, or is to be added to what is not a group.
+    Raises ComponentError if it cannot be imported, is not a command, or belongs to a group that does not exist.
     """
     command = _checked(registry, entry)
     parent = entry.name.rpartition(".")[0]
@@ -82,7 +82,7 @@ def _checked(registry: Registry, entry: Entry) -> Any:
         return _command(entry, target)
     except ComponentError:
         raise
-    except Exception as error:  # typer rejects some annotations, and an app without commands
+    except Exception as error:  # typer rejects some annotations and apps without commands
         raise ComponentError(f"{entry} is not a usable command: {error}") from error
 
 
@@ -92,8 +92,8 @@ def _command(entry: Entry, target: Any) -> Any:
     if callable(getattr(target, "main", None)) and callable(getattr(target, "make_context", None)):
         return _of_click(entry, target)
     if not inspect.isroutine(target):
-        what = f"a {type(target).__name__}: expected a typer.Typer, a click command or a function"
-        raise ComponentError(f"{entry} is {what}")
+        found = with_article(type(target).__name__)
+        raise ComponentError(f"{entry} is {found}; expected a typer.Typer, a click command or a function")
     settings = {"context_settings": {}, **getattr(target, "command_settings", {})}
     settings["context_settings"] = NO_HELP | settings["context_settings"]
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -102,7 +102,7 @@ def _command(entry: Entry, target: Any) -> Any:
 
 
 def _of_click(entry: Entry, target: Any) -> TyperCommand:
-    """Return a command that hands all arguments to one of click, which typer's own copy of click does not accept."""
+    """Return a command that passes all arguments on to a click command, which typer itself does not accept."""
 
     def call(ctx: typer.Context) -> None:
         target.main(args=ctx.args, prog_name=ctx.command_path)

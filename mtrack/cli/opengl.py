@@ -1,7 +1,7 @@
-"""Lets commands import mujoco although MUJOCO_GL names an OpenGL library that does not work here.
+"""Imports mujoco without OpenGL if MUJOCO_GL names an OpenGL library that does not work.
 
-mujoco looks at that variable when it is imported, and fails. No command of mtrack draws with OpenGL, so it is then
-imported without. For child processes the variable stays as it is.
+mujoco reads that variable when it is imported, and fails if the library does not work. mtrack does not draw with
+OpenGL, so it then imports mujoco without it. The variable does not change for child processes.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ failures: list[str] = []
 
 
 def import_mujoco_without_opengl() -> None:
-    """From now on import mujoco without OpenGL if it cannot be imported with what MUJOCO_GL names."""
+    """Make the first import of mujoco try again without OpenGL if it fails with the library of MUJOCO_GL."""
     if os.environ.get(_VARIABLE) and "mujoco" not in sys.modules:
         sys.meta_path.insert(0, _Finder())
 
 
 class _Finder:
-    """Finds mujoco as usual, for an import that tries again."""
+    """Finds mujoco as usual, but its import is tried again without OpenGL."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Return the spec of mujoco, None for any other module."""
+        """Return the spec of mujoco; None for any other module."""
         if name != "mujoco":
             return None
         sys.meta_path.remove(self)
@@ -40,7 +40,7 @@ class _Finder:
             def run_twice(module: ModuleType) -> None:
                 try:
                     run(module)
-                except Exception as error:  # bindings of OpenGL raise all kinds
+                except Exception as error:  # OpenGL bindings raise many kinds of errors
                     given = os.environ.get(_VARIABLE, "")
                     os.environ[_VARIABLE] = _OFF
                     try:

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Annotated, TypeAlias
 import typer
 
 PluginFiles: TypeAlias = Annotated[
-    list[str] | None, typer.Option("-p", metavar="FILE.py", help="Use the components and functions of this file.")
+    list[str] | None, typer.Option("-p", metavar="FILE.py", help="Use the components of this file.")
 ]

@@ -1,4 +1,4 @@
-"""`mtrack run`: from the command line to a run directory, a run and an exit status."""
+"""The command `mtrack run`: checks its options, prepares the run directory, and runs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mtrack.errors import MtrackError, did_you_mean
 def run(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")] = "",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the run is kept; default runs/NAME-TIME.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="Begin with the agent of another run.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a run that stopped, exactly where it was.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed; short for --set seed=N.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Directory of the run; default runs/NAME-TIME.")] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="Start with the agent of another run.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue a run from its last checkpoint.")] = None,
     allow_change: Annotated[
-        bool, typer.Option("--allow-change", help="Go on though recipe or versions have changed.")
+        bool, typer.Option("--allow-change", help="Continue even if the recipe or package versions have changed.")
     ] = False,
     plugin: Annotated[
         list[str] | None,
-        typer.Option("-p", metavar="FILE.py|no:HOOK", help="Use the components of a file, or disable a hook."),
+        typer.Option("-p", metavar="FILE.py|no:HOOK", help="Use the components of this file, or disable a hook."),
     ] = None,
 ) -> None:
-    """Carry out a recipe: every phase in order, with checkpoints."""
+    """Train all phases of a recipe, with checkpoints."""
     if not recipe and not resume:
         raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to resume (--resume runs/NAME)")
     if resume:
@@ -46,7 +46,7 @@ def run(
 
     settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan(files=files)
-    if resume and has_any(resume):  # before the recipe is read, which a plugin of another version may not understand
+    if resume and has_any(resume):  # before the recipe is checked, because plugins of other versions may reject it
         before = read_manifest(resume)
         require_same_ranks(resume, before)
         require_local_files(resume, before, registry, allow_change)
@@ -63,28 +63,30 @@ def run(
     raise typer.Exit(result.exit_status)
 
 
-def _require_run(place: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
-    """Raise MtrackError if `--resume` is given what it does not take, or something that contradicts it."""
+def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
+    """Raise MtrackError if `--resume` names no run directory, or if other options contradict it."""
     from mtrack.run.run_directory import short
 
     if recipe:
-        change = "to change keys: --set A.B=VALUE and --allow-change"
-        raise MtrackError(f"--resume uses the recipe in {place}: leave out '{recipe}' or --resume ({change})")
+        change = "to change keys, use --set A.B=VALUE and --allow-change"
+        raise MtrackError(f"--resume uses the recipe in {folder}: leave out '{recipe}' or --resume ({change})")
     if from_:
-        raise MtrackError("--from starts a new run with the agent of another run, --resume continues a run: give one")
+        raise MtrackError(
+            "--from starts a new run with the agent of another one, --resume continues a run: give only one"
+        )
     if run_dir:
-        raise MtrackError(f"--resume continues in {place} itself: leave out --run-dir")
-    if not place.exists():
-        siblings = [path.name for path in place.parent.glob("*/")]
-        raise MtrackError(f"--resume {place}: no such directory. {did_you_mean(place.name, siblings)}".rstrip())
-    if not place.is_dir():
-        raise MtrackError(f"--resume {place}: not a directory; it takes the directory of a run, such as runs/NAME")
-    if place.absolute().parent.name != "ranks" and (place / "recipe.toml").exists():
+        raise MtrackError(f"--resume continues in {folder} itself: leave out --run-dir")
+    if not folder.exists():
+        siblings = [path.name for path in folder.parent.glob("*/")]
+        raise MtrackError(f"--resume {folder}: no such directory. {did_you_mean(folder.name, siblings)}".rstrip())
+    if not folder.is_dir():
+        raise MtrackError(f"--resume {folder}: not a directory; expected a run directory, such as runs/NAME")
+    if folder.absolute().parent.name != "ranks" and (folder / "recipe.toml").exists():
         return
-    run = next((folder for folder in place.absolute().parents[:2] if (folder / "recipe.toml").exists()), None)
+    run = next((parent for parent in folder.absolute().parents[:2] if (parent / "recipe.toml").exists()), None)
     if run is None:
-        raise MtrackError(f"--resume {place}: not the directory of a run, recipe.toml is missing")
+        raise MtrackError(f"--resume {folder}: not a run directory, recipe.toml is missing")
     hint = f"--resume {short(run)} continues from its newest checkpoint"
-    is_one = (place / "manifest.json").exists() and place.parent.name == "checkpoints"
-    other = f"; --from {place} starts a new run with the agent of this one" if is_one else ""
-    raise MtrackError(f"--resume {place}: not a run, but a folder of one. {hint}{other}")
+    if (folder / "manifest.json").exists() and folder.parent.name == "checkpoints":
+        hint += f"; --from {folder} starts a new run with the agent of this checkpoint"
+    raise MtrackError(f"--resume {folder}: not a run directory, but a folder inside one. {hint}")

@@ -1,1 +1,1 @@
-"""Turns TOML files and command-line settings into one checked recipe, and writes it out again."""
+"""Reads recipes: TOML files and `--set` options become one checked recipe, which can be written as one TOML text."""

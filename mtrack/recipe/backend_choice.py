@@ -1,4 +1,4 @@
-"""What `auto` means on this machine: which backend computes the physics, and on which device."""
+"""Chooses the backend and the device that `auto` means on this machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mtrack.registry.registry import Entry, Registry, is_own
 
 
 def choose_backend(registry: Registry, device: str) -> Entry:
-    """Return the backend that `backend.use = "auto"` means under a recipe's `device`. Raises NameProblem.
+    """Return the backend that `backend.use = "auto"` means for the `device` of a recipe. Raises NameProblem.
 
-    It is the one with the highest priority on that device, or on any other if the device or its backend is missing;
-    the run then says what keeps it from the device.
+    It is the one with the highest priority for that device, or for any other device if the device or its backend is
+    missing; the run then reports why it cannot use the device.
     """
     here = _available_devices()
     wanted = [kind for kind in here if device in ("auto", kind) or device.startswith(f"{kind}:")]
@@ -24,7 +24,7 @@ def choose_backend(registry: Registry, device: str) -> Entry:
         ranked = [
             (priorities[kind], entry) for entry, priorities in candidates for kind in devices if kind in priorities
         ]
-        if ranked:  # of two with one priority mtrack's own, which others may have inherited it from
+        if ranked:  # if two have the same priority, take that of mtrack, from which the other may inherit it
             return max(ranked, key=lambda pair: (pair[0], is_own(pair[1].distribution)))[1]
     reasons = "".join(f"\n{reason}" for reason in broken)
     raise NameProblem(f"no installed backend can be chosen automatically: set backend.use{reasons}")
@@ -37,9 +37,9 @@ def choose_device(cls: type) -> str:
 
 
 def unused_gpu(cls: type, *, is_named: bool) -> str:
-    """Return how a run could use the GPU of this machine, which its backend does not; empty if there is no GPU.
+    """Return how a run could use the GPU of this machine if its backend does not; empty if there is no GPU.
 
-    `is_named`: whether the recipe names the backend, instead of leaving the choice to `auto`.
+    `is_named` says whether the recipe names the backend, rather than `auto`.
     """
     if choose_device(cls) != "cpu" or not has_gpu():
         return ""

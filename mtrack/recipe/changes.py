@@ -1,4 +1,4 @@
-"""What differs between nested tables of values, and how a report says it."""
+"""Compares nested tables of values, and describes the differences."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from mtrack.recipe.write import inline
 
 Part = Literal["policy", "widths", "data", "values", "code", "versions"]
 Triple = tuple[KeyPath, Any, Any]
-"""Path, old value and new value; None for a side that does not have it."""
+"""Path, old value and new value; None if a side does not have it."""
 
-_LONGEST_VALUE = 60  # characters of a value that a report shows
-_MOST_NAMED = 50  # clips that a report names
-_MOST_SLOTS = 6  # slots of a package that a report names
+_LONGEST_VALUE = 60  # longest value in a report, in characters
+_MOST_NAMED = 50  # clips in a report
+_MOST_SLOTS = 6  # slots of a package in a report
 
 
 @attrs.frozen
 class Change:
-    """One fact that differs between two runs, or between a run and what is here."""
+    """One difference between two runs, or between a run and the present recipe and installation."""
 
     part: Part
     path: KeyPath
-    """In the recipe; of data its component and name, of code its package, of a version its distribution."""
+    """Path in the recipe; for data the component and its name, for code the package, for versions the distribution."""
     old: Any
     new: Any
     is_order: bool = False
-    """Whether it is the order of slots in the table at `path`."""
+    """Whether the order of the slots in the table at `path` differs."""
     supplies: tuple[str, ...] = ()
-    """Slots that a package or distribution fills."""
+    """Slots whose components come from the package or distribution."""
 
     def __str__(self) -> str:
-        """Return the line of a report."""
+        """Return the difference as one line of a report."""
         name = dotted(self.path)
         if self.part == "code":
             return f"the code of {self.path[0]} was edited{self._suppliers()}"
@@ -54,7 +54,7 @@ class Change:
 
 
 def value_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath = ()) -> Iterator[Triple]:
-    """Yield the values that differ, key by key in tables that both have."""
+    """Yield the values that differ; tables that both sides have are compared key by key."""
     for key in {**old, **new}:
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -64,39 +64,43 @@ def value_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath 
 
 
 def order_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield the tables of two recipes whose slots are in another order; their sums and layouts depend on it."""
+    """Yield the tables of two recipes whose slots have another order, because sums and layouts depend on it."""
     for kind in KINDS.values():
         for depth in range(kind.depth):
             for path, table in leaves(old.get(kind.table, {}), depth, (kind.table,)):
                 other = value_at(new, path)
                 if isinstance(table, Mapping) and isinstance(other, Mapping):
-                    orders = [[key for key in one if key in two] for one, two in ((table, other), (other, table))]
-                    if orders[0] != orders[1]:
-                        yield Change("values", path, orders[0], orders[1], is_order=True)
+                    before, after = _common(table, other), _common(other, table)
+                    if before != after:
+                        yield Change("values", path, before, after, is_order=True)
 
 
 def term_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath) -> Iterator[Change]:
-    """Yield what differs between the terms of an observation group: slots by name, then their order.
+    """Yield the differences between the terms of an observation group: slots by name, then their order.
 
-    Slots may have other names: only what is in the columns counts, one term after the other.
+    Nothing differs if the same terms are in the same order, even if their slots have other names.
     """
     if list(old.values()) == list(new.values()):
         return
-    found = [Change("values", *triple) for triple in value_changes(old, new, path)]
-    common = [[slot for slot in one if slot in two] for one, two in ((old, new), (new, old))]
-    if common[0] != common[1]:
-        found.append(Change("values", path, common[0], common[1], is_order=True))
-    yield from found
+    for triple in value_changes(old, new, path):
+        yield Change("values", *triple)
+    before, after = _common(old, new), _common(new, old)
+    if before != after:
+        yield Change("values", path, before, after, is_order=True)
+
+
+def _common(table: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the keys that two tables have in common, in the order of the first."""
+    return [key for key in table if key in other]
 
 
 def describe(changes: Iterable[Change]) -> list[str]:
-    """Return the lines of a report, a line for each change; those of data together, by component."""
+    """Return the lines of a report: one for each change, and one for all data of a component."""
     lines: list[str] = []
     data: dict[str, dict[str, list[str]]] = {}
     for change in changes:
         if change.part == "data":
-            what = "missing" if change.new is None else "new" if change.old is None else "changed"
-            data.setdefault(change.path[0], {}).setdefault(what, []).append(".".join(change.path[1:]))
+            data.setdefault(change.path[0], {}).setdefault(_what_happened(change), []).append(".".join(change.path[1:]))
         else:
             lines.append(str(change))
     for path, kinds in data.items():
@@ -105,8 +109,14 @@ def describe(changes: Iterable[Change]) -> list[str]:
     return lines
 
 
+def _what_happened(change: Change) -> str:
+    if change.new is None:
+        return "missing"
+    return "new" if change.old is None else "changed"
+
+
 def arrow(old: Any, new: Any) -> str:
-    """Return `old -> new`; of two long arrays what the second lacks and has more."""
+    """Return `old -> new`; for two long arrays, what was removed and added."""
     if isinstance(old, list) and isinstance(new, list) and max(len(inline(old)), len(inline(new))) > _LONGEST_VALUE:
         parts = {"without": [x for x in old if x not in new], "with": [x for x in new if x not in old]}
         differing = [f"{what} {short(items)[1:-1]}" for what, items in parts.items() if items]
@@ -115,7 +125,7 @@ def arrow(old: Any, new: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """Return a value as recipes write it, shortened; of a slot the component that fills it."""
+    """Return a value as recipes write it, shortened; for a slot, the name of its component."""
     if value is None:
         return "absent"
     if isinstance(value, Mapping) and "use" in value:

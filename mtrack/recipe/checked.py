@@ -1,4 +1,4 @@
-"""A recipe with every key checked: names found, components imported, parameters of the right type and within bounds."""
+"""The checked recipe: names are resolved, components imported, and parameters have valid types and values."""
 
 from __future__ import annotations
 
@@ -33,38 +33,38 @@ def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> No
 
 @attrs.frozen(kw_only=True)
 class RewardGroup:
-    """Settings of one group of rewards."""
+    """Settings of one reward group."""
 
     scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
-    """Factor of the whole group, a number or a schedule."""
+    """Factor on all rewards of the group, a number or a schedule."""
 
 
 @attrs.frozen(kw_only=True)
 class RunSettings:
-    """What a run keeps."""
+    """Settings of checkpoints."""
 
     checkpoint_every: int = param(default=50, validator=positive)
     """Iterations between checkpoints."""
     keep: int = param(default=3, validator=positive)
-    """Checkpoints kept, besides those at the end of each phase."""
+    """Number of checkpoints to keep, in addition to the last one of each phase."""
 
 
 @attrs.frozen(kw_only=True)
 class Recipe:
-    """A checked recipe, as it is outside of any phase or (from `for_phase`) in one."""
+    """A checked recipe, either without the changes of any phase or (from `for_phase`) with those of one phase."""
 
     source: RecipeSource = attrs.field(eq=False, repr=False)
     registry: Registry = attrs.field(eq=False, repr=False)
     seed: int = param(default=0, validator=non_negative)
-    """Seed of everything that is drawn at random."""
+    """Seed of all random numbers."""
     num_envs: int = param(default=256, validator=positive)
-    """Environments of each process."""
+    """Number of environments in each process."""
     device: str = param(default=AUTO, validator=_device)
-    """Where tensors live: `auto`, `cpu`, `cuda`, `cuda:1`."""
+    """Device of the tensors: `auto`, `cpu`, `cuda` or e.g. `cuda:1`."""
     control_dt: float = param(default=0.02, validator=positive)
-    """Time between actions [s]."""
+    """Duration of a control step [s]."""
     physics_dt: float = param(default=0.005, validator=positive)
-    """Time step of the simulation [s]; `control_dt` is a multiple of it."""
+    """Duration of a physics substep [s]; `control_dt` must be a multiple of it."""
     max_episode_steps: int = param(default=1000, validator=positive)
     """Control steps after which an episode is truncated."""
     run: RunSettings
@@ -83,36 +83,36 @@ class Recipe:
     metrics: dict[str, Slot]
     phases: dict[str, PhaseSlot]
     dormant: dict[str, Slot] = attrs.field(factory=dict)
-    """Slots that are not enabled, but that a phase may enable, by path."""
+    """Disabled slots that a phase may enable, by path."""
 
     @property
     def name(self) -> str:
-        """The recipe as the user called it."""
+        """Name by which the user calls it."""
         return self.source.name
 
     def slots(self, *kinds: str) -> Iterator[Any]:
-        """Yield every enabled slot of some kinds, kind by kind; of all where none is given."""
+        """Yield the enabled slots of some kinds, or of all kinds if none is given, kind by kind."""
         for kind in map(KINDS.__getitem__, kinds) if kinds else _TABLES.values():
             yield from (slot for _, slot in leaves(getattr(self, kind.table), kind.depth))
 
     def reward_scale(self, group: str) -> Schedule:
-        """Return the factor of a reward group."""
+        """Return the factor on a reward group."""
         return self.reward_groups.get(group, RewardGroup()).scale
 
     @property
     def place(self) -> str:
-        """Device of the run: that of the recipe; for `auto` the GPU if the backend can use it, otherwise the CPU."""
+        """Device of the run; `auto` means the GPU if there is one and the backend can use it, else the CPU."""
         return choose_device(self.backend.cls) if self.device == AUTO else self.device
 
     def for_phase(self, name: str) -> Recipe:
-        """Return the recipe as it is in a phase, its `set` applied."""
+        """Return the recipe with the `set` of a phase applied."""
         recipe, problems = _read(in_phase(self.source, name), self.registry)
         if recipe is None:
             raise RecipeError(self.name, problems)
         return recipe
 
     def table(self) -> Table:
-        """Return the whole recipe as TOML would give it, defaults included, paths absolute."""
+        """Return the whole recipe as one TOML table, with defaults and absolute paths."""
         table = self._table()
         for name, phase in self.phases.items():
             if phase.set:
@@ -123,9 +123,9 @@ class Recipe:
         return table
 
     def resolved_toml(self) -> str:
-        """Return one TOML text that gives an equal recipe by itself; comments say where values are from.
+        """Return one TOML text that gives an equal recipe without other files; comments have the origin of values.
 
-        Components have their full names: the text means the same, whatever is installed later.
+        Components have their full names, so the meaning does not depend on what is installed later.
         """
         table = self.table()
         for slot in [*self.slots(), *self.dormant.values()]:
@@ -141,20 +141,21 @@ class Recipe:
         return to_toml(table, self.origin)
 
     def origin(self, path: KeyPath) -> str:
-        """Return where a value came from: `file:line`, `--set`, `default`; of `use` also what enabled the slot."""
+        """Return where a value was set: `file:line`, `--set` or `default`; for `use`, also what enabled the slot."""
         layer = self.source.layer(path)
         if path[-1] == "use":
-            places = [_place(layer, path)] if layer else []
             enabling = _enabling_layer(self.source, path[:-1])
-            return ", ".join([*places, *([f"enabled by {_place(enabling, path[:-1])}"] if enabling else [])])
-        return _place(layer, path) if layer else "default"
+            named_at = _location(layer, path) if layer else ""
+            enabled_at = f"enabled by {_location(enabling, path[:-1])}" if enabling else ""
+            return ", ".join(filter(None, (named_at, enabled_at)))
+        return _location(layer, path) if layer else "default"
 
     def _table(self) -> Table:
         slots = {slot.path: slot.table() for slot in self.slots()}
         slots |= {path: slot.table() | {"enabled": False} for path, slot in self.dormant.items()}
         table = {name: plain(getattr(self, name)) for name in (*params_of(Recipe), "run")}
         for name, kind in _TABLES.items():
-            for path, _ in leaves(self.source.data.get(name, {}), kind.depth, (name,)):  # in the order of the source
+            for path, _ in leaves(self.source.data.get(name, {}), kind.depth, (name,)):  # keeps the order of the source
                 if dotted(path) in slots:
                     table = merge(table, nested(path, slots[dotted(path)]))
         groups = {name: plain(group) for name, group in self.reward_groups.items() if name in table.get("rewards", {})}
@@ -162,7 +163,7 @@ class Recipe:
 
 
 def _enabling_layer(source: RecipeSource, slot: KeyPath) -> Layer | None:
-    """Return the layer that enabled a slot which one before it disables, if there is one."""
+    """Return the layer that enabled a slot after an earlier layer disabled it, if there is one."""
     found, was_disabled = None, False
     for layer in source.layers:
         table = value_at(layer.data, slot)
@@ -173,24 +174,24 @@ def _enabling_layer(source: RecipeSource, slot: KeyPath) -> Layer | None:
     return found
 
 
-def _place(layer: Layer, path: KeyPath) -> str:
+def _location(layer: Layer, path: KeyPath) -> str:
     line = layer.line(path)
     return f"{layer.name}:{line}" if line else layer.name
 
 
 def load_recipe(name_or_path: str | Path, *settings: str, plugins: Sequence[str] = ()) -> Recipe:
-    """Return a recipe, every key of it checked.
+    """Load a recipe and check all its keys.
 
-    `name_or_path` is a file, or the name of an installed recipe such as "g1_tracking_quick". `settings` change keys as
-    `--set` does: "num_envs=64". `plugins` are files of components, as `mtrack run -p FILE.py` takes them.
+    `name_or_path` is a file, or the name of an installed recipe such as "g1_tracking_quick". `settings` change keys,
+    as with `--set`: "num_envs=64". `plugins` are files with components, as for `mtrack run -p FILE.py`.
 
-    Raises RecipeError with all problems, each with file and line, and MtrackError if there is no such recipe.
+    Raises RecipeError with all problems, each with file and line, or MtrackError if there is no such recipe.
     """
     return check_recipe(read_recipe(name_or_path, settings), Registry.scan(files=plugins))
 
 
 def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
-    """Check every key of a recipe, in each of its phases. Raises RecipeError with all problems."""
+    """Check every key of a recipe, also in each of its phases. Raises RecipeError with all problems."""
     recipe, problems = _read(source, registry)
     known = {(problem.path, problem.message) for problem in problems}
     phases = source.data.get("phases")
@@ -204,7 +205,7 @@ def check_recipe(source: RecipeSource, registry: Registry) -> Recipe:
 
 
 def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list[Problem]]:
-    """Return the recipe of a source, or None and its problems."""
+    """Return the recipe of a source, or None and all problems."""
     reader = Reader(source, registry, named_by_phases(source))
     settings = params_of(Recipe)
     reader.unknown((), source.data, [*settings, *TABLE_DEPTHS, "extends"])
@@ -222,8 +223,8 @@ def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list
         values[table] = reader.slots(kind) if kind.depth else reader.single(kind, AUTO if table == "backend" else "")
     for table in ("observations", "rewards", "phases"):
         if not values[table] and not any(problem.path.startswith(f"{table}.") for problem in reader.problems):
-            hint = "all of them are disabled" if reader.table((table,)) else ""
-            reader.problem((table,), f"a recipe needs at least one of its {table}", hint, with_value=False)
+            hint = "all slots in it are disabled" if reader.table((table,)) else ""
+            reader.problem((table,), f"a recipe needs at least one slot in [{table}]", hint, with_value=False)
     if reader.problems:
         return None, reader.problems
     groups = {name: RewardGroup() for name in values["rewards"]} | groups
@@ -235,5 +236,5 @@ def _reward_groups(reader: Reader) -> dict[str, RewardGroup]:
     for name in groups:
         if not rewards.get(name):
             remedy = did_you_mean(name, rewards.keys() - {name})
-            reader.problem(("reward_groups", name), f"no rewards in a group '{name}'", remedy, with_value=False)
+            reader.problem(("reward_groups", name), f"there are no rewards in group '{name}'", remedy, with_value=False)
     return {name: reader.settings(("reward_groups", name), RewardGroup, "a reward group") for name in groups}

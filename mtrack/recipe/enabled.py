@@ -1,6 +1,6 @@
-"""Which slots are enabled: the last layer that names a slot enables it, unless it says `enabled = false` itself.
+"""Determines which slots are enabled: the last layer that names a slot enables it, unless it has `enabled = false`.
 
-An empty table names a slot; the table of a group names no slot in it.
+An empty table names a slot. The table of a group does not name the slots in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _DEPTHS = {kind.table: kind.depth for kind in KINDS.values() if "enabled" in kin
 
 
 def named_slots(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
-    """Yield path and table of each slot that can be disabled; what is not a table is left to the checks."""
+    """Yield path and table of each slot that can be disabled; values that are not tables are skipped."""
     for table, depth in _DEPTHS.items():
         yield from _slots_below((table,), data.get(table), depth)
 
@@ -31,14 +31,14 @@ def _slots_below(path: KeyPath, value: object, depth: int) -> Iterator[tuple[Key
 
 
 def is_disabled(data: Mapping[str, Any], slot: KeyPath) -> bool:
-    """Return whether tables have a slot that is not enabled."""
+    """Return whether a slot has `enabled = false`."""
     return value_at(data, (*slot, "enabled")) is False
 
 
 def lay_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid over it, and the slots that `over` names enabled unless it disables them."""
+    """Merge `over` into `base`, and enable the slots that `over` names, unless it disables them itself."""
     merged = merge(base, over)
     for slot, table in named_slots(over):
         if "enabled" not in table and is_disabled(merged, slot):
-            del value_at(merged, slot)["enabled"]  # a table that `merge` has just made
+            del value_at(merged, slot)["enabled"]  # a table that `merge` has just created
     return merged

@@ -1,4 +1,4 @@
-"""Keys of nested tables: TOML text to tables, dotted keys to paths and back, values at paths."""
+"""Parses TOML and dotted keys, and reads, nests and merges the values of tables."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mtrack.errors import MtrackError
 
 KeyPath = tuple[str, ...]
 _PART = r"""(?:"[^"\n]*"|'[^'\n]*'|(?<![\w-])[\w-]++)"""
-_DEEP_KEY = re.compile(rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{31}}")  # the parser needs minutes for very deep keys
+_DEEP_KEY = re.compile(rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{31}}")  # the parser takes minutes for very deep keys
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Parse TOML. Raises ValueError for everything that is wrong with it, soon."""
+    """Parse TOML. Raises ValueError if it is invalid, and within a second even for hostile text."""
     deep = _DEEP_KEY.search(text)
     if deep is not None:
-        raise ValueError(f"a key of more than 31 parts in line {text[: deep.start()].count(chr(10)) + 1}")
+        raise ValueError(f"a key has more than 31 parts in line {text[: deep.start()].count(chr(10)) + 1}")
     try:
         return tomli.loads(text)
     except RecursionError:
@@ -28,7 +28,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def parse_value(written: str) -> Any:
-    """Return the value that a user wrote after `KEY=`; what is not TOML is a string (`cpu`). Raises ValueError."""
+    """Parse the value after `KEY=`; text that is not TOML, such as `cpu`, is a string. Raises ValueError."""
     try:
         parsed = parse(f"value = {written}")
     except ValueError:
@@ -36,12 +36,12 @@ def parse_value(written: str) -> Any:
             raise
         return written
     if list(parsed) != ["value"]:
-        raise ValueError("one value is wanted")
+        raise ValueError("expected one value")
     return parsed["value"]
 
 
 def split_path(path: str | KeyPath) -> KeyPath:
-    """Return the keys of a dotted path, quoted ones included. Raises MtrackError where it is none."""
+    """Split a dotted key, which may have quoted parts. Raises MtrackError if it is not a dotted key."""
     if not isinstance(path, str):
         return path
     try:
@@ -58,12 +58,12 @@ def split_path(path: str | KeyPath) -> KeyPath:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return a path as recipes write it."""
+    """Return a path as a dotted key, with parts quoted if necessary."""
     return ".".join(key if _BARE_KEY.fullmatch(key) else f'"{key}"' for key in path)
 
 
 def value_at(data: Any, path: KeyPath) -> Any:
-    """Return the value at a path in tables and arrays, or None."""
+    """Return the value at a path in tables and arrays; None if it is missing."""
     for key in path:
         if isinstance(data, dict):
             data = data.get(key)
@@ -75,14 +75,14 @@ def value_at(data: Any, path: KeyPath) -> Any:
 
 
 def nested(path: KeyPath, value: Any) -> dict[str, Any]:
-    """Return tables in tables with one value at a path, which has at least one key."""
+    """Return nested tables with one value at a path of at least one key."""
     for key in reversed(path):
         value = {key: value}
     return dict(value)
 
 
 def leaves(data: Any, depth: int, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield path and value of everything `depth` levels down in nested tables; `path` is that of `data`."""
+    """Yield path and value of everything `depth` levels below `data`, whose own path is `path`."""
     if depth == 0:
         yield path, data
     else:
@@ -91,7 +91,7 @@ def leaves(data: Any, depth: int, path: KeyPath = ()) -> Iterator[tuple[KeyPath,
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid over it; tables merge, anything else replaces."""
+    """Merge `over` into a copy of `base`: tables are merged, and other values are replaced."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)

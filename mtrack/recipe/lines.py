@@ -1,4 +1,4 @@
-"""On which line of a recipe each key stands; for messages only, since the TOML parser keeps no positions."""
+"""Finds the line of each key of a recipe, for messages, because the TOML parser does not keep positions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import tomli
 
 from mtrack.recipe.keypath import KeyPath
 
-_LONGEST_STATEMENT = 200  # lines; a recipe with a longer one gets no line numbers from there on
+_LONGEST_STATEMENT = 200  # lines; after a longer statement a recipe gets no line numbers
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Return the line, from 1, on which each key and table of a valid TOML text first appears.
+    """Return the line, counted from 1, on which each key and table of a valid TOML text first appears.
 
-    A statement is the shortest run of lines, after the last statement, that parses by itself.
+    A statement is the shortest sequence of lines after the previous statement that can be parsed.
     """
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()

@@ -1,4 +1,4 @@
-"""Recipes as text: find the file, follow `extends`, lay `--set` over it, merge, and remember what came from where."""
+"""Loads recipes: finds the file, follows `extends`, applies `--set` and remembers where each value was set."""
 
 from __future__ import annotations
 
@@ -19,53 +19,56 @@ from mtrack.recipe.lines import key_lines
 
 _MAX_BYTES = 256 * 1024
 _MAX_CHAIN = 32
-_MOST_LISTED = 8  # files of a folder that a message lists
+_MOST_LISTED = 8  # files of a folder in a message
 COMMAND_LINE = "--set"
 
 
 @attrs.frozen(slots=False, eq=False)
 class Layer:
-    """One file, or the command line, or the `set` of a phase."""
+    """One source of values: a file, a `--set` option, or a key in the `set` of a phase."""
 
     name: str
-    """As messages call it."""
+    """Name in messages."""
     data: dict[str, Any]
     directory: Path
-    """What paths in it are relative to."""
+    """Directory to which its paths are relative."""
     text: str = ""
+    """Text of the file."""
     at: int | None = None
-    """Line of everything in it, where it is a part of one statement."""
+    """Line of all its keys, if it is a part of one statement."""
     statement: str = ""
-    """Neighbours of the same statement (the command line, the `set` of a phase) decide together what is enabled."""
+    """Successive layers of one statement (all `--set`, or the `set` of a phase) together decide what is enabled."""
     file: Path | None = None
-    """The file it was read from; None for the command line and for what a command changes."""
+    """File that it was read from; None for the command line and for changes made by a command."""
     owner: str = ""
-    """Distribution of the command that made it, if a command did."""
+    """Distribution of the command that made it, if any."""
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:
         return key_lines(self.text)
 
     def line(self, path: KeyPath) -> int | None:
-        """Return the line of a key, or of the last around it whose line is known."""
+        """Return the line of a key, or of the closest table around it whose line is known."""
         known = (self._lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self._lines)
         return self.at or next(known, None)
 
 
 @attrs.frozen(slots=False, eq=False)
 class RecipeSource:
-    """A recipe before it is checked: its layers, the most basic first."""
+    """A recipe before it is checked."""
 
     name: str
-    """As the user called it."""
+    """Name by which the user calls it."""
     directory: Path
+    """Directory of the recipe file."""
     layers: tuple[Layer, ...]
+    """From the base recipe to the command line."""
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """All layers merged: tables merge, anything else replaces; keys keep the place of their first appearance.
+        """All layers merged. Keys are in the order in which they first appear.
 
-        A slot is as enabled as the last statement that names it says (`mtrack.recipe.enabled`).
+        The last statement that names a slot decides whether it is enabled (`mtrack.recipe.enabled`).
         """
         merged: dict[str, Any] = {}
         for _, statement in groupby(self.layers, key=lambda layer: layer.statement or id(layer)):
@@ -74,7 +77,7 @@ class RecipeSource:
         return {key: value for key, value in merged.items() if key != "extends"}
 
     def origin(self, path: str | KeyPath) -> tuple[str, int | None]:
-        """Return where a value was set: source, and line where known; of a table, the last file that has it."""
+        """Return source and line (None if unknown) of a value, or of a table in the last file that has it."""
         keys = split_path(path)
         layer = self.layer(keys)
         if isinstance(value_at(self.data, keys), dict):
@@ -84,23 +87,23 @@ class RecipeSource:
         return (self.name, None) if layer is None else (layer.name, layer.line(keys))
 
     def layer(self, path: KeyPath) -> Layer | None:
-        """Return the layer that set a value: the last that has it."""
+        """Return the last layer that sets a value."""
         return next((layer for layer in reversed(self.layers) if value_at(layer.data, path) is not None), None)
 
     def naming_layer(self, slot: KeyPath) -> Layer | None:
-        """Return the layer that names the component of a slot: by its `use`, else the first that has the slot."""
+        """Return the layer that names the component of a slot: the last with `use`, else the first with the slot."""
         has_slot = (layer for layer in self.layers if value_at(layer.data, slot) is not None)
         return self.layer((*slot, "use")) or next(has_slot, None)
 
     def with_layers(self, layers: Sequence[Layer]) -> RecipeSource:
-        """Return this source with further layers over it."""
+        """Return this source with further layers at the end."""
         return attrs.evolve(self, layers=(*self.layers, *layers))
 
 
 def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> RecipeSource:
-    """Read a recipe by path, or by name if no such file exists, with `key=value` overrides over it.
+    """Load a recipe by path, or by name if no such file exists, and apply `key=value` overrides.
 
-    Raises MtrackError or RecipeError; never anything else, whatever the file holds.
+    Raises MtrackError or RecipeError, and no other error, whatever the file contains.
     """
     path = main = _find(str(name_or_path), Path())
     if main is None:
@@ -112,7 +115,7 @@ def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
         if path.resolve() in chain or len(chain) >= _MAX_CHAIN:
             names = [_display(link) for link in [*chain, path.resolve()]]
             loop = " -> ".join(names)
-            raise _problem(layers[0], "extends", f"the chain of recipes comes back to itself: {loop}; rename your file")
+            raise _problem(layers[0], "extends", f"recipes extend each other in a circle: {loop}; rename your file")
         chain.append(path.resolve())
         layers.insert(0, _read(path))
         path = _base(layers[0])
@@ -121,7 +124,7 @@ def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
 
 
 def recipe_folders() -> list[Path]:
-    """Return the folders of recipes that come with mtrack: of the checkout, else of the installed distribution."""
+    """Return the folders of the recipes of mtrack: that of the checkout, else that of the installed distribution."""
     checkout = Path(__file__).parents[2]
     if (checkout / "pyproject.toml").is_file() and (checkout / "recipes").is_dir():
         return [checkout / "recipes"]
@@ -135,60 +138,60 @@ def recipe_folders() -> list[Path]:
 
 
 def _names() -> list[str]:
-    """Return the names of the recipes that come with mtrack."""
+    """Return the names of the recipes of mtrack."""
     return sorted(file.stem for folder in recipe_folders() for file in folder.glob("*.toml"))
 
 
 def _find(name: str, directory: Path) -> Path | None:
-    """Return the file of a recipe: a path, relative to a directory, or the name of one that comes with mtrack.
+    """Return the file of a recipe: a path relative to a directory, or the name of a recipe of mtrack; None if missing.
 
-    A folder does not hide a recipe of its name. Raises MtrackError if `name` means a folder, None if nothing is there.
+    A folder does not hide a recipe of the same name. Raises MtrackError if `name` is a folder and not a recipe.
     """
     if not name:
         return None
     try:
         given = Path(name).expanduser()
-    except RuntimeError:  # ~ and the name of an unknown user
+    except RuntimeError:  # ~ with the name of an unknown user
         given = Path(name)
-    place = directory / given
-    is_folder = _is_there(place, Path.is_dir)
-    if not is_folder and _is_there(place, Path.exists):  # pipes count: mtrack check /dev/stdin
-        return place
+    path = directory / given
+    is_folder = _test(path, Path.is_dir)
+    if not is_folder and _test(path, Path.exists):  # also a pipe: mtrack check /dev/stdin
+        return path
     is_path = given.is_absolute() or name.startswith(".") or name.endswith(("/", os.sep))
     if not (is_folder and is_path):
         for folder in recipe_folders():
             file = folder / f"{name.removesuffix('.toml')}.toml"
-            if _is_there(file, Path.is_file):
+            if _test(file, Path.is_file):
                 return file
     if is_folder:
-        raise MtrackError(_about_folder(name, place))
+        raise MtrackError(_not_a_recipe(name, path))
     return None
 
 
-def _is_there(path: Path, test: Callable[[Path], bool]) -> bool:
-    """Return what a test says of a path; False if the name is too long or a folder above it cannot be read."""
+def _test(path: Path, test: Callable[[Path], bool]) -> bool:
+    """Return the result of a test; False if the name is too long or a parent folder cannot be read."""
     try:
         return test(path)
     except OSError:
         return False
 
 
-def _about_folder(name: str, place: Path) -> str:
+def _not_a_recipe(name: str, folder: Path) -> str:
     """Return why a folder is not a recipe, and what to give instead."""
-    if (place / "recipe.toml").is_file():
+    if (folder / "recipe.toml").is_file():
         return (
             f"{name} is a run, not a recipe; its recipe is {Path(name) / 'recipe.toml'}. "
-            f"This resumes it: mtrack run --resume {name}"
+            f"Resume it with: mtrack run --resume {name}"
         )
-    files = [str(Path(name) / file.name) for file in sorted(place.glob("*.toml"))[:_MOST_LISTED]]
-    inside = f" In it: {', '.join(files)}" if files else ""
+    files = [str(Path(name) / file.name) for file in sorted(folder.glob("*.toml"))[:_MOST_LISTED]]
+    inside = f" It contains: {', '.join(files)}" if files else ""
     known = f"\n  recipes: {', '.join(_names())}"
     what = f"{name} is a directory, neither a recipe nor a run (it has no recipe.toml)"
     return f"{what}: give a file (*.toml) or a name.{inside}{known}"
 
 
 def _base(layer: Layer) -> Path | None:
-    """Return the file a layer extends, if it does."""
+    """Return the file that a layer extends, if any."""
     base = layer.data.get("extends")
     if base is None:
         return None
@@ -210,7 +213,7 @@ def _read(path: Path) -> Layer:
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
         if len(raw) > _MAX_BYTES:
-            raise ValueError(f"larger than {_MAX_BYTES // 1024} KiB: this is no recipe")
+            raise ValueError(f"larger than {_MAX_BYTES // 1024} KiB, which is too large for a recipe")
         text = raw.decode("utf-8-sig")
         return attrs.evolve(layer, data=parse(text), text=text)
     except OSError as error:
@@ -224,7 +227,7 @@ def _read(path: Path) -> Layer:
 
 
 def _override(text: str) -> Layer:
-    """Return the layer of one `key=value`; a value that is no TOML is taken as a string: `device=cpu`."""
+    """Return the layer of one `key=value`; a value that is not TOML is a string: `device=cpu`."""
     key, equals, written = text.partition("=")
     try:
         path = split_path(key.strip())
@@ -242,6 +245,6 @@ def _problem(layer: Layer, path: str, message: str, line: int | None = None) -> 
 
 
 def _display(path: Path) -> str:
-    """Return a path as short as it can be said from the working directory."""
-    full, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100  links keep the name the user gave them
+    """Return a path relative to the working directory if it is inside, else the absolute path."""
+    full, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100  does not follow links
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

@@ -1,4 +1,4 @@
-"""Which phase can follow which: checked before a run begins, because a later phase may start after days of training."""
+"""Checks the order of phases before a run starts, because a later phase may start only after days of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_order(recipe: Recipe, previous: str | None) -> None:
-    """Raise RecipeError if a phase cannot follow the one before; `previous` is the one before the first."""
+    """Raise RecipeError if a phase cannot follow the one before it; `previous` is the phase before the first one."""
     problems: list[Problem] = []
     for slot in recipe.phases.values():
         try:
@@ -27,7 +27,7 @@ def check_order(recipe: Recipe, previous: str | None) -> None:
 
 
 def starts_from_run(recipe: Recipe) -> list[str]:
-    """Return after which phases the first can start, if it needs the agent of another run; else an empty list."""
+    """Return the phases that the first one can follow if it needs the agent of another run, else an empty list."""
     first = next(iter(recipe.phases.values())).cls
     follows = first.follows if isinstance(first, Follows) else (None,)
     return [] if None in follows else [phase for phase in follows if phase is not None]

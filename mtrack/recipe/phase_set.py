@@ -1,4 +1,4 @@
-"""What a phase changes in the recipe: its `set`, laid over the recipe like another file."""
+"""Applies the changes of a phase, its `set`, to a recipe, as if they were another file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SAME_IN_ALL_PHASES = frozenset({"seed", "device", "run", "agent", "phases", "lo
 
 
 def in_phase(source: RecipeSource, name: str) -> RecipeSource:
-    """Return the source with the `set` of a phase over it; keys that cannot be set are left out.
+    """Return the source with the `set` of a phase applied, except for keys that a phase cannot set.
 
-    A slot named there is enabled in the phase, except if it was disabled later than those keys were written.
+    A slot that `set` names is enabled in the phase, unless a later layer has disabled it.
     """
     layers = [layer for _, layer in _changes(source, name)]
     for slot, off in disabled_since(source, name).items():
@@ -31,7 +31,7 @@ def in_phase(source: RecipeSource, name: str) -> RecipeSource:
 
 
 def disabled_since(source: RecipeSource, name: str) -> dict[KeyPath, Layer]:
-    """Return the slots that the `set` of a phase names and that a later layer disables, and that layer."""
+    """Return the slots that the `set` of a phase names but a later layer disables, each with that layer."""
     changes = _changes(source, name)
     data: dict[str, Any] = reduce(merge, (layer.data for _, layer in changes), {})
     found: dict[KeyPath, Layer] = {}
@@ -47,19 +47,19 @@ def disabled_since(source: RecipeSource, name: str) -> dict[KeyPath, Layer]:
 
 
 def wrong_keys(source: RecipeSource, name: str) -> list[tuple[str, str]]:
-    """Return the keys in the `set` of a phase that cannot be set, and why."""
+    """Return the keys in the `set` of a phase that a phase cannot set, and why."""
     return [(key, problem) for key, problem in _layers(source, name) if isinstance(problem, str)]
 
 
 def named_by_phases(source: RecipeSource) -> set[KeyPath]:
-    """Return the paths of all slots that the `set` of some phase names."""
+    """Return the paths of all slots that the `set` of any phase names."""
     phases = source.data.get("phases")
     changes = [change for name in (phases if isinstance(phases, dict) else ()) for change in _changes(source, name)]
     return {slot for _, layer in changes for slot, _ in named_slots(layer.data)}
 
 
 def _changes(source: RecipeSource, name: str) -> list[tuple[str, Layer]]:
-    """Return the keys in the `set` of a phase that can be set, each with the layer it makes."""
+    """Return the valid keys in the `set` of a phase, each with its layer."""
     return [(key, layer) for key, layer in _layers(source, name) if isinstance(layer, Layer)]
 
 
@@ -68,11 +68,11 @@ def _statement(name: str) -> str:
 
 
 def _layers(source: RecipeSource, name: str) -> Iterator[tuple[str, Layer | str]]:
-    """Yield each key of the `set` of a phase with the layer it makes, or with why it makes none."""
+    """Yield each key in the `set` of a phase with its layer, or with the reason why it is invalid."""
     changes: Any = value_at(source.data, ("phases", name, "set"))
     for key, value in changes.items() if isinstance(changes, dict) else ():
-        place = ("phases", name, "set", key)
-        layer = source.layer(place)
+        own_path = ("phases", name, "set", key)
+        layer = source.layer(own_path)
         try:
             path = split_path(key)
         except MtrackError as error:
@@ -80,11 +80,11 @@ def _layers(source: RecipeSource, name: str) -> Iterator[tuple[str, Layer | str]
             continue
         slot = path[: _DEPTHS.get(path[0], 0) + 1]
         if path[0] in _SAME_IN_ALL_PHASES:
-            yield key, f"'{path[0]}' is the same in all phases"
+            yield key, f"a phase cannot set '{path[0]}', which is the same in all phases"
         elif len(slot) > 1 and value_at(source.data, slot) is None:
             others = value_at(source.data, slot[:-1])
             remedy = did_you_mean(slot[-1], others) if isinstance(others, dict) else ""
-            yield key, f"there is no '{'.'.join(slot)}' for a phase to change; {remedy}".rstrip("; ")
+            yield key, f"there is no '{'.'.join(slot)}' that a phase could change; {remedy}".rstrip("; ")
         elif layer is not None:
-            line, data = layer.line(place), nested(path, value)
+            line, data = layer.line(own_path), nested(path, value)
             yield key, Layer(layer.name, data, layer.directory, at=line, statement=_statement(name), file=layer.file)

@@ -1,4 +1,4 @@
-"""Which distribution a recipe file belongs to, so that a name in it keeps its meaning whatever else is installed."""
+"""Finds the distribution of a recipe file, so that a name in it keeps its meaning whatever else is installed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from mtrack.registry.registry import OWN, canonical
 
 
 def is_named_by(layer: Layer | None, slot: str, name: str, distribution: str) -> bool:
-    """Return whether an unqualified `name` that a layer writes at a slot means the component of a distribution.
+    """Return whether an unqualified `name` in a layer means the component of a distribution.
 
-    A file means the distribution that ships it; the recipe of a run means what the run's manifest records.
+    In a file, it means that of the distribution that ships the file. In the recipe of a run, it means the component
+    that the manifest of the run records for the slot.
     """
     if layer is None:
         return False
@@ -28,7 +29,7 @@ def is_named_by(layer: Layer | None, slot: str, name: str, distribution: str) ->
 
 
 def ships(distribution: str, file: Path) -> bool:
-    """Return whether a distribution ships a file: it is in its file list, or in the folder it is installed from."""
+    """Return whether a distribution ships a file: it lists the file, or is installed in editable mode around it."""
     file = file.resolve()
     if canonical(distribution) == OWN:
         return any(file.is_relative_to(folder.resolve()) for folder in recipe_folders())
@@ -42,11 +43,11 @@ def ships(distribution: str, file: Path) -> bool:
         listed = (one for one in found.files or () if one.name == file.name)
         return any(Path(str(one.locate())).resolve() == file for one in listed)
     except (metadata.PackageNotFoundError, AttributeError, KeyError, TypeError, ValueError, OSError):
-        return False  # metadata that nobody can read ship nothing
+        return False  # unreadable metadata list no file
 
 
 def _recorded(file: Path, slot: str, name: str) -> Iterator[str]:
-    """Yield the distributions that the manifest beside a run's recipe records for a slot, also of its phases."""
+    """Yield the distributions that the manifest of a run records for a slot, including those of its phases."""
     try:
         components: dict[str, Any] = json.loads((file.parent / "manifest.json").read_bytes())["components"]
         for path, component in components.items():
@@ -54,4 +55,4 @@ def _recorded(file: Path, slot: str, name: str) -> Iterator[str]:
             if recorded_name == name and (path == slot or path.endswith(f".set.{slot}")):
                 yield distribution
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return  # not the recipe of a run; what else is wrong with a manifest is for others to say
+        return  # not the recipe of a run, or an invalid manifest, which is reported elsewhere

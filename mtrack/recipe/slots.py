@@ -1,4 +1,4 @@
-"""What a checked recipe is made of: a slot for each component, with the keys the kernel owns there."""
+"""The slots of a checked recipe: a component with its parameters, and the keys that the kernel reads."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from mtrack.registry.plain import plain
 from mtrack.registry.registry import Entry, is_own
 
 MAX_HISTORY = 1000
-"""Steps back that an observation may reach at most."""
+"""Largest number of control steps that the history of an observation may go back."""
 
 
 def _history(instance: object, attribute: attrs.Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
     if any(steps < 0 for steps in value) or len(set(value)) != len(value):
-        raise ValueError("expected different numbers of steps back, 0 being the present")
+        raise ValueError("expected different numbers of steps back; 0 is the current step")
     if max(value, default=0) > MAX_HISTORY:
-        raise ValueError(f"expected at most {MAX_HISTORY} steps back: all values up to the oldest are kept in memory")
+        raise ValueError(f"expected at most {MAX_HISTORY} steps back, because all these values are kept in memory")
 
 
 AUTO = "auto"
-"""The `use` that leaves the choice of a backend to the machine."""
+"""The value of `device`, or of `use` of a backend, that lets mtrack choose."""
 
 
 @attrs.frozen(kw_only=True)
 class Slot:
-    """A component as a recipe uses it."""
+    """A component in a recipe."""
 
     path: str
     """Dotted path of its table: `rewards.tracking.root_pos`."""
     kind: str
+    """Kind of the component, e.g. `reward`."""
     use: str = attrs.field(eq=False)
-    """As the recipe names it; `entry` says what that is."""
+    """Name of the component in the recipe; `entry` is what it means."""
     entry: Entry
     cls: type
     params: dict[str, Any]
-    """Every parameter, defaults included, of its annotated type."""
+    """All parameters, including defaults, converted to their types."""
     origin: str = attrs.field(default="", eq=False)
     """File and line of its table: `my.toml:12`."""
 
@@ -49,11 +50,11 @@ class Slot:
 
     @property
     def component(self) -> str:
-        """Name of the component, with its distribution unless that is mtrack."""
+        """Name of the component; it includes the distribution unless that is mtrack."""
         return self.entry.name if is_own(self.entry.distribution) else self.entry.full_name
 
     def build(self) -> Any:
-        """Return a new component with these parameters."""
+        """Create a component with these parameters."""
         return self.cls(**self.params)
 
     def __str__(self) -> str:
@@ -62,13 +63,14 @@ class Slot:
         return f"{self.entry} at {self.path}{origin}"
 
     def table(self) -> Table:
-        """Return the table that gives this slot."""
+        """Return the recipe table of this slot."""
         own = {name: getattr(self, name) for name in params_of(type(self))}
-        known, is_auto = params_of(self.cls), self.use == AUTO  # on another machine that may not know these parameters
-        params = {name: value for name, value in self.params.items() if not is_auto or value != known[name].default}
+        params, use = self.params, self.component
+        if self.use == AUTO:  # on another machine it may choose a backend without these parameters: omit defaults
+            known, use = params_of(self.cls), AUTO
+            params = {name: value for name, value in params.items() if value != known[name].default}
         values = {name: plain(value) for name, value in (own | params).items()}
-        given = {name: value for name, value in values.items() if value is not None}
-        return {"use": AUTO if is_auto else self.component, **given}
+        return {"use": use, **{name: value for name, value in values.items() if value is not None}}
 
 
 @attrs.frozen(kw_only=True)
@@ -78,10 +80,7 @@ class ObservationSlot(Slot):
     noise: float = param(default=0.0, validator=non_negative)
     """Standard deviation of the noise on each column [the observation's unit]."""
     history: tuple[int, ...] = param(default=(), validator=_history)
-    """Steps back of the values given, at most 1000, 0 being the present; empty for the present value alone.
-
-    Every environment keeps all values up to the oldest in memory.
-    """
+    """Control steps back of the observed values, 0 to 1000, all kept in memory; empty for only the current value."""
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +88,7 @@ class RewardSlot(Slot):
     """One term of a reward group."""
 
     weight: float = param(default=1.0)
-    """Factor of the term."""
+    """Factor on the term."""
 
 
 @attrs.frozen(kw_only=True)
@@ -97,27 +96,27 @@ class TerminationSlot(Slot):
     """One reason to end an episode."""
 
     grace_steps: int = param(default=0, validator=non_negative)
-    """Control steps at the start of an episode in which the reason does not count."""
+    """Control steps at the start of an episode during which it is ignored."""
 
 
 @attrs.frozen(kw_only=True)
 class MotionSlot(Slot):
-    """One source of clips."""
+    """One source of motion clips."""
 
     weight: float = param(default=1.0, validator=positive)
-    """Share in the drawing of clips, relative to the other sources."""
+    """Weight of this source when a clip is drawn, relative to the other sources."""
 
 
 @attrs.frozen(kw_only=True)
 class PhaseSlot(Slot):
-    """One phase of a run."""
+    """One phase of training."""
 
     frames: int = param(validator=positive)
-    """Environment steps of the phase, all environments and processes together."""
+    """Environment steps of the phase, summed over all environments and processes."""
     train_every: int = param(default=32, validator=positive)
-    """Control steps of each environment between updates."""
+    """Control steps of each environment per update."""
     set: dict[str, Any] = param(factory=dict)  # noqa: RUF009  an attrs field
-    """Recipe keys that are different in this phase."""
+    """Recipe keys that have other values in this phase."""
 
 
 SLOT_CLASSES: dict[str, type[Slot]] = {

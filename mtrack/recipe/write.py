@@ -1,4 +1,4 @@
-"""A checked recipe written out again: one TOML text that needs no other file, each value with where it came from."""
+"""Writes recipes as TOML, with the origin of each value as a comment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def inline(value: object) -> str:
 
 
 def to_toml(table: Table, origin: Callable[[KeyPath], str] = lambda path: "") -> str:
-    """Return the text of a recipe, with the origin of each value as a comment; tables within a slot are inline."""
+    """Return a recipe as TOML, with the origin of each value as a comment; tables within a slot are inline."""
     lines = [_line((key,), value, origin) for key, value in table.items() if key not in TABLE_DEPTHS]
     for key, depth in TABLE_DEPTHS.items():
         if key in table:

@@ -1,1 +1,1 @@
-"""Finds installed components by their entry points, imports them, and checks each against its contract."""
+"""Finds components by their entry points, or in files given with `-p`, and checks them against their contracts."""

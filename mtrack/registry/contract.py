@@ -1,4 +1,4 @@
-"""Whether a class keeps the contract of its kind: made by @component, with the members of the kind's Protocol."""
+"""Checks a class against the contract of its kind: `@component`, field roles, and the members of the Protocol."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _RANDOMIZING = ("startup", "reset", "before_step", "before_substep", "after_subs
 
 
 def contract_problems(kind: Kind, target: object) -> list[str]:
-    """Return everything in which `target` breaks the contract of its kind, one phrase each."""
+    """Return how `target` breaks the contract of its kind, one phrase for each problem."""
     if not isinstance(target, type):
         return [f"it is {with_article(type(target).__name__)}, not a class"]
     if "__attrs_attrs__" not in vars(target):
-        return ["it is not made with @component; write that above the class"]
+        return ["it is not made with @component; write @component above the class"]
     problems = [*_bad_fields(kind, target), *_bad_members(target, getattr(protocols, kind.protocol))]
     if kind.name == "randomization" and not any(_member(target, name) for name in _RANDOMIZING):
         problems.append(f"it has none of the methods {', '.join(_RANDOMIZING)}, so it randomizes nothing")
@@ -36,11 +36,11 @@ def _bad_fields(kind: Kind, cls: type) -> Iterator[str]:
             yield f"field '{field.name}' has no role: make it a param(), state() or scratch()"
     try:
         params = params_of(cls)
-    except Exception as error:  # an annotation may evaluate to anything
+    except Exception as error:  # evaluating an annotation may raise anything
         yield f"annotations must be importable at run time: {error}"
         return
     for name in sorted(kind.keys & params.keys()):
-        yield f"parameter '{name}' has the name of a key of the kernel; rename it"
+        yield f"parameter '{name}' has the name of a key that mtrack reads itself; rename it"
     for name, field in params.items():
         if problem := problem_of_default(default_of(field), field.type):
             yield f"the default of parameter '{name}' is not a {type_name(field.type)}: {problem}"
@@ -64,5 +64,5 @@ def _bad_members(cls: type, protocol: type) -> Iterator[str]:
 
 
 def _member(cls: type, name: str) -> Any:
-    """Return a member of a class or its bases, not of its metaclass: that would give `__call__` to every class."""
+    """Return a member of a class or its bases, but not of its metaclass, which has `__call__` for every class."""
     return next((vars(base)[name] for base in cls.__mro__[:-1] if name in vars(base)), None)

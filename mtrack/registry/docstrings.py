@@ -1,4 +1,4 @@
-"""What the source of a module says about the names in it, read without importing anything."""
+"""Reads the names of a module and their docstrings from its source, without importing it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import attrs
 
 @attrs.frozen(slots=False, eq=False)
 class ModuleSource:
-    """The source of one module; looked for and parsed once, when first asked."""
+    """The source of one module, which is found and parsed when it is first needed."""
 
     module: str
 
     def help(self, attribute: str) -> str:
-        """Return the first line of a docstring, or of the `help=` of an assigned call; of the module's for no name."""
+        """Return the first line of the docstring, or of the `help=` of an assigned call; for "", that of the module."""
         return self._read[0].get(attribute, "")
 
     def error(self, attribute: str) -> str:
-        """Return why the name cannot be had from this module, as far as its source shows, or an empty string."""
+        """Return why the attribute cannot be imported, as far as the source shows, or an empty string."""
         names, error = self._read
-        is_open = self.path is not None and self.path.suffix == ".py"  # its names can be seen
-        if error or not is_open or names.keys() & {attribute, "*", "__getattr__"}:
+        has_source = self.path is not None and self.path.suffix == ".py"  # an extension module has no source to read
+        if error or not has_source or names.keys() & {attribute, "*", "__getattr__"}:
             return error
         return f"module '{self.module}' has no '{attribute}'"
 
     @cached_property
     def path(self) -> Path | None:
-        """File of the module, or None. Only the top-level package is looked up: asking for more would import it."""
+        """File of the module, or None. Only the top-level package is looked up, because more would import it."""
         top, *rest = self.module.split(".")
         try:
             spec = importlib.util.find_spec(top)
@@ -45,13 +45,13 @@ class ModuleSource:
 
     @cached_property
     def _read(self) -> tuple[dict[str, str], str]:
-        """Every name the module binds with its help, and what is wrong with the source."""
+        """Help of each name that the module binds, and the problem of the source, if any."""
         if self.path is None:
             return {}, f"module '{self.module}' not found"
         if self.path.suffix != ".py":
             return {}, ""
         enabled = gc.isenabled()
-        gc.disable()  # a syntax tree has no cycles; looking for some would double the time of a listing
+        gc.disable()  # a syntax tree has no cycles, and searching for them would double the time of a listing
         try:
             tree = ast.parse(self.path.read_bytes())
             return {"": _first_line(ast.get_docstring(tree)), **dict(_bound(tree.body))}, ""
@@ -65,7 +65,7 @@ class ModuleSource:
 
 
 def _bound(body: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
-    """Yield the names that statements bind, also those under a condition, with their help."""
+    """Yield each name that statements bind, including those in `if`, `try` and `with`, and its help."""
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             yield node.name, _first_line(ast.get_docstring(node))

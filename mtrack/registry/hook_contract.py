@@ -1,4 +1,4 @@
-"""Whether a hook can be called: its methods are marked, name an event that exists, and take its arguments."""
+"""Checks that a hook can be called: its methods are marked, name an existing event and take its arguments."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _EVENTS = {
 
 
 def hook_problems(target: Any) -> list[str]:
-    """Return why events of a hook (a class, module or object) would not be called, one phrase each.
+    """Return why a hook (class, module or object) would not be called, one phrase for each problem.
 
-    pluggy finds the marked methods and their arguments. Its own check reports one problem at a time, and none of
-    methods without a mark.
+    pluggy finds the marked methods and their arguments. Its own check reports only one problem at a time, and ignores
+    methods that are not marked.
     """
-    manager = pluggy.PluginManager(PROJECT)  # without specifications, so that it registers what does not fit
+    manager = pluggy.PluginManager(PROJECT)  # without specifications, so that it accepts invalid hooks
     manager.register(target)
     events = {caller.name: caller.get_hookimpls() for caller in manager.get_hookcallers(target) or ()}
     problems = [
@@ -49,7 +49,7 @@ def _event_problems(event: str, method: pluggy.HookImpl) -> Iterator[str]:
         yield f"no event '{event}'; {did_you_mean(event, _EVENTS) or 'events: ' + ', '.join(_EVENTS)}"
         return
     if method.wrapper or method.hookwrapper:
-        yield f"{event} is a wrapper, and a hook cannot wrap others"
+        yield f"{event} is a wrapper, but a hook cannot wrap others"
     for argument in (name for name in method.argnames if name not in _EVENTS[event]):
         yield f"{event} has no argument '{argument}'; it has {', '.join(_EVENTS[event])}"
 

@@ -1,4 +1,4 @@
-"""Files of components that are given on the command line (`-p my_terms.py`), not installed."""
+"""Loads Python files with components that are given on the command line (`-p my_terms.py`)."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _log = logging.getLogger("mtrack")
 
 @attrs.frozen(eq=False)
 class LocalFile:
-    """A Python file whose classes and functions recipes can use by name."""
+    """A Python file whose public classes and functions are components by name."""
 
     name: str
-    """Of the file, without its folder: `my_terms.py`."""
+    """File name without its folder: `my_terms.py`."""
     sha256: str
-    """Of the text that was run, which manifests record."""
+    """Hash of the text that was run; manifests record it."""
     module: str
     names: Mapping[str, Any]
-    """Its own classes and functions by the name that recipes use."""
+    """Its classes and functions, by component name."""
 
     def component(self, kind: str, name: str) -> Any:
-        """Return what has a name, as a class; whether it keeps the contract of the kind is not checked.
+        """Return the class of a component; a function becomes a class. The contract of the kind is not checked.
 
-        Raises ComponentError if a function cannot be of that kind.
+        Raises ComponentError if a function cannot be a component of that kind.
         """
         found = self.names[name]
-        return found if isinstance(found, type) else component_of(found, kind, _place(found))
+        return found if isinstance(found, type) else component_of(found, kind, _location(found))
 
     def what(self, name: str) -> str:
-        """Return the kinds of component that a name can be: `reward, observation or termination`."""
+        """Return the kinds that a component can have, e.g. `reward, observation or termination`, or its problems."""
         found = self.names[name]
         if isinstance(found, type):
             kinds = [kind.name for kind in KINDS.values() if not contract_problems(kind, found)]
@@ -61,9 +61,9 @@ class LocalFile:
 
 
 def load_files(paths: Sequence[str], registry: Registry) -> tuple[LocalFile, ...]:
-    """Run the files of `-p FILE.py`; names that are also installed are logged.
+    """Load the files of `-p FILE.py` and warn of names that installed components have too.
 
-    Raises MtrackError for a file that cannot be read or run, or a name that two of them define.
+    Raises MtrackError if a file cannot be read or run, or if two files have the same name or define the same one.
     """
     files: list[LocalFile] = []
     for path in dict.fromkeys(paths):
@@ -72,16 +72,15 @@ def load_files(paths: Sequence[str], registry: Registry) -> tuple[LocalFile, ...
             if other.name == file.name:
                 raise MtrackError(f"-p {path}: there is another file called {file.name}; rename one of them")
             for name in (name for name in file.names if name in other.names):
-                places = f"{_place(other.names[name])} and at {_place(file.names[name])}"
-                raise MtrackError(f"'{name}' is defined at {places}; rename one of them")
+                raise _duplicate(name, other.names[name], file.names[name])
         files.append(file)
-        if os.environ.get("RANK", "0") == "0":  # one of several processes speaks for all
-            _note_clashes(file, registry)
+        if os.environ.get("RANK", "0") == "0":  # only one of several processes logs
+            _warn_of_clashes(file, registry)
     return tuple(files)
 
 
 def load_file(path: str) -> LocalFile:
-    """Run a Python file and return what it defines. Raises MtrackError naming file and line."""
+    """Run a Python file and return what it defines. Raises MtrackError with file and line."""
     file = Path(path).expanduser()
     text = _read(path, file)
     module = _run(path, file, text)
@@ -92,11 +91,13 @@ def load_file(path: str) -> LocalFile:
             continue
         name = _snake(found.__name__) if isinstance(found, type) else found.__name__
         if names.get(name, found) is not found:
-            raise MtrackError(
-                f"'{name}' is defined at {_place(names[name])} and at {_place(found)}; rename one of them"
-            )
+            raise _duplicate(name, names[name], found)
         names[name] = found
     return LocalFile(file.name, hashlib.sha256(text).hexdigest(), module.__name__, names)
+
+
+def _duplicate(name: str, one: type | Callable[..., Any], other: type | Callable[..., Any]) -> MtrackError:
+    return MtrackError(f"'{name}' is defined at {_location(one)} and at {_location(other)}; rename one of them")
 
 
 def _read(path: str, file: Path) -> bytes:
@@ -112,52 +113,52 @@ def _read(path: str, file: Path) -> bytes:
 
 
 def _run(path: str, file: Path, text: bytes) -> ModuleType:
-    """Run the text of a file as a module of its own; what it prints goes to stderr, with other talk."""
+    """Run the text of a file as a module; what it prints goes to stderr, because stdout is for results."""
     name = f"local_{re.sub(r'[^A-Za-z0-9_]', '_', file.stem)}"
-    where = str(file.absolute())
-    spec = importlib.util.spec_from_file_location(name, where)
+    full_path = str(file.absolute())
+    spec = importlib.util.spec_from_file_location(name, full_path)
     assert spec is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # annotations are looked up there
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where the names of annotations are looked up
     try:
         with redirect_stdout(sys.stderr):
-            exec(compile(text, where, "exec"), vars(module))
+            exec(compile(text, full_path, "exec"), vars(module))
     except SyntaxError as error:
-        if error.filename != where:
+        if error.filename != full_path:
             raise MtrackError(f"-p {path}: cannot be imported: {type(error).__name__}: {error}") from error
         raise MtrackError(f"{path}:{error.lineno}: {type(error).__name__}: {error.msg}") from error
     except BaseException as error:
         if is_from_user(error):
             raise
-        hint = _about_neighbour(error, file)
-        raise MtrackError(f"{path}:{_line(error, where)}: {describe_error(error)}{hint}") from error
+        hint = _neighbour_hint(error, file)
+        raise MtrackError(f"{path}:{_line(error, full_path)}: {describe_error(error)}{hint}") from error
     return module
 
 
-def _about_neighbour(error: BaseException, file: Path) -> str:
-    """Return what to do if a file imports another one of its folder."""
+def _neighbour_hint(error: BaseException, file: Path) -> str:
+    """Return a hint if a file imports another one from its folder, else an empty string."""
     wanted = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if not wanted or not ((file.parent / f"{wanted}.py").exists() or (file.parent / wanted).is_dir()):
         return ""
-    return "\n  a file given with -p cannot import its neighbours: put all into one file, or make a package of them"
+    return "\n  a file given with -p cannot import other files of its folder: use one file, or make a package"
 
 
-def _line(error: BaseException, where: str) -> int | str:
-    """Return the line of a file in which an exception passed last."""
+def _line(error: BaseException, full_path: str) -> int | str:
+    """Return the line of a file that raised an exception, or that called what raised it; "?" if unknown."""
     line: int | str = "?"
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == where:
+        if trace.tb_frame.f_code.co_filename == full_path:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
 
 
 def _snake(name: str) -> str:
-    """Return the name of a component for that of its class: `root_pos_error` for `RootPosError`."""
+    """Return the component name of a class name: `root_pos_error` for `RootPosError`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def _place(found: type | Callable[..., Any]) -> str:
+def _location(found: type | Callable[..., Any]) -> str:
     """Return file and line of a class or function: `my_terms.py:12`."""
     file = Path(inspect.getfile(found)).name
     try:
@@ -166,13 +167,13 @@ def _place(found: type | Callable[..., Any]) -> str:
         return file
 
 
-def _note_clashes(file: LocalFile, registry: Registry) -> None:
-    """Say which names of a file are those of installed components too."""
+def _warn_of_clashes(file: LocalFile, registry: Registry) -> None:
+    """Log which names of a file installed components have too."""
     for entry in registry.entries:
         found = file.names.get(entry.name)
         if found is not None and not entry.refusal and entry.kind in KINDS and _can_be(found, KINDS[entry.kind]):
             _log.warning(
-                "%s '%s' is in %s too: your recipe means the one in %s; for the other write use = \"%s\"",
+                "%s '%s' is in %s too: your recipe uses the one in %s; to use the other one, write use = \"%s\"",
                 *(entry.kind, entry.name, entry.distribution, file.name, entry.full_name),
             )
 

@@ -1,4 +1,4 @@
-"""Turns a plain function of the scene into a component: its keyword parameters become recipe parameters."""
+"""Makes a component of a function of the scene. Its other parameters become recipe parameters."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mtrack.errors import ComponentError
 from mtrack.registry.values import problem_of_default
 
 FUNCTION_KINDS = ("reward", "observation", "termination")
-_MEMBERS = frozenset({"bind", "mirror", "sensors"})  # of an observation; a parameter of that name would hide them
+_MEMBERS = frozenset({"bind", "mirror", "sensors"})  # of an observation; a parameter with such a name would hide them
 _MIRROR_HELP = "a Mirror, e.g. Mirror.scalar(), or a function of the scene that returns one"
 
 
-def component_of(function: Callable[..., Tensor], kind: str, place: str) -> type:
-    """Return the component class of a function, defined at `place` (file and line).
+def component_of(function: Callable[..., Tensor], kind: str, location: str) -> type:
+    """Return the component class of a function that is defined at `location`, e.g. `my_terms.py:12`.
 
-    Raises ComponentError if it cannot be one of that kind.
+    Raises ComponentError if the function cannot be a component of that kind.
     """
     name = function.__name__
     if kind not in FUNCTION_KINDS:
         raise ComponentError(
-            f"function '{name}' ({place}) cannot be a {kind}: a function can be a reward, an observation or a "
+            f"function '{name}' ({location}) cannot be a {kind}: a function can be a reward, an observation or a "
             f"termination; a {kind} is a class made with @component"
         )
     problems = list(_problems(function))
     if problems:
-        raise ComponentError(f"function '{name}' ({place}) cannot be a {kind}: {'; '.join(problems)}")
+        raise ComponentError(f"function '{name}' ({location}) cannot be a {kind}: {'; '.join(problems)}")
     hints = typing.get_type_hints(function)
     given = list(inspect.signature(function).parameters.values())[1:]
     names = [one.name for one in given]
@@ -56,7 +56,7 @@ def component_of(function: Callable[..., Tensor], kind: str, place: str) -> type
 
 
 def _mirror_members(function: Any) -> dict[str, Any]:
-    """Return what an observation has besides its call: the mirror that its author gave the function, if any."""
+    """Return the members of an observation for its mirror, which is an attribute of the function, if it has one."""
 
     def bind(self: Any, scene: Scene) -> None:
         given = getattr(function, "mirror", None)
@@ -73,21 +73,21 @@ def _mirror_members(function: Any) -> dict[str, Any]:
 
 
 def _problems(function: Callable[..., Tensor]) -> Iterator[str]:
-    """Yield what keeps a function from being a component."""
+    """Yield why a function cannot be a component."""
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].name != "scene":
         yield "its first parameter must be 'scene'"
         return
     try:
         hints = typing.get_type_hints(function)
-    except Exception as error:  # an annotation may evaluate to anything
+    except Exception as error:  # evaluating an annotation may raise anything
         yield f"annotations must be importable at run time: {error}"
         return
     for one in parameters[1:]:
         if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY):
             yield f"'{one}' cannot be a recipe parameter: give each parameter a name"
         elif one.name in _MEMBERS:
-            yield f"a parameter cannot be called '{one.name}'"
+            yield f"a parameter cannot have the name '{one.name}'"
         elif one.name not in hints:
             known = type(one.default).__name__ if isinstance(one.default, bool | int | float | str) else "TYPE"
             default = "" if one.default is one.empty else f" = {one.default!r}"

@@ -1,4 +1,4 @@
-"""Typed values back to what TOML can hold: the inverse of `mtrack.registry.values`."""
+"""Converts typed values back to TOML values; the inverse of `mtrack.registry.values`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import attrs
 from mtrack.api.schedule import Schedule
 
 
-def plain(value: object) -> Any:  # noqa: PLR0911  one return a type
-    """Return a typed value as TOML has it; None where TOML has no such value."""
+def plain(value: object) -> Any:  # noqa: PLR0911  one return for each type
+    """Return a typed value as a TOML value; None if TOML has no such value."""
     if isinstance(value, Path):
         return str(value.absolute())
     if isinstance(value, Schedule):

@@ -1,4 +1,4 @@
-"""Converts TOML values to typed ones, strictly: no silent coercion, and every problem is collected."""
+"""Converts TOML values to typed values, strictly: it coerces nothing and collects every problem."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -23,16 +23,16 @@ _TOML_NAMES = {int: "an integer", float: "a number", str: "a string", list: "an 
 
 @attrs.frozen
 class ValueProblem:
-    """One thing wrong with a value."""
+    """One problem of a value."""
 
     path: KeyPath
-    """Place within the value."""
+    """Path within the value."""
     message: str
     hint: str = ""
 
 
-class InvalidValue(Exception):  # noqa: N818  carries what is wrong from nested values outwards; never seen by a user
-    """Everything wrong with one value."""
+class InvalidValue(Exception):  # noqa: N818  internal: it collects the problems of nested values
+    """All problems of one value."""
 
     def __init__(self, *problems: ValueProblem) -> None:
         """Keep the problems."""
@@ -41,18 +41,18 @@ class InvalidValue(Exception):  # noqa: N818  carries what is wrong from nested 
 
 
 def structure(value: object, annotation: Any, directory: Path) -> Any:
-    """Return a TOML value as the annotated type; paths are relative to `directory`. Raises InvalidValue."""
+    """Convert a TOML value to the annotated type; paths are relative to `directory`. Raises InvalidValue."""
     kind = get_origin(annotation) or annotation
     hook = _HOOKS.get(kind) or (_nested if attrs.has(kind) else None)
     if hook is None:
-        _refuse(f"a recipe cannot hold a value of type {type_name(annotation)}")
+        _reject(f"a recipe cannot hold a value of type {type_name(annotation)}")
     return hook(value, annotation, directory)
 
 
 def structure_fields(
     fields: Fields, table: Mapping[str, object], directory_of: Callable[[str], Path]
 ) -> tuple[dict[str, Any], list[ValueProblem]]:
-    """Return the values of fields from a table, defaults filled in, and all that is wrong with them."""
+    """Return the values of fields from a table, including defaults, and all problems."""
     values: dict[str, Any] = {}
     problems: list[ValueProblem] = []
     for name, field in fields.items():
@@ -72,7 +72,7 @@ def describe_fields(fields: Fields) -> str:
 
 
 def default_text(field: attrs.Attribute[Any]) -> str:
-    """Return the default of a field as a reader wants it."""
+    """Return the default of a field as text for messages."""
     if field.default is attrs.NOTHING:
         return "required"
     default = default_of(field)
@@ -81,38 +81,38 @@ def default_text(field: attrs.Attribute[Any]) -> str:
 
 
 def type_name(annotation: Any) -> str:
-    """Return a type as a reader wants it: `float`, `Path | None`, `"a" | "b"`."""
+    """Return a type as text for messages: `float`, `Path | None`, `"a" | "b"`."""
     if get_origin(annotation) in (Union, types.UnionType):
         return " | ".join(type_name(member) for member in get_args(annotation))
     if get_origin(annotation) is Literal:
         return " | ".join(f'"{option}"' if isinstance(option, str) else str(option) for option in get_args(annotation))
-    named = {Schedule: "number or schedule", types.NoneType: "None"}
-    plain = annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
-    return named.get(annotation, plain)
+    if annotation in (Schedule, types.NoneType):
+        return "number or schedule" if annotation is Schedule else "None"
+    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
 
 
 def _validated(field: attrs.Attribute[Any], value: Any) -> Any:
-    """Return a value its field's own validator accepts. Raises InvalidValue."""
+    """Return a value if the validator of its field accepts it. Raises InvalidValue."""
     try:
         if field.validator is not None:
             field.validator(None, field, value)
     except (ValueError, TypeError) as error:
-        _refuse(str(error.args[0]) if error.args else "not valid")
+        _reject(str(error.args[0]) if error.args else "invalid")
     except AttributeError:
-        pass  # a validator that looks at other fields; it runs again when the component is made
+        pass  # a validator that reads other fields; it runs again when the component is created
     return value
 
 
 def default_of(field: attrs.Attribute[Any]) -> Any:
-    """Return the default of a field, made if a factory makes it; attrs.NOTHING if it has none."""
+    """Return the default of a field, or attrs.NOTHING if it has none; a factory is called."""
     default: Any = field.default
     return default.factory() if hasattr(default, "takes_self") else default
 
 
 def problem_of_default(default: object, annotation: Any) -> str:
-    """Return why a recipe could not give a default explicitly; "" if it could, or if there is no default."""
+    """Return why a recipe could not set a field to its own default, or an empty string if it could."""
     is_absent = default is attrs.NOTHING or default is None
-    is_infinite = isinstance(default, float) and not math.isfinite(default)  # recipes leave it out
+    is_infinite = isinstance(default, float) and not math.isfinite(default)  # resolved recipes omit it
     if is_absent or is_infinite:
         return ""
     try:
@@ -124,20 +124,20 @@ def problem_of_default(default: object, annotation: Any) -> str:
 
 @contextmanager
 def _at(key: str, problems: list[ValueProblem]) -> Iterator[None]:
-    """Collect the problems of what is at a key."""
+    """Collect the problems of the value at a key."""
     try:
         yield
     except InvalidValue as error:
         problems += [attrs.evolve(problem, path=(key, *problem.path)) for problem in error.problems]
 
 
-def _refuse(message: str, hint: str = "") -> typing.NoReturn:
+def _reject(message: str, hint: str = "") -> typing.NoReturn:
     raise InvalidValue(ValueProblem((), message, hint))
 
 
 def _expected(what: str, value: object) -> typing.NoReturn:
     got = str(value).lower() if isinstance(value, bool) else _TOML_NAMES.get(type(value), f"a {type(value).__name__}")
-    _refuse(f"expected {what}, got {got}")
+    _reject(f"expected {what}, got {got}")
 
 
 def _exact(value: object, annotation: Any, _: Path) -> object:
@@ -153,7 +153,7 @@ def _number(value: Any, _: object = None, __: object = None) -> float:
         number = float(value)
     except OverflowError:
         number = math.inf
-    return number if math.isfinite(number) else _refuse("expected a finite number")
+    return number if math.isfinite(number) else _reject("expected a finite number")
 
 
 def _path(value: object, _: object, directory: Path) -> Path:
@@ -164,7 +164,7 @@ def _literal(value: Any, annotation: Any, _: Path) -> Any:
     options = get_args(annotation)
     if not any(type(value) is type(option) and value == option for option in options):
         remedy = did_you_mean(str(value), map(str, options))
-        _refuse(f"expected one of {type_name(annotation).replace(' | ', ', ')}", remedy)
+        _reject(f"expected one of {type_name(annotation).replace(' | ', ', ')}", remedy)
     return value
 
 
@@ -173,10 +173,8 @@ def _union(value: object, annotation: Any, directory: Path) -> Any:
     if len(members) == 1:
         return structure(value, members[0], directory)
     for member in members:
-        try:
+        with suppress(InvalidValue):
             return structure(value, member, directory)
-        except InvalidValue:
-            continue
     return _expected(type_name(annotation), value)
 
 
@@ -187,8 +185,8 @@ def _array(value: object, annotation: Any, directory: Path) -> Any:
     if kind is not tuple or members[-1:] == (...,):
         members = members[:1] * len(value)
     elif len(value) != len(members):
-        _refuse(f"expected {len(members)} values, got {len(value)}")
-    values = _each(((str(place), *pair) for place, pair in enumerate(zip(value, members, strict=True))), directory)
+        _reject(f"expected {len(members)} values, got {len(value)}")
+    values = _each(((str(index), *pair) for index, pair in enumerate(zip(value, members, strict=True))), directory)
     return values if kind is list else tuple(values)
 
 
@@ -200,7 +198,7 @@ def _table(value: object, annotation: Any, directory: Path) -> dict[str, Any]:
 
 
 def _each(items: Iterator[tuple[str, object, Any]], directory: Path) -> list[Any]:
-    """Return each value (with its key) as its annotated type. Raises InvalidValue with those of all."""
+    """Convert each value, given with its key and type. Raises InvalidValue with the problems of all."""
     values: list[Any] = []
     problems: list[ValueProblem] = []
     for key, value, annotation in items:
@@ -224,19 +222,18 @@ def _nested(value: object, cls: Any, directory: Path) -> Any:
 
 
 def _made(cls: type[Any], fields: Fields, value: object, directory: Path) -> Any:
-    """Return an attrs class made from a table that may have the keys of `fields` and no others. Raises InvalidValue."""
+    """Create an attrs object from a table with the keys of `fields` and no others. Raises InvalidValue."""
     if not isinstance(value, dict):
         _expected(f"a table ({', '.join(fields)})", value)
     values, problems = structure_fields(fields, value, lambda _: directory)
-    problems += [
-        ValueProblem((key,), f"unknown key '{key}'", did_you_mean(key, fields)) for key in value if key not in fields
-    ]
+    unknown = [key for key in value if key not in fields]
+    problems += [ValueProblem((key,), f"unknown key '{key}'", did_you_mean(key, fields)) for key in unknown]
     if problems:
         raise InvalidValue(*problems)
     try:
         return cls(**{fields[key].alias or key: value for key, value in values.items()})
     except (ValueError, TypeError) as error:
-        _refuse(str(error))
+        _reject(str(error))
 
 
 _HOOKS: dict[Any, Callable[[Any, Any, Path], Any]] = {

@@ -1,4 +1,4 @@
-"""Whether versions meet requirements, by the rules of Python packaging (PEP 440 and PEP 508)."""
+"""Checks versions against requirements, by the rules of Python packaging (PEP 440 and PEP 508)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from importlib import metadata
 
 
 def fits(version: str, conditions: str) -> bool:
-    """Return whether a version meets conditions like `>=3.17,!=4.0.0`; False if it is not a PEP 440 version."""
+    """Return whether a version meets conditions such as `>=3.17,!=4.0.0`; False if it is not a PEP 440 version."""
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415  slow, and not needed by most commands
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
     try:
-        # a development version of mtrack counts by its place in the order, e.g. 0.2.0.dev0 meets >=0.1 but not >=0.2
+        # development versions count as earlier than their release: 0.2.0.dev0 meets >=0.1 but not >=0.2
         return SpecifierSet(conditions).contains(Version(version), prereleases=True)
     except InvalidVersion:
         return False
 
 
 def unmet(requirements: Iterable[str], distribution: str, version: str = "") -> str:
-    """Return which of some requirements on a distribution is not met, and what to do; empty if all are.
+    """Return the first requirement on a distribution that is not met, and what to do; empty if all are met.
 
-    `version` is the one to check; by default that of the installed distribution.
+    `version` is the version to check; by default that of the installed distribution.
     """
-    # packaging takes as long to import as a listing takes, so that only lines with conditions may cost it
+    # importing packaging takes as long as a whole listing, so it is only imported for lines with conditions
     concerns = re.compile(rf"\s*{re.escape(distribution)}(?![\w.-])\s*\S", re.IGNORECASE)
     for line in filter(concerns.match, requirements):
         problem = _problem(line, distribution, version or metadata.version(distribution))

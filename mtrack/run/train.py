@@ -72,7 +72,7 @@ def train(
     name = Path(recipe.name).name.removesuffix(".toml")
     directory = Path(run_dir or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
-        raise MtrackError(f"{directory} holds a run already: --resume {directory}, or give another --run-dir")
+        raise MtrackError(f"{directory} already holds a run: resume it (--resume), or give another --run-dir")
     hooks = Hooks.load(recipe.registry) if hooks is None else hooks
     with process_group(recipe.place):
         if rank() > 0:  # every process has a directory of its own; rank 0 does all the reporting

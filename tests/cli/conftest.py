@@ -1,4 +1,4 @@
-"""The command line in a process of its own, with distributions that exist for one test."""
+"""Runs the command line in another process, with distributions that exist only for one test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Return a folder that is on the path of `mtrack`."""
+    """Return a folder on the import path of `mtrack`."""
     folder = tmp_path / "site"
     folder.mkdir()
     return folder

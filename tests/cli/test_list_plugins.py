@@ -1,4 +1,4 @@
-"""`mtrack list-plugins` and `--help` import nothing heavy and show what is broken."""
+"""`mtrack list-plugins` and `--help` import nothing heavy and show broken plugins."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MODULES = {
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["list-plugins"], ["list-plugins", "reward", "--json"]]
 )
-def test_looking_imports_nothing_heavy_and_no_plugin_but_its_own(mtrack: Command, arguments: list[str]) -> None:
+def test_a_listing_imports_nothing_heavy_and_no_other_plugin(mtrack: Command, arguments: list[str]) -> None:
     done = mtrack(*arguments, code=SPY)
     loaded = set(done.stderr.split("LOADED")[1].split())
     assert done.returncode == 0
@@ -69,7 +69,7 @@ def test_components_are_listed_by_kind_with_help_and_distribution(mtrack: Comman
     ]
 
 
-def test_what_is_broken_shows_without_hiding_the_rest(mtrack: Command, site: Path) -> None:
+def test_broken_plugins_are_shown_and_do_not_hide_others(mtrack: Command, site: Path) -> None:
     install(site, "acme", BROKEN, MODULES)
     install(site, "unreadable", b"[mtrack.rewards]\n\xff = \xff\n")
     done = mtrack("list-plugins")
@@ -80,7 +80,7 @@ def test_what_is_broken_shows_without_hiding_the_rest(mtrack: Command, site: Pat
     assert "unreadable-1.0.dist-info" in done.stderr
 
 
-def test_load_reports_each_failure_in_one_line_and_fails(mtrack: Command, site: Path) -> None:
+def test_load_reports_each_failure_in_one_line_and_exits_1(mtrack: Command, site: Path) -> None:
     install(site, "acme", BROKEN, MODULES)
     done = mtrack("list-plugins", "reward", "--load")
     errors = [line.strip() for line in done.stdout.splitlines() if "error:" in line]
@@ -101,7 +101,7 @@ def test_verbose_shows_tracebacks(mtrack: Command, site: Path) -> None:
     assert "acme_leaving.py" in done.stdout
 
 
-def test_json_says_the_same(mtrack: Command, site: Path) -> None:
+def test_json_has_the_same_content(mtrack: Command, site: Path) -> None:
     install(site, "acme", BROKEN, MODULES)
     listed = json.loads(mtrack("list-plugins", "reward", "--json").stdout)
     gone = next(row for row in listed["plugins"] if row["name"] == "gone")
@@ -136,11 +136,11 @@ def test_hooks_and_commands_of_plugins_are_listed_too(mtrack: Command, site: Pat
     assert "Does things." in text
 
 
-def test_an_unknown_kind_is_answered_with_the_nearest(mtrack: Command) -> None:
+def test_an_unknown_kind_suggests_the_nearest(mtrack: Command) -> None:
     done = mtrack("list-plugins", "rewrd")
     assert done.returncode == 2
     assert done.stderr.startswith("mtrack: no kind 'rewrd'. did you mean 'reward'?")
 
 
-def test_an_unknown_option_is_refused(mtrack: Command) -> None:
+def test_an_unknown_option_is_rejected(mtrack: Command) -> None:
     assert mtrack("list-plugins", "--lod").returncode == 2

@@ -1,4 +1,4 @@
-"""Commands that do not draw with OpenGL work without it."""
+"""mtrack imports mujoco even if MUJOCO_GL names a library that does not work."""
 
 from __future__ import annotations
 

@@ -14,4 +14,4 @@ UPDATE = "python tests/cli/surface.py > tests/cli/surface.txt"
 def test_every_built_in_command_has_the_recorded_arguments_and_options() -> None:
     recorded, found = RECORDED.read_text("utf-8").splitlines(), list(surface())
     changes = "\n".join(difflib.unified_diff(recorded, found, "surface.txt", "the commands", lineterm="", n=0))
-    assert found == recorded, f"\n{changes}\n\nIf this is meant (scripts of users may break): {UPDATE}"
+    assert found == recorded, f"\n{changes}\n\nIf this is intended (scripts of users may break): {UPDATE}"

@@ -67,7 +67,7 @@ def test_a_run_whose_only_checkpoint_is_damaged_is_not_restarted(
     assert mtrack("run", "--resume", tmp_path / "run") == 2
     assert "agent.safetensors is damaged" in capsys.readouterr().err
     assert run_toy(tmp_path / "run", 2) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already holds a run" in capsys.readouterr().err
 
 
 def test_recipe_and_manifest_are_written_after_the_loggers_have_started(
@@ -93,11 +93,11 @@ def test_starting_from_a_run_without_checkpoints_is_rejected(
 
 
 WRONG = {
-    "{run}/checkpoints": "not a run, but a folder of one. --resume {run} continues from its newest checkpoint",
+    "{run}/checkpoints": "not a run directory, but a folder inside one. --resume {run} continues from",
     "{run}/checkpoints/train-0000002": "--from {run}/checkpoints/train-0000002 starts a new run",
     "{parent}/whol": "{parent}/whol: no such directory. did you mean 'whole'?",
-    "{run}/recipe.toml": "not a directory; it takes the directory of a run",
-    "{parent}": "not the directory of a run, recipe.toml is missing",
+    "{run}/recipe.toml": "not a directory; expected a run directory",
+    "{parent}": "not a run directory, recipe.toml is missing",
     "{run} --run-dir x": "--resume continues in {run} itself: leave out --run-dir",
     "{run} --from {run}": "--from starts a new run",
     "{run} toy": "--resume uses the recipe in {run}: leave out 'toy' or --resume",

@@ -1,4 +1,4 @@
-"""Built-in commands keep their names; what a package brings is a command, or says why it is none."""
+"""Built-in commands keep their names; a command of a package works, or mtrack explains why it cannot."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def function(name: str) -> None:
 
 
 def odd(name: "Unknown") -> None:
-    """Have an annotation that nobody knows."""
+    """Have an unknown annotation."""
 '''
 
 
@@ -79,7 +79,7 @@ def test_a_built_in_command_keeps_its_name(site: Path, capfd: pytest.CaptureFixt
     assert clash(built_in) == f"also in acme: 'mtrack {name}' is this one, the built-in command"
 
 
-def test_a_command_of_two_packages_is_an_error_that_names_both_only_if_it_is_called(
+def test_a_command_of_two_packages_is_an_error_only_when_it_is_called(
     site: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for distribution in ("acme", "other"):
@@ -94,7 +94,7 @@ def test_a_command_of_two_packages_is_an_error_that_names_both_only_if_it_is_cal
     assert called(capfd, "other:greet", "Ann") == (0, "Ann\n")
 
 
-def test_a_package_that_may_not_be_used_takes_no_name(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_not_allowed_does_not_take_a_name(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for distribution in ("acme", "other"):
         install_commands(site, distribution, greet="function")
     monkeypatch.setenv("MTRACK_PLUGINS", "other")
@@ -104,7 +104,7 @@ def test_a_package_that_may_not_be_used_takes_no_name(site: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("attribute", "arguments", "said"),
+    ("attribute", "arguments", "output"),
     [
         ("app", ("greet", "Ann"), "hello Ann\n"),
         ("group", ("ring", "--times", "2"), "ring ring \n"),
@@ -113,16 +113,16 @@ def test_a_package_that_may_not_be_used_takes_no_name(site: Path, monkeypatch: p
     ],
 )
 def test_a_typer_app_a_click_command_and_a_function_are_commands(
-    site: Path, capfd: pytest.CaptureFixture[str], attribute: str, arguments: tuple[str, ...], said: str
+    site: Path, capfd: pytest.CaptureFixture[str], attribute: str, arguments: tuple[str, ...], output: str
 ) -> None:
     install_commands(site, tool=attribute)
-    assert called(capfd, "tool", *arguments) == (0, said)
+    assert called(capfd, "tool", *arguments) == (0, output)
 
 
 def test_a_package_adds_a_command_to_a_group_of_another_one(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
     install_commands(site, **{"motions.mine": "function"})
     status, text = called(capfd, "motions", "--help")
-    assert (status, "mine    Print a name." in text, "import  Turn motions" in text) == (0, True, True)
+    assert (status, "mine    Print a name." in text, "import  Convert motions" in text) == (0, True, True)
     assert called(capfd, "motions", "mine", "Ann") == (0, "Ann\n")
     assert called(capfd, "motions.mine", "Ann")[0] == 2, "the name with the dot is not a command"
 
@@ -145,10 +145,10 @@ def test_a_command_of_a_group_keeps_its_name(site: Path, capfd: pytest.CaptureFi
         )
 
 
-def test_a_broken_command_of_a_group_breaks_no_other(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_command_of_a_group_does_not_affect_others(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
     install(site, "acme", {"mtrack.cli": {"motions.gone": "acme_gone:gone"}})
     status, text = called(capfd, "motions", "--help")
-    assert (status, "(module 'acme_gone' not found)" in text, "Turn motions" in text) == (0, True, True)
+    assert (status, "(module 'acme_gone' not found)" in text, "Convert motions" in text) == (0, True, True)
     assert called(capfd, "motions", "gone")[0] == 1
 
 
@@ -159,21 +159,21 @@ def test_a_command_for_a_group_that_is_missing_is_reported(site: Path, name: str
         try_to_load(registry, registry.find("cli", name))
 
 
-def test_help_of_a_click_command_is_its_own(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_click_command_prints_its_own_help(site: Path, capfd: pytest.CaptureFixture[str]) -> None:
     install_commands(site, tool="group")
     status, text = called(capfd, "tool", "--help")
     assert (status, text.splitlines()[0]) == (0, "Usage: mtrack tool [OPTIONS] COMMAND [ARGS]...")
 
 
 @pytest.mark.parametrize(
-    ("attribute", "what"),
+    ("attribute", "problem"),
     [
-        ("number", "is a int: expected a typer.Typer, a click command or a function"),
+        ("number", "is an int; expected a typer.Typer, a click command or a function"),
         ("odd", "is not a usable command: name 'Unknown' is not defined"),
     ],
 )
-def test_what_is_no_command_says_so(site: Path, attribute: str, what: str) -> None:
+def test_an_invalid_command_is_explained(site: Path, attribute: str, problem: str) -> None:
     registry = install_commands(site, tool=attribute)
     with pytest.raises(ComponentError) as caught:
         load_command(registry, registry.find("cli", "tool"))
-    assert str(caught.value).startswith(f"cli 'tool' (acme 1.0) {what}")
+    assert str(caught.value).startswith(f"cli 'tool' (acme 1.0) {problem}")

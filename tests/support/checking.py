@@ -1,4 +1,4 @@
-"""What tests of checked recipes share: how to ask for a recipe, and for what is wrong with one."""
+"""Helpers for tests of checked recipes: they return the problems of a recipe."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from mtrack.errors import Problem
 
 Check = Callable[..., Recipe]
 NEAR = "rewards.task.near"
-"""The slot that most of them change."""
+"""The slot that most tests change."""
 
 
 def problems(check: Check, more: str = "", *overrides: str, whole: str = "") -> list[Problem]:
+    """Return all problems of a recipe; the arguments are those of the fixture `check`."""
     with pytest.raises(RecipeError) as caught:
         check(more, *overrides, whole=whole)
     return caught.value.problems
 
 
 def problem(check: Check, more: str = "", *overrides: str, whole: str = "") -> Problem:
+    """Return the only problem of a recipe."""
     (only,) = problems(check, more, *overrides, whole=whole)
     return only

@@ -1,4 +1,4 @@
-"""A distribution with components that keep the contract of their kind and do nothing, and a recipe of them."""
+"""A distribution of components that fulfil the contract of their kind and do nothing, and a recipe of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from mtrack_testing import install
 
 PARTS = '''
-"""Components that keep the contract of their kind and do nothing."""
+"""Components that fulfil the contract of their kind and do nothing."""
 
 import inspect
 from pathlib import Path
@@ -21,7 +21,7 @@ from mtrack import Schedule
 
 
 def fulfil(protocol):
-    """Give a class every member of a protocol that it lacks."""
+    """Add every missing member of a protocol to a class."""
 
     def fill(cls):
         for name, member in vars(protocol).items():
@@ -88,7 +88,7 @@ class FakeMotion:
     """Clips of a file."""
 
     path: Path = param()
-    """Where they are."""
+    """Folder of the clips."""
 
 
 @component
@@ -195,5 +195,5 @@ frames = 1000
 
 
 def install_parts(site: Path) -> None:
-    """Leave a distribution with one or two components of every kind a recipe needs."""
+    """Install a distribution with the components that a recipe needs."""
     install(site, "fake-parts", ENTRY_POINTS, {"fake_parts.py": PARTS})

@@ -1,4 +1,4 @@
-"""A `motion_tracking` command over a few made-up clips, bound to a scene without physics."""
+"""A `motion_tracking` command with a few generated clips, bound to a scene without physics."""
 
 from __future__ import annotations
 

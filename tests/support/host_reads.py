@@ -1,4 +1,4 @@
-"""Counts what makes the host wait for a device: data that Python reads from it, and data that is copied to it."""
+"""Counts what makes the host wait for a device: data that Python reads from it, and data that Python copies to it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _MAKING = {"tensor", "as_tensor", "asarray", "new_tensor", "from_numpy"}
 
 
 class HostReads(TorchFunctionMode):
-    """Inside `with`, counts readings by the file they are made in; not those from a copy that is on the host.
+    """Inside `with`, counts reads and copies by the file that makes them.
 
-    Copies to the device are counted too: numbers that become a tensor, tensors that are sent to a device without
-    `non_blocking`, lists that index a tensor. Without a GPU nothing tells where a tensor is, so one that is there
-    already and is sent again counts as well.
+    Reads of a copy that is already on the host do not count. Copies to the device are numbers that become a tensor,
+    tensors that are sent without `non_blocking`, and lists that index a tensor. Without a GPU it is unknown where a
+    tensor is, so sending one that is already on the device counts as well.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing counted."""
+        """Start with a count of 0."""
         super().__init__()
         self.found: Counter[str] = Counter()
         self._copies: list[Tensor] = []
@@ -39,7 +39,7 @@ class HostReads(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Do what was asked for, and count it where it is a reading."""
+        """Call the function, and count it if it is a read or a copy."""
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         masks = name in ("__getitem__", "__setitem__") and _is_mask(args[1])
@@ -61,7 +61,7 @@ def _is_mask(index: object) -> bool:
 
 
 def _is_sent(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Return whether a call copies numbers of the host to a device, and waits for it."""
+    """Return whether a call copies data from the host to a device and waits for it."""
     if name in _MAKING:
         return not isinstance(args[-1], Tensor)
     if name == "to":
@@ -74,11 +74,11 @@ def _is_sent(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> boo
 
 
 def _is_of_torch(file: str) -> bool:
-    """Return whether a file is of torch itself, whose functions send tensors that are on the device already."""
+    """Return whether a file belongs to torch, whose functions send tensors that are already on the device."""
     return Path(file).is_relative_to(Path(torch.__file__).parent)
 
 
 def _place() -> str:
-    """Return folder and file of the call, of those that are mtrack's."""
+    """Return folder and file of the innermost caller in mtrack."""
     files = [Path(frame.filename) for frame in traceback.extract_stack()]
     return next(f"{file.parent.name}/{file.name}" for file in reversed(files) if file.parent.name.startswith("mtrack"))

@@ -1,4 +1,4 @@
-"""Scenes without physics whose robot is where its reference is, but for what a test changes."""
+"""Scenes without physics whose robot equals its reference, except for what a test changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Unbroken:
 
 
 def on_reference(**changes):
-    """Return a scene of 4 rows whose robot is where its reference is, but for some changes."""
+    """Return a scene of 4 environments whose robot equals its reference, except for some changes."""
     scene = random_scene(4, backend=Unbroken())
     for field in attrs.fields(Kinematics):
         if field.name != "cache":
@@ -35,7 +35,7 @@ def moved(scene, by):
 
 
 def turned(scene, rotation):
-    """Turn the robot about its root, rotation vector in world axes."""
+    """Turn the robot about its root by a rotation vector in world axes."""
     robot, turn = scene.robot, quat_from_rotation_vector(torch.tensor(rotation)).expand(4, 4)
     root = robot.root_pos.unsqueeze(1)
     robot.body_pos.copy_(quat_rotate(turn.unsqueeze(1), robot.body_pos - root) + root)

@@ -1,4 +1,4 @@
-"""Two processes under torchrun: they learn one agent, stop and go on together, and fail together."""
+"""Two processes under torchrun train one agent, resume together and fail together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ learn = Train.update
 
 def update(self, rollout, progress):
     if rank() == 1 and progress > 0.6:
-        raise ArithmeticError("the second process has had enough")
+        raise ArithmeticError("the second process failed")
     return learn(self, rollout, progress)
 
 Train.update = update
@@ -43,29 +43,29 @@ def agent(directory: Path, checkpoint: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A run of 4 iterations of two processes."""
+    """Return a complete run of 4 iterations in two processes."""
     directory = tmp_path_factory.mktemp("ranks") / "whole"
     done = two(["-m", "mtrack"], "run", "toy", "--run-dir", directory, "--set", FRAMES, *SETTINGS)
     assert done.returncode == 0, done.stderr
     return directory
 
 
-def test_processes_learn_one_agent_from_different_environments(whole):
+def test_processes_train_one_agent_in_different_environments(whole):
     second = whole / "ranks" / "1"
     assert agent(whole, "train-0000004") == agent(second, "train-0000004")
     env = [path / "checkpoints" / "train-0000004" / "env.safetensors" for path in (whole, second)]
     assert env[0].read_bytes() != env[1].read_bytes()
 
 
-def test_frames_of_all_processes_count_and_one_of_them_writes(whole):
+def test_frames_of_all_processes_count_and_only_rank_0_writes_metrics(whole):
     frames = [metrics.frames for metrics in read_jsonl(whole / "metrics.jsonl")]
     assert frames == [256, 512, 768, 1024]
     assert not (whole / "ranks" / "1" / "metrics.jsonl").exists()
 
 
-def test_a_stopped_run_goes_on_byte_for_byte_from_where_both_have_been(whole, tmp_path):
+def test_resume_continues_byte_for_byte_from_the_last_checkpoint_that_both_have(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "half")
-    # as after a crash in which the second process came no further than iteration 2
+    # as if the second process had crashed after iteration 2
     second = tmp_path / "half" / "ranks" / "1"
     (second / "checkpoints" / "train-0000004" / "agent.json").write_text("{}")
     done = two(["-m", "mtrack"], "run", "--resume", tmp_path / "half", "--allow-change")
@@ -75,15 +75,15 @@ def test_a_stopped_run_goes_on_byte_for_byte_from_where_both_have_been(whole, tm
     assert agent(tmp_path / "half", "train-0000004") == agent(whole, "train-0000004")
 
 
-def test_a_failing_process_ends_the_run_soon_and_resuming_gives_the_bytes_of_a_whole_one(whole, tmp_path):
+def test_a_failing_process_ends_the_run_soon_and_resume_gives_the_bytes_of_a_complete_run(whole, tmp_path):
     program = tmp_path / "failing.py"
     program.write_text(RAISES_ON_SECOND)
     began = time.monotonic()
     done = two([str(program)], "run", "toy", "--run-dir", tmp_path / "run", "--set", FRAMES, *SETTINGS)
     assert done.returncode != 0
-    assert "ArithmeticError: the second process has had enough" in done.stderr
+    assert "ArithmeticError: the second process failed" in done.stderr
     assert f"once this is fixed: mtrack run --resume {tmp_path / 'run'}" in done.stderr
-    assert time.monotonic() - began < 60.0  # starting included; a hang would last for ever
+    assert time.monotonic() - began < 60.0  # including the start; it would otherwise hang
     assert two(["-m", "mtrack"], "run", "--resume", tmp_path / "run").returncode == 0
     for rank in ("", "ranks/1/"):
         for part in ("agent", "phase", "env"):

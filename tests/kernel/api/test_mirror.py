@@ -19,12 +19,12 @@ def test_a_cross_product_of_vectors_mirrors_as_a_pseudovector():
     torch.testing.assert_close(there, torch.linalg.cross(Mirror.vector()(a), Mirror.vector()(b)))
 
 
-def test_swapped_blocks_keep_their_inner_order_and_take_its_signs():
+def test_swap_exchanges_blocks_and_mirrors_each_of_them():
     mirror = Mirror.swap([1, 0, 2], Mirror.vector())
     assert mirror(torch.arange(1.0, 10.0)).tolist() == [4, -5, 6, 1, -2, 3, 7, -8, 9]
 
 
-def test_twice_is_the_identity():
+def test_a_mirror_applied_twice_is_the_identity():
     mirror = Mirror.cat([Mirror.scalar(), Mirror.swap([1, 0], Mirror.rot6d()), Mirror.pseudovector()]).repeat(3)
     value = torch.randn(2, mirror.width, generator=torch.Generator().manual_seed(2))
     assert torch.equal(mirror(mirror(value)), value)

@@ -1,4 +1,4 @@
-"""What `import mtrack` offers: every name, loaded when it is used, and known to type checkers."""
+"""`mtrack` has all public names, imports them only when they are used, and declares them to type checkers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import mtrack
 
 
-def test_every_public_name_is_there_and_type_checkers_see_the_same() -> None:
+def test_every_public_name_exists_and_is_declared_to_type_checkers() -> None:
     tree = ast.parse(Path(mtrack.__file__).read_text("utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     declared = {
@@ -23,7 +23,7 @@ def test_every_public_name_is_there_and_type_checkers_see_the_same() -> None:
     assert set(mtrack._HOMES) <= set(dir(mtrack))
 
 
-def test_importing_mtrack_loads_nothing_heavy() -> None:
+def test_importing_mtrack_imports_nothing_heavy() -> None:
     code = "import sys, mtrack; mtrack.RecipeError; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "numpy", "mujoco"}.isdisjoint(loaded)

@@ -1,4 +1,4 @@
-"""A checked recipe: its slots and the keys that the kernel itself knows."""
+"""A checked recipe has typed slots, and the keys of the kernel are validated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtrack import RecipeError, Schedule
 from mtrack_testing import install
 
 
-def test_a_recipe_is_its_values_and_the_defaults_of_the_rest(check: Check) -> None:
+def test_a_recipe_has_its_values_and_defaults_for_the_rest(check: Check) -> None:
     recipe = check()
     assert (recipe.seed, recipe.num_envs, recipe.device, recipe.control_dt, recipe.physics_dt) == (
         3,
@@ -31,17 +31,17 @@ def test_a_recipe_is_its_values_and_the_defaults_of_the_rest(check: Check) -> No
     assert recipe.reward_groups["task"].scale == Schedule.constant(1.0)
 
 
-def test_a_slot_builds_a_new_component_each_time(check: Check) -> None:
+def test_a_slot_builds_a_new_component_in_each_call(check: Check) -> None:
     slot = check().rewards["task"]["near"]
     assert slot.build() is not slot.build()
     assert slot.build().sigma == 0.2
 
 
-def test_the_slot_name_stands_in_for_use(check: Check) -> None:
+def test_use_defaults_to_the_slot_name(check: Check) -> None:
     assert check("[rewards.task.fake_reward]\n").rewards["task"]["fake_reward"].use == "fake_reward"
 
 
-def test_a_component_may_be_named_with_its_distribution(check: Check) -> None:
+def test_a_component_can_be_named_with_its_distribution(check: Check) -> None:
     slot = check("", f"{NEAR}.use=fake-parts:fake_reward").rewards["task"]["near"]
     assert (slot.use, slot.entry.name) == ("fake-parts:fake_reward", "fake_reward")
 
@@ -77,37 +77,37 @@ KERNEL_KEYS = {
 
 
 @pytest.mark.parametrize(("override", "message"), KERNEL_KEYS.items())
-def test_a_wrong_key_of_the_kernel_is_refused(check: Check, override: str, message: str) -> None:
+def test_an_invalid_key_of_the_kernel_is_rejected(check: Check, override: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
         check("", override)
     assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize("table", ["robot", "command", "action", "agent"])
-def test_a_missing_table_is_named_with_what_is_installed(check: Check, table: str) -> None:
-    flaw = problem(check, whole=RECIPE.replace(f'[{table}]\nuse = "fake_{table}"\n', ""))
-    assert flaw.path == table
-    assert f"fake_{table}" in flaw.hint
+def test_a_missing_table_is_reported_with_the_installed_components(check: Check, table: str) -> None:
+    found = problem(check, whole=RECIPE.replace(f'[{table}]\nuse = "fake_{table}"\n', ""))
+    assert found.path == table
+    assert f"fake_{table}" in found.hint
 
 
-def test_a_recipe_without_phases_or_observations_is_refused(check: Check) -> None:
+def test_a_recipe_without_phases_or_observations_is_rejected(check: Check) -> None:
     phases = RECIPE.index("[phases")
     found = problems(check, whole=RECIPE[:phases].replace('[observations.policy.one]\nuse = "fake_observation"\n', ""))
-    assert [flaw.path for flaw in found] == ["observations", "phases"]
+    assert [one.path for one in found] == ["observations", "phases"]
 
 
-def test_a_parameter_that_must_be_given_is_missed_at_its_slot(check: Check) -> None:
-    flaw = problem(check, "[rewards.task.slip]\nuse = 'fake_slip'\n")
-    assert (flaw.path, flaw.line) == ("rewards.task.slip.bodies", 26)
-    assert flaw.message == "missing: bodies (tuple[str, ...])"
+def test_a_missing_parameter_is_reported_at_its_slot(check: Check) -> None:
+    found = problem(check, "[rewards.task.slip]\nuse = 'fake_slip'\n")
+    assert (found.path, found.line) == ("rewards.task.slip.bodies", 26)
+    assert found.message == "missing: bodies (tuple[str, ...])"
 
 
 def test_a_plugin_that_cannot_be_imported_is_one_problem_of_the_report(check: Check, site: Path) -> None:
     install(site, "acme", {"mtrack.rewards": {"bad": "acme_bad:Bad"}}, {"acme_bad.py": "raise SystemExit(0)"})
-    flaw = problem(check, "[rewards.task.bad]\n")
-    assert flaw.message.startswith("reward 'bad' (acme 1.0) cannot be imported: SystemExit")
+    found = problem(check, "[rewards.task.bad]\n")
+    assert found.message.startswith("reward 'bad' (acme 1.0) cannot be imported: SystemExit")
 
 
-def test_the_backend_is_chosen_where_the_recipe_leaves_it_open(check: Check) -> None:
+def test_mtrack_chooses_a_backend_if_the_recipe_does_not(check: Check) -> None:
     recipe = check(whole=RECIPE.replace('[backend]\nuse = "fake_backend"\n', ""))
     assert (recipe.backend.use, recipe.backend.entry.name) == ("auto", "mujoco")

@@ -1,4 +1,4 @@
-"""A slot that a base recipe disables is enabled by whatever names it later, unless that says `enabled = false`."""
+"""A disabled slot is enabled by the next layer that names it, unless that has `enabled = false`."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def test_the_set_of_a_phase_enables_a_slot_in_that_phase_alone(layered: Layered)
     recipe = layered("[phases.train.set]\n'rewards.task.far.weight' = 2")
     assert not is_enabled(recipe)
     assert recipe.for_phase("train").rewards["task"]["far"].weight == 2.0
-    quiet = "[phases.train.set]\n'rewards.task.far.weight' = 2\n'rewards.task.far.enabled' = false"
-    assert not is_enabled(layered(quiet).for_phase("train"))
+    disabled = "[phases.train.set]\n'rewards.task.far.weight' = 2\n'rewards.task.far.enabled' = false"
+    assert not is_enabled(layered(disabled).for_phase("train"))
     group = layered("[phases.train.set]\n'rewards.task' = { far = { sigma = 2 } }")
     assert group.for_phase("train").rewards["task"]["far"].params["sigma"] == 2.0
 
 
-def test_what_is_disabled_after_a_phase_changed_it_stays_disabled_in_the_phase(layered: Layered) -> None:
+def test_a_slot_that_a_later_layer_disables_stays_disabled_in_a_phase_that_changes_it(layered: Layered) -> None:
     changed = "[rewards.task.far]\n[phases.train.set]\n'rewards.task.far.weight' = 2"
     assert is_enabled(layered(changed).for_phase("train"))
     for recipe in (
@@ -116,7 +116,7 @@ def test_what_is_disabled_after_a_phase_changed_it_stays_disabled_in_the_phase(l
 
 
 def again(recipe: Recipe) -> Recipe:
-    """Return the recipe that its own resolved text gives."""
+    """Return the recipe that is loaded from its own resolved text."""
     Path("again.toml").write_text(recipe.resolved_toml(), "utf-8")
     return check_recipe(read_recipe("again.toml"), Registry.scan())
 
@@ -140,28 +140,28 @@ def test_the_resolved_text_enables_the_same_slots_in_the_same_phases(layered: La
     assert same.for_phase("train").rewards == recipe.for_phase("train").rewards
 
 
-def test_a_layer_laid_over_a_phase_keeps_quiet_what_it_disables(layered: Layered) -> None:
+def test_a_layer_on_top_of_a_phase_can_disable_a_slot(layered: Layered) -> None:
     recipe = layered("[phases.train.set]\n'rewards.task.far.weight' = 2").for_phase("train")
-    off = Layer("quiet", {"rewards": {"task": {"far": {"enabled": False}}}}, Path())
+    off = Layer("top", {"rewards": {"task": {"far": {"enabled": False}}}}, Path())
     assert not is_enabled(check_recipe(recipe.source.with_layers([off]), Registry.scan()))
 
 
 @pytest.mark.parametrize(
     ("text", "path", "message"),
     [
-        ("use = 'nobody_has_this'", "rewards.task.gone.use", "no reward named 'nobody_has_this'"),
+        ("use = 'missing_reward'", "rewards.task.gone.use", "no reward named 'missing_reward'"),
         ("use = 'fake_reward'\nsigmaa = 1", "rewards.task.gone.sigmaa", "unknown parameter 'sigmaa'"),
         ("use = 'fake_reward'\nsigma = '1'", "rewards.task.gone.sigma", "expected a number"),
         ("use = 'fake_reward'\nweight = true", "rewards.task.gone.weight", "expected a number"),
     ],
 )
-def test_values_in_a_disabled_slot_are_checked(check: Check, text: str, path: str, message: str) -> None:
-    flaw = problem(check, f"[rewards.task.gone]\nenabled = false\n{text}\n")
-    assert (flaw.path, flaw.source) == (path, "my.toml")
-    assert message in flaw.message
+def test_values_of_a_disabled_slot_are_checked(check: Check, text: str, path: str, message: str) -> None:
+    found = problem(check, f"[rewards.task.gone]\nenabled = false\n{text}\n")
+    assert (found.path, found.source) == (path, "my.toml")
+    assert message in found.message
 
 
-def test_a_disabled_slot_may_lack_what_whoever_enables_it_must_give(check: Check) -> None:
+def test_a_disabled_slot_may_lack_required_parameters(check: Check) -> None:
     text = "[rewards.task.slip]\nuse = 'fake_slip'\nenabled = false\n"
     assert list(check(text).rewards["task"]) == ["near"]
     with pytest.raises(RecipeError, match="missing: bodies"):
@@ -175,7 +175,7 @@ def test_a_disabled_component_need_not_be_importable(check: Check, site: Path) -
         check("[rewards.task.bad]\nenabled = false\n", "rewards.task.bad.weight=2")
 
 
-def test_the_resolved_text_says_what_enabled_a_slot(layered: Layered) -> None:
+def test_the_resolved_text_has_the_layer_that_enabled_a_slot(layered: Layered) -> None:
     text = layered("[rewards.task.far]").resolved_toml()
     assert 'use = "fake-parts:fake_reward"  # my.toml:28, enabled by layer0.toml:2\n' in text
     by_override = layered(overrides=(f"{FAR}.weight=1",)).resolved_toml()

@@ -1,4 +1,4 @@
-"""Runs of several phases on the toy task: one after the other, resumed inside and between them, begun from a run."""
+"""Runs of several phases on the toy task: in sequence, resumed at any checkpoint, and started from another run."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def mtrack(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Return how a command that the user can mend is explained."""
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Return the message of a command that fails with a mistake of the user."""
     assert mtrack(*arguments) == 2
     return capsys.readouterr().err
 
@@ -67,7 +67,7 @@ def recipe(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(recipe, tmp_path_factory) -> Path:
-    """2 iterations of `train`, 10 of `adapt`, 5 of `finetune`, that nobody touched."""
+    """2 iterations of `train`, 10 of `adapt`, 5 of `finetune`, uninterrupted."""
     directory = tmp_path_factory.mktemp("runs") / "whole"
     assert mtrack("run", recipe, "--run-dir", directory) == 0
     return directory
@@ -77,7 +77,7 @@ def agent_of(directory: Path, name: str) -> dict:
     return load_file(directory / "checkpoints" / name / "agent.safetensors")
 
 
-def test_all_phases_follow_each_other_in_one_run(whole):
+def test_a_run_trains_all_phases_in_order(whole):
     metrics = read_jsonl(whole / "metrics.jsonl")
     assert [(m.phase, m.iteration) for m in metrics] == [
         *(("train", i + 1) for i in range(2)),
@@ -91,7 +91,7 @@ def test_all_phases_follow_each_other_in_one_run(whole):
     assert (manifest["phase_history"], manifest["ended"]) == (["train", "adapt"], True)
 
 
-def test_the_student_takes_over_from_the_teacher_and_only_finetune_changes_it(whole):
+def test_the_student_starts_as_a_copy_of_the_teacher_and_only_finetune_changes_it(whole):
     taught, adapted, tuned = (agent_of(whole, name) for name in ("train-0000002", "adapt-0000010", "finetune-0000005"))
     for name, student in adapted.items():
         if name.startswith("agent.actor_student"):
@@ -103,14 +103,14 @@ def test_the_student_takes_over_from_the_teacher_and_only_finetune_changes_it(wh
     assert changed == {"actor_student", "critic"}
 
 
-@pytest.mark.parametrize("place", ["adapt-0000005", "train-0000002", "finetune-0000002"])
-def test_a_run_stopped_in_or_between_phases_goes_on_byte_for_byte(whole, tmp_path, place):
+@pytest.mark.parametrize("checkpoint", ["adapt-0000005", "train-0000002", "finetune-0000002"])
+def test_a_run_stopped_in_or_between_phases_resumes_byte_for_byte(whole, tmp_path, checkpoint):
     directory = tmp_path / "stopped"
     shutil.copytree(whole, directory)
     order = ("train", "adapt", "finetune")
     for path in (directory / "checkpoints").iterdir():
         phase, iteration = path.name.split("-")
-        if (order.index(phase), iteration) > (order.index(place.split("-")[0]), place.split("-")[1]):
+        if (order.index(phase), iteration) > (order.index(checkpoint.split("-")[0]), checkpoint.split("-")[1]):
             shutil.rmtree(path)
     command = [sys.executable, "-m", "mtrack", "run", "--resume", str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -124,19 +124,19 @@ def test_a_run_stopped_in_or_between_phases_goes_on_byte_for_byte(whole, tmp_pat
                 assert path.read_bytes() == (directory / "checkpoints" / name / path.name).read_bytes(), path
 
 
-def test_each_phase_alone_begins_with_the_agent_of_a_run(whole, recipe, tmp_path):
+def test_a_single_phase_can_start_with_the_agent_of_a_run(whole, recipe, tmp_path):
     directory = tmp_path / "adapt"
     teacher = whole / "checkpoints" / "train-0000002"
     alone = [*NO_TEACHING, "--set", "phases.finetune.enabled=false"]
     assert mtrack("run", recipe, "--run-dir", directory, "--from", teacher, *alone) == 0
     metrics = read_jsonl(directory / "metrics.jsonl")
     assert [m.phase for m in metrics] == ["adapt"] * 10
-    assert metrics[-1].frames == 1280, "frames of this run, not of the one it begins from"
+    assert metrics[-1].frames == 1280, "frames of this run, not of the run that it starts from"
     copied = agent_of(directory, "adapt-0000010")["agent.actor_student.mean.head.weight"]
     assert copied.equal(agent_of(whole, "train-0000002")["agent.actor_teacher.mean.head.weight"])
 
 
-def test_a_checkpoint_knows_all_who_trained_its_agent_across_runs(whole, recipe, tmp_path):
+def test_a_checkpoint_records_all_phases_that_trained_its_agent_across_runs(whole, recipe, tmp_path):
     only = [*NO_TEACHING, "--set", "phases.adapt.enabled=false", "--set", "phases.finetune.frames=128"]
     adapted, first, second = whole / "checkpoints" / "adapt-0000010", tmp_path / "first", tmp_path / "second"
     assert mtrack("run", recipe, "--run-dir", first, "--from", adapted, *only) == 0
@@ -146,18 +146,18 @@ def test_a_checkpoint_knows_all_who_trained_its_agent_across_runs(whole, recipe,
 
 
 @pytest.mark.parametrize(
-    ("skipped", "has_begin", "message"),
+    ("skipped", "is_from_run", "message"),
     [
         ("adapt", False, "phase 'finetune' must follow 'adapt' or 'finetune', but it follows 'train'"),
         ("train", False, "phase 'adapt' must follow 'train' or 'adapt' or 'finetune', but it is first"),
         ("adapt", True, "phase 'train' must be first or follow 'train', but it follows 'finetune'"),
     ],
 )
-def test_an_order_that_cannot_work_is_refused_at_once(whole, recipe, tmp_path, capsys, skipped, has_begin, message):
-    begin = ["--from", whole] if has_begin else []
-    arguments = ["--run-dir", tmp_path / "run", "--set", f"phases.{skipped}.enabled=false", *begin]
-    assert message in refused(capsys, "run", recipe, *arguments)
-    assert not (tmp_path / "run" / "recipe.toml").exists(), "the directory is free for another try"
+def test_an_invalid_order_of_phases_is_rejected_at_once(whole, recipe, tmp_path, capsys, skipped, is_from_run, message):
+    start = ["--from", whole] if is_from_run else []
+    arguments = ["--run-dir", tmp_path / "run", "--set", f"phases.{skipped}.enabled=false", *start]
+    assert message in rejected(capsys, "run", recipe, *arguments)
+    assert not (tmp_path / "run" / "recipe.toml").exists(), "the directory can be used again"
 
 
 @pytest.mark.parametrize(
@@ -167,16 +167,16 @@ def test_an_order_that_cannot_work_is_refused_at_once(whole, recipe, tmp_path, c
         ("agent.actor_hidden=[16]", "agent.actor_hidden: [32] -> [16]"),
     ],
 )
-def test_an_agent_of_other_widths_is_refused_with_the_reason(whole, recipe, tmp_path, capsys, change, message):
+def test_an_agent_of_other_widths_is_rejected_with_the_reason(whole, recipe, tmp_path, capsys, change, message):
     arguments = ["--run-dir", tmp_path / "run", "--from", whole, *NO_TEACHING, "--set", change]
-    assert message in refused(capsys, "run", recipe, *arguments)
+    assert message in rejected(capsys, "run", recipe, *arguments)
 
 
-def test_a_checkpoint_of_a_phase_that_is_gone_is_named(whole, tmp_path, capsys):
+def test_a_checkpoint_of_a_missing_phase_is_rejected(whole, tmp_path, capsys):
     directory = tmp_path / "run"
     shutil.copytree(whole, directory)
     arguments = ["--allow-change", "--set", "phases.finetune.enabled=false"]
-    assert "was made in phase 'finetune'" in refused(capsys, "run", "--resume", directory, *arguments)
+    assert "was made in phase 'finetune'" in rejected(capsys, "run", "--resume", directory, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_checkpoint_of_a_phase_that_is_gone_is_named(whole, tmp_path, capsys):
         ("g1_tracking_finetune", {"finetune": 4e9}),
     ],
 )
-def test_shipped_recipes_give_the_student_a_sliding_target_and_full_delays(name, phases):
+def test_in_our_recipes_the_student_has_a_sliding_target_and_full_delays(name, phases):
     recipe = check_recipe(read_recipe(str(RECIPES / f"{name}.toml"), []), Registry.scan())
     assert {phase: slot.frames for phase, slot in recipe.phases.items()} == phases
     for phase in phases:

@@ -1,4 +1,4 @@
-"""Recipes as text: found, chained, overridden, merged, every value with its origin; hostile files refused fast."""
+"""Recipes are found, extended, overridden and merged; each value has an origin, and hostile files are rejected fast."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_tables_merge_and_arrays_replace() -> None:
     assert load('extends = "base/b.toml"\na = [3]\nt.y = 4\n').data == {"a": [3], "t": {"x": 1, "y": 4}}
 
 
-def test_slots_keep_the_order_of_first_appearance_base_first() -> None:
+def test_slots_are_in_the_order_of_first_appearance_base_first() -> None:
     write("b.toml", "[rewards.g.one]\n[rewards.g.two]\n")
     source = load('extends = "b.toml"\n[rewards.g.zero]\n[rewards.g.two]\nweight = 1\n')
     assert list(source.data["rewards"]["g"]) == ["one", "two", "zero"]
 
 
-def test_the_origin_of_a_value_is_the_file_and_line_that_set_it_last() -> None:
+def test_the_origin_of_a_value_is_the_last_file_and_line_that_set_it() -> None:
     write("base/b.toml", "seed = 1\n\n[t]\nx = 1\ny = 2\n")
     source = load('extends = "base/b.toml"\n[t]\ny = 4\n', "t.z=5")
     assert source.origin("t.x") == ("base/b.toml", 4)
@@ -52,45 +52,45 @@ def test_the_origin_of_a_value_is_the_file_and_line_that_set_it_last() -> None:
     assert source.origin("nothing") == ("my.toml", None)
 
 
-def test_a_chain_may_have_many_links_each_relative_to_its_own_file() -> None:
+def test_recipes_can_extend_each_other_with_paths_relative_to_each_file() -> None:
     write("one/a.toml", 'extends = "../two/b.toml"\n')
     write("two/b.toml", 'extends = "c.toml"\n')
     write("two/c.toml", "deep = 1\n")
     assert load('extends = "one/a.toml"').data == {"deep": 1}
 
 
-def test_a_base_beside_the_file_goes_before_one_that_comes_with_mtrack() -> None:
+def test_a_base_next_to_the_file_goes_before_a_recipe_of_mtrack() -> None:
     assert load('extends = "base/g1_tracking.toml"').data["robot"] == {"use": "g1"}
     write("base/g1_tracking.toml", "here = 1")
     assert load('extends = "base/g1_tracking.toml"').data == {"here": 1}
 
 
-def test_a_circle_of_recipes_is_refused_with_the_whole_circle() -> None:
+def test_a_circle_of_recipes_is_rejected_with_the_whole_circle() -> None:
     write("b.toml", 'extends = "my.toml"')
     with pytest.raises(RecipeError, match=r"my\.toml -> b\.toml -> my\.toml") as caught:
         load('extends = "b.toml"')
     assert caught.value.problems[0].line == 1
 
 
-def test_a_base_that_does_not_exist_is_named_with_its_line() -> None:
+def test_a_missing_base_is_reported_with_its_line() -> None:
     with pytest.raises(RecipeError, match=r"no such file: .*gone\.toml") as caught:
         load('\nextends = "gone.toml"')
     assert caught.value.problems[0].line == 2
 
 
-def test_extends_must_be_one_name() -> None:
+def test_extends_must_be_one_path() -> None:
     with pytest.raises(RecipeError, match="one recipe, in quotes"):
         load('extends = ["a.toml", "b.toml"]')
 
 
-def test_a_name_finds_a_recipe_of_mtrack_and_a_path_wins_over_it() -> None:
+def test_a_file_goes_before_a_recipe_of_mtrack_with_that_name() -> None:
     assert read_recipe("toy").data["robot"] == {"use": "toy_robot"}
     assert read_recipe("toy.toml").data == read_recipe("toy").data
     write("toy", "mine = 1")
     assert read_recipe("toy").data == {"mine": 1}
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
+def test_an_unknown_name_suggests_the_nearest_and_lists_all() -> None:
     with pytest.raises(
         MtrackError, match=r"no recipe 'g1_tracking_quik'\. did you mean 'g1_tracking_quick'\?"
     ) as caught:
@@ -98,7 +98,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
     assert "toy" in str(caught.value)
 
 
-def test_recipes_of_a_wheel_are_found_through_its_file_list(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipes_of_an_installed_wheel_are_found_in_its_file_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtrack.recipe.load.__file__", str(Path("lib/mtrack/recipe/load.py").absolute()))
     installed = write("share/mtrack/recipes/quick.toml", "seed = 7")
 
@@ -126,12 +126,12 @@ def test_recipes_of_a_wheel_are_found_through_its_file_list(monkeypatch: pytest.
         ("a=../data/x.npz", "../data/x.npz"),
     ],
 )
-def test_an_override_is_toml_or_else_a_string(override: str, value: object) -> None:
+def test_an_override_that_is_not_toml_is_a_string(override: str, value: object) -> None:
     assert load("", override).data == {"a": value}
 
 
 @pytest.mark.parametrize("override", ["a", "=1", "a=", "a=[1", 'a="x', "a=1\nb=2", "a b=1", "a..b=1", "[a]=1", "#=1"])
-def test_a_malformed_override_is_refused_by_name(override: str) -> None:
+def test_an_invalid_override_is_rejected_by_name(override: str) -> None:
     with pytest.raises(MtrackError, match="--set"):
         load("", override)
 
@@ -140,13 +140,13 @@ def test_a_later_override_wins() -> None:
     assert load("a = 1", "a=2", "a=3").data == {"a": 3}
 
 
-def test_a_syntax_error_has_its_line() -> None:
+def test_a_syntax_error_is_reported_with_its_line() -> None:
     with pytest.raises(RecipeError) as caught:
         load("a = 1\nb = \n")
     assert caught.value.problems[0].line == 2
 
 
-def test_text_that_is_not_utf8_has_its_line() -> None:
+def test_invalid_utf8_is_reported_with_its_line() -> None:
     with pytest.raises(RecipeError, match="not UTF-8") as caught:
         load(b"a = 1\nb = '\xff'\n")
     assert caught.value.problems[0].line == 2
@@ -168,7 +168,7 @@ def test_text_that_is_not_utf8_has_its_line() -> None:
     ],
     ids=lambda text: text[:8],
 )
-def test_a_hostile_file_is_refused_within_a_second(text: str) -> None:
+def test_a_hostile_file_is_rejected_within_a_second(text: str) -> None:
     write("my.toml", text)
     start = time.process_time()
     with pytest.raises(MtrackError):
@@ -191,7 +191,7 @@ def test_a_folder_with_the_name_of_a_recipe_does_not_hide_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["folder", "./toy", "toy/", "{here}/toy", "../{parent}/toy", "."])
-def test_a_folder_given_explicitly_is_named_as_one(name: str, tmp_path: Path) -> None:
+def test_the_path_of_a_folder_is_rejected(name: str, tmp_path: Path) -> None:
     Path("folder").mkdir()
     Path("toy").mkdir()
     written = name.format(here=tmp_path, parent=tmp_path.name)
@@ -202,20 +202,20 @@ def test_a_folder_given_explicitly_is_named_as_one(name: str, tmp_path: Path) ->
     assert "recipes: g1_tracking" in str(caught.value)
 
 
-def test_a_folder_with_recipes_says_which() -> None:
+def test_a_folder_with_recipes_lists_them() -> None:
     write("folder/b.toml", "")
     write("folder/a.toml", "")
-    with pytest.raises(MtrackError, match=r"folder is a directory.* In it: folder/a\.toml, folder/b\.toml"):
+    with pytest.raises(MtrackError, match=r"folder is a directory.* It contains: folder/a\.toml, folder/b\.toml"):
         read_recipe("folder")
 
 
-def test_the_folder_of_a_run_is_answered_with_how_to_resume_it() -> None:
+def test_the_folder_of_a_run_is_rejected_with_how_to_resume_it() -> None:
     write("runs/mine/recipe.toml", "seed = 1")
-    with pytest.raises(MtrackError, match=r"is a run, not a recipe.*resumes it: mtrack run --resume runs/mine"):
+    with pytest.raises(MtrackError, match=r"is a run, not a recipe.*Resume it with: mtrack run --resume runs/mine"):
         read_recipe("runs/mine")
 
 
-def test_a_base_that_is_a_folder_is_named_with_its_line() -> None:
+def test_a_base_that_is_a_folder_is_reported_with_its_line() -> None:
     Path("folder").mkdir()
     with pytest.raises(RecipeError, match="folder is a directory, neither a recipe") as caught:
         load('\nextends = "folder"')
@@ -228,13 +228,13 @@ def test_a_name_that_cannot_be_a_path_is_an_unknown_recipe(name: str) -> None:
         read_recipe(name)
 
 
-def test_an_endless_file_is_not_read_to_its_end() -> None:
+def test_an_endless_file_is_rejected() -> None:
     with pytest.raises(RecipeError, match="larger than"):
         read_recipe("/dev/zero")
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_are_a_recipe_or_an_error_of_ours(raw: bytes) -> None:
+def test_any_bytes_are_a_recipe_or_an_explained_error(raw: bytes) -> None:
     try:
         load(raw)
     except MtrackError:
@@ -242,14 +242,14 @@ def test_any_bytes_are_a_recipe_or_an_error_of_ours(raw: bytes) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_override_is_taken_or_an_error_of_ours(text: str) -> None:
+def test_any_override_is_accepted_or_an_explained_error(text: str) -> None:
     try:
         load("", text)
     except MtrackError:
         return
 
 
-def test_lines_are_those_where_keys_first_appear() -> None:
+def test_the_line_of_a_key_is_where_it_first_appears() -> None:
     text = (
         '# comment\na = 1\n[t.u]\nb = [\n  1,\n]\nc = """\n[not.a.table]\n"""\nd.e = { f = 1 }\n["quo.ted".x]\ng = 2\n'
     )
@@ -269,11 +269,11 @@ def test_lines_are_those_where_keys_first_appear() -> None:
     }
 
 
-def test_lines_count_as_an_editor_does_whatever_the_line_ends() -> None:
+def test_lines_are_counted_as_in_an_editor_for_all_line_endings() -> None:
     assert key_lines("a = '\u2028'\r\n\r\nb = 1\r\n") == {("a",): 1, ("b",): 3}
 
 
-def test_an_endless_statement_costs_little_and_only_loses_later_lines() -> None:
+def test_after_a_very_long_statement_keys_have_no_lines() -> None:
     lines = key_lines("first = 1\nlong = [\n" + "1,\n" * 20_000 + "]\nlast = 2\n")
     assert lines == {("first",): 1}
 
@@ -285,6 +285,6 @@ def test_an_endless_statement_costs_little_and_only_loses_later_lines() -> None:
         max_size=4,
     )
 )
-def test_dotted_paths_come_apart_again(keys: list[str]) -> None:
+def test_split_path_inverts_dotted(keys: list[str]) -> None:
     path = tuple(key for key in keys if key.isprintable()) or ("a",)
     assert split_path(dotted(path)) == path

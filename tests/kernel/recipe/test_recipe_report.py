@@ -1,4 +1,4 @@
-"""Every problem of a recipe in one report, each with its place and a remedy."""
+"""All problems of a recipe are in one report, each with its path, line and hint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 
 
-def test_ten_mistakes_give_one_report_of_ten_places(check: Check, tmp_path: Path) -> None:
+def test_all_mistakes_are_in_one_report_with_their_lines(check: Check, tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text(RECIPE.replace("frames = 1000", "frames = 1e3"), "utf-8")
     text = """\
 extends = "base.toml"
@@ -35,7 +35,7 @@ use = "fake_slip"
     (tmp_path / "my.toml").write_text(text, "utf-8")
     with pytest.raises(RecipeError) as caught:
         check_recipe(read_recipe("my.toml", ["device=gpu"]), Registry.scan())
-    assert [(flaw.source, flaw.line, flaw.path) for flaw in caught.value.problems] == [
+    assert [(problem.source, problem.line, problem.path) for problem in caught.value.problems] == [
         ("my.toml", 2, "num_envs"),
         ("my.toml", 3, "colour"),
         ("my.toml", 5, "command.target"),
@@ -50,7 +50,7 @@ use = "fake_slip"
     ]
 
 
-def test_the_report_has_the_documented_look(check: Check) -> None:
+def test_the_report_has_the_documented_format(check: Check) -> None:
     whole = RECIPE.replace("sigma = 0.2", "wieght = 2")
     with pytest.raises(RecipeError) as caught:
         check(

@@ -1,4 +1,4 @@
-"""The text of a checked recipe gives it again, and says where its values came from."""
+"""The resolved text of a recipe gives an equal recipe, and has the origin of each value."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_resolved_text_gives_an_equal_recipe_from_anywhere(check: Check, tmp
 
 
 def attrs_without_set(recipe: Recipe) -> list[object]:
-    """Return what must be equal; the `set` of a phase keeps its paths as they were written."""
+    """Return what must be equal; paths in the `set` of a phase stay as they were written."""
     phase = recipe.phases["train"]
     parts = [recipe.rewards, recipe.reward_groups, recipe.motions, recipe.dormant, phase.params]
     return [recipe.seed, recipe.run, *parts]
@@ -47,7 +47,7 @@ def test_recipes_of_equal_content_are_equal(check: Check) -> None:
     assert check() != check("", "seed=4")
 
 
-def test_the_resolved_text_says_where_each_value_came_from(check: Check) -> None:
+def test_the_resolved_text_has_the_origin_of_each_value(check: Check) -> None:
     text = check("", "num_envs=8").resolved_toml()
     assert "num_envs = 8  # --set\n" in text
     assert "sigma = 0.2  # my.toml:20\n" in text

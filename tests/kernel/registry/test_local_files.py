@@ -1,4 +1,4 @@
-"""A Python file given with `-p` is a plugin for one command: its classes and functions are components by name."""
+"""A Python file given with `-p` is a plugin for one command; its classes and functions are components."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_functions_and_classes_of_a_file_are_components_with_parameters(folder: 
     assert assembly.layout.observations["priv"] == 2 + 2 * 2 + 1
 
 
-def test_an_observation_without_a_mirror_needs_phases_without_mirror_images(folder: Path) -> None:
+def test_an_observation_without_a_mirror_needs_phases_with_mirror_false(folder: Path) -> None:
     recipe = checked()
     layout = assemble(recipe, num_envs=2).layout
     assert (layout.mirrors["priv"], layout.unmirrored) == (None, ("observations.priv.speed",))
@@ -101,7 +101,7 @@ def test_an_observation_without_a_mirror_needs_phases_without_mirror_images(fold
         require_same_shapes("train", agent, layout, mirror=True)
 
 
-def test_a_function_says_which_sensors_it_needs(folder: Path) -> None:
+def test_a_function_declares_the_sensors_that_it_needs(folder: Path) -> None:
     text = 'def height(scene): return scene.robot.root_pos[:, 2:]\nheight.sensors = ("root_position",)\n'
     Path("my_terms.py").write_text(text, "utf-8")
     recipe = checked('extends = "toy.toml"\n[observations.policy.height]\n[phases.train]\nmirror = false\n')
@@ -110,7 +110,7 @@ def test_a_function_says_which_sensors_it_needs(folder: Path) -> None:
     assert "the robot has no root_position" in problem.message
 
 
-def test_a_manifest_keeps_the_name_and_the_hash_of_a_file_and_no_folder(folder: Path) -> None:
+def test_a_manifest_records_the_name_and_hash_of_a_file_but_not_its_folder(folder: Path) -> None:
     recipe = checked(files=(str(folder / "my_terms.py"),))
     facts = manifest(recipe)
     assert list(facts["local_files"]) == ["my_terms.py"]
@@ -120,7 +120,7 @@ def test_a_manifest_keeps_the_name_and_the_hash_of_a_file_and_no_folder(folder: 
     assert 'use = "my_terms.py:slow"' in recipe.resolved_toml()
 
 
-def test_what_a_file_shares_with_a_package_is_that_of_the_file_in_recipes_of_ones_own(
+def test_your_own_recipe_uses_the_file_if_a_package_has_the_same_name(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Path("my_terms.py").write_text(TERMS.replace("def slow", "def toy_closeness"), "utf-8")
@@ -129,41 +129,41 @@ def test_what_a_file_shares_with_a_package_is_that_of_the_file_in_recipes_of_one
     assert homes == {"closeness": "mtrack", "toy_closeness": "my_terms.py"}
     (note,) = caplog.messages
     assert note == (
-        "reward 'toy_closeness' is in mtrack too: your recipe means the one in my_terms.py; "
-        'for the other write use = "mtrack:toy_closeness"'
+        "reward 'toy_closeness' is in mtrack too: your recipe uses the one in my_terms.py; "
+        'to use the other one, write use = "mtrack:toy_closeness"'
     )
 
 
-def test_a_recipe_that_needs_a_file_says_so_if_it_is_missing(folder: Path) -> None:
-    with pytest.raises(RecipeError, match=r"no reward named 'slow'.*if it is in a file of yours, add -p FILE.py"):
+def test_a_missing_file_is_explained(folder: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no reward named 'slow'.*if it is in your own file, add -p FILE.py"):
         checked(files=())
     with pytest.raises(RecipeError, match=r"my_terms.py is missing; give it on the command line: -p my_terms.py"):
         checked('extends = "toy.toml"\n[rewards.toy.x]\nuse = "my_terms.py:slow"\n', files=())
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("x = 1\ndef (", "my_terms.py:2: SyntaxError: invalid syntax"),
         ("def f(scene):\n  x\n y", "my_terms.py:3: IndentationError: unindent does not match"),
         ("\nraise ValueError('no')", "my_terms.py:2: ValueError: no"),
         ("import sys\nsys.exit(3)", "my_terms.py:2: SystemExit: 3"),
-        ("import a_module_nobody_has", "my_terms.py:1: ModuleNotFoundError: No module named 'a_module_nobody_has'"),
-        ("import helper", "a file given with -p cannot import its neighbours: put all into one file"),
+        ("import a_missing_module", "my_terms.py:1: ModuleNotFoundError: No module named 'a_missing_module'"),
+        ("import helper", "a file given with -p cannot import other files of its folder: use one file"),
         ("def a_b(scene): ...\nclass AB: ...", "'a_b' is defined at my_terms.py:1 and at my_terms.py:2; rename one"),
         ("x = '\xff'", "my_terms.py:1: SyntaxError: "),
     ],
 )
-def test_a_file_that_cannot_be_run_is_an_error_at_its_line(folder: Path, text: str, said: str) -> None:
+def test_a_file_that_cannot_be_run_is_an_error_with_its_line(folder: Path, text: str, message: str) -> None:
     Path("helper.py").touch()
     Path("my_terms.py").write_bytes(text.replace("AB", "A_b").encode("latin-1"))
     with pytest.raises(MtrackError) as caught:
         Registry.scan(files=["my_terms.py"])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         (("my_tems.py",), "-p my_tems.py: no such file. did you mean 'my_terms.py'?"),
         (("my.toml",), "-p my.toml: expected a Python file, such as -p my_terms.py"),
@@ -173,18 +173,18 @@ def test_a_file_that_cannot_be_run_is_an_error_at_its_line(folder: Path, text: s
         (("my_terms.py", "more.py"), "'slow' is defined at my_terms.py:9 and at more.py:9; rename one of them"),
     ],
 )
-def test_files_that_cannot_be_used_are_named(folder: Path, files: tuple[str, ...], said: str) -> None:
+def test_an_invalid_file_is_explained(folder: Path, files: tuple[str, ...], message: str) -> None:
     for name in ("folder", "folder.py"):
         Path(name).mkdir()
     for name in ("folder/my_terms.py", "more.py"):
         Path(name).write_text(TERMS, "utf-8")
     with pytest.raises(MtrackError) as caught:
         Registry.scan(files=files)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("function", "message"),
     [
         ("def f(scene, sigma=0.3): ...", "parameter 'sigma' needs a type: sigma: float = 0.3"),
         ("def f(scene, names=()): ...", "parameter 'names' needs a type: names: TYPE = ()"),
@@ -195,18 +195,18 @@ def test_files_that_cannot_be_used_are_named(folder: Path, files: tuple[str, ...
         ("def f(scene, sigma: Unknown = 1): ...", "annotations must be importable at run time"),
         ("def f(scene, sigma: float = 'a'): ...", "the default of 'sigma' does not fit its type: expected a number"),
         ("def f(scene): ...\nf.sensors = 'imu'", 'f.sensors must be names, e.g. ("imu", "joint_encoders")'),
-        ("def f(scene, weight: float = 1.0): ...", "parameter 'weight' has the name of a key of the kernel"),
+        ("def f(scene, weight: float = 1.0): ...", "parameter 'weight' has the name of a key that mtrack reads"),
     ],
 )
-def test_a_function_that_cannot_be_a_component_says_why(folder: Path, function: str, said: str) -> None:
+def test_a_function_that_cannot_be_a_component_is_explained(folder: Path, function: str, message: str) -> None:
     Path("my_terms.py").write_text(f"from __future__ import annotations\n{function}\n", "utf-8")
     registry = Registry.scan(files=["my_terms.py"])
     with pytest.raises(ComponentError) as caught:
         registry.load(registry.find("reward", "f"))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_an_undeclared_attribute_is_an_error_that_says_how_to_declare_it(folder: Path) -> None:
+def test_an_undeclared_attribute_is_an_error_with_its_declaration(folder: Path) -> None:
     lines = "    def bind(self, scene):\n        self.start = 1.0\n    def __call__(self"
     Path("my_terms.py").write_text(TERMS.replace("    def __call__(self", lines), "utf-8")
     with pytest.raises(ComponentError, match=r"near_zero.*Declare it in class NearZero: start: TYPE = scratch\(\)"):
@@ -223,7 +223,7 @@ def test_a_parameter_of_a_replaced_component_is_explained(folder: Path) -> None:
     assert "an extended recipe" not in str(caught.value)
 
 
-def test_a_function_is_no_randomization_and_a_class_needs_the_decorator(folder: Path) -> None:
+def test_a_function_cannot_be_a_randomization_and_a_class_needs_the_decorator(folder: Path) -> None:
     Path("my_terms.py").write_text(TERMS.replace("@component\n", ""), "utf-8")
     registry = Registry.scan(files=["my_terms.py"])
     with pytest.raises(ComponentError, match=r"'slow' \(my_terms.py:9\) cannot be a randomization: a function can"):
@@ -232,7 +232,7 @@ def test_a_function_is_no_randomization_and_a_class_needs_the_decorator(folder: 
         registry.load(registry.find("reward", "near_zero"))
 
 
-def test_a_run_needs_its_files_again_and_unchanged(folder: Path) -> None:
+def test_resume_needs_the_same_files_unchanged(folder: Path) -> None:
     before = {"local_files": manifest(checked())["local_files"]}
     run = Path("runs/mine")
     with pytest.raises(CheckpointError, match=r"runs/mine uses components of the file my_terms.py: add -p my_terms.py"):
@@ -245,7 +245,7 @@ def test_a_run_needs_its_files_again_and_unchanged(folder: Path) -> None:
     require_local_files(run, before, edited, allow_change=True)
 
 
-def test_resume_continues_a_run_with_its_file_only(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_resume_continues_a_run_only_with_its_file(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Path("my.toml").write_text(RECIPE.replace("[observations.priv.speed]\n", ""), "utf-8")
     small = ("--set", "num_envs=4", "--set", "phases.train.frames=64", "--run-dir", "r")
     for arguments, status in (

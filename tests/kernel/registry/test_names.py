@@ -1,4 +1,4 @@
-"""A name in a recipe means what its file means, whatever else is installed."""
+"""A name in a recipe keeps its meaning, whatever else is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mtrack import component, param
 
 @component
 class Mine:
-    '''Has the name of another one.'''
+    '''Has the name of another component.'''
     sigma: float = param(default=7.0)
     def __call__(self, scene):
         return torch.zeros(scene.num_envs)
@@ -50,7 +50,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_recipes_of_mtrack_mean_its_own_components(site: Path) -> None:
+def test_recipes_of_mtrack_use_its_own_components(site: Path) -> None:
     before = used(checked("toy"))
     install_clash(site, names={full.rpartition(":")[2] for full in before.values()} | {"mujoco", "mujoco_warp"})
     assert used(checked("toy")) == before
@@ -71,7 +71,7 @@ def test_a_slot_named_in_a_base_keeps_the_meaning_of_the_base(site: Path, tmp_pa
         ("[rewards.toy.mine]\nweight = 1\n", ("rewards.toy.mine.use=toy_closeness",), None),
     ],
 )
-def test_an_ambiguous_name_of_ones_own_is_an_error_that_names_all(
+def test_an_ambiguous_name_in_your_own_recipe_is_an_error_with_all_options(
     site: Path, tmp_path: Path, text: str, overrides: tuple[str, ...], line: int | None
 ) -> None:
     install_clash(site)
@@ -83,14 +83,14 @@ def test_an_ambiguous_name_of_ones_own_is_an_error_that_names_all(
     assert problem.line == line
 
 
-def test_one_that_is_named_in_full_is_that_one(site: Path, tmp_path: Path) -> None:
+def test_a_full_name_is_not_ambiguous(site: Path, tmp_path: Path) -> None:
     install_clash(site)
     mine = write(tmp_path / "my.toml", 'extends = "toy.toml"\n[rewards.toy.mine]\nuse = "acme:toy_closeness"\n')
     assert checked(mine).rewards["toy"]["mine"].params["sigma"] == 7.0
 
 
 @pytest.mark.parametrize("is_editable", [False, True])
-def test_a_recipe_that_another_distribution_ships_means_its_own_components(
+def test_a_recipe_that_another_distribution_ships_uses_its_own_components(
     site: Path, tmp_path: Path, is_editable: bool
 ) -> None:
     install_clash(site)
@@ -108,7 +108,7 @@ def test_a_recipe_that_another_distribution_ships_means_its_own_components(
     assert checked(extended).rewards["toy"]["toy_closeness"].entry.distribution == "acme"
 
 
-def test_a_component_of_ones_own_that_cannot_be_used_is_not_replaced_by_another(
+def test_a_preferred_component_that_may_not_be_used_is_not_replaced_by_another(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("acme", "other"):
@@ -119,7 +119,7 @@ def test_a_component_of_ones_own_that_cannot_be_used_is_not_replaced_by_another(
     assert Registry.scan().find("reward", "near").distribution == "other"
 
 
-def test_a_stored_recipe_means_the_same_after_a_clashing_package_was_installed(site: Path, tmp_path: Path) -> None:
+def test_a_stored_recipe_keeps_its_meaning_after_a_clashing_package_was_installed(site: Path, tmp_path: Path) -> None:
     mine = write(
         tmp_path / "my.toml",
         'extends = "toy.toml"\n[rewards.toy.far]\nuse = "toy_closeness"\n'
@@ -134,7 +134,7 @@ def test_a_stored_recipe_means_the_same_after_a_clashing_package_was_installed(s
     assert recipe_sha256(again) == recipe_sha256(recipe)
 
 
-def test_the_recipe_of_an_older_run_means_what_its_manifest_records(site: Path, tmp_path: Path) -> None:
+def test_the_recipe_of_an_older_run_uses_what_its_manifest_records(site: Path, tmp_path: Path) -> None:
     recipe = checked("toy", f"{SLOT}.use=toy_closeness")
     text = recipe.resolved_toml().replace('"mtrack:', '"')  # as version 0.1.0 wrote it
     stored = write(tmp_path / "run" / "recipe.toml", text)
@@ -145,7 +145,7 @@ def test_the_recipe_of_an_older_run_means_what_its_manifest_records(site: Path, 
     assert used(checked(stored)) == used(recipe)
 
 
-def test_the_defaults_of_commands_mean_components_of_mtrack(site: Path) -> None:
+def test_the_defaults_of_commands_are_components_of_mtrack(site: Path) -> None:
     install_clash(site, names=["g1"])
     assert Registry.scan().find("robot", "g1", is_own).distribution == "mtrack"
     with pytest.raises(NameProblem, match="2 distributions have a robot 'g1'"):

@@ -1,4 +1,4 @@
-"""Parameters of components: strict types, each mistake at its place."""
+"""Parameters of components are checked strictly, and each mistake is reported with its path."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ GOOD = {
 
 
 @pytest.mark.parametrize(("key", "text", "value"), [(key, *pair) for key, pairs in GOOD.items() for pair in pairs])
-def test_a_value_of_the_right_type_is_taken(check: Check, key: str, text: str, value: object) -> None:
-    taken = check("", f"{NEAR}.{key}={text}").rewards["task"]["near"].params[key]
-    assert taken == value
-    assert type(taken) is type(value)
+def test_a_value_of_the_right_type_is_accepted(check: Check, key: str, text: str, value: object) -> None:
+    accepted = check("", f"{NEAR}.{key}={text}").rewards["task"]["near"].params[key]
+    assert accepted == value
+    assert type(accepted) is type(value)
 
 
 BAD = {
@@ -72,7 +72,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("key", "text", "message"), [(key, *pair) for key, pairs in BAD.items() for pair in pairs])
-def test_a_value_of_a_wrong_type_is_refused_not_coerced(check: Check, key: str, text: str, message: str) -> None:
+def test_an_invalid_value_is_rejected_and_not_coerced(check: Check, key: str, text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=rf"(?s){message}") as caught:
         check("", f"{NEAR}.{key}={text}")
     (only,) = caught.value.problems
@@ -80,9 +80,9 @@ def test_a_value_of_a_wrong_type_is_refused_not_coerced(check: Check, key: str, 
     assert only.source == "--set"
 
 
-def test_the_place_within_a_value_is_told(check: Check) -> None:
+def test_the_path_within_a_value_is_reported(check: Check) -> None:
     found = problems(check, "", NEAR + ".names=['a', 1, 'b', 2]", NEAR + ".gains={ a = 'x', b = 'y' }")
-    assert [(flaw.path, flaw.value) for flaw in found] == [
+    assert [(one.path, one.value) for one in found] == [
         (f"{NEAR}.names.1", "1"),
         (f"{NEAR}.names.3", "2"),
         (f"{NEAR}.gains.a", '"x"'),
@@ -93,16 +93,16 @@ def test_the_place_within_a_value_is_told(check: Check) -> None:
 def test_nested_tables_are_checked_field_by_field(check: Check) -> None:
     assert check("", NEAR + ".point={ x = 1 }").rewards["task"]["near"].params["point"].x == 1.0
     found = problems(check, "", NEAR + ".point={ x = 'a', y = -1 }")
-    assert [flaw.path for flaw in found] == [f"{NEAR}.point.x", f"{NEAR}.point.y"]
+    assert [one.path for one in found] == [f"{NEAR}.point.x", f"{NEAR}.point.y"]
 
 
 def test_a_check_across_fields_is_reported_at_the_slot(check: Check) -> None:
-    flaw = problem(check, "", f"{NEAR}.low=2")
-    assert (flaw.path, flaw.line) == (NEAR, 17)
-    assert "low must be below high" in flaw.message
+    found = problem(check, "", f"{NEAR}.low=2")
+    assert (found.path, found.line) == (NEAR, 17)
+    assert "low must be below high" in found.message
 
 
-def test_paths_are_relative_to_the_file_that_set_them(check: Check, tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_file_that_sets_them(check: Check, tmp_path: Path) -> None:
     base = tmp_path / "deep" / "base.toml"
     base.parent.mkdir()
     base.write_text(RECIPE + "[rewards.task.far]\nuse = 'fake_reward'\nfile = 'from_base'\n", "utf-8")

@@ -1,4 +1,4 @@
-"""The registry finds components from metadata, survives broken distributions, and checks what it loads."""
+"""The registry finds components by metadata, survives broken distributions and checks what it loads."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def rewards(site: Path, source: str, attribute: str = "Near", name: str = "near"
     return Registry.scan().find("reward", name)
 
 
-def test_every_first_party_entry_point_is_listed_even_where_its_module_is_missing(site: Path) -> None:
+def test_every_entry_point_is_listed_even_if_its_module_is_missing(site: Path) -> None:
     install(site, "acme", {"mtrack.rewards": {"gone": "acme_gone.parts:Gone"}})
     entry = next(entry for entry in Registry.scan().entries if entry.name == "gone")
     assert entry.error == "module 'acme_gone.parts' not found"
     assert {"g1", "root_pos", "train"} <= {entry.name for entry in Registry.scan().entries}
 
 
-def test_scanning_and_help_import_no_plugin(site: Path) -> None:
+def test_scan_and_help_import_no_plugin(site: Path) -> None:
     install(
         site, "acme", {"mtrack.rewards": {"near": "acme_parts:Near"}}, {"acme_parts.py": "raise SystemExit\n" + REWARD}
     )
@@ -60,7 +60,7 @@ def test_help_of_a_submodule_does_not_import_its_package(site: Path) -> None:
     assert "acme" not in sys.modules
 
 
-def test_syntax_errors_and_missing_names_show_without_importing(site: Path) -> None:
+def test_syntax_errors_and_missing_names_are_found_without_importing(site: Path) -> None:
     install(
         site,
         "acme",
@@ -73,7 +73,7 @@ def test_syntax_errors_and_missing_names_show_without_importing(site: Path) -> N
     assert errors["odd"] == "its entry point 'acme_parts' is not 'module:name'"
 
 
-def test_names_that_a_module_imports_or_defines_under_a_condition_are_no_error(site: Path) -> None:
+def test_names_that_a_module_imports_or_defines_conditionally_are_not_missing(site: Path) -> None:
     source = "from acme_other import Far\nif True:\n    class Near: ...\n"
     install(
         site,
@@ -84,7 +84,7 @@ def test_names_that_a_module_imports_or_defines_under_a_condition_are_no_error(s
     assert [entry.error for entry in Registry.scan().entries if entry.distribution == "acme"] == ["", ""]
 
 
-def test_an_unreadable_distribution_is_named_and_hides_no_other(site: Path) -> None:
+def test_an_unreadable_distribution_is_reported_and_does_not_hide_others(site: Path) -> None:
     install(site, "broken", b"[mtrack.rewards]\nnear = \xff\xfe:Near\n")
     install(site, "acme", {"mtrack.rewards": {"near": "acme_parts:Near"}}, {"acme_parts.py": REWARD})
     registry = Registry.scan()
@@ -93,7 +93,7 @@ def test_an_unreadable_distribution_is_named_and_hides_no_other(site: Path) -> N
     assert "broken-1.0.dist-info" in problem
 
 
-def test_metadata_without_a_name_hide_no_other(site: Path) -> None:
+def test_metadata_without_a_name_does_not_hide_others(site: Path) -> None:
     install(site, "nameless", {"mtrack.rewards": {"near": "x:Y"}})
     (site / "nameless-1.0.dist-info" / "METADATA").write_text("garbage", "utf-8")
     registry = Registry.scan()
@@ -101,13 +101,13 @@ def test_metadata_without_a_name_hide_no_other(site: Path) -> None:
     assert registry.find("robot", "g1").distribution == "mtrack"
 
 
-def test_an_unknown_group_is_reported_with_what_was_meant(site: Path) -> None:
+def test_an_unknown_entry_point_group_is_reported_with_the_nearest_one(site: Path) -> None:
     install(site, "acme", {"mtrack.reward": {"near": "acme_parts:Near"}})
     (problem,) = Registry.scan().problems
     assert "unknown entry-point group 'mtrack.reward'; did you mean 'mtrack.rewards'?" in problem
 
 
-def test_a_name_of_two_distributions_is_listed_twice_and_usable_only_in_full(site: Path) -> None:
+def test_a_name_of_two_distributions_must_be_qualified(site: Path) -> None:
     for name in ("acme", "other-rewards"):
         module = f"{name.replace('-', '_')}_parts"
         install(site, name, {"mtrack.rewards": {"near": f"{module}:Near"}}, {f"{module}.py": REWARD})
@@ -118,7 +118,9 @@ def test_a_name_of_two_distributions_is_listed_twice_and_usable_only_in_full(sit
     assert registry.find("reward", "Other_Rewards:near").distribution == "other-rewards"
 
 
-def test_a_stale_egg_info_does_not_hide_the_installed_distribution(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outdated_egg_info_does_not_hide_the_installed_distribution(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(site, "acme", {"mtrack.rewards": {"near": "acme_parts:Near"}})
     stale = site.parent / "checkout" / "acme.egg-info"
     stale.mkdir(parents=True)
@@ -128,24 +130,24 @@ def test_a_stale_egg_info_does_not_hide_the_installed_distribution(site: Path, m
     assert [entry.name for entry in Registry.scan().entries if entry.distribution == "acme"] == ["near"]
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+def test_an_unknown_name_suggests_the_nearest_one() -> None:
     with pytest.raises(
         NameProblem, match=r"no reward named 'feet_slipp'; did you mean 'feet_slip'\?   'mtrack list-plugins reward'"
     ):
         Registry.scan().find("reward", "feet_slipp")
 
 
-def test_a_name_of_another_kind_is_pointed_out() -> None:
-    with pytest.raises(NameProblem, match="of that name there is: robot"):
+def test_an_unknown_name_mentions_other_kinds_that_have_it() -> None:
+    with pytest.raises(NameProblem, match="there is a robot of that name"):
         Registry.scan().find("logger", "g1")
 
 
-def test_a_distribution_that_is_not_installed_is_told_from_a_typo() -> None:
+def test_a_missing_distribution_is_distinguished_from_a_typo() -> None:
     with pytest.raises(NameProblem, match="'pip install acme-rewards'"):
         Registry.scan().find("reward", "acme-rewards:near")
 
 
-def test_the_allow_list_refuses_others_but_never_mtrack(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_allow_list_rejects_others_but_never_mtrack(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(
         site, "acme", {"mtrack.rewards": {"near": "acme_parts:Near"}}, {"acme_parts.py": "raise SystemExit\n" + REWARD}
     )
@@ -162,13 +164,13 @@ def test_the_allow_list_refuses_others_but_never_mtrack(site: Path, monkeypatch:
     assert Registry.scan().find("reward", "near").distribution == "acme"
 
 
-def test_a_refused_distribution_does_not_make_a_name_ambiguous(site: Path) -> None:
+def test_a_rejected_distribution_does_not_make_a_name_ambiguous(site: Path) -> None:
     for name in ("acme", "other"):
         install(site, name, {"mtrack.rewards": {"near": f"{name}_parts:Near"}}, {f"{name}_parts.py": REWARD})
     assert Registry.scan(allow=["other"]).find("reward", "near").distribution == "other"
 
 
-def test_a_good_component_loads_once(site: Path) -> None:
+def test_a_valid_component_is_loaded_once(site: Path) -> None:
     registry, entry = Registry.scan(), rewards(site, REWARD)
     assert registry.load(entry) is registry.load(entry)
     assert registry.load(entry)().sigma == 1.0
@@ -177,14 +179,14 @@ def test_a_good_component_loads_once(site: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "what"),
     [
-        ("import a_module_nobody_has", "ModuleNotFoundError"),
+        ("import a_missing_module", "ModuleNotFoundError"),
         ("raise SystemExit(3)", "SystemExit"),
         ("def (", "SyntaxError"),
         ("raise ValueError('first line\\nsecond line')", "ValueError: first line$"),
         ("Other = 1", "AttributeError"),
     ],
 )
-def test_an_import_that_fails_is_told_in_one_line_with_who_and_why(site: Path, source: str, what: str) -> None:
+def test_a_failed_import_is_explained_in_one_line_with_component_and_reason(site: Path, source: str, what: str) -> None:
     entry = rewards(site, source)
     with pytest.raises(ComponentError, match=what) as caught:
         Registry.scan().load(entry)
@@ -192,7 +194,7 @@ def test_an_import_that_fails_is_told_in_one_line_with_who_and_why(site: Path, s
     assert "\n" not in str(caught.value)
 
 
-def test_an_interrupt_while_importing_is_no_error_of_the_plugin(site: Path) -> None:
+def test_an_interrupt_during_an_import_is_not_an_error_of_the_plugin(site: Path) -> None:
     entry = rewards(site, "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         Registry.scan().load(entry)
@@ -205,12 +207,12 @@ def test_an_interrupt_while_importing_is_no_error_of_the_plugin(site: Path) -> N
         ("class Near:\n    def __call__(self, scene): ...", "not made with @component"),
         (REWARD.replace("def __call__", "def compute"), r"no method __call__\(scene\)"),
         (REWARD.replace("(self, scene)", "(self)"), r"__call__ cannot be called with \(scene\)"),
-        (REWARD.replace("sigma: float", "weight: float"), "parameter 'weight' has the name of a key of the kernel"),
+        (REWARD.replace("sigma: float", "weight: float"), "parameter 'weight' has the name of a key that mtrack reads"),
         (REWARD.replace("param(default=1.0)", "1.0"), "field 'sigma' has no role"),
         (REWARD.replace("sigma: float", "sigma: 'Unknown'"), "annotations must be importable at run time"),
     ],
 )
-def test_a_breach_of_contract_is_named(site: Path, source: str, what: str) -> None:
+def test_a_broken_contract_is_explained(site: Path, source: str, what: str) -> None:
     entry = rewards(site, source)
     with pytest.raises(ComponentError, match=what):
         Registry.scan().load(entry)
@@ -230,7 +232,7 @@ def test_an_attribute_of_the_contract_may_be_a_parameter(site: Path) -> None:
         registry.load(registry.find("termination", "b"))
 
 
-def test_a_randomization_that_can_change_nothing_breaks_the_contract(site: Path) -> None:
+def test_a_randomization_that_changes_nothing_breaks_the_contract(site: Path) -> None:
     idle = REWARD.replace("def __call__", "def bind")
     acts = idle + "\n    def reset(self, ids): ...\n"
     points = {"mtrack.randomizations": {"idle": "idle:Near", "acts": "acts:Near"}}
@@ -241,7 +243,7 @@ def test_a_randomization_that_can_change_nothing_breaks_the_contract(site: Path)
         registry.load(registry.find("randomization", "idle"))
 
 
-def test_the_fake_parts_of_other_tests_keep_the_contracts(site: Path) -> None:
+def test_the_fake_components_of_other_tests_fulfil_their_contracts(site: Path) -> None:
     install_parts(site)
     registry = Registry.scan()
     for entry in registry.entries:
@@ -249,7 +251,7 @@ def test_the_fake_parts_of_other_tests_keep_the_contracts(site: Path) -> None:
             registry.load(entry)
 
 
-def test_the_registry_brings_no_heavy_module() -> None:
+def test_the_registry_imports_no_heavy_module() -> None:
     code = (
         "import sys; from mtrack.registry.registry import Registry; "
         "[entry.help for entry in Registry.scan().entries]; print(*sys.modules)"
@@ -258,7 +260,7 @@ def test_the_registry_brings_no_heavy_module() -> None:
     assert {"torch", "numpy", "mujoco", "typer", "rich"}.isdisjoint(loaded)
 
 
-def test_a_plugin_for_mtrack_0_1_says_so_and_what_to_do(site: Path) -> None:
+def test_a_plugin_for_mtrack_0_1_is_named_with_the_remedy(site: Path) -> None:
     entry = rewards(site, "from mtrack.fields import component\n\n\nclass Near:\n    pass\n")
     with pytest.raises(
         ComponentError, match=r"'mtrack\.fields'; it was written for mtrack 0\.1, upgrade it\..*CHANGELOG"

@@ -1,4 +1,4 @@
-"""What a package needs of mtrack, as its metadata say."""
+"""A package can be used only if its metadata accept this version of mtrack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtrack_testing import install
 NEXT = "0.2.0.dev0"
 
 
-def says(needs: str) -> str:
+def reason_for(needs: str) -> str:
     return needs and f"it needs {needs}, this is {NEXT}: upgrade one of the two"
 
 
@@ -36,8 +36,8 @@ def says(needs: str) -> str:
         (["mtrack@ git+https://example.org/mtrack.git"], ""),
     ],
 )
-def test_what_a_package_needs_of_mtrack_is_read_from_its_metadata(requirements: list[str], needs: str) -> None:
-    assert unmet(requirements, "mtrack", NEXT) == says(needs)
+def test_unmet_requirements_on_mtrack_are_found(requirements: list[str], needs: str) -> None:
+    assert unmet(requirements, "mtrack", NEXT) == reason_for(needs)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_a_package_needs_of_mtrack_is_read_from_its_metadata(requirements: 
         ("==2.13.0", "2.13.0+cpu", True),
     ],
 )
-def test_every_kind_of_condition_counts(conditions: str, version: str, is_met: bool) -> None:
+def test_every_kind_of_condition_is_checked(conditions: str, version: str, is_met: bool) -> None:
     assert fits(version, conditions) is is_met
     assert (unmet([f"mtrack{conditions}"], "mtrack", version) == "") is is_met
 
@@ -66,7 +66,7 @@ def test_every_kind_of_condition_counts(conditions: str, version: str, is_met: b
     ("conditions", "is_met"),
     [(">=0.1", True), ("~=0.1", True), (">=0.2.0.dev0", True), ("~=0.1.0", False), ("<0.2", False), (">=0.2", False)],
 )
-def test_a_pre_release_of_mtrack_counts_as_later_than_the_release_before_it(conditions: str, is_met: bool) -> None:
+def test_a_pre_release_of_mtrack_is_later_than_the_release_before_it(conditions: str, is_met: bool) -> None:
     assert (unmet([f"mtrack{conditions}"], "mtrack", NEXT) == "") is is_met
 
 
@@ -80,8 +80,8 @@ def test_a_pre_release_of_mtrack_counts_as_later_than_the_release_before_it(cond
         ("sys_platform == 'nowhere'", False),
     ],
 )
-def test_a_requirement_counts_only_if_its_marker_holds_here(marker: str, applies: bool) -> None:
-    assert unmet([f"mtrack>=99; {marker}"], "mtrack", NEXT) == says("mtrack >=99" if applies else "")
+def test_a_requirement_counts_only_if_its_marker_applies(marker: str, applies: bool) -> None:
+    assert unmet([f"mtrack>=99; {marker}"], "mtrack", NEXT) == reason_for("mtrack >=99" if applies else "")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_invalid_requirement_on_something_else_does_not_matter() -> None:
         ("mtrack>=new", "its requirement 'mtrack>=new' is invalid: upgrade it, or ask its authors to fix that line"),
     ],
 )
-def test_components_of_a_package_that_needs_another_mtrack_are_refused(
+def test_components_of_a_package_that_needs_another_mtrack_are_rejected(
     site: Path, requirement: str, reason: str
 ) -> None:
     install(site, "acme", {"mtrack.rewards": {"near": "acme_parts:Near"}})
@@ -118,7 +118,7 @@ def test_components_of_a_package_that_needs_another_mtrack_are_refused(
     assert registry.find("robot", "g1").distribution == "mtrack"
 
 
-def test_packaging_is_imported_only_if_some_package_sets_conditions_on_mtrack() -> None:
+def test_packaging_is_imported_only_for_a_requirement_with_conditions_on_mtrack() -> None:
     code = "import sys; from mtrack.registry.versions import unmet; unmet({}, 'mtrack', '0.1'); print(*sys.modules)"
     for requirements, is_needed in ((["mtrack", "numpy>=2", "mtrack-extras>=1"], False), (["mtrack>=0.1"], True)):
         command = [sys.executable, "-c", code.format(requirements)]

@@ -143,7 +143,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
         ("@hookimpl\n    def run_ended(self, colour): ...", "run_ended has no argument 'colour'; it has status"),
         (
             "@hookimpl(wrapper=True)\n    def run_ended(self): yield",
-            "run_ended is a wrapper, and a hook cannot wrap others",
+            "run_ended is a wrapper, but a hook cannot wrap others",
         ),
         (
             "@hookimpl\n    def run_ended(self): ...\n    def phase_ended(self, phase): ...",
@@ -158,7 +158,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
 def test_a_hook_that_would_not_be_called_says_why(
     site: Path, caplog: pytest.LogCaptureFixture, body: str, flaw: str
 ) -> None:
-    source = f"from mtrack.run.hooks import hookimpl\n\nclass Bell:\n    {body}\n"
+    source = f"from mtrack import hookimpl\n\nclass Bell:\n    {body}\n"
     install(site, "acme", {"mtrack.hooks": {"bell": "acme_bell:Bell"}}, {"acme_bell.py": source})
     Hooks.load(Registry.scan())
     (message,) = caplog.messages
@@ -169,7 +169,7 @@ def test_a_hook_that_would_not_be_called_says_why(
 def test_the_example_of_describe_hook_is_a_hook(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["describe", "hook"])
-    _, start, rest = capsys.readouterr().out.partition("from mtrack.run.hooks import hookimpl")
+    _, start, rest = capsys.readouterr().out.partition("from mtrack import hookimpl")
     code, end, _ = rest.partition("# pyproject.toml")
     names: dict[str, object] = {}
     exec(start + code, names)

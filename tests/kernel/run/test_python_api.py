@@ -42,7 +42,7 @@ def test_train_makes_the_run_that_the_command_makes(trained: mtrack.TrainResult,
 
 
 def test_train_does_not_overwrite_a_run_and_resumes_it(recipe: mtrack.Recipe, trained: mtrack.TrainResult) -> None:
-    with pytest.raises(MtrackError, match="holds a run already"):
+    with pytest.raises(MtrackError, match="already holds a run"):
         mtrack.train(recipe, trained.directory)
     own = mtrack.load_recipe(trained.directory / "recipe.toml")
     assert mtrack.train(own, trained.directory, resume=True).status == "finished"

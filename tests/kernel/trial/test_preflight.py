@@ -146,9 +146,9 @@ WRONG = {
     "[agent]\ninit_std = { 'joint(' = 1 }": ("agent.init_std", "'joint(' is not a regular expression"),
     "[agent]\ninit_std = { '.*' = 0 }": ("agent.init_std", "above 0"),
     "[agent]\ninit_std = -1": ("agent.init_std", "above 0"),
-    "[rewards.toy.closeness]\nenabled = false": ("rewards", "at least one of its rewards"),
-    "[phases.train]\nenabled = false": ("phases", "at least one of its phases"),
-    "[rewards.style]\n[reward_groups.style]\nscale = 2": ("reward_groups.style", "no rewards in a group 'style'"),
+    "[rewards.toy.closeness]\nenabled = false": ("rewards", "at least one slot in [rewards]"),
+    "[phases.train]\nenabled = false": ("phases", "at least one slot in [phases]"),
+    "[rewards.style]\n[reward_groups.style]\nscale = 2": ("reward_groups.style", "no rewards in group 'style'"),
 }
 
 
