@@ -26,7 +26,8 @@ class StatusFile:
     `running`, `finished`, `interrupted` or `failed`. A run that was killed cannot write: its `updated` gets old.
     """
 
-    _directory: Path = attrs.field(factory=Path, init=False)
+    _directory: Path | None = attrs.field(default=None, init=False)
+    """The run directory; None before a run has started, when there is nothing to write."""
     _facts: dict[str, Any] = attrs.field(factory=dict, init=False)
     _written: float = attrs.field(default=-math.inf, init=False)
     """Time of the last write, monotonic clock [s]."""
@@ -67,6 +68,8 @@ class StatusFile:
 
     def _write(self) -> None:
         """Replace the file. Raises OSError; the kernel then logs a warning and disables this hook."""
+        if self._directory is None:
+            return
         self._written = time.monotonic()
         facts = {"updated": datetime.now(UTC).isoformat(timespec="seconds"), **self._facts}
         new = self._directory / f".{_FILE}.new"

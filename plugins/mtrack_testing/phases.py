@@ -150,13 +150,13 @@ def _check_order(subject: ComponentUnderTest, run: _Run, follows: tuple[str | No
     if not hasattr(subject.cls, "follows"):
         return
     try:
-        with subject.guard("order", "raise MtrackError: mtrack.recipe.phase_order.require_order does"):
+        with subject.guard("order", "raise MtrackError: mtrack.require_order does"):
             subject.make().enter(run.agent, run.assembly.layout, _MISSING_PHASE)
     except MtrackError:
         return
     found = f"it follows {follows}, but enter() accepts another previous phase"
     call = "require_order('its name in recipes', self.follows, previous)"
-    subject.fail("order", found, f"begin enter() with {call}, from mtrack.recipe.phase_order")
+    subject.fail("order", found, f"begin enter() with {call}, from mtrack")
 
 
 def _check_decision(subject: ComponentUnderTest, decision: TensorDict, observations: TensorDict, width: int) -> None:

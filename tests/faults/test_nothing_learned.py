@@ -36,13 +36,13 @@ def test_the_message_names_skipped_updates_and_a_remedy(tmp_path: Path, capsys: 
     assert run_toy(tmp_path / "run", 20, "rewards.toy.closeness.weight=1e30") == 1
     errors = capsys.readouterr().err
     assert "Every update was skipped" in errors
-    assert "look at the size of each reward and its weight" in errors
+    assert "check the size of each reward and its weight" in errors
 
 
 def test_a_run_stops_if_all_environments_diverge(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ToyPhysics, "broken", lambda self: torch.ones(4, dtype=torch.bool))
+    monkeypatch.setattr(ToyPhysics, "diverged", lambda self: torch.ones(4, dtype=torch.bool))
     assert run_toy(tmp_path / "run", 20) == 1
     errors = capsys.readouterr().err
     assert iterations(tmp_path / "run") == 3
@@ -69,7 +69,7 @@ def test_diverged_environments_and_skipped_updates_are_counted_and_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     diverging = torch.tensor([True, False, False, True])
-    monkeypatch.setattr(ToyPhysics, "broken", lambda self: diverging.clone())
+    monkeypatch.setattr(ToyPhysics, "diverged", lambda self: diverging.clone())
     assert run_toy(tmp_path / "run", 3, "loggers.console.every_s=0") == 0
     (first, *_) = read_jsonl(tmp_path / "run" / "metrics.jsonl")
     assert first.values["env/diverged"] == 2 * 4
