@@ -117,9 +117,7 @@ class Learner:
         self._futile = self._futile + 1 if reason else 0
         if self._futile >= min(_FUTILE_ITERATIONS, self.iterations):
             during = f"iteration {self.iteration} of phase '{self.name}'"
-            raise RunError(
-                f"the run stopped after {during}: {self._futile} in a row in which nothing was learned. {reason}"
-            )
+            raise RunError(f"the run stopped after {during}: nothing was learned in {self._futile} in a row. {reason}")
 
     def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:
         typical = statistics.median(self._durations)

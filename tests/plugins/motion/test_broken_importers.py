@@ -14,7 +14,7 @@ from mtrack_motion.cli import motions
 from mtrack_motion.file import read_clip
 from mtrack_testing import install
 
-HEAD = '"""An importer."""\nfrom mtrack.fields import component, param\n\n\n'
+HEAD = '"""An importer."""\nfrom mtrack import component, param\n\n\n'
 NAMED = "importer 'odd' (acme 1.0)"
 
 
