@@ -1,4 +1,4 @@
-"""The command line in a process of its own, with distributions that exist for one test."""
+"""Runs the command line in a separate process, with distributions that exist only during a test."""
 
 from __future__ import annotations
 

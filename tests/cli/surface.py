@@ -1,4 +1,4 @@
-"""Prints the built-in commands with arguments and options: `python tests/cli/surface.py > tests/cli/surface.txt`."""
+"""Prints the arguments and options of all commands: `python tests/cli/surface.py > tests/cli/surface.txt`."""
 
 from __future__ import annotations
 

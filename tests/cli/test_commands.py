@@ -1,4 +1,4 @@
-"""The command line as a whole: commands of plugins, exit statuses, and what a mistake looks like."""
+"""The whole command line: commands of plugins, exit statuses, error messages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def acme(site: Path) -> None:
     install(site, "acme", {"mtrack.cli": names | {"run": "acme_cli:single"}}, {"acme_cli.py": PLUGIN})
 
 
-def test_help_lists_commands_of_kernel_and_plugins_without_importing_them(mtrack: Command, site: Path) -> None:
+def test_help_lists_all_commands_without_importing_them(mtrack: Command, site: Path) -> None:
     install(site, "acme", {"mtrack.cli": {"acme": "acme_cli:single"}}, {"acme_cli.py": "raise SystemExit\n" + PLUGIN})
     done = mtrack("--help")
     assert done.returncode == 0
@@ -61,13 +61,13 @@ def test_help_lists_commands_of_kernel_and_plugins_without_importing_them(mtrack
     assert commands["acme"].endswith("Do one thing.")
 
 
-def test_a_group_and_a_function_of_a_plugin_are_commands(mtrack: Command, acme: None) -> None:
+def test_a_plugin_can_add_a_group_and_a_function_as_commands(mtrack: Command, acme: None) -> None:
     assert mtrack("group", "greet", "you").stdout == "hello you\n"
     assert mtrack("single", "--times", "2").stdout == "one one \n"
     assert mtrack("acme:single").stdout == "one \n"
 
 
-def test_a_plugin_cannot_take_the_place_of_a_command_of_the_kernel(mtrack: Command, acme: None) -> None:
+def test_a_plugin_cannot_replace_a_built_in_command(mtrack: Command, acme: None) -> None:
     assert "Carry out a recipe" in mtrack("run", "--help").stdout
 
 
@@ -76,7 +76,7 @@ def test_a_mistake_is_explained_without_a_traceback_and_exits_2(mtrack: Command,
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "mtrack: a mistake of yours\n")
 
 
-def test_a_bug_shows_its_traceback_and_exits_1(mtrack: Command, acme: None) -> None:
+def test_a_bug_shows_a_traceback_and_exits_1(mtrack: Command, acme: None) -> None:
     done = mtrack("buggy")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
@@ -87,23 +87,25 @@ def test_an_interrupt_exits_130(mtrack: Command, acme: None) -> None:
     assert mtrack("interrupted").returncode == 130
 
 
-def test_an_unknown_command_is_answered_with_the_nearest(mtrack: Command) -> None:
+def test_an_unknown_command_suggests_the_nearest_one(mtrack: Command) -> None:
     done = mtrack("list-plugin")
     assert done.returncode == 2
     assert done.stderr.startswith("mtrack: no command 'list-plugin'. did you mean 'list-plugins'?")
 
 
 def test_a_command_whose_import_fails_is_named(mtrack: Command, site: Path) -> None:
-    install(site, "acme", {"mtrack.cli": {"acme": "acme_cli:app"}}, {"acme_cli.py": "import a_module_nobody_has"})
+    install(
+        site, "acme", {"mtrack.cli": {"acme": "acme_cli:app"}}, {"acme_cli.py": "import a_module_that_does_not_exist"}
+    )
     done = mtrack("acme")
     assert done.returncode == 1
     assert "cli 'acme' (acme 1.0) cannot be imported: ModuleNotFoundError" in done.stderr.splitlines()[-1]
 
 
-def test_describe_tells_parameters_with_type_default_and_help(mtrack: Command, site: Path) -> None:
+def test_describe_shows_parameters_with_type_default_and_help(mtrack: Command, site: Path) -> None:
     install_parts(site)
     text = mtrack("describe", "reward", "fake_reward").stdout
-    assert "The second is not." in text
+    assert "The second line is not." in text
     assert "sigma (float, > 0, 0.3)\n      Error at which the reward has fallen to 1/e [m]." in text
     assert 'mode ("near" | "far", near)' in text
     described = json.loads(mtrack("describe", "reward", "fake_reward", "--json").stdout)
@@ -111,7 +113,7 @@ def test_describe_tells_parameters_with_type_default_and_help(mtrack: Command, s
     assert described["contract"] == "mtrack.api.protocols.Reward"
 
 
-def test_describe_gives_a_table_that_can_be_pasted_into_a_recipe(mtrack: Command, site: Path, tmp_path: Path) -> None:
+def test_describe_prints_a_table_that_can_be_pasted_into_a_recipe(mtrack: Command, site: Path, tmp_path: Path) -> None:
     install_parts(site)
     _, snippet = mtrack("describe", "reward", "fake_reward").stdout.split("in a recipe:\n\n")
     (tmp_path / "my.toml").write_text(RECIPE + snippet.replace("GROUP", "task"), "utf-8")
@@ -124,7 +126,9 @@ print(*check_recipe(read_recipe("my.toml"), Registry.scan()).rewards["task"])
     assert mtrack(code=code).stdout == "near fake_reward\n"
 
 
-def test_what_a_backend_lacks_is_a_problem_of_the_slot_that_asked_for_it(mtrack: Command, tmp_path: Path) -> None:
+def test_a_model_field_that_the_backend_lacks_is_reported_at_the_slot_that_requires_it(
+    mtrack: Command, tmp_path: Path
+) -> None:
     (tmp_path / "my.toml").write_text('extends = "toy.toml"\n[randomizations.joint_damping]\n', "utf-8")
     done = mtrack("check", "my.toml")
     assert done.returncode == 2
@@ -132,13 +136,13 @@ def test_what_a_backend_lacks_is_a_problem_of_the_slot_that_asked_for_it(mtrack:
     assert "toy_physics has no model field 'dof_damping'" in done.stderr
 
 
-def test_describe_of_a_kind_is_its_contract(mtrack: Command) -> None:
+def test_describe_kind_prints_its_contract(mtrack: Command) -> None:
     text = mtrack("describe", "termination").stdout
     assert 'class Termination(Protocol):\n    """A reason to end an episode."""' in text
     assert "requires(robot: RobotModel) -> Requirements\n      Asks for something in the simulation." in text
 
 
-def test_describe_of_a_kind_has_the_keys_optional_calls_and_types_of_its_contract(mtrack: Command) -> None:
+def test_describe_kind_lists_the_keys_optional_calls_and_types_of_its_contract(mtrack: Command) -> None:
     observation = mtrack("describe", "observation").stdout
     for words in ("noise (float, 0.0)", "history (tuple[int, ...], ())", "Standard deviation of the noise", "disturb("):
         assert words in observation
@@ -154,7 +158,7 @@ def test_describe_of_a_kind_has_the_keys_optional_calls_and_types_of_its_contrac
     assert "failed: Tensor" in metric["optional"]
 
 
-def test_describe_of_a_type_gives_shapes_and_units_of_every_field(mtrack: Command) -> None:
+def test_describe_type_shows_shape_and_unit_of_every_field(mtrack: Command) -> None:
     text = mtrack("describe", "startstate").stdout
     assert "root_lin_vel: Tensor    [n, 3] m/s.\n" in text
     failed = mtrack("describe", "Clipp")
@@ -169,18 +173,18 @@ def test_describe_scene_lists_what_components_see(mtrack: Command) -> None:
     assert "Return the indices of joints" in lines["joints(names:"]
 
 
-def test_describe_of_a_robot_lists_its_names(mtrack: Command) -> None:
+def test_describe_robot_lists_its_names(mtrack: Command) -> None:
     lines = mtrack("describe", "robot", "g1").stdout.splitlines()
     assert "  hands: left_hand_mimic, right_hand_mimic" in lines
 
 
-def test_describe_of_an_agent_says_what_phases_can_use(mtrack: Command) -> None:
+def test_describe_agent_lists_what_phases_can_use(mtrack: Command) -> None:
     text = mtrack("describe", "agent", "teacher_student").stdout.partition("fields and methods for phases:")[2]
     assert "  actor_student\n" in text
     assert "Return the mean action of an actor that is given a feature" in text
 
 
-def test_ten_mistakes_in_a_recipe_give_one_report_exit_2_and_no_traceback(
+def test_ten_mistakes_in_a_recipe_are_reported_together_without_a_traceback_and_exit_2(
     mtrack: Command, site: Path, tmp_path: Path
 ) -> None:
     install_parts(site)
@@ -223,21 +227,21 @@ kep = 1
     ]
 
 
-def test_check_builds_the_recipe_and_says_what_it_is_made_of(mtrack: Command) -> None:
+def test_check_builds_the_recipe_and_prints_a_summary(mtrack: Command) -> None:
     done = mtrack("check", "toy", "--set", "num_envs=8")
     assert done.returncode == 0, done.stderr
     assert "toy.toml: OK" in done.stdout
     assert "8 environments" in done.stdout
 
 
-def test_show_prints_a_recipe_with_origins_rewards_and_columns(mtrack: Command) -> None:
+def test_show_prints_origins_rewards_and_observation_columns(mtrack: Command) -> None:
     text = mtrack("show", "toy", "--set", "rewards.toy.closeness.weight=2").stdout
     assert "weight = 2.0  # --set" in text
     assert "toy    closeness  toy_closeness  2.0     1.0" in text
     assert "policy       joint_pos  joint_pos  2      4     0.0    []" in text
 
 
-def test_show_as_json_is_the_same(mtrack: Command) -> None:
+def test_show_json_contains_the_same_facts(mtrack: Command) -> None:
     shown = json.loads(mtrack("show", "toy", "--json").stdout)
     assert shown["recipe"]["rewards"]["toy"]["closeness"]["sigma"] == 0.5
     assert shown["rewards"][0]["component"] == "toy_closeness"

@@ -40,7 +40,7 @@ MODULES = {
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["list-plugins"], ["list-plugins", "reward", "--json"]]
 )
-def test_looking_imports_nothing_heavy_and_no_plugin_but_its_own(mtrack: Command, arguments: list[str]) -> None:
+def test_help_and_list_plugins_import_nothing_heavy(mtrack: Command, arguments: list[str]) -> None:
     done = mtrack(*arguments, code=SPY)
     loaded = set(done.stderr.split("LOADED")[1].split())
     assert done.returncode == 0
@@ -69,7 +69,7 @@ def test_components_are_listed_by_kind_with_help_and_distribution(mtrack: Comman
     ]
 
 
-def test_what_is_broken_shows_without_hiding_the_rest(mtrack: Command, site: Path) -> None:
+def test_broken_plugins_are_listed_and_do_not_hide_the_others(mtrack: Command, site: Path) -> None:
     install(site, "acme", BROKEN, MODULES)
     install(site, "unreadable", b"[mtrack.rewards]\n\xff = \xff\n")
     done = mtrack("list-plugins")
@@ -80,7 +80,7 @@ def test_what_is_broken_shows_without_hiding_the_rest(mtrack: Command, site: Pat
     assert "unreadable-1.0.dist-info" in done.stderr
 
 
-def test_load_reports_each_failure_in_one_line_and_fails(mtrack: Command, site: Path) -> None:
+def test_load_reports_each_failure_in_one_line_and_exits_1(mtrack: Command, site: Path) -> None:
     install(site, "acme", BROKEN, MODULES)
     done = mtrack("list-plugins", "reward", "--load")
     errors = [line.strip() for line in done.stdout.splitlines() if "error:" in line]
@@ -101,10 +101,10 @@ def test_verbose_shows_tracebacks(mtrack: Command, site: Path) -> None:
     assert "acme_leaving.py" in done.stdout
 
 
-def test_json_says_the_same(mtrack: Command, site: Path) -> None:
+def test_json_contains_the_same_facts(mtrack: Command, site: Path) -> None:
     install(site, "acme", BROKEN, MODULES)
     listed = json.loads(mtrack("list-plugins", "reward", "--json").stdout)
-    gone = next(row for row in listed["plugins"] if row["name"] == "gone")
+    gone = next(entry for entry in listed["plugins"] if entry["name"] == "gone")
     assert gone == {
         "kind": "reward",
         "name": "gone",
@@ -119,7 +119,7 @@ def test_json_says_the_same(mtrack: Command, site: Path) -> None:
     assert listed["problems"] == []
 
 
-def test_a_name_of_two_distributions_is_listed_with_the_remedy(mtrack: Command, site: Path) -> None:
+def test_a_name_that_two_distributions_provide_is_listed_with_the_remedy(mtrack: Command, site: Path) -> None:
     for name in ("acme", "other"):
         install(site, name, {"mtrack.rewards": {"near": f"{name}_a:Near"}}, {f"{name}_a.py": "class Near: ..."})
     text = mtrack("list-plugins", "reward").stdout
@@ -136,11 +136,11 @@ def test_hooks_and_commands_of_plugins_are_listed_too(mtrack: Command, site: Pat
     assert "Does things." in text
 
 
-def test_an_unknown_kind_is_answered_with_the_nearest(mtrack: Command) -> None:
+def test_an_unknown_kind_suggests_the_nearest_one(mtrack: Command) -> None:
     done = mtrack("list-plugins", "rewrd")
     assert done.returncode == 2
     assert done.stderr.startswith("mtrack: no kind 'rewrd'. did you mean 'reward'?")
 
 
-def test_an_unknown_option_is_refused(mtrack: Command) -> None:
+def test_an_unknown_option_is_rejected(mtrack: Command) -> None:
     assert mtrack("list-plugins", "--lod").returncode == 2

@@ -26,7 +26,16 @@ PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 WIDEST = 88
 LANGUAGES = ("bash", "python", "toml", "text")
 GROUPS = {COMMAND_GROUP, HOOK_GROUP, *(kind.group for kind in KINDS.values())}
-TOOLS = {"ruff", "mypy", "lint-imports", "pre-commit", "zensical", "twine", "cd", "export"}  # whose options are theirs to check
+TOOLS = {
+    "ruff",
+    "mypy",
+    "lint-imports",
+    "pre-commit",
+    "zensical",
+    "twine",
+    "cd",
+    "export",
+}  # their options are not checked
 
 
 @cache
@@ -34,7 +43,7 @@ def registry() -> Registry:
     return Registry.scan(allow=())
 
 
-def test_every_block_is_of_a_language_that_is_tested() -> None:
+def test_every_block_has_a_language_that_is_tested() -> None:
     fences = {name(page): len(re.findall(r"^```", page.read_text("utf-8"), re.MULTILINE)) for page in WRITTEN}
     assert {name(page): 2 * len(list(blocks(page))) for page in WRITTEN} == fences, "every fence is recognised"
     assert [str(block) for block in all_blocks() if block.language not in LANGUAGES] == []

@@ -1,4 +1,4 @@
-"""What tests of checked recipes share: how to ask for a recipe, and for what is wrong with one."""
+"""Functions that check a recipe and return its problems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtrack.errors import Problem
 
 Check = Callable[..., Recipe]
 NEAR = "rewards.task.near"
-"""The slot that most of them change."""
+"""The slot that most tests change."""
 
 
 def problems(check: Check, more: str = "", *overrides: str, whole: str = "") -> list[Problem]:

@@ -1,4 +1,4 @@
-"""A distribution with components that keep the contract of their kind and do nothing, and a recipe of them."""
+"""A distribution whose components fulfil their contract and do nothing, and a recipe that uses them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from mtrack_testing import install
 
 PARTS = '''
-"""Components that keep the contract of their kind and do nothing."""
+"""Components that fulfil their contract and do nothing."""
 
 import inspect
 from pathlib import Path
@@ -21,7 +21,7 @@ from mtrack import Schedule
 
 
 def fulfil(protocol):
-    """Give a class every member of a protocol that it lacks."""
+    """Add the members of a protocol that a class lacks."""
 
     def fill(cls):
         for name, member in vars(protocol).items():
@@ -88,7 +88,7 @@ class FakeMotion:
     """Clips of a file."""
 
     path: Path = param()
-    """Where they are."""
+    """Path of the file."""
 
 
 @component
@@ -102,7 +102,7 @@ class FakeObservation:
 class FakeReward:
     """A reward; the first line is its help.
 
-    The second is not.
+    The second line is not.
     """
 
     sigma: float = param(default=0.3, validator=positive)
@@ -195,5 +195,5 @@ frames = 1000
 
 
 def install_parts(site: Path) -> None:
-    """Leave a distribution with one or two components of every kind a recipe needs."""
+    """Install a distribution with one or two components of every kind that a recipe needs."""
     install(site, "fake-parts", ENTRY_POINTS, {"fake_parts.py": PARTS})

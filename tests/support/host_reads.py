@@ -1,4 +1,4 @@
-"""Counts what makes the host wait for a device: data that Python reads from it, and data that is copied to it."""
+"""Counts the operations that make the host wait for a device: reads from it and copies to it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _MAKING = {"tensor", "as_tensor", "asarray", "new_tensor", "from_numpy"}
 
 
 class HostReads(TorchFunctionMode):
-    """Inside `with`, counts readings by the file they are made in; not those from a copy that is on the host.
+    """Counts reads by file while it is active, except reads from a copy that is on the host.
 
-    Copies to the device are counted too: numbers that become a tensor, tensors that are sent to a device without
-    `non_blocking`, lists that index a tensor. Without a GPU nothing tells where a tensor is, so one that is there
-    already and is sent again counts as well.
+    It counts copies to the device too: numbers that become a tensor, tensors moved to a device without `non_blocking`,
+    and lists that index a tensor. Without a GPU it cannot see where a tensor is, so moving one that is already on the
+    device counts as well.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing counted."""
+        """Start with zero counts."""
         super().__init__()
         self.found: Counter[str] = Counter()
         self._copies: list[Tensor] = []
@@ -39,14 +39,14 @@ class HostReads(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Do what was asked for, and count it where it is a reading."""
+        """Call the function, and count it if the host waits for it."""
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         masks = name in ("__getitem__", "__setitem__") and _is_mask(args[1])
         if _is_sent(name, args, kwargs or {}) and not _is_of_torch(sys._getframe(1).f_code.co_filename):
-            self.found[_place()] += 1
+            self.found[_calling_file()] += 1
         elif (name in _READING or masks) and not self._is_copy(args[0]):
-            self.found[_place()] += 1
+            self.found[_calling_file()] += 1
             if name == "cpu":
                 self._copies.append(result)
         return result
@@ -61,7 +61,7 @@ def _is_mask(index: object) -> bool:
 
 
 def _is_sent(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Return whether a call copies numbers of the host to a device, and waits for it."""
+    """Return whether a call copies data from the host to a device, and waits for it."""
     if name in _MAKING:
         return not isinstance(args[-1], Tensor)
     if name == "to":
@@ -74,11 +74,11 @@ def _is_sent(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> boo
 
 
 def _is_of_torch(file: str) -> bool:
-    """Return whether a file is of torch itself, whose functions send tensors that are on the device already."""
+    """Return whether a file belongs to torch, whose functions move tensors that are already on the device."""
     return Path(file).is_relative_to(Path(torch.__file__).parent)
 
 
-def _place() -> str:
-    """Return folder and file of the call, of those that are mtrack's."""
+def _calling_file() -> str:
+    """Return folder and name of the innermost mtrack file in the call stack."""
     files = [Path(frame.filename) for frame in traceback.extract_stack()]
     return next(f"{file.parent.name}/{file.name}" for file in reversed(files) if file.parent.name.startswith("mtrack"))

@@ -1,4 +1,4 @@
-"""Scenes without physics whose robot is where its reference is, but for what a test changes."""
+"""Scenes without physics whose robot matches its reference, except for what a test changes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
 from mtrack_testing import random_scene
 
 
-class Unbroken:
+class NeverDiverges:
     def diverged(self):
         return torch.zeros(4, dtype=torch.bool)
 
 
 def on_reference(**changes):
-    """Return a scene of 4 rows whose robot is where its reference is, but for some changes."""
-    scene = random_scene(4, backend=Unbroken())
+    """Return a scene of 4 environments whose robot matches its reference, except for some changes."""
+    scene = random_scene(4, backend=NeverDiverges())
     for field in attrs.fields(Kinematics):
         if field.name != "cache":
             getattr(scene.robot, field.name).copy_(getattr(scene.reference, field.name))
@@ -35,7 +35,7 @@ def moved(scene, by):
 
 
 def turned(scene, rotation):
-    """Turn the robot about its root, rotation vector in world axes."""
+    """Turn the robot about its root by a rotation vector in world axes."""
     robot, turn = scene.robot, quat_from_rotation_vector(torch.tensor(rotation)).expand(4, 4)
     root = robot.root_pos.unsqueeze(1)
     robot.body_pos.copy_(quat_rotate(turn.unsqueeze(1), robot.body_pos - root) + root)

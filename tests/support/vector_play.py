@@ -1,4 +1,4 @@
-"""The same actions for vector environments, and what comes of them."""
+"""Plays the same actions in vector environments and returns the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.utils import env_checker
 
 SHORT = ("command.steps=3",)
-"""Overrides of episodes of 3 steps."""
+"""Overrides that make episodes 3 steps long."""
 
 
 def actions(steps: int, num_envs: int = 5) -> list[np.ndarray]:
