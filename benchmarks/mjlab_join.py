@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def resolved_recipe(recipe: str) -> str:
-    """Return the path of a recipe in this folder, or the name of an installed one if there is none."""
+    """Return the path of a recipe in this folder, else the name of an installed one."""
     own = Path(__file__).with_name(f"{recipe}.toml")
     return str(own) if own.exists() else recipe
 

@@ -1,4 +1,4 @@
-"""Built-in commands keep their names; what a package brings is a command, or says why it is none."""
+"""Built-in commands keep their names, and a package's entry that is not a command is reported with the reason."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def function(name: str) -> None:
 
 
 def odd(name: "Unknown") -> None:
-    """Have an annotation that nobody knows."""
+    """Have an annotation that cannot be resolved."""
 '''
 
 
