@@ -214,7 +214,9 @@ def test_the_number_of_processes_is_compared_before_they_connect(
     two = {**before, "processes": {"ranks": 2, "threads": 1}}
     require_same_ranks(tmp_path, two)
     monkeypatch.setenv("WORLD_SIZE", "1")
-    with pytest.raises(CheckpointError, match=r"2 processes made it, here 1 would.*\n.*torchrun --nproc-per-node 2"):
+    with pytest.raises(
+        CheckpointError, match=r"2 processes made it, 1 would resume it now.*\n.*torchrun --nproc-per-node 2"
+    ):
         require_same_ranks(tmp_path, two)
 
 

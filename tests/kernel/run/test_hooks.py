@@ -158,7 +158,7 @@ def test_disabling_a_hook_that_is_not_installed_is_reported(caplog: pytest.LogCa
 def test_a_hook_that_would_not_be_called_is_reported_with_the_reason(
     site: Path, caplog: pytest.LogCaptureFixture, body: str, flaw: str
 ) -> None:
-    source = f"from mtrack.run.hooks import hookimpl\n\nclass Bell:\n    {body}\n"
+    source = f"from mtrack import hookimpl\n\nclass Bell:\n    {body}\n"
     install(site, "acme", {"mtrack.hooks": {"bell": "acme_bell:Bell"}}, {"acme_bell.py": source})
     Hooks.load(Registry.scan())
     (message,) = caplog.messages
@@ -169,7 +169,7 @@ def test_a_hook_that_would_not_be_called_is_reported_with_the_reason(
 def test_the_example_of_describe_hook_is_a_valid_hook(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["describe", "hook"])
-    _, start, rest = capsys.readouterr().out.partition("from mtrack.run.hooks import hookimpl")
+    _, start, rest = capsys.readouterr().out.partition("from mtrack import hookimpl")
     code, end, _ = rest.partition("# pyproject.toml")
     names: dict[str, object] = {}
     exec(start + code, names)

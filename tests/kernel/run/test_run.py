@@ -137,7 +137,7 @@ def test_a_second_run_in_the_same_directory_is_rejected(tmp_path):
 def test_a_component_that_raises_is_named_and_the_last_checkpoint_is_kept(tmp_path):
     code = (
         "import mtrack_toy.task as t\n"
-        "from mtrack.trial.first_step import is_trial\n"
+        "from mtrack import is_trial\n"
         "inner = t.ToyCloseness.__call__\n"
         "class Failing:\n"
         "    calls = 0\n"

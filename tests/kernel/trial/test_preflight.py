@@ -144,8 +144,8 @@ def test_doubtful_values_are_noted(tmp_path: Path) -> None:
 WRONG = {
     "[observations.policy.joint_pos]\nhistory = [0, 5000]": ("observations.policy.joint_pos.history", "at most 1000"),
     "[agent]\ninit_std = { 'joint(' = 1 }": ("agent.init_std", "'joint(' is not a regular expression"),
-    "[agent]\ninit_std = { '.*' = 0 }": ("agent.init_std", "above 0"),
-    "[agent]\ninit_std = -1": ("agent.init_std", "above 0"),
+    "[agent]\ninit_std = { '.*' = 0 }": ("agent.init_std", "must be greater than 0"),
+    "[agent]\ninit_std = -1": ("agent.init_std", "must be greater than 0"),
     "[rewards.toy.closeness]\nenabled = false": ("rewards", "at least one of its rewards"),
     "[phases.train]\nenabled = false": ("phases", "at least one of its phases"),
     "[rewards.style]\n[reward_groups.style]\nscale = 2": ("reward_groups.style", "no rewards in a group 'style'"),
