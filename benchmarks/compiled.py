@@ -2,8 +2,8 @@
 
     python benchmarks/compiled.py g1_tracking_teacher 256 --rounds 8 [--device cuda] [-o FILE]
 
-It repeats updates on one rollout in one process, alternately compiled and not, so that the ratio does not depend on the
-speed of the machine. Compiling is slow only the first time; empty TORCHINDUCTOR_CACHE_DIR to measure that.
+It repeats updates on one rollout in one process, alternately compiled and plain, so that the ratio does not depend on
+the speed of the machine. Only the first compilation is slow; empty TORCHINDUCTOR_CACHE_DIR to measure it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, obj
     phase_name = next(iter(recipe.phases))
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
-        stage = PhaseRun.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
-        phase, training = stage.phase, TimedTraining(stage, phase_name)
+        run = PhaseRun.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
+        phase, training = run.phase, TimedTraining(run, phase_name)
         rollout = training.learner.collect()
 
         def update(compile: bool) -> float:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All measurements on a GPU: the conformance checks of the physics there, the speed of the full teacher recipe at several
-# sizes by part, and the GPU memory that it needs.
+# Make all measurements on a GPU: the conformance checks of the physics, the speed of the full teacher recipe, in total
+# and by part, at several numbers of environments, and the GPU memory that it needs.
 #
 #   benchmarks/gpu.sh [ENVS]...     default 16384 4096; the last size is also measured without torch.compile
 #

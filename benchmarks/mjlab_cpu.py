@@ -1,4 +1,4 @@
-"""Measure how fast the motion-tracking task of mjlab steps on a CPU; runs in the Python environment of mjlab.
+"""Measure how fast the motion-tracking task of mjlab steps on a CPU; run it in the Python environment of mjlab.
 
     python benchmarks/mjlab_cpu.py motion CLIP.npz MOTION.npz     convert a motion file of mtrack
     python benchmarks/mjlab_cpu.py bench MOTION.npz --envs 64     measure, print JSON

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Compare the environment step of mtrack with that of motion tracking in mjlab, on a CPU: benchmarks/mjlab_cpu.sh FOLDER
+# Compare the environment steps of mtrack and of mjlab's motion tracking on a CPU: benchmarks/mjlab_cpu.sh FOLDER
 #
 # FOLDER is created and contains mjlab in its own Python environment (2.3 GB), its compiled kernels, the motion that both
 # play, and the results. Installing takes minutes, once; a measurement takes five. Needs Linux and an installed mtrack.
 #   PYTHON   mtrack's interpreter (python)           OUT      the record (benchmarks/results/mjlab_cpu.json)
 #   ENVS     numbers of environments (64 256)        CPUS     sets of CPUs in the notation of taskset (0 0-1)
 #   ROUNDS   rounds, in which the sides alternate (1)  RECIPES  recipes of mtrack; mjlab_cpu is in this folder
-# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu avoids the gigabytes of torch for GPUs.
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu avoids the download of torch's CUDA libraries (several GB).
 set -Eeuo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,7 +40,7 @@ side() {
     fi
     local recipe=$1
     [ ! -e "$here/$1.toml" ] || recipe=$here/$1.toml
-    # five rounds of six control steps; training is not compared, so there is as little of it as possible
+    # five rounds of six control steps; training is not compared, so it is as short as possible
     taskset -c "$4" "$python" -m mtrack bench "$recipe" --envs "$3" -o "$2" --set motions.builtin.enabled=false \
         --set motions.walk.use=motion_files --set "motions.walk.path=$folder/clips" \
         --set phases.train.train_every=6 --set phases.train.epochs=1 >"$folder/log.txt"

@@ -80,7 +80,7 @@ def facts(recipe: str) -> dict[str, Any]:
     }
 
 
-def joined(folder: Path) -> dict[str, Any]:
+def joined_record(folder: Path) -> dict[str, Any]:
     """Return the record of a measurement."""
     sides = {
         side.name: [json.loads(file.read_text("utf-8")) for file in sorted(side.iterdir())]
@@ -102,7 +102,7 @@ def joined(folder: Path) -> dict[str, Any]:
         "task": mjlab[0]["task"],
         "notes": NOTES,
         "compile_s": round(compiled["build_s"] + compiled["first_step_s"], 1),
-        "differences": {"mjlab": mjlab[0]["facts"], **{recipe: facts(named(recipe)) for recipe in sides}},
+        "differences": {"mjlab": mjlab[0]["facts"], **{recipe: facts(resolved_recipe(recipe)) for recipe in sides}},
         "points": [*theirs, *ours],
     }
 
@@ -113,12 +113,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     chosen = parser.parse_args()
-    text = json.dumps(joined(chosen.folder), indent=1)
+    text = json.dumps(joined_record(chosen.folder), indent=1)
     chosen.out.write_text(text + "\n", "utf-8")
 
 
-def named(recipe: str) -> str:
-    """Return the recipe of this folder if there is one, else the installed one of that name."""
+def resolved_recipe(recipe: str) -> str:
+    """Return the path of a recipe in this folder, else the name of an installed one."""
     own = Path(__file__).with_name(f"{recipe}.toml")
     return str(own) if own.exists() else recipe
 

@@ -2,9 +2,9 @@
 
     python benchmarks/packed_motions.py [--hours 40] [--folder DIR] > benchmarks/results/packed_motions.json
 
-Writes a synthetic file (10 GB for 40 h) into DIR, opens it in two processes at once, and deletes it. Memory is
-that of the process according to the operating system: resident, and proportional (a page that two share counts half).
-Times of gathers are CPU times of one thread, the median of many, so that other work on the machine does not count.
+It writes a synthetic file (10 GB for 40 h) into DIR, opens it in two processes at once, and deletes it. The operating
+system reports the memory of each process: resident, and proportional (a page shared by two processes counts half).
+Times of gathers are medians of the CPU time of one thread, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def memory() -> dict[str, float]:
 
 
 def look(path: Path) -> dict[str, object]:
-    """Open the file as a run does, gather, and return the figures."""
+    """Open the file as a run does, gather frames, and return the measurements."""
     torch.set_num_threads(1)
     before, began, used = memory(), time.perf_counter(), time.process_time()
     robot = G1()
@@ -77,7 +77,7 @@ def look(path: Path) -> dict[str, object]:
     for table in (pack.root, pack.bodies):
         for part in table.split(100_000):  # into memory, and into this process
             part.sum()
-    figures: dict[str, object] = {"open": opened, "before_MB": before, "opened_MB": after, "all_touched_MB": memory()}
+    measured: dict[str, object] = {"open": opened, "before_MB": before, "opened_MB": after, "all_touched_MB": memory()}
     rng = torch.Generator().manual_seed(0)
 
     def frames() -> torch.Tensor:
@@ -98,8 +98,8 @@ def look(path: Path) -> dict[str, object]:
             start = time.thread_time()
             gather(chosen)
             times.append(1000.0 * (time.thread_time() - start))
-        figures[name] = {"median": round(statistics.median(times), 2), "fastest": round(min(times), 2)}
-    return figures
+        measured[name] = {"median": round(statistics.median(times), 2), "fastest": round(min(times), 2)}
+    return measured
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ from skrl.agents.torch.ppo import PPO, PPO_CFG
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.memories.torch import RandomMemory
 from skrl.models.torch import DeterministicMixin, GaussianMixin, Model
-from skrl.phase_history.torch import SequentialTrainer
 from skrl.resources.preprocessors.torch import RunningStandardScaler
 from skrl.resources.schedulers.torch import KLAdaptiveLR
+from skrl.trainers.torch import SequentialTrainer
 from skrl.utils import set_seed
 from torch import Tensor, nn
 
@@ -38,7 +38,7 @@ COLUMNS = ("frames", "episode/length", "episode/return", "episode/completed", "t
 
 
 class Actor(GaussianMixin, Model):
-    """A mean for each observation, and one standard deviation for all."""
+    """Returns a mean for each observation, and has one standard deviation for all."""
 
     def __init__(self, hidden: int, std: float, **spaces: Any) -> None:
         """Start close to the action 0."""
@@ -54,7 +54,7 @@ class Actor(GaussianMixin, Model):
 
 
 class Critic(DeterministicMixin, Model):
-    """A value for each observation."""
+    """Returns a value for each observation."""
 
     def __init__(self, hidden: int, **spaces: Any) -> None:
         """Create the network."""
@@ -135,11 +135,11 @@ def scored(recipe: str, options: dict[str, Any], policy: Callable[[Tensor], Tens
         for _ in range(SCORED_STEPS):
             observations, *_ = env.step(policy(observations))
             errors.append(env.env.metrics())
-    figures = env.metrics()
-    figures |= {name: float(torch.stack([error[name] for error in errors]).mean()) for name in errors[0]}
+    metrics = env.metrics()
+    metrics |= {name: float(torch.stack([error[name] for error in errors]).mean()) for name in errors[0]}
     env.close()
-    # of rewards the groups are enough: names with one slash
-    return {name: round(value, 5) for name, value in figures.items() if name.count("/") == 1}
+    # names with one slash: of the rewards only the groups, not their terms
+    return {name: round(value, 5) for name, value in metrics.items() if name.count("/") == 1}
 
 
 def main() -> None:

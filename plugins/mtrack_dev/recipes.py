@@ -16,7 +16,6 @@ from mtrack.recipe.load import read_recipe
 from mtrack.recipe.write import inline
 from mtrack.registry.plain import plain
 from mtrack.registry.registry import Registry
-from mtrack.trial.preflight import describe_physics
 
 _Name = Annotated[str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of an installed one.")]
 _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")]
@@ -26,7 +25,7 @@ _Row = dict[str, object]
 def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
     """Check all names and values of a recipe, then run a few steps and an update of each phase."""
     from mtrack.recipe.phase_order import check_order, starts_from_run  # noqa: PLC0415  imports torch
-    from mtrack.trial.preflight import notes, require_runnable  # noqa: PLC0415
+    from mtrack.trial.preflight import describe_physics, notes, require_runnable  # noqa: PLC0415
 
     checked = check_recipe(read_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     require_runnable(checked)
@@ -53,6 +52,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a resolved recipe with the origin of each value, its rewards and the layout of its observations."""
+    from mtrack.trial.preflight import describe_physics  # noqa: PLC0415  imports torch
+
     checked = check_recipe(read_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     rewards, layout = _rewards(checked), _layout(checked)
     if as_json:

@@ -49,7 +49,7 @@ class ClipReport:
     baselines: Mapping[str, MetricSummary] = attrs.field(repr=False)
     """By name: `statue`, `zero_action`."""
     distance: str
-    """The metric slot that orders clips that fail equally often; empty if there is none."""
+    """The metric slot that orders clips that fail equally often; empty if it is missing."""
     judges: Sequence[str]
     """The metric slots that decide whether a rollout has failed."""
 

@@ -81,7 +81,7 @@ def compare(tree: Tree, pos: Tensor, quat_wxyz: Tensor, recorded: RecordedBodies
 
 
 def _nearest(tree: Tree, link: int, links: Sequence[int]) -> int:
-    """Return the index in `links` of the nearest ancestor of a link; -1 if there is none."""
+    """Return the index in `links` of the nearest ancestor of a link; -1 if it has no ancestor there."""
     above = tree.links[link].parent
     while above >= 0 and above not in links:
         above = tree.links[above].parent

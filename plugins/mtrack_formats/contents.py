@@ -78,7 +78,7 @@ def explain(content: object, nearest: str, keys: Sequence[str]) -> str:
 
 
 def _with_motions(content: object, keys: Sequence[str], name: str, depth: int = 0) -> dict[str, object]:
-    """Return the entries of the first level that contains a motion, by name; empty if there is none."""
+    """Return the entries of the first level that contains a motion, by name; empty if no level does."""
     entries = _entries(content, name)
     if any(_has(value, keys, all) for value in entries.values()):
         return entries

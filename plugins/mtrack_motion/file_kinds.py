@@ -86,7 +86,7 @@ def how_text_begins(path: Path) -> str:
 
 
 def kinds_of_files(folder: Path) -> str:
-    """Return how many files of each suffix are in a directory: `3 .csv, 1 .pkl`; empty if there are none."""
+    """Return how many files of each suffix are in a directory: `3 .csv, 1 .pkl`; empty without files."""
     counts: dict[str, int] = {}
     for file in folder.rglob("*"):
         if file.is_file() and not file.name.startswith("."):

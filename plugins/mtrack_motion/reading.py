@@ -95,7 +95,7 @@ class Selection:
             raise MotionError(f"{self._path}: no clip can be used\n  " + "\n  ".join(shown))
 
     def _twin(self, clip: Clip) -> str:
-        """Return the name of a selected clip with the same motion; empty if there is none."""
+        """Return the name of a selected clip with the same motion, or an empty string."""
         return self._twins.get(content_hash(clip), "")
 
     def _leave_out(self, name: str, file: Path, reason: str) -> str:

@@ -34,7 +34,7 @@ _NOISE = bytes(range(256)) * 4
 
 @attrs.frozen
 class Recognition:
-    """The importer that reads a file; if there is none, the reasons."""
+    """The importer that reads a file, or the reasons why no importer does."""
 
     importer: InstalledImporter | None = None
     found: str = ""

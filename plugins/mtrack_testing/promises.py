@@ -33,7 +33,7 @@ class ComponentUnderTest:
     cls: type
     params: dict[str, Any]
     where: str = ""
-    """Name of the current scene, `toy` or `g1`; empty if there is none."""
+    """Name of the current scene, `toy` or `g1`; empty outside a scene."""
     device: str = "cpu"
     """Device that a backend is built on."""
 

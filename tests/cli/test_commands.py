@@ -52,7 +52,7 @@ def acme(site: Path) -> None:
     install(site, "acme", {"mtrack.cli": names | {"run": "acme_cli:single"}}, {"acme_cli.py": PLUGIN})
 
 
-def test_help_lists_commands_of_kernel_and_plugins_without_importing_them(mtrack: Command, site: Path) -> None:
+def test_help_lists_all_commands_without_importing_them(mtrack: Command, site: Path) -> None:
     install(site, "acme", {"mtrack.cli": {"acme": "acme_cli:single"}}, {"acme_cli.py": "raise SystemExit\n" + PLUGIN})
     done = mtrack("--help")
     assert done.returncode == 0
@@ -61,7 +61,7 @@ def test_help_lists_commands_of_kernel_and_plugins_without_importing_them(mtrack
     assert commands["acme"].endswith("Do one thing.")
 
 
-def test_a_group_and_a_function_of_a_plugin_are_commands(mtrack: Command, acme: None) -> None:
+def test_a_plugin_can_add_a_group_and_a_function_as_commands(mtrack: Command, acme: None) -> None:
     assert mtrack("group", "greet", "you").stdout == "hello you\n"
     assert mtrack("single", "--times", "2").stdout == "one one \n"
     assert mtrack("acme:single").stdout == "one \n"
@@ -76,7 +76,7 @@ def test_a_mistake_is_explained_without_a_traceback_and_exits_2(mtrack: Command,
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "mtrack: a mistake of the user\n")
 
 
-def test_a_bug_shows_its_traceback_and_exits_1(mtrack: Command, acme: None) -> None:
+def test_a_bug_shows_a_traceback_and_exits_1(mtrack: Command, acme: None) -> None:
     done = mtrack("buggy")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
@@ -103,7 +103,7 @@ def test_a_failed_import_of_a_command_is_explained(mtrack: Command, site: Path) 
 def test_describe_shows_parameters_with_type_default_and_help(mtrack: Command, site: Path) -> None:
     install_parts(site)
     text = mtrack("describe", "reward", "fake_reward").stdout
-    assert "The second is not." in text
+    assert "The second line is not." in text
     assert "sigma (float, > 0, 0.3)\n      Error at which the reward has fallen to 1/e [m]." in text
     assert 'mode ("near" | "far", near)' in text
     described = json.loads(mtrack("describe", "reward", "fake_reward", "--json").stdout)
@@ -180,7 +180,7 @@ def test_describe_shows_what_an_agent_offers_to_phases(mtrack: Command) -> None:
     assert "Return the mean action of an actor for inputs and a feature" in text
 
 
-def test_ten_mistakes_in_a_recipe_give_one_report_exit_2_and_no_traceback(
+def test_ten_mistakes_in_a_recipe_are_reported_together_without_a_traceback_and_exit_2(
     mtrack: Command, site: Path, tmp_path: Path
 ) -> None:
     install_parts(site)
@@ -230,7 +230,7 @@ def test_check_builds_the_recipe_and_summarises_it(mtrack: Command) -> None:
     assert "8 environments" in done.stdout
 
 
-def test_show_prints_a_recipe_with_origins_rewards_and_columns(mtrack: Command) -> None:
+def test_show_prints_origins_rewards_and_observation_columns(mtrack: Command) -> None:
     text = mtrack("show", "toy", "--set", "rewards.toy.closeness.weight=2").stdout
     assert "weight = 2.0  # --set" in text
     assert "toy    closeness  toy_closeness  2.0     1.0" in text

@@ -104,7 +104,7 @@ def test_verbose_shows_tracebacks(mtrack: Command, site: Path) -> None:
 def test_json_has_the_same_content(mtrack: Command, site: Path) -> None:
     install(site, "acme", BROKEN, MODULES)
     listed = json.loads(mtrack("list-plugins", "reward", "--json").stdout)
-    gone = next(row for row in listed["plugins"] if row["name"] == "gone")
+    gone = next(entry for entry in listed["plugins"] if entry["name"] == "gone")
     assert gone == {
         "kind": "reward",
         "name": "gone",
@@ -119,7 +119,7 @@ def test_json_has_the_same_content(mtrack: Command, site: Path) -> None:
     assert listed["problems"] == []
 
 
-def test_a_name_of_two_distributions_is_listed_with_the_remedy(mtrack: Command, site: Path) -> None:
+def test_a_name_that_two_distributions_provide_is_listed_with_the_remedy(mtrack: Command, site: Path) -> None:
     for name in ("acme", "other"):
         install(site, name, {"mtrack.rewards": {"near": f"{name}_a:Near"}}, {f"{name}_a.py": "class Near: ..."})
     text = mtrack("list-plugins", "reward").stdout

@@ -16,14 +16,14 @@ import mujoco
 from mtrack.cli.opengl import failures
 
 def draw() -> None:
-    """Use mujoco as third-party code does."""
+    """Use mujoco like third-party code."""
     mujoco.MjSpec().compile()
     print(os.environ["MUJOCO_GL"], failures[0].partition(":")[0])
 '''
 
 
 @pytest.mark.parametrize("library", ["osmesa", "nonsense"])
-def test_commands_import_mujoco_whatever_mujoco_gl_says(
+def test_commands_import_mujoco_with_any_value_of_mujoco_gl(
     site: Path, mtrack: Callable[..., subprocess.CompletedProcess[str]], library: str
 ) -> None:
     install(site, "acme", {"mtrack.cli": {"draw": "acme_draw:draw"}}, {"acme_draw.py": DRAW})

@@ -32,12 +32,12 @@ class Block:
     text: str
 
     def __str__(self) -> str:
-        """Return where it is: `docs/recipes.md:21`."""
+        """Return its position, e.g. `docs/recipes.md:21`."""
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
 def blocks(page: Path, *languages: str) -> Iterator[Block]:
-    """Yield the code blocks of a page, of some languages or all."""
+    """Yield the code blocks of a page in some languages, or all of them."""
     text = page.read_text("utf-8")
     for found in _FENCE.finditer(text):
         if not languages or found[1] in languages:

@@ -43,7 +43,7 @@ def registry() -> Registry:
     return Registry.scan(allow=())
 
 
-def test_every_block_is_of_a_language_that_is_tested() -> None:
+def test_every_block_has_a_language_that_is_tested() -> None:
     fences = {name(page): len(re.findall(r"^```", page.read_text("utf-8"), re.MULTILINE)) for page in WRITTEN}
     assert {name(page): 2 * len(list(blocks(page))) for page in WRITTEN} == fences, "every fence is recognised"
     assert [str(block) for block in all_blocks() if block.language not in LANGUAGES] == []

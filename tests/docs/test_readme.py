@@ -1,4 +1,4 @@
-"""What the README, CONTRIBUTING.md, .ci/run and the metadata of the package say agrees."""
+"""The README, CONTRIBUTING.md, .ci/run and the metadata of the package agree with each other and with the code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_ci_installs_and_tests_with_the_documented_commands() -> None:
 
 
 @pytest.mark.parametrize("name", ["install", "test"])
-def test_ci_reads_the_pages_as_people_do(name: str) -> None:
+def test_ci_finds_the_marked_commands(name: str) -> None:
     function = re.search(r"^marked_command\(\) \{.*?^\}", SCRIPT, re.MULTILINE | re.DOTALL)
     assert function
     command = ["bash", "-c", f"{function[0]}\nmarked_command {name}"]
@@ -59,7 +59,7 @@ def test_ci_reads_the_pages_as_people_do(name: str) -> None:
     assert done.stdout == marked(name)
 
 
-def test_the_workflow_runs_the_ci_script_and_pre_commit_the_same_tools() -> None:
+def test_the_workflow_runs_the_ci_script_and_pre_commit_runs_the_same_tools() -> None:
     assert "run: .ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
     hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     tools = set(re.findall(r"entry: ([\w-]+)", hooks))
@@ -72,7 +72,7 @@ def test_the_citation_has_the_version_of_the_package() -> None:
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
-def test_the_description_of_the_package_needs_no_file_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_package_description_refers_to_no_other_file(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {}
     monkeypatch.setattr("setuptools.setup", given.update)
     runpy.run_path(str(ROOT / "setup.py"))

@@ -1,4 +1,4 @@
-"""The pages in docs/reference are those of the present code."""
+"""The pages in docs/reference are up to date."""
 
 from __future__ import annotations
 

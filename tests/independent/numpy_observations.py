@@ -13,7 +13,7 @@ class Observations:
     """Computes the observations of one environment, and keeps the history that some of them contain."""
 
     def __init__(self, env: NumpyTracking) -> None:
-        """Take the environment; `reset` starts the history."""
+        """Observe an environment; the first call of an episode starts the history."""
         self.env = env
 
     def observe(self) -> dict[str, Array]:

@@ -116,7 +116,7 @@ class NumpyTracking:
         pose = self._pose()
         for substep in range(task.substeps):
             if self.episode_step * task.substeps + substep >= parameters.boot_hold:
-                self.filtered += parameters.filter_share * (newest - self.filtered)
+                self.filtered += parameters.filter_alpha * (newest - self.filtered)
                 self.target = pose + parameters.scales.double().numpy() * self.filtered
             data.ctrl[:] = self.target
             mujoco.mj_step2(task.model, data)  # forces and integration
@@ -132,10 +132,10 @@ class NumpyTracking:
         return reward, terminated, over and not terminated
 
     def _pose(self) -> Array:
-        """Return the joint positions that actions are relative to: those of the reference, with a lead, [J]."""
+        """Return the joint positions that actions are relative to: the reference with its velocity feedforward, [J]."""
         ref = self.task.motion
-        lead = self.task.parts["action"].lead.double().numpy()
-        return np.asarray(ref["joint_pos"][self.frame] + ref["joint_vel"][self.frame] * lead)
+        feedforward = self.task.parts["action"].velocity_feedforward.double().numpy()
+        return np.asarray(ref["joint_pos"][self.frame] + ref["joint_vel"][self.frame] * feedforward)
 
     def _update_contacts(self) -> None:
         before, dt = self.touching, self.task.dt

@@ -73,13 +73,13 @@ class Comparison:
     def _reset(self, ended: Any) -> None:
         """Reset environments to the start that mtrack has drawn, then compare all observations."""
         command, model = self.env.command, self.task.model
-        rows = self.env.backend.state_dict()["rows"].numpy()  # time, positions, velocities, ...
+        states = self.env.backend.state_dict()["rows"].numpy()  # time, positions, velocities, ...
         for i in ended:
             start = int(command.clip[i]), int(command.frame[i])
-            qpos, qvel = np.split(rows[i, 1 : 1 + model.nq + model.nv], [model.nq])
+            qpos, qvel = np.split(states[i, 1 : 1 + model.nq + model.nv], [model.nq])
             for name, own, other in zip(("qpos", "qvel"), self.numpy[i].start_state(*start), (qpos, qvel), strict=True):
                 self._compare(f"start.{name}", own, other)
-            # continue from mtrack's start: one that differs in the last digit may touch the floor in one case only
+            # continue from mtrack's start: with a difference in the last digit, only one of the two may touch the floor
             self.numpy[i].reset(*start, qpos, qvel)
         observed = [one.observe() for one in self.observations]
         paths = [term.path for group in self.env.observer.groups.values() for term in group]

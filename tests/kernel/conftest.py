@@ -1,4 +1,4 @@
-"""Recipes made of components that exist for one test."""
+"""Recipes whose components exist only during a test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtrack.registry.registry import Registry
 
 @pytest.fixture
 def check(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recipe]:
-    """Return a function that checks a recipe: `check(text after the usual one, *overrides, whole=text instead)`."""
+    """Return a function that checks a recipe: `check(text to append, *overrides, whole=text to use instead)`."""
     install_parts(site)
     monkeypatch.chdir(tmp_path)
 

@@ -8,16 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("mtrack", "plugins", "recipes", "benchmarks", "docs", "tests", ".github")
 WRITTEN = {".py", ".md", ".toml", ".tmpl", ".sh", ".yml", ".txt", ".cff"}
-BANNED = re.compile(
-    r"\b(anew|mend|mends|shall|is none|are none|goes on|nobody|of use|what it is of|told)\b", re.IGNORECASE
-)
+BANNED = re.compile(r"\b((?i:anew|mend|mends|shall|goes on|nobody|of use|what it is of|told)|is none|are none)\b")
+# "is None" is code, so these two are only found in lower case
 HERE = "tests/rules/test_english.py"
 NOT_YET_REWRITTEN = (
-    "benchmarks/",
     "docs/reference/",
     "mtrack/",
-    "plugins/",
-    "tests/",
+    "tests/kernel/recipe/",
 )
 """Folders that still contain such words; the list only shrinks."""
 

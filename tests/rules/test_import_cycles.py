@@ -16,7 +16,7 @@ Imports = dict[str, set[str]]
 
 
 def cycle(imports: Mapping[str, Set[str]]) -> list[str]:
-    """Return a cycle, its first member again at the end; an empty list if there is none."""
+    """Return a cycle that ends with its first member, or an empty list."""
     try:
         TopologicalSorter(imports).prepare()
     except CycleError as error:

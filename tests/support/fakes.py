@@ -102,7 +102,7 @@ class FakeObservation:
 class FakeReward:
     """A reward; the first line is its help.
 
-    The second is not.
+    The second line is not.
     """
 
     sigma: float = param(default=0.3, validator=positive)

@@ -8,7 +8,7 @@ from mtrack_g1.robot import G1
 from mtrack_testing import Walks, random_scene
 from mtrack_tracking.command import MotionTracking
 
-ROWS = torch.arange(8)
+ENV_IDS = torch.arange(8)
 LENGTHS = (120, 400)
 
 
@@ -22,8 +22,8 @@ def following(lengths=LENGTHS, num_envs=8, seed=0, motions=None, **params):
     return command, scene
 
 
-def start(command, ids=ROWS, failed=False):
-    return command.reset(ids, torch.full((len(ids),), failed))
+def start(command, env_ids=ENV_IDS, failed=False):
+    return command.reset(env_ids, torch.full((len(env_ids),), failed))
 
 
 def step(command, scene):

@@ -61,7 +61,7 @@ def _vel(values: np.ndarray, fps: float) -> np.ndarray:
 
 
 def unitree(clip: Clip) -> Content:
-    """Return the rows of a table; its frame rate is not in the file, only the user knows it."""
+    """Return the rows of a table, and its frame rate, which is not in the file."""
     rows = np.hstack((clip.root_pos, clip.root_quat_wxyz[:, XYZW], clip.joint_pos))
     return {"rows": rows.astype(np.float64), "fps": clip.fps}
 
@@ -104,7 +104,7 @@ def holosoma(clip: Clip) -> Content:
 
 def gmr(clip: Clip, bodies: bool = True) -> Content:
     pos, _ = _poses(clip, at_root=True)
-    # GMR's own description calls hands and toes otherwise than this robot's
+    # GMR's robot description has other names for hands and toes
     names = [_model().body(i).name.replace("_mimic", "_of_gmr") for i in range(1, _model().nbody)]
     return {
         "fps": clip.fps,

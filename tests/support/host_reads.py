@@ -44,9 +44,9 @@ class HostReads(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         masks = name in ("__getitem__", "__setitem__") and _is_mask(args[1])
         if _is_sent(name, args, kwargs or {}) and not _is_of_torch(sys._getframe(1).f_code.co_filename):
-            self.found[_place()] += 1
+            self.found[_calling_file()] += 1
         elif (name in _READING or masks) and not self._is_copy(args[0]):
-            self.found[_place()] += 1
+            self.found[_calling_file()] += 1
             if name == "cpu":
                 self._copies.append(result)
         return result

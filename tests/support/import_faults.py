@@ -97,7 +97,7 @@ def faults(rng: np.random.Generator, clip: Clip) -> Iterator[tuple[str, Fault]]:
 
 
 def _exchanged(rng: np.random.Generator, clip: Clip) -> list[int]:
-    """Return an order in which two different joints are swapped."""
+    """Return an order that swaps two joints whose motions differ."""
     while True:
         order = list(range(29))
         a, b = rng.choice(29, 2, replace=False)
@@ -107,9 +107,9 @@ def _exchanged(rng: np.random.Generator, clip: Clip) -> list[int]:
 
 
 def off(found: Clip, clip: Clip) -> tuple[float, float, float]:
-    """Return how far two motions are apart: joints [rad], root position [m] and rotation [rad]."""
+    """Return the largest differences of two motions: joints [rad], root position [m] and rotation [rad]."""
     joints = found.joint_pos[:, [found.joint_names.index(name) for name in clip.joint_names]] - clip.joint_pos
-    # of the difference, not by arccos of the product, which is no better than 1e-3 in float32
+    # from the difference: arccos of the product is only accurate to 1e-3 in float32
     sign = np.sign((found.root_quat_wxyz * clip.root_quat_wxyz).sum(axis=1, keepdims=True))
     turn = 2.0 * np.linalg.norm(found.root_quat_wxyz * sign - clip.root_quat_wxyz, axis=1)
     return float(np.abs(joints).max()), float(np.abs(found.root_pos - clip.root_pos).max()), float(turn.max())
@@ -150,7 +150,7 @@ def _num_oddities(clip: Clip) -> int:
 def table(outcomes: Mapping[tuple[str, str], Counter[str]], proven: Mapping[str, set[str]]) -> str:
     """Return a Markdown table: a row for each format, a column for each kind of fault.
 
-    `proven` has the formats that hold proof, by kind: only there does "caught" hold for other motions too.
+    `proven` maps each kind to the formats whose files prove it: only for these is "caught" true of other motions too.
     """
     kinds = list(dict.fromkeys(kind for _, kind in outcomes))
     lines = [f"| file | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]

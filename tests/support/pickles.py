@@ -1,4 +1,4 @@
-"""Make ASAP motions, and joblib streams by hand: pickles that contain array bytes."""
+"""Make ASAP motions, and joblib files byte by byte: pickles that contain array bytes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def asap_motion(frames: int = 20, joints: tuple[str, ...] = G1_23) -> dict[str, 
     zero = np.zeros(frames)
     root_rot = np.stack((0.6 * np.sin(angle / 2), zero, 0.8 * np.sin(angle / 2), np.cos(angle / 2)), axis=1)
     dof = 0.3 * np.sin(time + np.arange(len(joints)))
-    for column, joint in enumerate(joints):  # arms beside the trunk, not in it
+    for column, joint in enumerate(joints):  # arms next to the trunk, not inside it
         dof[:, column] += {"left_shoulder_roll_joint": 0.5, "right_shoulder_roll_joint": -0.5}.get(joint, 0.0)
     pose = np.zeros((frames, 1 + len(joints), 3))
     pose[:, 0] = quat_to_rotation_vector(torch.tensor(root_rot[:, [3, 0, 1, 2]])).numpy()

@@ -10,7 +10,7 @@ from mtrack.math import quat_from_rotation_vector, quat_multiply, quat_rotate
 from mtrack_testing import random_scene
 
 
-class Unbroken:
+class NeverDiverges:
     def diverged(self):
         return torch.zeros(4, dtype=torch.bool)
 

@@ -1,4 +1,4 @@
-"""Hooks and loggers change no numbers: a run with all of them writes the checkpoints of one with none."""
+"""Hooks and loggers change no numbers: a run with all of them writes the same checkpoints as a run without any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtrack.loop.process_state import process_state_kept
 from mtrack_testing import install
 
 MEDDLER = '''
-"""Does to the process whatever may change numbers, in every event and in every call."""
+"""Changes every process state that could change numbers, in every event and call."""
 
 import os
 import random
@@ -75,7 +75,7 @@ def run_ended(status):
 
 @component
 class Meddler:
-    """Meddles as a logger."""
+    """A logger that changes process state in every call."""
 
     def start(self, directory, run):
         meddle("logger.start")
@@ -92,7 +92,7 @@ class Meddler:
 EVENTS = {"run_started", "phase_started", "iteration_ended", "checkpoint_saved", "phase_ended", "run_ended"}
 CALLS = {"logger.start", "logger.log", "logger.checkpoint_saved", "logger.finish"}
 LOGGERS = ("console", "jsonl", "tensorboard", "wandb", "meddler")
-# two phases, so that events between them count; each ends with a checkpoint, and there are some inside
+# two phases, so that the events between them are covered; each saves checkpoints during the phase and at its end
 SETTINGS = (
     "num_envs=16",
     "run.checkpoint_every=2",
@@ -103,7 +103,7 @@ SETTINGS = (
 
 
 @pytest.fixture(autouse=True)
-def _torch_as_before() -> Iterator[None]:
+def _restore_torch() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_default_device(None)
@@ -114,7 +114,7 @@ def _torch_as_before() -> Iterator[None]:
 
 
 def run(directory: Path, *settings: str) -> dict[str, bytes]:
-    """Carry out a run; return the files of its checkpoints, but for their manifests."""
+    """Run the toy recipe; return the files of its checkpoints, except the manifests."""
     options = [part for setting in (*SETTINGS, *settings) for part in ("--set", setting)]
     with pytest.raises(SystemExit) as ended:
         main(["run", "toy", "--run-dir", str(directory), *options])
@@ -127,10 +127,10 @@ def run(directory: Path, *settings: str) -> dict[str, bytes]:
     }
 
 
-def test_a_run_with_every_hook_and_logger_writes_the_bytes_of_a_run_without_any(
+def test_hooks_and_loggers_do_not_change_the_bytes_of_checkpoints(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1000000")  # one thread, so that a small run does not wait for others
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1000000")  # one thread, because a small run is slower with several
     for package in ("tensorboard", "wandb"):
         pytest.importorskip(package)
     seen = tmp_path / "seen"
@@ -143,16 +143,16 @@ def test_a_run_with_every_hook_and_logger_writes_the_bytes_of_a_run_without_any(
         {"acme_meddler.py": MEDDLER.format(seen=str(seen))},
     )
     loud = run(tmp_path / "loud", *(f"loggers.{name}.use='{name}'" for name in LOGGERS))
-    assert set(seen.read_text().split()) == EVENTS | CALLS, "nothing was left out"
+    assert set(seen.read_text().split()) == EVENTS | CALLS, "every event and call happened"
     assert (tmp_path / "loud" / "metrics.jsonl").exists()
     assert list((tmp_path / "loud").rglob("events.out.tfevents*"))
     assert list((tmp_path / "loud").rglob("*.wandb"))
     assert silent.keys() == loud.keys()
-    assert len({Path(name).parent for name in silent}) == 4, "two checkpoints of each phase"
+    assert len({Path(name).parent for name in silent}) == 4, "two checkpoints per phase"
     assert [name for name in silent if silent[name] != loud[name]] == []
 
 
-def test_what_a_hook_changes_of_the_process_is_restored_and_named(
+def test_process_state_that_a_hook_changes_is_restored_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -173,7 +173,7 @@ def test_what_a_hook_changes_of_the_process_is_restored_and_named(
     assert record.message == f"hook 'acme:meddler' changed {named}; they were restored"
 
 
-def test_nothing_is_said_of_a_hook_that_only_draws_random_numbers(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_only_draws_random_numbers_causes_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     state = torch.get_rng_state()
     with process_state_kept("hook"):
         torch.rand(3)

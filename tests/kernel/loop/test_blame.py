@@ -13,22 +13,22 @@ from mtrack.recipe.slots import Slot
 
 
 class Robot:
-    """A component that is only looked at."""
+    """A component that is only passed as an argument."""
 
 
 class Command:
-    """A component whose method calls a function with another component first."""
+    """A component whose method calls a function with another component as first argument."""
 
     def bind(self, robot: Robot) -> None:
         collect(robot)
 
 
 def collect(robot: Robot) -> None:
-    """Find nothing."""
+    """Raise, as if no motion was found."""
     raise MotionError("no motion")
 
 
-def test_a_function_that_takes_a_component_first_does_not_make_it_the_culprit() -> None:
+def test_a_component_passed_to_a_failing_function_is_not_blamed() -> None:
     robot, command = Robot(), Command()
     slots = [cast(Slot, SimpleNamespace(path=name)) for name in ("robot", "command")]
     parts: list[tuple[Slot, Any]] = list(zip(slots, (robot, command), strict=True))

@@ -1,4 +1,4 @@
-"""Contact is decided over substeps, and times follow it."""
+"""Contacts, forces and air times are computed from the substeps."""
 
 import attrs
 import torch
@@ -52,7 +52,7 @@ def test_air_time_is_kept_when_the_foot_lands():
     torch.testing.assert_close(tracker.contacts.contact_time, torch.tensor([[0.04]]))
 
 
-def test_a_reset_row_has_the_contacts_of_its_start_pose():
+def test_a_reset_environment_has_the_contacts_of_its_start_pose():
     tracker = make()
     step(tracker, [1, 1, 1, 1], [500.0] * 4)
     tracker.backend.contacts = torch.zeros(1, 1, 4)

@@ -1,4 +1,4 @@
-"""The environment loop: order, resets, broken rows, rewards of equal times. On the toy task."""
+"""The environment loop on the toy task: order of calls, resets, diverged environments, rewards."""
 
 import copy
 
@@ -16,7 +16,7 @@ MANY = "num_envs=6"
 
 
 class Always:
-    """A termination of every row in every step."""
+    """A termination that ends every environment in every step."""
 
     timeout = False
 
@@ -31,11 +31,11 @@ def record(env) -> list[str]:
 
 
 def calls_of(seen: list[str]) -> list[str]:
-    """Leave out the single terms of observations, and the names of rewards."""
+    """Return the calls without single observation terms and without the names of rewards."""
     return [entry.partition(" ")[0] for entry in seen if not entry.startswith("observation ")]
 
 
-def test_a_step_keeps_its_order():
+def test_a_step_calls_its_parts_in_order():
     env = task("toy", MANY).env
     seen = record(env)
     env.step(torch.zeros(6, 2))
@@ -46,7 +46,7 @@ def test_a_step_keeps_its_order():
     ]  # fmt: skip
 
 
-def test_an_episode_that_ends_is_previewed_reset_and_only_then_observed():
+def test_final_observations_come_before_the_reset_and_new_observations_after_it():
     env = task("toy", MANY, "command.steps=1").env
     seen = record(env)
     env.step(torch.zeros(6, 2))
@@ -57,16 +57,16 @@ def test_an_episode_that_ends_is_previewed_reset_and_only_then_observed():
     ]  # fmt: skip
 
 
-def test_a_perfect_policy_earns_the_known_optimum_from_the_first_step_on():
+def test_a_perfect_policy_earns_the_known_optimum_from_the_first_step():
     env = task("toy", MANY).env
     for _ in range(3):
         error = env.scene.reference.joint_pos - env.scene.robot.joint_pos
-        # two substeps with a response of 0.5 go 3/4 of the way
+        # two substeps with a response of 0.5 cover 3/4 of the error
         step = env.step(env.scene.robot.joint_pos + error / 0.75)
         torch.testing.assert_close(step.reward, torch.full((6, 1), env.scene.dt), rtol=0, atol=1e-6)
 
 
-def test_the_first_observation_after_a_reset_is_that_of_the_new_state():
+def test_the_first_observation_after_a_reset_shows_the_new_state():
     env = task("toy", MANY, "command.steps=1").env
     step = env.step(torch.ones(6, 2))
     fresh = torch.cat([term.component(env.scene) for term in env.observer.groups["policy"]], dim=-1)
@@ -74,7 +74,7 @@ def test_the_first_observation_after_a_reset_is_that_of_the_new_state():
     assert step.observations["policy"].abs().sum() > 0
 
 
-def test_a_truncated_row_hands_on_its_true_final_observation():
+def test_a_truncated_environment_returns_its_final_observation():
     env = task("toy", MANY, "command.steps=1").env
     target = env.scene.reference.joint_pos.clone()
     step = env.step(torch.ones(6, 2))
@@ -83,7 +83,7 @@ def test_a_truncated_row_hands_on_its_true_final_observation():
     torch.testing.assert_close(step.final["policy"][:, :2], target - 0.75)
 
 
-def test_resetting_one_row_leaves_the_others_untouched():
+def test_resetting_one_environment_does_not_change_the_others():
     first, second = task("toy", MANY), task("toy", MANY)
     for assembly in (first, second):
         assembly.env.step(torch.ones(6, 2))
@@ -95,26 +95,26 @@ def test_resetting_one_row_leaves_the_others_untouched():
 
 
 @pytest.mark.parametrize("grace", [0, 1, 5])
-def test_grace_steps_protect_exactly_that_many_first_control_steps(grace):
+def test_grace_steps_protect_exactly_the_first_control_steps(grace):
     env = task("toy", MANY).env
     env.terminations = [TerminationTerm("always", Always(), grace)]
-    env.statistics = EpisodeStatistics(6, ["toy/r"], ["toy"], ["always", "broken"], "cpu")
+    env.statistics = EpisodeStatistics(6, ["toy/r"], ["toy"], ["always", "diverged"], "cpu")
     ended = [env.step(torch.zeros(6, 2)).terminated.tolist() for _ in range(grace + 1)]
     assert ended == [[False] * 6] * grace + [[True] * 6]
-    # and again in the next episode of a row
+    # the same in the next episode
     ended = [env.step(torch.zeros(6, 2)).terminated.any().item() for _ in range(grace + 1)]
     assert ended == [False] * grace + [True]
 
 
-def test_a_broken_row_is_reset_counted_and_kept_from_learning_while_the_others_go_on():
-    told: list[int] = []
-    broken, sound = task("toy", MANY), task("toy", MANY)
-    broken.env.report_diverged = lambda env_ids, rewards: told.extend(env_ids.tolist())
+def test_a_diverged_environment_is_reset_and_not_learnt_from_and_the_others_continue():
+    reported: list[int] = []
+    diverged, sound = task("toy", MANY), task("toy", MANY)
+    diverged.env.report_diverged = lambda env_ids, rewards: reported.extend(env_ids.tolist())
     action = torch.ones(6, 2)
     expected = sound.env.step(action)
-    broken.env.backend.joint_pos[3] = torch.nan
-    step = broken.env.step(action)
-    assert told == [3]
+    diverged.env.backend.joint_pos[3] = torch.nan
+    step = diverged.env.step(action)
+    assert reported == [3]
     assert step.terminated.tolist() == [False, False, False, True, False, False]
     assert step.weight.tolist() == [1, 1, 1, 0, 1, 1]
     assert torch.isfinite(step.observations["policy"]).all()
@@ -124,7 +124,7 @@ def test_a_broken_row_is_reset_counted_and_kept_from_learning_while_the_others_g
     assert torch.equal(step.observations["policy"][others], expected.observations["policy"][others])
 
 
-def test_a_reward_that_is_not_finite_reaches_no_other_row():
+def test_a_reward_that_is_not_finite_affects_no_other_environment():
     env = task("toy", MANY).env
     good = env.rewards[0].component
 
@@ -150,7 +150,7 @@ def test_a_group_scale_follows_progress():
     assert ratios == pytest.approx([0.5, 0.75])
 
 
-def test_statistics_tell_length_and_completion_of_ended_episodes():
+def test_statistics_contain_length_and_completion_of_ended_episodes():
     env = task("toy", MANY, "command.steps=3").env
     for _ in range(6):
         env.step(torch.zeros(6, 2))
@@ -161,7 +161,7 @@ def test_statistics_tell_length_and_completion_of_ended_episodes():
     assert env.statistics.read()["episode/count"] == 0
 
 
-def test_logged_reward_terms_add_up_to_their_group_whatever_its_scale_was_meanwhile():
+def test_logged_reward_terms_add_up_to_their_group_even_if_its_scale_changes():
     second = ("rewards.toy.still.use=joint_vel_l2", "rewards.toy.still.weight=0.5")
     env = task("toy", MANY, *second, "rewards.toy.closeness.weight=3", "reward_groups.toy.scale={from=0.5, to=1.0}").env
     earned, raw = torch.zeros(()), torch.zeros(2)
@@ -177,7 +177,7 @@ def test_logged_reward_terms_add_up_to_their_group_whatever_its_scale_was_meanwh
     assert [values[f"reward_raw/toy/{name}"] for name in ("closeness", "still")] == pytest.approx(raw.tolist())
 
 
-def test_an_environment_put_back_goes_on_exactly_as_it_did():
+def test_a_restored_environment_repeats_the_same_steps():
     assembly = task("toy", MANY, "command.steps=4")
     env = assembly.env
     actions = torch.randn(12, 6, 2, generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""The G1 tracking task whole: widths, mirror, randomness, resets, threads, resume. From the shipped recipes."""
+"""The whole G1 tracking task of the shipped recipes: widths, mirror, randomness, resets, threads, resume."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_observation_groups_have_the_widths_of_the_reference_task(teacher):
     assert teacher.layout.num_actions == 29
 
 
-def test_all_that_a_policy_sees_and_earns_is_finite(teacher):
+def test_observations_and_rewards_are_finite(teacher):
     for step in step_some(teacher, 20):
         assert torch.isfinite(step.reward).all()
         assert all(torch.isfinite(step.observations[group]).all() for group in ("policy", "priv", "critic_priv"))
 
 
-def test_environments_draw_different_worlds_and_a_reset_leaves_other_rows_theirs():
+def test_environments_draw_different_worlds_and_a_reset_draws_only_its_own():
     assembly = task("g1_tracking_teacher", "num_envs=4")
     backend = assembly.env.backend
     for name in ("body_mass", "body_ipos", "geom_friction", "actuator_gainprm", "dof_armature"):
@@ -59,39 +59,39 @@ def test_environments_draw_different_worlds_and_a_reset_leaves_other_rows_theirs
     for name, value in before.items():
         assert torch.equal(backend.field(name)[[0, 1, 3]], value[[0, 1, 3]])
     assert not torch.equal(backend.field("actuator_gainprm")[2], before["actuator_gainprm"][2])
-    assert torch.equal(backend.field("body_mass")[2], before["body_mass"][2])  # drawn at startup, once
+    assert torch.equal(backend.field("body_mass")[2], before["body_mass"][2])  # drawn only once, at startup
 
 
-def test_the_first_observation_after_a_reset_is_a_fresh_evaluation_of_the_state():
+def test_the_first_observation_after_a_reset_is_computed_from_the_new_state():
     assembly = task("g1_tracking_teacher", "num_envs=5", *QUIET)
     env = assembly.env
     step_some(assembly, 3)
     env.scene.episode_step[2] = env.max_episode_steps  # ends with the next step
     step = step_some(assembly, 1)[0]
     assert step.truncated[2]
-    row = torch.tensor([2])
-    env.backend.refresh()  # nothing that was kept
-    fresh = env.scene.select(row)
+    env_ids = torch.tensor([2])
+    env.backend.refresh()  # clear everything cached
+    fresh = env.scene.select(env_ids)
     for group, terms in env.observer.groups.items():
         values = [term.component(fresh).repeat(1, max(1, len(term.history))) for term in terms]
-        torch.testing.assert_close(step.observations[group][row], torch.cat(values, dim=-1), rtol=0, atol=2e-5)
+        torch.testing.assert_close(step.observations[group][env_ids], torch.cat(values, dim=-1), rtol=0, atol=2e-5)
 
 
-def test_a_new_environment_has_no_velocity_error_and_full_pose_rewards_when_started_on_the_reference():
+def test_an_environment_that_starts_on_the_reference_earns_the_full_tracking_rewards():
     assembly = task("g1_tracking_teacher", "num_envs=8", *QUIET)
     for term in assembly.env.rewards:
         if term.group == "tracking":
             assert term.component(assembly.env.scene).min() > 0.97, term.path
 
 
-def test_physics_threads_make_no_difference():
+def test_the_number_of_physics_threads_changes_no_numbers():
     one, two = (task("g1_tracking_quick", "num_envs=6", f"backend.threads={n}", "backend.use=mujoco") for n in (1, 2))
     for a, b in zip(step_some(one, 10), step_some(two, 10), strict=True):
         assert torch.equal(a.reward, b.reward)
         assert torch.equal(a.observations["priv"], b.observations["priv"])
 
 
-def test_an_environment_put_back_goes_on_exactly_as_it_did():
+def test_a_restored_environment_repeats_the_same_steps():
     assembly = task("g1_tracking_teacher", "num_envs=6", "max_episode_steps=7")
     step_some(assembly, 5)
     saved = copy.deepcopy(env_state(assembly))
@@ -126,7 +126,7 @@ def write_twins(folder: Path) -> None:
 
 
 def test_a_mirrored_simulation_gives_mirrored_observations_and_equal_rewards(tmp_path):
-    """On the symmetrised robot, with the feet on the floor, step by step: force terms too."""
+    """Compare step by step on the symmetrised robot, with the feet on the floor, so that forces count too."""
     write_twins(tmp_path)
     still = [f"randomizations.{name}.enabled=false" for name in RANDOM]
     twins = [
@@ -148,4 +148,4 @@ def test_a_mirrored_simulation_gives_mirrored_observations_and_equal_rewards(tmp
             torch.testing.assert_close(
                 seen[1], mirror(seen[0]), rtol=1e-4, atol=1e-3, msg=lambda m, g=group: f"{g}: {m}"
             )
-    assert env.scene.robot.root_lin_vel[0, 1].abs() > 1e-3  # it did move sideways
+    assert env.scene.robot.root_lin_vel[0, 1].abs() > 1e-3  # it moved sideways

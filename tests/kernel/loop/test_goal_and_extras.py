@@ -1,4 +1,4 @@
-"""What a third party can do with a goal: a randomization changes it, a command publishes extras that others read."""
+"""Third-party components can change the goal of the robot and publish named tensors for other components."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def stepped(assembly, steps):
 CROUCH = "randomizations.crouch.use=crouch"
 
 
-def test_a_randomization_changes_the_goal_and_leaves_the_future_as_it_is():
+def test_a_randomization_changes_the_goal_but_not_the_future_frames():
     low, plain = started("g1_tracking_quick", *QUICK, CROUCH), started("g1_tracking_quick", *QUICK)
     for steps in (0, 3, 2):  # the fourth step resets every environment
         for assembly in (low, plain):
@@ -146,7 +146,7 @@ def test_a_randomization_changes_the_goal_and_leaves_the_future_as_it_is():
         assert torch.equal(some.body_pos, goal.body_pos[[4, 1]])
 
 
-def test_an_episode_starts_where_the_changed_goal_is():
+def test_an_episode_starts_at_the_changed_goal():
     low, plain = started("g1_tracking_quick", *QUICK, CROUCH), started("g1_tracking_quick", *QUICK)
     env_ids, failed = torch.arange(6), torch.zeros(6, dtype=torch.bool)
     high = low.env.command.reset(env_ids, failed).root_pos
@@ -178,7 +178,7 @@ def test_the_first_step_accepts_a_randomization_that_changes_the_goal():
     try_phases(recipe, "cpu")
 
 
-def test_a_command_whose_goal_cannot_be_changed_is_named():
+def test_a_command_that_cannot_change_its_goal_is_named():
     with pytest.raises(RecipeError, match=r"randomizations\.crouch") as caught:
         started("toy", CROUCH)
     assert "ToyTarget has no change_goal()" in str(caught.value)
@@ -189,7 +189,7 @@ def test_only_one_randomization_may_change_the_goal():
         started("g1_tracking_quick", *QUICK, CROUCH, "randomizations.compliance.enabled=true")
 
 
-def test_an_observation_reads_what_a_command_publishes_besides_the_reference():
+def test_an_observation_reads_an_extra_that_a_command_publishes():
     assembly = started("toy", "command.use=lighthouse", "num_envs=3", *LIGHT)
     stepped(assembly, 2)
     light = assembly.env.observer.groups["policy"][-1].component

@@ -1,4 +1,4 @@
-"""Each slot has its own stream of random numbers, the same everywhere."""
+"""Each slot has its own stream of random numbers, the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from mtrack.loop.rng import generator, slot_seed
 
 
-def test_the_seed_of_a_slot_is_fixed_for_all_time() -> None:
+def test_the_seed_of_a_slot_never_changes() -> None:
     assert slot_seed(0, 0, "randomizations.push") == 3838533126923787607
 
 
-def test_seed_rank_and_path_each_give_another_stream() -> None:
+def test_seed_rank_and_path_each_select_a_different_stream() -> None:
     assert len({slot_seed(0, 0, "a"), slot_seed(1, 0, "a"), slot_seed(0, 1, "a"), slot_seed(0, 0, "b")}) == 4
 
 
@@ -27,7 +27,7 @@ def test_generators_of_a_slot_draw_the_same_numbers() -> None:
     assert torch.equal(*draws)
 
 
-def test_drawing_leaves_the_global_generator_alone() -> None:
+def test_drawing_does_not_change_the_global_generator() -> None:
     before = torch.get_rng_state()
     torch.rand(8, generator=generator(0, 0, "a"))
     assert torch.equal(before, torch.get_rng_state())

@@ -1,4 +1,4 @@
-"""A saved environment, put back: where its tensors lie."""
+"""A restored environment has its tensors on the device of its scene."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
 
 
-def test_a_restored_environment_lies_on_the_device_of_its_scene(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wishes = ["num_envs=4", "observations.policy.error.history=[0, 1]"]
-    recipe = check_recipe(read_recipe("toy", wishes), Registry.scan()).for_phase("train")
+def test_a_restored_environment_is_on_the_device_of_its_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = ["num_envs=4", "observations.policy.error.history=[0, 1]"]
+    recipe = check_recipe(read_recipe("toy", overrides), Registry.scan()).for_phase("train")
     assembly = PhaseRun.open(recipe, "train", tmp_path, recipe.agent.build(), "cpu", None, [], 0).assembly
-    saved = env_state(assembly)  # a checkpoint gives it back on the CPU, wherever the run is
-    there = torch.device("meta")
-    monkeypatch.setattr(Scene, "device", property(lambda scene: there))
+    saved = env_state(assembly)  # a checkpoint loads it on the CPU, whatever device the run uses
+    other = torch.device("meta")
+    monkeypatch.setattr(Scene, "device", property(lambda scene: other))
     load_env_state(assembly, saved)
     kept = [term.past for term in assembly.env.observer.terms() if term.past is not None]
     assert kept
-    assert {value.device for value in (*kept, *assembly.env.observations.values())} == {there}
+    assert {value.device for value in (*kept, *assembly.env.observations.values())} == {other}

@@ -1,4 +1,4 @@
-"""State goes to tensors and JSON and comes back the same."""
+"""State is saved as tensors and JSON, and loads unchanged."""
 
 import json
 
@@ -44,7 +44,7 @@ def through_json(tree):
     return unflatten(json.loads(plain), {name: tensor.clone() for name, tensor in tensors.items()}, "part")
 
 
-def test_a_restored_component_goes_on_exactly_as_the_saved_one():
+def test_a_restored_component_continues_exactly_like_the_saved_one():
     first, second = make(1), make(2)
     learn(first)
     load_component_state(second, through_json(component_state(first)), "thing")
@@ -52,11 +52,11 @@ def test_a_restored_component_goes_on_exactly_as_the_saved_one():
     assert second.count == 1
 
 
-def test_loading_keeps_the_storage_others_may_hold():
+def test_loading_writes_into_the_same_tensors():
     thing = make(0)
-    held = thing.values
+    values = thing.values
     load_component_state(thing, {**component_state(thing), "values": torch.ones(4)}, "thing")
-    assert torch.equal(held, torch.ones(4))
+    assert torch.equal(values, torch.ones(4))
 
 
 def test_scratch_is_not_saved():
@@ -75,17 +75,17 @@ def test_keys_that_are_numbers_and_tuples_survive_json():
     assert back["x"] == [None, 1e-8]
 
 
-def test_a_component_whose_state_fields_changed_is_refused_by_name():
+def test_a_component_whose_state_fields_changed_is_rejected_by_name():
     with pytest.raises(CheckpointError, match=r"thing.*differ.*count"):
         load_component_state(make(0), {k: v for k, v in component_state(make(0)).items() if k != "count"}, "thing")
 
 
-def test_a_tensor_of_another_shape_is_refused_by_name():
+def test_a_tensor_of_another_shape_is_rejected_by_name():
     saved = {**component_state(make(0)), "values": torch.ones(5)}
     with pytest.raises(CheckpointError, match=r"thing\.values.*\(5,\).*\(4,\)"):
         load_component_state(make(0), saved, "thing")
 
 
-def test_what_cannot_be_saved_is_named():
+def test_a_value_that_cannot_be_saved_is_named():
     with pytest.raises(CheckpointError, match=r"part\.a: a object"):
         flatten({"a": object()}, {}, "part")

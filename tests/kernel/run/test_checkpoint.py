@@ -1,4 +1,4 @@
-"""A checkpoint is whole or not there, and damage is named."""
+"""A checkpoint is complete or absent, and damaged files are named."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def facts(frames: int, ended: bool = False) -> dict:
     return {"phase": "train", "phase_history": ["train"], **counts, "ended": ended}
 
 
-def test_parts_come_back_as_they_were_saved(tmp_path):
+def test_parts_load_as_they_were_saved(tmp_path):
     path = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
     loaded = checkpoint.load(path)
     assert torch.equal(loaded.part("agent")["net"]["w"], PARTS["agent"]["net"]["w"])
@@ -32,7 +32,7 @@ def test_equal_states_give_equal_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["agent.safetensors", "agent.json"])
-def test_a_flipped_bit_is_named_and_the_checkpoint_before_is_used(tmp_path, name):
+def test_a_file_with_a_flipped_bit_is_named_and_the_previous_checkpoint_is_used(tmp_path, name):
     older = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
     newer = checkpoint.save(tmp_path, "train-2", facts(2), PARTS)
     data = bytearray((newer / name).read_bytes())
@@ -43,7 +43,7 @@ def test_a_flipped_bit_is_named_and_the_checkpoint_before_is_used(tmp_path, name
     assert any(name in problem and "damaged" in problem for problem in problems)
 
 
-def test_a_truncated_file_is_never_half_loaded(tmp_path):
+def test_a_truncated_file_is_not_loaded(tmp_path):
     path = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
     (path / "agent.safetensors").write_bytes((path / "agent.safetensors").read_bytes()[:-8])
     with pytest.raises(CheckpointError, match="damaged"):
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_mtrack_0_1_is_rejected_by_its_version(tmp_path):
         checkpoint.load(path)
 
 
-def test_another_format_number_is_refused(tmp_path):
+def test_another_format_number_is_rejected(tmp_path):
     path = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
@@ -73,13 +73,13 @@ def test_another_format_number_is_refused(tmp_path):
         checkpoint.load(path)
 
 
-def test_a_save_that_fails_leaves_older_checkpoints_and_no_rest(tmp_path, monkeypatch):
+def test_a_save_that_fails_leaves_only_the_older_checkpoints(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
 
-    def full(descriptor):
+    def raise_disk_full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", raise_disk_full)
     with pytest.raises(OSError, match="No space"):
         checkpoint.save(tmp_path, "train-2", facts(2), PARTS)
     assert [path.name for path in tmp_path.iterdir()] == ["train-1"]
@@ -93,8 +93,8 @@ def test_pruning_keeps_the_newest_and_the_end_of_every_phase(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-2", "b-4", "b-5"]
 
 
-def test_pruning_never_deletes_what_was_just_saved(tmp_path):
-    for frames in (8, 9):  # from before a resume that had to begin at 4, because these are damaged
+def test_pruning_never_deletes_the_checkpoint_that_was_just_saved(tmp_path):
+    for frames in (8, 9):  # damaged, so that the run was resumed at 4
         checkpoint.save(tmp_path, f"a-{frames}", facts(frames), PARTS)
     for frames in (4, 5):
         saved = checkpoint.save(tmp_path, f"a-{frames}", facts(frames), PARTS)
@@ -102,7 +102,7 @@ def test_pruning_never_deletes_what_was_just_saved(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-5", "a-8", "a-9"]
 
 
-def test_pruning_removes_what_a_killed_save_or_deletion_has_left(tmp_path):
+def test_pruning_removes_what_a_killed_save_or_deletion_left(tmp_path):
     (tmp_path / ".train-1.x2k1").mkdir()
     saved = checkpoint.save(tmp_path, "train-2", facts(2), PARTS)
     checkpoint.prune(tmp_path, 3, saved)
@@ -113,19 +113,19 @@ def test_a_checkpoint_that_cannot_be_deleted_does_not_fail_the_save(tmp_path, mo
     for frames in (1, 2):
         checkpoint.save(tmp_path, f"train-{frames}", facts(frames), PARTS)
 
-    def refuse(path, target):
+    def raise_permission_error(path, target):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "rename", raise_permission_error)
     checkpoint.prune(tmp_path, keep=1)
     assert "cannot delete" in caplog.text
 
 
-def test_two_tensors_that_a_dotted_key_gives_one_name_are_refused(tmp_path):
+def test_two_tensors_that_share_a_name_because_of_a_dotted_key_are_rejected(tmp_path):
     with pytest.raises(CheckpointError, match=r"env\.a\.b: two tensors"):
         checkpoint.save(tmp_path, "c", facts(1), {"env": {"a.b": torch.ones(1), "a": {"b": torch.zeros(1)}}})
 
 
-def test_keys_that_look_like_marks_come_back_as_they_were_saved(tmp_path):
+def test_keys_that_look_like_markers_load_as_they_were_saved(tmp_path):
     odd = {"__tensor__": "agent.w", "__tuple__": [1]}
     assert checkpoint.load(checkpoint.save(tmp_path, "c", facts(1), {"env": odd})).part("env") == odd

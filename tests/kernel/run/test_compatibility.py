@@ -1,4 +1,4 @@
-"""What made a run is compared with what is here: on resume, when a run starts from another, and in evaluation."""
+"""The manifest of a run is compared with the present recipe and packages by `--resume`, `--from` and `eval`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Facts = dict[str, Any]
 
 
 def facts_of(recipe: Recipe) -> Facts:
-    """Return the manifest of a checkpoint of a recipe's first phase, as it is read again."""
+    """Return the manifest of a checkpoint of a recipe's first phase, as read from its file."""
     phase = next(iter(recipe.phases))
     contract = Contract.of(recipe.for_phase(phase), assemble(recipe.for_phase(phase), phase))
     return dict(json.loads(json.dumps({**manifest(recipe), "contract": attrs.asdict(contract)})))
@@ -42,7 +42,7 @@ def toy(*overrides: str, name: str | Path = "toy") -> Facts:
 
 @pytest.fixture(scope="module")
 def before() -> Facts:
-    """Return the manifest of the toy as it is shipped."""
+    """Return the manifest of the shipped toy recipe."""
     return toy()
 
 
@@ -53,7 +53,7 @@ def lines(before: Mapping[str, Any], now: Mapping[str, Any], *parts: str) -> lis
 # ---------------------------------------------------------------- what a policy depends on
 
 
-def test_a_recipe_differs_in_nothing_from_itself(before: Facts) -> None:
+def test_a_recipe_does_not_differ_from_itself(before: Facts) -> None:
     assert differences(before, toy()) == []
 
 
@@ -72,20 +72,22 @@ def test_a_recipe_differs_in_nothing_from_itself(before: Facts) -> None:
         ("agent.obs_clip=5", "agent.obs_clip: 10.0 -> 5.0"),
     ],
 )
-def test_what_a_policy_sees_does_and_is_belongs_to_its_contract(before: Facts, override: str, line: str) -> None:
+def test_observations_action_and_networks_belong_to_the_contract_of_a_policy(
+    before: Facts, override: str, line: str
+) -> None:
     assert line in lines(before, toy(override), "policy")
 
 
 @pytest.mark.parametrize(
     "override", ["action.max_delay=2", "command.span=0.5", "observations.policy.error.noise=0.1", "physics_dt=0.005"]
 )
-def test_what_a_policy_need_not_know_is_listed_apart(before: Facts, override: str) -> None:
+def test_changes_that_do_not_concern_the_policy_are_listed_separately(before: Facts, override: str) -> None:
     now = toy(override)
     assert lines(before, now, "policy", "widths") == []
     assert lines(before, now, "values")[0].startswith(override.partition("=")[0])
 
 
-def test_the_order_of_terms_counts_and_their_names_do_not(before: Facts, tmp_path: Path) -> None:
+def test_the_order_of_terms_matters_and_their_names_do_not(before: Facts, tmp_path: Path) -> None:
     text = "extends = 'toy.toml'\nnum_envs = 2\n"
     renamed = tmp_path / "renamed.toml"
     renamed.write_text(
@@ -100,7 +102,7 @@ def test_the_order_of_terms_counts_and_their_names_do_not(before: Facts, tmp_pat
     ]
 
 
-def test_another_joint_order_is_a_change_of_the_policy(before: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_joint_order_changes_the_policy(before: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ToyRobot.model
     monkeypatch.setattr(
         ToyRobot,
@@ -111,12 +113,12 @@ def test_another_joint_order_is_a_change_of_the_policy(before: Facts, monkeypatc
     assert " -> " in change
 
 
-def test_a_key_that_a_phase_sets_itself_does_not_separate_phases(before: Facts) -> None:
+def test_keys_that_a_phase_sets_are_not_compared(before: Facts) -> None:
     now = toy('phases.train.set={"action.scale" = 0.5, "observations.policy.joint_pos.measured" = false}')
     assert lines(before, now, "policy", "widths") == []
 
 
-def test_the_frames_a_policy_is_shown_and_its_clips_are_in_the_contract() -> None:
+def test_the_contract_contains_the_future_frames_and_the_clips() -> None:
     before, now = (
         facts_of(small_recipe("g1_tracking_quick", "num_envs=2", "motions.builtin.motions=['squat']", *more))
         for more in ((), ("command.future_frames=[0, 3, 4, 8, 16]", "motions.builtin.squat_depth=0.1"))
@@ -138,7 +140,7 @@ def test_no_path_of_this_machine_is_in_a_manifest(tmp_path: Path) -> None:
     assert "clips" in text and "hard.json" in text
 
 
-def test_the_content_of_a_file_that_a_parameter_names_counts(tmp_path: Path) -> None:
+def test_the_content_of_a_file_that_a_parameter_names_is_compared(tmp_path: Path) -> None:
     def now(content: str) -> Facts:
         (tmp_path / "robot.xml").write_text(content, "utf-8")
         override = f"robot.mjcf='{tmp_path}/robot.xml'"
@@ -148,7 +150,7 @@ def test_the_content_of_a_file_that_a_parameter_names_counts(tmp_path: Path) -> 
     assert change.startswith("robot.mjcf: ")
 
 
-# ---------------------------------------------------------------- what each way of loading does about it
+# ---------------------------------------------------------------- what each way of loading does about a difference
 
 CHANGES = {
     "policy": ["contract", "policy", "control_dt"],
@@ -161,7 +163,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("part", CHANGES)
 @pytest.mark.parametrize("purpose", ["resume", "start", "evaluate"])
-def test_each_part_is_rejected_listed_or_taken_as_it_is(
+def test_each_difference_is_rejected_listed_or_recorded(
     before: Facts, purpose: Any, part: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     old = copy.deepcopy(before)
@@ -182,14 +184,14 @@ def test_each_part_is_rejected_listed_or_taken_as_it_is(
     assert bool(caplog.records) == ((part, purpose) != ("data", "start"))
 
 
-def test_other_widths_cannot_be_allowed(before: Facts, tmp_path: Path) -> None:
+def test_allow_change_does_not_accept_other_widths(before: Facts, tmp_path: Path) -> None:
     now = toy("observations.policy.joint_pos.history=[0, 1]")
     with pytest.raises(CheckpointError, match=r"observations\.policy: 4 columns -> 6 columns") as error:
         require_compatible(tmp_path, before, now, "start", allow_change=True)
     assert "--allow-change" not in str(error.value)
 
 
-def test_new_clips_are_evaluated_like_the_others(before: Facts, tmp_path: Path) -> None:
+def test_evaluation_accepts_new_clips_and_rejects_missing_ones(before: Facts, tmp_path: Path) -> None:
     old, now = copy.deepcopy(before), copy.deepcopy(before)
     now["contract"]["data"] = {"command": {"walk": "00"}}
     require_compatible(tmp_path, old, now, "evaluate")
@@ -202,7 +204,7 @@ def test_loggers_and_metrics_may_change_when_a_run_is_resumed(before: Facts, tmp
     require_compatible(tmp_path, before, now, "resume")
 
 
-def test_the_number_of_processes_is_compared_before_they_join(
+def test_the_number_of_processes_is_compared_before_they_connect(
     before: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_same_ranks(tmp_path, before)
@@ -229,7 +231,7 @@ def test_a_run_is_resumed_with_as_many_threads_as_before(before: Facts, caplog: 
 # ---------------------------------------------------------------- manifests
 
 
-def test_components_that_a_phase_alone_uses_are_recorded(check: Check, site: Path) -> None:
+def test_components_that_only_one_phase_uses_are_recorded(check: Check, site: Path) -> None:
     install(site, "other-parts", {"mtrack.terminations": {"other": "fake_parts:FakeFall"}}, version="2.0")
     sets = "'rewards.task.far.enabled' = true, 'terminations.fall.use' = 'other', 'rewards.task.near.sigma' = 2"
     far = "[rewards.task.far]\nuse = 'fake_reward'\nenabled = false\n"
@@ -240,7 +242,7 @@ def test_components_that_a_phase_alone_uses_are_recorded(check: Check, site: Pat
     }
 
 
-def test_the_versions_of_libraries_are_recorded_with_the_backend_that_uses_them() -> None:
+def test_library_versions_are_recorded_if_the_backend_uses_them() -> None:
     with_warp, without = (
         manifest(check_recipe(read_recipe("toy", [f"backend.use={name}"]), Registry.scan()))["distributions"]
         for name in ("mujoco_warp", "toy_physics")
@@ -248,7 +250,7 @@ def test_the_versions_of_libraries_are_recorded_with_the_backend_that_uses_them(
     assert with_warp.keys() - without.keys() == {"mujoco", "mujoco-warp", "warp-lang"}
 
 
-def test_the_manifest_of_a_checkpoint_is_its_own_else_that_of_its_run(tmp_path: Path, before: Facts) -> None:
+def test_a_checkpoint_without_a_manifest_of_its_own_uses_that_of_its_run(tmp_path: Path, before: Facts) -> None:
     inside = tmp_path / "checkpoints" / "train-1"
     inside.mkdir(parents=True)
     (tmp_path / "manifest.json").write_text(json.dumps(before), "utf-8")

@@ -54,7 +54,7 @@ def test_there_are_six_hooks() -> None:
     assert names == ["run_started", "phase_started", "iteration_ended", "checkpoint_saved", "phase_ended", "run_ended"]
 
 
-def test_a_hook_is_told_what_it_asks_for() -> None:
+def test_a_hook_receives_only_the_arguments_that_it_declares() -> None:
     hooks, recorder = Hooks(), Recorder()
     hooks.add(recorder, "recorder")
     hooks.call("run_started", directory=Path("runs/a"), manifest={})
@@ -63,7 +63,7 @@ def test_a_hook_is_told_what_it_asks_for() -> None:
     assert recorder.seen == [Path("runs/a"), "finished"]
 
 
-def test_a_hook_that_raises_is_reported_once_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_raises_is_reported_once_and_the_others_continue(caplog: pytest.LogCaptureFixture) -> None:
     hooks, first, last = Hooks(), Recorder(), Recorder()
     hooks.add(first, "first")
     hooks.add(Raising(), "acme:raising")
@@ -76,7 +76,7 @@ def test_a_hook_that_raises_is_reported_once_and_the_others_go_on(caplog: pytest
     assert "'acme:raising' failed in run_started and is disabled: RuntimeError: no network" in record.message
 
 
-def test_a_hook_that_wants_to_exit_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_raises_system_exit_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
     class Exiting:
         @hookimpl
         def run_ended(self) -> None:
@@ -88,7 +88,7 @@ def test_a_hook_that_wants_to_exit_does_not_end_the_run(caplog: pytest.LogCaptur
     assert "SystemExit" in caplog.text
 
 
-def test_a_hook_of_unknown_arguments_is_reported_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_with_unknown_arguments_is_reported_and_disabled(caplog: pytest.LogCaptureFixture) -> None:
     class Odd:
         @hookimpl
         def run_ended(self, colour: str) -> None: ...
@@ -100,7 +100,7 @@ def test_a_hook_of_unknown_arguments_is_reported_and_left_out(caplog: pytest.Log
     assert "colour" in caplog.text
 
 
-def test_installed_hooks_are_loaded_and_can_be_switched_off(site: Path) -> None:
+def test_installed_hooks_are_loaded_and_can_be_disabled(site: Path) -> None:
     install(site, "acme", {"mtrack.hooks": {"watch": "acme_watch"}}, {"acme_watch.py": WATCH})
     install(
         site, "other", {"mtrack.hooks": {"class_watch": "other_watch:Watch"}}, {"other_watch.py": "class Watch: ..."}
@@ -108,14 +108,14 @@ def test_installed_hooks_are_loaded_and_can_be_switched_off(site: Path) -> None:
     registry = Registry.scan()
     hooks = Hooks.load(registry)
     hooks.call("phase_started", phase="train")
-    off = Hooks.load(registry, ["no:watch"])
-    off.call("phase_started", phase="adapt")
+    without_watch = Hooks.load(registry, ["no:watch"])
+    without_watch.call("phase_started", phase="adapt")
     import acme_watch  # type: ignore[import-not-found]
 
     assert acme_watch.seen == ["train"]
 
 
-def test_a_hook_that_cannot_be_imported_is_reported_and_left_out(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_cannot_be_imported_is_reported_and_disabled(site: Path, caplog: pytest.LogCaptureFixture) -> None:
     install(site, "acme", {"mtrack.hooks": {"watch": "acme_watch"}}, {"acme_watch.py": "raise SystemExit"})
     Hooks.load(Registry.scan()).call("run_ended", status="finished")
     (record,) = caplog.records
@@ -123,7 +123,7 @@ def test_a_hook_that_cannot_be_imported_is_reported_and_left_out(site: Path, cap
     assert "hook 'watch' (acme 1.0) cannot be imported" in record.message
 
 
-def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_disabling_a_hook_that_is_not_installed_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     Hooks.load(Registry(), ["no:wach"])
     assert "no hook 'wach' is installed" in caplog.text
 
@@ -155,7 +155,7 @@ def test_switching_off_what_is_not_there_is_said(caplog: pytest.LogCaptureFixtur
         ),
     ],
 )
-def test_a_hook_that_would_not_be_called_says_why(
+def test_a_hook_that_would_not_be_called_is_reported_with_the_reason(
     site: Path, caplog: pytest.LogCaptureFixture, body: str, flaw: str
 ) -> None:
     source = f"from mtrack import hookimpl\n\nclass Bell:\n    {body}\n"
@@ -166,7 +166,7 @@ def test_a_hook_that_would_not_be_called_says_why(
     assert flaw in message
 
 
-def test_the_example_of_describe_hook_is_a_hook(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_describe_hook_is_a_valid_hook(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["describe", "hook"])
     _, start, rest = capsys.readouterr().out.partition("from mtrack import hookimpl")

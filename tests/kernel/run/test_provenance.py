@@ -1,4 +1,4 @@
-"""The manifest of a result: what it was made with, and nothing secret."""
+"""The manifest records what made a result, without secrets."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def test_the_manifest_survives_json(check: Check) -> None:
     assert json.loads(json.dumps(facts)) == facts
 
 
-def test_secrets_of_the_environment_are_not_in_it(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_manifest_contains_no_secrets_of_the_environment(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "hush-hush")
     assert "hush-hush" not in json.dumps(manifest(check()))
 
 
-def test_the_hash_depends_on_values_and_not_on_how_they_are_written(check: Check) -> None:
+def test_the_hash_of_a_recipe_depends_only_on_its_values(check: Check) -> None:
     plain = recipe_sha256(check())
     assert recipe_sha256(check("# comment\n")) == plain
     assert recipe_sha256(check("", "rewards.task.near.count=8")) == plain
     assert recipe_sha256(check("", "rewards.task.near.count=9")) != plain
 
 
-def test_the_hash_depends_on_the_order_of_observations(check: Check) -> None:
+def test_the_hash_of_a_recipe_depends_on_the_order_of_observations(check: Check) -> None:
     second = '[observations.policy.two]\nuse = "fake_observation"\n'
     first = "[observations.policy.one]\n"
     assert recipe_sha256(check(second)) != recipe_sha256(check(whole=RECIPE.replace(first, second + first)))

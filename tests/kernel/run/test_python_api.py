@@ -31,7 +31,7 @@ def trained(recipe: mtrack.Recipe, tmp_path_factory: pytest.TempPathFactory) -> 
     return mtrack.train(recipe, tmp_path_factory.mktemp("runs") / "toy")
 
 
-def test_train_makes_the_run_that_the_command_makes(trained: mtrack.TrainResult, tmp_path: Path) -> None:
+def test_train_makes_the_same_run_as_the_command(trained: mtrack.TrainResult, tmp_path: Path) -> None:
     assert (trained.status, trained.exit_status) == ("finished", 0)
     with pytest.raises(SystemExit) as ended:
         main(["run", "toy", "--run-dir", str(tmp_path / "cli"), *(f"--set={setting}" for setting in SMALL)])
@@ -48,7 +48,7 @@ def test_train_does_not_overwrite_a_run_and_resumes_it(recipe: mtrack.Recipe, tr
     assert mtrack.train(own, trained.directory, resume=True).status == "finished"
 
 
-def test_make_env_gives_environments_that_can_be_stepped(recipe: mtrack.Recipe) -> None:
+def test_make_env_returns_environments_that_can_be_stepped(recipe: mtrack.Recipe) -> None:
     env = mtrack.make_env(recipe, num_envs=3)
     step = env.step(torch.zeros(3, env.action.num_actions))
     assert isinstance(step, mtrack.Step)
@@ -57,7 +57,7 @@ def test_make_env_gives_environments_that_can_be_stepped(recipe: mtrack.Recipe) 
         mtrack.make_env(recipe, phase="finetune")
 
 
-def test_a_policy_acts_as_the_trained_agent_does(recipe: mtrack.Recipe, trained: mtrack.TrainResult) -> None:
+def test_a_loaded_policy_acts_like_the_trained_agent(recipe: mtrack.Recipe, trained: mtrack.TrainResult) -> None:
     policy, env = mtrack.load_policy(trained.directory), mtrack.make_env(recipe, num_envs=5)
     actions = policy(dict(env.observations.items()))
     assert actions.shape == (5, len(policy.action_names))
@@ -68,7 +68,7 @@ def test_a_policy_acts_as_the_trained_agent_does(recipe: mtrack.Recipe, trained:
     assert torch.equal(mtrack.load_policy(policy.checkpoint, "teacher")(dict(env.observations.items())), actions)
 
 
-def test_a_policy_says_which_observations_it_needs(trained: mtrack.TrainResult) -> None:
+def test_missing_and_wrong_observations_of_a_policy_are_named(trained: mtrack.TrainResult) -> None:
     policy = mtrack.load_policy(trained.directory)
     whole = {name: torch.zeros(2, width) for name, width in policy.observations.items()}
     name, width = next(iter(policy.observations.items()))
@@ -78,7 +78,9 @@ def test_a_policy_says_which_observations_it_needs(trained: mtrack.TrainResult) 
         policy({**whole, name: torch.zeros(2, width + 1)})
 
 
-def test_what_cannot_be_loaded_is_explained(recipe: mtrack.Recipe, trained: mtrack.TrainResult, tmp_path: Path) -> None:
+def test_a_run_or_recipe_that_cannot_be_loaded_is_explained(
+    recipe: mtrack.Recipe, trained: mtrack.TrainResult, tmp_path: Path
+) -> None:
     with pytest.raises(CheckpointError, match="no usable checkpoint"):
         mtrack.load_policy(tmp_path)
     with pytest.raises(MtrackError, match="actor 'student' has not been trained"):

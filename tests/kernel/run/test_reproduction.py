@@ -1,4 +1,4 @@
-"""A reproduction is one file that is read whole or not at all, and the recorder keeps the first of a run."""
+"""A reproduction of a diverged step is read completely or rejected, and the recorder keeps the first ones of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECIPE = ("toy", "num_envs=6")
 
 
 def recorded(directory: Path, recipe: Recipe | None = None, **more) -> DivergenceRecorder:
-    """Return a recorder of a toy environment that has made a step."""
+    """Return the recorder of a toy environment after one step."""
     recipe = recipe or small_recipe(*RECIPE)
     assembly = small_task(*RECIPE)
     assembly.env.step(torch.ones(6, 2))
@@ -40,7 +40,7 @@ def made(tmp_path) -> Path:
     return tmp_path / "diverged" / "train-001.safetensors"
 
 
-def test_what_is_written_is_read(made):
+def test_a_reproduction_loads_as_it_was_written(made):
     first = read(made)
     write(made.with_name("copy.safetensors"), first)
     second = read(made.with_name("copy.safetensors"))
@@ -54,7 +54,7 @@ def test_what_is_written_is_read(made):
     assert (at.recipe, at.phase, at.iteration, at.env_id, at.episode_step) == ("toy", "train", 1, 3, 2)
 
 
-def test_the_state_is_that_before_the_step_and_the_iteration_that_of_the_console(tmp_path):
+def test_a_reproduction_has_the_state_before_the_step_and_the_iteration_of_the_console(tmp_path):
     recorder = recorded(tmp_path)
     env = recorder.assembly.env
     env.set_progress(0.3)
@@ -74,7 +74,7 @@ def test_a_file_is_never_overwritten(made):
     assert made.read_bytes() == content
 
 
-def test_every_flipped_bit_and_every_cut_is_noticed(made):
+def test_flipped_bits_and_truncated_files_are_detected(made):
     content, draw = made.read_bytes(), random.Random(0)
     for _ in range(60):
         damaged = bytearray(content)
@@ -89,7 +89,7 @@ def test_every_flipped_bit_and_every_cut_is_noticed(made):
 
 
 def changed(made: Path, change) -> None:
-    """Write a file again with other facts and a hash that fits them."""
+    """Rewrite a file with changed facts and a hash that matches them."""
     import mtrack.run.reproduction as module
 
     with safe_open(made, framework="pt") as file:
@@ -112,13 +112,13 @@ def changed(made: Path, change) -> None:
         (lambda _, tensors: tensors.pop("before.joint_vel"), "the state before or after the step"),
     ],
 )
-def test_a_file_that_does_not_keep_the_format_is_rejected_with_what_is_wrong(made, change, message):
+def test_a_file_in_another_format_is_rejected_with_the_reason(made, change, message):
     changed(made, change)
     with pytest.raises(MtrackError, match=message):
         read(made)
 
 
-def test_what_is_no_reproduction_is_rejected(tmp_path):
+def test_other_files_are_rejected(tmp_path):
     other, text = tmp_path / "weights.safetensors", tmp_path / "notes.txt"
     save_file({"x": torch.zeros(2)}, other)
     text.write_text("hello " * 50)
@@ -140,7 +140,7 @@ def test_no_path_of_the_machine_is_in_the_file(tmp_path):
     assert (facts.circumstances.recipe, facts.backend_params) == ("mine", {"response": 0.5})
 
 
-def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
+def test_a_reward_that_is_not_finite_is_named_if_the_physics_is_finite(tmp_path, caplog):
     diverge(recorded(tmp_path), 3, reward=torch.inf)
     message = caplog.records[0].getMessage()
     assert message.startswith("reward 'toy_closeness' (mtrack 0.2.0.dev0) at rewards.toy.closeness (recipes/toy.toml:")
@@ -148,7 +148,7 @@ def test_the_reward_is_named_when_the_physics_is_sound(tmp_path, caplog):
     assert f"mtrack doctor --replay {tmp_path}/diverged/train-001.safetensors" in message
 
 
-def test_the_first_number_that_was_not_finite_is_blamed_on_its_component(tmp_path, caplog):
+def test_the_component_with_the_first_value_that_is_not_finite_is_named(tmp_path, caplog):
     recorder = recorded(tmp_path)
     env = recorder.assembly.env
     env.report_diverged = recorder.keep
@@ -165,7 +165,7 @@ def test_the_first_number_that_was_not_finite_is_blamed_on_its_component(tmp_pat
     assert "returned NaN or infinity" in caplog.messages[1]
 
 
-def test_a_run_keeps_20_and_a_resumed_one_continues_their_numbers(tmp_path, caplog):
+def test_a_run_keeps_20_reproductions_and_a_resumed_run_continues_their_numbers(tmp_path, caplog):
     diverge(recorded(tmp_path), 0, 1)
     kept = {path: path.read_bytes() for path in (tmp_path / "diverged").iterdir()}
     resumed = recorded(tmp_path)
@@ -177,14 +177,14 @@ def test_a_run_keeps_20_and_a_resumed_one_continues_their_numbers(tmp_path, capl
     assert sum("further ones are not written" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_a_reproduction_that_cannot_be_written_ends_no_run(tmp_path, caplog):
+def test_a_reproduction_that_cannot_be_written_does_not_end_the_run(tmp_path, caplog):
     (tmp_path / "diverged").write_text("a file where the folder would be")
     with caplog.at_level(logging.WARNING):
         diverge(recorded(tmp_path), 1)
     assert "environment 1 diverged and was reset; no reproduction: FileExistsError" in caplog.text
 
 
-def test_a_reproduction_tells_which_rewards_were_not_finite(made):
+def test_a_reproduction_lists_the_rewards_that_were_not_finite(made):
     kept: Reproduction = read(made)
     assert list(kept.bad_rewards()) == ["rewards.toy.closeness"]
 
@@ -195,5 +195,5 @@ class Backend:
     libraries = ("attrs", "a-library-that-is-not-installed")
 
 
-def test_a_reproduction_has_the_versions_of_the_libraries_that_its_backend_declares() -> None:
+def test_a_reproduction_records_the_versions_of_the_libraries_that_its_backend_declares() -> None:
     assert decisive_versions("mtrack", Backend).keys() == {"mtrack", "torch", "numpy", "attrs"}

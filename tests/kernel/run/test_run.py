@@ -1,4 +1,4 @@
-"""Runs: learning, resuming byte for byte, stopping, failing. On the toy task, through the command line."""
+"""Runs of the toy task through the command line: learning, resuming byte for byte, stopping, failing."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def newest(directory: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A run of 10 iterations that nobody touched."""
+    """Return an uninterrupted run of 10 iterations."""
     directory = tmp_path_factory.mktemp("runs") / "whole"
     done = run_toy(directory, 10)
     assert done.returncode == 0, done.stderr
     return directory
 
 
-def test_a_run_keeps_recipe_manifest_metrics_and_checkpoints(whole):
+def test_a_run_directory_contains_recipe_manifest_metrics_and_checkpoints(whole):
     names = {path.name for path in whole.iterdir()}
     assert {"recipe.toml", "manifest.json", "metrics.jsonl", "checkpoints"} <= names
     manifest = json.loads((whole / "manifest.json").read_text())
@@ -91,13 +91,13 @@ def test_resuming_with_another_recipe_stops_and_says_what_differs(whole):
     assert "Traceback" not in done.stderr
 
 
-def test_a_directory_that_holds_a_run_is_not_overwritten(whole):
+def test_a_directory_that_contains_a_run_is_not_overwritten(whole):
     done = run_toy(whole, 10)
     assert done.returncode == 2
     assert "--resume" in done.stderr
 
 
-def test_from_begins_with_the_agent_of_another_run(whole, tmp_path):
+def test_from_starts_with_the_agent_of_another_run(whole, tmp_path):
     done = run_toy(tmp_path / "next", 1, "--from", whole)
     assert done.returncode == 0, done.stderr
     before, after = (load_file(newest(d) / "agent.safetensors") for d in (whole, tmp_path / "next"))
@@ -120,7 +120,7 @@ def test_a_signal_ends_the_run_cleanly_with_a_checkpoint(tmp_path, number, statu
     assert mtrack("run", "--resume", directory, "--set", "phases.train.frames=1024", "--allow-change").returncode == 0
 
 
-def test_two_runs_in_one_directory_are_refused(tmp_path):
+def test_a_second_run_in_the_same_directory_is_rejected(tmp_path):
     directory = tmp_path / "run"
     command = [sys.executable, "-c", "from mtrack.cli import main; main()", "run", "toy", "--run-dir", str(directory)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -134,7 +134,7 @@ def test_two_runs_in_one_directory_are_refused(tmp_path):
         process.wait(timeout=30)
 
 
-def test_a_component_that_raises_is_named_and_the_last_checkpoint_kept(tmp_path):
+def test_a_component_that_raises_is_named_and_the_last_checkpoint_is_kept(tmp_path):
     code = (
         "import mtrack_toy.task as t\n"
         "from mtrack import is_trial\n"
@@ -159,14 +159,14 @@ def test_a_component_that_raises_is_named_and_the_last_checkpoint_kept(tmp_path)
     assert mtrack("run", "--resume", directory, "--set", "phases.train.frames=2560", "--allow-change").returncode == 0
 
 
-def test_an_unwritable_directory_is_found_before_training(tmp_path):
+def test_an_unwritable_directory_is_reported_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     done = run_toy(tmp_path / "file" / "run", 1)
     assert done.returncode == 2
     assert "cannot write" in done.stderr
 
 
-def test_nothing_to_run_and_contradictions_are_explained():
+def test_missing_and_contradictory_arguments_are_explained():
     assert mtrack("run").returncode == 2
     assert mtrack("run", "toy", "--resume", "runs/x").returncode == 2
     done = mtrack("run", "--resume", os.devnull + "/nothing")
@@ -184,5 +184,5 @@ def test_the_toy_recipe_reaches_nine_tenths_of_its_optimum(tmp_path):
 def wait_for(condition, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"the condition was not met within {seconds} s"
         time.sleep(0.05)

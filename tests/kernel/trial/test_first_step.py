@@ -1,4 +1,4 @@
-"""The careful first step names the component, the package and the line of whatever is wrong, before anything learns."""
+"""Before training, the careful first step names the component, package and line of every mistake."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TOY = 'extends = "toy.toml"\nnum_envs = 4\n'
 
 @pytest.fixture
 def toy(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Recipe]:
-    """Return a function that makes a recipe of the toy with more text; it may use the parts of the package `acme`."""
+    """Return a function that extends the toy recipe with a text, which may use the components of the package `acme`."""
     points = {
         f"mtrack.{kind}s": {f"bad_{name.lower()}": f"wrong:{name}" for name in NAMES.get(kind, (kind.capitalize(),))}
         for kind in KINDS
@@ -75,7 +75,7 @@ WRONG = [
     ("command", "long quaternion", "root_quat_wxyz of its start state is not of length 1"),
     (
         "command",
-        "all rows",
+        "all envs",
         "joint_pos of its start state has 4 rows; it must have 1, one for each of `env_ids`",
     ),
     ("command", "int", "its finished() is int32 of shape (4,); it must be bool"),
@@ -107,10 +107,10 @@ TABLES = {
 
 
 @pytest.mark.parametrize(("kind", "how", "says"), WRONG, ids=[f"{kind}: {how}" for kind, how, _ in WRONG])
-def test_a_wrong_output_is_named_with_component_package_and_line(
+def test_a_wrong_output_is_reported_with_component_package_and_line(
     toy: Callable[[str], Recipe], kind: str, how: str, says: str
 ) -> None:
-    # an observation may be right while it is measured for its width, and wrong once joints have moved
+    # an observation may be valid when its width is measured, and invalid after the joints have moved
     recipe = toy(f'[{TABLES[kind]}]\nuse = "bad_{kind}"\nhow = "{how}"\n')
     with pytest.raises(ComponentError) as error:
         try_phases(recipe, "cpu")
@@ -118,7 +118,7 @@ def test_a_wrong_output_is_named_with_component_package_and_line(
     assert says in str(error.value)
 
 
-def test_what_is_right_passes_and_nothing_is_left_of_the_trial(toy: Callable[[str], Recipe]) -> None:
+def test_a_valid_recipe_passes_and_the_trial_leaves_no_trace(toy: Callable[[str], Recipe]) -> None:
     recipe = toy('[rewards.toy.mine]\nuse = "bad_clock"\n')
     before = torch.get_rng_state()
     assert try_phases(recipe, "cpu") == TrialReport((), ())
@@ -135,7 +135,7 @@ def test_what_is_right_passes_and_nothing_is_left_of_the_trial(toy: Callable[[st
         '[phases.train]\nuse = "bad_recurrent"\ntrain_every = 24',
     ],
 )
-def test_what_is_unusual_but_right_passes(toy: Callable[[str], Recipe], table: str) -> None:
+def test_unusual_but_valid_components_pass(toy: Callable[[str], Recipe], table: str) -> None:
     assert try_phases(toy(table), "cpu") == TrialReport((), ())
 
 
@@ -149,17 +149,19 @@ def test_what_is_unusual_but_right_passes(toy: Callable[[str], Recipe], table: s
         ('[terminations.mine]\nuse = "bad_termination"\nhow = "always"', "it ended every environment in every step"),
     ],
 )
-def test_what_is_doubtful_is_noted(toy: Callable[[str], Recipe], table: str, note: str) -> None:
+def test_doubtful_components_are_noted(toy: Callable[[str], Recipe], table: str, note: str) -> None:
     (found,) = try_phases(toy(table), "cpu").notes
     assert "(acme 1.0) at " in found and note in found
 
 
-def test_a_state_that_cannot_be_saved_is_found_before_training(toy: Callable[[str], Recipe]) -> None:
+def test_a_state_that_cannot_be_saved_is_reported_before_training(toy: Callable[[str], Recipe]) -> None:
     with pytest.raises(ComponentError, match=r"acme 1.0.*state cannot be saved and loaded: .*memory.seen: a set"):
         try_phases(toy('[rewards.toy.mine]\nuse = "bad_unsaved"\n'), "cpu")
 
 
-def test_a_name_that_the_backend_lacks_is_blamed_on_the_component_that_uses_it(toy: Callable[[str], Recipe]) -> None:
+def test_a_name_that_the_backend_lacks_is_reported_with_the_component_that_uses_it(
+    toy: Callable[[str], Recipe],
+) -> None:
     says = (
         r"randomization 'bad_foreign' \(acme 1.0\) at randomizations.mine \(my.toml:3\): toy_physics has no model field"
     )
@@ -167,12 +169,12 @@ def test_a_name_that_the_backend_lacks_is_blamed_on_the_component_that_uses_it(t
         try_phases(toy('[randomizations.mine]\nuse = "bad_foreign"\n'), "cpu")
 
 
-def test_a_field_that_is_not_declared_is_named_with_its_remedy(toy: Callable[[str], Recipe]) -> None:
+def test_a_field_that_is_not_declared_is_reported_with_its_remedy(toy: Callable[[str], Recipe]) -> None:
     with pytest.raises(ComponentError, match=r"no attribute .cache.. Declare it in class Forgetful: cache: TYPE"):
         try_phases(toy('[rewards.toy.mine]\nuse = "bad_forgetful"\n'), "cpu")
 
 
-def test_a_backend_that_does_not_fit_the_robot_is_named_with_its_line(toy: Callable[[str], Recipe]) -> None:
+def test_a_backend_that_does_not_fit_the_robot_is_reported_with_its_line(toy: Callable[[str], Recipe]) -> None:
     with pytest.raises(
         MtrackError, match=r"backend 'mujoco' \(.*\) at backend \(my.toml:3\): the toy robot has no MuJoCo"
     ):
@@ -184,7 +186,9 @@ def test_a_reset_of_some_environments_is_tried(toy: Callable[[str], Recipe]) -> 
         try_phases(toy('[randomizations.mine]\nuse = "bad_idle"\n'), "cpu")
 
 
-def test_what_no_sensor_gives_is_named_in_the_group_of_the_robot_only(toy: Callable[[str], Recipe]) -> None:
+def test_observations_without_a_sensor_are_reported_only_in_the_group_of_the_student(
+    toy: Callable[[str], Recipe],
+) -> None:
     table = "use = 'joint_pos'\nmeasured = false\n"
     recipe = toy(f"[observations.policy.joint_pos]\n{table}[observations.priv.joint_pos]\n{table}")
     (problem,) = try_phases(recipe, "cpu").without_sensor
@@ -198,7 +202,7 @@ def test_a_logger_is_tried_by_check(toy: Callable[[str], Recipe], how: str) -> N
         try_loggers(toy(f'[loggers.mine]\nuse = "bad_logger"\nhow = "{how}"\n'))
 
 
-def test_a_logger_that_needs_something_is_a_problem_of_the_recipe(toy: Callable[[str], Recipe]) -> None:
+def test_a_logger_that_cannot_start_is_reported_as_a_recipe_error(toy: Callable[[str], Recipe]) -> None:
     with pytest.raises(RecipeError, match=r"cannot start: no account\n.*--set loggers.mine.enabled=false"):
         try_loggers(toy('[loggers.mine]\nuse = "bad_logger"\nhow = "start"\n'))
 
@@ -225,7 +229,7 @@ def test_commands_stop_at_the_first_step_with_status_1(
         ),
     ],
 )
-def test_an_output_that_becomes_wrong_later_is_blamed_on_its_component(
+def test_an_output_that_becomes_wrong_during_training_names_its_component(
     toy: Callable[[str], Recipe], capsys: pytest.CaptureFixture[str], table: str, says: str
 ) -> None:
     toy(f"[phases.train]\nframes = 640\ntrain_every = 8\nepochs = 1\n{table}\n")
@@ -252,7 +256,9 @@ def test_an_output_that_becomes_wrong_later_is_blamed_on_its_component(
         ("body_ipos", -0.1, ""),
     ],
 )
-def test_an_impossible_model_field_is_named_with_who_draws_it(field: str, value: float, says: str) -> None:
+def test_an_impossible_model_value_is_reported_with_the_randomization_that_draws_it(
+    field: str, value: float, says: str
+) -> None:
     nominal = torch.tensor([1.0, 3.0])
     present = nominal.repeat(4, 1)
     present[2, 1] = value

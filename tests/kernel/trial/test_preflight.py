@@ -1,4 +1,4 @@
-"""What would stop a run, or keep it from learning, is found before anything is built, with its line."""
+"""Before anything is built, mistakes that would stop a run or its learning are reported with their line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_as_many_minibatches_as_samples_are_accepted(tmp_path: Path) -> None:
     require_runnable(recipe(tmp_path, "num_envs = 2\n[phases.train]\ntrain_every = 2\nminibatches = 4\n"))
 
 
-def test_a_default_that_divides_too_finely_is_reported_at_its_phase(tmp_path: Path) -> None:
+def test_a_default_with_too_many_minibatches_is_reported_at_its_phase(tmp_path: Path) -> None:
     (problem,) = problems(recipe(tmp_path, "num_envs = 1\n[phases.finetune]\nframes = 9\ntrain_every = 4"))
     assert (problem.path, problem.line) == ("phases.finetune.minibatches", 3)
     assert "into 8 minibatches" in problem.message
@@ -76,7 +76,7 @@ def test_an_observation_group_that_nothing_reads_is_reported(tmp_path: Path) -> 
     require_runnable(recipe(tmp_path, "[observations.polcy.joint_pos]\nenabled = false\n"))
 
 
-def test_a_group_that_the_agent_lacks_is_reported_where_it_is_named(tmp_path: Path) -> None:
+def test_a_missing_observation_group_is_reported_at_the_key_that_names_it(tmp_path: Path) -> None:
     lacking, unread = problems(recipe(tmp_path, "[agent]\npriv_group = 'privileged'"))
     assert (lacking.path, lacking.line, lacking.message) == (
         "agent.priv_group",
@@ -97,7 +97,7 @@ def test_phases_that_do_not_say_what_they_read_may_read_any_group(tmp_path: Path
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:3"])
-def test_a_gpu_that_is_missing_is_reported_by_run_without_a_run_directory(
+def test_run_reports_a_missing_gpu_and_creates_no_run_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str
 ) -> None:
     monkeypatch.setattr(preflight, "has_gpu", lambda: False)
@@ -108,7 +108,7 @@ def test_a_gpu_that_is_missing_is_reported_by_run_without_a_run_directory(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_phase_in_the_wrong_place_is_reported_at_its_line(tmp_path: Path) -> None:
+def test_a_phase_in_the_wrong_order_is_reported_at_its_line(tmp_path: Path) -> None:
     text = "[phases.finetune]\nframes = 9\n"
     with pytest.raises(RecipeError) as caught:
         check_order(recipe(tmp_path, text), None)
@@ -120,7 +120,7 @@ def test_a_phase_in_the_wrong_place_is_reported_at_its_line(tmp_path: Path) -> N
     )
 
 
-def test_a_recipe_for_the_agent_of_another_run_is_known_as_such() -> None:
+def test_recipes_that_need_the_agent_of_another_run_are_recognised() -> None:
     registry = Registry.scan()
     follows = {
         name: starts_from_run(check_recipe(read_recipe(name), registry))
@@ -133,7 +133,7 @@ def test_a_recipe_for_the_agent_of_another_run_is_known_as_such() -> None:
     }
 
 
-def test_what_may_not_be_meant_is_noted(tmp_path: Path) -> None:
+def test_doubtful_values_are_noted(tmp_path: Path) -> None:
     text = "[phases.train]\nframes = 1\n[rewards.toy.still]\nuse = 'joint_vel_l2'\nweight = -0.1\n"
     assert notes(recipe(tmp_path, "")) == []
     short, negative = notes(recipe(tmp_path, text))
@@ -169,9 +169,9 @@ def test_a_pattern_that_matches_no_action_is_reported_at_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, setting: str, message: str
 ) -> None:
     (tmp_path / "my.toml").write_text(f'extends = "toy.toml"\n[agent]\ninit_std = {{ {setting} }}\n', "utf-8")
-    place = ["--run-dir", str(tmp_path / "run")] if command == "run" else []
+    run_dir = ["--run-dir", str(tmp_path / "run")] if command == "run" else []
     with pytest.raises(SystemExit) as ended:
-        main([command, str(tmp_path / "my.toml"), *place])
+        main([command, str(tmp_path / "my.toml"), *run_dir])
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert "  3  agent.init_std = " in error

@@ -1,4 +1,4 @@
-"""Components that each break one promise; a test installs this file as a distribution of its own."""
+"""Components that break one promise each; test_first_step.py installs this file as a distribution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtrack_toy.task import ToyTarget
 
 @component
 class Reward:
-    """A reward that returns what `how` says, from its `after`th call on."""
+    """A reward that returns what `how` says, starting with its `after`th call."""
 
     how: str = param()
     after: int = param(default=0)
@@ -49,7 +49,7 @@ class Reward:
 
 @component
 class Drawn:
-    """A reward that draws from torch's own generator."""
+    """A reward that draws from torch's global generator."""
 
     def __call__(self, scene: Scene) -> Tensor:
         return torch.rand(scene.num_envs)
@@ -57,7 +57,7 @@ class Drawn:
 
 @component
 class Smoothed:
-    """A reward that keeps its state where it is not saved."""
+    """A reward that keeps state in a field that is not saved."""
 
     low: Tensor = scratch()
 
@@ -71,7 +71,7 @@ class Smoothed:
 
 @component
 class Clock:
-    """A reward with per-environment state that is right: declared, and advanced at each call."""
+    """A valid reward with state per environment, declared and advanced in each call."""
 
     time: Tensor = state()
 
@@ -88,7 +88,7 @@ class Clock:
 
 @component
 class Adapting:
-    """A reward over a scale that adapts to all environments, which may be meant."""
+    """A reward with a scale that adapts to all environments, which may be intended."""
 
     scale: Tensor = state()
 
@@ -144,7 +144,7 @@ class Observation:
         if self.calls <= self.after:
             return joints
         return {
-            "all rows": self.everything.robot.joint_pos,
+            "all envs": self.everything.robot.joint_pos,
             "flat": joints[:, 0],
             "half": joints.half(),
             "wide": torch.cat((joints, joints), dim=-1),
@@ -170,7 +170,7 @@ class Command(ToyTarget):
             "nan": attrs.evolve(start, root_lin_vel=start.root_lin_vel * torch.nan),
             "long quaternion": attrs.evolve(start, root_quat_wxyz=start.root_quat_wxyz * 2.0),
             "tuple": tuple(attrs.astuple(start, recurse=False)),
-            "all rows": attrs.evolve(start, joint_pos=torch.zeros_like(self.target)),
+            "all envs": attrs.evolve(start, joint_pos=torch.zeros_like(self.target)),
         }.get(self.how, start)
 
     def finished(self) -> object:
@@ -221,7 +221,7 @@ class Metric:
 
 @component
 class Logger:
-    """A logger that raises where `how` says."""
+    """A logger that raises in the method that `how` names."""
 
     how: str = param()
 
@@ -240,7 +240,7 @@ class Logger:
 
 @component
 class Idle:
-    """A randomization that is right, and is told of resets of some environments."""
+    """A randomization that raises if only some environments are reset."""
 
     scene: Scene = scratch()
 
@@ -254,7 +254,7 @@ class Idle:
 
 @component
 class Expanded:
-    """A reward that is right, with a field that cannot be written to."""
+    """A valid reward with an expanded tensor, which cannot be written to."""
 
     weight: Tensor = scratch()
 
@@ -267,7 +267,7 @@ class Expanded:
 
 @component
 class Table(ToyTarget):
-    """A command that is right: it reads a table shorter than the longest episode, and ends before its end."""
+    """A valid command that reads a table shorter than the longest episode, and ends the episode in time."""
 
     FRAMES = 50
 
@@ -281,7 +281,7 @@ class Table(ToyTarget):
 
 @component
 class Recurrent(Train):
-    """A phase that is right: it learns from sequences of 12 steps, and returns numbers of numpy."""
+    """A valid phase that learns from sequences of 12 steps and returns numpy numbers."""
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, object]:
         assert rollout.data.shape[1] % 12 == 0
@@ -290,7 +290,7 @@ class Recurrent(Train):
 
 @component
 class Foreign:
-    """A randomization that reads a model field that it has not asked for."""
+    """A randomization that reads a model field that the backend lacks."""
 
     scene: Scene = scratch()
 
@@ -303,7 +303,7 @@ class Foreign:
 
 @component
 class Shaken:
-    """A randomization that draws from torch's own generator."""
+    """A randomization that draws from torch's global generator."""
 
     def bind(self, scene: Scene) -> None:
         pass
@@ -314,7 +314,7 @@ class Shaken:
 
 @component
 class Forgetful:
-    """A reward that keeps what it does not declare."""
+    """A reward that sets an attribute that it does not declare."""
 
     def bind(self, scene: Scene) -> None:
         self.cache = torch.zeros(3)  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.following import ROWS, Walks, following, start, step
+from support.following import ENV_IDS, Walks, following, start, step
 
 from mtrack import NameProblem
 from mtrack.loop.state import component_state, load_component_state
@@ -33,7 +33,7 @@ def yielding(num_envs=8, seed=0, lengths=(400,), motions=None, command=None, **p
     return follows, scene, compliance
 
 
-def restart(command, compliance, ids=ROWS):
+def restart(command, compliance, ids=ENV_IDS):
     """Reset environments in the order of the environment loop."""
     compliance.reset(ids)
     return start(command, ids)

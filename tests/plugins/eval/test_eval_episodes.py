@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from support.following import following, start, step
-from support.scored import Unbroken, close, on_reference
+from support.scored import NeverDiverges, close, on_reference
 
 from mtrack_eval.pose import JointError, Mpkpe, RootAngleError
 from mtrack_eval.scorer import Scorer
@@ -37,7 +37,7 @@ def test_a_perfect_follower_has_no_error_and_one_that_is_a_frame_late_has_the_er
     """The root moves 10 mm per frame."""
     for late in (False, True):
         command, scene = following(num_envs=4)
-        scene.backend = Unbroken()
+        scene.backend = NeverDiverges()
         start(command, torch.arange(4))
         scorer = pose_scorer(scene)
 

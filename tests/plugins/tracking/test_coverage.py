@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 from support.clips import swaying_clip
-from support.following import ROWS, following, start, step
+from support.following import ENV_IDS, following, start, step
 
 from mtrack import CheckpointError, MotionError
 from mtrack.loop.state import component_state, load_component_state
@@ -117,7 +117,7 @@ def test_the_command_reports_its_coverage_and_keeps_it_over_a_resume():
     start(command)
     for _ in range(30):
         step(command, scene)
-    start(command, ROWS[:4], failed=True)
+    start(command, ENV_IDS[:4], failed=True)
     step(command, scene)
     reported = {name: float(value) for name, value in command.metrics().items()}
     assert reported["coverage/seen"] > 0
