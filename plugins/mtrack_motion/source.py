@@ -42,7 +42,7 @@ class MotionFiles:
     left_out: Mapping[str, str] = scratch()
 
     def clips(self, robot: RobotModel) -> Sequence[Clip]:
-        """Return the usable clips, sorted by name; others are in `left_out`. Raises MotionError if no clip is usable."""
+        """Return the usable clips, sorted by name; others are in `left_out`. Raises MotionError if none is usable."""
         if is_pack(self.path):
             pack = Pack.open(self.path)
             self.left_out = pack.facts["left_out"]

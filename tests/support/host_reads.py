@@ -78,7 +78,7 @@ def _is_of_torch(file: str) -> bool:
     return Path(file).is_relative_to(Path(torch.__file__).parent)
 
 
-def _place() -> str:
+def _calling_file() -> str:
     """Return folder and file of the innermost caller in mtrack."""
     files = [Path(frame.filename) for frame in traceback.extract_stack()]
     return next(f"{file.parent.name}/{file.name}" for file in reversed(files) if file.parent.name.startswith("mtrack"))
