@@ -37,7 +37,7 @@ def blaming(parts: Iterable[Part], otherwise: Slot | None = None) -> Iterator[No
 
 
 def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
-    """Return the slot of the innermost component on the way to an error, or None if there is none."""
+    """Return the slot of the innermost component on the way to an error, or None."""
     owners = {id(component): slot for slot, component in parts}
     culprit: Slot | None = None
     trace: TracebackType | None = error.__traceback__

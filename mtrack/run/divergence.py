@@ -178,6 +178,6 @@ def _holds_path(value: object) -> bool:
 
 
 def _last_number(folder: Path) -> int:
-    """Return the highest number of a reproduction in a folder, 0 if there is none."""
+    """Return the highest number of a reproduction in a folder, 0 without any."""
     numbers = [path.stem.rpartition("-")[2] for path in folder.glob("*.safetensors")]
     return max((int(number) for number in numbers if number.isdecimal()), default=0)

@@ -62,7 +62,7 @@ def test_a_backend_for_a_gpu_is_not_chosen_without_a_gpu(
 
 
 def test_a_backend_whose_library_is_missing_is_not_chosen(site: Path, chosen: Callable[[str], str]) -> None:
-    install_backend(site, "fast", {"cpu": 99}, "a-library-that-nobody-has")
+    install_backend(site, "fast", {"cpu": 99}, "a-library-that-is-missing")
     assert chosen("cpu") == "mujoco"
 
 

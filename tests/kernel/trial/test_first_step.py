@@ -63,7 +63,7 @@ WRONG = [
     ("termination", "float", "returned float32 of shape (4,); it must be bool of shape (4,) (compare"),
     ("termination", "each joint", "returned bool of shape (4, 2); it must be bool of shape (4,)"),
     ("termination", "python", "returned a bool; it must be a tensor"),
-    ("observation", "all rows", "returned (4, 2) torch.float32 for 2 environments; its mirror is 2 wide"),
+    ("observation", "all envs", "returned (4, 2) torch.float32 for 2 environments; its mirror is 2 wide"),
     ("observation", "flat", "returned (2,) torch.float32 for 2 environments"),
     ("observation", "half", "returned (2, 2) torch.float16"),
     ("observation", "nan", "returned NaN or infinity in environments 0, 1, 2, 3"),
