@@ -32,7 +32,9 @@ def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, obj
     phase_name = next(iter(recipe.phases))
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
-        run = PhaseRun.open(recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.place, None, [], 0)
+        run = PhaseRun.open(
+            recipe.for_phase(phase_name), phase_name, Path(folder), agent, recipe.resolved_device, None, [], 0
+        )
         phase, training = run.phase, TimedTraining(run, phase_name)
         rollout = training.learner.collect()
 
@@ -54,7 +56,7 @@ def measure(name: str, num_envs: int, rounds: int, device: str) -> dict[str, obj
     return {
         "recipe": name,
         "num_envs": num_envs,
-        "device": recipe.place,
+        "device": recipe.resolved_device,
         "compiled_s": round(compiled, 3),
         "plain_s": round(plain, 3),
         "ratio": round(statistics.median(a / b for a, b in pairs), 3),

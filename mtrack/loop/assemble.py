@@ -118,7 +118,7 @@ def make_env(recipe: Recipe, *, num_envs: int | None = None, phase: str = "", de
     phase = phase or next(iter(recipe.phases))
     if phase not in recipe.phases:
         raise MtrackError(f"recipe {recipe.name} has no phase '{phase}'; phases: {', '.join(recipe.phases)}")
-    env = assemble(recipe.for_phase(phase), phase, device=device or recipe.place, num_envs=num_envs).env
+    env = assemble(recipe.for_phase(phase), phase, device=device or recipe.resolved_device, num_envs=num_envs).env
     env.start()
     return env
 

@@ -15,10 +15,11 @@ from mtrack.api.schedule import Schedule
 from mtrack.errors import Problem, RecipeError, did_you_mean
 from mtrack.recipe.backend_choice import choose_device
 from mtrack.recipe.keypath import KeyPath, dotted, leaves, merge, nested, split_path, value_at
-from mtrack.recipe.load import Layer, RecipeSource, read_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
 from mtrack.recipe.reader import Reader
 from mtrack.recipe.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
+from mtrack.recipe.source import Layer, RecipeSource
 from mtrack.recipe.write import Table, to_toml
 from mtrack.registry.plain import plain
 from mtrack.registry.registry import Registry
@@ -100,7 +101,7 @@ class Recipe:
         return self.reward_groups.get(group, RewardGroup()).scale
 
     @property
-    def place(self) -> str:
+    def resolved_device(self) -> str:
         """Device of the run; `auto` means the GPU if there is one and the backend can use it, else the CPU."""
         return choose_device(self.backend.cls) if self.device == AUTO else self.device
 

@@ -12,7 +12,7 @@ from mtrack.api.kinds import KINDS
 from mtrack.errors import MtrackError, did_you_mean
 from mtrack.recipe.enabled import is_disabled, named_slots
 from mtrack.recipe.keypath import KeyPath, merge, nested, split_path, value_at
-from mtrack.recipe.load import Layer, RecipeSource
+from mtrack.recipe.source import Layer, RecipeSource
 
 _DEPTHS = {kind.table: kind.depth for kind in KINDS.values()}
 _SAME_IN_ALL_PHASES = frozenset({"seed", "device", "run", "agent", "phases", "loggers"})

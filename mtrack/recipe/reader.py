@@ -14,9 +14,9 @@ from mtrack.api.kinds import Kind
 from mtrack.errors import ComponentError, NameProblem, Problem, did_you_mean
 from mtrack.recipe.backend_choice import choose_backend
 from mtrack.recipe.keypath import KeyPath, dotted, merge, nested, value_at
-from mtrack.recipe.load import RecipeSource
 from mtrack.recipe.shipped import is_named_by
 from mtrack.recipe.slots import AUTO, SLOT_CLASSES, Slot
+from mtrack.recipe.source import RecipeSource
 from mtrack.recipe.write import Table, inline
 from mtrack.registry.registry import Entry, Registry
 from mtrack.registry.values import Fields, describe_fields, structure_fields

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from mtrack.recipe.load import Layer, recipe_folders
+from mtrack.recipe.load import recipe_folders
+from mtrack.recipe.source import Layer
 from mtrack.registry.registry import OWN, canonical
 
 

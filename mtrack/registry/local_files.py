@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -21,7 +21,9 @@ from mtrack.api.kinds import KINDS, Kind
 from mtrack.errors import ComponentError, MtrackError, describe_error, did_you_mean, is_from_user
 from mtrack.registry.contract import contract_problems
 from mtrack.registry.local_functions import FUNCTION_KINDS, component_of
-from mtrack.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from mtrack.registry.registry import Registry
 
 _log = logging.getLogger("mtrack")
 

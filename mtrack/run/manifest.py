@@ -90,7 +90,7 @@ def portable_table(recipe: Recipe) -> Table:
 
 def _values(recipe: Recipe) -> Table:
     """Return the values of a recipe with the device and the distributions that `auto` and short names stand for."""
-    table = portable_table(recipe) | {"device": recipe.place}
+    table = portable_table(recipe) | {"device": recipe.resolved_device}
     for slot in recipe.slots():
         table = merge(table, nested(tuple(slot.path.split(".")), {"use": slot.entry.full_name}))
     return table

@@ -74,7 +74,7 @@ def train(
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
         raise MtrackError(f"{directory} already holds a run: resume it (--resume), or give another --run-dir")
     hooks = Hooks.load(recipe.registry) if hooks is None else hooks
-    with process_group(recipe.place):
+    with process_group(recipe.resolved_device):
         if rank() > 0:  # every process has a directory of its own; rank 0 does all the reporting
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             recipe, hooks = attrs.evolve(recipe, loggers={}), Hooks()
@@ -120,7 +120,7 @@ def _run_in(
             directory,
             facts,
             Reporter(recipe, hooks),
-            recipe.place,
+            recipe.resolved_device,
             checkpoint,
             resume,
             allow_change=allow_change,
@@ -130,7 +130,7 @@ def _run_in(
 
 def _make_first_step(recipe: Recipe, previous: str | None) -> None:
     """Try every phase, and log what is doubtful. Raises what is wrong."""
-    found = try_phases(recipe, recipe.place, previous)
+    found = try_phases(recipe, recipe.resolved_device, previous)
     unsensed = [f"{problem.path}: {problem.message}" for problem in found.without_sensor]
     for note in (*notes(recipe), *found.notes, *unsensed):
         _log.warning("%s", note)

@@ -12,8 +12,8 @@ from mtrack.api.lifecycle import DescribesPolicy, HasProvenance
 from mtrack.errors import ComponentError
 from mtrack.loop.assemble import Assembly
 from mtrack.recipe.checked import Recipe
-from mtrack.recipe.load import RecipeSource
 from mtrack.recipe.slots import ObservationSlot, Slot
+from mtrack.recipe.source import RecipeSource
 from mtrack.registry.plain import plain
 from mtrack.run.manifest import portable
 

@@ -48,12 +48,12 @@ def describe_physics(recipe: Recipe) -> str:
     if recipe.device == AUTO:
         notes += filter(None, [unused_gpu(recipe.backend.cls, is_named=recipe.backend.use != AUTO)])
     chosen = f" ({'; '.join(notes)})" if notes else ""
-    return f"physics: {recipe.backend.entry.name} on {recipe.place}{chosen}"
+    return f"physics: {recipe.backend.entry.name} on {recipe.resolved_device}{chosen}"
 
 
 def missing_device(recipe: Recipe) -> str:
     """Return why the device that a run would use is not available; empty if it is."""
-    kind, _, number = recipe.place.partition(":")
+    kind, _, number = recipe.resolved_device.partition(":")
     if kind == "cpu" or recipe.device == AUTO:
         return ""
     import torch  # noqa: PLC0415  slow, and rarely needed

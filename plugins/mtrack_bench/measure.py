@@ -94,7 +94,7 @@ class BenchRound:
 def measure(recipe: Recipe) -> Measurement:
     """Return the medians over several rounds of one training iteration, its environment loop and its physics."""
     torch.set_num_threads(available_cpus())
-    name, device = next(iter(recipe.phases)), recipe.place
+    name, device = next(iter(recipe.phases)), recipe.resolved_device
     with tempfile.TemporaryDirectory() as folder:
         agent = recipe.agent.build()
         stage = PhaseRun.open(recipe.for_phase(name), name, Path(folder), agent, device, None, [], 0)

@@ -79,7 +79,7 @@ def run_bench(
 def _hardware(recipe: Recipe) -> dict[str, str]:
     """Return the operating system, and the GPU if the recipe uses it."""
     found = {"system": f"{platform.system()} {platform.machine()}"}
-    if recipe.place == "cuda":
+    if recipe.resolved_device == "cuda":
         found["gpu"] = torch.cuda.get_device_name()
     return found
 

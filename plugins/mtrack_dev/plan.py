@@ -104,7 +104,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
         earlier.append(slot.entry.name)
     return RecipePlan(
         recipe=recipe.name,
-        device=recipe.place,
+        device=recipe.resolved_device,
         threads=available_cpus(),
         num_envs=recipe.num_envs,
         recommended=recommended(samples, installed_memory()),
@@ -174,9 +174,11 @@ def _measure(recipe: Recipe, name: str, agent: Any, earlier: Sequence[str]) -> S
     if not earlier and None not in follows:
         raise MtrackError(f"phase '{name}' cannot be the first: plan a recipe that also has the phases before it")
     with tempfile.TemporaryDirectory() as folder:
-        stage = PhaseRun.open(recipe.for_phase(name), name, Path(folder), agent, recipe.place, None, earlier, 0)
+        phase_run = PhaseRun.open(
+            recipe.for_phase(name), name, Path(folder), agent, recipe.resolved_device, None, earlier, 0
+        )
         steps = max(4, min(slot.train_every, _FRAMES // recipe.num_envs))
-        training = TimedTraining(stage, name, steps)
+        training = TimedTraining(phase_run, name, steps)
         training.iteration()
         seconds = sum(training.iteration())
     return SpeedSample(recipe.num_envs, training.frames / seconds, most_memory(), steps == slot.train_every)

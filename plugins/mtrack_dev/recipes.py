@@ -57,7 +57,7 @@ def show(
     checked = check_recipe(read_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
     rewards, layout = _rewards(checked), _layout(checked)
     if as_json:
-        physics = {"backend": checked.backend.entry.name, "device": checked.place}
+        physics = {"backend": checked.backend.entry.name, "device": checked.resolved_device}
         typer.echo(json.dumps({"recipe": checked.table(), **physics, "rewards": rewards, "layout": layout}, indent=1))
         return
     _print_toml(checked.resolved_toml())
@@ -74,7 +74,7 @@ def _try(recipe: Recipe) -> tuple[str, ...]:
     from mtrack.run.logger_trial import try_loggers  # noqa: PLC0415
     from mtrack.trial.first_step import try_phases  # noqa: PLC0415  imports torch
 
-    found = try_phases(recipe, recipe.place)
+    found = try_phases(recipe, recipe.resolved_device)
     try_loggers(recipe)
     if found.without_sensor:
         raise RecipeError(recipe.name, found.without_sensor)
@@ -103,7 +103,7 @@ def _layout(recipe: Recipe) -> list[_Row]:
     missing = missing_device(recipe)
     if missing:
         typer.echo(f"the layout was computed on the CPU: {missing}", err=True)
-    observer = assemble(recipe, device="cpu" if missing else recipe.place, num_envs=2).env.observer
+    observer = assemble(recipe, device="cpu" if missing else recipe.resolved_device, num_envs=2).env.observer
     rows: list[_Row] = []
     for group, members in recipe.observations.items():
         stop = 0

@@ -12,7 +12,8 @@ from mtrack import MtrackError
 from mtrack.api.kinds import KINDS, Kind
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.keypath import KeyPath, dotted, value_at
-from mtrack.recipe.load import Layer, read_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.recipe.source import Layer
 from mtrack.recipe.write import Table
 from mtrack.registry.registry import OWN, Registry
 from mtrack.run.manifest import manifest

@@ -13,8 +13,9 @@ from mtrack.api.abilities import PlaysClips
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import Layer, read_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.recipe.slots import Slot
+from mtrack.recipe.source import Layer
 from mtrack.registry.registry import OWN, Registry
 from mtrack.run.checkpoint import Checkpoint
 from mtrack.run.compatibility import require_compatible
@@ -86,7 +87,9 @@ class EvaluatedRun:
     def assemble(self, num_envs: int) -> tuple[Assembly, Agent]:
         """Return environments with their metrics, and the agent of the checkpoint. Raises CheckpointError."""
         recipe = self.recipe
-        assembly = assemble(recipe, self.checkpoint.phase, device=recipe.place, num_envs=num_envs, metrics=True)
+        assembly = assemble(
+            recipe, self.checkpoint.phase, device=recipe.resolved_device, num_envs=num_envs, metrics=True
+        )
         self.require_fit(assembly)
         return assembly, load_agent(recipe, self.checkpoint, assembly)
 

@@ -153,7 +153,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Observation, Array, Array]):
         assembly = assemble(
             self.recipe,
             self.phase,
-            device=self.recipe.place,
+            device=self.recipe.resolved_device,
             num_envs=self._given,
             report_diverged=lambda env_ids, _: _log.warning("%d environments diverged and were reset", len(env_ids)),
         )

@@ -189,7 +189,7 @@ class MotionTracking:
             "tracking/keypoint_pos_m": mean_body_error(self.scene, POS, keypoints).mean(),
             "tracking/root_pos_m": (robot.root_pos - reference.root_pos).norm(dim=-1).mean(),
             "tracking/joint_pos_rad": (robot.joint_pos - reference.joint_pos).abs().mean(),
-            **self.coverage.figures(self.reported_clips),
+            **self.coverage.metrics(self.reported_clips),
         }
 
     def policy_facts(self) -> Mapping[str, object]:
@@ -242,10 +242,8 @@ class MotionTracking:
             clip = self.pinned[env_ids]
             return clip, torch.zeros_like(clip)
         uniform = torch.rand(len(env_ids), 4, generator=self.rng, device=self.rng.device)
-        if self.bins is None:
-            clip, frame = self.starts.draw(uniform[:, :2])
-        else:
-            clip, frame = self.bins.draw(self.failures, uniform[:, :2])
+        starts = uniform[:, :2]
+        clip, frame = self.bins.draw(self.failures, starts) if self.bins else self.starts.draw(starts)
         again = failed & (uniform[:, 2] < self.restart_probability)
         retried = retry(self.frame[env_ids], self.restart_frames, uniform[:, 3])
         return torch.where(again, self.clip[env_ids], clip), torch.where(again, retried, frame)

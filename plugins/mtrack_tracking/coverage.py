@@ -50,7 +50,7 @@ class Coverage:
         self.starts.index_add_(0, clip, torch.ones_like(clip, dtype=torch.float32))
         self.begun.index_copy_(0, env_ids, frame)
 
-    def figures(self, reported: int) -> dict[str, Tensor]:
+    def metrics(self, reported: int) -> dict[str, Tensor]:
         """Return shares of clips seen, learnt and failing, in all and of each source, and the success of the worst.
 
         All processes are counted. `reported` clips are named, those that fail most.

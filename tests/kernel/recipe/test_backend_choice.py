@@ -92,7 +92,7 @@ def test_a_recipe_uses_the_backend_that_auto_chose_and_the_device_that_it_prefer
     install_backend(site, "fast", {"cpu": 98, "cuda": 99})
     recipe = check(whole=RECIPE.replace('[backend]\nuse = "fake_backend"\n', ""))
     assert (recipe.backend.use, recipe.backend.entry.full_name) == ("auto", "acme-fast:fast")
-    assert recipe.place == "cuda"
+    assert recipe.resolved_device == "cuda"
 
 
 @pytest.mark.usefixtures("gpu")

@@ -10,7 +10,8 @@ from support.checking import Check, problem
 
 from mtrack import Recipe, RecipeError
 from mtrack.recipe.checked import check_recipe
-from mtrack.recipe.load import Layer, read_recipe
+from mtrack.recipe.load import read_recipe
+from mtrack.recipe.source import Layer
 from mtrack.registry.registry import Registry
 from mtrack_testing import install
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mtrack import MtrackError, RecipeError
 from mtrack.recipe.keypath import dotted, split_path
 from mtrack.recipe.lines import key_lines
-from mtrack.recipe.load import RecipeSource, read_recipe, recipe_folders
+from mtrack.recipe.load import read_recipe, recipe_folders
+from mtrack.recipe.source import RecipeSource
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def episode(counts: Coverage, clip: int, first: int, last: int, failed: bool, ti
 
 
 def values(counts: Coverage, reported: int = 10) -> dict[str, float]:
-    return {name: float(value) for name, value in counts.figures(reported).items()}
+    return {name: float(value) for name, value in counts.metrics(reported).items()}
 
 
 def test_no_clip_is_seen_at_first_and_the_first_reset_ends_no_episode():
@@ -124,7 +124,7 @@ def test_the_command_reports_its_coverage_and_keeps_it_over_a_resume():
     assert reported["coverage/failing"] > 0
     other, _ = following(restart_probability=0.0)
     load_component_state(other, component_state(command), "command")
-    assert {name: float(value) for name, value in other.coverage.figures(12).items()} == {
+    assert {name: float(value) for name, value in other.coverage.metrics(12).items()} == {
         name: value for name, value in reported.items() if name.startswith(("coverage/", "clip/"))
     }
 

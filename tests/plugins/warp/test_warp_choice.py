@@ -52,7 +52,7 @@ def machine(monkeypatch: pytest.MonkeyPatch):
 def test_auto_chooses_the_gpu_if_it_can(machine, overrides, gpu, installed, backend, place) -> None:
     machine(gpu=gpu, installed=installed)
     recipe = checked(*overrides)
-    assert (recipe.backend.entry.name, recipe.place) == (backend, place)
+    assert (recipe.backend.entry.name, recipe.resolved_device) == (backend, place)
 
 
 def test_a_run_logs_the_choice_of_backend_and_device(machine) -> None:
