@@ -126,7 +126,7 @@ def prepare(opened: EvaluatedRun) -> Arena:
         group_scales={"evaluation": Schedule.constant(0.0)},
         terminations=[],  # success is decided by the metrics
         max_episode_steps=_NEVER,
-        statistics=EpisodeStatistics(num_envs, ["evaluation"], ["evaluation"], ["broken"], recipe.resolved_device),
+        statistics=EpisodeStatistics(num_envs, ["evaluation"], ["evaluation"], ["diverged"], recipe.resolved_device),
     )
     command = cast(PlaysClips, env.command)
     names, frames = zip(*command.clip_frames(), strict=True)

@@ -151,7 +151,7 @@ def _diverges(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> I
     other.put(other.everything)
     other.run(0, 1)
     subject.require(
-        not bool(other.backend.diverged().any()), "broken", "it reports finite environments", "check each one"
+        not bool(other.backend.diverged().any()), "diverged", "it reports finite environments", "check each one"
     )
     start = start_of(other.start(), [3])
     start.joint_vel.fill_(torch.nan)
@@ -161,7 +161,7 @@ def _diverges(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> I
     broken = other.backend.diverged()
     subject.require(
         broken.dtype == torch.bool and broken.tolist() == [False, False, False, True, False],
-        "broken",
+        "diverged",
         f"with NaN in environment 3 broken() is {broken.tolist()}",
         "check whether each environment is finite; do not let the solver reset it silently",
     )
@@ -169,11 +169,11 @@ def _diverges(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> I
     other.run(2, 3)
     subject.require(
         not bool(other.backend.diverged().any()),
-        "broken",
+        "diverged",
         "it still reports an environment after a reset",
         "clear the flag in set_state()",
     )
-    yield "broken"
+    yield "diverged"
 
 
 def _fields(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> Iterator[str]:
@@ -192,15 +192,15 @@ def _fields(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> Ite
         f"{DECLARED_FIELD} halved in environment 1 changes environments {differs}",
         "give every environment its own copy of a declared field, and use it in step()",
     )
-    plain, kicked = BackendTrial(subject, world), BackendTrial(subject, world)
-    for one in (plain, kicked):  # in free flight a push moves all bodies equally
+    plain, pushed = BackendTrial(subject, world), BackendTrial(subject, world)
+    for one in (plain, pushed):  # in free flight a push moves all bodies equally
         one.put(one.everything, height=2.0)
     push = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], device=sim.device).expand(NUM_ENVS, 6)
-    kicked.backend.push_root(push)
-    gained = kicked.run(0, 1)["root_lin_vel"] - plain.run(0, 1)["root_lin_vel"]
+    pushed.backend.push_root(push)
+    gained = pushed.run(0, 1)["root_lin_vel"] - plain.run(0, 1)["root_lin_vel"]
     added = close(gained, push[:, :3], 1e-2)
-    subject.require(added, "kick", "it does not add the velocity to that of the root", "add [m/s] in world axes")
-    yield from ("model fields", "kick")
+    subject.require(added, "push_root", "it does not add the velocity to that of the root", "add [m/s] in world axes")
+    yield from ("model fields", "push_root")
 
 
 def _carries(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> Iterator[str]:

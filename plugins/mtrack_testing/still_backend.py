@@ -61,7 +61,7 @@ class StillBackend:
         self.fields = {name: self.nominal(name).expand(num_envs, *self.nominal(name).shape).clone() for name in fields}
         self.constants_updated = torch.zeros(num_envs, dtype=torch.int64)
         """[N], how often each environment was updated."""
-        self.kicked = torch.zeros(num_envs, 6)
+        self.pushed = torch.zeros(num_envs, 6)
         """[N, 6], what was last added to the velocities of the roots."""
         self.wrench = torch.zeros(num_envs if forces else 0, num_bodies, 6)
         """[N, bodies, 6]; empty unless forces were requested, as with real physics."""
@@ -107,12 +107,12 @@ class StillBackend:
 
     def push_root(self, velocity: Tensor) -> None:
         """Store the velocity."""
-        self.kicked = velocity.clone()
+        self.pushed = velocity.clone()
 
     def diverged(self) -> Tensor:
         """Return bool [N], all False."""
-        return torch.zeros(len(self.kicked), dtype=torch.bool)
+        return torch.zeros(len(self.pushed), dtype=torch.bool)
 
     def written(self) -> dict[str, Tensor]:
         """Return everything that components may write, by name."""
-        return {**self.fields, "kick": self.kicked, "wrench": self.wrench}
+        return {**self.fields, "push_root": self.pushed, "wrench": self.wrench}

@@ -201,8 +201,8 @@ def test_each_env_is_pushed_every_one_to_three_seconds_at_its_own_times() -> Non
     pushes = []
     for step in range(1000):
         term.before_step()
-        pushed[step] = scene.backend.kicked.ne(0.0).any(-1)
-        pushes.append(scene.backend.kicked[pushed[step]])
+        pushed[step] = scene.backend.pushed.ne(0.0).any(-1)
+        pushes.append(scene.backend.pushed[pushed[step]])
     for times_of_env in pushed.T:
         times = times_of_env.nonzero().squeeze(-1) * scene.dt
         gaps = times.diff()
