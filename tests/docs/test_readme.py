@@ -30,9 +30,8 @@ PATH = re.compile(r"`((?:mtrack|plugins|recipes|benchmarks|tests|docs|\.ci|\.git
 
 
 def marked(name: str) -> str:
-    """Return the block that README.md or CONTRIBUTING.md marks with `<!-- ci: NAME -->`."""
-    text = README + (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    found = re.search(rf"^<!-- ci: {name} -->\n```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """Return the block that README.md marks with `<!-- ci: NAME -->`."""
+    found = re.search(rf"^<!-- ci: {name} -->\n```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     assert found, f"no block is marked with <!-- ci: {name} -->"
     return found[1]
 
