@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -159,4 +160,7 @@ def _methods(cls: type) -> Iterator[tuple[str, str]]:
     for name, value in vars(cls).items():
         if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property | derived)):
             call = str(inspect.signature(value)).replace("(self, ", "(") if inspect.isfunction(value) else ""
-            yield name + call.partition(" -> ")[0].replace("'", ""), (value.__doc__ or "").partition("\n")[0]
+            yield (
+                name + re.sub(r"'([^']+)'", r"\1", call.partition(" -> ")[0]),
+                (value.__doc__ or "").partition("\n")[0],
+            )
