@@ -6,7 +6,7 @@
 #   PYTHON   mtrack's interpreter (python)           OUT      the record (benchmarks/results/mjlab_cpu.json)
 #   ENVS     numbers of environments (64 256)        CPUS     sets of CPUs in the notation of taskset (0 0-1)
 #   ROUNDS   rounds, in which the sides alternate (1)  RECIPES  recipes of mtrack; mjlab_cpu is in this folder
-# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu avoids the download of torch's CUDA libraries (several GB).
+# PIP_EXTRA_INDEX_URL set to the index of PyTorch's CPU builds avoids its CUDA libraries (several GB).
 set -Eeuo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
