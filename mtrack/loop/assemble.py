@@ -81,7 +81,7 @@ def assemble(
     for slot, component in parts:
         with problems.of(slot, inside=every):
             _bind(slot, component, scene, robot, motions)
-            _connect_goal(component, scene.command, parts)
+            _connect_goal(slot, component, scene.command, parts)
     problems.raise_if_any()
     rewards = [RewardTerm(slot.path, slot.group, components[slot.path], slot.weight) for slot in recipe.slots("reward")]
     env = Env(
@@ -140,15 +140,15 @@ def _bind(
         scene.previous_actions = scene.action.new_zeros(scene.num_envs, 2, component.num_actions)
 
 
-def _connect_goal(component: object, command: object, parts: Iterable[Part]) -> None:
-    """Let a component that changes the goal change that of the command. Raises NameProblem if it cannot."""
-    if not isinstance(component, ChangesGoal):
+def _connect_goal(slot: Slot, component: object, command: object, parts: Iterable[Part]) -> None:
+    """Let a randomization that changes the goal change that of the command. Raises NameProblem if it cannot."""
+    if slot.kind != "randomization" or not isinstance(component, ChangesGoal):
         return
     if not isinstance(command, HasGoal):
         raise NameProblem(
             f"it changes the goal, but the command {type(command).__name__} has no change_goal(); disable one of them"
         )
-    first = next(other for _, other in parts if isinstance(other, ChangesGoal))
+    first = next(part for own, part in parts if own.kind == slot.kind and isinstance(part, ChangesGoal))
     if first is not component:
         raise NameProblem(f"it changes the goal, and so does {type(first).__name__}; enable only one of them")
     command.change_goal(component)

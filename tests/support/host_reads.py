@@ -81,4 +81,10 @@ def _is_of_torch(file: str) -> bool:
 def _calling_file() -> str:
     """Return folder and file of the innermost caller in mtrack."""
     files = [Path(frame.filename) for frame in traceback.extract_stack()]
-    return next(f"{file.parent.name}/{file.name}" for file in reversed(files) if file.parent.name.startswith("mtrack"))
+    return next(name for name in map(_within_package, reversed(files)) if name)
+
+
+def _within_package(file: Path) -> str:
+    """Return the path of a file from its package on, `mtrack/loop/env.py`; "" if it belongs to something else."""
+    packages = [index for index, part in enumerate(file.parts[:-1]) if part.startswith("mtrack")]
+    return "/".join(file.parts[packages[-1] :]) if packages else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
 
-from mtrack_motion.cli import motions
+from mtrack.cli import app
 from mtrack_motion.file import read_clip
 from support.clips import swaying_clip
 from support.foreign import unitree
@@ -24,7 +24,7 @@ def text(rows: np.ndarray = ROWS, between: str = ",", header: str = "", end: str
 
 
 def invoke(*arguments: object, code: int = 0) -> tuple[str, str]:
-    result = CliRunner().invoke(motions, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(app, ["motions", *map(str, arguments)])
     if result.exception and not isinstance(result.exception, SystemExit):
         assert code == 2, result.exception
         return result.stdout, str(result.exception)

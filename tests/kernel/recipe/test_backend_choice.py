@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support.fakes import RECIPE, install_parts
 
-from mtrack import NameProblem, Recipe, backend_choice
+from mtrack import NameProblem, Recipe
+from mtrack.recipe import backend_choice
 from mtrack.recipe.backend_choice import choose_backend, choose_device
 from mtrack.registry.registry import Registry
 from mtrack_testing import install

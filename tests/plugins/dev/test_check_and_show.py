@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 import mtrack.loop.assemble
-from mtrack import Recipe, backend_choice
+from mtrack import Recipe
 from mtrack.api import device as processors
 from mtrack.cli import main
 from mtrack.loop.assemble import Assembly
+from mtrack.recipe import backend_choice
 from mtrack.trial import first_step, preflight
 
 Machine = Callable[..., None]
@@ -108,4 +109,4 @@ def test_show_computes_the_layout_of_a_recipe_for_another_machine_on_the_cpu(
     captured = capsys.readouterr()
     assert assembled == [("toy_physics", "cpu")]
     assert "# physics: toy_physics on cuda:7" in captured.out
-    assert "observations were laid out on the CPU: no such GPU on this machine (found: 0)" in captured.err
+    assert "the layout was computed on the CPU: no such GPU on this machine (found: 0)" in captured.err

@@ -51,17 +51,18 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
     assert 'python -m pip install "torch>=2.11"' in found(installation.packages(None), "problem")
 
 
-def checkout(tmp_path: Path, more: str = "", less: str = "") -> Path:
-    """Return a copy of this checkout's metadata with an entry point added or taken away."""
+def checkout(tmp_path: Path, less: str = "") -> Path:
+    """Return a copy of this checkout's metadata with an entry point taken away."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert less in text
-    text = text.replace(less, "") + more
-    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(text.replace(less, ""), encoding="utf-8")
     return tmp_path
 
 
 def test_an_entry_point_that_is_not_installed_asks_for_a_reinstall(tmp_path: Path) -> None:
-    root = checkout(tmp_path, more='\n[project.entry-points."mtrack.hooks"]\nnews = "mtrack_log.news:News"\n')
+    root = checkout(tmp_path)
+    file, table = root / "pyproject.toml", '[project.entry-points."mtrack.hooks"]\n'
+    file.write_text(file.read_text("utf-8").replace(table, f'{table}news = "mtrack_log.news:News"\n'), "utf-8")
     problems = found(installation.entry_points(root), "problem")
     assert "not installed: hooks news" in problems
     assert "pip install -c constraints.txt -e" in problems

@@ -173,7 +173,7 @@ def test_a_run_whose_reward_raises_at_iteration_10_resumes_from_its_last_checkpo
     )
     assert who.endswith(") raised ValueError: tilt is not a number")
     assert "mtrack run --resume runs/faulty   (with --allow-change if you edited code)" in what
-    run = workplace.folder / "acme-parts" / "runs" / "problem"
+    run = workplace.folder / "acme-parts" / "runs" / "faulty"
     assert sorted(path.name for path in (run / "checkpoints").iterdir())[-1] == "train-0000008"
 
     file.write_text(correct)

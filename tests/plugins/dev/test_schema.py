@@ -85,7 +85,11 @@ BAD = {
     "wrong length": ("[randomizations.gravity]\nchange = [0.1]", "randomizations.gravity.change", "[0.1]"),
     "half a schedule": ("[reward_groups.toy]\nscale = { from = 1 }", "reward_groups.toy.scale", "'to'"),
     "bad name of a slot": ('[rewards.toy."a b"]\nuse = "survival"', "rewards.toy", "a b"),
-    "unknown key in a phase": ("[phases.train.set]\n'command.spede' = 1", "phases.train.set.command.spede", "no key"),
+    "unknown key in a phase": (
+        "[phases.train.set]\n'command.spede' = 1",
+        "phases.train.set.command.spede",
+        "not a key",
+    ),
     "fixed in all phases": ("[phases.train.set]\n'agent.norm' = 'none'", "phases.train.set.agent.norm", "same in all"),
     "wrong type in a phase": (
         "[phases.train.set]\n'rewards.toy.closeness.weight' = 'x'",

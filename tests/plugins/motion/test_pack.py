@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from mtrack import Kinematics, MotionError, MtrackError
 from mtrack.api.cached_tensors import derived
+from mtrack.cli import app
 from mtrack_g1.robot import G1
-from mtrack_motion.cli import motions
 from mtrack_motion.collect import collect
 from mtrack_motion.derive import ContactRule
 from mtrack_motion.file import write_clip
@@ -59,7 +59,7 @@ def packed(folder):
 
 
 def run(*arguments: object):
-    result = CliRunner().invoke(motions, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(app, ["motions", *map(str, arguments)])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

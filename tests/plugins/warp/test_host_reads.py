@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.host_reads import HostReads
 
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
@@ -12,7 +13,6 @@ from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
 from mtrack_bench.measure import TimedTraining
 from mtrack_compliance import altered
-from tests.support.host_reads import HostReads
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 

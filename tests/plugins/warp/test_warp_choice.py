@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mtrack import MtrackError, Recipe, backend_choice
+from mtrack import MtrackError, Recipe
 from mtrack.api import device as processors
+from mtrack.recipe import backend_choice
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
