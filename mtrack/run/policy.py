@@ -89,7 +89,7 @@ def load_policy(
     return Policy(
         recipe=recipe,
         checkpoint=checkpoint.path,
-        actor=trained_actor(whole, checkpoint, actor, registry),
+        actor=trained_actor(whole, checkpoint, actor),
         observations=dict(assembly.layout.observations),
         action_names=assembly.layout.action_names,
         device=device,
@@ -123,11 +123,12 @@ def _recipe_file(place: Path) -> Path:
     raise CheckpointError(f"{place} is not a run directory: recipe.toml is missing; `mtrack run` writes runs to runs/")
 
 
-def trained_actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str, registry: Registry) -> str:
+def trained_actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str) -> str:
     """Return the actor `wanted`, by default that of the newest phase. Raises MtrackError if it has not been trained."""
     latest = str(recipe.phases[checkpoint.phase].build().actor)
     if not wanted:
         return latest
+    registry = recipe.registry
     previous = [registry.load(registry.find("phase", name, is_own)) for name in checkpoint.phase_history[:-1]]
     trained = [*(str(phase.actor) for phase in previous), latest]
     if wanted not in trained:

@@ -125,7 +125,7 @@ def open_run(run: Path, options: EvalOptions, registry: Registry) -> EvaluatedRu
     overrides = read_recipe(file, options.overrides).layers[len(whole.source.layers) :]
     changes = Layer("mtrack eval", _changes(recipe, options), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
     changed = check_recipe(recipe.source.with_layers([changes, *overrides]), registry)
-    actor = trained_actor(whole, checkpoint, options.actor, registry)
+    actor = trained_actor(whole, checkpoint, options.actor)
     return EvaluatedRun(run, changed, checkpoint, whole, actor, by_clips, tuple(problems), options)
 
 
