@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mtrack_eval.clip_report import ClipReport
     from mtrack_eval.episode_report import EpisodeReport
-    from mtrack_eval.stored import StoredEvaluation
 
-__all__ = ["eval_results", "evaluate"]
+__all__ = ["evaluate"]
 
 
 def evaluate(
@@ -84,13 +83,3 @@ def evaluate(
         allow_change=allow_change,
     )
     return evaluate_run(Path(run), options, plots, strips, store)
-
-
-def eval_results(run: str | Path, actor: str) -> StoredEvaluation | None:
-    """Return the newest evaluation that `mtrack eval` has stored of an actor; None, with a warning if it is damaged.
-
-    It is fast: it imports no torch.
-    """
-    from mtrack_eval.stored import eval_results as read  # noqa: PLC0415  the metrics of a recipe need none of this
-
-    return read(Path(run), actor)
