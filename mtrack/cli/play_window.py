@@ -51,9 +51,9 @@ def _missing() -> Iterator[str]:
 
 
 class PlayWindow:
-    """A hook that starts `mtrack play` once the run directory is complete; whatever it does, the run continues.
+    """A hook that starts `mtrack play` once the run has a checkpoint; whatever it does, the run continues.
 
-    Its output appears in the log of the run. It ignores Ctrl-C, which stops the run; `close` ends it.
+    Its output appears in the log of the run. It starts with Ctrl-C ignored, which stops the run; `close` ends it.
     """
 
     def __init__(self, options: Sequence[str] = (), play: Sequence[str] = _PLAY) -> None:
@@ -65,12 +65,16 @@ class PlayWindow:
 
     @hookimpl
     def run_started(self, directory: Path) -> None:
-        """Note the run directory; the recipe is not in it yet."""
+        """Note the run directory, and start if the run is continued. Raises OSError, like `checkpoint_saved`."""
         self._directory = directory
+        if any((directory / "checkpoints").glob("[!.]*/")):
+            self.checkpoint_saved()
+        else:
+            _log.info("mtrack play opens with the first checkpoint")
 
     @hookimpl
-    def phase_started(self) -> None:
-        """Start the command with the first phase. Raises OSError; the run then continues without it."""
+    def checkpoint_saved(self) -> None:
+        """Start the command with the first checkpoint. Raises OSError; the run then continues without it."""
         if self._process is not None or self._directory is None:
             return
         command = [*self._play, str(self._directory), "--follow", "--open", *self._options]
@@ -116,7 +120,7 @@ class PlayWindow:
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
-                _log.info("%s", line.rstrip())
+                _log.info("play: %s", line.rstrip())
         status = process.wait()
         if status and not self._is_closing:
             _log.warning("play has ended with exit status %d; the run continues without it", status)

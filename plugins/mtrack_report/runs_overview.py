@@ -119,7 +119,7 @@ def _object(file: Path, problems: list[str], *, is_required: bool = False) -> di
 
 
 def _newest_iteration(directory: Path) -> dict[str, Any]:
-    """Return the last whole line of metrics.jsonl; empty if there is none."""
+    """Return the last whole line of metrics.jsonl; empty without one."""
     try:
         with (directory / "metrics.jsonl").open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
@@ -155,7 +155,7 @@ def _state(directory: Path, status: Mapping[str, Any], phases: list[str], at: Ma
 
 
 def _evaluated(directory: Path) -> BestMetric | None:
-    """Return the error of the newest evaluation; None if there is none."""
+    """Return the error of the newest evaluation; None without one."""
     actors = [file.stem.removeprefix("eval_") for file in directory.glob("eval_*.json")]
     found = [result for result in (eval_results(directory, actor) for actor in actors) if result]
     found = [result for result in found if result.error is not None]

@@ -40,7 +40,7 @@ import time
 from pathlib import Path
 
 def waits(scene):
-    while Path("runs/a/metrics.jsonl").exists() and not Path("play.json").exists():
+    while any(Path("runs/a/checkpoints").glob("[!.]*")) and not Path("play.json").exists():
         time.sleep(0.01)
     return scene.robot.joint_pos.sum(-1)
 """
@@ -126,7 +126,7 @@ def fake_play(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def started() -> tuple[int, list[str], list[str]]:
-    """Wait until the script runs; return its process id, its arguments and what torchrun told it."""
+    """Wait until the script runs; return its process id, its arguments, and which variables of torchrun it has."""
     deadline = time.monotonic() + 60.0
     while not Path("play.json").exists():
         assert time.monotonic() < deadline
@@ -149,7 +149,8 @@ def test_open_runs_play_beside_the_run_and_closes_it_at_the_end(
     Path("waits.py").write_text(WAIT)
     Path("my.toml").write_text('extends = "toy"\n[rewards.toy.waits]\nweight = 0.0\n')
     monkeypatch.setenv("MASTER_ADDR", "localhost")
-    assert mtrack("run", "my.toml", "--run-dir", "runs/a", *SMALL, "--open", "-p", "waits.py") == 0
+    every = ("--set", "run.checkpoint_every=1")
+    assert mtrack("run", "my.toml", "--run-dir", "runs/a", *SMALL, *every, "--open", "-p", "waits.py") == 0
     process, arguments, launched = started()
     assert arguments == [str(folder / "runs" / "a"), "--follow", "--open", "-p", "waits.py"]
     assert launched == []
@@ -164,25 +165,25 @@ def test_a_play_that_fails_does_not_disturb_the_run(folder: Path, caplog: pytest
         with caplog.at_level(logging.INFO):
             if command[0] == "/no/such/program":
                 with pytest.raises(FileNotFoundError):  # a hook that raises is reported, and the run continues
-                    window.phase_started()
+                    window.checkpoint_saved()
             else:
-                window.phase_started()
+                window.checkpoint_saved()
                 _until(lambda: "play has ended with exit status 3" in caplog.text)
         window.wait()
         window.close()
 
 
-def test_interrupts_and_repeated_phases_do_not_reach_play_and_its_output_is_logged(
+def test_interrupts_and_further_checkpoints_do_not_reach_play_and_its_output_is_logged(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     window = PlayWindow(play=[sys.executable, "-c", PLAY])
     window.run_started(folder)
     with caplog.at_level(logging.INFO):
-        window.phase_started()
+        window.checkpoint_saved()
         process = started()[0]
-        window.phase_started()
+        window.checkpoint_saved()
         os.kill(process, signal.SIGINT)
-        _until(lambda: "open http://127.0.0.1:8080" in caplog.text)
+        _until(lambda: "play: open http://127.0.0.1:8080" in caplog.text)
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         window.wait()
     assert "press Ctrl-C to close it" in caplog.text
@@ -196,7 +197,7 @@ def test_a_play_that_does_not_end_is_killed(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(play_window, "_PATIENCE_S", 0.2)
     window = PlayWindow(["stubborn"], [sys.executable, "-c", PLAY])
     window.run_started(folder)
-    window.phase_started()
+    window.checkpoint_saved()
     process = started()[0]
     window.close()
     assert not is_alive(process)
