@@ -43,6 +43,8 @@ def open_server(host: str, port: int, say: Callable[[str], None], title: str = "
     free = _free_port(host, port)
     with quiet():
         server = viser.ViserServer(host=host, port=free, label=title, verbose=False)
+    # the button to share a scene sends it through a server of viser's authors
+    server.gui.configure_theme(show_logo=False, show_share_button=False)
     bound = server.get_port()
     if port and bound != port:
         say(f"port {port} is in use; using {bound}")
