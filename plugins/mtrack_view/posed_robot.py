@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import mujoco
@@ -43,6 +44,12 @@ class PosedRobot:
         """bool [G] whether a shape is the floor: a level plane without limits."""
         self.colour, self.shine = _materials(self.model)
 
+    def tinted(self, colour: Array, share: float) -> PosedRobot:
+        """Return this robot with its colours mixed with a colour [3] (light) by a share."""
+        tinted = copy.copy(self)
+        tinted.colour = (1.0 - share) * self.colour + share * colour
+        return tinted
+
     def posed(self, pose: Array) -> mujoco.MjData:
         """Return the robot in a pose [7 + J]: root position [m], its quaternion w, x, y, z, joints [rad]."""
         data = mujoco.MjData(self.model)
@@ -52,7 +59,7 @@ class PosedRobot:
 
     @property
     def floor_height(self) -> float | None:
-        """Height of the floor [m]; None if there is none."""
+        """Height of the floor [m]; None without a floor."""
         heights = self.model.geom_pos[self.is_floor, 2]
         return float(heights.max()) if len(heights) else None
 
