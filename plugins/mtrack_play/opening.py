@@ -10,7 +10,7 @@ import attrs
 
 from mtrack import MtrackError, Recipe
 from mtrack.registry.registry import Registry
-from mtrack_eval.evaluated_run import EvalOptions, EvaluatedRun, open_run
+from mtrack_eval.evaluated_run import EvalOptions, EvaluatedRun, open_run, with_options
 from mtrack_eval.motions import motions_at
 from mtrack_play.world import World
 
@@ -66,32 +66,31 @@ class Opener:
 
         Raises CheckpointError, MtrackError, RecipeError, MotionError.
         """
-        opened = self._open("" if self.options.actor == "both" else self.options.actor)
-        if self.options.actor != "both":
-            return [World.open(opened, opened.actor)]
-        return [World.open(self._open(actor), actor) for actor in BOTH]
+        registry, options = self.registry, self.options
+        run = open_run(self.run, EvalOptions(files=options.plugins, allow_change=options.allow_change), registry)
+        if not run.by_clips:
+            raise MtrackError(f"{self.run} cannot be played: its command '{run.recipe.command.use}' plays no clips")
+        actors = BOTH if options.actor == "both" else (options.actor,)
+        return [World.open(changed) for changed in (self._changed(run, actor) for actor in actors)]
 
-    def _open(self, actor: str) -> EvaluatedRun:
-        """Open the run for one actor."""
+    def _changed(self, run: EvaluatedRun, actor: str) -> EvaluatedRun:
+        """Return a run as it is played by an actor."""
         options, sampling = self.options, self.sampling
-        plain = EvalOptions(actor=actor, files=options.plugins, allow_change=options.allow_change)
-        trained = open_run(self.run, plain, self.registry)
-        if not trained.by_clips:
-            raise MtrackError(f"{self.run} cannot be played: its command '{trained.recipe.command.use}' plays no clips")
-        before = trained.trained_with.for_phase(trained.checkpoint.phase)
+        before = run.trained_with.for_phase(run.checkpoint.phase)
         for name in _choices(before):
-            sampling.is_sampled.setdefault(name, sampling.all_on and name in trained.recipe.randomizations)
+            sampling.is_sampled.setdefault(name, sampling.all_on and name in run.recipe.randomizations)
         motions = options.motions
         if motions is not None:
             motions = motions_at(motions, self.registry, before.robot.use, Path(self.folder.name))
-        changed = attrs.evolve(
-            plain,
+        changes = attrs.evolve(
+            run.options,
+            actor=actor,
             motions=motions,
             seed=before.seed + sampling.draw,
             noise=sampling.is_sampled[NOISE],
             overrides=(*_overrides(before, sampling), *options.overrides),
         )
-        return open_run(self.run, changed, self.registry)
+        return with_options(self.run, run.checkpoint, run.problems, run.trained_with, changes)
 
 
 def _choices(recipe: Recipe) -> Iterator[str]:

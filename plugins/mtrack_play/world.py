@@ -47,7 +47,7 @@ class World:
     """Of the tracking errors, by metric slot."""
 
     @classmethod
-    def open(cls, opened: EvaluatedRun, actor: str) -> World:
+    def open(cls, opened: EvaluatedRun) -> World:
         """Assemble the environment of a run with the agent of its checkpoint. Raises CheckpointError, MtrackError."""
         assembly, agent = opened.assemble(1)
         recipe, env = opened.recipe, assembly.env
@@ -65,7 +65,7 @@ class World:
         forces = next(part for part in assembly.components.values() if isinstance(part, ViewerForces))
         units = {slot: metric.unit for slot, metric in errors.items()}
         watched = attrs.evolve(assembly, env=played)
-        return cls(actor, recipe, opened.checkpoint, assembly, watched, agent, probe, forces, units)
+        return cls(opened.actor, recipe, opened.checkpoint, assembly, watched, agent, probe, forces, units)
 
     @property
     def env(self) -> Env:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import copy
 import itertools
+from typing import Literal, get_args
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from mtrack import MtrackError, Robot
+from mtrack_mujoco.lowest import ShapeDepths
 
 Array = NDArray[np.float64]
+Shapes = Literal["drawn", "collision"]
+"""Which shapes of a robot: those that are drawn, or those that can collide."""
+
+NUM_DRAWN_GROUPS = 3
+"""Shapes in the first groups are drawn, as in MuJoCo's viewers."""
 
 DRAWN = np.array([1, 1, 1, 0, 0, 0], np.uint8)
 """Which groups of shapes are drawn: those that MuJoCo's viewers show."""
@@ -31,6 +38,8 @@ class PosedRobot:
         names = robot.model()
         self.model = robot.spec().compile()
         root = self.model.body(names.body_names[0])
+        self.root = int(root.id)
+        """Index of the root body."""
         joint = int(root.jntadr[0])
         if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE:
             raise MtrackError(f"the root '{root.name}' of {names.name} has no free joint")
@@ -43,6 +52,26 @@ class PosedRobot:
         self.is_floor = self._level_planes()
         """bool [G] whether a shape is the floor: a level plane without limits."""
         self.colour, self.shine = _materials(self.model)
+        self._data = mujoco.MjData(self.model)
+        self._colliding = self._shapes((self.model.geom_contype != 0) | (self.model.geom_conaffinity != 0))
+        self._drawn = self._shapes(self.model.geom_group < NUM_DRAWN_GROUPS)
+        if not len(self._drawn):
+            self._drawn = self._colliding  # a description without visual shapes
+        self._depths = {shapes: ShapeDepths(self.model, self.geoms(shapes).tolist()) for shapes in get_args(Shapes)}
+
+    def geoms(self, shapes: Shapes) -> NDArray[np.int64]:
+        """Return the indices of the robot's shapes that are drawn, or of those that can collide."""
+        return self._drawn if shapes == "drawn" else self._colliding
+
+    def put(self, pose: Array) -> mujoco.MjData:
+        """Put one robot into a pose [7 + J] as `posed` does; the next call changes the data that this one returned."""
+        self._data.qpos[self._columns] = pose
+        mujoco.mj_kinematics(self.model, self._data)
+        return self._data
+
+    def lowest_point(self, pose: Array, shapes: Shapes = "collision") -> float:
+        """Return the height of the robot's lowest point in a pose [7 + J] [m]; of its true shapes, not of a drawing."""
+        return self._depths[shapes].lowest(self.put(pose), self.geoms(shapes))
 
     def tinted(self, colour: Array, share: float) -> PosedRobot:
         """Return this robot with its colours mixed with a colour [3] (light) by a share."""
@@ -70,6 +99,9 @@ class PosedRobot:
         axes = data.geom_xmat[shapes].reshape(-1, 3, 3)
         corners: Array = data.geom_xpos[shapes, None] + (middle + half * _CORNERS) @ axes.transpose(0, 2, 1)
         return corners
+
+    def _shapes(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.flatnonzero(wanted & self.is_part & (self.model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE))
 
     def bounding_sphere(self, data: mujoco.MjData) -> tuple[Array, float]:
         """Return centre [3] and radius [m] of a sphere around the whole robot."""
