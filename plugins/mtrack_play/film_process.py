@@ -19,7 +19,6 @@ from mtrack_play.film import FilmOptions, film
 from mtrack_play.session import Session
 from mtrack_view.video import find_ffmpeg
 
-_LONGEST_S = 10.0  # of simulated time: it takes the CPUs about a minute
 _GIF_FPS, _GIF_WIDTH = 10, 320  # 1/s, pixels
 
 
@@ -28,6 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("-p", action="append", default=[])
     options = parser.parse_args(arguments)
     logging.disable(logging.WARNING)  # the run has reported the same
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
         session = Session.open(options.run, plugins=options.p, overrides=["device=cpu"], keep_history=False)
         try:
             whole = (session.lengths[session.clip] - 1) * session.dt
-            make_gif(film(session, options.folder, FilmOptions(seconds=min(whole, _LONGEST_S))))
+            make_gif(film(session, options.folder, FilmOptions(seconds=min(whole, options.seconds))))
         finally:
             session.close()
     except (MtrackError, ComponentError) as error:

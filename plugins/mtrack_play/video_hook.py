@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -20,6 +21,9 @@ from mtrack_log.films import FOLDER
 
 EVERY = "MTRACK_VIDEO_EVERY"
 """Environment variable with the number of iterations between films."""
+SECONDS = "MTRACK_VIDEO_SECONDS"
+"""Environment variable with the longest simulated time of a film [s]; by default 10."""
+_DEFAULT_S = 10.0  # it takes the CPUs about a minute
 _LOG = "process.log"
 _WAIT_S = 300.0  # for the last film when training has finished
 _STOP_S = 10.0  # for the film process to keep what it has filmed when the run is stopped
@@ -32,7 +36,8 @@ _log = logging.getLogger("mtrack")
 class Video:
     """Films a checkpoint every MTRACK_VIDEO_EVERY iterations into RUN/films; without that variable, does nothing.
 
-    Each film is made by a process with the lowest priority, one at a time, from the next checkpoint that is saved.
+    Each film is made by a process with the lowest priority, one at a time, from the next checkpoint that is saved: the
+    first clip, at most MTRACK_VIDEO_SECONDS of it, by default 10.
     Training does not wait for it, except for the last film at the end of the run, at most 5 minutes. It needs
     `mtrack[video]`.
     """
@@ -40,6 +45,7 @@ class Video:
     _directory: Path = attrs.field(factory=Path, init=False)
     _every: int = attrs.field(default=0, init=False)
     """Iterations between films; 0 makes none."""
+    _seconds: float = attrs.field(default=_DEFAULT_S, init=False)
     _files: list[str] = attrs.field(factory=list, init=False)
     """Local files of components that the run uses."""
     _last_phase: str = attrs.field(default="", init=False)
@@ -51,16 +57,15 @@ class Video:
 
     @hookimpl
     def run_started(self, directory: Path, manifest: Mapping[str, Any]) -> None:
-        """Read the variable. Raises MtrackError if it is not a number of iterations, or if ffmpeg is missing."""
-        value = os.environ.get(EVERY, "")
-        if not value:
+        """Read the variables. Raises MtrackError if they are not numbers, or if ffmpeg is missing."""
+        every = _positive(EVERY, 0.0)
+        if not every:
             return
-        if not value.isdecimal() or int(value) == 0:
-            raise MtrackError(f"{EVERY}={value} is not a number of iterations; give one, such as {EVERY}=200")
+        self._seconds = _positive(SECONDS, _DEFAULT_S)
         from mtrack_view.video import find_ffmpeg  # noqa: PLC0415  slow to import
 
         find_ffmpeg()
-        self._directory, self._every = directory, int(value)
+        self._directory, self._every = directory, math.ceil(every)
         self._files = _local_files(manifest.get("local_files", {}))
         self._last_phase = list(manifest["values"]["phases"])[-1]
         for film in (directory / FOLDER).glob("*.mp4"):
@@ -96,7 +101,7 @@ class Video:
         """Start the process; its output goes to a file, because the terminal shows the progress of the run."""
         folder = self._directory / FOLDER
         folder.mkdir(exist_ok=True)
-        options = [part for file in self._files for part in ("-p", file)]
+        options = [f"--seconds={self._seconds}", *(part for file in self._files for part in ("-p", file))]
         quiet = {name: value for name, value in os.environ.items() if name not in _OF_THE_RUN}
         with (folder / _LOG).open("wb") as log:
             process = subprocess.Popen(
@@ -144,6 +149,18 @@ class Video:
             lines = log.read_text("utf-8", errors="replace").split("\n")
             reason = next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {status}")
             _log.warning("no film was made, training continues: %s   (all of it: %s)", reason, log)
+
+
+def _positive(variable: str, default: float) -> float:
+    """Return the number in an environment variable. Raises MtrackError if it is not greater than 0."""
+    text = os.environ.get(variable) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (0.0 < value < math.inf or text == str(default)):
+        raise MtrackError(f"{variable}={text}: expected a number greater than 0; correct or unset it")
+    return value
 
 
 def _phase_and_iteration(name: str) -> tuple[str, int]:
