@@ -1,97 +1,60 @@
-"""Values of the terms over the played time, for plots: those of the present episode and of some time before it."""
+"""The moments of an episode by actor, and states to continue from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
-import numpy as np
 
-from mtrack_play.moment import Array, Moment
+from mtrack_play.moment import Moment
+from mtrack_play.world import World
 
-_POINTS = 200  # of a curve: a narrow plot shows no more, and they are sent four times a second
-_KEPT_S = 30.0  # of earlier episodes
-
-
-@attrs.frozen
-class Term:
-    """Something that has one value per control step of an actor."""
-
-    kind: str
-    """`reward`, `error` or `termination`."""
-    name: str
-    note: str = ""
-    """Weight or unit."""
-
-    def value(self, moment: Moment) -> float:
-        """Return its value in a moment; NaN if it has none, as before the first step."""
-        if self.kind == "termination":
-            return float(self.name in moment.terminations)
-        values = moment.rewards if self.kind == "reward" else moment.errors
-        return values.get(self.name, np.nan) if moment.time > 0.0 else np.nan
+_SNAPSHOT_EVERY = 25  # steps: rewinding goes back by at most half a second more than asked
+_MOST_SNAPSHOTS = 240  # 0.2 MB each; then every second one is dropped
 
 
+@attrs.define(eq=False)
 class History:
-    """A table with a row per moment, and a column per actor and term."""
+    """What the worlds have shown since the start of the episode."""
 
-    def __init__(self, actors: Sequence[str], terms: Sequence[Term], dt: float) -> None:
-        """Start without rows; `dt` is the duration of a control step [s]."""
-        self.actors, self.terms, self._dt = tuple(actors), tuple(terms), dt
-        self._rows = np.empty((256, len(self.actors), len(self.terms)))
-        self._earlier = 0
-        """Rows of earlier episodes."""
-        self._moments: list[Moment] = []
-        """Those of the episode, of the first actor: one row each."""
-        self._marks: list[int] = []
+    keeps_all: bool
+    """Whether all moments are kept, not only the newest one."""
+    start: int = 0
+    """Frame of the clip at which the episode started."""
+    steps: int = 0
+    """Control steps since then."""
+    moments: dict[str, list[Moment]] = attrs.field(factory=dict)
+    """By actor: the start, and one for each step."""
+    _snapshots: list[tuple[int, list[dict[str, Any]]]] = attrs.field(factory=list)
+    """Number of steps, and the states of all worlds then."""
 
-    def follow(self, moments: Mapping[str, Sequence[Moment]]) -> None:
-        """Take over what has changed in the moments of the episode since the last call."""
-        first = moments[self.actors[0]]
-        known = self._moments
-        if len(known) > len(first) or (known and known[-1] is not first[len(known) - 1]):
-            pairs = enumerate(zip(known, first, strict=False))
-            common = next((index for index, (old, new) in pairs if old is not new), min(len(known), len(first)))
-            if common == 0:
-                self._begin()
-            del self._moments[common:]
-        for index in range(len(self._moments), len(first)):
-            self._append([moments[actor][index] for actor in self.actors])
-            self._moments.append(first[index])
+    def begin(self, worlds: list[World], start: int) -> None:
+        """Start a new episode at a frame of the clip."""
+        self.start, self.steps, self._snapshots = start, 0, []
+        self.moments = {world.actor: [world.moment(0.0, start)] for world in worlds}
 
-    def mark(self) -> None:
-        """Mark the next row: another checkpoint plays from there on."""
-        self._marks.append(self._earlier + len(self._moments))
+    def step(self, worlds: list[World], dt: float) -> None:
+        """Advance all worlds by one control step of `dt` s, and add what they show."""
+        if self.keeps_all and self.steps % _SNAPSHOT_EVERY == _SNAPSHOT_EVERY - 1:
+            self._snapshots.append((self.steps, [world.snapshot() for world in worlds]))
+            if len(self._snapshots) > _MOST_SNAPSHOTS:
+                del self._snapshots[1::2]
+        self.steps += 1
+        for world in worlds:
+            world.step()
+            moments = self.moments[world.actor]
+            if not self.keeps_all:
+                moments.clear()
+            moments.append(world.moment(self.steps * dt, self.start + self.steps))
 
-    def values(self, index: int) -> Array:
-        """Return the values of moment `index` of the episode, [actors, terms]."""
-        row: Array = self._rows[self._earlier + index]
-        return row
-
-    def curves(self, index: int, seconds: float) -> tuple[Array, Array, Array]:
-        """Return the time up to moment `index` of the episode: times [P], at most 0 s; values [P, actors, terms]; marks [P], 0 or 1."""
-        end = self._earlier + index + 1
-        first = max(0, end - round(seconds / self._dt) - 1)
-        stride = -(-(end - first) // _POINTS)
-        rows = np.arange(first + -first % stride, end, stride)  # always the same ones, so that curves do not flicker
-        if rows[-1] != end - 1:
-            rows = np.append(rows, end - 1)
-        marks = np.zeros(len(rows))
-        marks[[int(np.searchsorted(rows, mark)) for mark in self._marks if first <= mark < end]] = 1.0
-        return (rows - (end - 1)) * self._dt, self._rows[rows], marks
-
-    def _begin(self) -> None:
-        """Begin another episode, and forget old ones."""
-        length = self._earlier + len(self._moments)
-        kept = min(length, round(_KEPT_S / self._dt))
-        self._rows[:kept] = self._rows[length - kept : length].copy()
-        self._marks = [mark - (length - kept) for mark in self._marks if mark >= length - kept]
-        self._earlier = kept
-
-    def _append(self, moments: Sequence[Moment]) -> None:
-        row = self._earlier + len(self._moments)
-        if row == len(self._rows):
-            self._rows = np.concatenate((self._rows, np.empty_like(self._rows)))
-        for column, moment in enumerate(moments):
-            self._rows[row, column] = [term.value(moment) for term in self.terms]
-        if len(self._moments) == 1:  # the start has no values of its own, and curves must have no gaps
-            self._rows[row - 1] = self._rows[row]
+    def rewind(self, worlds: list[World], index: int) -> bool:
+        """Put the worlds into the newest saved state at or before moment `index`; return False if there is none."""
+        found = [(at, states) for at, states in self._snapshots if at <= index]
+        if not found:
+            return False
+        self.steps, states = found[-1]
+        for world, state in zip(worlds, states, strict=True):
+            world.restore(state)
+            del self.moments[world.actor][self.steps + 1 :]
+        self._snapshots = found
+        return True

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from mtrack_play.gui import COLOURS, number, on_change
-from mtrack_play.history import History, Term
+from mtrack_play.term_history import History, Term
 from mtrack_play.moment import Array
 from mtrack_play.player import Player
 

@@ -40,18 +40,6 @@ class Camera:
         target: Array = self.offset + followed * (1.0, 1.0, 0.0)
         return target
 
-    def rays(self, width: int, height: int, across: float, down: float) -> Array:
-        """Return a ray through each pixel, [height * width, 3], of any length.
-
-        `across` and `down`, in [0, 1], are the position within a pixel.
-        """
-        right, up, forward = self.axes
-        scale = 2.0 * self.half_height / (height * self.distance)
-        x = (np.arange(width) + across - width / 2) * scale
-        y = (height / 2 - np.arange(height) - down) * scale
-        rays: Array = forward + x[None, :, None] * right + y[:, None, None] * up
-        return rays.reshape(-1, 3)
-
 
 def fit_camera(positions: Array, followed: Array, azimuth: float) -> Camera:
     """Return a camera that sees all body positions [T, B, 3] and the floor while it follows a point [T, 3]."""

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Literal, get_args
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from mtrack import MtrackError, Robot
+from mtrack_mujoco.lowest import ShapeDepths
 
 Array = NDArray[np.float64]
+Shapes = Literal["drawn", "collision"]
+"""Which shapes of a robot: those that are drawn, or those that can collide."""
 
+DRAWN = np.array([1, 1, 1, 0, 0, 0], np.uint8)
+"""Which groups of shapes are drawn: those that MuJoCo's viewers show."""
 _GAMMA = 2.2  # descriptions have screen colours
+_LEVELS = 65535
+_SCREEN = (255.0 * (np.arange(_LEVELS + 1) / _LEVELS) ** (1.0 / _GAMMA) + 0.5).astype(np.uint8)
+_CORNERS = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
 _NO_COLOUR = 0.5  # red, green and blue of a shape without a colour of its own
 _DULL = 0.2  # specular share of a shape without a material
 
@@ -23,6 +34,8 @@ class PosedRobot:
         names = robot.model()
         self.model = robot.spec().compile()
         root = self.model.body(names.body_names[0])
+        self.root = int(root.id)
+        """Index of the root body."""
         joint = int(root.jntadr[0])
         if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE:
             raise MtrackError(f"the root '{root.name}' of {names.name} has no free joint")
@@ -32,7 +45,29 @@ class PosedRobot:
         self._bodies = self.model.body_rootid == root.id
         self.is_part = self._bodies[self.model.geom_bodyid]
         """bool [G] whether a shape belongs to the robot, not to its surroundings."""
+        self.is_floor = self._level_planes()
+        """bool [G] whether a shape is the floor: a level plane without limits."""
         self.colour, self.shine = _materials(self.model)
+        self._data = mujoco.MjData(self.model)
+        self._colliding = self._shapes((self.model.geom_contype != 0) | (self.model.geom_conaffinity != 0))
+        self._drawn = self._shapes(DRAWN[self.model.geom_group] > 0)
+        if not len(self._drawn):
+            self._drawn = self._colliding  # a description without visual shapes
+        self._depths = {shapes: ShapeDepths(self.model, self.geoms(shapes).tolist()) for shapes in get_args(Shapes)}
+
+    def geoms(self, shapes: Shapes) -> NDArray[np.int64]:
+        """Return the indices of the robot's shapes that are drawn, or of those that can collide."""
+        return self._drawn if shapes == "drawn" else self._colliding
+
+    def put(self, pose: Array) -> mujoco.MjData:
+        """Put one robot into a pose [7 + J] as `posed` does; the next call changes the data that this one returned."""
+        self._data.qpos[self._columns] = pose
+        mujoco.mj_kinematics(self.model, self._data)
+        return self._data
+
+    def lowest_point(self, pose: Array, shapes: Shapes = "collision") -> float:
+        """Return the height of the robot's lowest point in a pose [7 + J] [m]; of its true shapes, not of a drawing."""
+        return self._depths[shapes].lowest(self.put(pose), self.geoms(shapes))
 
     def posed(self, pose: Array) -> mujoco.MjData:
         """Return the robot in a pose [7 + J]: root position [m], its quaternion w, x, y, z, joints [rad]."""
@@ -40,6 +75,23 @@ class PosedRobot:
         data.qpos[self._columns] = pose
         mujoco.mj_kinematics(self.model, data)
         return data
+
+    def _shapes(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.flatnonzero(wanted & self.is_part & (self.model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE))
+
+    @property
+    def floor_height(self) -> float | None:
+        """Height of the floor [m]; None if there is none."""
+        heights = self.model.geom_pos[self.is_floor, 2]
+        return float(heights.max()) if len(heights) else None
+
+    def corners(self, data: mujoco.MjData, chosen: NDArray[np.bool_]) -> Array:
+        """Return the corners of boxes around those shapes of `chosen` [G] that are drawn, [n, 8, 3] m."""
+        shapes = np.flatnonzero(chosen & (DRAWN[self.model.geom_group] > 0))
+        middle, half = self.model.geom_aabb[shapes, None, :3], self.model.geom_aabb[shapes, None, 3:]
+        axes = data.geom_xmat[shapes].reshape(-1, 3, 3)
+        corners: Array = data.geom_xpos[shapes, None] + (middle + half * _CORNERS) @ axes.transpose(0, 2, 1)
+        return corners
 
     def bounding_sphere(self, data: mujoco.MjData) -> tuple[Array, float]:
         """Return centre [3] and radius [m] of a sphere around the whole robot."""
@@ -52,6 +104,13 @@ class PosedRobot:
         """Return the origins of the robot's bodies in poses [T, 7 + J], [T, B, 3] m."""
         return np.stack([self.posed(pose).xpos[self._bodies] for pose in poses])
 
+    def _level_planes(self) -> NDArray[np.bool_]:
+        model = self.model
+        is_plane = (model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE) & (model.geom_bodyid == 0)
+        is_level = (model.geom_quat[:, 1:3] == 0.0).all(1) & (model.geom_size[:, :2] == 0.0).all(1)
+        found: NDArray[np.bool_] = is_plane & is_level & (DRAWN[model.geom_group] > 0)
+        return found
+
 
 def linear(*srgb: float) -> Array:
     """Return a screen colour as linear light, [3]."""
@@ -60,8 +119,7 @@ def linear(*srgb: float) -> Array:
 
 def to_screen(light: Array) -> NDArray[np.uint8]:
     """Return linear light as screen colours, 0 to 255."""
-    values: Array = 255.0 * np.clip(light, 0.0, 1.0) ** (1.0 / _GAMMA)
-    return (values + 0.5).astype(np.uint8)
+    return _SCREEN[(np.clip(light, 0.0, 1.0) * _LEVELS).astype(np.uint16)]
 
 
 def _materials(model: mujoco.MjModel) -> tuple[Array, Array]:

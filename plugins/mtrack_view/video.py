@@ -141,7 +141,7 @@ class FilmWriter:
 def render_video(path: Path, robot: PosedRobot, animation: Animation) -> None:
     """Render an animation, `FPS` poses per second, into an .mp4. Raises MtrackError."""
     camera = animation.camera(robot)
-    quality = RenderQuality(round(_HEIGHT * camera.aspect), _HEIGHT, rays=3, lights=2)
+    quality = RenderQuality(round(_HEIGHT * camera.aspect), _HEIGHT, rays=3, lights=3)
     with FilmWriter(path, FPS, quality.width, quality.height) as film:
         for image in render_frames(robot, animation, camera, quality):
             film.add(image)
