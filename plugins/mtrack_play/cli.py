@@ -1,0 +1,150 @@
+"""The command line of `mtrack play`. Slow imports happen inside the command."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtrack import ComponentError
+from mtrack.cli.options import PluginFiles
+
+if TYPE_CHECKING:
+    from mtrack_play.session import Session
+
+
+def play(
+    run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint plays.")],
+    clip: Annotated[str, typer.Option(help="Clip to start with; default: the worst of the last evaluation.")] = "",
+    actor: Annotated[
+        str, typer.Option(help="teacher, student or both, side by side; default: the newest checkpoint's actor.")
+    ] = "",
+    motions: Annotated[
+        Path | None, typer.Option(help="Play these: motion files, a directory, or files that can be imported.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Load newer checkpoints while the run trains.")] = False,
+    state: Annotated[
+        Path | None, typer.Option(help="Start from a file of RUN/states or RUN/diverged.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines connect.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="First port to try; the next free one is taken.")] = 8080,
+    open_: Annotated[bool, typer.Option("--open", help="Open the window in the web browser of this machine.")] = False,
+    native: Annotated[bool, typer.Option("--native", help="Use MuJoCo's viewer on this machine's display.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    plugin: PluginFiles = None,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Play the run even if component versions have changed.")
+    ] = False,
+) -> None:
+    """Play a run: watch it in the browser, push it, compare it with its reference."""
+    from mtrack_play.session import Session  # noqa: PLC0415
+
+    _use_one_thread()
+    _check_view(native)
+    session = Session.open(
+        run,
+        actor=actor,
+        clip=clip,
+        motions=motions,
+        state=state,
+        overrides=set_ or (),
+        plugins=plugin or (),
+        allow_change=allow_change,
+    )
+    try:
+        if native:
+            from mtrack_play.native import play_native  # noqa: PLC0415
+
+            play_native(session, is_following=follow)
+        else:
+            _play_in_browser(session, run, host, port, follow=follow, opens=open_, is_given=bool(clip or state))
+    finally:
+        session.close()
+
+
+def _play_in_browser(
+    session: Session, run: Path, host: str, port: int, *, follow: bool, opens: bool, is_given: bool
+) -> None:
+    """Open the window and play until Ctrl-C. `is_given`: the session starts with what the user has chosen."""
+    from mtrack.errors import describe_error  # noqa: PLC0415
+    from mtrack_play.evaluation_results import read_results  # noqa: PLC0415
+    from mtrack_play.player import Player  # noqa: PLC0415
+    from mtrack_play.window import Window  # noqa: PLC0415
+    from mtrack_view.serve import close_server, open_server  # noqa: PLC0415
+
+    results = read_results(run, session.actors[0])
+    if not is_given and results.success:
+        session.restart(session.clips.index(results.worst_first(session.clips)[0]))
+    server = open_server(host, port, _say, title="mtrack play")
+    player = Player(session, is_following=follow)
+    window = Window(server, player, run, results)
+    try:
+        if opens:
+            _open_browser(f"http://127.0.0.1:{server.get_port()}")
+        _say("Ctrl-C ends it")
+        player.play(True)
+        with _stopping(player.stop):
+            player.run(window)
+        _say("stopped")
+    except Exception as error:
+        window.fail(f"{error}" if isinstance(error, ComponentError) else describe_error(error))
+        raise
+    finally:
+        window.capture.stop()
+        close_server(server)
+
+
+@contextmanager
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Stop at the first Ctrl-C or SIGTERM; a second one ends the process at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def first(number: int, frame: FrameType | None) -> None:
+        restore()
+        stop()
+
+    for number in before:
+        signal.signal(number, first)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _open_browser(url: str) -> None:
+    import webbrowser  # noqa: PLC0415
+
+    if not webbrowser.open(url):
+        _say("no web browser was found on this machine; open the address yourself")
+
+
+def _check_view(native: bool) -> None:
+    """Check what the window needs before the run is opened, which takes seconds. Raises MtrackError."""
+    if native:
+        from mtrack_play.native import require_display  # noqa: PLC0415
+
+        require_display()
+    else:
+        from mtrack_view.serve import require_viser  # noqa: PLC0415
+
+        require_viser()
+
+
+def _use_one_thread() -> None:
+    """Keep torch from using several threads: for one robot, they cost more than they bring."""
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
