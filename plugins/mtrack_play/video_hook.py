@@ -24,6 +24,7 @@ EVERY = "MTRACK_VIDEO_EVERY"
 SECONDS = "MTRACK_VIDEO_SECONDS"
 """Environment variable with the longest simulated time of a film [s]; by default 10."""
 _DEFAULT_S = 10.0  # it takes the CPUs about a minute
+_PROGRAM = (sys.executable, "-P", "-m", "mtrack_play.film_process")
 _LOG = "process.log"
 _WAIT_S = 300.0  # for the last film when training has finished
 _STOP_S = 10.0  # for the film process to keep what it has filmed when the run is stopped
@@ -105,7 +106,7 @@ class Video:
         quiet = {name: value for name, value in os.environ.items() if name not in _OF_THE_RUN}
         with (folder / _LOG).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "mtrack_play.film_process", str(self._directory), str(folder), *options],
+                [*_PROGRAM, str(self._directory), str(folder), *options],
                 # one thread for torch, and the GPU is for training
                 env={**quiet, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
                 stdin=subprocess.DEVNULL,
@@ -143,7 +144,7 @@ class Video:
         if self._process is None or self._process.poll() is None:
             return
         status, self._process = self._process.returncode, None
-        if status not in (0, 128 + signal.SIGINT) and not self._has_failed:
+        if status not in (0, 128 + signal.SIGINT, -signal.SIGINT) and not self._has_failed:
             self._has_failed = True
             log = self._directory / FOLDER / _LOG
             lines = log.read_text("utf-8", errors="replace").split("\n")
