@@ -16,6 +16,7 @@ import torch
 
 from mtrack import ComponentError, MtrackError
 from mtrack_play.film import FilmOptions, film
+from mtrack_play.film_command import worst_clip
 from mtrack_play.session import Session
 from mtrack_view.video import find_ffmpeg
 
@@ -35,8 +36,10 @@ def main(arguments: Sequence[str]) -> None:
     try:
         session = Session.open(options.run, plugins=options.p, overrides=["device=cpu"], keep_history=False)
         try:
-            whole = (session.lengths[session.clip] - 1) * session.dt
-            make_gif(film(session, options.folder, FilmOptions(seconds=min(whole, options.seconds))))
+            clip = worst_clip(session, options.run)
+            whole = (session.lengths[session.clip_index(clip)] - 1) * session.dt
+            how = FilmOptions(clips=[clip], seconds=min(whole, options.seconds))
+            make_gif(film(session, options.folder, how))
         finally:
             session.close()
     except (MtrackError, ComponentError) as error:

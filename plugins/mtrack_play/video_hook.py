@@ -38,7 +38,7 @@ class Video:
     """Films a checkpoint every MTRACK_VIDEO_EVERY iterations into RUN/films; without that variable, does nothing.
 
     Each film is made by a process with the lowest priority, one at a time, from the next checkpoint that is saved: the
-    first clip, at most MTRACK_VIDEO_SECONDS of it, by default 10.
+    first clip, or the worst one of an evaluation, at most MTRACK_VIDEO_SECONDS of it, by default 10.
     Training does not wait for it, except for the last film at the end of the run, at most 5 minutes. It needs
     `mtrack[video]`.
     """
