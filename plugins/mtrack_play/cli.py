@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtrack import ComponentError
 from mtrack.cli.options import PluginFiles
+from mtrack.errors import ComponentError, describe_error
 
 if TYPE_CHECKING:
     from mtrack_play.session import Session
@@ -28,9 +28,7 @@ def play(
         Path | None, typer.Option(help="Play these: motion files, a directory, or files that can be imported.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Load newer checkpoints while the run trains.")] = False,
-    state: Annotated[
-        Path | None, typer.Option(help="Start from a file of RUN/states or RUN/diverged.")
-    ] = None,
+    state: Annotated[Path | None, typer.Option(help="Start from a file of RUN/states or RUN/diverged.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines connect.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="First port to try; the next free one is taken.")] = 8080,
     open_: Annotated[bool, typer.Option("--open", help="Open the window in the web browser of this machine.")] = False,
@@ -42,10 +40,10 @@ def play(
     ] = False,
 ) -> None:
     """Play a run: watch it in the browser, push it, compare it with its reference."""
+    _check_view(native)
     from mtrack_play.session import Session  # noqa: PLC0415
 
     _use_one_thread()
-    _check_view(native)
     session = Session.open(
         run,
         actor=actor,
@@ -60,7 +58,7 @@ def play(
         if native:
             from mtrack_play.native import play_native  # noqa: PLC0415
 
-            play_native(session, is_following=follow)
+            play_native(session, _say, is_following=follow)
         else:
             _play_in_browser(session, run, host, port, follow=follow, opens=open_, is_given=bool(clip or state))
     finally:
@@ -71,7 +69,6 @@ def _play_in_browser(
     session: Session, run: Path, host: str, port: int, *, follow: bool, opens: bool, is_given: bool
 ) -> None:
     """Open the window and play until Ctrl-C. `is_given`: the session starts with what the user has chosen."""
-    from mtrack.errors import describe_error  # noqa: PLC0415
     from mtrack_play.evaluation_results import read_results  # noqa: PLC0415
     from mtrack_play.player import Player  # noqa: PLC0415
     from mtrack_play.window import Window  # noqa: PLC0415
@@ -82,7 +79,7 @@ def _play_in_browser(
         session.restart(session.clips.index(results.worst_first(session.clips)[0]))
     server = open_server(host, port, _say, title="mtrack play")
     player = Player(session, is_following=follow)
-    window = Window(server, player, run, results)
+    window = Window(server, player, run, results, _say)
     try:
         if opens:
             _open_browser(f"http://127.0.0.1:{server.get_port()}")
@@ -92,7 +89,7 @@ def _play_in_browser(
             player.run(window)
         _say("stopped")
     except Exception as error:
-        window.fail(f"{error}" if isinstance(error, ComponentError) else describe_error(error))
+        window.fail(str(error) if isinstance(error, ComponentError) else describe_error(error))
         raise
     finally:
         window.capture.stop()

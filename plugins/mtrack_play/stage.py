@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from mtrack_play.gui import COLOURS
 from mtrack_play.moment import Array, Moment
 from mtrack_play.player import Player
 from mtrack_view.browser_pose import move_node
