@@ -44,7 +44,7 @@ class Window:
         gui = server.gui
         gui.configure_theme(show_logo=False, show_share_button=False)  # sharing would need a server elsewhere
         self._message = gui.add_html("", visible=False)
-        self._stage = Stage(server, player)
+        self.stage = Stage(server, player)
         self._transport = Transport(server, player, self)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Clip"):
@@ -55,7 +55,7 @@ class Window:
         with tabs.add_tab("Random"):
             self._randomizations = RandomizationPanel(server, player, self)
         with tabs.add_tab("View"):
-            self._view = ViewPanel(server, player, self._stage)
+            self._view = ViewPanel(server, player, self.stage)
         with tabs.add_tab("Save"):
             self.capture = Capture(server, player, self, run, run / FOLDER)
         panel = gui.add_panel()
@@ -90,7 +90,7 @@ class Window:
 
     def draw(self) -> bool:
         """Draw the moment that the player shows; return whether all of it is drawn, or some is left for later."""
-        self._stage.draw()
+        self.stage.draw()
         self._transport.draw()
         return self._plots.update()
 
