@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import attrs
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from mtrack import Robot
 from mtrack_mujoco.addresses import Addresses
+from mtrack_mujoco.lowest import ShapeDepths
 
 Array: TypeAlias = NDArray[np.float64]
 
-_KIND = mujoco.mjtGeom
 _NEAR = 2
 """Links that few hinges apart may overlap: their simplified shapes do so although the real ones do not."""
 
@@ -73,7 +73,7 @@ class Geometry:
         welded = {int(model.body_weldid[model.body(name).id]): index for index, name in enumerate(feet)}
         self._feet = tuple(feet)
         self._foot = np.array([welded.get(int(model.body_weldid[b]), -1) for b in model.geom_bodyid[self._geoms]])
-        self._depths = [_depth(model, int(geom)) for geom in self._geoms]
+        self._depths = ShapeDepths(model, self._geoms.tolist())
         self._ignored = self._near() | self._overlapping()
 
     def track(self, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> Track:
@@ -86,8 +86,7 @@ class Geometry:
             centre[frame], turn[frame] = data.geom_xpos[self._geoms], data.geom_xmat[self._geoms]
             overlap[frame], pair = self._deepest()
             pairs.append(" and ".join(model.body(body).name for body in pair))
-        upward = turn[:, :, 6:]  # the row of a rotation matrix that maps to heights
-        below = np.stack([depth(upward[:, geom]) for geom, depth in enumerate(self._depths)], axis=1)
+        below = self._depths(turn[:, :, 6:])
         return Track(self._feet, self._foot, centre, centre[..., 2] - below, overlap, tuple(pairs))
 
     def _pose(self, root_pos: Array, quat_wxyz: Array, joint_pos: Array) -> None:
@@ -130,22 +129,3 @@ class Geometry:
         )
         contact = self._data.contact
         return {self._links(geoms) for dist, geoms in zip(contact.dist, contact.geom, strict=True) if dist < 0.0}
-
-
-def _depth(model: mujoco.MjModel, geom: int) -> Callable[[Array], Array]:
-    """Return a function from the height rows of rotations, [n, 3], to how far a shape reaches below its centre, [n]."""
-    kind, size = model.geom_type[geom], model.geom_size[geom].copy()
-    if kind == _KIND.mjGEOM_SPHERE:
-        return lambda up: np.full(len(up), size[0])
-    if kind == _KIND.mjGEOM_CAPSULE:
-        return lambda up: np.abs(up[:, 2]) * size[1] + size[0]
-    if kind == _KIND.mjGEOM_CYLINDER:
-        return lambda up: np.abs(up[:, 2]) * size[1] + size[0] * np.sqrt(np.maximum(1.0 - up[:, 2] ** 2, 0.0))
-    if kind == _KIND.mjGEOM_ELLIPSOID:
-        return lambda up: np.linalg.norm(up * size, axis=1)
-    if kind == _KIND.mjGEOM_MESH:
-        first, count = model.mesh_vertadr[model.geom_dataid[geom]], model.mesh_vertnum[model.geom_dataid[geom]]
-        vertices = model.mesh_vert[first : first + count].astype(np.float64)
-        return lambda up: -(up @ vertices.T).min(axis=1)
-    middle, half = model.geom_aabb[geom, :3].copy(), model.geom_aabb[geom, 3:].copy()  # a box, or a bounding box
-    return lambda up: np.abs(up) @ half - up @ middle

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from mtrack import MtrackError, Robot
+from mtrack_mujoco.lowest import ShapeDepths
 
 Array = NDArray[np.float64]
+Shapes = Literal["drawn", "collision"]
+"""Which shapes of a robot: those that are drawn, or those that can collide."""
+
+NUM_DRAWN_GROUPS = 3
+"""Shapes in the first groups are drawn, as in MuJoCo's viewers."""
 
 _GAMMA = 2.2  # descriptions have screen colours
 _NO_COLOUR = 0.5  # red, green and blue of a shape without a colour of its own
@@ -23,6 +31,8 @@ class PosedRobot:
         names = robot.model()
         self.model = robot.spec().compile()
         root = self.model.body(names.body_names[0])
+        self.root = int(root.id)
+        """Index of the root body."""
         joint = int(root.jntadr[0])
         if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE:
             raise MtrackError(f"the root '{root.name}' of {names.name} has no free joint")
@@ -33,6 +43,26 @@ class PosedRobot:
         self.is_part = self._bodies[self.model.geom_bodyid]
         """bool [G] whether a shape belongs to the robot, not to its surroundings."""
         self.colour, self.shine = _materials(self.model)
+        self._data = mujoco.MjData(self.model)
+        self._colliding = self._shapes((self.model.geom_contype != 0) | (self.model.geom_conaffinity != 0))
+        self._drawn = self._shapes(self.model.geom_group < NUM_DRAWN_GROUPS)
+        if not len(self._drawn):
+            self._drawn = self._colliding  # a description without visual shapes
+        self._depths = {shapes: ShapeDepths(self.model, self.geoms(shapes).tolist()) for shapes in get_args(Shapes)}
+
+    def geoms(self, shapes: Shapes) -> NDArray[np.int64]:
+        """Return the indices of the robot's shapes that are drawn, or of those that can collide."""
+        return self._drawn if shapes == "drawn" else self._colliding
+
+    def put(self, pose: Array) -> mujoco.MjData:
+        """Put one robot into a pose [7 + J] as `posed` does; the next call changes the data that this one returned."""
+        self._data.qpos[self._columns] = pose
+        mujoco.mj_kinematics(self.model, self._data)
+        return self._data
+
+    def lowest_point(self, pose: Array, shapes: Shapes = "collision") -> float:
+        """Return the height of the robot's lowest point in a pose [7 + J] [m]; of its true shapes, not of a drawing."""
+        return self._depths[shapes].lowest(self.put(pose), self.geoms(shapes))
 
     def posed(self, pose: Array) -> mujoco.MjData:
         """Return the robot in a pose [7 + J]: root position [m], its quaternion w, x, y, z, joints [rad]."""
@@ -40,6 +70,9 @@ class PosedRobot:
         data.qpos[self._columns] = pose
         mujoco.mj_kinematics(self.model, data)
         return data
+
+    def _shapes(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.flatnonzero(wanted & self.is_part & (self.model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE))
 
     def bounding_sphere(self, data: mujoco.MjData) -> tuple[Array, float]:
         """Return centre [3] and radius [m] of a sphere around the whole robot."""

@@ -1,0 +1,103 @@
+"""Starts a viser server for browsers on this or another machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import getpass
+import io
+import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from mtrack import MtrackError
+
+if TYPE_CHECKING:
+    import viser
+
+PORT = 8080
+"""The first port that is tried."""
+_MORE_PORTS = 100
+_EVERYWHERE = ("0.0.0.0", "::")
+_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+def require_viser() -> None:
+    """Raise MtrackError if viser is not installed."""
+    try:
+        import viser  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise MtrackError(
+            f'the browser view needs the package viser ({error}): python -m pip install "mtrack[view]"'
+        ) from None
+
+
+def open_server(host: str, port: int, say: Callable[[str], None], title: str = "mtrack") -> viser.ViserServer:
+    """Start a server on the next free port, and say its address. Raises MtrackError.
+
+    Other machines reach it only if the host is not this machine's own address; `say` gets the lines for the user.
+    """
+    require_viser()
+    import viser  # noqa: PLC0415
+
+    free = _free_port(host, port)
+    with quiet():
+        server = viser.ViserServer(host=host, port=free, label=title, verbose=False)
+    bound = server.get_port()
+    if port and bound != port:
+        say(f"port {port} is in use; using {bound}")
+    name = socket.gethostname()
+    say(f"open http://{name if host in _EVERYWHERE else _in_url(host)}:{bound} in a browser")
+    if host in _HERE:
+        say(f"if mtrack runs on another machine than the browser: ssh -L {bound}:127.0.0.1:{bound} {_user()}@{name}")
+    return server
+
+
+def close_server(server: viser.ViserServer) -> None:
+    """Stop a server and its threads."""
+    with quiet():
+        server.stop()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Discard what viser prints when it starts and stops."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _free_port(host: str, first: int) -> int:
+    """Return the first free port from one on; 0 is left to the system. Raises MtrackError."""
+    try:
+        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    except (OSError, UnicodeError) as error:
+        raise MtrackError(f"--host {host}: {error}; use 127.0.0.1, or 0.0.0.0 for all addresses") from None
+    if not 0 <= first <= 65535:
+        raise MtrackError(f"--port {first}: a port is a number from 0 to 65535; 0 takes any free one")
+    reason: OSError | None = None
+    for port in range(first, min(first + _MORE_PORTS, 65536)):
+        with socket.socket(family, socket.SOCK_STREAM) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                attempt.bind((host, port))
+            except OSError as error:
+                reason = error
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise MtrackError(
+                        f"--host {host}: not an address of this machine; use 127.0.0.1, or 0.0.0.0 for all addresses"
+                    ) from None
+                continue
+            return port
+    last = min(first + _MORE_PORTS, 65536) - 1
+    raise MtrackError(f"--port {first}: no port from {first} to {last} is free ({reason}); choose another one")
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "USER"
