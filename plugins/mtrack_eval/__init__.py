@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mtrack_eval.clip_report import ClipReport
     from mtrack_eval.episode_report import EpisodeReport
+    from mtrack_eval.stored import StoredEvaluation
 
-__all__ = ["evaluate"]
+__all__ = ["eval_results", "evaluate"]
 
 
 def evaluate(
@@ -35,6 +36,7 @@ def evaluate(
     allow_change: bool = False,
     plots: bool = False,
     strips: bool = False,
+    store: bool = False,
 ) -> ClipReport | EpisodeReport:
     """Score the newest checkpoint of a run with its deterministic policy, next to baselines. `mtrack eval` calls this.
 
@@ -55,6 +57,8 @@ def evaluate(
         allow_change: score the run even if components have other versions than in training.
         plots: draw errors over time and learning curves into the run directory, as PNG files.
         strips: draw the worst 5 clips or episodes into the run directory, as picture strips.
+        store: keep the report of a run's own clips, scored without noise or overrides, in the run directory, for
+            `mtrack play`, `report` and `runs`.
 
     Returns:
         A report with `metrics` (slot to mean, in the unit that `units` gives; NaN if unknown), `baselines`, `show()`
@@ -79,4 +83,14 @@ def evaluate(
         files=tuple(plugins),
         allow_change=allow_change,
     )
-    return evaluate_run(Path(run), options, plots, strips)
+    return evaluate_run(Path(run), options, plots, strips, store)
+
+
+def eval_results(run: str | Path, actor: str) -> StoredEvaluation | None:
+    """Return the newest evaluation that `mtrack eval` has stored of an actor; None, with a warning if it is damaged.
+
+    It is fast: it imports no torch.
+    """
+    from mtrack_eval.stored import eval_results as read  # noqa: PLC0415  the metrics of a recipe need none of this
+
+    return read(Path(run), actor)
