@@ -36,7 +36,8 @@ def view(
 
     picture = _picture(out or Path(f"{clip.stem}.png"))
     motion = read_clip(clip)
-    ffmpeg = find_ffmpeg() if video else ""
+    if video:
+        find_ffmpeg()  # before any work is done
     registry = Registry.scan()
     body = registry.load(registry.find("robot", robot, is_own))()
     poses = _poses(motion, body.model(), motion.fps)
@@ -48,7 +49,7 @@ def view(
     typer.echo(picture)
     if video:
         film = picture.with_suffix(".mp4")
-        render_video(film, ffmpeg, posed, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
+        render_video(film, posed, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
         typer.echo(film)
 
 
