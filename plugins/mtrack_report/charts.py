@@ -20,8 +20,8 @@ from mtrack_report.markup import joined, tag
 from mtrack_report.quantities import Quantity
 
 WIDTH, HEIGHT = 400, 168
-LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 24
-_MOST_TICKS = 4
+LEFT, RIGHT, TOP, BOTTOM = 48, 8, 16, 24
+_MOST_TICKS = 5
 COLOURS = 6
 """Different colours of lines; further runs repeat them."""
 
@@ -67,8 +67,8 @@ def chart(name: str, quantity: Quantity, lines: Sequence[Line], axis: Axis, labe
     for frames, phase in axis.phases:
         at = f"{float(axis.at(frames)):.1f}"
         if frames > 0:
-            parts.append(tag("line", x1=at, x2=at, y1=TOP, y2=HEIGHT - BOTTOM, class_="phase"))
-        parts.append(tag("text", phase, x=f"{float(axis.at(frames)) + 3:.1f}", y=TOP + 9, class_="phase-name"))
+            parts.append(tag("line", x1=at, x2=at, y1=TOP - 14, y2=HEIGHT - BOTTOM, class_="phase"))
+        parts.append(tag("text", phase, x=f"{float(axis.at(frames)) + 2:.1f}", y=TOP - 6, class_="phase-name"))
     parts += [
         tag("text", count(round(frames)), x=f"{float(axis.at(frames)):.1f}", y=HEIGHT - 7, class_="x")
         for frames in ticks(0.0, axis.most)[:-1]
@@ -124,13 +124,14 @@ def _range(curves: Sequence[Curve]) -> tuple[float, float]:
     values = np.concatenate(finite) if finite else np.zeros(0)
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if high - low < 1e-9 * max(1.0, abs(high)):
-        margin = 0.1 * abs(high) or 1.0
-        return low - margin, high + margin
-    return low - 0.04 * (high - low), high + 0.06 * (high - low)
+        low, high = (0.0, 1.0) if high == 0.0 else (low - 0.1 * abs(high), high + 0.1 * abs(high))
+        return low, high
+    floor = 0.0 if 0.0 <= low < 0.04 * (high - low) else low - 0.04 * (high - low)
+    return floor, high + 0.06 * (high - low)
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return round numbers between two values, at most five."""
+    """Return round numbers between two values, at most six."""
     span = high - low
     if not span > 0.0:
         return [low]

@@ -69,8 +69,8 @@ _GROUPS = (
 )
 
 
-def curves(runs: Sequence[RunFacts]) -> Markup:
-    """Return the section with a chart of every metric that any of the runs has logged."""
+def curves(runs: Sequence[RunFacts], labels: Sequence[str] = ("",)) -> Markup:
+    """Return the section with a chart of every metric that any of the runs has logged; several runs have labels."""
     shown = [(index, run) for index, run in enumerate(runs) if len(run.history.frames)]
     if not shown:
         return section("curves", "Curves", note("There are no curves: see the remarks at the top of this page."))
@@ -78,11 +78,10 @@ def curves(runs: Sequence[RunFacts]) -> Markup:
     frames = {index: run.history.frames[_ends(starts[index], run)] for index, run in shown}
     axis = Axis(max(float(points[-1]) for points in frames.values()), _phases([run for _, run in shown]))
     names = dict.fromkeys(name for _, run in shown for name in run.history.columns)
-    data: dict[str, Any] = {
-        "runs": [{"name": run.name, "frames": frames[index].tolist(), "phase": _phase_of(run, starts[index])}
-                 if index in starts else None for index, run in enumerate(runs)],
-        "charts": {},
-    }  # fmt: skip
+    data: dict[str, Any] = {"runs": [None for _ in runs], "charts": {}}
+    for index, run in shown:
+        phases = _phase_of(run, starts[index])
+        data["runs"][index] = {"name": labels[index], "frames": frames[index].tolist(), "phase": phases}
     figures: dict[str, list[Markup]] = {group.title: [] for group in _GROUPS}
     for name in names:
         lines = [
@@ -115,7 +114,7 @@ def curves(runs: Sequence[RunFacts]) -> Markup:
         for group in _GROUPS
         if figures[group.title]
     )
-    key = legend([run.name for run in runs]) if len(runs) > 1 else ""
+    key = legend(labels) if len(runs) > 1 else ""
     return section("curves", "Curves", _about(starts), key, clip_to_plot(), search, *groups, data_block("data", data))
 
 

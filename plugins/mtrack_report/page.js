@@ -40,7 +40,7 @@
   // ---- charts: values under the pointer
   const block = document.getElementById("data");
   const data = block ? JSON.parse(block.textContent) : null;
-  const LEFT = 48, RIGHT = 8, WIDTH = 400, TOP = 8, BOTTOM = 144;
+  const LEFT = 48, RIGHT = 8, WIDTH = 400, TOP = 16, BOTTOM = 144;
   const most = data ? Math.max(...data.runs.filter(Boolean).map((run) => run.frames[run.frames.length - 1])) : 0;
   const written = (value, chart) => {
     if (value === null) return "unknown";

@@ -33,7 +33,7 @@ def run_page(run: RunFacts, viewer: ViewerPage | None = None) -> str:
     body = joined(
         header(run),
         summary(run),
-        _contents(_SECTIONS),
+        contents(_SECTIONS),
         evaluation(run, words),
         replays(run, viewer),
         curves([run]),
@@ -60,6 +60,7 @@ def page(title: str, body: Markup) -> str:
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', whole), lang='en')}\n"
 
 
-def _contents(sections: dict[str, str]) -> Markup:
+def contents(sections: dict[str, str]) -> Markup:
+    """Return links to the sections of a page, which stay at its top."""
     links = (tag("a", title, href=f"#{identity}") for identity, title in sections.items())
     return tag("nav", links, aria_label="Sections")
