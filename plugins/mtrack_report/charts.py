@@ -167,4 +167,3 @@ def legend(names: Sequence[str]) -> Markup:
     """Return which colour is which run."""
     keys = (tag("span", tag("i", class_=f"key run{i % COLOURS}"), name) for i, name in enumerate(names))
     return joined(tag("p", keys, class_="legend"))
-

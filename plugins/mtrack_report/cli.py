@@ -17,7 +17,9 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs; several are compared.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help=f"File to write; default: {FILE}, in the run directory if there is one run."),
+        typer.Option(
+            "-o", "--output", help=f"File to write; default: {FILE}, in the run directory if there is one run."
+        ),
     ] = None,
     evaluate: Annotated[
         bool, typer.Option("--eval/--no-eval", help="Evaluate and record what is missing, or use what exists.")

@@ -16,13 +16,13 @@ from mtrack_dev.sides import open_side
 from mtrack_log.text import count, duration
 from mtrack_report.charts import legend
 from mtrack_report.curves import curves
-from mtrack_report.markup import Child, joined, note, section, tag
+from mtrack_report.markup import joined, note, section, tag
 from mtrack_report.page import contents, page
 from mtrack_report.quantities import Quantity, of_training, of_unit
 from mtrack_report.run_facts import RunFacts
 from mtrack_report.scores import BASELINES, failed_share, number
 from mtrack_report.summary import progress, run_seconds
-from mtrack_report.tables import Cell, table
+from mtrack_report.tables import Cell, Row, table
 
 _SHARE = Quantity("%", 100.0)
 _SECTIONS = {
@@ -37,7 +37,9 @@ _SECTIONS = {
 def comparison_page(runs: Sequence[RunFacts]) -> str:
     """Return the comparison of runs as HTML."""
     names = labels(runs)
-    remarks = (note(tag("b", name), ": ", remark) for run, name in zip(runs, names, strict=True) for remark in run.remarks)
+    remarks = (
+        note(tag("b", name), ": ", remark) for run, name in zip(runs, names, strict=True) for remark in run.remarks
+    )
     body = joined(
         tag("h1", f"{len(runs)} runs compared"),
         legend(names),
@@ -55,13 +57,11 @@ def comparison_page(runs: Sequence[RunFacts]) -> str:
 def labels(runs: Sequence[RunFacts]) -> list[str]:
     """Return a name for each run: its directory, with the folder above if two have the same name."""
     names = [run.name for run in runs]
-    return [
-        f"{run.directory.parent.name}/{run.name}" if names.count(run.name) > 1 else run.name for run in runs
-    ]
+    return [f"{run.directory.parent.name}/{run.name}" if names.count(run.name) > 1 else run.name for run in runs]
 
 
 def _overview(runs: Sequence[RunFacts], names: Sequence[str]) -> Markup:
-    rows = []
+    rows: list[Row] = []
     for run, name in zip(runs, names, strict=True):
         found, machine = run.evaluation() or {}, run.manifest.get("machine", {})
         failed = failed_share(found) if found else math.nan
@@ -113,7 +113,7 @@ def _clip_table(found: Mapping[str, Mapping[str, Any]]) -> Markup:
         errors = [number(one.get(slot)) for one in known]
         return max(one["failed"] for one in known), max((e for e in errors if math.isfinite(e)), default=math.inf)
 
-    rows = []
+    rows: list[Row] = []
     for clip in sorted(clips, key=badness, reverse=True):
         failed = [number(each.get(clip, {}).get("failed")) for each in of_clip.values()]
         errors = [number(each.get(clip, {}).get(slot)) for each in (*of_clip.values(), statue)]
@@ -134,7 +134,7 @@ def _averages(found: Mapping[str, Mapping[str, Any]]) -> Markup:
     slots = list(dict.fromkeys(slot for each in found.values() for slot in each["average"]))
     first = next(iter(found.values()))
     baselines = {title: first["baselines"][name] for name, title in BASELINES.items() if name in first["baselines"]}
-    rows = []
+    rows: list[Row] = []
     for slot in slots:
         quantity = of_unit(units.get(slot, ""))
         values = [number(each["average"].get(slot)) for each in (*found.values(), *baselines.values())]
@@ -145,7 +145,7 @@ def _averages(found: Mapping[str, Mapping[str, Any]]) -> Markup:
 
 def _newest(runs: Sequence[RunFacts], names: Sequence[str]) -> Markup:
     metrics = dict.fromkeys(name for run in runs for name in run.history.columns)
-    rows = []
+    rows: list[Row] = []
     for metric in metrics:
         quantity, values = of_training(metric), [run.history.last(metric) for run in runs]
         cells = [Cell(quantity.bare(value), value) for value in values]
@@ -166,7 +166,7 @@ def _recipes(runs: Sequence[RunFacts], names: Sequence[str]) -> Iterator[Markup]
 
 
 def _differences(found: Difference, old: str, new: str) -> Iterator[Markup]:
-    rows: list[list[Child]] = [_value_row(value) for value in found.settings]
+    rows: list[Row] = [_value_row(value) for value in found.settings]
     for change in found.components:
         if change.status == "changed":
             rows += [_value_row(value) for value in change.values]
@@ -184,5 +184,5 @@ def _differences(found: Difference, old: str, new: str) -> Iterator[Markup]:
         yield tag("ul", (tag("li", line) for line in others))
 
 
-def _value_row(value: ValueChange) -> list[Child]:
+def _value_row(value: ValueChange) -> Row:
     return [tag("code", value.path), short(value.old), short(value.new)]

@@ -26,7 +26,7 @@ from mtrack_view.posed_robot import PosedRobot
 from mtrack_view.raycast import RenderQuality
 
 _PICTURES = 6
-_HEIGHT, _QUALITY = 300, {"rays": 4, "lights": 8}  # pixels
+_HEIGHT, _RAYS, _LIGHTS = 300, 4, 8  # pixels, and enough rays for a small picture
 _NOTED = ("mpkpe_local", "mpkpe_world")
 _log = logging.getLogger("mtrack")
 
@@ -47,7 +47,7 @@ def complete(directory: Path, files: Sequence[str], allow_change: bool) -> RunFa
         _log.info("evaluating %s", opened.checkpoint_name)
         report = evaluate_run(directory, options, with_plots=False, is_stored=True)
         found = report.to_dict()
-    if "clips" in found and found["clips"]:
+    if found.get("clips"):
         try:
             _add_replays(run, opened, found)
         except MtrackError as error:
@@ -75,7 +75,7 @@ def _evaluation(run: RunFacts, opened: EvaluatedRun) -> Mapping[str, Any] | None
 
 
 def _add_replays(run: RunFacts, opened: EvaluatedRun, found: Mapping[str, Any]) -> None:
-    """Record the worst and the best clip of an evaluation, unless replays of the checkpoint exist. Raises MtrackError."""
+    """Record the worst and the best clip of an evaluation, unless the checkpoint has replays. Raises MtrackError."""
     names = {"worst": found["clips"][0]["clip"], "best": found["clips"][-1]["clip"]}
     if len(found["clips"]) == 1:
         names.pop("best")
@@ -98,9 +98,7 @@ def _add_replays(run: RunFacts, opened: EvaluatedRun, found: Mapping[str, Any]) 
             raise MtrackError(f"cannot write into {run.directory}: {error.strerror}; make it writable") from error
 
 
-def _recorded(
-    arena: Arena, robot: PosedRobot, opened: EvaluatedRun, which: str, name: str, distance: str
-) -> Replay:
+def _recorded(arena: Arena, robot: PosedRobot, opened: EvaluatedRun, which: str, name: str, distance: str) -> Replay:
     clip, dt = arena.names.index(name), arena.env.scene.dt
     rollouts = arena.record(clip)
     rollout = worst_rollout(rollouts, 0, distance) if which == "worst" else _best_rollout(rollouts, distance)
@@ -137,10 +135,10 @@ def _pictures(robot: PosedRobot, poses: Any, ghost: Any, frames: Sequence[int]) 
     """Yield PNG files of some frames, all with one camera."""
     animation = Animation(poses[frames].astype(np.float64), ghost[frames].astype(np.float64))
     camera = animation.camera(robot)
-    quality = RenderQuality(round(_HEIGHT * camera.aspect), _HEIGHT, **_QUALITY)
+    quality = RenderQuality(round(_HEIGHT * camera.aspect), _HEIGHT, rays=_RAYS, lights=_LIGHTS)
     for picture in render_frames(robot, animation, camera, quality):
         file = io.BytesIO()
-        imsave(file, picture, format="png", metadata={"Software": None})  # equal pictures give equal files
+        imsave(file, picture, format="png", metadata={"Software": ""})
         yield file.getvalue()
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mtrack_log.jsonl import iterate_jsonl
 
 Column = NDArray[np.float64]
+Rows = NDArray[np.int64]
 MOST_POINTS = 300
 """Points of a curve, all phases together."""
 _LEAST_POINTS = 20  # of a phase, so that a short one is not one point beside a long one
@@ -62,7 +63,7 @@ class History:
         """Return the median of the frames per second in a phase."""
         return float(np.median(self.columns["time/frames_per_s"][stretch.first : stretch.end]))
 
-    def starts(self) -> Column:
+    def starts(self) -> Rows:
         """Return the first row of each point of a curve, [P]."""
         total = max(1, len(self.frames))
         edges = []
@@ -72,7 +73,7 @@ class History:
             edges.append(stretch.first + np.arange(points) * rows // points)
         return np.concatenate(edges) if edges else np.zeros(0, dtype=np.int64)
 
-    def curve(self, name: str, starts: Column) -> Curve:
+    def curve(self, name: str, starts: Rows) -> Curve:
         """Return a metric in points that begin at these rows."""
         column = self.columns[name]
         known = ~np.isnan(column)

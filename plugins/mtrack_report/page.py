@@ -50,7 +50,7 @@ def page(title: str, body: Markup) -> str:
     head = joined(
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Markup('<meta name="color-scheme" content="light dark">'),
-        Markup("<link rel=\"icon\" href=\"data:,\">"),
+        Markup('<link rel="icon" href="data:,">'),
         tag("title", title),
         tag("style", Markup(style)),
     )

@@ -1,4 +1,4 @@
-"""The replays of the worst and the best clip: pictures that everybody sees, and a view in three dimensions on demand."""
+"""The replays of the worst and the best clip: pictures, and a view in three dimensions that is started by a click."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def replays(run: RunFacts, viewer: ViewerPage | None) -> Markup:
 def _replay(run: RunFacts, replay: Replay, viewer: ViewerPage | None) -> Markup:
     title = tag("h3", f"The {replay.which} clip: ", replay.name)
     seconds = len(replay.poses) * replay.dt
-    about = f"{replay.actor}, {replay.checkpoint}: {replay.fate}. The clip takes {seconds:.1f} s; blue is the reference."
+    about = (
+        f"{replay.actor}, {replay.checkpoint}: {replay.fate}. The clip takes {seconds:.1f} s; blue is the reference."
+    )
     pictures = (
         tag("figure", image(_png(data), f"{replay.name}, {caption}"), tag("figcaption", caption))
         for data, caption in zip(replay.pictures, replay.captions, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from mtrack_report.history import History, read_history
 from mtrack_report.replay_file import Replay, read_replays
 
 _NO_CURVES = (
-    "The run has no metrics.jsonl, so there are no curves. Add [loggers.jsonl] to the recipe and train again to get them."
+    "The run has no metrics.jsonl, so there are no curves: train with [loggers.jsonl] in the recipe to get them."
 )
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from mtrack_report.markup import folded, joined, note, section, tag
 from mtrack_report.quantities import Quantity, of_unit
 from mtrack_report.run_facts import RunFacts
-from mtrack_report.tables import Cell, table
+from mtrack_report.tables import Cell, Row, table
 from mtrack_report.words import Words
 
 BASELINES = {"statue": "statue", "zero_action": "zero action"}
@@ -57,11 +57,13 @@ def _what(found: Mapping[str, Any]) -> str:
     acting = ", ".join(each["slot"] for each in on.get("randomizations", ())) or "none"
     noise = "with" if on.get("observation_noise") else "without"
     if "clips" not in found:
-        return f"{what}{found.get('episodes')} episodes that end as in training, randomizations: {acting}, {noise} noise."
+        return (
+            f"{what}{found.get('episodes')} episodes that end as in training, randomizations: {acting}, {noise} noise."
+        )
     return (
-        f"{what}{len(found['clips'])} clips, {found.get('rollouts')} rollouts of each from its first frame, deterministic "
-        f"policy, randomizations: {acting}, {noise} observation noise. Errors are means over the frames before the "
-        "first failure."
+        f"{what}{len(found['clips'])} clips, {found.get('rollouts')} rollouts of each from its first frame, "
+        f"deterministic policy, randomizations: {acting}, {noise} observation noise. Errors are means over the frames "
+        "before the first failure."
     )
 
 
@@ -114,7 +116,7 @@ def _clip_table(found: Mapping[str, Any]) -> Markup:
     }
     units = found["units"]
     head = ["clip", "frames", "failed", *(_heading(slot, unit) for slot, unit in units.items())]
-    rows = []
+    rows: list[Row] = []
     for clip in found["clips"]:
         name, besides = clip["clip"], {title: clips.get(clip["clip"], {}) for title, clips in others.items()}
         failed = Cell(
@@ -144,7 +146,7 @@ def _with_baselines(quantity: Quantity, value: float, besides: Mapping[str, Mapp
 
 def _average_table(found: Mapping[str, Any], words: Words) -> Markup:
     baselines = {title: found["baselines"].get(name, {}) for name, title in BASELINES.items()}
-    rows = []
+    rows: list[Row] = []
     for slot, unit in found["units"].items():
         quantity, value = of_unit(unit), number(found["average"].get(slot))
         spread = number(found.get("spread", {}).get(slot))
@@ -164,7 +166,7 @@ def _average_table(found: Mapping[str, Any], words: Words) -> Markup:
 def _by_episodes(found: Mapping[str, Any]) -> Iterator[Markup]:
     yield tag("p", _ends(found), class_="bad" if found.get("failed") else "good")
     baselines = {title: found["baselines"][name] for name, title in BASELINES.items() if name in found["baselines"]}
-    rows = []
+    rows: list[Row] = []
     for name in found["average"]:
         unit = "steps" if name == "length" else found["units"].get(name, "")
         quantity, columns = of_unit(unit), [found, *baselines.values()]

@@ -22,7 +22,10 @@ class Cell:
     """CSS class."""
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Child | Cell]], *, sortable: bool = False) -> Markup:
+Row = list[Child | Cell]
+
+
+def table(head: Sequence[str], rows: Iterable[Row], *, sortable: bool = False) -> Markup:
     """Return a table; a column is set as numbers if the first row has a `Cell` there."""
     rows = list(rows)
     is_number = [isinstance(cell, Cell) for cell in rows[0]] if rows else [False] * len(head)

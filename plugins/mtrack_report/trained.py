@@ -1,4 +1,4 @@
-"""What was trained, in words and tables: robot, motions, phases, rewards, randomization, and changes against the base."""
+"""What was trained: robot, motions, phases, rewards, randomization, and changes against the base recipe."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mtrack.recipe.write import inline
 from mtrack_log.text import count, duration
 from mtrack_log.text import number as digits
 from mtrack_report.changes import changes
-from mtrack_report.markup import Child, folded, joined, note, section, tag
+from mtrack_report.markup import folded, joined, note, section, tag
 from mtrack_report.run_facts import RunFacts
-from mtrack_report.tables import Cell, table
+from mtrack_report.tables import Cell, Row, table
 from mtrack_report.words import Words
 
 _LISTED = 40  # clips that are shown without a click
@@ -74,7 +74,7 @@ def _clips(run: RunFacts) -> Iterator[Mapping[str, Any]]:
 
 def _phases(run: RunFacts, words: Words) -> Markup:
     done = {stretch.phase: stretch for stretch in run.history.stretches}
-    rows = []
+    rows: list[Row] = []
     for name, planned in run.planned.items():
         stretch, slot = done.get(name), run.recipe["phases"][name]
         finished = stretch.end - stretch.first if stretch else 0
@@ -97,7 +97,7 @@ def _phases(run: RunFacts, words: Words) -> Markup:
 
 
 def _rewards(run: RunFacts, words: Words) -> Iterator[Markup]:
-    rows = []
+    rows: list[Row] = []
     for group, slots in run.recipe.get("rewards", {}).items():
         for name, slot in slots.items():
             if slot.get("enabled", True):
@@ -112,7 +112,7 @@ def _rewards(run: RunFacts, words: Words) -> Iterator[Markup]:
 
 
 def _slots(run: RunFacts, words: Words, name: str, title: str, about: str) -> Iterator[Markup]:
-    rows = [
+    rows: list[Row] = [
         [joined(tag("b", slot), tag("small", words.of(f"{name}.{slot}"), class_="meaning")), _parameters(parameters)]
         for slot, parameters in run.slots(name).items()
     ]
@@ -134,8 +134,7 @@ def _randomizations(run: RunFacts, words: Words) -> Iterator[Markup]:
     noise = f"{number_of(len(noisy), 'observation')} with noise" if noisy else "no observation has noise"
     acting = number_of(len(run.slots("randomizations")), "randomization")
     about = f"{acting}; {delayed}; {noise}."
-    for text in _slots(run, words, "randomizations", "Randomization", about):
-        yield text
+    yield from _slots(run, words, "randomizations", "Randomization", about)
 
 
 def _changes(run: RunFacts, words: Words) -> Iterator[Markup]:
@@ -143,7 +142,7 @@ def _changes(run: RunFacts, words: Words) -> Iterator[Markup]:
     yield tag("h3", f"Changes against {found.base or 'the base recipe'}")
     if not found.base:
         yield note("The recipe of the run is not on this machine, so only the values it set itself are listed.")
-    rows: list[list[Child]] = [
+    rows: list[Row] = [
         [tag("code", change.path), change.old, tag("b", change.new), change.origin] for change in found.values
     ]
     rows += [[tag("code", path), "on", "off", ""] for path in found.switched_off]
@@ -175,7 +174,7 @@ def motions(run: RunFacts) -> Markup:
         return section("motions", "Motions", tag("p", about, class_="about"))
     dt = float(run.recipe["control_dt"])
     from_ = ", ".join(f"{name} ({slot.get('use', name)})" for name, slot in sources.items())
-    rows = [
+    rows: list[Row] = [
         [
             tag("b", clip["name"]),
             Cell(f"{clip['frames']:,}", clip["frames"]),

@@ -66,5 +66,5 @@ def _default(cls: type, key: str) -> Any:
     field = params_of(cls).get(key)
     if field is None or field.default is attrs.NOTHING:
         return None
-    is_factory = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]  a class at run time
-    return plain(field.default.factory() if is_factory else field.default)
+    make = getattr(field.default, "factory", None)  # of attrs.Factory, which annotations do not know as a class
+    return plain(make() if make else field.default)
