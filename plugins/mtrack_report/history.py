@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -115,5 +116,5 @@ def _put(column: array[float], row: int, value: float) -> None:
 def _stretches(phases: list[str], totals: dict[str, int]) -> tuple[Stretch, ...]:
     """Return the runs of equal phases; one that a resumed run repeats in part keeps its rows."""
     edges = [row for row in range(len(phases)) if row == 0 or phases[row] != phases[row - 1]]
-    ends = [*edges[1:], len(phases)]
-    return tuple(Stretch(phases[a], a, b, totals[phases[a]]) for a, b in zip(edges, ends, strict=True))
+    pairs = pairwise([*edges, len(phases)])
+    return tuple(Stretch(phases[first], first, end, totals[phases[first]]) for first, end in pairs)

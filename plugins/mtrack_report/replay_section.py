@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import attrs
 from markupsafe import Markup
@@ -12,11 +13,7 @@ from mtrack_report.markup import image, note, section, tag
 from mtrack_report.replay_file import Replay
 from mtrack_report.run_facts import RunFacts
 
-NO_VIEWER = (
-    "This report has no replays in three dimensions. To get them, install the viewer: ",
-    tag("code", 'python -m pip install "mtrack[view]"'),
-    ", then write the report again: ",
-)
+_INSTALL = 'python -m pip install "mtrack[view]"'
 
 
 @attrs.frozen(eq=False)
@@ -25,7 +22,8 @@ class ViewerPage:
 
     page: str
     """HTML that plays the recording in `window.__VISER_EMBED_DATA__`."""
-    recording: Callable[[Replay], bytes]
+    recording: Callable[[Replay], str]
+    """Returns the recording in base64."""
 
 
 def replays(run: RunFacts, viewer: ViewerPage | None) -> Markup:
@@ -36,7 +34,9 @@ def replays(run: RunFacts, viewer: ViewerPage | None) -> Markup:
         return section("replays", "Replays", remark)
     figures = [_replay(run, replay, viewer) for replay in run.replays]
     if viewer is None:
-        return section("replays", "Replays", note(*NO_VIEWER, command, "."), *figures)
+        first = () if find_spec("viser") else ("install the viewer with ", tag("code", _INSTALL), ", then ")
+        remark = note("To see the replays in three dimensions, ", *first, "write this report with ", command, ".")
+        return section("replays", "Replays", remark, *figures)
     client = base64.b64encode(viewer.page.encode()).decode()
     stored = tag("script", Markup(client), type="text/plain", id="viewer")
     return section("replays", "Replays", *figures, stored)
@@ -61,9 +61,8 @@ def _replay(run: RunFacts, replay: Replay, viewer: ViewerPage | None) -> Markup:
 def _view(replay: Replay, viewer: ViewerPage | None) -> Markup:
     if viewer is None:
         return Markup("")
-    recording = base64.b64encode(viewer.recording(replay)).decode()
     button = tag("button", "▶ Play in 3D", type="button", class_="play script-only")
-    stored = tag("script", Markup(recording), type="text/plain")
+    stored = tag("script", Markup(viewer.recording(replay)), type="text/plain")
     return tag("div", button, stored, class_="view", data_title=f"{replay.which} clip: {replay.name}")
 
 

@@ -24,7 +24,7 @@ def write(
     for directory in directories:
         read_run(directory)  # all must be runs, before minutes are spent on the first one
     runs = [_facts(directory, evaluate, files, allow_change) for directory in directories]
-    html = run_page(runs[0], viewer_of(runs[0])) if len(runs) == 1 else comparison_page(runs)
+    html = run_page(runs[0], viewer_of(runs[0], tuple(files))) if len(runs) == 1 else comparison_page(runs)
     path = output or (directories[0] / _FILE if len(runs) == 1 else Path(_FILE))
     try:
         write_report(path, html)
