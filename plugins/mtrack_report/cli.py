@@ -32,5 +32,6 @@ def report(
     """Write a report of a run, or a comparison of several, as one HTML file that needs nothing else."""
     from mtrack_report.reports import write  # noqa: PLC0415
 
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("mtrack").setLevel(logging.INFO)
     typer.echo(write(runs, output, evaluate, plugin or (), allow_change))

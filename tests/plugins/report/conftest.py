@@ -1,4 +1,4 @@
-"""Run directories for reports: an invented one, and one with an untrained agent; and a browser."""
+"""Run directories for reports: an invented one, and one with an untrained agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import attrs
 import pytest
 import torch
-from support.browser import Browser, start_browser
 from support.clips import swaying_clip
 from support.invented_run import invented_run
 
@@ -46,19 +45,6 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     facts |= {"frames_before": 0, "ended": False}
     checkpoint.save(directory / "checkpoints", "train-0000001", facts, {"agent": component_state(agent)})
     return directory
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Return a browser for all tests of pages."""
-    yield from start_browser()
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    """Return the browser, and close the pages that a test has opened."""
-    yield chromium
-    chromium.close_tabs()
 
 
 @pytest.fixture(autouse=True)
