@@ -88,13 +88,26 @@ class ChosenByAuto(Protocol):
 
 @runtime_checkable
 class PlaysClips(Protocol):
-    """A command whose episodes are clips. `mtrack eval` scores it clip by clip, and other commands by episodes."""
+    """A command whose episodes are clips.
+
+    `mtrack eval` scores it clip by clip, and other commands by episodes. `mtrack play` chooses clips and frames.
+    """
 
     def clip_frames(self) -> Sequence[tuple[str, int]]:
         """Return the name and the number of frames of each clip. It is called after `bind`."""
 
-    def pin_clips(self, clips: Tensor) -> None:
-        """Start environment i at frame 0 of clip `clips[i]`, int64 [N], at every reset from now on."""
+    def pin_clips(self, clips: Tensor, frames: Tensor | None = None) -> None:
+        """Start environment i at frame `frames[i]` (0 if None) of clip `clips[i]`, at every reset from now on.
+
+        Both are int64 [N].
+        """
+
+    def playing(self) -> tuple[Tensor, Tensor]:
+        """Return clip and frame of each environment, int64 [N] each.
+
+        The frame is the number of frames of the clip while an environment waits at the end of its clip.
+        """
+        ...
 
 
 @runtime_checkable

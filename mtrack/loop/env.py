@@ -106,6 +106,18 @@ class Env:
         self.observations = self.observer.observe(self.scene, everything)
         return self.observations
 
+    def restart(self, env_ids: Tensor) -> TensorDict:
+        """End the episodes of some envs, int64 [n], without a failure; return the observations of every env, [N, ...].
+
+        Startup randomizations keep their values. Observations and history of the other envs do not change.
+        """
+        self._reset(env_ids, failed=torch.zeros_like(env_ids, dtype=torch.bool))
+        self.statistics.episode_return.index_fill_(0, env_ids, 0.0)
+        fresh = self.observer.restart(self.scene.select(env_ids), env_ids)
+        self.observations = self.observations.clone()  # a caller may keep the earlier ones
+        self.observations[env_ids] = fresh
+        return self.observations
+
     def step(self, action: Tensor) -> Step:
         """Advance every env by one control step with raw actions [N, A]."""
         scene = self.scene

@@ -75,6 +75,14 @@ class Term:
             past[:, self.history.index(0)] = value
         return past.flatten(1)
 
+    def restart(self, scene: Scene, env_ids: Tensor) -> Tensor:
+        """Measure envs of a restricted scene that were just reset, fill their history, and return it, [n, W]."""
+        value = self.measure(scene)
+        if self.past is None or not self.history:
+            return value
+        self.past.index_copy_(0, env_ids, value.unsqueeze(1).expand(-1, self.past.shape[1], -1))
+        return value.repeat(1, len(self.history))
+
     def mirror(self) -> Mirror | None:
         """Return the mirror of the term with its history; None if the component has no mirror."""
         mirror = self.component.mirror()
@@ -111,6 +119,14 @@ class Observer:
         """Return what `env_ids` observe at the end of their episode; `scene` is restricted to them."""
         values = {
             group: torch.cat([term.final_observations(scene, env_ids) for term in terms], dim=-1)
+            for group, terms in self.groups.items()
+        }
+        return TensorDict(values, batch_size=[len(env_ids)])
+
+    def restart(self, scene: Scene, env_ids: Tensor) -> TensorDict:
+        """Observe `env_ids`, which were just reset, without a step of the others; `scene` is restricted to them."""
+        values = {
+            group: torch.cat([term.restart(scene, env_ids).contiguous() for term in terms], dim=-1)
             for group, terms in self.groups.items()
         }
         return TensorDict(values, batch_size=[len(env_ids)])

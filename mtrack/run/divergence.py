@@ -14,9 +14,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack.api.abilities import PlaysClips
 from mtrack.api.distributed import rank
 from mtrack.api.lifecycle import Requires
 from mtrack.api.recorded_step import RecordedStep
+from mtrack.errors import MtrackError
 from mtrack.loop.assemble import Assembly
 from mtrack.loop.outputs import nonfinite_observations
 from mtrack.recipe.checked import Recipe
@@ -60,7 +62,8 @@ class DivergenceRecorder:
                 return
             path = folder / f"{self.phase}-{number:03d}.safetensors"
             try:
-                made = self._reproduction(self.assembly, env_id, terms)
+                iteration = round(self.assembly.env.scene.progress * self.iterations) + 1
+                made = reproduction_of(self.assembly, self.recipe, self.phase, env_id, terms, iteration)
                 folder.mkdir(parents=True, exist_ok=True)
                 write(path, made)
                 cause = _cause(self.assembly, made)
@@ -73,33 +76,56 @@ class DivergenceRecorder:
             what = describe(made, cause, {at: str(slot) for at, slot in self.assembly.slots.items()})
             _log.warning("%s\n  step it again: mtrack doctor --replay %s", what, shlex.quote(str(path)))
 
-    def _reproduction(self, assembly: Assembly, env_id: int, terms: Tensor) -> Reproduction:
-        env, slot = assembly.env, self.recipe.backend
-        step: RecordedStep = env.backend.last_step(env_id)
-        circumstances = Circumstances(
-            recipe=Path(self.recipe.name).stem,
-            recipe_sha256=recipe_sha256(self.recipe),
-            seed=self.recipe.seed,
-            phase=self.phase,
-            iteration=round(env.scene.progress * self.iterations) + 1,
-            episode_step=int(env.scene.episode_step[env_id]),
-            env_id=env_id,
-            num_envs=env.scene.num_envs,
-            rank=rank(),
-            control_dt=env.scene.dt,
-            physics_dt=env.scene.physics_dt,
-        )
-        facts = Facts(
-            circumstances=circumstances,
-            backend=slot.entry.full_name,
-            backend_params=_without_paths(slot.params),
-            engine=dict(step.engine),
-            versions=decisive_versions(slot.entry.distribution, slot.cls),
-            physics_diverged=bool(env.backend.diverged()[env_id]),
-            warnings=step.warnings,
-            reward_terms=tuple(term.path for term in env.rewards),
-        )
-        return Reproduction(facts=facts, step=step, rewards=terms, action=env.scene.action[env_id])
+
+def reproduction_of(
+    assembly: Assembly, recipe: Recipe, phase: str, env_id: int, rewards: Tensor, iteration: int
+) -> Reproduction:
+    """Return the last control step of an environment; `rewards` are its raw reward terms in that step, [R].
+
+    `recipe` is as in the phase. Nothing may have changed the environment since that step. Raises MtrackError if the
+    environment was reset after it.
+    """
+    env, slot = assembly.env, recipe.backend
+    episode_step = int(env.scene.episode_step[env_id])
+    if not episode_step:
+        raise MtrackError(f"environment {env_id} was just reset, so there is no step to save; step it first")
+    step: RecordedStep = env.backend.last_step(env_id)
+    clip, clip_frame = _clip_before_step(env.command, env_id)
+    circumstances = Circumstances(
+        recipe=Path(recipe.name).stem,
+        recipe_sha256=recipe_sha256(recipe),
+        seed=recipe.seed,
+        phase=phase,
+        iteration=iteration,
+        episode_step=episode_step,
+        env_id=env_id,
+        num_envs=env.scene.num_envs,
+        rank=rank(),
+        control_dt=env.scene.dt,
+        physics_dt=env.scene.physics_dt,
+        clip=clip,
+        clip_frame=clip_frame,
+    )
+    facts = Facts(
+        circumstances=circumstances,
+        backend=slot.entry.full_name,
+        backend_params=_without_paths(slot.params),
+        engine=dict(step.engine),
+        versions=decisive_versions(slot.entry.distribution, slot.cls),
+        physics_diverged=bool(env.backend.diverged()[env_id]),
+        warnings=step.warnings,
+        reward_terms=tuple(term.path for term in env.rewards),
+    )
+    return Reproduction(facts=facts, step=step, rewards=rewards, action=env.scene.action[env_id].clone())
+
+
+def _clip_before_step(command: object, env_id: int) -> tuple[str, int]:
+    """Return name and frame of the clip that an environment played before its last step; ("", 0) without clips."""
+    if not isinstance(command, PlaysClips):
+        return "", 0
+    clips, frames = command.playing()
+    name, _ = command.clip_frames()[int(clips[env_id])]
+    return name, max(0, int(frames[env_id]) - 1)
 
 
 def _cause(assembly: Assembly, reproduction: Reproduction) -> str:
@@ -135,10 +161,16 @@ def _is_finite(value: Tensor) -> bool:
 
 
 def describe(reproduction: Reproduction, cause: str = "", names: Mapping[str, str] | None = None) -> str:
-    """Return one line on which environment diverged, when and why; `names` are the rewards by recipe path."""
+    """Return one line on which environment diverged, when and why; `names` are the rewards by recipe path.
+
+    For a step that was saved by hand, return which step it is.
+    """
     facts, bad = reproduction.facts, reproduction.bad_rewards()
     at = facts.circumstances
-    where = f"in step {at.episode_step} of its episode, iteration {at.iteration} of phase '{at.phase}'"
+    clip = f" (clip {at.clip}, frame {at.clip_frame})" if at.clip else ""
+    where = f"in step {at.episode_step} of its episode{clip}, iteration {at.iteration} of phase '{at.phase}'"
+    if not reproduction.diverged:
+        return f"environment {at.env_id} {where}; it did not diverge, the step was saved by hand"
     if facts.physics_diverged:
         reasons = f" ({'; '.join(facts.warnings)})" if facts.warnings else ""
         reasons = f": {cause}" if cause else reasons

@@ -1,8 +1,9 @@
-"""Reproductions: one safetensors file for each diverged environment, which can be replayed.
+"""Reproductions: one safetensors file for a control step of one environment, which can be replayed.
 
-A file holds the state before the control step that diverged, everything that acted in it, what is needed to build the
-model, and the state that training saw after it. It needs no other file and holds no code and no path of the machine it
-was made on. `write` and `read` are the whole interface: `mtrack doctor --replay` and viewers use nothing else.
+A run writes one for each environment that diverges; `mtrack play` saves any step. A file holds the state before the
+step, everything that acted in it, what is needed to build the model, and the state that was seen after it. It needs no
+other file and holds no code and no path of the machine it was made on. `write` and `read` are the whole interface:
+`mtrack doctor --replay` and viewers use nothing else.
 
 Tensors: `before.NAME`, `after.NAME`, `fields.NAME`, `model.NAME`, `controls`, `forces` (optional), `rewards`, `action`.
 Metadata: `mtrack_reproduction`, the facts as JSON with a format number; `sha256`, of the facts and all tensors.
@@ -52,11 +53,15 @@ class Circumstances:
     """s."""
     physics_dt: float
     """s."""
+    clip: str = ""
+    """Name of the clip that was played; "" if the command does not play clips, and in files of earlier versions."""
+    clip_frame: int = 0
+    """Frame of the clip before the step."""
 
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """Facts about a diverged environment, besides its tensors."""
+    """Facts about a recorded control step, besides its tensors."""
 
     circumstances: Circumstances
     backend: str
@@ -77,7 +82,7 @@ class Facts:
 
 @attrs.frozen(eq=False, kw_only=True)
 class Reproduction:
-    """A control step in which an environment diverged."""
+    """A control step of one environment, usually one in which it diverged."""
 
     facts: Facts
     step: RecordedStep
@@ -85,6 +90,11 @@ class Reproduction:
     """[R] every reward term as its component returned it, unweighted."""
     action: Tensor
     """[A] the raw action of the step."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the physics or a reward diverged in the step; otherwise the step was saved by hand."""
+        return self.facts.physics_diverged or bool(self.bad_rewards())
 
     def bad_rewards(self) -> dict[str, float]:
         """Return the reward terms that were not finite, by recipe path."""

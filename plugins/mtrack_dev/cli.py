@@ -18,7 +18,7 @@ def doctor(
         Path, typer.Option(help="Folder for runs: check that it is writable and has free space.")
     ] = Path("runs"),
     replay: Annotated[
-        Path | None, typer.Option(help="Replay a diverged environment from a file in RUN/diverged.")
+        Path | None, typer.Option(help="Replay a step from a file in RUN/diverged, or saved by play.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`mtrack doctor --replay FILE`: replays the control step in which an environment diverged, and examines it."""
+"""`mtrack doctor --replay FILE`: replays a recorded control step, usually one that diverged, and examines it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _origin(made: Reproduction) -> Iterator[CheckResult]:
     at, facts = made.facts.circumstances, made.facts
     rank = f", rank {at.rank}" if at.rank else ""
     yield CheckResult("ok", "run", f"{at.recipe}, seed {at.seed}, {at.num_envs} environments{rank}; {facts.backend}")
-    yield CheckResult("ok", "training", describe(made))
+    yield CheckResult("ok", "training" if made.diverged else "step", describe(made))
     bad = [f"{reward} returned {_number(value)}" for reward, value in made.bad_rewards().items()]
     if bad:
         cause = ", after the physics diverged" if facts.physics_diverged else ""
@@ -146,20 +146,25 @@ def _extremes(seen: Replay) -> Iterator[CheckResult]:
 
 def _verdict(made: Reproduction, seen: Replay, excuses: list[str]) -> Iterator[CheckResult]:
     """Yield whether the replay agrees with training."""
-    difference = _difference(made, seen)
+    difference, original = _difference(made, seen), "training" if made.diverged else "the saved step"
     if not difference:
-        yield CheckResult("ok", "state after", "bit-identical to training")
+        yield CheckResult("ok", "state after", f"bit-identical to {original}")
     else:
-        yield CheckResult("note", "state after", f"not bit-identical to training: {difference}")
+        yield CheckResult("note", "state after", f"not bit-identical to {original}: {difference}")
     then, now = made.facts.physics_diverged, seen.diverged[-1]
     if then == now and (now or not difference or excuses):
-        what = "diverges as in training" if now else "the physics does not diverge, as in training"
-        yield CheckResult("ok", "reproduced", what)
+        yield CheckResult("ok", "reproduced", _agreement(made))
         return
     happened = {True: "diverged", False: "did not diverge"}
-    words = f"the physics {happened[then]} in training, but {happened[now]} here" if then != now else difference
+    words = f"the physics {happened[then]} in {original}, but {happened[now]} here" if then != now else difference
     remedy = "replay it with the versions and the device of the run" if excuses else _OTHER_CHANGE
     yield CheckResult("problem", "reproduced", f"no: {words}", remedy)
+
+
+def _agreement(made: Reproduction) -> str:
+    if not made.diverged:
+        return "this step does not diverge; it was saved by hand"
+    return "diverges as in training" if made.facts.physics_diverged else "the physics does not diverge, as in training"
 
 
 def _difference(made: Reproduction, seen: Replay) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +120,19 @@ def open_run(run: Path, options: EvalOptions, registry: Registry) -> EvaluatedRu
     file = run / "recipe.toml"
     if not file.is_file():
         raise CheckpointError(f"{run} is not a run directory: recipe.toml is missing; 'mtrack run' makes runs in runs/")
-    checkpoint, problems, whole = open_checkpoint(run, registry, allow_change=options.allow_change)
+    opened = open_checkpoint(run, registry, allow_change=options.allow_change)
+    return with_options(run, *opened, options)
+
+
+def with_options(
+    run: Path, checkpoint: Checkpoint, problems: Sequence[str], whole: Recipe, options: EvalOptions
+) -> EvaluatedRun:
+    """Return an opened run, as `open_checkpoint` returns it, changed by options. Raises MtrackError, RecipeError."""
     recipe = whole.for_phase(checkpoint.phase)
     by_clips = _is_scored_by_clips(recipe.command, options)
-    overrides = read_recipe(file, options.overrides).layers[len(whole.source.layers) :]
+    overrides = read_recipe(run / "recipe.toml", options.overrides).layers[len(whole.source.layers) :]
     changes = Layer("mtrack eval", _changes(recipe, options), Path(os.getcwd()), owner=OWN)  # noqa: PTH109  as recipes do
-    changed = check_recipe(recipe.source.with_layers([changes, *overrides]), registry)
+    changed = check_recipe(recipe.source.with_layers([changes, *overrides]), whole.registry)
     actor = trained_actor(whole, checkpoint, options.actor)
     return EvaluatedRun(run, changed, checkpoint, whole, actor, by_clips, tuple(problems), options)
 

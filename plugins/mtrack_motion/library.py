@@ -86,6 +86,11 @@ class MotionLibrary:
         """Return kinematics and contact reference of frames of the library, int64 [n] or [n, S]."""
         return GatheredKinematics(self.tables, frames)
 
+    def rows(self, clip: Tensor, frames: Tensor) -> Tensor:
+        """Return the table rows of frames of clips, int64 [n, S] and [n]; after its end a clip shows its held row."""
+        within = frames < self.length[clip].unsqueeze(1)
+        return torch.where(within, self.start[clip].unsqueeze(1) + frames, self.held[clip].unsqueeze(1))
+
     def nth(self, number: Tensor) -> Tensor:
         """Return the table rows, int64 [n], of frames that are numbered over all clips from 0 to `num_frames`."""
         ends = self.length.cumsum(0)

@@ -66,7 +66,8 @@ def _draw(motion: Clip, body: Robot, picture: Path, frames: int, azimuth: float,
     from mtrack_view.strip import Panel, draw_strip  # noqa: PLC0415
     from mtrack_view.video import FPS, find_ffmpeg, render_video  # noqa: PLC0415
 
-    ffmpeg = find_ffmpeg() if video else ""
+    if video:
+        find_ffmpeg()  # before any work is done
     poses = _poses(motion, body.model(), motion.fps)
     shown = np.unique(np.linspace(0, len(poses) - 1, frames).round().astype(int))
     panels = [Panel(index / motion.fps) for index in shown.tolist()]
@@ -76,7 +77,7 @@ def _draw(motion: Clip, body: Robot, picture: Path, frames: int, azimuth: float,
     typer.echo(picture)
     if video:
         film = picture.with_suffix(".mp4")
-        render_video(film, ffmpeg, posed, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
+        render_video(film, posed, Animation(_poses(motion, body.model(), FPS), azimuth=azimuth))
         typer.echo(film)
 
 

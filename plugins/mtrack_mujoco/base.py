@@ -13,7 +13,17 @@ import mujoco
 import torch
 from torch import Tensor
 
-from mtrack import Kinematics, PhysicsPlan, RecordedStep, Robot, RobotModel, RobotState, StartState, component, scratch
+from mtrack import (
+    Kinematics,
+    PhysicsPlan,
+    RecordedStep,
+    Robot,
+    RobotModel,
+    RobotState,
+    StartState,
+    component,
+    scratch,
+)
 from mtrack.math import quat_rotate_inverse
 from mtrack_mujoco.addresses import Addresses, elements
 from mtrack_mujoco.checked_robot import compiled, described
@@ -21,7 +31,7 @@ from mtrack_mujoco.description import describe
 from mtrack_mujoco.interface import Simulations
 from mtrack_mujoco.kinematics import default_start, free_joint
 from mtrack_mujoco.outputs import BodyPoses, PoseReader
-from mtrack_mujoco.restore import restore
+from mtrack_mujoco.restore import restore, restore_record
 from mtrack_mujoco.sensors import add_contact_sensors, contact_columns, read_contacts
 from mtrack_mujoco.step_memory import StepMemory
 
@@ -204,6 +214,15 @@ class BaseBackend:
             engine=self._sim.engine,
             warnings=self._sim.warnings(env_id),
         )
+
+    def restore_step(self, env_id: int, step: RecordedStep) -> None:
+        """Put an environment into the state before a recorded step; call `forward` and `refresh` afterwards.
+
+        Raises MtrackError if the step is of another model, or has a model field that no component has declared here.
+        """
+        self._description = self._description or describe(self._spec, self._model)
+        restore_record(step, env_id, self._sim, self._description)
+        self._memory.start_over()
 
     def metrics(self) -> Mapping[str, Tensor]:
         """Return the share of environment steps since the last call with each of the engine's warnings."""

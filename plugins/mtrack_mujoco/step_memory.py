@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrack import RecordedStep
+from mtrack import MtrackError, RecordedStep
 
 Forces = tuple[Tensor, Tensor]
 """Body indices, int64 [P], and the forces and torques on these bodies, [N, P, 6]."""
@@ -58,9 +58,11 @@ class StepMemory:
     ) -> RecordedStep:
         """Return the last control step of an environment, on the CPU; `more` are further fields of the record.
 
-        `ctrl` [N, U], `xfrc` [N, nbody, 6] (None if no component applies forces) and `fields`, [N, ...] by name, are
-        are live; `actuators` are the columns of the J targets in `ctrl`.
+        `ctrl` [N, U], `xfrc` [N, nbody, 6] (None if no component applies forces) and `fields`, [N, ...] by name,
+        are live; `actuators` are the columns of the J targets in `ctrl`. Raises MtrackError if there was no step.
         """
+        if not self._count:
+            raise MtrackError("there was no control step since the state was loaded, so there is none to record")
         targets = torch.stack([target[env_id] for target in self._targets[: self._count]])
         controls = ctrl[env_id].expand(len(targets), -1).clone()
         controls[:, list(actuators)] = targets.to(controls)

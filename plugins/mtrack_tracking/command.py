@@ -29,7 +29,7 @@ from mtrack_motion.library import MotionLibrary
 from mtrack_tracking.coverage import Coverage
 from mtrack_tracking.errors import POS, ROOT_TARGET, mean_body_error
 from mtrack_tracking.reference import RECORD_WIDTH, MotionReference, from_now_on, root_record, sliding_target
-from mtrack_tracking.sampling import ClipBins, FailureBins, UniformStarts, frame_range, retry
+from mtrack_tracking.sampling import ClipBins, FailureBins, PinnedStarts, UniformStarts, frame_range, retry
 from mtrack_tracking.soles import Soles
 from mtrack_tracking.start import StartNoise, StartStates
 
@@ -113,7 +113,7 @@ class MotionTracking:
     ahead: Tensor = scratch()
     last: Tensor = scratch()
     """int64 [C], last frame of each clip."""
-    pinned: Tensor | None = scratch()
+    pinned: PinnedStarts | None = scratch()
 
     def bind(self, scene: Scene, robot: Robot, motions: Mapping[str, tuple[float, Motion]]) -> None:
         """Load the motions (slot to weight and source), publish their first frames. Raises MotionError, NameProblem."""
@@ -135,9 +135,14 @@ class MotionTracking:
         """Return name and number of frames of each clip, the first frame included."""
         return list(zip(self.library.names, self.library.length.tolist(), strict=True))
 
-    def pin_clips(self, clips: Tensor) -> None:
-        """From now on start env i at frame 0 of clip `clips[i]`, int64 [N], at every reset: for evaluation."""
-        self.pinned = clips.to(self.clip)
+    def pin_clips(self, clips: Tensor, frames: Tensor | None = None) -> None:
+        """Start env i at frame `frames[i]` (0 if None) of clip `clips[i]` from now on. Raises ValueError if missing."""
+        frames = torch.zeros_like(clips) if frames is None else frames
+        self.pinned = PinnedStarts(self.library, clips.to(self.clip), frames.to(self.clip))
+
+    def playing(self) -> tuple[Tensor, Tensor]:
+        """Return clip and frame of each environment, int64 [N] each; the clip's length while it waits at the end."""
+        return self.clip.clone(), self.frame.clone()
 
     def change_goal(self, change: ChangesGoal) -> None:
         """Let a randomization change the goal from now on."""
@@ -155,7 +160,8 @@ class MotionTracking:
         self.coverage.begin(env_ids, clip, frame)
         self.clip.index_copy_(0, env_ids, clip)
         self.frame.index_copy_(0, env_ids, frame)
-        some = MotionReference.gather(self.library, self._frames(clip, frame), self.change, started=env_ids)
+        frames = self.library.rows(clip, frame.unsqueeze(1) + self.ahead)
+        some = MotionReference.gather(self.library, frames, self.change, started=env_ids)
         self.reference.put(env_ids, some)
         self._publish_root_target()
         start = self.start_states.draw(some, len(env_ids), self.rng)
@@ -176,7 +182,7 @@ class MotionTracking:
 
     def publish(self) -> None:
         """Publish the reference of the present clips and frames."""
-        frames = self._frames(self.clip, self.frame)
+        frames = self.library.rows(self.clip, self.frame.unsqueeze(1) + self.ahead)
         self.reference = MotionReference.gather(self.library, frames, self.change)
         self._publish_root_target()
         self.scene.reference = self.reference
@@ -203,12 +209,6 @@ class MotionTracking:
     def finished(self) -> Tensor:
         """Return bool [N]: environments at the last frame of their clip, or waiting there."""
         return self.frame >= self.last[self.clip]
-
-    def _frames(self, clip: Tensor, frame: Tensor) -> Tensor:
-        """Return the library's frames that the reference shows, int64 [n, S], at frames of clips, int64 [n]."""
-        library, ahead = self.library, frame.unsqueeze(1) + self.ahead
-        within = ahead <= self.last[clip].unsqueeze(1)
-        return torch.where(within, library.start[clip].unsqueeze(1) + ahead, library.held[clip].unsqueeze(1))
 
     def _publish_root_target(self) -> None:
         """Publish where the root should be, unless that is on the reference."""
@@ -239,8 +239,7 @@ class MotionTracking:
     def _draw(self, env_ids: Tensor, failed: Tensor) -> tuple[Tensor, Tensor]:
         """Return clip and frame of the next episodes, int64 [n]."""
         if self.pinned is not None:
-            clip = self.pinned[env_ids]
-            return clip, torch.zeros_like(clip)
+            return self.pinned.draw(env_ids)
         uniform = torch.rand(len(env_ids), 4, generator=self.rng, device=self.rng.device)
         starts = uniform[:, :2]
         clip, frame = self.bins.draw(self.failures, starts) if self.bins else self.starts.draw(starts)

@@ -6,6 +6,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from mtrack_motion.library import MotionLibrary
+
 _SHARE_STARTED = 0.75  # of a clip
 _FRAMES_LEFT = 100
 
@@ -58,6 +60,24 @@ class UniformStarts:
         """Return clip and frame, int64 [n], for uniform numbers [n, 2]."""
         clip = draw_index(self.cumulative, uniform[:, 0])
         return clip, (uniform[:, 1] * (self.last[clip] + 1)).long()
+
+
+class PinnedStarts:
+    """Starts each environment at its own clip and frame, not at drawn ones: for evaluations and viewers."""
+
+    def __init__(self, library: MotionLibrary, clips: Tensor, frames: Tensor) -> None:
+        """Take clips of a library and their frames, int64 [N]. Raises ValueError if a clip or a frame is missing."""
+        lengths = library.length.tolist()
+        for clip, frame in zip(clips.tolist(), frames.tolist(), strict=True):
+            if not 0 <= clip < len(lengths):
+                raise ValueError(f"there are {len(lengths)} clips, numbered from 0; there is no clip {clip}")
+            if not 0 <= frame < lengths[clip]:
+                raise ValueError(f"clip {library.names[clip]} has {lengths[clip]} frames; it has no frame {frame}")
+        self.clips, self.frames = clips, frames
+
+    def draw(self, env_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return clip and frame of some environments, int64 [n]."""
+        return self.clips[env_ids], self.frames[env_ids]
 
 
 class ClipBins:

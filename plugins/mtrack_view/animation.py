@@ -14,7 +14,7 @@ from rich.progress import Progress
 from mtrack.api.device import available_cpus
 from mtrack_view.camera import Camera, fit_camera
 from mtrack_view.posed_robot import Array, PosedRobot
-from mtrack_view.raycast import Image, RenderQuality, render
+from mtrack_view.raycast import Image, Renderer, RenderQuality
 
 AZIMUTH = 35.0
 """Degrees from the front of the robot in its first pose towards its left: shows strides, arms and face."""
@@ -52,10 +52,11 @@ class Animation:
 
 def render_frames(robot: PosedRobot, animation: Animation, camera: Camera, quality: RenderQuality) -> Iterator[Image]:
     """Yield the image of each frame, rendered on all available CPUs; a terminal shows a progress bar."""
+    renderer = Renderer(robot, camera, quality)
 
     def image_of(index: int) -> Image:
         ghost = None if animation.ghost is None else animation.ghost[index]
-        return render(robot, animation.poses[index], camera, animation.followed[index], quality, ghost)
+        return renderer.render(animation.poses[index], animation.followed[index], ghost)
 
     console = Console(stderr=True)
     threads = available_cpus()

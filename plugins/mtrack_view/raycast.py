@@ -1,4 +1,8 @@
-"""Renders images by ray casting on the CPU, with soft light and shadows of a large lamp and of the sky."""
+"""Renders images by ray casting on the CPU, with soft light and shadows.
+
+Most of an image is empty floor, which looks the same in all images of a film except for its lines. Rays are cast only
+through pixels where boxes around the shapes, or their shadows, can be seen.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack_view.camera import Camera
-from mtrack_view.posed_robot import Array, PosedRobot, linear, to_screen
+from mtrack_view.floor import BACKGROUND, Floor
+from mtrack_view.lights import BOUNCE, GOLDEN, RIM, RIM_LIGHT, Light, make_lights
+from mtrack_view.posed_robot import DRAWN, Array, PosedRobot, linear, to_screen
+from mtrack_view.window import Window
 
 Image = NDArray[np.uint8]
 """[H, W, 3]."""
+_Flags = NDArray[np.bool_]
+_Indices = NDArray[np.intp]
 
-_DRAWN = np.array([1, 1, 1, 0, 0, 0], np.uint8)  # the groups of shapes that MuJoCo's viewers show
 _FAR = 1e6  # m
-_BACKGROUND, _FLOOR, _LINE = linear(0.86, 0.88, 0.905), linear(0.69, 0.715, 0.75), linear(0.53, 0.565, 0.615)
-_GRID, _LINE_WIDTH = 0.5, 0.012  # m
-_FADE = 1.0, 5.0  # m from the middle; in between, the floor fades into the background
-_LAMP, _LAMP_RADIUS = (-1.7, 3.9, -2.9), 0.5  # m, to the right, up and into the image; large, for soft shadows
-_SKY_DISTANCE, _SKY_RIM = 12.0, 0.94  # m; the lowest light is acos of this above the horizon
-_LAMP_LIGHT, _SKY_LIGHT = 1.2 * linear(1.0, 0.985, 0.96), 0.6 * linear(0.97, 0.985, 1.0)
-_RIM, _RIM_LIGHT = (0.55, 0.45, 0.70), 0.5  # from behind, on the robot only, to bring out its outline
-_BOUNCE_LIGHT = 0.12  # from the floor
-_GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 _GHOST, _GHOST_SHARE = linear(0.16, 0.55, 0.95), 0.75
 
 
@@ -34,9 +33,9 @@ class RenderQuality:
     width: int
     height: int
     rays: int = 9
-    """Through each pixel."""
-    lights: int = 2
-    """Points of the lamp, and of the sky, per ray; each ray uses different ones."""
+    """Through each pixel with an outline; there is one through each other pixel."""
+    lights: int = 12
+    """Points of the lamp, and of the sky."""
 
 
 @attrs.frozen(eq=False)
@@ -51,92 +50,157 @@ class _Hits:
     """[n, 3] of the surface, facing the origin of the rays."""
 
 
-def render(
-    robot: PosedRobot, pose: Array, camera: Camera, followed: Array, quality: RenderQuality, ghost: Array | None = None
-) -> Image:
-    """Return an image of the robot in a pose [7 + J]; a ghost is a second, translucent pose.
-
-    The camera follows the point `followed`, [3] m.
-    """
-    data = robot.posed(pose)
-    scene = _Scene(robot, data, camera, camera.target(followed), *robot.bounding_sphere(data))
-    other = None if ghost is None else robot.posed(ghost)
-    points = _sunflower(quality.rays * quality.lights).reshape(quality.lights, quality.rays, 2)
-    light = np.zeros((quality.height * quality.width, 3))
-    for index in range(quality.rays):
-        # spread evenly over the pixel, for any number of rays, by the golden ratio
-        across, down = (index + 0.5) / quality.rays, (index + 0.5) * _GOLDEN % 1.0
-        light += scene.seen(camera.rays(quality.width, quality.height, across, down), points[:, index], other)
-    return to_screen(light / quality.rays).reshape(quality.height, quality.width, 3)
-
-
 @attrs.frozen(eq=False)
-class _Scene:
-    """A robot in a pose, a camera, and lights that move with the camera."""
+class _Frame:
+    """What one image shows, and which of its pixels need rays."""
 
-    robot: PosedRobot
     data: mujoco.MjData
-    camera: Camera
+    ghost: mujoco.MjData | None
     target: Array
     """[3] m, the point that the camera looks at."""
-    middle: Array
-    """[3] m, centre of the robot's bounding sphere."""
-    radius: float
-    """[m] of the robot's bounding sphere."""
+    lights: list[Light]
+    near: _Flags
+    """[H * W] whether something other than the floor may be seen in a pixel."""
+    shaded: list[_Flags]
+    """[H * W] for each light: whether the floor in a pixel may be in the shadow of the robot."""
 
-    def seen(self, rays: Array, points: Array, ghost: mujoco.MjData | None) -> Array:
-        """Return the light along rays, [n, 3]; `points` [lights, 2] on a unit disc sample the lamp and the sky."""
-        eye = self.target - self.camera.distance * self.camera.axes[2]
-        hits = _cast(self.robot, self.data, eye, rays, with_ground=True)
-        light = np.broadcast_to(_BACKGROUND, rays.shape).copy()
-        met = hits.geom >= 0
-        point = eye + rays[met] * hits.distance[met, None]
-        light[met] = self._lit(hits.geom[met], point, hits.normal[met], rays[met], points)
+
+class Renderer:
+    """Renders poses of a robot with one camera. Several threads may use it."""
+
+    def __init__(self, robot: PosedRobot, camera: Camera, quality: RenderQuality) -> None:
+        """Render the empty floor."""
+        self._robot, self._camera, self._quality = robot, camera, quality
+        self._window = Window(camera, quality.width, quality.height)
+        target = camera.target(np.zeros(3))
+        self._floor = Floor(self._window, robot.floor_height, make_lights(camera, target, quality.lights))
+        self._backdrop = to_screen(self._floor.empty())
+
+    def render(self, pose: Array, followed: Array, ghost: Array | None = None) -> Image:
+        """Return an image of the robot in a pose [7 + J]; a ghost is a second, translucent pose.
+
+        The camera follows the point `followed`, [3] m.
+        """
+        frame = self._frame(pose, followed, ghost)
+        image = self._backdrop.copy()
+        lines = self._floor.has_line(frame.target)
+        changed = np.flatnonzero(np.logical_or.reduce((frame.near, lines, *frame.shaded)))
+        shown = np.full(len(image), -1, np.int32)
+        light, shown[changed] = self._seen(frame, changed, 0.5, 0.5)
+        image[changed] = to_screen(light)
+        rays, height = self._quality.rays, self._quality.height
+        if rays > 1:
+            outlines = np.flatnonzero(_differs_from_a_neighbour(shown.reshape(height, -1)) & frame.near)
+            image[outlines] = to_screen(
+                np.mean([self._sample(frame, outlines, index) for index in range(rays)], axis=0)
+            )
+        return image.reshape(height, -1, 3)
+
+    def _sample(self, frame: _Frame, pixels: _Indices, index: int) -> Array:
+        """Return the light at one of several places of each pixel, [n, 3], with one point of lamp and sky."""
+        count, rays = self._quality.lights, self._quality.rays
+        lamp = 2 * (index % count)
+        fewer = attrs.evolve(
+            frame,
+            lights=[light.times(count) for light in frame.lights[lamp : lamp + 2]],
+            shaded=frame.shaded[lamp : lamp + 2],
+        )
+        # spread evenly over the pixel, for any number of rays, by the golden ratio
+        return self._seen(fewer, pixels, (index + 0.5) / rays, (index + 0.5) * GOLDEN % 1.0)[0]
+
+    def _frame(self, pose: Array, followed: Array, ghost: Array | None) -> _Frame:
+        data = self._robot.posed(pose)
+        target = self._camera.target(followed)
+        near = self._window.covered(self._robot.corners(data, ~self._robot.is_floor) - target)
+        other = None
         if ghost is not None:
-            other = _cast(self.robot, ghost, eye, rays, with_ground=False)
-            # never over the robot: only the parts of the ghost beside it are drawn
-            over = (other.geom >= 0) & ~(met & self.robot.is_part[hits.geom])
-            towards = -_dot(other.normal[over], rays[over] / _length(rays[over]))[:, None]
-            light[over] += _GHOST_SHARE * (_GHOST * (0.35 + 0.65 * towards) - light[over])
-        return light
+            other = self._robot.posed(ghost)
+            near |= self._window.covered(self._robot.corners(other, self._robot.is_part) - target)
+        lights, parts = (
+            make_lights(self._camera, target, self._quality.lights),
+            self._robot.corners(data, self._robot.is_part),
+        )
+        shadows = [self._window.covered(self._floor.shadow(parts, light.source) - target) for light in lights]
+        return _Frame(data, other, target, lights, near, [shadow & self._floor.is_seen for shadow in shadows])
 
-    def _lit(self, geom: NDArray[np.int32], point: Array, normal: Array, rays: Array, points: Array) -> Array:
-        """Return the light from points on shapes, [m, 3]."""
-        is_part = self.robot.is_part[geom]
-        albedo, shine = self.robot.colour[geom], np.where(is_part, self.robot.shine[geom], 0.0)
-        away = np.hypot(*(point - self.target)[:, :2].T)
-        albedo[~is_part] = _floor(point[~is_part])
-        axes = self.camera.axes
-        diffuse = np.repeat(_BOUNCE_LIGHT * (1.0 - 0.5 * normal[:, 2:]), 3, axis=1)
-        diffuse += (_RIM_LIGHT * is_part * np.maximum(normal @ (_RIM @ axes), 0.0))[:, None]
+    def _seen(self, frame: _Frame, pixels: _Indices, across: float, down: float) -> tuple[Array, NDArray[np.int32]]:
+        """Return the light at a place of each pixel, [n, 3], and which shape is there, [n]; -1 for floor or none."""
+        rays = self._window.rays(pixels, across, down)
+        eye = frame.target + self._window.eye
+        near = frame.near[pixels]
+        is_floor = ~near & self._floor.is_seen[pixels]
+        light = np.broadcast_to(BACKGROUND, rays.shape).copy()
+        shown = np.full(len(rays), -1, np.int32)
+
+        hits = _cast(self._robot, frame.data, eye, rays[near], with_ground=True)
+        on_shape = (hits.geom >= 0) & ~self._robot.is_floor[hits.geom]
+        is_floor[near] = (hits.geom >= 0) & ~on_shape
+        shape = np.flatnonzero(near)[on_shape]
+        shown[shape] = hits.geom[on_shape]
+        point = eye + rays[shape] * hits.distance[on_shape, None]
+        light[shape] = self._shape_light(frame, shown[shape], point, hits.normal[on_shape], rays[shape])
+
+        floor = np.flatnonzero(is_floor)
+        light[floor] = self._floor_light(frame, pixels[floor], self._floor.points(eye, rays[floor]))
+        if frame.ghost is not None:
+            self._add_ghost(frame.ghost, eye, rays, np.flatnonzero(near), light, shown)
+        return light, shown
+
+    def _add_ghost(
+        self,
+        ghost: mujoco.MjData,
+        eye: Array,
+        rays: Array,
+        near: _Indices,
+        light: Array,
+        shown: NDArray[np.int32],
+    ) -> None:
+        """Mix the light of the ghost into `light`, but never over the robot: only beside it."""
+        beside = near[(shown[near] < 0) | ~self._robot.is_part[shown[near]]]
+        hits = _cast(self._robot, ghost, eye, rays[beside], with_ground=False)
+        over = beside[hits.geom >= 0]
+        towards = -_dot(hits.normal[hits.geom >= 0], rays[over] / _length(rays[over]))[:, None]
+        light[over] += _GHOST_SHARE * (_GHOST * (0.35 + 0.65 * towards) - light[over])
+        shown[over] = self._robot.model.ngeom
+
+    def _floor_light(self, frame: _Frame, pixels: _Indices, point: Array) -> Array:
+        """Return the light from points on the floor, [m, 3]."""
+        diffuse = self._floor.diffuse[pixels]
+        for light, shaded in zip(frame.lights, frame.shaded, strict=True):
+            doubtful = np.flatnonzero(shaded[pixels])
+            dark = doubtful[self._is_hidden(frame, light.source, point[doubtful])]
+            diffuse[dark] -= self._floor.received(light, point[dark])
+        return self._floor.faded(self._floor.colour(point, pixels) * diffuse, point - frame.target)
+
+    def _shape_light(self, frame: _Frame, geom: NDArray[np.int32], point: Array, normal: Array, rays: Array) -> Array:
+        """Return the light from points on shapes other than the floor, [m, 3]."""
+        is_part = self._robot.is_part[geom]
+        albedo, shine = self._robot.colour[geom], self._robot.shine[geom] * is_part
+        diffuse = np.repeat(BOUNCE * (1.0 - 0.5 * normal[:, 2:]), 3, axis=1)
+        diffuse += (RIM_LIGHT * is_part * np.maximum(normal @ (RIM @ self._camera.axes), 0.0))[:, None]
         view, gloss = -rays / _length(rays), np.zeros(len(point))
-        for across, along in points:
-            lamp = self.target + _LAMP @ axes + _LAMP_RADIUS * (across * axes[0] + along * axes[2])
-            cosine, towards = self._from(lamp, point, normal)
-            diffuse += cosine[:, None] * (_LAMP_LIGHT / len(points))
-            middle = towards + view
-            glint = np.maximum(_dot(middle / _length(middle), normal), 0.0) ** (12.0 + 70.0 * shine)
-            gloss += (cosine > 0.0) * shine * glint / len(points)
-            # points of the disc, projected up to the dome, are as dense as the light that level ground receives
-            x, y = _SKY_RIM * across, _SKY_RIM * along
-            up = np.sqrt(1.0 - x * x - y * y)
-            cosine, _ = self._from(self.target + _SKY_DISTANCE * np.array([x, y, up]), point, normal)
-            diffuse += (cosine / up)[:, None] * (_SKY_LIGHT / len(points))
-        light: Array = albedo * diffuse + 0.5 * gloss[:, None]
-        share = np.clip((away - _FADE[0]) / (_FADE[1] - _FADE[0]), 0.0, 1.0) * ~is_part
-        light += (share * share * (3.0 - 2.0 * share))[:, None] * (_BACKGROUND - light)
-        return light
+        middle, radius = self._robot.bounding_sphere(frame.data)
+        for light in frame.lights:
+            away = light.source - point
+            towards = away / _length(away)
+            cosine = np.maximum(_dot(towards, normal), 0.0)
+            beside = _length(np.cross(middle - light.source, towards))[:, 0]
+            doubtful = np.flatnonzero((cosine > 0.0) & (beside < radius))  # all others see it past the robot
+            cosine[doubtful[self._is_hidden(frame, light.source, point[doubtful])]] = 0.0
+            diffuse += cosine[:, None] * light.strength
+            if light.is_lamp:
+                half = towards + view
+                glint = np.maximum(_dot(half / _length(half), normal), 0.0) ** (12.0 + 70.0 * shine)
+                gloss += (cosine > 0.0) * shine * glint * light.share
+        light_ = albedo * diffuse + 0.5 * gloss[:, None]
+        light_[~is_part] = self._floor.faded(light_[~is_part], point[~is_part] - frame.target)
+        return light_
 
-    def _from(self, source: Array, point: Array, normal: Array) -> tuple[Array, Array]:
-        """Return the cosine at which points see a source, [m], 0 if hidden, and the direction to it."""
-        rays = point - source
-        towards = -rays / _length(rays)
-        cosine = np.maximum(_dot(towards, normal), 0.0)
-        beside = _length(np.cross(self.middle - source, towards))[:, 0]
-        doubtful = np.flatnonzero((cosine > 0.0) & (beside < self.radius))  # all others see it past the robot
-        met = _cast(self.robot, self.data, source, rays[doubtful], with_ground=False)
-        cosine[doubtful[(met.geom >= 0) & (met.distance < 1.0 - 1e-4)]] = 0.0
-        return cosine, towards
+    def _is_hidden(self, frame: _Frame, source: Array, point: Array) -> _Flags:
+        """Return whether the robot hides a light from points, [m]."""
+        hits = _cast(self._robot, frame.data, source, point - source, with_ground=False)
+        hidden: _Flags = (hits.geom >= 0) & (hits.distance < 1.0 - 1e-4)
+        return hidden
 
 
 def _cast(robot: PosedRobot, data: mujoco.MjData, origin: Array, rays: Array, with_ground: bool) -> _Hits:
@@ -145,25 +209,22 @@ def _cast(robot: PosedRobot, data: mujoco.MjData, origin: Array, rays: Array, wi
     if count:
         flat = np.ascontiguousarray(rays).reshape(-1)
         mujoco.mj_multiRay(
-            robot.model, data, origin, flat, _DRAWN, int(with_ground), -1, geom, distance, flat_normal, count, _FAR
+            robot.model, data, origin, flat, DRAWN, int(with_ground), -1, geom, distance, flat_normal, count, _FAR
         )
     normal = flat_normal.reshape(-1, 3)
     normal[_dot(normal, rays) > 0.0] *= -1.0
     return _Hits(geom, distance, normal)
 
 
-def _floor(point: Array) -> Array:
-    """Return the colour of the ground at points, [m, 3]."""
-    cell = np.abs((point[:, :2] / _GRID + 0.5) % 1.0 - 0.5).min(1) * _GRID
-    return np.where((cell < _LINE_WIDTH / 2)[:, None], _LINE, _FLOOR)
-
-
-def _sunflower(count: int) -> Array:
-    """Return points that fill the unit disc evenly, [count, 2]; any stretch of them does so roughly too."""
-    index = np.arange(count)
-    radius, angle = np.sqrt((index + 0.5) / count), 2.0 * np.pi * _GOLDEN * index
-    points: Array = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
-    return points
+def _differs_from_a_neighbour(values: NDArray[np.int32]) -> _Flags:
+    """Return which values of an image [H, W] differ from one beside, above or below them, [H * W]."""
+    differs = np.zeros(values.shape, np.bool_)
+    across, down = values[:, 1:] != values[:, :-1], values[1:] != values[:-1]
+    differs[:, 1:] |= across
+    differs[:, :-1] |= across
+    differs[1:] |= down
+    differs[:-1] |= down
+    return differs.ravel()
 
 
 def _dot(a: Array, b: Array) -> Array:

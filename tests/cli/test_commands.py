@@ -150,7 +150,8 @@ def test_the_contract_includes_keys_optional_calls_and_types(mtrack: Command) ->
     assert {"Rollout", "Layout", "Mirror"} <= {each["name"] for each in phase["types"]}
     assert "follows: Sequence[str | None]" in phase["optional"]
     assert {"StartState", "Reference"} <= {each["name"] for each in command["types"]}
-    assert {"pin_clips(clips: Tensor) -> None", "policy_facts() -> Mapping[str, object]"} <= command["optional"].keys()
+    pin_clips = "pin_clips(clips: Tensor, frames: Tensor | None=None) -> None"
+    assert {pin_clips, "policy_facts() -> Mapping[str, object]"} <= command["optional"].keys()
     assert "failed: Tensor" in metric["optional"]
 
 

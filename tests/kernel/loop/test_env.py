@@ -94,6 +94,25 @@ def test_resetting_one_environment_does_not_change_the_others():
     assert second.env.scene.episode_step.tolist() == [1, 1, 0, 1, 1, 1]
 
 
+def test_a_restart_ends_only_the_given_episodes_and_repeats_no_startup_call():
+    first, second = task("toy", MANY).env, task("toy", MANY).env
+    started = []
+    second.calls.startup.append(lambda: started.append(True))
+    for env in (first, second):
+        env.step(torch.ones(6, 2))
+    held = second.observations["policy"].clone()
+    seen, others = second.restart(torch.tensor([2, 4])), [0, 1, 3, 5]
+    assert seen is second.observations
+    assert not started
+    assert second.scene.episode_step.tolist() == [1, 1, 0, 1, 0, 1]
+    assert second.statistics.episode_return[[2, 4]].tolist() == [0.0, 0.0]
+    assert torch.equal(seen["policy"][others], held[others])
+    assert not torch.equal(seen["policy"][[2, 4]], held[[2, 4]])
+    for env in (first, second):
+        env.step(torch.ones(6, 2))
+    assert torch.equal(first.observations["policy"][others], second.observations["policy"][others])
+
+
 @pytest.mark.parametrize("grace", [0, 1, 5])
 def test_grace_steps_protect_exactly_the_first_control_steps(grace):
     env = task("toy", MANY).env

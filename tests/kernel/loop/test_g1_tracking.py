@@ -55,7 +55,7 @@ def test_environments_draw_different_worlds_and_a_reset_draws_only_its_own():
         field = backend.field(name).flatten(1)
         assert not torch.equal(field[0], field[1]), name
     before = {name: backend.field(name).clone() for name in ("body_mass", "actuator_gainprm")}
-    assembly.env._reset(torch.tensor([2]), torch.tensor([False]))
+    assembly.env.restart(torch.tensor([2]))
     for name, value in before.items():
         assert torch.equal(backend.field(name)[[0, 1, 3]], value[[0, 1, 3]])
     assert not torch.equal(backend.field("actuator_gainprm")[2], before["actuator_gainprm"][2])

@@ -52,6 +52,17 @@ def test_a_reset_environment_fills_its_history_and_leaves_the_others():
     assert seen.tolist() == [[2.0, 1.0], [9.0, 9.0]]
 
 
+def test_a_restart_between_steps_fills_the_history_of_its_environments_and_pushes_no_other():
+    observer, ids = Observer({"a": [term(history=(0, 2)), term()]}), torch.tensor([1])
+    scenes = [OneValue(torch.tensor([float(t), 10.0 * t])) for t in range(1, 5)]
+    for t, scene in enumerate(scenes[:2]):
+        observer.observe(scene, torch.arange(2) if t == 0 else NONE)
+    seen = observer.restart(OneValue(torch.tensor([70.0])), ids)
+    assert seen["a"].tolist() == [[70.0, 70.0, 70.0]]
+    later = [observer.observe(scene, NONE)["a"].tolist() for scene in scenes[2:]]
+    assert later == [[[3, 1, 3], [30, 70, 30]], [[4, 2, 4], [40, 70, 40]]]
+
+
 def test_final_observations_equal_observing_and_change_nothing():
     one, scene, later = term(history=(0, 1, 2)), OneValue(torch.tensor([1.0, 5.0])), OneValue(torch.tensor([2.0, 6.0]))
     one.observe(scene, torch.tensor([0, 1]))

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mtrack import MtrackError, Recipe
-from mtrack.run.divergence import DivergenceRecorder, decisive_versions
+from mtrack.run.divergence import DivergenceRecorder, decisive_versions, reproduction_of
 from mtrack.run.reproduction import Reproduction, read, write
 from mtrack_testing import small_recipe, small_task
 
@@ -65,6 +65,25 @@ def test_a_reproduction_has_the_state_before_the_step_and_the_iteration_of_the_c
     assert torch.equal(kept.step.before["joint_pos"], before)
     assert torch.equal(kept.step.after["joint_pos"], env.backend.joint_pos[2])
     assert kept.facts.circumstances.iteration == 4
+
+
+def test_a_file_without_a_clip_is_read(made):
+    changed(made, lambda facts, _: [facts["circumstances"].pop(name) for name in ("clip", "clip_frame")])
+    at = read(made).facts.circumstances
+    assert (at.clip, at.clip_frame) == ("", 0)
+
+
+def test_any_step_can_be_kept_but_none_that_a_reset_followed(tmp_path):
+    recorder = recorded(tmp_path)
+    assembly, recipe = recorder.assembly, recorder.recipe
+    rewards = torch.stack([term.component(assembly.env.scene) for term in assembly.env.rewards], dim=-1)
+    write(tmp_path / "a.safetensors", reproduction_of(assembly, recipe, "train", 4, rewards[4], 7))
+    kept = read(tmp_path / "a.safetensors")
+    assert not kept.diverged
+    assert (kept.facts.circumstances.env_id, kept.facts.circumstances.iteration) == (4, 7)
+    assembly.env.restart(torch.tensor([4]))
+    with pytest.raises(MtrackError, match="environment 4 was just reset, so there is no step to save; step it first"):
+        reproduction_of(assembly, recipe, "train", 4, rewards[4], 7)
 
 
 def test_a_file_is_never_overwritten(made):

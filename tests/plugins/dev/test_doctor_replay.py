@@ -11,7 +11,7 @@ import torch
 
 from mtrack import MtrackError, NameProblem
 from mtrack.cli import main
-from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.divergence import DivergenceRecorder, reproduction_of
 from mtrack.run.reproduction import read, write
 from mtrack_dev.replay import replay_file
 from mtrack_mujoco.backend import MujocoBackend
@@ -126,6 +126,24 @@ def test_a_file_of_a_backend_or_robot_that_is_missing_is_rejected(toy):
         with pytest.raises(MtrackError, match=message):
             replay_file(other)
         other.unlink()
+
+
+def test_a_step_that_was_saved_by_hand_and_does_not_diverge_is_no_problem(g1, tmp_path, capsys):
+    g1.assembly.components["command"].pin_clips(torch.tensor([0, 0, 0]), torch.tensor([3, 5, 7]))
+    g1.env.restart(torch.arange(3))
+    g1.step()
+    file = tmp_path / "saved.safetensors"
+    rewards = torch.stack([term.component(g1.env.scene) for term in g1.env.rewards], dim=-1)
+    write(file, reproduction_of(g1.assembly, small_recipe(*G1), "train", 1, rewards[1], 1))
+    at = read(file).facts.circumstances
+    clip, _ = g1.assembly.components["command"].clip_frames()[0]
+    assert (at.clip, at.clip_frame, at.episode_step) == (clip, 5, 1)
+    assert _status("doctor", "--replay", str(file)) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"environment 1 in step 1 of its episode (clip {clip}, frame 5), iteration 1 of phase 'train'" in text
+    assert "it did not diverge, the step was saved by hand" in text
+    assert "bit-identical to the saved step" in text
+    assert "this step does not diverge; it was saved by hand" in text
 
 
 def test_another_version_is_reported(toy):

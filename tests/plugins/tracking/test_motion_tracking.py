@@ -167,6 +167,33 @@ def test_pinned_environments_always_start_their_clip_at_frame_0():
         step(command, scene)
 
 
+def test_pinned_environments_start_at_their_frames_and_the_command_says_what_they_play():
+    command, scene = following(start_noise=0.0)
+    clips, frames = torch.tensor([0, 1, 1, 0, 1, 0, 0, 1]), torch.tensor([119, 399, 7, 0, 200, 3, 118, 50])
+    command.pin_clips(clips, frames)
+    state = start(command)
+    assert torch.equal(
+        state.root_pos, command.library.gather(command.library.rows(clips, frames[:, None])[:, 0]).root_pos
+    )
+    step(command, scene)
+    step(command, scene)
+    playing = command.playing()
+    assert torch.equal(playing[0], clips)
+    assert playing[1].tolist() == [120, 400, 9, 2, 202, 5, 120, 52], "a clip's length at its end"
+    step(command, scene)
+    assert playing[1][2] == 9, "a copy"
+
+
+@pytest.mark.parametrize(
+    ("clip", "frame", "message"),
+    [(2, 0, "2 clips.*no clip 2"), (0, 120, "walk.* has 120 frames; it has no frame 120"), (1, -1, "no frame -1")],
+)
+def test_a_clip_or_frame_that_does_not_exist_cannot_be_pinned(clip, frame, message):
+    command, _ = following()
+    with pytest.raises(ValueError, match=message):
+        command.pin_clips(torch.full((8,), clip), torch.full((8,), frame))
+
+
 def drifting(drift, steps, **params):
     """Follow the reference exactly, but `drift` beside it, and return the distances to the root target."""
     command, scene = following((400,), root_target="sliding", **params)

@@ -1,0 +1,44 @@
+"""Writes the step that is shown as a reproduction file, for `mtrack play --state` and `mtrack doctor --replay`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from mtrack import MtrackError
+from mtrack.run.divergence import reproduction_of
+from mtrack.run.reproduction import write
+
+if TYPE_CHECKING:
+    from mtrack_play.session import Session
+
+FOLDER = "states"
+"""Folder of a run that holds them."""
+
+
+def write_state(session: Session, path: Path | None) -> Path:
+    """Write the newest step of the first actor, by default to a new file in the run directory; return its path.
+
+    Raises MtrackError if there is no step to save, or if the file cannot be written.
+    """
+    world = session.worlds[0]
+    rewards = torch.tensor(list(world.probe.rewards.values()))
+    checkpoint = world.checkpoint
+    made = reproduction_of(world.trained, world.recipe, checkpoint.phase, 0, rewards, checkpoint.iteration)
+    path = path or _new_path(session.run / FOLDER, session.clips[session.clip], session.frame)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, made)
+    except OSError as error:
+        raise MtrackError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def _new_path(folder: Path, clip: str, frame: int) -> Path:
+    """Return the path of a file that does not exist yet, named after the clip and the frame."""
+    stem = re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:80] or "clip"
+    names = (f"{stem}-{frame:05d}{suffix}.safetensors" for suffix in ("", *(f"-{n}" for n in range(2, 10_000))))
+    return next(folder / name for name in names if not (folder / name).exists())
