@@ -1,4 +1,4 @@
-"""Makes `tests/support` importable, runs the whole suite in two processes, and provides the `site` fixture."""
+"""Makes `tests/support` importable, runs the whole suite in two processes, and has the common fixtures."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from support.browser import Browser
 
 _PROCESSES = 2  # each process loads torch and MuJoCo
 
@@ -38,3 +42,17 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[Browser]:
+    from support.browser import start_browser
+
+    yield from start_browser()
+
+
+@pytest.fixture
+def browser(_chromium: Browser) -> Iterator[Browser]:
+    """Return a headless browser, one process for all tests; its pages are closed afterwards."""
+    yield _chromium
+    _chromium.close_tabs()

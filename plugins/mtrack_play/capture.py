@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtrack import MtrackError
-from mtrack_play.gui import on_click
+from mtrack_play.gui import icon, on_click
 from mtrack_play.player import Display, Player
 from mtrack_play.recording import Recording, film_size, take_image
 from mtrack_view.raycast import Image
@@ -26,10 +26,10 @@ class Capture:
         self._player, self._display, self._run, self._films = player, display, run, films
         self.recording: Recording | None = None
         gui = server.gui
-        screenshot = gui.add_button("Screenshot", icon="camera")
-        self._record = gui.add_button("Record", icon="player-record", color="red")
+        screenshot = gui.add_button("Screenshot", icon=icon("CAMERA"))
+        self._record = gui.add_button("Record", icon=icon("PLAYER_RECORD"), color="red")
         self._film = gui.add_markdown("", visible=False)
-        state = gui.add_button("Copy state", icon="copy", hint="Save the shown moment as a reproduction file.")
+        state = gui.add_button("Copy state", icon=icon("COPY"), hint="Save the shown moment as a reproduction file.")
         self._state = gui.add_markdown("", visible=False)
         screenshot.on_click(self._take_screenshot)
         on_click(player, self._record, self._start_or_stop)
@@ -56,7 +56,7 @@ class Capture:
         recording, self.recording = self.recording, None
         if recording is None:
             return
-        self._record.label, self._record.icon = "Record", "player-record"
+        self._record.label, self._record.icon = "Record", icon("PLAYER_RECORD")
         try:
             recording.close()
         except MtrackError as error:
@@ -76,7 +76,7 @@ class Capture:
             return
         session = self._player.session
         self.recording = Recording(client, self._films, session.clips[session.clip])
-        self._record.label, self._record.icon = "Stop recording", "player-stop"
+        self._record.label, self._record.icon = "Stop recording", icon("PLAYER_STOP")
         self._film.content, self._film.visible = "Recording while it plays: 25 images per simulated second.", True
         self._player.play(True)
 

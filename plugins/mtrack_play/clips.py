@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mtrack_play.evaluation_results import Results
-from mtrack_play.gui import line, on_change
+from mtrack_play.gui import line, on_change, set_value
 from mtrack_play.player import Display, Player
 
 if TYPE_CHECKING:
@@ -17,16 +17,16 @@ _MANY = 20  # clips, from which on a search is helpful
 class Clips:
     """The list of clips."""
 
-    def __init__(
-        self, server: viser.ViserServer, player: Player, display: Display, results: Results, run: str
-    ) -> None:
+    def __init__(self, server: viser.ViserServer, player: Player, display: Display, results: Results, run: str) -> None:
         """Add the list."""
         self._player, self._display, self._results = player, display, results
         gui = server.gui
         self._names: tuple[str, ...] = ()
         self._search = gui.add_text("find a clip", "", hint="Show only clips with these letters in their names.")
         self._list = gui.add_dropdown("clip", ("",))
-        hint = "worst first: success · error" if results.success else f"in their own order; 'mtrack eval {run}' sorts them"
+        hint = (
+            "worst first: success · error" if results.success else f"in their own order; 'mtrack eval {run}' sorts them"
+        )
         gui.add_html(line(hint, size=0.72))
         on_change(player, self._search, lambda _: self._fill())
         on_change(player, self._list, self._choose)
@@ -55,7 +55,7 @@ class Clips:
     def _select(self) -> None:
         text = self._results.label(self._playing)
         if text in self._list.options:
-            self._list.value = text
+            set_value(self._list, text)
 
     @property
     def _playing(self) -> str:

@@ -15,7 +15,7 @@ COLOURS = ("#2b7de0", "#e07b1a")
 """Of the curves and labels of the first and the second actor."""
 
 
-def on_change(player: Player, handle: Any, action: Callable[[Any], None], *, is_latest_enough: bool = False) -> None:
+def on_change(player: Player, handle: Any, action: Callable[[Any], object], *, is_latest_enough: bool = False) -> None:
     """Have the player call an action with the new value when a person changes an input.
 
     If `is_latest_enough`, values that have been replaced by later ones before they could be used are skipped.
@@ -41,12 +41,23 @@ def on_click(player: Player, button: Any, action: Callable[[viser.ClientHandle],
     button.on_click(clicked)
 
 
+def set_value(handle: Any, value: Any) -> None:
+    """Change what an input shows; its callbacks are not for this."""
+    handle.value = value
+
+
+def icon(name: str) -> Any:
+    """Return one of the icons that viser brings along."""
+    from viser import Icon  # noqa: PLC0415
+
+    return getattr(Icon, name)
+
+
 def number(value: float) -> str:
-    """Return a value with three significant digits; a dash if it is unknown."""
+    """Return a value with three significant digits; a question mark if it is unknown."""
     if value != value:  # noqa: PLR0124  NaN
-        return "–"
-    text = f"{value:.3g}"
-    return text.replace("e-0", "e-").replace("e+0", "e+").replace("-", "−")
+        return "?"
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e+")
 
 
 def line(text: str, *, size: float = 0.8, colour: str = "", weight: int = 400) -> str:

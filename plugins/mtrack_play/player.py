@@ -78,7 +78,7 @@ class Player:
         self._pace = _Pace()
         self._next_step = self._next_look = 0.0
         self._last_draw, self._needs_drawing, self._undrawn_steps = 0.0, True, 0
-        self._waiting: deque[tuple[str, Callable[[], None]]] = deque()
+        self._waiting: deque[tuple[str, Callable[[], object]]] = deque()
         self._lock, self._wake, self._is_stopped = threading.Lock(), threading.Event(), False
 
     @property
@@ -96,8 +96,8 @@ class Player:
         """Simulated time per real time during the last second of playing; 0 if it is unknown."""
         return self._pace.factor if self.is_playing else 0.0
 
-    def do(self, action: Callable[[], None], replaces: str = "") -> None:
-        """Have the playing thread call an action; an earlier one that `replaces` the same and still waits is dropped."""
+    def do(self, action: Callable[[], object], replaces: str = "") -> None:
+        """Have the playing thread call an action. One that `replaces` the same and still waits is dropped."""
         with self._lock:
             if replaces:
                 self._waiting = deque(entry for entry in self._waiting if entry[0] != replaces)

@@ -11,9 +11,9 @@ import attrs
 import numpy as np
 
 from mtrack_play.gui import COLOURS, number, on_change
-from mtrack_play.term_history import History, Term
 from mtrack_play.moment import Array
 from mtrack_play.player import Player
+from mtrack_play.term_history import History, Term
 
 if TYPE_CHECKING:
     import viser
@@ -90,7 +90,7 @@ class Plots:
         session = self._player.session
         return (
             *(Term("error", name, unit) for name, unit in session.units.items()),
-            *(Term("reward", name, f"× {weight:g}") for name, weight in session.reward_weights.items()),
+            *(Term("reward", name, f"weight {weight:g}") for name, weight in session.reward_weights.items()),
             *(Term("termination", name) for name in session.terminations),
         )
 
@@ -128,7 +128,7 @@ class Plots:
 def _heading(term: Term, values: Array) -> str:
     """Return the name of a term and its present value for each actor."""
     if term.kind == "termination":
-        texts = ["–" if value != value else ("ends" if value else "holds") for value in values]  # noqa: PLR0124
+        texts = ["?" if value != value else ("ends" if value else "holds") for value in values]  # noqa: PLR0124
     else:
         texts = [number(float(value)) for value in values]
     coloured = [f'<b style="color:{colour}">{text}</b>' for text, colour in zip(texts, COLOURS, strict=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mtrack_play.gui import line, on_change, on_click
+from mtrack_play.gui import icon, line, on_change, on_click, set_value
 from mtrack_play.player import Display, Player
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class RandomizationPanel:
         self._folder = gui.add_folder(None)
         self._gui = gui
         self._boxes: dict[str, viser.GuiCheckboxHandle] = {}
-        again = gui.add_button("Draw again", icon="dice")
+        again = gui.add_button("Draw again", icon=icon("DICE"))
         on_click(player, again, lambda _: player.reset(display, player.session.draw_again))
         self.draw()
 
@@ -36,7 +36,7 @@ class RandomizationPanel:
             with self._folder:
                 self._boxes = {name: self._add(name, value) for name, value in sampled.items()}
         for name, value in sampled.items():
-            self._boxes[name].value = value
+            set_value(self._boxes[name], value)
 
     def _add(self, name: str, is_sampled: bool) -> viser.GuiCheckboxHandle:
         box = self._gui.add_checkbox(name.replace("_", " "), is_sampled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mtrack import MtrackError
 from mtrack_view.raycast import Image
@@ -19,7 +19,7 @@ FPS = 25.0
 FOLDER = "films"
 """Folder of a run that holds its films."""
 _LARGEST = 1920, 1080  # pixels
-_WAIT_S = 10.0  # for an image: a browser whose window is hidden draws nothing
+_WAIT_S = 30.0  # for an image: a browser without a GPU takes seconds, and one whose window is hidden draws nothing
 
 
 class Recording:
@@ -69,14 +69,15 @@ def film_size(client: viser.ClientHandle) -> tuple[int, int]:
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
-def take_image(client: viser.ClientHandle, width: int, height: int, kind: str = "jpeg") -> Image:
+def take_image(client: viser.ClientHandle, width: int, height: int, kind: Literal["jpeg", "png"] = "jpeg") -> Image:
     """Return what a browser shows, [H, W, 3], or [H, W, 4] as png. Raises MtrackError if it gives no image."""
     try:
-        return client.get_render(height, width, transport_format=kind, timeout=_WAIT_S)
+        image: Image = client.get_render(height, width, transport_format=kind, timeout=_WAIT_S)
     except TimeoutError:
         raise MtrackError("the browser draws nothing; keep its window visible") from None
     except RuntimeError:  # it was closed
         raise MtrackError("the browser was closed") from None
+    return image
 
 
 def _new_path(folder: Path, name: str) -> Path:

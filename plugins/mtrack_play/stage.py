@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from mtrack_play.gui import COLOURS
 from mtrack_play.moment import Array, Moment
 from mtrack_play.player import Player
 from mtrack_view.browser_pose import move_node
@@ -23,6 +22,7 @@ OVER, BESIDE, HIDDEN = "over the robot", "beside the robot", "hidden"
 _LANE = 1.1  # m between robots that are side by side
 _METRES_PER_NEWTON = 0.001
 _CONTACT, _APPLIED = (0.10, 0.62, 0.35), (0.88, 0.22, 0.12)
+_BESIDE = 0.1  # m, of a contact force from its body
 _ABOVE = np.array([0.0, 0.0, 0.75])  # m, of a label over the root
 
 
@@ -94,7 +94,9 @@ class Stage:
             actor.ghost.pose(moment.reference)
         offset = actor.robot.offset
         feet = self._player.session.robot.put(moment.robot).xpos[self._contact_bodies]
-        actor.contacts.update(feet + offset, moment.forces * _METRES_PER_NEWTON)
+        outwards = (feet - moment.robot[:3]) * (1.0, 1.0, 0.0)  # beside the feet, because the legs would hide them
+        outwards *= _BESIDE / np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), _BESIDE)
+        actor.contacts.update(feet + outwards + offset, moment.forces * _METRES_PER_NEWTON)
         points = _stack([force.point for force in moment.applied])
         forces = _stack([force.force for force in moment.applied])
         actor.applied.update(points + offset, forces * _METRES_PER_NEWTON)

@@ -68,7 +68,10 @@ class History:
         return row
 
     def curves(self, index: int, seconds: float) -> tuple[Array, Array, Array]:
-        """Return the time up to moment `index` of the episode: times [P], at most 0 s; values [P, actors, terms]; marks [P], 0 or 1."""
+        """Return the last seconds before moment `index` of the episode.
+
+        These are times [P], at most 0 s; values [P, actors, terms]; and marks [P], 0 or 1.
+        """
         end = self._earlier + index + 1
         first = max(0, end - round(seconds / self._dt) - 1)
         stride = -(-(end - first) // _POINTS)
@@ -77,7 +80,8 @@ class History:
             rows = np.append(rows, end - 1)
         marks = np.zeros(len(rows))
         marks[[int(np.searchsorted(rows, mark)) for mark in self._marks if first <= mark < end]] = 1.0
-        return (rows - (end - 1)) * self._dt, self._rows[rows], marks
+        times: Array = (rows - (end - 1)).astype(np.float64) * self._dt
+        return times, self._rows[rows], marks
 
     def _begin(self) -> None:
         """Begin another episode, and forget old ones."""

@@ -6,13 +6,13 @@ import html
 import time
 from typing import TYPE_CHECKING, Any
 
-from mtrack_play.gui import on_change, on_click
+from mtrack_play.gui import icon, on_change, on_click, set_value
 from mtrack_play.player import Display, Player
 
 if TYPE_CHECKING:
     import viser
 
-SPEEDS = {"0.1×": 0.1, "0.25×": 0.25, "0.5×": 0.5, "1×": 1.0, "2×": 2.0, "4×": 4.0}
+SPEEDS = {"0.1x": 0.1, "0.25x": 0.25, "0.5x": 0.5, "1x": 1.0, "2x": 2.0, "4x": 4.0}
 _BACK, _FORWARD, _RESTART = "◀ back", "forward ▶", "restart"
 _EVERY_S = 0.1  # time between updates of numbers: more often nobody can read them
 
@@ -26,9 +26,9 @@ class Transport:
         gui = server.gui
         self._state = gui.add_html("")
         self._scrubber = gui.add_slider("frame", min=0, max=1, step=1, initial_value=0)
-        self._play = gui.add_button("Play", icon="player-play")
+        self._play = gui.add_button("Play", icon=icon("PLAYER_PLAY"))
         steps = gui.add_button_group("step", (_BACK, _FORWARD, _RESTART))
-        self._speed = gui.add_dropdown("speed", tuple(SPEEDS), initial_value="1×")
+        self._speed = gui.add_dropdown("speed", tuple(SPEEDS), initial_value="1x")
         self._repeat = gui.add_checkbox("repeat", player.repeats, hint="Start the clip again at its end.")
         on_click(player, self._play, lambda _: player.play(not player.is_playing))
         on_change(player, self._speed, self._set_speed)
@@ -46,7 +46,8 @@ class Transport:
     def draw(self, *, is_forced: bool = False) -> None:
         """Show the present state; numbers change a few times per second."""
         player = self._player
-        self._play.label, self._play.icon = ("Pause", "player-pause") if player.is_playing else ("Play", "player-play")
+        self._play.label = "Pause" if player.is_playing else "Play"
+        self._play.icon = icon("PLAYER_PAUSE" if player.is_playing else "PLAYER_PLAY")
         if time.monotonic() < self._due and player.is_playing and not is_forced:
             return
         self._due = time.monotonic() + _EVERY_S
@@ -55,8 +56,8 @@ class Transport:
         shown = moments[player.index]
         frames = self._frames
         self._scrubber.max = max(frames - 1, 1)
-        self._scrubber.value = min(shown.frame, frames - 1)
-        pace = f" · {player.real_time_factor:.2f}× real time" if player.real_time_factor else ""
+        set_value(self._scrubber, min(shown.frame, frames - 1))
+        pace = f" · {player.real_time_factor:.2f}x real time" if player.real_time_factor else ""
         if not player.is_at_newest:
             pace = f" · recorded; the newest is {moments[-1].frame * session.dt:.2f} s"
         lines = [
@@ -93,13 +94,13 @@ class Transport:
 
     def _add_hotkeys(self, gui: viser.GuiApi, display: Display) -> None:
         player = self._player
-        for label, key, icon, action in (
-            ("Play or pause", "P", "player-play", lambda: player.play(not player.is_playing)),
-            ("Step forward", "N", "player-track-next", lambda: player.step(display)),
-            ("Step back", "B", "player-track-prev", lambda: player.step(display, -1)),
-            ("Restart the clip", "R", "refresh", lambda: player.restart(display)),
+        for label, key, action in (
+            ("Play or pause", "P", lambda: player.play(not player.is_playing)),
+            ("Step forward", "N", lambda: player.step(display)),
+            ("Step back", "B", lambda: player.step(display, -1)),
+            ("Restart the clip", "R", lambda: player.restart(display)),
         ):
-            command = gui.add_command(label, hotkey=key, icon=icon)  # type: ignore[arg-type]
+            command = gui.add_command(label, hotkey=key)  # type: ignore[arg-type]
 
             def triggered(_: Any, act: Any = action) -> None:
                 player.do(act)

@@ -35,9 +35,7 @@ class ViewPanel:
         on_change(player, dark, self._set_dark)
 
     def _show(self, _: Any) -> None:
-        self._stage.show(
-            robot=self._robot.value, contacts=self._contacts.value, applied=self._applied.value
-        )
+        self._stage.show(robot=self._robot.value, contacts=self._contacts.value, applied=self._applied.value)
 
     def _follow(self, follows: bool) -> None:
         self._stage.follows = follows

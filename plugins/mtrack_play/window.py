@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,15 +29,22 @@ _WIDTH, _PLOTS_WIDTH = 300, 300  # pixels of the docked panels
 class Window:
     """Shows a player to every browser that opens the server's address; it fulfils `Display`."""
 
-    def __init__(self, server: viser.ViserServer, player: Player, run: Path, results: Results) -> None:
-        """Add the scene and all panels; `results` are those of the last evaluation."""
-        self._server, self._player, self._run = server, player, run
+    def __init__(
+        self,
+        server: viser.ViserServer,
+        player: Player,
+        run: Path,
+        results: Results,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Add the scene and all panels; `results` are those of the last evaluation, `say` writes to the terminal."""
+        self.server, self._player, self._run, self._say = server, player, run, say
         self._checkpoint = time.strftime("%H:%M:%S")
         self._watchers = 0
         gui = server.gui
         gui.configure_theme(show_logo=False, show_share_button=False)  # sharing would need a server elsewhere
         self._message = gui.add_html("", visible=False)
-        self._stage = Stage(server, player)
+        self.stage = Stage(server, player)
         self._transport = Transport(server, player, self)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Clip"):
@@ -47,7 +55,7 @@ class Window:
         with tabs.add_tab("Random"):
             self._randomizations = RandomizationPanel(server, player, self)
         with tabs.add_tab("View"):
-            self._view = ViewPanel(server, player, self._stage)
+            self._view = ViewPanel(server, player, self.stage)
         with tabs.add_tab("Save"):
             self.capture = Capture(server, player, self, run, run / FOLDER)
         panel = gui.add_panel()
@@ -74,6 +82,7 @@ class Window:
         self._transport.changed()
         self._clips.draw()
         self._randomizations.draw()
+        self._message.visible = False
 
     def is_watched(self) -> bool:
         """Return whether a browser is open."""
@@ -81,7 +90,7 @@ class Window:
 
     def draw(self) -> bool:
         """Draw the moment that the player shows; return whether all of it is drawn, or some is left for later."""
-        self._stage.draw()
+        self.stage.draw()
         self._transport.draw()
         return self._plots.update()
 
@@ -91,26 +100,27 @@ class Window:
         self._plots.mark()
         self.changed()
         self._show_facts()
-        self._notify("new checkpoint", f"{checkpoint} at {self._checkpoint}", "violet", seconds=6.0)
+        self._say(f"playing {checkpoint}")
+        for client in self.server.get_clients().values():
+            text = f"{checkpoint} at {self._checkpoint}"
+            client.add_notification("new checkpoint", text, color="violet", auto_close_seconds=6.0)
 
     def warn(self, message: str) -> None:
-        """Show a problem that does not end the playing, until it is closed."""
-        self._notify("problem", message, "orange", seconds=None)
+        """Show a problem that does not end the playing, until a new episode is asked for or a checkpoint is loaded."""
+        self._say(message)
+        self._show_message(message, "#b35c00")
 
     # ---- the end
 
     def fail(self, message: str) -> None:
         """Show why playing has ended, until the page is closed."""
-        self._message.content = (
-            '<div style="margin:0.5em;padding:0.6em;border-radius:4px;background:#e03131;color:#fff;font-size:0.85em">'
-            f"{html.escape(message)}</div>"
-        )
-        self._message.visible = True
-        self._server.flush()
+        self._show_message(message, "#e03131")
+        self.server.flush()
 
-    def _notify(self, title: str, text: str, colour: viser.LiteralColor, seconds: float | None) -> None:
-        for client in self._server.get_clients().values():
-            client.add_notification(title, text, color=colour, auto_close_seconds=seconds)
+    def _show_message(self, message: str, colour: str) -> None:
+        style = f"margin:0.5em;padding:0.6em;border-radius:4px;background:{colour};color:#fff;font-size:0.85em"
+        self._message.content = f'<div style="{style};overflow-wrap:anywhere">{html.escape(message)}</div>'
+        self._message.visible = True
 
     def _show_facts(self) -> None:
         session = self._player.session
@@ -120,7 +130,9 @@ class Window:
             "checkpoint": f"{session.checkpoint} at {self._checkpoint}{follows}",
             "actor": " and ".join(session.actors),
         }
-        text = "<br>".join(f'<span style="opacity:0.6">{name}</span> {html.escape(value)}' for name, value in rows.items())
+        text = "<br>".join(
+            f'<span style="opacity:0.6">{name}</span> {html.escape(value)}' for name, value in rows.items()
+        )
         self._facts.content = f'<div style="padding:0.2em 0.9em;font-size:0.75em;overflow-wrap:anywhere">{text}</div>'
 
     async def _joined(self, _: viser.ClientHandle) -> None:

@@ -69,7 +69,9 @@ class BareBrowser:
 
     def set(self, label: str, value: Any) -> None:
         """Change an input, or press a button."""
-        self._send("GuiUpdateMessage", uuid=self.find(label)["uuid"], updates={"value": value})
+        element = self.find(label)
+        element["value"] = value
+        self._send("GuiUpdateMessage", uuid=element["uuid"], updates={"value": value})
 
     def press(self, label: str) -> None:
         """Press a button."""

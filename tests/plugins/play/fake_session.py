@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class FakeSession:
     """Obeys the interface of `Session`."""
 
     dt = DT
-    units = {"mpkpe": "mm", "root_rot_error": "degrees"}
+    units: ClassVar = {"mpkpe": "mm", "root_rot_error": "degrees"}
     reward_weights = REWARDS
     terminations = ("fall_over", "tracking_error")
     contact_bodies = FEET
@@ -41,7 +41,7 @@ class FakeSession:
         self.joints = len(robot.model().joint_names)
         self.clip, self.checkpoint = 0, "train-0000100"
         self.randomizations = {"body_mass": False, "motor_gains": True}
-        self.newer: list[str | Exception] = []
+        self.newer: list[str | Exception | None] = []
         self.calls: list[tuple[Any, ...]] = []
         self.on_step: Callable[[], None] = lambda: None
         self.step_s = 0.0
@@ -130,7 +130,7 @@ class FakeSession:
         pose[7:] = 0.3 * math.sin(phase + 0.5 * number) * np.cos(np.arange(self.joints) + self.clip)
         reference[7:] = 0.3 * math.sin(phase + 0.2) * np.cos(np.arange(self.joints) + self.clip)
         values = 0.5 + 0.4 * np.sin(phase + np.arange(len(REWARDS)) + number)
-        applied = [Applied("torso_link", pose[:3] + (0.0, 0.0, 0.3), self.force)] if self.force.any() else []
+        applied = [Applied("torso_link", pose[:3] + np.array([0.0, 0.0, 0.3]), self.force)] if self.force.any() else []
         if self._pulled is not None:
             body, target = self._pulled
             point = self.robot.put(pose).body(body).xpos.copy()

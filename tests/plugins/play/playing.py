@@ -25,6 +25,7 @@ class Playing:
     window: Window
     port: int
     errors: list[Exception]
+    said: list[str]
 
 
 @contextmanager
@@ -32,7 +33,8 @@ def playing(run: Path, session: FakeSession, *, follow: bool = False, results: R
     """Play a session until the block ends."""
     player = Player(session, is_following=follow)  # type: ignore[arg-type]
     server = open_server("127.0.0.1", 0, lambda _: None)
-    window = Window(server, player, run, results)
+    said: list[str] = []
+    window = Window(server, player, run, results, said.append)
     errors: list[Exception] = []
 
     def play() -> None:
@@ -44,7 +46,7 @@ def playing(run: Path, session: FakeSession, *, follow: bool = False, results: R
     thread = threading.Thread(target=play)
     thread.start()
     try:
-        yield Playing(session, player, window, server.get_port(), errors)
+        yield Playing(session, player, window, server.get_port(), errors, said)
     finally:
         player.stop()
         thread.join(20)
