@@ -19,7 +19,7 @@ FPS = 25.0
 FOLDER = "films"
 """Folder of a run that holds its films."""
 _LARGEST = 1920, 1080  # pixels
-_WAIT_S = 10.0  # for an image: a browser whose window is hidden draws nothing
+_WAIT_S = 30.0  # for an image: a browser without a GPU takes seconds, and one whose window is hidden draws nothing
 
 
 class Recording:

@@ -60,10 +60,14 @@ class Session:
         sampling = Sampling(all_on=made is not None and bool(made.step.fields))
         options = PlayOptions(actor, motions, tuple(overrides), tuple(plugins), allow_change)
         opener, checkpoints = Opener(run, options, sampling), NewCheckpoints(run)
-        worlds = opener.worlds()
-        robot = PosedRobot(worlds[0].recipe.robot.build())
-        session = cls(run, worlds, robot, opener, checkpoints, History(keep_history))
-        session._start_all(session.clip_index(clip) if clip else session._clip_of(made), made)
+        try:
+            worlds = opener.worlds()
+            robot = PosedRobot(worlds[0].recipe.robot.build())
+            session = cls(run, worlds, robot, opener, checkpoints, History(keep_history))
+            session._start_all(session.clip_index(clip) if clip else session._clip_of(made), made)
+        except BaseException:
+            opener.folder.cleanup()
+            raise
         return session
 
     @property

@@ -38,7 +38,7 @@ class Window:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Add the scene and all panels; `results` are those of the last evaluation, `say` writes to the terminal."""
-        self._server, self._player, self._run, self._say = server, player, run, say
+        self.server, self._player, self._run, self._say = server, player, run, say
         self._checkpoint = time.strftime("%H:%M:%S")
         self._watchers = 0
         gui = server.gui
@@ -101,7 +101,7 @@ class Window:
         self.changed()
         self._show_facts()
         self._say(f"playing {checkpoint}")
-        for client in self._server.get_clients().values():
+        for client in self.server.get_clients().values():
             text = f"{checkpoint} at {self._checkpoint}"
             client.add_notification("new checkpoint", text, color="violet", auto_close_seconds=6.0)
 
@@ -115,7 +115,7 @@ class Window:
     def fail(self, message: str) -> None:
         """Show why playing has ended, until the page is closed."""
         self._show_message(message, "#e03131")
-        self._server.flush()
+        self.server.flush()
 
     def _show_message(self, message: str, colour: str) -> None:
         style = f"margin:0.5em;padding:0.6em;border-radius:4px;background:{colour};color:#fff;font-size:0.85em"

@@ -65,8 +65,8 @@ class FilmWriter:
         """Number of images so far."""
         self._shape = height, width, 3
         self._partial = path.with_name(f".{path.name}.part")
-        self._messages = tempfile.TemporaryFile()  # noqa: SIM115  closed by close or cancel
         self._ffmpeg = find_ffmpeg()
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115  closed by close or cancel
         self._process = subprocess.Popen(
             _command(self._ffmpeg, fps, width, height, self._partial),
             stdin=subprocess.PIPE,
