@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtrack.cli.options import PluginFiles
-from mtrack.errors import ComponentError, describe_error
+from mtrack.errors import ComponentError, MtrackError, describe_error
 
 if TYPE_CHECKING:
     from mtrack_play.session import Session
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 def play(
     run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint plays.")],
-    clip: Annotated[str, typer.Option(help="Clip to start with; default: the worst of the last evaluation.")] = "",
+    clip: Annotated[
+        list[str] | None,
+        typer.Option(help="Clip to start with; a film can have several. Default: the worst of the last evaluation."),
+    ] = None,
     actor: Annotated[
         str, typer.Option(help="teacher, student or both, side by side; default: the newest checkpoint's actor.")
     ] = "",
@@ -33,6 +37,16 @@ def play(
     port: Annotated[int, typer.Option(min=0, max=65535, help="First port to try; the next free one is taken.")] = 8080,
     open_: Annotated[bool, typer.Option("--open", help="Open the window in the web browser of this machine.")] = False,
     native: Annotated[bool, typer.Option("--native", help="Use MuJoCo's viewer on this machine's display.")] = False,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.mp4", help="Make a film instead; in a directory, under a name of its own."),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of the film; default: each clip once [s].")] = None,
+    beside: Annotated[
+        bool, typer.Option("--beside/--over", help="The film's reference: beside the robot, or a ghost.")
+    ] = False,
+    size: Annotated[str, typer.Option(help="Width and height of the film [pixels].")] = "640x400",
+    fps: Annotated[float, typer.Option(help="Images of the film per simulated second.")] = 25.0,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     plugin: PluginFiles = None,
     allow_change: Annotated[
@@ -40,29 +54,54 @@ def play(
     ] = False,
 ) -> None:
     """Play a run: watch it in the browser, push it, compare it with its reference."""
-    _check_view(native)
+    if video is None:
+        _check_view(native)
+    _check_together(clip or [], video, **{"--native": native, "--follow": follow, "--state": bool(state)})
     from mtrack_play.session import Session  # noqa: PLC0415
 
     _use_one_thread()
-    session = Session.open(
+    open_session = partial(
+        Session.open,
         run,
         actor=actor,
-        clip=clip,
         motions=motions,
-        state=state,
         overrides=set_ or (),
         plugins=plugin or (),
         allow_change=allow_change,
     )
-    try:
-        if native:
-            from mtrack_play.native import play_native  # noqa: PLC0415
+    if video is not None:
+        from mtrack_play.film import FilmOptions, parse_size  # noqa: PLC0415
+        from mtrack_play.film_command import film_run  # noqa: PLC0415
 
-            play_native(session, _say, is_following=follow)
-        else:
-            _play_in_browser(session, run, host, port, follow=follow, opens=open_, is_given=bool(clip or state))
+        how = FilmOptions(clips=clip or (), seconds=seconds, is_beside=beside, size=parse_size(size), fps=fps)
+        typer.echo(film_run(open_session, run, video, how))
+        return
+    session = open_session(clip=clip[0] if clip else "", state=state)
+    try:
+        _show(session, run, host, port, is_native=native, follow=follow, opens=open_, is_given=bool(clip or state))
     finally:
         session.close()
+
+
+def _show(
+    session: Session, run: Path, host: str, port: int, *, is_native: bool, follow: bool, opens: bool, is_given: bool
+) -> None:
+    """Play in a window until it is closed. `is_given`: the session starts with what the user has chosen."""
+    if is_native:
+        from mtrack_play.native import play_native  # noqa: PLC0415
+
+        play_native(session, _say, is_following=follow)
+    else:
+        _play_in_browser(session, run, host, port, follow=follow, opens=opens, is_given=is_given)
+
+
+def _check_together(clips: list[str], video: Path | None, **others: bool) -> None:
+    """Check options that exclude each other. Raises MtrackError."""
+    given = [option for option, is_given in others.items() if is_given]
+    if video is not None and given:
+        raise MtrackError(f"--video makes a film without a window: leave out {' and '.join(given)}")
+    if video is None and len(clips) > 1:
+        raise MtrackError("only a film has several clips: give one --clip, or --video FILE.mp4")
 
 
 def _play_in_browser(

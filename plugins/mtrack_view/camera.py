@@ -41,8 +41,11 @@ class Camera:
         return target
 
 
-def fit_camera(positions: Array, followed: Array, azimuth: float) -> Camera:
-    """Return a camera that sees all body positions [T, B, 3] and the floor while it follows a point [T, 3]."""
+def fit_camera(positions: Array, followed: Array, azimuth: float, aspect: float | None = None) -> Camera:
+    """Return a camera that sees all body positions [T, B, 3] and the floor while it follows a point [T, 3].
+
+    `aspect` is the width of its images over their height, by default what suits the positions.
+    """
     ground = followed * (1.0, 1.0, 0.0)
     floor = np.zeros((len(positions), 1, 3))
     seen = np.concatenate((positions - ground[:, None], floor), axis=1).reshape(-1, 3) @ _axes(azimuth).T
@@ -52,7 +55,7 @@ def fit_camera(positions: Array, followed: Array, azimuth: float) -> Camera:
     low, high = flat[:, 1].min() - _MARGIN, flat[:, 1].max() + _MARGIN + _HEADROOM
     middle[1] += (low + high) / 2
     half_width, half_height = np.abs(flat[:, 0]).max() + _MARGIN, (high - low) / 2  # the root stays in the middle
-    aspect = float(np.clip(half_width / half_height, 0.5, 1.6))
+    aspect = aspect or float(np.clip(half_width / half_height, 0.5, 1.6))
     return Camera(azimuth, middle @ _axes(azimuth), distance, max(half_height, half_width / aspect), aspect)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from typing import Literal, get_args
 
@@ -16,8 +17,10 @@ Array = NDArray[np.float64]
 Shapes = Literal["drawn", "collision"]
 """Which shapes of a robot: those that are drawn, or those that can collide."""
 
-DRAWN = np.array([1, 1, 1, 0, 0, 0], np.uint8)
-"""Which groups of shapes are drawn: those that MuJoCo's viewers show."""
+NUM_DRAWN_GROUPS = 3
+"""Shapes in the first groups are drawn, as in MuJoCo's viewers."""
+DRAWN = (np.arange(mujoco.mjNGROUP) < NUM_DRAWN_GROUPS).astype(np.uint8)
+"""uint8 [groups]: 1 for those that are drawn."""
 _GAMMA = 2.2  # descriptions have screen colours
 _LEVELS = 65535
 _SCREEN = (255.0 * (np.arange(_LEVELS + 1) / _LEVELS) ** (1.0 / _GAMMA) + 0.5).astype(np.uint8)
@@ -50,7 +53,7 @@ class PosedRobot:
         self.colour, self.shine = _materials(self.model)
         self._data = mujoco.MjData(self.model)
         self._colliding = self._shapes((self.model.geom_contype != 0) | (self.model.geom_conaffinity != 0))
-        self._drawn = self._shapes(DRAWN[self.model.geom_group] > 0)
+        self._drawn = self._shapes(self.model.geom_group < NUM_DRAWN_GROUPS)
         if not len(self._drawn):
             self._drawn = self._colliding  # a description without visual shapes
         self._depths = {shapes: ShapeDepths(self.model, self.geoms(shapes).tolist()) for shapes in get_args(Shapes)}
@@ -69,6 +72,12 @@ class PosedRobot:
         """Return the height of the robot's lowest point in a pose [7 + J] [m]; of its true shapes, not of a drawing."""
         return self._depths[shapes].lowest(self.put(pose), self.geoms(shapes))
 
+    def tinted(self, colour: Array, share: float) -> PosedRobot:
+        """Return this robot with its colours mixed with a colour [3] (light) by a share."""
+        tinted = copy.copy(self)
+        tinted.colour = (1.0 - share) * self.colour + share * colour
+        return tinted
+
     def posed(self, pose: Array) -> mujoco.MjData:
         """Return the robot in a pose [7 + J]: root position [m], its quaternion w, x, y, z, joints [rad]."""
         data = mujoco.MjData(self.model)
@@ -76,12 +85,9 @@ class PosedRobot:
         mujoco.mj_kinematics(self.model, data)
         return data
 
-    def _shapes(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.flatnonzero(wanted & self.is_part & (self.model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE))
-
     @property
     def floor_height(self) -> float | None:
-        """Height of the floor [m]; None if there is none."""
+        """Height of the floor [m]; None without a floor."""
         heights = self.model.geom_pos[self.is_floor, 2]
         return float(heights.max()) if len(heights) else None
 
@@ -92,6 +98,9 @@ class PosedRobot:
         axes = data.geom_xmat[shapes].reshape(-1, 3, 3)
         corners: Array = data.geom_xpos[shapes, None] + (middle + half * _CORNERS) @ axes.transpose(0, 2, 1)
         return corners
+
+    def _shapes(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.flatnonzero(wanted & self.is_part & (self.model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE))
 
     def bounding_sphere(self, data: mujoco.MjData) -> tuple[Array, float]:
         """Return centre [3] and radius [m] of a sphere around the whole robot."""

@@ -105,7 +105,7 @@ class FilmWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Finish the film, with the images that were added. Raises MtrackError if there is none, or if it failed."""
+        """Finish the film with the images so far. Raises MtrackError if there are none, or if the encoder failed."""
         if not self.frames:
             self.cancel()
             raise MtrackError(f"{self.path}: there was no image to film; record for longer")
