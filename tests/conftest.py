@@ -1,4 +1,4 @@
-"""Makes `tests/support` importable, runs the whole suite in two processes, and provides the fixtures site and browser."""
+"""Makes `tests/support` importable, runs the whole suite in two processes, and has the common fixtures."""
 
 from __future__ import annotations
 

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mtrack_eval.clip_report import ClipReport
     from mtrack_eval.episode_report import EpisodeReport
-    from mtrack_eval.stored import StoredEvaluation
 
-__all__ = ["eval_results", "evaluate"]
+__all__ = ["evaluate"]
 
 
 def evaluate(
@@ -40,9 +39,8 @@ def evaluate(
 ) -> ClipReport | EpisodeReport:
     """Score the newest checkpoint of a run with its deterministic policy, next to baselines. `mtrack eval` calls this.
 
-    A run whose command plays clips is scored clip by clip, without terminations; any other run is scored by whole
-    episodes, which end as in training. Metrics are those of the recipe. Two calls with equal arguments on one machine
-    return equal reports.
+    A run whose command plays clips is scored clip by clip, without terminations; any other run by whole episodes, which
+    end as in training. Metrics are those of the recipe. Two equal calls on one machine return equal reports.
 
     Args:
         run: directory of a run.
@@ -57,8 +55,7 @@ def evaluate(
         allow_change: score the run even if components have other versions than in training.
         plots: draw errors over time and learning curves into the run directory, as PNG files.
         strips: draw the worst 5 clips or episodes into the run directory, as picture strips.
-        store: keep the report of a run's own clips, scored without noise or overrides, in the run directory, for
-            `mtrack play`, `report` and `runs`.
+        store: keep the report in the run directory, if it is of the run's own clips without noise and overrides.
 
     Returns:
         A report with `metrics` (slot to mean, in the unit that `units` gives; NaN if unknown), `baselines`, `show()`
@@ -76,7 +73,7 @@ def evaluate(
         rollouts=rollouts,
         episodes=episodes,
         actor=actor,
-        motions=Path(motions) if motions is not None else None,
+        motions=None if motions is None else Path(motions),
         seed=seed,
         noise=noise,
         overrides=tuple(overrides),
@@ -84,13 +81,3 @@ def evaluate(
         allow_change=allow_change,
     )
     return evaluate_run(Path(run), options, plots, strips, store)
-
-
-def eval_results(run: str | Path, actor: str) -> StoredEvaluation | None:
-    """Return the newest evaluation that `mtrack eval` has stored of an actor; None, with a warning if it is damaged.
-
-    It is fast: it imports no torch.
-    """
-    from mtrack_eval.stored import eval_results as read  # noqa: PLC0415  the metrics of a recipe need none of this
-
-    return read(Path(run), actor)

@@ -76,7 +76,7 @@ def store(run: Path, report: ClipReport) -> None:
 
 
 def eval_results(run: Path, actor: str) -> StoredEvaluation | None:
-    """Return the stored evaluation of an actor; None if there is none, or, with a warning, if it is damaged."""
+    """Return the stored evaluation of an actor; None if it is missing, or, with a warning, if it is damaged."""
     file = eval_file(run, actor)
     try:
         content = json.loads(file.read_bytes())

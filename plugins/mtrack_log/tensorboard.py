@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mtrack import Metrics, MtrackError, component, param, positive, scratch
 from mtrack.recipe.write import to_toml
+from mtrack_log.films import NewFilms
 from mtrack_log.flat import flat
 
 
@@ -23,6 +24,10 @@ class Writer(Protocol):
         """Add a text, which TensorBoard renders as Markdown."""
         ...
 
+    def _get_file_writer(self) -> Any:
+        """Return what writes summaries, also those that torch itself cannot make, such as animated pictures."""
+        ...
+
     def close(self) -> None:
         """Write everything and close."""
         ...
@@ -30,7 +35,7 @@ class Writer(Protocol):
 
 @component
 class TensorBoard:
-    """Draws every metric over frames, with a curve for each phase, and shows the recipe as text.
+    """Draws every metric over frames, with a curve for each phase; shows the recipe as text, and films of the run.
 
     Needs the extra `mtrack[tensorboard]`. Each phase is a TensorBoard run in its own folder.
     """
@@ -42,6 +47,9 @@ class TensorBoard:
     recipe: str = scratch()
     phase: str = scratch()
     """Phase of the writer."""
+    frames: int = scratch()
+    """Of the newest metrics."""
+    films: NewFilms | None = scratch()
     writer: Writer | None = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
@@ -53,6 +61,7 @@ class TensorBoard:
                 f"logger 'tensorboard' cannot be used: {error}\n  install it with: pip install \"mtrack[tensorboard]\""
             ) from error
         self.directory = directory / "tensorboard"
+        self.films = NewFilms(directory, ".gif")
         values = run.get("values")  # not recipe.toml, which contains paths of this machine
         self.recipe = to_toml(values) if isinstance(values, dict) else ""
 
@@ -63,12 +72,27 @@ class TensorBoard:
             self.writer, self.phase = self._open(metrics), metrics.phase
         for name, value in flat(metrics).items():
             self.writer.add_scalar(name, value, metrics.frames)
+        self.frames = metrics.frames
+        self._add_films()
 
     def finish(self, status: str) -> None:
         """Write the waiting points and close."""
         if self.writer is not None:
+            self._add_films()
             self.writer.close()
             self.writer = None
+
+    def _add_films(self) -> None:
+        """Show films that have been made since the last call as animated pictures."""
+        assert self.films is not None and self.writer is not None, "metrics were logged before start"
+        for path in self.films.take():
+            from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415  as in start
+
+            content = path.read_bytes()
+            width, height = (int.from_bytes(content[at : at + 2], "little") for at in (6, 8))
+            image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=content)
+            summary = Summary(value=[Summary.Value(tag="film", image=image)])
+            self.writer._get_file_writer().add_summary(summary, self.frames)
 
     def _open(self, metrics: Metrics) -> Writer:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  as in start

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mtrack import Metrics, MtrackError, component, one_of, param, positive, scratch
+from mtrack_log.films import NewFilms
 from mtrack_log.flat import flat
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ class WandB:
     directory: Path | None = scratch()
     run: Mapping[str, object] = scratch()
     sender: Sender | None = scratch()
+    films: NewFilms | None = scratch()
+    frames: int = scratch()
+    """Of the newest metrics."""
 
     def probe(self) -> None:
         """Check that wandb is installed. Raises MtrackError."""
@@ -55,16 +59,23 @@ class WandB:
         self.probe()
         if self.mode != "disabled":
             self.directory, self.run = directory.resolve(), run
+            self.films = NewFilms(self.directory, ".mp4")
 
     def log(self, metrics: Metrics) -> None:
-        """Queue the metrics of an iteration; never waits."""
+        """Queue the metrics of an iteration, and films that have been made; never waits."""
         named = {f"{metrics.phase}/{name}": value for name, value in flat(metrics).items()}  # a section for each phase
         self._put({"log": named, "step": metrics.frames})
+        self.frames = metrics.frames
+        self._put_films()
 
     def checkpoint_saved(self, path: Path) -> None:
         """Queue a checkpoint for upload; never waits."""
         if self.upload_checkpoints and self.mode == "online":
             self._put({"checkpoint": str(path.resolve())})
+
+    def _put_films(self) -> None:
+        for path in self.films.take() if self.films else ():
+            self._put({"film": str(path), "step": self.frames})
 
     def _put(self, message: Mapping[str, object]) -> None:
         """Queue a message; the first one starts the process, which connects while the run continues."""
@@ -88,6 +99,7 @@ class WandB:
     def finish(self, status: str) -> None:
         """Wait for the process, at most `timeout_s`."""
         if self.sender is not None:
+            self._put_films()
             self.sender.close({"finish": status}, self.timeout_s)
         self.directory = self.sender = None
 

@@ -85,11 +85,24 @@ def _private(timeout_s: float) -> wandb.Settings:
 def _serve(run: wandb.Run, message: Mapping[str, Any], reports: TextIO) -> None:
     if "log" in message:
         run.log(message["log"], step=message["step"])
+    elif "film" in message:
+        try:
+            show_film(run, Path(message["film"]), message["step"])
+        except (OSError, ValueError) as error:
+            _report(reports, f"film not added: {error}")
     elif "checkpoint" in message:
         try:
             upload(run, message["checkpoint"])
         except (OSError, ValueError) as error:  # the run may have deleted it while the server was slow
             _report(reports, f"checkpoint not uploaded: {error}")
+
+
+def show_film(run: wandb.Run, path: Path, step: int) -> None:
+    """Add a copy of a film to the run, in the section of its phase: `PHASE-ITERATION.mp4`."""
+    import wandb  # noqa: PLC0415
+
+    phase = path.stem.rpartition("-")[0] or "run"
+    run.log({f"{phase}/film": wandb.Video(str(path), caption=path.stem, format="mp4")}, step=step)
 
 
 def upload(run: wandb.Run, directory: str) -> None:

@@ -54,6 +54,14 @@ class FilmOptions:
             raise MtrackError(f"--seconds {self.seconds:g}: must be greater than 0")
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Return width and height of `640x400`. Raises MtrackError."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise MtrackError(f"--size {text}: expected two numbers, such as {SIZE[0]}x{SIZE[1]}")
+    return int(width), int(height)
+
+
 @attrs.frozen(eq=False)
 class _Shot:
     """What one image of the film shows."""

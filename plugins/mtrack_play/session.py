@@ -113,6 +113,11 @@ class Session:
         return {slot.path.partition(".")[2].replace(".", "/"): slot.weight for slot in slots}
 
     @property
+    def terminations(self) -> tuple[str, ...]:
+        """Slots of the terminations, which end no episode here."""
+        return tuple(term.slot for term in self.worlds[0].trained.env.terminations)
+
+    @property
     def checkpoint(self) -> str:
         """Name of the checkpoint that is played."""
         return self.worlds[0].checkpoint.path.name

@@ -13,6 +13,7 @@ from mtrack.api.abilities import PlaysClips
 from mtrack.loop.assemble import Assembly
 from mtrack.loop.env import RewardTerm
 from mtrack.loop.learner import rollout_mode
+from mtrack.loop.outputs import blaming_outputs
 from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.loop.statistics import EpisodeStatistics
 from mtrack.recipe.checked import Recipe
@@ -98,8 +99,8 @@ class World:
             self.probe.begin(self.env.scene)
 
     def step(self) -> None:
-        """Advance by one control step; at the end of the clip it starts again."""
-        with rollout_mode(1):
+        """Advance by one control step; at the end of the clip it starts again. Raises ComponentError."""
+        with rollout_mode(1), blaming_outputs(self.trained):
             self.env.step(self.agent.policy(self.env.observations, self.actor))
 
     def moment(self, time: float, frame: int) -> Moment:

@@ -139,6 +139,10 @@ class BrowserRobot:
         # only what was sent, so that many small steps do not add up to a large one that is never sent
         self._position[shifted], self._quat[turned] = position[shifted], quat[turned]
 
+    def meshes(self) -> list[MeshHandle]:
+        """Return the meshes of all shapes that have been drawn so far, visible or not."""
+        return [mesh for meshes in self._meshes.values() for mesh in meshes]
+
     def lowest_point(self, pose: Array, shapes: Shapes = "collision") -> float:
         """Return the height of the robot's lowest point in a pose [m]."""
         return self.robot.lowest_point(pose, shapes)
@@ -160,8 +164,8 @@ class BrowserRobot:
         It runs in the server's event loop, in the order of events, so it must be quick.
         """
         self._draggers.append(callback)
-        for meshes in self._meshes.values():
-            for mesh in meshes:
+        if len(self._draggers) == 1:
+            for mesh in self.meshes():
                 self._listen(mesh)
 
     def add_label(self, text: str) -> None:

@@ -19,9 +19,8 @@ Shapes = Literal["drawn", "collision"]
 
 NUM_DRAWN_GROUPS = 3
 """Shapes in the first groups are drawn, as in MuJoCo's viewers."""
-
-DRAWN = np.array([1, 1, 1, 0, 0, 0], np.uint8)
-"""Which groups of shapes are drawn: those that MuJoCo's viewers show."""
+DRAWN = (np.arange(mujoco.mjNGROUP) < NUM_DRAWN_GROUPS).astype(np.uint8)
+"""uint8 [groups]: 1 for those that are drawn."""
 _GAMMA = 2.2  # descriptions have screen colours
 _LEVELS = 65535
 _SCREEN = (255.0 * (np.arange(_LEVELS + 1) / _LEVELS) ** (1.0 / _GAMMA) + 0.5).astype(np.uint8)

@@ -63,6 +63,27 @@ def test_iterations_that_a_resumed_run_repeats_appear_once(tmp_path: Path) -> No
     assert [step for step, _ in points(tmp_path, "loss/policy")] == [8192, 16384, 24576, 32768]
 
 
+def test_a_film_of_the_run_becomes_an_animated_picture(tmp_path: Path) -> None:
+    from PIL import Image
+
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "train-0000001.gif").write_bytes(b"of an earlier process")
+    logger = TensorBoard()
+    logger.start(tmp_path, RUN)
+    logger.log(iteration(1))
+    images = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    images[0].save(films / "train-0000002.gif", save_all=True, append_images=images[1:])
+    (films / ".train-0000003.gif.part").touch()
+    logger.log(iteration(2))
+    logger.log(iteration(3))
+    (films / "train-0000004.gif").write_bytes((films / "train-0000002.gif").read_bytes())
+    logger.finish("finished")
+    first, second = events(tmp_path).Images("film")
+    assert (first.step, first.width, first.height, second.step) == (16384, 8, 6, 24576)
+    assert first.encoded_image_string == (films / "train-0000002.gif").read_bytes()
+
+
 def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MtrackError, match=r'pip install "mtrack\[tensorboard\]"'):

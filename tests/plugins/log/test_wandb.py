@@ -64,6 +64,20 @@ def test_an_offline_run_is_written_below_the_run_directory(tmp_path: Path) -> No
     assert not (tmp_path / "home").exists(), "no file is left in the user's home directory"
 
 
+def test_a_film_of_the_run_is_copied_into_the_record_of_wandb(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    logger = WandB()
+    logger.start(directory, RUN)
+    logger.log(iteration(1))
+    (directory / "films").mkdir()
+    (directory / "films" / "train-0000001.mp4").write_bytes(b"not really a film")
+    logger.finish("finished")
+    (copied,) = directory.glob("wandb/offline-run-*/files/media/videos/train/film_*.mp4")
+    assert copied.read_bytes() == b"not really a film"
+    (record,) = directory.glob("wandb/offline-run-*/*.wandb")
+    assert b"train/film" in record.read_bytes()
+
+
 def test_no_secret_machine_user_or_command_line_is_recorded(tmp_path: Path) -> None:
     directory = run_directory(tmp_path)
     logger = WandB()
