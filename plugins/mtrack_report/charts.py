@@ -158,7 +158,7 @@ def _rounded(value: float) -> float | None:
 
 
 def newest(curve: Curve) -> float:
-    """Return the last known mean; NaN if there is none."""
+    """Return the last known mean; NaN if it is unknown."""
     known = curve.mean[~np.isnan(curve.mean)]
     return float(known[-1]) if len(known) else math.nan
 

@@ -161,6 +161,6 @@ def _phase_of(run: RunFacts, starts: Any) -> list[str]:
 
 
 def newest_of(run: RunFacts, name: str) -> str:
-    """Return the newest value of a metric with its unit; empty if there is none."""
+    """Return the newest value of a metric with its unit; empty if it is unknown."""
     value = run.history.last(name)
     return of_training(name).shown(value) if math.isfinite(value) else ""

@@ -50,7 +50,7 @@ class History:
     """[R] by metric; NaN in an iteration without it. Durations are `time/NAME` [s], speed is `time/frames_per_s`."""
 
     def last(self, name: str) -> float:
-        """Return the newest value of a metric; NaN if there is none."""
+        """Return the newest value of a metric; NaN if it is unknown."""
         column = self.columns.get(name, np.zeros(0))
         known = column[~np.isnan(column)]
         return float(known[-1]) if len(known) else float("nan")

@@ -62,7 +62,7 @@ class Words:
 
 
 def _default(cls: type, key: str) -> Any:
-    """Return the default of a parameter as recipes write it; None if there is none."""
+    """Return the default of a parameter as recipes write it; None if it has no default."""
     field = params_of(cls).get(key)
     if field is None or field.default is attrs.NOTHING:
         return None

@@ -1,4 +1,4 @@
-"""The report in a real browser: it asks nobody for anything, fits a phone, and hover, search, sort and 3D work."""
+"""The report in a real browser: it requests nothing, fits a phone, and hover, search, sort and 3D work."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def hover(tab: Tab, name: str) -> str:
-    """Move the pointer into a chart and return what is shown."""
+    """Move the pointer to the right end of a chart and return what is shown."""
     chart = tab.page.locator(f'svg[data-chart="{name}"]')
     chart.scroll_into_view_if_needed()
-    chart.hover(position={"x": 120, "y": 60})
+    chart.hover(position={"x": chart.bounding_box()["width"] - 12, "y": 60})
     return str(tab.page.locator(".tip").inner_text())
 
 
 def test_a_hover_shows_the_value(browser: Browser, page: str) -> None:
     tab = browser.open(page)
     first, second = hover(tab, "tracking/root_pos_m"), hover(tab, f"reward/tracking/{TERMS[39]}")
-    assert first.splitlines()[0] == "300 frames, train"
-    assert first.splitlines()[1] == "167 mm"
-    assert second.splitlines()[1] == "39", "term 39 in iteration 3 is 39.03"
+    assert first.splitlines()[0] == "1,000 frames, finetune"
+    assert first.splitlines()[1] == "250 mm"
+    assert second.splitlines()[1] == "39", "term 39 in iteration 2 is 39.02"
     tab.assert_clean()
 
 
@@ -101,16 +101,16 @@ def test_a_comparison_shows_both_values_under_the_pointer(browser: Browser, page
 
 
 def test_a_replay_draws_and_moves(browser: Browser, page: str) -> None:
-    tab = browser.open(page, width=390, height=500)
-    tab.page.evaluate("document.documentElement.style.setProperty('--view-height', '220px')")
+    tab = browser.open(page, width=390, height=300)
+    tab.page.evaluate("document.documentElement.style.setProperty('--view-height', '160px')")
     tab.page.locator(".view button").first.click()
-    frame = tab.page.frame_locator(".view iframe").first
-    frame.locator("canvas").first.wait_for()
-    pictures = [tab.pixels(".view iframe")]
+    tab.page.frame_locator(".view iframe").locator("canvas").first.wait_for()
+    tab.page.evaluate("document.querySelector('.view iframe').scrollIntoView()")
+    pictures = [tab.pixels()]
 
     def moved() -> bool:
-        pictures.append(tab.pixels(".view iframe"))
-        return bool(pictures[-1].std() > 5.0 and (abs(pictures[-1] - pictures[-2]) > 20).any())
+        pictures.append(tab.pixels())
+        return bool((abs(pictures[-1] - pictures[-2]) > 20).any())
 
     tab.wait_for(moved, "the robot moves")
     tab.assert_clean()
