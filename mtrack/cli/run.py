@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtrack.errors import MtrackError, did_you_mean
+
+if TYPE_CHECKING:
+    from mtrack.cli.play_window import PlayWindow
+    from mtrack.registry.registry import Registry
+    from mtrack.run.hooks import Hooks
+    from mtrack.run.train import TrainResult
 
 
 def run(
@@ -25,14 +35,22 @@ def run(
         list[str] | None,
         typer.Option("-p", metavar="FILE.py|no:HOOK", help="Use the components of this file, or disable a hook."),
     ] = None,
+    open_: Annotated[
+        bool,
+        typer.Option(
+            "--open",
+            help="Watch the run in the browser with mtrack play; after the end, until Ctrl-C.",
+        ),
+    ] = False,
 ) -> None:
     """Train all phases of a recipe, with checkpoints."""
     if not recipe and not resume:
         raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to resume (--resume runs/NAME)")
     if resume:
         _require_run(resume, recipe, from_, run_dir)
-    disabled = [option for option in plugin or () if option.startswith("no:")]
-    files = [option for option in plugin or () if not option.startswith("no:")]
+    options = plugin or []
+    disabled = [option for option in options if option.startswith("no:")]
+    files = [option for option in options if not option.startswith("no:")]
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
     from mtrack.recipe.checked import check_recipe
@@ -52,15 +70,43 @@ def run(
         require_local_files(resume, before, registry, allow_change)
         require_same_versions(resume, before, registry, allow_change)
     checked = check_recipe(read_recipe(str(resume / "recipe.toml") if resume else recipe, settings), registry)
-    result = train(
-        checked,
-        resume or run_dir,
-        init_from=from_,
-        resume=bool(resume),
-        allow_change=allow_change,
-        hooks=Hooks.load(registry, disabled),
-    )
+    hooks = Hooks.load(registry, disabled)
+    with _window(hooks, files, registry) if open_ else nullcontext() as window:
+        result = train(
+            checked, resume or run_dir, init_from=from_, resume=bool(resume), allow_change=allow_change, hooks=hooks
+        )
+        if os.environ.get("RANK", "0") == "0":
+            _say_what_next(result, options, registry, has_own_start=not from_)
+        if window and not result.exit_status and sys.stderr.isatty():
+            window.wait()
     raise typer.Exit(result.exit_status)
+
+
+@contextmanager
+def _window(hooks: Hooks, files: list[str], registry: Registry) -> Iterator[PlayWindow]:
+    """Watch a run with `mtrack play` while entered. Raises MtrackError if it is not installed."""
+    from mtrack.cli.play_window import PlayWindow, require_play
+
+    require_play(registry)
+    window = PlayWindow([word for file in files for word in ("-p", file)])
+    hooks.add(window, "--open")
+    try:
+        yield window
+    finally:
+        window.close()
+
+
+def _say_what_next(result: TrainResult, options: list[str], registry: Registry, has_own_start: bool) -> None:
+    """Write the commands that continue from a run that has finished or was stopped."""
+    from mtrack.cli.next_steps import next_steps
+    from mtrack.run.checkpoint import has_any
+    from mtrack.run.run_directory import short
+
+    run, is_saved = short(result.directory), has_any(result.directory)
+    if not is_saved and not has_own_start:
+        return
+    lines = next_steps(run, options, registry, was_stopped=result.status == "interrupted", is_saved=is_saved)
+    typer.echo("\n".join(lines), err=True)
 
 
 def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:

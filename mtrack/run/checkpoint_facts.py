@@ -1,9 +1,10 @@
-"""Reads the manifest of a checkpoint and checks it key by key, so that damage is named by file and key."""
+"""Reads the manifests of checkpoints, and checks one key by key, so that damage is named by file and key."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,26 @@ def read_json_object(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{file} is damaged: expected a JSON object")
     return content
+
+
+def checkpoint_facts(run: Path) -> list[dict[str, Any]]:
+    """Return the manifests of the checkpoints of a run, fewest frames first, without checking any other file.
+
+    This is for overviews of runs: damaged manifests are skipped, and torch is not imported.
+    """
+    found = []
+    for file in (run / "checkpoints").glob("[!.]*/manifest.json"):
+        with suppress(CheckpointError):
+            facts = read_json_object(file)
+            if _is_count(facts.get("frames")):
+                found.append(facts)
+    return sorted(found, key=lambda facts: (facts["frames"], facts.get("ended") is True))
+
+
+def checkpoint_frames(run: Path) -> int | None:
+    """Return the frames of the newest checkpoint of a run; None without a readable one."""
+    found = checkpoint_facts(run)
+    return int(found[-1]["frames"]) if found else None
 
 
 def require_own_version(place: Path, manifest: Mapping[str, Any]) -> None:

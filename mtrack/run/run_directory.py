@@ -22,12 +22,15 @@ def short(path: Path) -> Path:
         return path
 
 
+_PATIENCE_S = 0.2  # `is_locked` in another process may hold the lock for a moment
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Lock a run directory for this process. Raises MtrackError naming the process that has locked it."""
     lock, holder = FileLock(directory / ".lock"), directory / ".lock.json"
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE_S, poll_interval=0.02)
     except Timeout:
         raise MtrackError(f"{short(directory)} is in use by another run ({_holder(holder)})") from None
     try:
@@ -35,6 +38,36 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(directory: Path) -> bool:
+    """Return whether a live process has locked a run directory; nothing is written, and no run is kept from it."""
+    file = directory / ".lock"
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except OSError:  # it has never been locked
+        return False
+    try:
+        import fcntl  # noqa: PLC0415  not on Windows
+
+        # shared, so that two overviews do not see each other's test
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except ImportError:
+        return _is_held(file)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_held(lock: Path) -> bool:
+    """Return whether a lock is held, by holding it for a moment."""
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _holder(file: Path) -> str:

@@ -35,12 +35,12 @@ def evaluate(
     allow_change: bool = False,
     plots: bool = False,
     strips: bool = False,
+    store: bool = False,
 ) -> ClipReport | EpisodeReport:
     """Score the newest checkpoint of a run with its deterministic policy, next to baselines. `mtrack eval` calls this.
 
-    A run whose command plays clips is scored clip by clip, without terminations; any other run is scored by whole
-    episodes, which end as in training. Metrics are those of the recipe. Two calls with equal arguments on one machine
-    return equal reports.
+    A run whose command plays clips is scored clip by clip, without terminations; any other run by whole episodes, which
+    end as in training. Metrics are those of the recipe. Two equal calls on one machine return equal reports.
 
     Args:
         run: directory of a run.
@@ -55,6 +55,7 @@ def evaluate(
         allow_change: score the run even if components have other versions than in training.
         plots: draw errors over time and learning curves into the run directory, as PNG files.
         strips: draw the worst 5 clips or episodes into the run directory, as picture strips.
+        store: keep the report in the run directory, if it is of the run's own clips without noise and overrides.
 
     Returns:
         A report with `metrics` (slot to mean, in the unit that `units` gives; NaN if unknown), `baselines`, `show()`
@@ -72,11 +73,11 @@ def evaluate(
         rollouts=rollouts,
         episodes=episodes,
         actor=actor,
-        motions=Path(motions) if motions is not None else None,
+        motions=None if motions is None else Path(motions),
         seed=seed,
         noise=noise,
         overrides=tuple(overrides),
         files=tuple(plugins),
         allow_change=allow_change,
     )
-    return evaluate_run(Path(run), options, plots, strips)
+    return evaluate_run(Path(run), options, plots, strips, store)

@@ -66,6 +66,7 @@ def evaluate(
         allow_change=allow_change,
         plots=plots,
         strips=strip,
+        store=True,
     )
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))

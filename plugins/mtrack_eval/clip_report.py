@@ -61,7 +61,7 @@ class ClipReport:
     def to_dict(self) -> dict[str, Any]:
         """Return what `mtrack eval --json` prints: JSON-able, None for an unknown value."""
         ordered = _ordered(self)
-        facts = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units", "judges")
+        facts = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units", "distance", "judges")
         return {
             **{name: getattr(self, name) for name in facts},
             **_summary(self.policy, ordered),

@@ -21,6 +21,7 @@ from mtrack_eval.episodes import roll_out
 from mtrack_eval.evaluated_run import EvalOptions, EvaluatedRun, open_run
 from mtrack_eval.motions import motions_at
 from mtrack_eval.rollouts import Arena, Rollouts, prepare
+from mtrack_eval.stored import store
 from mtrack_log.jsonl import read_jsonl
 
 ERRORS, LEARNING, STRIPS = "eval_errors.png", "learning_curves.png", "eval_strips"
@@ -31,7 +32,7 @@ _log = logging.getLogger("mtrack")
 
 
 def evaluate_run(
-    run: Path, options: EvalOptions, with_plots: bool, with_strips: bool = False
+    run: Path, options: EvalOptions, with_plots: bool, with_strips: bool = False, is_stored: bool = False
 ) -> ClipReport | EpisodeReport:
     """Score a run, see `mtrack_eval.evaluate`."""
     registry = Registry.scan(files=options.files)
@@ -45,7 +46,10 @@ def evaluate_run(
         if not opened.by_clips:
             return _by_episodes(opened, with_plots, with_strips)
         arena = prepare(opened)
-    return _by_clips(opened, arena, with_plots, with_strips)
+    report = _by_clips(opened, arena, with_plots, with_strips)
+    if is_stored and not (options.motions or options.overrides or options.noise):  # others would not be comparable
+        store(opened.run, report)
+    return report
 
 
 def _by_clips(opened: EvaluatedRun, arena: Arena, with_plots: bool, with_strips: bool) -> ClipReport:

@@ -62,8 +62,8 @@ class Stage:
         first = -0.5 * (per_actor * len(self._actors) - 1)
         for number, actor in enumerate(self._actors):
             lane = first + per_actor * number
-            actor.robot.offset = (0.0, -_LANE * lane, 0.0)
-            actor.ghost.offset = (0.0, -_LANE * (lane + per_actor - 1), 0.0)
+            actor.robot.offset = (0.0, _LANE * lane, 0.0)  # the ghost is behind it
+            actor.ghost.offset = (0.0, _LANE * (lane + per_actor - 1), 0.0)
             actor.ghost.visible = reference != HIDDEN
 
     def show(self, *, robot: bool, contacts: bool, applied: bool) -> None:

@@ -23,6 +23,7 @@ from mtrack_play.view_panel import ViewPanel
 if TYPE_CHECKING:
     import viser
 
+_LAST_S = 0.3  # until the last message has reached the browsers
 _WIDTH, _PLOTS_WIDTH = 300, 300  # pixels of the docked panels
 
 
@@ -116,6 +117,7 @@ class Window:
         """Show why playing has ended, until the page is closed."""
         self._show_message(message, "#e03131")
         self.server.flush()
+        time.sleep(_LAST_S)
 
     def _show_message(self, message: str, colour: str) -> None:
         style = f"margin:0.5em;padding:0.6em;border-radius:4px;background:{colour};color:#fff;font-size:0.85em"

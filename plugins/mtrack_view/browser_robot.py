@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
+from mtrack_view.body_tree import BodyTree
 from mtrack_view.browser_pose import move_node
 from mtrack_view.browser_scene import BrowserScene, Colour, of_light, screen_colour
 from mtrack_view.posed_robot import Array, PosedRobot, Shapes
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from viser import FrameHandle, MeshHandle, SceneNodeDragEvent
 
 _SAME = 1e-9  # m, or of a quaternion: what a body does not move by rounding
+_LABEL = (0.0, 0.0, 0.75)  # m, above the root
 _KIND = mujoco.mjtGeom
 
 
@@ -64,14 +65,13 @@ class BrowserRobot:
         self.robot, self.colour, self.opacity = robot, colour, opacity
         self._scene, self._rounding = scene, rounding
         model = robot.model
-        bodies = np.unique(model.geom_bodyid[np.concatenate((robot.geoms("drawn"), robot.geoms("collision")))])
-        self._bodies = _with_parents(model, bodies, robot.root)
-        self._parents = model.body_parentid[self._bodies]
-        self._quat, self._position = np.full((len(self._bodies), 4), np.nan), np.full((len(self._bodies), 3), np.nan)
+        self._tree = BodyTree(robot)
+        count = len(self._tree.bodies)
+        self._quat, self._position = np.full((count, 4), np.nan), np.full((count, 3), np.nan)
         self._base = scene.server.scene.add_frame(f"{scene.root}/{name}", show_axes=False, position=offset)
         self.nodes: dict[int, FrameHandle] = {}
         """The node of each body, by its index in the model; below the node of its parent."""
-        for body in self._bodies.tolist():
+        for body in self._tree.bodies.tolist():
             parent = self.nodes.get(int(model.body_parentid[body]), self._base)
             self.nodes[body] = scene.server.scene.add_frame(f"{parent.name}/{_label(model, body)}", show_axes=False)
         self._meshes: dict[Shapes, list[MeshHandle]] = {}
@@ -83,7 +83,7 @@ class BrowserRobot:
     @property
     def bodies(self) -> tuple[str, ...]:
         """Names of the bodies that have a node."""
-        return tuple(self.robot.model.body(body).name for body in self._bodies.tolist())
+        return self._tree.names
 
     @property
     def visible(self) -> bool:
@@ -122,7 +122,7 @@ class BrowserRobot:
         """Move the robot into a pose [7 + J], see `PosedRobot.posed`. It stays where it is if the pose has a NaN."""
         if not np.isfinite(pose).all():
             return
-        position, quat = self._relative(self.robot.put(pose))
+        position, quat = self._tree.relative(self.robot.put(pose))
         if self._rounding:
             position, quat = (np.round(x / self._rounding) * self._rounding for x in (position, quat))
         # a NaN, of bodies that have no pose yet, differs from everything
@@ -130,14 +130,18 @@ class BrowserRobot:
         turned = ~(np.abs(quat - self._quat) <= _SAME).all(1)
         with self._scene.server.atomic():
             for index in np.flatnonzero(shifted | turned).tolist():
-                node = self.nodes[int(self._bodies[index])]
+                node = self.nodes[int(self._tree.bodies[index])]
                 move_node(
                     node,
                     position=position[index] if shifted[index] else None,
                     quat_wxyz=quat[index] if turned[index] else None,
                 )
-        # only what was sent, so that many small steps do not add up to a large one that nobody sees
+        # only what was sent, so that many small steps do not add up to a large one that is never sent
         self._position[shifted], self._quat[turned] = position[shifted], quat[turned]
+
+    def meshes(self) -> list[MeshHandle]:
+        """Return the meshes of all shapes that have been drawn so far, visible or not."""
+        return [mesh for meshes in self._meshes.values() for mesh in meshes]
 
     def lowest_point(self, pose: Array, shapes: Shapes = "collision") -> float:
         """Return the height of the robot's lowest point in a pose [m]."""
@@ -160,20 +164,18 @@ class BrowserRobot:
         It runs in the server's event loop, in the order of events, so it must be quick.
         """
         self._draggers.append(callback)
-        for meshes in self._meshes.values():
-            for mesh in meshes:
+        if len(self._draggers) == 1:
+            for mesh in self.meshes():
                 self._listen(mesh)
+
+    def add_label(self, text: str) -> None:
+        """Write a text above the robot."""
+        root = self.nodes[self.robot.root].name
+        self._scene.server.scene.add_label(f"{root}/label", text, position=_LABEL, anchor="bottom-center")
 
     def remove(self) -> None:
         """Remove the robot from the scene."""
         self._base.remove()
-
-    def _relative(self, data: mujoco.MjData) -> tuple[Array, Array]:
-        """Return positions [B, 3] and quaternions [B, 4] of the bodies relative to their parents; the root's: to 0."""
-        position, quat = data.xpos[self._bodies], data.xquat[self._bodies]
-        inverse = data.xquat[self._parents] * (1.0, -1.0, -1.0, -1.0)
-        rotation, shift = data.xmat[self._parents].reshape(-1, 3, 3), position - data.xpos[self._parents]
-        return np.einsum("bji,bj->bi", rotation, shift), _product(inverse, quat)
 
     def _add_meshes(self, shapes: Shapes) -> list[MeshHandle]:
         model = self.robot.model
@@ -223,32 +225,6 @@ class BrowserRobot:
         mesh.on_drag("left")(forward)
 
 
-def _with_parents(model: mujoco.MjModel, bodies: NDArray[np.int32], root: int) -> NDArray[np.int64]:
-    """Return bodies and all bodies between them and the root, parents first."""
-    found = {root}
-    for body in bodies.tolist():
-        ancestor = body
-        while ancestor not in found:
-            found.add(ancestor)
-            ancestor = int(model.body_parentid[ancestor])
-    return np.array(sorted(found))  # MuJoCo numbers parents before their children
-
-
 def _label(model: mujoco.MjModel, body: int) -> str:
     """Return the name of a body's node: a slash would separate two nodes."""
     return (model.body(body).name or f"body {body}").replace("/", "|")
-
-
-def _product(a: Array, b: Array) -> Array:
-    """Return the products of quaternions [n, 4]."""
-    w, x, y, z = a.T
-    v, i, j, k = b.T
-    return np.stack(
-        (
-            w * v - x * i - y * j - z * k,
-            w * i + x * v + y * k - z * j,
-            w * j - x * k + y * v + z * i,
-            w * k + x * j - y * i + z * v,
-        ),
-        axis=1,
-    )

@@ -51,6 +51,11 @@ class BrowserScene:
             plane_opacity=0.12,
             shadow_opacity=0.4,
         )
+        # the sky as one light: a browser without a GPU needs 15 s to prepare viser's environment map
+        server.scene.configure_environment_map(hdri=None)
+        server.scene.add_light_hemisphere(
+            f"{_WORLD}/sky", sky_color=(255, 255, 255), ground_color=(150, 150, 155), intensity=2.2
+        )
         self.look(_CAMERA, _LOOK_AT)
 
     def look(self, position: tuple[float, float, float], at: tuple[float, float, float]) -> None:

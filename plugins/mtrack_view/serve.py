@@ -38,11 +38,7 @@ def open_server(host: str, port: int, say: Callable[[str], None], title: str = "
     Other machines reach it only if the host is not this machine's own address; `say` gets the lines for the user.
     """
     require_viser()
-    import viser  # noqa: PLC0415
-
-    free = _free_port(host, port)
-    with quiet():
-        server = viser.ViserServer(host=host, port=free, label=title, verbose=False)
+    server = _start(host, _free_port(host, port), title)
     bound = server.get_port()
     if port and bound != port:
         say(f"port {port} is in use; using {bound}")
@@ -53,14 +49,30 @@ def open_server(host: str, port: int, say: Callable[[str], None], title: str = "
     return server
 
 
+def silent_server() -> viser.ViserServer:
+    """Start a server that no browser needs to know, e.g. to record a scene. Raises MtrackError."""
+    require_viser()
+    return _start("127.0.0.1", 0, "mtrack")
+
+
 def close_server(server: viser.ViserServer) -> None:
     """Stop a server and its threads."""
-    with quiet():
+    with _quiet():
         server.stop()
 
 
+def _start(host: str, port: int, title: str) -> viser.ViserServer:
+    import viser  # noqa: PLC0415
+
+    with _quiet():
+        server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
+    # the button to share a scene sends it through a server of viser's authors
+    server.gui.configure_theme(show_logo=False, show_share_button=False)
+    return server
+
+
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Discard what viser prints when it starts and stops."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield

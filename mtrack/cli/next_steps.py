@@ -1,0 +1,58 @@
+"""The last lines of `mtrack run`: the commands that continue from a run, if they are installed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mtrack.cli.commands import callable_names
+from mtrack.registry.registry import OWN, Registry, is_own
+
+_USES = {
+    "play": "watch the robot in the browser",
+    "eval": "score it, next to baselines",
+    "report": "write report.html, with everything about the run",
+}
+
+
+def next_steps(
+    run: Path, options: Sequence[str], registry: Registry, *, was_stopped: bool, is_saved: bool = True
+) -> list[str]:
+    """Return lines with the commands that continue from a run; `options` are those of `-p`, as they were given.
+
+    A run without a checkpoint (not `is_saved`) can only be continued.
+    """
+    steps = list(_steps(run, options, registry)) if is_saved else []
+    if was_stopped:
+        steps.insert(0, (resume_command(run, options), "continue this run"))
+    width = max((len(command) for command, _ in steps), default=0)
+    return ["next:", *(f"  {command:{width}}   {use}" for command, use in steps)] if steps else []
+
+
+def resume_command(run: Path, options: Sequence[str]) -> str:
+    """Return the command that continues a run, in as many processes as this one."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun sets it
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    launcher = ["torchrun", *(["--nnodes", str(processes // here)] if here < processes else [])]
+    launcher += ["--nproc-per-node", str(here), "-m", OWN]
+    return shlex.join([*(launcher if processes > 1 else [OWN]), "run", "--resume", str(run), *_plugins(options)])
+
+
+def has_command(name: str, registry: Registry) -> bool:
+    """Return whether a command of mtrack itself is installed."""
+    entry = callable_names(registry).get(name)
+    return entry is not None and is_own(entry.distribution) and not entry.refusal
+
+
+def _steps(run: Path, options: Sequence[str], registry: Registry) -> Iterator[tuple[str, str]]:
+    """Yield the installed commands and what each does."""
+    files = [option for option in options if not option.startswith("no:")]
+    for name, use in _USES.items():
+        if has_command(name, registry):
+            yield shlex.join([OWN, name, str(run), *_plugins(files)]), use
+
+
+def _plugins(options: Sequence[str]) -> list[str]:
+    return [word for option in options for word in ("-p", option)]
