@@ -16,6 +16,7 @@ from mtrack.cli.options import PluginFiles
 from mtrack.errors import ComponentError, MtrackError, describe_error
 
 if TYPE_CHECKING:
+    from mtrack_play.film_command import OpenSession
     from mtrack_play.session import Session
 
 
@@ -70,17 +71,31 @@ def play(
         allow_change=allow_change,
     )
     if video is not None:
-        from mtrack_play.film import FilmOptions, parse_size  # noqa: PLC0415
-        from mtrack_play.film_command import film_run  # noqa: PLC0415
-
-        how = FilmOptions(clips=clip or (), seconds=seconds, is_beside=beside, size=parse_size(size), fps=fps)
-        typer.echo(film_run(open_session, run, video, how))
+        _film(open_session, run, video, clip or [], seconds, beside, size, fps)
         return
     session = open_session(clip=clip[0] if clip else "", state=state)
     try:
         _show(session, run, host, port, is_native=native, follow=follow, opens=open_, is_given=bool(clip or state))
     finally:
         session.close()
+
+
+def _film(
+    open_session: OpenSession,
+    run: Path,
+    path: Path,
+    clips: list[str],
+    seconds: float | None,
+    beside: bool,
+    size: str,
+    fps: float,
+) -> None:
+    """Film instead of opening a window, and write the path of the film."""
+    from mtrack_play.film import FilmOptions, parse_size  # noqa: PLC0415
+    from mtrack_play.film_command import film_run  # noqa: PLC0415
+
+    how = FilmOptions(clips=clips, seconds=seconds, is_beside=beside, size=parse_size(size), fps=fps)
+    typer.echo(film_run(open_session, run, path, how))
 
 
 def _show(

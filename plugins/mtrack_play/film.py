@@ -27,7 +27,7 @@ LEAST_SIZE = 320, 200
 """The smallest width and height [pixels]: the caption needs some room."""
 FPS = 25.0
 """Images per simulated second."""
-_ALARM_S = 1.0  # a termination is shown for at least so long, or nobody could read it
+_ALARM_S = 1.0  # a termination is shown for at least so long, or there is no time to read it
 
 
 @attrs.frozen(kw_only=True)

@@ -105,7 +105,7 @@ class FilmWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Finish the film with the images so far. Raises MtrackError if there are none, or if the encoder failed."""
+        """Finish the film with the images so far. Raises MtrackError without images, or if the encoder failed."""
         if not self.frames:
             self.cancel()
             raise MtrackError(f"{self.path}: there was no image to film; record for longer")
