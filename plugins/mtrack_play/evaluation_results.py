@@ -13,7 +13,7 @@ import attrs
 
 @attrs.frozen
 class Results:
-    """The last evaluation of an actor; empty if there is none."""
+    """The last evaluation of an actor; empty if it was not evaluated."""
 
     success: Mapping[str, float]
     """Share of the rollouts of each clip that did not fail."""
@@ -38,7 +38,7 @@ class Results:
 
 
 def read_results(run: Path, actor: str) -> Results:
-    """Return the results that `mtrack eval` has kept in a run directory; empty if there are none, or not readable."""
+    """Return the results that `mtrack eval` has kept in a run directory; empty if it has kept nothing that can be read."""
     try:
         report = json.loads((run / f"eval_{actor}.json").read_text("utf-8"))
         clips = {str(clip["clip"]): clip for clip in report["clips"]}
