@@ -78,7 +78,7 @@ def open_side(name: str, registry: Registry, overrides: Sequence[str] = ()) -> S
         raise MtrackError(f"--set changes a recipe, but {name} is a run; compare with {place / 'recipe.toml'} instead")
     source = read_recipe(place / "recipe.toml")
     facts = read_manifest(place) if (place / "manifest.json").is_file() else None
-    return Side(name, _with_short_names(source.data), _recorded_origin(source.layers[-1]), facts)
+    return Side(name, _with_short_names(source.data), recorded_origin(source.layers[-1]), facts)
 
 
 def _with_short_names(value: Any, key: str = "") -> Any:
@@ -89,8 +89,8 @@ def _with_short_names(value: Any, key: str = "") -> Any:
     return value.removeprefix(f"{OWN}:") if is_use and isinstance(value, str) else value
 
 
-def _recorded_origin(layer: Layer) -> Callable[[KeyPath], str]:
-    """Return a function that reads the origin of a value from the comments in the recipe of a run."""
+def recorded_origin(layer: Layer) -> Callable[[KeyPath], str]:
+    """Return a function that reads the origin of a value from the comments in the recipe of a run, its only layer."""
     lines = layer.text.replace("\r\n", "\n").split("\n")
 
     def origin(path: KeyPath) -> str:

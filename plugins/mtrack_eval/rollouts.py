@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -71,6 +71,13 @@ class Arena:
         self.scorer.snapshots = None
         return rollouts
 
+    def record(self, clip: int) -> Rollouts:
+        """Roll out one clip with the policy, and keep the poses of every scored frame; the results have C = 1."""
+        self.scorer.snapshots = Snapshots(int(self.lengths[clip]))
+        rollouts = self._simulate(lambda observations: self.agent.policy(observations, self.actor), [clip])
+        self.scorer.snapshots = None
+        return rollouts
+
     def zero_action(self) -> Rollouts:
         """Roll out a policy whose actions are always zero."""
         zeros = torch.zeros(self.env.scene.num_envs, self.num_actions, device=self.env.scene.device)
@@ -90,22 +97,23 @@ class Arena:
 
         return self._each(play)
 
-    def _simulate(self, policy: Policy) -> Rollouts:
+    def _simulate(self, policy: Policy, clips: Sequence[int] = ()) -> Rollouts:
         def play(lengths: Tensor) -> None:
             self.scorer.begin(self.env.scene, lengths)
             for _ in range(int(lengths.max())):
                 self.env.step(policy(self.env.observations))
 
-        return self._each(play)
+        return self._each(play, clips)
 
-    def _each(self, play: Callable[[Tensor], None]) -> Rollouts:
-        """Play all clips, in batches of as many as there are envs for."""
-        at_once = self.env.scene.num_envs // self.rollouts
-        count, parts = len(self.names), []
+    def _each(self, play: Callable[[Tensor], None], clips: Sequence[int] = ()) -> Rollouts:
+        """Play some clips, all by default, in batches of as many as there are envs for."""
+        at_once, device = self.env.scene.num_envs // self.rollouts, self.env.scene.device
+        chosen = torch.tensor(list(clips or range(len(self.names))), device=device)
+        count, parts = len(chosen), []
         with rollout_mode(self.env.scene.num_envs):
             for first in range(0, count, at_once):
-                clips = torch.arange(first, first + at_once, device=self.env.scene.device).clamp_max(count - 1)
-                clip_of_env = clips.repeat_interleave(self.rollouts)
+                batch = torch.arange(first, first + at_once, device=device).clamp_max(count - 1)
+                clip_of_env = chosen[batch].repeat_interleave(self.rollouts)
                 self.command.pin_clips(clip_of_env)
                 self.env.start(progress=AT_THE_END)
                 play(self.lengths[clip_of_env])
@@ -114,10 +122,10 @@ class Arena:
         return _concatenated(parts)
 
 
-def prepare(opened: EvaluatedRun) -> Arena:
-    """Build environment and agent for a command that plays clips."""
+def prepare(opened: EvaluatedRun, clips_at_once: int | None = None) -> Arena:
+    """Build environment and agent for a command that plays clips, by default for as many clips at once as possible."""
     recipe, rollouts = opened.recipe, opened.options.rollouts or _ROLLOUTS
-    num_envs = max(1, min(_max_clips(recipe), _MAX_ENVS // rollouts)) * rollouts
+    num_envs = (clips_at_once or max(1, min(_max_clips(recipe), _MAX_ENVS // rollouts))) * rollouts
     assembly, agent = opened.assemble(num_envs)
     scorer = Scorer({name: assembly.components[slot.path] for name, slot in recipe.metrics.items()})
     env = attrs.evolve(

@@ -42,12 +42,12 @@ def draw_strips(
     posed = PosedRobot(robot)
     frames = spaced(lengths, policy.poses.shape[1])
     for index, name in clips:
-        rollout = _worst(policy, index, report.distance)
+        rollout = worst_rollout(policy, index, report.distance)
         poses = policy.poses[..., index, rollout]
         finite = poses.isfinite().all(-1).all(0)  # until the simulation diverged
         shown, ghost = poses[:, finite].double().numpy()
         panels = [_panel(policy, frame, index, rollout, dt) for frame in frames[finite, index].tolist()]
-        subtitle = f"{report.actor}, {_fate(policy, index, rollout, dt)}; blue: the reference"
+        subtitle = f"{report.actor}, {fate(policy, index, rollout, dt)}; blue: the reference"
         path = folder / f"{_file_name(name)}.png"
         if panels:
             draw_strip(path, posed, Animation(shown, ghost), panels, name, subtitle)
@@ -87,7 +87,7 @@ def draw_episodes(
         yield path
 
 
-def _worst(policy: Rollouts, clip: int, distance: str) -> int:
+def worst_rollout(policy: Rollouts, clip: int, distance: str) -> int:
     """Return the rollout of a clip that ends first, or has the largest distance if all reach the end."""
     frames, values = policy.frames[clip], policy.values.get(distance, policy.frames)[clip]
     early = frames == frames.min()
@@ -102,7 +102,7 @@ def _panel(policy: Rollouts, frame: int, clip: int, rollout: int, dt: float) -> 
     return Panel(frame * dt, (*notes, "", "")[:2])
 
 
-def _fate(policy: Rollouts, clip: int, rollout: int, dt: float) -> str:
+def fate(policy: Rollouts, clip: int, rollout: int, dt: float) -> str:
     """Return in words how a rollout ends."""
     count = policy.frames.shape[1]
     which = f"the worst of {count} rollouts" if count > 1 else "the rollout"

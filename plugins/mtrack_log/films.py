@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 FOLDER = "films"
-"""Folder of the run directory."""
+"""Folder of the run directory. Recordings of the play window are there too, under other names."""
+_NAME = re.compile(r"[^.].*-\d{7}")  # PHASE-ITERATION
 
 
 class NewFilms:
@@ -27,7 +29,7 @@ class NewFilms:
         if changed == self._changed:
             return []
         self._changed = changed
-        found = sorted(path for path in self._folder.glob(f"*{self._suffix}") if not path.name.startswith("."))
+        found = sorted(path for path in self._folder.glob(f"*{self._suffix}") if _NAME.fullmatch(path.stem))
         new = [path for path in found if path.name not in self._seen]
         self._seen.update(path.name for path in new)
         return new

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,21 +97,27 @@ def read_jsonl(path: Path) -> list[Metrics]:
     Torn lines are skipped, with a warning unless it is the last line. Raises MtrackError with the number of a line that
     is valid JSON but not a record of metrics.
     """
-    iterations: dict[tuple[str, int], Metrics] = {}
-    *lines, _torn = path.read_bytes().split(b"\n")  # the text after the last newline is empty or torn
-    for index, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except ValueError:  # no part of a record is valid JSON
-            _log.warning("%s:%d: torn line skipped", path, index)
-            continue
-        try:
-            metrics = _from_record(record)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            remedy = "delete the line to read the others"
-            raise MtrackError(f"{path}:{index}: not a record of metrics ({error!r}); {remedy}") from error
-        iterations[metrics.phase, metrics.iteration] = metrics
-    return list(iterations.values())
+    return list({(metrics.phase, metrics.iteration): metrics for metrics in iterate_jsonl(path)}.values())
+
+
+def iterate_jsonl(path: Path) -> Iterator[Metrics]:
+    """Yield the metrics of each line as it is read, repeated iterations too; see `read_jsonl`. Raises OSError."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                record = json.loads(line)
+            except ValueError:  # no part of a record is valid JSON
+                if line.endswith(b"\n"):
+                    _log.warning("%s:%d: torn line skipped", path, number)
+                continue
+            if not line.endswith(b"\n"):
+                continue  # still being written
+            try:
+                metrics = _from_record(record)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                remedy = "delete the line to read the others"
+                raise MtrackError(f"{path}:{number}: not a record of metrics ({error!r}); {remedy}") from error
+            yield metrics
 
 
 def _from_record(record: dict[str, Any]) -> Metrics:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,10 +57,13 @@ class Opener:
     options: PlayOptions
     sampling: Sampling
     registry: Registry = attrs.field(init=False)
-    folder: tempfile.TemporaryDirectory[str] = attrs.field(factory=tempfile.TemporaryDirectory, init=False)
+    folder: Path = attrs.field(factory=lambda: Path(tempfile.mkdtemp()), init=False)
     """Where motions of other formats are imported to."""
+    close: weakref.finalize[..., Opener] = attrs.field(init=False)
+    """Deletes this folder; otherwise it is deleted with the opener."""
 
     def __attrs_post_init__(self) -> None:
+        self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.registry = Registry.scan(files=self.options.plugins)
 
     def worlds(self) -> list[World]:
@@ -81,7 +86,7 @@ class Opener:
             sampling.is_sampled.setdefault(name, sampling.all_on and name in run.recipe.randomizations)
         motions = options.motions
         if motions is not None:
-            motions = motions_at(motions, self.registry, before.robot.use, Path(self.folder.name))
+            motions = motions_at(motions, self.registry, before.robot.use, self.folder)
         changes = attrs.evolve(
             run.options,
             actor=actor,

@@ -60,14 +60,10 @@ class Session:
         sampling = Sampling(all_on=made is not None and bool(made.step.fields))
         options = PlayOptions(actor, motions, tuple(overrides), tuple(plugins), allow_change)
         opener, checkpoints = Opener(run, options, sampling), NewCheckpoints(run)
-        try:
-            worlds = opener.worlds()
-            robot = PosedRobot(worlds[0].recipe.robot.build())
-            session = cls(run, worlds, robot, opener, checkpoints, History(keep_history))
-            session._start_all(session.clip_index(clip) if clip else session._clip_of(made), made)
-        except BaseException:
-            opener.folder.cleanup()
-            raise
+        worlds = opener.worlds()
+        session = cls(run, worlds, worlds[0].posed_robot(), opener, checkpoints, History(keep_history))
+        first = clip or (made.facts.circumstances.clip if made else "") or session.clips[0]
+        session._start_all(session.clip_index(first), made)
         return session
 
     @property
@@ -221,18 +217,18 @@ class Session:
             newest = self._checkpoints.newest(before)
             if newest is None:
                 return None
-            if newest.phase == before.phase:
-                for world in self.worlds:
-                    world.load(newest)
-            else:  # another phase may have other observations, rewards and actors
+            if newest.phase != before.phase:  # it may have other observations, rewards and actors
                 self._rebuild()
+                return self.checkpoint
+            for world in self.worlds:
+                world.load(newest)
         except (OSError, MtrackError) as error:
             raise CheckpointError(f"{error}; still playing {self.checkpoint}") from error
         return self.checkpoint
 
     def close(self) -> None:
         """Delete temporary files."""
-        self._opener.folder.cleanup()
+        self._opener.close()
 
     def _rebuild(self) -> None:
         """Assemble the worlds again, for other conditions or another phase, and start the clip again."""
@@ -252,8 +248,3 @@ class Session:
                 world.restart(clip, start)
                 world.set_state(made)
         self._history.begin(self.worlds, start)
-
-    def _clip_of(self, made: Reproduction | None) -> int:
-        """Return the clip that a recorded state belongs to, by default the first."""
-        name = made.facts.circumstances.clip if made else ""
-        return self.clip_index(name) if name else 0

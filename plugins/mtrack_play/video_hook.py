@@ -132,7 +132,7 @@ class Video:
             if is_late:
                 self._process.kill()
                 self._process.wait()
-                for partial in (self._directory / FOLDER).glob(".*.part"):
+                for partial in (self._directory / FOLDER).glob(f".*-{7 * '[0-9]'}.*.part"):
                     partial.unlink(missing_ok=True)
         if is_late:
             self._process = None

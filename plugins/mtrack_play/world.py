@@ -25,6 +25,7 @@ from mtrack_eval.frame_mean import FrameMean
 from mtrack_eval.rollouts import AT_THE_END
 from mtrack_play.forces import ViewerForces
 from mtrack_play.moment import Array, Moment, Probe
+from mtrack_view.posed_robot import PosedRobot
 
 _NEVER = 2**31
 
@@ -77,6 +78,10 @@ class World:
     def command(self) -> PlaysClips:
         """The command that plays the clips."""
         return cast(PlaysClips, self.env.command)
+
+    def posed_robot(self) -> PosedRobot:
+        """Return the robot to draw its poses. Raises MtrackError if it has no description."""
+        return PosedRobot(self.recipe.robot.build())
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Replace the networks by those of another checkpoint of the same phase. Raises CheckpointError."""

@@ -1,1 +1,1 @@
-"""Reports: one self-contained page for a run, and the table of all runs."""
+"""The report of a run: one HTML file that needs nothing else, and the hook and the command that write it."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mtrack_report.runs_overview import BestMetric, RunOverview
 
 _PLAIN_WIDTH = 150  # characters of output that is not a terminal
+_WIDE = 110  # characters from which a table has all columns
 _START = "start one: mtrack run g1_tracking_quick"
 _MOST_NAMED = 5
 _STYLES = {"running": "green", "failed": "bold red", "killed": "bold red", "stopped": "yellow"}
@@ -46,7 +47,7 @@ def runs(
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _PLAIN_WIDTH)
-    console.print(_table(found))
+    console.print(_table(found, console.width))
     for run in found:
         if run.problem:
             typer.echo(f"{run.directory}: {run.problem}", err=True)
@@ -74,33 +75,45 @@ def find_runs(directory: Path) -> tuple[list[RunOverview], list[str]]:
     return sorted(found, key=lambda run: run.started, reverse=True), skipped
 
 
-def _table(found: list[RunOverview]) -> Table:
+def _table(found: list[RunOverview], width: int) -> Table:
+    """Return a table for a terminal of `width` characters; a narrow one has no recipes, which are in most names."""
     from rich.box import SIMPLE  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=SIMPLE, pad_edge=False)
-    for heading in ("run", "recipe", "phase"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("progress", "frames/s"):
-        table.add_column(heading, justify="right")
-    table.add_column("best metric", overflow="fold")
-    table.add_column("status")
-    table.add_column("age", justify="right")
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("run", overflow="fold")
+    if width >= _WIDE:
+        table.add_column("recipe", overflow="fold")
+    table.add_column("phase", no_wrap=True)
+    table.add_column("progress", justify="right", no_wrap=True)
+    table.add_column("frames/s", justify="right", no_wrap=True)
+    table.add_column("best metric")
+    table.add_column("status", no_wrap=True)
+    table.add_column("age", justify="right", no_wrap=True)
     for run in found:
-        status = f"{run.status}, damaged" if run.problem else run.status
-        table.add_row(*_cells(run), f"[{_STYLES.get(run.status, 'default')}]{status}", _age(run.started))
+        recipe = [run.recipe or "-"] if width >= _WIDE else []
+        table.add_row(*_escaped(_name(run), *recipe, *_cells(run)), _status(run), _age(run.started))
     return table
 
 
 def _cells(run: RunOverview) -> tuple[str, ...]:
-    from rich.markup import escape  # noqa: PLC0415
-
     number = run.phases.index(run.phase) + 1 if run.phase in run.phases else 0
     phase = f"{run.phase} {number}/{len(run.phases)}" if number and len(run.phases) > 1 else run.phase
     progress = "-" if run.progress is None else f"{math.floor(100 * run.progress)} %"
     speed = "-" if run.frames_per_s is None else f"{run.frames_per_s:,.0f}"
-    texts = (_name(run), run.recipe or "-", phase or "-", progress, speed, _best(run.best))
-    return tuple(map(escape, texts))
+    return phase or "-", progress, speed, _best(run.best)
+
+
+def _status(run: RunOverview) -> str:
+    style = _STYLES.get(run.status, "default")
+    return f"[{style}]damaged" if run.problem else f"[{style}]{run.status}"
+
+
+def _escaped(*texts: str) -> list[str]:
+    """Return texts in which nothing is markup of rich."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    return list(map(escape, texts))
 
 
 def _name(run: RunOverview) -> str:
@@ -119,9 +132,10 @@ def _best(best: BestMetric | None) -> str:
 
 
 def _age(started: datetime) -> str:
+    """Return the time since a run was started, in its largest unit."""
     from mtrack_log.text import duration  # noqa: PLC0415
 
-    return duration((datetime.now(UTC) - started).total_seconds())
+    return " ".join(duration((datetime.now(UTC) - started).total_seconds()).split()[:2])
 
 
 def _facts(run: RunOverview) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class MotionPlayer:
                 drawn.add_label(motion.name)
             self._robots.append(drawn)
         back = 1.0 + 0.35 * width
-        self._scene.look((2.6 * back, -2.0 * back, 1.0 + 0.45 * back), (0.0, 0.0, 0.72))
+        if len(motions) > 1:  # from the front, so that all are equally near
+            self._scene.look((3.2 * back, -0.9 * back, 1.0 + 0.45 * back), (0.0, 0.0, 0.72))
         self._add_controls()
         self.show(0.0)
 
@@ -129,9 +130,8 @@ class MotionPlayer:
         for drawn, motion, frame in zip(self._robots, self._motions, frames, strict=True):
             lowest = drawn.lowest_point(motion.poses[frame])
             name = motion.name.replace("|", "\\|")
-            rows.append(
-                f"| {name} | {frame} / {len(motion.poses) - 1} | {frame / motion.fps:.2f} s | {lowest * 100:+.1f} cm |"
-            )
+            when = f"{frame} / {len(motion.poses) - 1} | {frame / motion.fps:.2f} s"
+            rows.append(f"| {name} | {when} | {round(lowest * 1000):+d} mm |")
         return "\n".join(rows)
 
     def _play(self, playing: bool) -> None:

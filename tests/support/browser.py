@@ -93,7 +93,7 @@ class Browser:
         self._browser = browser
         self._contexts: list[Any] = []
 
-    def open_scene(self, url: str, *, width: int = 640, height: int = 420, dark: bool = False) -> Tab:
+    def open_scene(self, url: str, *, width: int = 800, height: int = 420, dark: bool = False) -> Tab:
         """Open a page of viser, with a quarter of the pixels: software WebGL draws a robot in 0.3 s of CPU time."""
         tab = self.open(f"{url}?fixedDpr=0.5", width=width, height=height, dark=dark)
         tab.page.wait_for_selector("canvas")

@@ -75,6 +75,7 @@ def test_a_film_of_the_run_becomes_an_animated_picture(tmp_path: Path) -> None:
     images = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
     images[0].save(films / "train-0000002.gif", save_all=True, append_images=images[1:])
     (films / ".train-0000003.gif.part").touch()
+    (films / "recorded-20261127-045500.gif").touch()
     logger.log(iteration(2))
     logger.log(iteration(3))
     (films / "train-0000004.gif").write_bytes((films / "train-0000002.gif").read_bytes())

@@ -91,6 +91,9 @@ def test_without_ffmpeg_nothing_is_drawn(clip, drawn, monkeypatch):
         (("data/sway.npz", "-o", "sway.jpg"), r"sway\.jpg: a picture strip must be a \.png file"),
         (("data/sway.npz", "-o", "no/sway.png"), "the directory no does not exist; create it first"),
         (("data/sway.npz", "--robot", "g2"), "no robot named 'g2'"),
+        (("data/sway.npz", "data/sway.npz"), "2 clips: only --browser shows several"),
+        (("data/sway.npz", "--browser", "--native"), "choose one of them"),
+        (("data/sway.npz", "--browser", "--host", "203.0.113.7"), "not an address of this machine"),
     ],
 )
 def test_what_cannot_be_viewed_is_explained(clip, drawn, arguments, says):
@@ -98,6 +101,13 @@ def test_what_cannot_be_viewed_is_explained(clip, drawn, arguments, says):
     with pytest.raises(MtrackError, match=says):
         view(*arguments)
     assert drawn == []
+
+
+def test_mujoco_s_own_viewer_needs_a_display(clip, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(MtrackError, match=r"needs a display.*use --browser instead"):
+        view(clip, "--native")
 
 
 def test_a_clip_that_lacks_joints_is_rejected(clip, drawn):

@@ -1,0 +1,169 @@
+"""Line charts as inline SVG: means as lines, the range of each group of iterations as a band.
+
+A charting library draws nothing without JavaScript, and weighs from 50 kB to 4 MB. These charts are paths that every
+browser and printer shows; the script of the page only adds the values under the pointer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+from markupsafe import Markup
+
+from mtrack_log.text import count
+from mtrack_report.history import Column, Curve
+from mtrack_report.markup import joined, tag
+from mtrack_report.quantities import Quantity
+
+WIDTH, HEIGHT = 400, 168
+LEFT, RIGHT, TOP, BOTTOM = 48, 8, 16, 24
+_MOST_TICKS = 5
+COLOURS = 6
+"""Different colours of lines; further runs repeat them."""
+
+
+@attrs.frozen(eq=False)
+class Line:
+    """One run in a chart."""
+
+    run: int
+    """Number of the run, which chooses the colour."""
+    frames: Column
+    """[P] x axis."""
+    curve: Curve
+
+
+@attrs.frozen(eq=False)
+class Axis:
+    """The x axis that all charts of a page share."""
+
+    most: float
+    """Frames at its right end."""
+    phases: Sequence[tuple[float, str]]
+    """Frames at which phases begin, and their names."""
+
+    def at(self, frames: Column | float) -> Any:
+        """Return positions in a chart."""
+        return LEFT + (WIDTH - LEFT - RIGHT) * np.asarray(frames) / max(self.most, 1.0)
+
+
+def chart(name: str, quantity: Quantity, lines: Sequence[Line], axis: Axis, label: str) -> Markup:
+    """Return a chart of one metric; `label` describes it for people who do not see it."""
+    low, high = _range([line.curve for line in lines])
+    inner = HEIGHT - TOP - BOTTOM
+
+    def y(values: Any) -> Any:
+        return TOP + inner * (1.0 - (np.asarray(values) - low) / (high - low))
+
+    parts: list[Markup] = []
+    for tick in ticks(low, high):
+        at = f"{float(y(tick)):.1f}"
+        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
+        parts.append(tag("text", quantity.tick(tick, high - low), x=LEFT - 5, y=at, class_="y"))
+    for frames, phase in axis.phases:
+        at = f"{float(axis.at(frames)):.1f}"
+        if frames > 0:
+            parts.append(tag("line", x1=at, x2=at, y1=TOP - 14, y2=HEIGHT - BOTTOM, class_="phase"))
+        parts.append(tag("text", phase, x=f"{float(axis.at(frames)) + 2:.1f}", y=TOP - 6, class_="phase-name"))
+    parts += [
+        tag("text", count(round(frames)), x=f"{float(axis.at(frames)):.1f}", y=HEIGHT - 7, class_="x")
+        for frames in ticks(0.0, axis.most)[:-1]
+    ]
+    parts.append(tag("text", "frames", x=WIDTH - RIGHT, y=HEIGHT - 7, class_="x end"))
+    drawn = [_drawn(line, axis, y) for line in lines]
+    body = tag("g", (band for band, _ in drawn), (path for _, path in drawn), clip_path="url(#plot)")
+    return tag(
+        "svg",
+        *parts,
+        body,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        aria_label=label,
+        data_chart=name,
+        data_low=f"{low:.6g}",
+        data_high=f"{high:.6g}",
+    )
+
+
+def _drawn(line: Line, axis: Axis, y: Any) -> tuple[Markup, Markup]:
+    """Return the band and the line of one run."""
+    x, colour = axis.at(line.frames), f"run{line.run % COLOURS}"
+    low, high, mean = (y(values) for values in (line.curve.low, line.curve.high, line.curve.mean))
+    band = Markup("")
+    known = ~np.isnan(mean)
+    if np.nanmax(high[known] - low[known], initial=0.0) != 0.0 or np.nanmin(high - low, initial=0.0) != 0.0:
+        outlines = (
+            f"M{_points(x[part], high[part])}L{_points(x[part][::-1], low[part][::-1])}Z" for part in _parts(known)
+        )
+        band = tag("path", d="".join(outlines), class_=f"band {colour}")
+    path = "".join(f"M{_points(x[part], mean[part])}" for part in _parts(known))
+    return band, tag("path", d=path, class_=f"line {colour}")
+
+
+def _parts(known: Any) -> Iterator[slice]:
+    """Yield the stretches without a gap."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], known, [False]))))
+    for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        yield slice(first, end)
+
+
+def _points(x: Any, y: Any) -> str:
+    """Return points of a path; a single one becomes a short line, which can be seen."""
+    y = np.clip(y, -HEIGHT, 2 * HEIGHT)
+    points = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+    return points if len(x) > 1 else f"{points}h2"
+
+
+def _range(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Return the range of the y axis: that of all means, with a margin."""
+    finite = [curve.mean[np.isfinite(curve.mean)] for curve in curves]
+    values = np.concatenate(finite) if finite else np.zeros(0)
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    if high - low < 1e-9 * max(1.0, abs(high)):
+        low, high = (0.0, 1.0) if high == 0.0 else (low - 0.1 * abs(high), high + 0.1 * abs(high))
+        return low, high
+    floor = 0.0 if 0.0 <= low < 0.04 * (high - low) else low - 0.04 * (high - low)
+    return floor, high + 0.06 * (high - low)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Return round numbers between two values, at most six."""
+    span = high - low
+    if not span > 0.0:
+        return [low]
+    raw = span / _MOST_TICKS
+    size = 10.0 ** math.floor(math.log10(raw))
+    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def clip_to_plot() -> Markup:
+    """Return the definition that keeps lines inside the axes of all charts."""
+    box = tag("rect", x=LEFT, y=0, width=WIDTH - LEFT - RIGHT + 2, height=HEIGHT - BOTTOM + 2)
+    return tag("svg", tag("defs", tag("clipPath", box, id="plot")), width=0, height=0, class_="definitions")
+
+
+def hover_values(curve: Curve) -> list[list[float | None]]:
+    """Return means, smallest and largest values with four digits, for the script."""
+    return [[_rounded(value) for value in part.tolist()] for part in (curve.mean, curve.low, curve.high)]
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def newest(curve: Curve) -> float:
+    """Return the last known mean; NaN if it is unknown."""
+    known = curve.mean[~np.isnan(curve.mean)]
+    return float(known[-1]) if len(known) else math.nan
+
+
+def legend(names: Sequence[str]) -> Markup:
+    """Return which colour is which run."""
+    keys = (tag("span", tag("i", class_=f"key run{i % COLOURS}"), name) for i, name in enumerate(names))
+    return joined(tag("p", keys, class_="legend"))
