@@ -24,9 +24,10 @@ class Clips:
         self._names: tuple[str, ...] = ()
         self._search = gui.add_text("find a clip", "", hint="Show only clips with these letters in their names.")
         self._list = gui.add_dropdown("clip", ("",))
-        hint = (
-            "worst first: success · error" if results.success else f"in their own order; 'mtrack eval {run}' sorts them"
-        )
+        if results.success:
+            hint = "worst first: success · error" + (", of an earlier checkpoint" if results.is_outdated else "")
+        else:
+            hint = f"in their own order; 'mtrack eval {run}' sorts them"
         gui.add_html(line(hint, size=0.72))
         on_change(player, self._search, lambda _: self._fill())
         on_change(player, self._list, self._choose)

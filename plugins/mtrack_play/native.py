@@ -26,7 +26,7 @@ KEYS = "space: pause; N: next clip; R: restart"
 def require_display() -> None:
     """Raise MtrackError if this machine has no display."""
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise MtrackError("--native needs a display, and there is none; leave it out to play in the browser")
+        raise MtrackError("--native: this machine has no display; leave it out to play in the browser")
 
 
 def play_native(session: Session, say: Callable[[str], None], *, is_following: bool) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SPEEDS = {"0.1x": 0.1, "0.25x": 0.25, "0.5x": 0.5, "1x": 1.0, "2x": 2.0, "4x": 4.0}
 _BACK, _FORWARD, _RESTART = "◀ back", "forward ▶", "restart"
-_EVERY_S = 0.1  # time between updates of numbers: more often nobody can read them
+_EVERY_S = 0.1  # time between updates of numbers: they cannot be read if they change more often
 
 
 class Transport:

@@ -61,8 +61,9 @@ def test_the_robot_is_drawn_moves_is_pulled_and_filmed(shown: Playing, tab: Tab,
     page.get_by_text("View", exact=True).click()
     page.get_by_label("robot", exact=True).click()
     tab.wait_for(lambda: differing(image(shown), moved) > 1500, "its pixels have gone")
+    empty = image(shown)
     page.get_by_label("robot", exact=True).click()
-    tab.wait_for(lambda: differing(image(shown), moved) < 100, "they are back")
+    tab.wait_for(lambda: differing(image(shown), empty) > 1500, "they are back")
 
     canvas = page.locator("canvas[data-engine]").bounding_box()  # not one of a plot
     x, y = canvas["x"] + canvas["width"] / 2, canvas["y"] + 0.42 * canvas["height"]

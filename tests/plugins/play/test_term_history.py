@@ -1,4 +1,4 @@
-"""Values for plots: they go on over restarts, follow a return to an earlier moment, and stay small."""
+"""Values for plots: they continue over restarts, follow a return to an earlier moment, and stay small."""
 
 from __future__ import annotations
 
