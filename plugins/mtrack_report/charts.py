@@ -62,9 +62,9 @@ def chart(name: str, quantity: Quantity, lines: Sequence[Line], axis: Axis, labe
 
     parts: list[Markup] = []
     for tick in ticks(low, high):
-        at = f"{float(y(tick)):.1f}"
-        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
-        parts.append(tag("text", quantity.tick(tick, high - low), x=LEFT - 5, y=at, class_="y"))
+        level = f"{float(y(tick)):.1f}"
+        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=level, y2=level, class_="grid"))
+        parts.append(tag("text", quantity.tick(tick, high - low), x=LEFT - 5, y=level, class_="y"))
     for frames, phase in axis.phases:
         at = float(axis.at(frames))
         if frames > 0:
@@ -87,8 +87,6 @@ def chart(name: str, quantity: Quantity, lines: Sequence[Line], axis: Axis, labe
         role="img",
         aria_label=label,
         data_chart=name,
-        data_low=f"{low:.6g}",
-        data_high=f"{high:.6g}",
     )
 
 
@@ -98,7 +96,7 @@ def _drawn(line: Line, axis: Axis, y: Any) -> tuple[Markup, Markup]:
     low, high, mean = (y(values) for values in (line.curve.low, line.curve.high, line.curve.mean))
     band = Markup("")
     known = ~np.isnan(mean)
-    if np.nanmax(high[known] - low[known], initial=0.0) != 0.0 or np.nanmin(high - low, initial=0.0) != 0.0:
+    if (line.curve.high - line.curve.low)[known].any():
         outlines = (
             f"M{_points(x[part], high[part])}L{_points(x[part][::-1], low[part][::-1])}Z" for part in _parts(known)
         )
