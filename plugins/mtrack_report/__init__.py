@@ -1,1 +1,1 @@
-"""The report of a run: one HTML file that needs nothing else, and the hook and the command that write it."""
+"""Reports: one HTML file that shows a run or compares several, its hook and its command, and the table of runs."""

@@ -22,6 +22,7 @@ from mtrack_report.quantities import Quantity
 WIDTH, HEIGHT = 400, 168
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 16, 24
 _MOST_TICKS = 5
+_NAME = 60  # width that the name of a phase may need
 COLOURS = 6
 """Different colours of lines; further runs repeat them."""
 
@@ -61,14 +62,16 @@ def chart(name: str, quantity: Quantity, lines: Sequence[Line], axis: Axis, labe
 
     parts: list[Markup] = []
     for tick in ticks(low, high):
-        at = f"{float(y(tick)):.1f}"
-        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
-        parts.append(tag("text", quantity.tick(tick, high - low), x=LEFT - 5, y=at, class_="y"))
+        level = f"{float(y(tick)):.1f}"
+        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=level, y2=level, class_="grid"))
+        parts.append(tag("text", quantity.tick(tick, high - low), x=LEFT - 5, y=level, class_="y"))
     for frames, phase in axis.phases:
-        at = f"{float(axis.at(frames)):.1f}"
+        at = float(axis.at(frames))
         if frames > 0:
-            parts.append(tag("line", x1=at, x2=at, y1=TOP - 14, y2=HEIGHT - BOTTOM, class_="phase"))
-        parts.append(tag("text", phase, x=f"{float(axis.at(frames)) + 2:.1f}", y=TOP - 6, class_="phase-name"))
+            parts.append(tag("line", x1=f"{at:.1f}", x2=f"{at:.1f}", y1=TOP - 14, y2=HEIGHT - BOTTOM, class_="phase"))
+        is_late = at > WIDTH - _NAME  # its name would not fit to the right of its line
+        style = "phase-name before" if is_late else "phase-name"
+        parts.append(tag("text", phase, x=f"{at - 3 if is_late else at + 2:.1f}", y=TOP - 6, class_=style))
     parts += [
         tag("text", count(round(frames)), x=f"{float(axis.at(frames)):.1f}", y=HEIGHT - 7, class_="x")
         for frames in ticks(0.0, axis.most)[:-1]
@@ -84,8 +87,6 @@ def chart(name: str, quantity: Quantity, lines: Sequence[Line], axis: Axis, labe
         role="img",
         aria_label=label,
         data_chart=name,
-        data_low=f"{low:.6g}",
-        data_high=f"{high:.6g}",
     )
 
 
@@ -95,7 +96,7 @@ def _drawn(line: Line, axis: Axis, y: Any) -> tuple[Markup, Markup]:
     low, high, mean = (y(values) for values in (line.curve.low, line.curve.high, line.curve.mean))
     band = Markup("")
     known = ~np.isnan(mean)
-    if np.nanmax(high[known] - low[known], initial=0.0) != 0.0 or np.nanmin(high - low, initial=0.0) != 0.0:
+    if (line.curve.high - line.curve.low)[known].any():
         outlines = (
             f"M{_points(x[part], high[part])}L{_points(x[part][::-1], low[part][::-1])}Z" for part in _parts(known)
         )

@@ -30,7 +30,7 @@ _GROUPS = (
     _Group(
         "Tracking errors",
         "Means over environments and control steps, while training, with exploration and randomization.",
-        lambda name: name.startswith(("tracking/", "adapt/")),
+        lambda name: name.startswith("tracking/"),
         True,
     ),
     _Group(

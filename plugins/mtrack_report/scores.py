@@ -115,7 +115,7 @@ def _clip_table(found: Mapping[str, Any]) -> Markup:
         if name in found.get("baselines", {})
     }
     units = found["units"]
-    head = ["clip", "frames", "failed", *(_heading(slot, unit) for slot, unit in units.items())]
+    head = ["clip", "frames", "failed [%]", *(_heading(slot, unit) for slot, unit in units.items())]
     rows: list[Row] = []
     for clip in found["clips"]:
         name, besides = clip["clip"], {title: clips.get(clip["clip"], {}) for title, clips in others.items()}

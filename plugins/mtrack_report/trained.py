@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from mtrack.recipe.write import inline
 from mtrack_log.text import count, duration
-from mtrack_log.text import number as digits
 from mtrack_report.changes import changes
 from mtrack_report.markup import folded, joined, note, section, tag
 from mtrack_report.run_facts import RunFacts
@@ -48,10 +47,10 @@ def in_words(run: RunFacts, words: Words) -> str:
     groups = run.recipe.get("rewards", {})
     terms = {group: sum(slot.get("enabled", True) for slot in slots.values()) for group, slots in groups.items()}
     rewards = ", ".join(f"{group} ({number_of(number, 'term')})" for group, number in terms.items() if number)
-    rate = 1.0 / float(recipe["control_dt"])
+    control, physics = (1.0 / float(recipe[key]) for key in ("control_dt", "physics_dt"))
     return (
         f"The robot {robot} was trained{motions} in {phases}. {recipe['num_envs']:,} environments"
-        f"{_processes(run)} ran at {digits(rate)} Hz, physics at {digits(1.0 / float(recipe['physics_dt']))} Hz. "
+        f"{_processes(run)} ran at {control:.4g} Hz, physics at {physics:.4g} Hz. "
         f"Rewards: {rewards}."
     )
 
