@@ -62,7 +62,7 @@ class StepMemory:
         are live; `actuators` are the columns of the J targets in `ctrl`. Raises MtrackError if there was no step.
         """
         if not self._count:
-            raise MtrackError("there was no control step since the state was loaded, so there is none to record")
+            raise MtrackError("there was no control step since the state was loaded, so nothing can be recorded")
         targets = torch.stack([target[env_id] for target in self._targets[: self._count]])
         controls = ctrl[env_id].expand(len(targets), -1).clone()
         controls[:, list(actuators)] = targets.to(controls)

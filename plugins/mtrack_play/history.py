@@ -48,7 +48,7 @@ class History:
             moments.append(world.moment(self.steps * dt, self.start + self.steps))
 
     def rewind(self, worlds: list[World], index: int) -> bool:
-        """Put the worlds into the newest saved state at or before moment `index`; return False if there is none."""
+        """Put the worlds into the newest saved state at or before moment `index`; return False without one."""
         found = [(at, states) for at, states in self._snapshots if at <= index]
         if not found:
             return False

@@ -15,7 +15,7 @@ from mtrack_play.forces import STIFFNESS
 from mtrack_play.history import History
 from mtrack_play.moment import Array, Moment
 from mtrack_play.opening import Opener, PlayOptions, Sampling
-from mtrack_play.state_file import write_state
+from mtrack_play.state_file import new_path, write_state
 from mtrack_play.world import World
 from mtrack_view.posed_robot import PosedRobot
 
@@ -203,7 +203,7 @@ class Session:
 
     def save_state(self, path: Path | None = None) -> Path:
         """Write the newest step of the first actor as a reproduction file; return its path. Raises MtrackError."""
-        return write_state(self, path)
+        return write_state(self.worlds[0], path or new_path(self.run, self.clips[self.clip], self.frame))
 
     def load_newest(self) -> str | None:
         """Load the newest checkpoint if it is newer than the one that is played, and return its name.

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from mtrack import MtrackError
 from mtrack.run.divergence import reproduction_of
 from mtrack.run.reproduction import write
-
-if TYPE_CHECKING:
-    from mtrack_play.session import Session
+from mtrack_play.world import World
 
 FOLDER = "states"
 """Folder of a run that holds them."""
 
 
-def write_state(session: Session, path: Path | None) -> Path:
-    """Write the newest step of the first actor, by default to a new file in the run directory; return its path.
+def write_state(world: World, path: Path) -> Path:
+    """Write the newest step of a world to a new file and return its path.
 
     Raises MtrackError if there is no step to save, or if the file cannot be written.
     """
-    world = session.worlds[0]
     rewards = torch.tensor(list(world.probe.rewards.values()))
     checkpoint = world.checkpoint
     made = reproduction_of(world.trained, world.recipe, checkpoint.phase, 0, rewards, checkpoint.iteration)
-    path = path or _new_path(session.run / FOLDER, session.clips[session.clip], session.frame)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, made)
@@ -37,8 +32,9 @@ def write_state(session: Session, path: Path | None) -> Path:
     return path
 
 
-def _new_path(folder: Path, clip: str, frame: int) -> Path:
-    """Return the path of a file that does not exist yet, named after the clip and the frame."""
+def new_path(run: Path, clip: str, frame: int) -> Path:
+    """Return the path of a file in a run directory that does not exist yet, named after the clip and the frame."""
+    folder = run / FOLDER
     stem = re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:80] or "clip"
     names = (f"{stem}-{frame:05d}{suffix}.safetensors" for suffix in ("", *(f"-{n}" for n in range(2, 10_000))))
     return next(folder / name for name in names if not (folder / name).exists())
