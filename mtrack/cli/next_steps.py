@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mtrack.cli.commands import callable_names
@@ -13,18 +13,25 @@ from mtrack.registry.registry import OWN, Registry, is_own
 _USES = {
     "play": "watch the robot in the browser",
     "eval": "score it, next to baselines",
-    "report": "write report.html, with everything about the run",
+    "report": "complete report.html: evaluation, pictures, 3D replays",
 }
 
 
 def next_steps(
-    run: Path, options: Sequence[str], registry: Registry, *, was_stopped: bool, is_saved: bool = True
+    run: Path,
+    options: Sequence[str],
+    registry: Registry,
+    *,
+    was_stopped: bool,
+    is_saved: bool = True,
+    plays_clips: bool = True,
 ) -> list[str]:
     """Return lines with the commands that continue from a run; `options` are those of `-p`, as they were given.
 
-    A run without a checkpoint (not `is_saved`) can only be continued.
+    A run without a checkpoint (not `is_saved`) can only be continued; without clips, it cannot be played.
     """
-    steps = list(_steps(run, options, registry)) if is_saved else []
+    uses = {name: use for name, use in _USES.items() if plays_clips or name != "play"}
+    steps = list(_steps(run, options, registry, uses)) if is_saved else []
     if was_stopped:
         steps.insert(0, (resume_command(run, options), "continue this run"))
     width = max((len(command) for command, _ in steps), default=0)
@@ -46,10 +53,10 @@ def has_command(name: str, registry: Registry) -> bool:
     return entry is not None and is_own(entry.distribution) and not entry.refusal
 
 
-def _steps(run: Path, options: Sequence[str], registry: Registry) -> Iterator[tuple[str, str]]:
+def _steps(run: Path, options: Sequence[str], registry: Registry, uses: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the installed commands and what each does."""
     files = [option for option in options if not option.startswith("no:")]
-    for name, use in _USES.items():
+    for name, use in uses.items():
         if has_command(name, registry):
             yield shlex.join([OWN, name, str(run), *_plugins(files)]), use
 

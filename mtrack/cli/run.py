@@ -16,6 +16,7 @@ from mtrack.errors import MtrackError, did_you_mean
 
 if TYPE_CHECKING:
     from mtrack.cli.play_window import PlayWindow
+    from mtrack.recipe.checked import Recipe
     from mtrack.registry.registry import Registry
     from mtrack.run.hooks import Hooks
     from mtrack.run.train import TrainResult
@@ -76,7 +77,7 @@ def run(
             checked, resume or run_dir, init_from=from_, resume=bool(resume), allow_change=allow_change, hooks=hooks
         )
         if os.environ.get("RANK", "0") == "0":
-            _say_what_next(result, options, registry, has_own_start=not from_)
+            _say_what_next(result, checked, options, has_own_start=not from_)
         if window and not result.exit_status and sys.stderr.isatty():
             window.wait()
     raise typer.Exit(result.exit_status)
@@ -96,8 +97,9 @@ def _window(hooks: Hooks, files: list[str], registry: Registry) -> Iterator[Play
         window.close()
 
 
-def _say_what_next(result: TrainResult, options: list[str], registry: Registry, has_own_start: bool) -> None:
+def _say_what_next(result: TrainResult, recipe: Recipe, options: list[str], has_own_start: bool) -> None:
     """Write the commands that continue from a run that has finished or was stopped."""
+    from mtrack.api.abilities import PlaysClips
     from mtrack.cli.next_steps import next_steps
     from mtrack.run.checkpoint import has_any
     from mtrack.run.run_directory import short
@@ -105,7 +107,14 @@ def _say_what_next(result: TrainResult, options: list[str], registry: Registry, 
     run, is_saved = short(result.directory), has_any(result.directory)
     if not is_saved and not has_own_start:
         return
-    lines = next_steps(run, options, registry, was_stopped=result.status == "interrupted", is_saved=is_saved)
+    lines = next_steps(
+        run,
+        options,
+        recipe.registry,
+        was_stopped=result.status == "interrupted",
+        is_saved=is_saved,
+        plays_clips=issubclass(recipe.command.cls, PlaysClips),
+    )
     typer.echo("\n".join(lines), err=True)
 
 
