@@ -181,9 +181,9 @@ def _open_browser(url: str) -> None:
 def _check_view(native: bool) -> None:
     """Check what the window needs before the run is opened, which takes seconds. Raises MtrackError."""
     if native:
-        from mtrack_play.native import require_display  # noqa: PLC0415
+        from mtrack_view.native import require_display  # noqa: PLC0415
 
-        require_display()
+        require_display("leave it out to play in the browser")
     else:
         from mtrack_view.serve import require_viser  # noqa: PLC0415
 

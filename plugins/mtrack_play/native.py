@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,12 +19,6 @@ _SPACE, _NEXT, _RESTART = 32, ord("N"), ord("R")
 _LOOK_S = 0.1  # time between two looks whether the window was closed
 KEYS = "space: pause; N: next clip; R: restart"
 """What the keys do."""
-
-
-def require_display() -> None:
-    """Raise MtrackError if this machine has no display."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise MtrackError("--native: this machine has no display; leave it out to play in the browser")
 
 
 def play_native(session: Session, say: Callable[[str], None], *, is_following: bool) -> None:

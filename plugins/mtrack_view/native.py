@@ -12,17 +12,17 @@ from mtrack import MtrackError
 from mtrack_view.posed_robot import Array, PosedRobot
 
 
-def require_display() -> None:
-    """Raise MtrackError if MuJoCo's viewer cannot open a window."""
+def require_display(instead: str) -> None:
+    """Raise MtrackError if MuJoCo's viewer cannot open a window; `instead` is what the user can do."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise MtrackError(
-            "MuJoCo's viewer needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set; use --browser instead"
+            f"--native: MuJoCo's viewer needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set; {instead}"
         )
 
 
 def play_natively(robot: PosedRobot, poses: Array, fps: float) -> None:
     """Repeat poses [T, 7 + J], `fps` per second, until the window is closed or Ctrl-C. Raises MtrackError."""
-    require_display()
+    require_display("use --browser instead")
     viewer = importlib.import_module("mujoco.viewer")
     data = robot.put(poses[0])
     try:
