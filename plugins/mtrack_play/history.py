@@ -9,7 +9,7 @@ import attrs
 from mtrack_play.moment import Moment
 from mtrack_play.world import World
 
-_SNAPSHOT_EVERY = 25  # steps: rewinding goes back by at most half a second more than asked
+_SNAPSHOT_EVERY = 50  # steps: rewinding goes back by at most a second more than asked
 _MOST_SNAPSHOTS = 240  # 0.2 MB each; then every second one is dropped
 
 

@@ -70,13 +70,13 @@ class Probe:
         self.pose = self.reference = np.zeros(0)
         self.forces = np.zeros((0, 3))
         self.is_diverged = False
+        self._everything = torch.ones(0, dtype=torch.bool)
+        """bool [1], all environments."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Read the present step of the one environment, and return zeros, [1]."""
         self.rewards = _numbers({name: term.component(scene) for name, term in self._rewards.items()})
-        for metric in self._errors.values():
-            metric.add(scene, torch.ones_like(scene.episode_step, dtype=torch.bool))
-        self.errors = _numbers({slot: metric.newest for slot, metric in self._errors.items()})
+        self.errors = _numbers({slot: self._error(metric, scene) for slot, metric in self._errors.items()})
         step = int(scene.episode_step[0])
         ends = _numbers({term.slot: term.component(scene).float() for term in self._terminations})
         grace = {term.slot: term.grace_steps for term in self._terminations}
@@ -84,10 +84,18 @@ class Probe:
         self.read_state(scene)
         return torch.zeros(scene.num_envs, device=scene.device)
 
+    def _error(self, metric: FrameMean, scene: Scene) -> Tensor:
+        """Return the value of a metric in the present step, [1]."""
+        if type(metric).add is FrameMean.add:  # it needs no step but this one, and no mean
+            return metric.frame(scene)
+        metric.add(scene, self._everything)
+        return metric.newest
+
     def begin(self, scene: Scene) -> None:
         """Start a new episode in the state that the environment was just reset to."""
         for metric in self._errors.values():
             metric.begin(scene)
+        self._everything = torch.ones_like(scene.episode_step, dtype=torch.bool)
         self.rewards, self.errors, self.ended = {}, {}, ()
         self.read_state(scene)
 

@@ -57,8 +57,12 @@ class Plots:
         on_change(player, self._seconds, lambda _: self.update(is_forced=True))
         self._add_curves()
 
+    def stepped(self) -> None:
+        """Take note of new moments."""
+        self.history.follow(self._player.session.moments)
+
     def changed(self) -> None:
-        """Take note of new moments; after a change of the terms, as by another phase, show the new ones."""
+        """Take note of a new episode; after a change of the terms, as by another phase, show the new ones."""
         if self._terms() != self.history.terms:
             for curve in self._curves:
                 curve.heading.remove()

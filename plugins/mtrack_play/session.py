@@ -197,7 +197,7 @@ class Session:
         self._rebuild()
 
     def rewind(self, index: int) -> None:
-        """Continue from moment `index` of the episode, or up to 0.5 s before it."""
+        """Continue from moment `index` of the episode, or up to 1 s before it."""
         if not self._history.rewind(self.worlds, index):
             self.restart(frame=self._history.start)
 

@@ -46,8 +46,9 @@ class Transport:
     def draw(self, *, is_forced: bool = False) -> None:
         """Show the present state; numbers change a few times per second."""
         player = self._player
-        self._play.label = "Pause" if player.is_playing else "Play"
-        self._play.icon = icon("PLAYER_PAUSE" if player.is_playing else "PLAYER_PLAY")
+        label = "Pause" if player.is_playing else "Play"
+        if self._play.label != label:  # viser would read the icon from its file each time
+            self._play.label, self._play.icon = label, icon("PLAYER_PAUSE" if player.is_playing else "PLAYER_PLAY")
         if time.monotonic() < self._due and player.is_playing and not is_forced:
             return
         self._due = time.monotonic() + _EVERY_S

@@ -74,7 +74,7 @@ class Window:
 
     def stepped(self) -> None:
         """Take note of a control step, for plots and recordings."""
-        self._plots.changed()
+        self._plots.stepped()
         self.capture.stepped()
 
     def changed(self) -> None:

@@ -89,10 +89,11 @@ class World:
         self.checkpoint = checkpoint
 
     def start(self, clip: int, frame: int) -> None:
-        """Draw the startup randomizations, and reset to a frame of a clip."""
+        """Draw the startup randomizations, and reset to a frame of a clip. It is called once."""
         with rollout_mode(1):
             self._pin(clip, frame)
             self.env.start(progress=AT_THE_END)
+            self._drop_unread_observations()
             self.probe.begin(self.env.scene)
 
     def restart(self, clip: int, frame: int) -> None:
@@ -152,6 +153,19 @@ class World:
             self.env.tracker.reset(env_ids)
             self.env.observations = self.env.observer.observe(scene, env_ids)
             self.probe.begin(scene)
+
+    def _drop_unread_observations(self) -> None:
+        """Observe no group that does not change the action, such as those of the critic: playing is faster."""
+        observer, observations = self.env.observer, self.env.observations
+        action = self.agent.policy(observations, self.actor)
+        unread = set()
+        for group in observer.groups:
+            unknown = observations.clone()
+            unknown[group] = torch.full_like(unknown[group], torch.nan)
+            if torch.equal(self.agent.policy(unknown, self.actor), action):
+                unread.add(group)
+        observer.groups = {group: terms for group, terms in observer.groups.items() if group not in unread}
+        self.env.observations = observations.exclude(*unread)
 
     def _pin(self, clip: int, frame: int) -> None:
         device = self.env.scene.device

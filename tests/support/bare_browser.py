@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 WIDTH, HEIGHT = 320, 200
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class BareBrowser:

@@ -32,5 +32,7 @@ def test_the_worst_clip_of_the_last_evaluation_is_filmed_and_the_first_without_o
     session = FakeSession(actors=("teacher",))
     assert worst_clip(session, tmp_path) == "stand"
     clips = [{"clip": "stand", "failed": 0.0}, {"clip": "walk", "failed": 0.5}, {"clip": "turn", "failed": 0.0}]
-    (tmp_path / "eval_teacher.json").write_text(json.dumps({"clips": clips, "units": {}}))
+    facts = {"date": "2026-01-01T00:00:00+00:00", "checkpoint": "run/a", "frames": 1, "distance": ""}
+    stored = {**facts, "clips": clips, "units": {}, "average": {}}
+    (tmp_path / "eval_teacher.json").write_text(json.dumps(stored))
     assert worst_clip(session, tmp_path) == "walk"

@@ -72,12 +72,13 @@ def test_the_robot_starts_on_the_reference_at_any_frame_of_any_clip(session):
 
 
 def test_rewinding_continues_from_the_same_state(session):
-    steps(session, 40)
+    session.restart(clip=1)
+    steps(session, 65)
     before = [moment.robot for moment in session.moments["student"]]
-    session.rewind(30)
+    session.rewind(60)
     index = len(session.moments["student"]) - 1
-    assert 0 < index <= 30
-    steps(session, 40 - index)
+    assert 0 < index <= 60
+    steps(session, 65 - index)
     assert np.array_equal([moment.robot for moment in session.moments["student"]], before)
 
 
