@@ -26,7 +26,7 @@ class BestMetric:
     """One number that says how good a run is."""
 
     name: str
-    """A metric of the newest evaluation, or, without one, of the newest iteration."""
+    """A metric of the best evaluation, or, without one, of the newest iteration."""
     value: float
     unit: str
     actor: str
@@ -155,15 +155,15 @@ def _state(directory: Path, status: Mapping[str, Any], phases: list[str], at: Ma
 
 
 def _evaluated(directory: Path) -> BestMetric | None:
-    """Return the error of the newest evaluation; None without one."""
+    """Return the error of the actor that was evaluated best, if possible on the newest checkpoint; None without one."""
     actors = [file.stem.removeprefix("eval_") for file in directory.glob("eval_*.json")]
     found = [result for result in (eval_results(directory, actor) for actor in actors) if result]
     found = [result for result in found if result.error is not None]
     if not found:
         return None
-    newest = max(found, key=lambda result: (not result.is_outdated, result.date))
-    assert newest.error is not None
-    facts = (newest.error_name, newest.error, newest.error_unit, newest.actor, newest.success, newest.is_outdated)
+    best = min(found, key=lambda result: (result.is_outdated, -result.success, result.error or 0.0))
+    assert best.error is not None
+    facts = (best.error_name, best.error, best.error_unit, best.actor, best.success, best.is_outdated)
     return BestMetric(*facts)
 
 

@@ -51,7 +51,8 @@ def _progress(run: RunFacts) -> Markup:
         index = f" ({names.index(last.phase) + 1} of {len(names)})" if last.phase in names else ""
         where = f", in phase {last.phase}{index}"
     seen = f"; last sign of life {run.updated}" if run.status == "running" and run.updated else ""
-    text = f"{count(done)} of {count(sum(planned.values()))} frames{where}{seen}"
+    planned_frames = sum(planned.values())  # the last iteration of a phase usually exceeds it
+    text = f"{count(done)}{'' if done >= planned_frames else f' of {count(planned_frames)}'} frames{where}{seen}"
     bar = tag("div", tag("div", style=f"width:{100 * share:.1f}%"), class_="bar", role="img", aria_label=text)
     return tag("div", bar, tag("p", text), class_="progress")
 
