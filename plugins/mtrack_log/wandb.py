@@ -146,6 +146,8 @@ class Sender:
         except subprocess.TimeoutExpired:
             _log.warning("wandb did not finish within %g s and was killed; `wandb sync` uploads the rest", timeout_s)
             self._kill()
+            with contextlib.suppress(queue.Full):
+                self._queue.put_nowait(last)  # `_feed` may wait for a message, and then finds the pipe broken
         for thread in self._threads:
             thread.join(1.0)
         if self.dropped:
@@ -160,9 +162,10 @@ class Sender:
                 pipe.write(json.dumps(message, default=str).encode() + b"\n")
                 pipe.flush()
                 self._is_open = "finish" not in message
-            pipe.close()
         except OSError:  # the process has ended; `_listen` reports why
             self._is_open = False
+        with contextlib.suppress(OSError):  # what is left in its buffer cannot be written
+            pipe.close()
 
     def _listen(self) -> None:
         reports = self._process.stdout

@@ -74,7 +74,7 @@ def test_the_function_takes_every_option_of_the_command():
     renamed = {"set_": "overrides", "plugin": "plugins", "strip": "strips"}
     options = [renamed.get(name, name) for name in inspect.signature(command).parameters if name != "as_json"]
     parameters = inspect.signature(mtrack_eval.evaluate).parameters
-    assert set(options) == set(parameters)
+    assert {*options, "store"} == set(parameters), "the command always stores the evaluation"
     assert "Raises:" in mtrack_eval.evaluate.__doc__
     assert all(f"\n        {name}: " in mtrack_eval.evaluate.__doc__ for name in parameters)
 
