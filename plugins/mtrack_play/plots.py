@@ -62,8 +62,8 @@ class Plots:
         self.history.follow(self._player.session.moments)
 
     def changed(self) -> None:
-        """Take note of a new episode; after a change of the terms, as by another phase, show the new ones."""
-        if self._terms() != self.history.terms:
+        """Take note of a new episode; another phase may have other terms and another actor, which are shown then."""
+        if (self._player.session.actors, self._terms()) != (self.history.actors, self.history.terms):
             for curve in self._curves:
                 curve.heading.remove()
                 curve.plot.remove()

@@ -30,7 +30,6 @@ _ABOVE = np.array([0.0, 0.0, 0.75])  # m, of a label over the root
 class _Actor:
     """What is drawn of one actor."""
 
-    name: str
     robot: BrowserRobot
     ghost: BrowserRobot
     contacts: Arrows
@@ -50,10 +49,16 @@ class Stage:
         """Whether the camera follows the robot."""
         self.reference = OVER
         self._player = player
-        session = player.session
-        self._contact_bodies = [session.robot.model.body(name).id for name in session.contact_bodies]
-        self._actors = [self._add(server, name, number) for number, name in enumerate(session.actors)]
+        self._actors = [self._add(server, number) for number in range(len(player.session.actors))]
+        self.changed()
         self.place(OVER)
+
+    def changed(self) -> None:
+        """Take note of another phase, which may have another actor and other contact sensors."""
+        session = self._player.session
+        self._contact_bodies = [session.robot.model.body(name).id for name in session.contact_bodies]
+        for actor, name in zip(self._actors, session.actors, strict=True):
+            actor.label.text = name
 
     def place(self, reference: str) -> None:
         """Put the reference over or beside the robot, or hide it."""
@@ -81,7 +86,7 @@ class Stage:
     def draw(self) -> None:
         """Draw the shown moment."""
         player = self._player
-        shown = [player.session.moments[actor.name][player.index] for actor in self._actors]
+        shown = [player.session.moments[name][player.index] for name in player.session.actors]
         with self.scene.server.atomic():
             if self.follows:
                 self.scene.follow(np.mean([moment.robot[:3] for moment in shown], axis=0))
@@ -109,13 +114,13 @@ class Stage:
         if actor.label.visible:
             move_node(actor.label, position=moment.robot[:3] + offset + _ABOVE)
 
-    def _add(self, server: viser.ViserServer, name: str, number: int) -> _Actor:
-        scene, robot = self.scene, self._player.session.robot
+    def _add(self, server: viser.ViserServer, number: int) -> _Actor:
+        scene, session = self.scene, self._player.session
+        robot, name = session.robot, session.actors[number]
         drawn = BrowserRobot(scene, robot, name)
-        drawn.on_drag(lambda drag: self._drag(name, drag))
-        label = server.scene.add_label(f"{scene.root}/{name} label", name, visible=len(self._player.session.actors) > 1)
+        drawn.on_drag(lambda drag: self._drag(number, drag))
+        label = server.scene.add_label(f"{scene.root}/{name} label", name, visible=len(session.actors) > 1)
         return _Actor(
-            name,
             drawn,
             BrowserRobot(scene, robot, f"{name} reference", colour=GHOST, opacity=GHOST_OPACITY),
             Arrows(scene, f"{name} contacts", _CONTACT),
@@ -124,13 +129,15 @@ class Stage:
             label,
         )
 
-    def _drag(self, actor: str, drag: Drag) -> None:
+    def _drag(self, number: int, drag: Drag) -> None:
         """Pull a body with the mouse; called in the server's event loop."""
         session = self._player.session
         if drag.phase == "end":
             self._player.do(session.release)
         elif drag.body in session.body_names:
-            self._player.do(lambda: session.pull(actor, drag.body, drag.point, drag.target), replaces="pull")
+            self._player.do(
+                lambda: session.pull(session.actors[number], drag.body, drag.point, drag.target), replaces="pull"
+            )
 
 
 def _stack(vectors: Sequence[Array]) -> Array:

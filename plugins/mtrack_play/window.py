@@ -79,6 +79,7 @@ class Window:
 
     def changed(self) -> None:
         """Take note of a new episode or of a return to an earlier moment."""
+        self.stage.changed()
         self._plots.changed()
         self._transport.changed()
         self._clips.draw()

@@ -183,6 +183,30 @@ def test_a_newer_checkpoint_is_loaded_and_marked(tmp_path: Path, monkeypatch: py
         browser.wait(lambda: any(plot["data"][-1].any() for plot in browser.plots()))
 
 
+class NextPhaseSession(FakeSession):
+    """A session whose next checkpoint is of another phase, with another actor and other terminations."""
+
+    def load_newest(self) -> str | None:
+        newest = super().load_newest()
+        if newest is not None:
+            self.actors, self.terminations = ("student",), ("fall_over",)
+            self._begin(0)
+        return newest
+
+
+def test_the_window_follows_a_training_into_its_next_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player_module, "FOLLOW_S", 0.1)
+    session = NextPhaseSession(actors=("teacher",))
+    session.newer = [None, "adapt-0000010"]
+    with playing(tmp_path, session, follow=True) as shown, BareBrowser(shown.port) as browser:
+        browser.press("Play")
+        browser.wait(lambda: "adapt-0000010 at " in browser.texts() and "student" in browser.texts())
+        browser.wait(lambda: "43 of 43 terms" in browser.texts())
+        begun = frame(browser)
+        browser.wait(lambda: frame(browser) > begun)
+        assert not shown.errors
+
+
 def test_a_window_that_is_opened_again_shows_what_plays(shown: Playing) -> None:
     with BareBrowser(shown.port) as first:
         first.set("speed", "2x")
