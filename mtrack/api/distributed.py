@@ -14,6 +14,8 @@ from torch import Tensor
 from mtrack.errors import MtrackError
 
 _PATIENCE_S = "MTRACK_COLLECTIVE_TIMEOUT"
+_LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_", "GROUP_", "ROLE_", "MASTER_", "TORCHELASTIC_")
+"""Beginnings of the environment variables with which torchrun makes a process one of several."""
 _START = timedelta(minutes=30)  # compiling and loading motions can take long
 
 
@@ -30,6 +32,11 @@ def rank() -> int:
 def expected_ranks() -> int:
     """Return how many processes torchrun started, even before `process_group`; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def environment_of_one_process() -> dict[str, str]:
+    """Return the environment variables for a child process that does not train, without those of torchrun."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_LAUNCHER)}
 
 
 @contextmanager

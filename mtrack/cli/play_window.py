@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from mtrack.api.distributed import environment_of_one_process
 from mtrack.api.hookspecs import hookimpl
 from mtrack.cli.next_steps import has_command
 from mtrack.errors import MtrackError
@@ -22,8 +22,6 @@ from mtrack.registry.registry import OWN, Registry
 
 _PLAY = (sys.executable, "-m", OWN, "play")
 _EXTRA = "view"
-_LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_", "GROUP_", "ROLE_", "MASTER_", "TORCHELASTIC_")
-"""Beginnings of the environment variables with which torchrun makes a process one of several."""
 _PATIENCE_S = 2.0  # to end after SIGTERM
 _log = logging.getLogger("mtrack")
 
@@ -78,7 +76,6 @@ class PlayWindow:
         if self._process is not None or self._directory is None:
             return
         command = [*self._play, str(self._directory), "--follow", "--open", *self._options]
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_LAUNCHER)}
         with _interrupts_ignored():  # which the child inherits: Ctrl-C reaches all processes of a terminal
             self._process = subprocess.Popen(
                 command,
@@ -87,7 +84,7 @@ class PlayWindow:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={**inherited, "PYTHONUNBUFFERED": "1"},
+                env={**environment_of_one_process(), "PYTHONUNBUFFERED": "1"},
             )
         threading.Thread(target=self._log_output, args=(self._process,), daemon=True).start()
 

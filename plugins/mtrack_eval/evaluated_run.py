@@ -117,17 +117,20 @@ class EvaluatedRun:
 
 def open_run(run: Path, options: EvalOptions, registry: Registry) -> EvaluatedRun:
     """Return a run as it will be evaluated. Raises CheckpointError, MtrackError, RecipeError."""
-    file = run / "recipe.toml"
-    if not file.is_file():
+    return with_options(run, *open_recorded(run, options, registry), options)
+
+
+def open_recorded(run: Path, options: EvalOptions, registry: Registry) -> tuple[Checkpoint, list[str], Recipe]:
+    """Return what `open_checkpoint` returns for a run directory. Raises CheckpointError, RecipeError."""
+    if not (run / "recipe.toml").is_file():
         raise CheckpointError(f"{run} is not a run directory: recipe.toml is missing; 'mtrack run' makes runs in runs/")
-    opened = open_checkpoint(run, registry, allow_change=options.allow_change)
-    return with_options(run, *opened, options)
+    return open_checkpoint(run, registry, allow_change=options.allow_change)
 
 
 def with_options(
     run: Path, checkpoint: Checkpoint, problems: Sequence[str], whole: Recipe, options: EvalOptions
 ) -> EvaluatedRun:
-    """Return an opened run, as `open_checkpoint` returns it, changed by options. Raises MtrackError, RecipeError."""
+    """Return an opened run, as `open_recorded` returns it, changed by options. Raises MtrackError, RecipeError."""
     recipe = whole.for_phase(checkpoint.phase)
     by_clips = _is_scored_by_clips(recipe.command, options)
     overrides = read_recipe(run / "recipe.toml", options.overrides).layers[len(whole.source.layers) :]
@@ -151,7 +154,7 @@ def _is_scored_by_clips(command: Slot, options: EvalOptions) -> bool:
 
 def _changes(recipe: Recipe, options: EvalOptions) -> dict[str, Any]:
     """Return what an evaluation changes in a recipe, as a table."""
-    late = [name for name, slot in recipe.randomizations.items() if _acts_later(slot)]
+    late = [name for name, slot in recipe.randomizations.items() if acts_later(slot)]
     changes: dict[str, Any] = {"randomizations": {name: {"enabled": False} for name in late}}
     if not options.noise:
         changes["observations"] = {
@@ -169,6 +172,6 @@ def _changes(recipe: Recipe, options: EvalOptions) -> dict[str, Any]:
     return changes
 
 
-def _acts_later(slot: Slot) -> bool:
+def acts_later(slot: Slot) -> bool:
     """Return whether a randomization acts within an episode, such as a push, not only before it."""
     return issubclass(slot.cls, BeforeStep | BeforeSubstep | AfterSubstep)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from mtrack import MtrackError
 from mtrack_play.gui import icon, on_click
-from mtrack_play.player import Display, Player
-from mtrack_play.recording import Recording, film_size, take_image
+from mtrack_play.player import Player, PlayerDisplay
+from mtrack_play.recording import BrowserRecording, film_size, take_image
 from mtrack_view.raycast import Image
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 class Capture:
     """Buttons for a screenshot, a film, and a copy of the state."""
 
-    def __init__(self, server: viser.ViserServer, player: Player, display: Display, run: Path, films: Path) -> None:
+    def __init__(
+        self, server: viser.ViserServer, player: Player, display: PlayerDisplay, run: Path, films: Path
+    ) -> None:
         """Add the panel; films go to the folder `films`."""
         self._player, self._display, self._run, self._films = player, display, run, films
-        self.recording: Recording | None = None
+        self.recording: BrowserRecording | None = None
         gui = server.gui
         screenshot = gui.add_button("Screenshot", icon=icon("CAMERA"))
         self._record = gui.add_button("Record", icon=icon("PLAYER_RECORD"), color="red")
@@ -75,7 +77,7 @@ class Capture:
             self.stop()
             return
         session = self._player.session
-        self.recording = Recording(client, self._films, session.clips[session.clip])
+        self.recording = BrowserRecording(client, self._films, session.clips[session.clip])
         self._record.label, self._record.icon = "Stop recording", icon("PLAYER_STOP")
         self._film.content, self._film.visible = "Recording while it plays: 25 images per simulated second.", True
         self._player.play(True)

@@ -129,7 +129,7 @@ def _play_in_browser(
     from mtrack_view.serve import close_server, open_server  # noqa: PLC0415
 
     results = read_results(run, session.actors[0])
-    if not is_given and results.success:
+    if not is_given and results.clips:
         session.restart(session.clips.index(results.worst_first(session.clips)[0]))
     server = open_server(host, port, _say, title="mtrack play")
     player = Player(session, is_following=follow)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mtrack_play.evaluation_results import Results
 from mtrack_play.gui import line, on_change, set_value
-from mtrack_play.player import Display, Player
+from mtrack_play.player import Player, PlayerDisplay
 
 if TYPE_CHECKING:
     import viser
@@ -17,14 +17,16 @@ _MANY = 20  # clips, from which on a search is helpful
 class Clips:
     """The list of clips."""
 
-    def __init__(self, server: viser.ViserServer, player: Player, display: Display, results: Results, run: str) -> None:
+    def __init__(
+        self, server: viser.ViserServer, player: Player, display: PlayerDisplay, results: Results, run: str
+    ) -> None:
         """Add the list."""
         self._player, self._display, self._results = player, display, results
         gui = server.gui
         self._names: tuple[str, ...] = ()
         self._search = gui.add_text("find a clip", "", hint="Show only clips with these letters in their names.")
         self._list = gui.add_dropdown("clip", ("",))
-        if results.success:
+        if results.clips:
             hint = "worst first: success · error" + (", of an earlier checkpoint" if results.is_outdated else "")
         else:
             hint = f"in their own order; 'mtrack eval {run}' sorts them"

@@ -7,42 +7,37 @@ from pathlib import Path
 
 import attrs
 
-from mtrack_eval.stored import eval_results
+from mtrack_eval.stored import StoredClip, eval_results
 
 
 @attrs.frozen
 class Results:
-    """The last evaluation of an actor; empty if it was not evaluated."""
+    """The last evaluation of an actor; without clips if it was not evaluated."""
 
-    success: Mapping[str, float]
-    """Share of the rollouts of each clip that did not fail."""
-    error: Mapping[str, float]
-    """Mean error of each clip; may be empty."""
+    clips: Mapping[str, StoredClip] = attrs.field(factory=dict)
+    """By name, worst first, as in the table of `mtrack eval`."""
     unit: str = ""
+    """Of their errors."""
     is_outdated: bool = False
     """Whether the run has trained further since."""
 
     def worst_first(self, clips: Sequence[str]) -> list[str]:
-        """Return clips by their success, then by their error; those that were not evaluated come last."""
-        order = sorted(
-            (name for name in clips if name in self.success),
-            key=lambda name: (self.success[name], -self.error.get(name, 0.0)),
-        )
-        return order + [name for name in clips if name not in self.success]
+        """Return clips, the worst first; those that were not evaluated come last."""
+        known = set(clips)
+        return [name for name in self.clips if name in known] + [name for name in clips if name not in self.clips]
 
-    def label(self, clip: str) -> str:
+    def label(self, name: str) -> str:
         """Return a clip's name with its success and error."""
-        if clip not in self.success:
-            return clip
-        error = f" · {self.error[clip]:.3g} {self.unit}".rstrip() if clip in self.error else ""
-        return f"{clip} · {self.success[clip]:.0%}{error}"
+        clip = self.clips.get(name)
+        if clip is None:
+            return name
+        error = "" if clip.error is None else f" · {clip.error:.3g} {self.unit}".rstrip()
+        return f"{name} · {clip.success:.0%}{error}"
 
 
 def read_results(run: Path, actor: str) -> Results:
     """Return the results that `mtrack eval` has stored in a run directory."""
     stored = eval_results(run, actor)
     if stored is None:
-        return Results({}, {})
-    errors = {clip.name: clip.error for clip in stored.clips if clip.error is not None}
-    success = {clip.name: clip.success for clip in stored.clips}
-    return Results(success, errors, stored.error_unit, stored.is_outdated)
+        return Results()
+    return Results({clip.name: clip for clip in stored.clips}, stored.error_unit, stored.is_outdated)

@@ -53,13 +53,6 @@ def icon(name: str) -> Any:
     return getattr(Icon, name)
 
 
-def number(value: float) -> str:
-    """Return a value with three significant digits; a question mark if it is unknown."""
-    if value != value:  # noqa: PLR0124  NaN
-        return "?"
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e+")
-
-
 def line(text: str, *, size: float = 0.8, colour: str = "", weight: int = 400) -> str:
     """Return one line of text as HTML, at the margin of the panel."""
     shade = f"color:{colour};" if colour else ""

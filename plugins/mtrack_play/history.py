@@ -7,14 +7,14 @@ from typing import Any
 import attrs
 
 from mtrack_play.moment import Moment
-from mtrack_play.world import World
+from mtrack_play.world import ActorWorld
 
 _SNAPSHOT_EVERY = 50  # steps: rewinding goes back by at most a second more than asked
 _MOST_SNAPSHOTS = 240  # 0.2 MB each; then every second one is dropped
 
 
 @attrs.define(eq=False)
-class History:
+class EpisodeHistory:
     """What the worlds have shown since the start of the episode."""
 
     keeps_all: bool
@@ -28,12 +28,12 @@ class History:
     _snapshots: list[tuple[int, list[dict[str, Any]]]] = attrs.field(factory=list)
     """Number of steps, and the states of all worlds then."""
 
-    def begin(self, worlds: list[World], start: int) -> None:
+    def begin(self, worlds: list[ActorWorld], start: int) -> None:
         """Start a new episode at a frame of the clip."""
         self.start, self.steps, self._snapshots = start, 0, []
         self.moments = {world.actor: [world.moment(0.0, start)] for world in worlds}
 
-    def step(self, worlds: list[World], dt: float) -> None:
+    def step(self, worlds: list[ActorWorld], dt: float) -> None:
         """Advance all worlds by one control step of `dt` s, and add what they show."""
         if self.keeps_all and self.steps % _SNAPSHOT_EVERY == _SNAPSHOT_EVERY - 1:
             self._snapshots.append((self.steps, [world.snapshot() for world in worlds]))
@@ -47,7 +47,7 @@ class History:
                 moments.clear()
             moments.append(world.moment(self.steps * dt, self.start + self.steps))
 
-    def rewind(self, worlds: list[World], index: int) -> bool:
+    def rewind(self, worlds: list[ActorWorld], index: int) -> bool:
         """Put the worlds into the newest saved state at or before moment `index`; return False without one."""
         found = [(at, states) for at, states in self._snapshots if at <= index]
         if not found:

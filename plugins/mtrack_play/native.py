@@ -49,7 +49,7 @@ def play_native(session: Session, say: Callable[[str], None], *, is_following: b
 
 
 class _NativeDisplay:
-    """Draws what a player shows in MuJoCo's viewer; it fulfils `Display`."""
+    """Draws what a player shows in MuJoCo's viewer; it fulfils `PlayerDisplay`."""
 
     def __init__(self, player: Player, viewer: Any, data: mujoco.MjData, say: Callable[[str], None]) -> None:
         self._player, self._viewer, self._data, self._say = player, viewer, data, say

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import weakref
@@ -11,15 +12,17 @@ from pathlib import Path
 import attrs
 
 from mtrack import MtrackError, Recipe
+from mtrack.api.abilities import PlaysClips
 from mtrack.registry.registry import Registry
-from mtrack_eval.evaluated_run import EvalOptions, EvaluatedRun, open_run, with_options
+from mtrack_eval.evaluated_run import EvalOptions, acts_later, open_recorded, with_options
 from mtrack_eval.motions import motions_at
-from mtrack_play.world import World
+from mtrack_play.world import ActorWorld
 
 BOTH = ("teacher", "student")
 """The actors that `--actor both` plays."""
 DELAY, NOISE = "action delay", "observation and start noise"
 """Names of what can be sampled besides the randomizations of the recipe."""
+_log = logging.getLogger("mtrack")
 
 
 @attrs.frozen
@@ -66,36 +69,36 @@ class Opener:
         self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.registry = Registry.scan(files=self.options.plugins)
 
-    def worlds(self) -> list[World]:
+    def worlds(self) -> list[ActorWorld]:
         """Return one environment per actor, with equal random draws; fill in what can be sampled.
 
         Raises CheckpointError, MtrackError, RecipeError, MotionError.
         """
-        registry, options = self.registry, self.options
-        run = open_run(self.run, EvalOptions(files=options.plugins, allow_change=options.allow_change), registry)
-        if not run.by_clips:
-            raise MtrackError(f"{self.run} cannot be played: its command '{run.recipe.command.use}' plays no clips")
-        actors = BOTH if options.actor == "both" else (options.actor,)
-        return [World.open(changed) for changed in (self._changed(run, actor) for actor in actors)]
-
-    def _changed(self, run: EvaluatedRun, actor: str) -> EvaluatedRun:
-        """Return a run as it is played by an actor."""
         options, sampling = self.options, self.sampling
-        before = run.trained_with.for_phase(run.checkpoint.phase)
-        for name in _choices(before):
-            sampling.is_sampled.setdefault(name, sampling.all_on and name in run.recipe.randomizations)
+        plain = EvalOptions(files=options.plugins, allow_change=options.allow_change)
+        checkpoint, problems, trained = open_recorded(self.run, plain, self.registry)
+        for problem in problems:
+            _log.warning("%s", problem)
+        recipe = trained.for_phase(checkpoint.phase)
+        if not issubclass(recipe.command.cls, PlaysClips):
+            raise MtrackError(f"{self.run} cannot be played: its command '{recipe.command.use}' plays no clips")
+        for name in _choices(recipe):
+            slot = recipe.randomizations.get(name)
+            sampling.is_sampled.setdefault(name, sampling.all_on and slot is not None and not acts_later(slot))
         motions = options.motions
         if motions is not None:
-            motions = motions_at(motions, self.registry, before.robot.use, self.folder)
+            motions = motions_at(motions, self.registry, recipe.robot.use, self.folder)
         changes = attrs.evolve(
-            run.options,
-            actor=actor,
+            plain,
             motions=motions,
-            seed=before.seed + sampling.draw,
+            seed=recipe.seed + sampling.draw,
             noise=sampling.is_sampled[NOISE],
-            overrides=(*_overrides(before, sampling), *options.overrides),
+            overrides=(*_overrides(recipe, sampling), *options.overrides),
         )
-        return with_options(self.run, run.checkpoint, run.problems, run.trained_with, changes)
+        return [
+            ActorWorld.open(with_options(self.run, checkpoint, problems, trained, attrs.evolve(changes, actor=actor)))
+            for actor in (BOTH if options.actor == "both" else (options.actor,))
+        ]
 
 
 def _choices(recipe: Recipe) -> Iterator[str]:

@@ -23,7 +23,7 @@ _LATE_S = 0.25  # a player that falls further behind gives up catching up, rathe
 _PACE_S = 1.0  # time over which the real-time factor is measured
 
 
-class Display(Protocol):
+class PlayerDisplay(Protocol):
     """Shows what a player does."""
 
     def stepped(self) -> None:
@@ -109,7 +109,7 @@ class Player:
         self._is_stopped = True
         self._wake.set()
 
-    def run(self, display: Display) -> None:
+    def run(self, display: PlayerDisplay) -> None:
         """Play until `stop`. An error of a component is raised."""
         self._next_look = time.monotonic() + FOLLOW_S
         while not self._is_stopped:
@@ -134,7 +134,7 @@ class Player:
         self.is_playing = is_playing
         self.redraw()
 
-    def step(self, display: Display, steps: int = 1) -> None:
+    def step(self, display: PlayerDisplay, steps: int = 1) -> None:
         """Pause, and show the next moment, or an earlier one; a moment after the newest is simulated."""
         self.play(False)
         target = self.index + steps
@@ -144,12 +144,12 @@ class Player:
             self._advance(display)
         self.redraw()
 
-    def restart(self, display: Display, clip: int | None = None, frame: int = 0) -> None:
+    def restart(self, display: PlayerDisplay, clip: int | None = None, frame: int = 0) -> None:
         """Start an episode of this clip, or of another one."""
         self.session.restart(clip, frame)
         self._begin(display)
 
-    def scrub(self, display: Display, frame: int) -> None:
+    def scrub(self, display: PlayerDisplay, frame: int) -> None:
         """Pause at a frame of the clip: its recorded moment, or a new episode that starts there."""
         self.play(False)
         index = frame - self.session.moments[self.session.actors[0]][0].frame
@@ -159,7 +159,7 @@ class Player:
         else:
             self.restart(display, frame=frame)
 
-    def return_to_shown(self, display: Display) -> None:
+    def return_to_shown(self, display: PlayerDisplay) -> None:
         """If an earlier moment is shown, make it the present one: what follows it is forgotten."""
         if self.is_at_newest:
             return
@@ -169,12 +169,12 @@ class Player:
         self.index = self.count - 1
         display.changed()
 
-    def reset(self, display: Display, change: Callable[[], None]) -> None:
+    def reset(self, display: PlayerDisplay, change: Callable[[], None]) -> None:
         """Make a change of the session that starts its clip again."""
         change()
         self._begin(display)
 
-    def look_for_checkpoint(self, display: Display) -> None:
+    def look_for_checkpoint(self, display: PlayerDisplay) -> None:
         """Load the newest checkpoint; a damaged one is reported, and the old one plays on."""
         self._next_look = time.monotonic() + FOLLOW_S
         try:
@@ -193,7 +193,7 @@ class Player:
 
     # ---- the loop
 
-    def _time_to_wait(self, display: Display) -> float | None:
+    def _time_to_wait(self, display: PlayerDisplay) -> float | None:
         """Return the time until something must be done [s]; None if only an action can wake the player."""
         now, times = time.monotonic(), []
         if self.is_playing:
@@ -204,7 +204,7 @@ class Player:
             times.append(self._last_draw + 1.0 / DRAWS_PER_S - now)
         return max(min(times), 0.0) if times else None
 
-    def _carry_out(self, display: Display) -> None:
+    def _carry_out(self, display: PlayerDisplay) -> None:
         while not self._is_stopped:
             with self._lock:
                 if not self._waiting:
@@ -216,7 +216,7 @@ class Player:
                 display.warn(str(error))
             self.redraw()
 
-    def _play(self, display: Display) -> None:
+    def _play(self, display: PlayerDisplay) -> None:
         if not self.repeats and self.session.at_end and self.is_at_newest:
             self.play(False)
             return
@@ -229,19 +229,19 @@ class Player:
         self._undrawn_steps += 1
         self.redraw()
 
-    def _advance(self, display: Display) -> None:
+    def _advance(self, display: PlayerDisplay) -> None:
         """Simulate one control step from the moment that is shown."""
         self.return_to_shown(display)
         self.session.step()
         self.index = self.count - 1
         display.stepped()
 
-    def _begin(self, display: Display) -> None:
+    def _begin(self, display: PlayerDisplay) -> None:
         self.index = self.count - 1
         display.changed()
         self.redraw()
 
-    def _is_drawing_due(self, display: Display) -> bool:
+    def _is_drawing_due(self, display: PlayerDisplay) -> bool:
         if not self._needs_drawing or not display.is_watched():
             return False
         if self.is_playing:  # a fixed number of steps per drawing moves more evenly than a fixed time

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from mtrack_play.gui import COLOURS, number, on_change
+from mtrack_log.text import number
+from mtrack_play.gui import COLOURS, on_change
 from mtrack_play.moment import Array
 from mtrack_play.player import Player
-from mtrack_play.term_history import History, Term
+from mtrack_play.term_history import PlottedTerm, TermTable
 
 if TYPE_CHECKING:
     import viser
@@ -31,7 +32,7 @@ _MARK = "#c04fc0"
 class _Curve:
     """One plot and its heading."""
 
-    term: Term
+    term: PlottedTerm
     column: int
     heading: viser.GuiHtmlHandle
     plot: viser.GuiUplotHandle
@@ -90,17 +91,17 @@ class Plots:
         self._due = max(began + every, now + (now - began) / _SHARE)
         return True
 
-    def _terms(self) -> tuple[Term, ...]:
+    def _terms(self) -> tuple[PlottedTerm, ...]:
         session = self._player.session
         return (
-            *(Term("error", name, unit) for name, unit in session.units.items()),
-            *(Term("reward", name, f"weight {weight:g}") for name, weight in session.reward_weights.items()),
-            *(Term("termination", name) for name in session.terminations),
+            *(PlottedTerm("error", name, unit) for name, unit in session.units.items()),
+            *(PlottedTerm("reward", name, f"weight {weight:g}") for name, weight in session.reward_weights.items()),
+            *(PlottedTerm("termination", name) for name in session.terminations),
         )
 
-    def _new_history(self) -> History:
+    def _new_history(self) -> TermTable:
         session = self._player.session
-        history = History(session.actors, self._terms(), session.dt)
+        history = TermTable(session.actors, self._terms(), session.dt)
         history.follow(session.moments)
         return history
 
@@ -129,12 +130,12 @@ class Plots:
         self.update(is_forced=True)
 
 
-def _heading(term: Term, values: Array) -> str:
+def _heading(term: PlottedTerm, values: Array) -> str:
     """Return the name of a term and its present value for each actor."""
     if term.kind == "termination":
         texts = ["?" if value != value else ("ends" if value else "holds") for value in values]  # noqa: PLR0124
     else:
-        texts = [number(float(value)) for value in values]
+        texts = ["?" if value != value else number(float(value)) for value in values]  # noqa: PLR0124
     coloured = [f'<b style="color:{colour}">{text}</b>' for text, colour in zip(texts, COLOURS, strict=False)]
     name = f'{html.escape(term.name)} <span style="opacity:0.6">{html.escape(term.note)}</span>'
     style = "display:flex;justify-content:space-between;gap:0.5em;padding:0 0.9em;margin-bottom:-0.6em;font-size:0.78em"
@@ -151,7 +152,7 @@ def _series(actors: Sequence[str]) -> tuple[Any, ...]:
     return ({"label": "s"}, *curves, mark)
 
 
-def _options(term: Term) -> dict[str, Any]:
+def _options(term: PlottedTerm) -> dict[str, Any]:
     """Return how a plot looks: small, without a legend."""
     font, ticks = "10px system-ui, sans-serif", {"size": 3}
     y_scale = {"range": (-0.1, 1.1)} if term.kind == "termination" else {}

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mtrack_play.gui import icon, line, on_change, on_click, set_value
-from mtrack_play.player import Display, Player
+from mtrack_play.player import Player, PlayerDisplay
 
 if TYPE_CHECKING:
     import viser
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class RandomizationPanel:
     """A checkbox for each randomization of the recipe."""
 
-    def __init__(self, server: viser.ViserServer, player: Player, display: Display) -> None:
+    def __init__(self, server: viser.ViserServer, player: Player, display: PlayerDisplay) -> None:
         """Add the panel."""
         self._player, self._display = player, display
         gui = server.gui

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 
 FPS = 25.0
 """Images per second of a film."""
-FOLDER = "films"
-"""Folder of a run that holds its films."""
 _LARGEST = 1920, 1080  # pixels
 _WAIT_S = 30.0  # for an image: a browser without a GPU takes seconds, and one whose window is hidden draws nothing
 
 
-class Recording:
+class BrowserRecording:
     """A film that is being recorded from the browser of the client that has started it."""
 
     def __init__(self, client: viser.ClientHandle, folder: Path, name: str) -> None:

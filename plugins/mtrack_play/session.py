@@ -12,11 +12,11 @@ from mtrack.errors import did_you_mean
 from mtrack.run.reproduction import Reproduction, read
 from mtrack_play.follow import NewCheckpoints
 from mtrack_play.forces import STIFFNESS
-from mtrack_play.history import History
+from mtrack_play.history import EpisodeHistory
 from mtrack_play.moment import Array, Moment
 from mtrack_play.opening import Opener, PlayOptions, Sampling
 from mtrack_play.state_file import new_path, write_state
-from mtrack_play.world import World
+from mtrack_play.world import ActorWorld
 from mtrack_view.posed_robot import PosedRobot
 
 
@@ -25,12 +25,12 @@ class Session:
     """A run that is being played. It is not thread safe: one thread calls it."""
 
     run: Path
-    worlds: list[World]
+    worlds: list[ActorWorld]
     robot: PosedRobot
     """Draws the poses of moments."""
     _opener: Opener
     _checkpoints: NewCheckpoints
-    _history: History
+    _history: EpisodeHistory
     clip: int = 0
     """Index of the clip that is played."""
     _stiffness: float = STIFFNESS
@@ -61,7 +61,7 @@ class Session:
         options = PlayOptions(actor, motions, tuple(overrides), tuple(plugins), allow_change)
         opener, checkpoints = Opener(run, options, sampling), NewCheckpoints(run)
         worlds = opener.worlds()
-        session = cls(run, worlds, worlds[0].posed_robot(), opener, checkpoints, History(keep_history))
+        session = cls(run, worlds, worlds[0].posed_robot(), opener, checkpoints, EpisodeHistory(keep_history))
         first = clip or (made.facts.circumstances.clip if made else "") or session.clips[0]
         session._start_all(session.clip_index(first), made)
         return session

@@ -10,13 +10,13 @@ import torch
 from mtrack import MtrackError
 from mtrack.run.divergence import reproduction_of
 from mtrack.run.reproduction import write
-from mtrack_play.world import World
+from mtrack_play.world import ActorWorld
 
 FOLDER = "states"
 """Folder of a run that holds them."""
 
 
-def write_state(world: World, path: Path) -> Path:
+def write_state(world: ActorWorld, path: Path) -> Path:
     """Write the newest step of a world to a new file and return its path.
 
     Raises MtrackError if there is no step to save, or if the file cannot be written.

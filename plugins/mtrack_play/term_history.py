@@ -14,7 +14,7 @@ _KEPT_S = 30.0  # of earlier episodes
 
 
 @attrs.frozen
-class Term:
+class PlottedTerm:
     """Something that has one value per control step of an actor."""
 
     kind: str
@@ -31,10 +31,10 @@ class Term:
         return values.get(self.name, np.nan) if moment.time > 0.0 else np.nan
 
 
-class History:
+class TermTable:
     """A table with a row per moment, and a column per actor and term."""
 
-    def __init__(self, actors: Sequence[str], terms: Sequence[Term], dt: float) -> None:
+    def __init__(self, actors: Sequence[str], terms: Sequence[PlottedTerm], dt: float) -> None:
         """Start without rows; `dt` is the duration of a control step [s]."""
         self.actors, self.terms, self._dt = tuple(actors), tuple(terms), dt
         self._rows = np.empty((256, len(self.actors), len(self.terms)))

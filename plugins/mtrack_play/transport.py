@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mtrack_play.gui import icon, on_change, on_click, set_value
-from mtrack_play.player import Display, Player
+from mtrack_play.player import Player, PlayerDisplay
 
 if TYPE_CHECKING:
     import viser
@@ -20,7 +20,7 @@ _EVERY_S = 0.1  # time between updates of numbers: they cannot be read if they c
 class Transport:
     """Play, pause, single steps, speed, restart, and a scrubber over the clip."""
 
-    def __init__(self, server: viser.ViserServer, player: Player, display: Display) -> None:
+    def __init__(self, server: viser.ViserServer, player: Player, display: PlayerDisplay) -> None:
         """Add the panel."""
         self._player, self._due = player, 0.0
         gui = server.gui
@@ -79,7 +79,7 @@ class Transport:
     def _set_repeats(self, repeats: bool) -> None:
         self._player.repeats = repeats
 
-    def _add_steps(self, steps: Any, display: Display) -> None:
+    def _add_steps(self, steps: Any, display: PlayerDisplay) -> None:
         player = self._player
         actions = {
             _BACK: lambda: player.step(display, -1),
@@ -93,7 +93,7 @@ class Transport:
 
         steps.on_click(clicked)
 
-    def _add_hotkeys(self, gui: viser.GuiApi, display: Display) -> None:
+    def _add_hotkeys(self, gui: viser.GuiApi, display: PlayerDisplay) -> None:
         player = self._player
         for label, key, action in (
             ("Play or pause", "P", lambda: player.play(not player.is_playing)),

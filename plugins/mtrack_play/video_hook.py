@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from mtrack import MtrackError, hookimpl
+from mtrack.api.distributed import environment_of_one_process
 from mtrack_log.films import FOLDER
 
 EVERY = "MTRACK_VIDEO_EVERY"
@@ -29,7 +30,6 @@ _LOG = "process.log"
 _WAIT_S = 300.0  # for the last film when training has finished
 _STOP_S = 10.0  # for the film process to keep what it has filmed when the run is stopped
 _POLL_S = 0.1
-_OF_THE_RUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", EVERY)
 _log = logging.getLogger("mtrack")
 
 
@@ -103,12 +103,12 @@ class Video:
         folder = self._directory / FOLDER
         folder.mkdir(exist_ok=True)
         options = [f"--seconds={self._seconds}", *(part for file in self._files for part in ("-p", file))]
-        quiet = {name: value for name, value in os.environ.items() if name not in _OF_THE_RUN}
+        # without EVERY, or the process would film as well; one thread for torch, and the GPU is for training
+        changes = {EVERY: "", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         with (folder / _LOG).open("wb") as log:
             process = subprocess.Popen(
                 [*_PROGRAM, str(self._directory), str(folder), *options],
-                # one thread for torch, and the GPU is for training
-                env={**quiet, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+                env={**environment_of_one_process(), **changes},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtrack_log.films import FOLDER
 from mtrack_play.capture import Capture
 from mtrack_play.clips import Clips
 from mtrack_play.evaluation_results import Results
@@ -15,7 +16,6 @@ from mtrack_play.forces_panel import ForcesPanel
 from mtrack_play.player import Player
 from mtrack_play.plots import Plots
 from mtrack_play.randomization_panel import RandomizationPanel
-from mtrack_play.recording import FOLDER
 from mtrack_play.stage import Stage
 from mtrack_play.transport import Transport
 from mtrack_play.view_panel import ViewPanel
@@ -28,7 +28,7 @@ _WIDTH, _PLOTS_WIDTH = 300, 300  # pixels of the docked panels
 
 
 class Window:
-    """Shows a player to every browser that opens the server's address; it fulfils `Display`."""
+    """Shows a player to every browser that opens the server's address; it fulfils `PlayerDisplay`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Window:
         server.on_client_connect(self._joined)
         server.on_client_disconnect(self._left)
 
-    # ---- what the player reports, see `Display`
+    # ---- what the player reports, see `PlayerDisplay`
 
     def stepped(self) -> None:
         """Take note of a control step, for plots and recordings."""

@@ -31,7 +31,7 @@ _NEVER = 2**31
 
 
 @attrs.define(eq=False)
-class World:
+class ActorWorld:
     """One environment, whose episodes end only where their clip ends."""
 
     actor: str
@@ -49,7 +49,7 @@ class World:
     """Of the tracking errors, by metric slot."""
 
     @classmethod
-    def open(cls, opened: EvaluatedRun) -> World:
+    def open(cls, opened: EvaluatedRun) -> ActorWorld:
         """Assemble the environment of a run with the agent of its checkpoint. Raises CheckpointError, MtrackError."""
         assembly, agent = opened.assemble(1)
         recipe, env = opened.recipe, assembly.env

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from mtrack_log.text import count
 from mtrack_report.history import Column, Curve
 from mtrack_report.markup import joined, tag
-from mtrack_report.quantities import Quantity
+from mtrack_report.quantities import DisplayUnit
 
 WIDTH, HEIGHT = 400, 168
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 16, 24
@@ -52,7 +52,7 @@ class Axis:
         return LEFT + (WIDTH - LEFT - RIGHT) * np.asarray(frames) / max(self.most, 1.0)
 
 
-def chart(name: str, quantity: Quantity, lines: Sequence[Line], axis: Axis, label: str) -> Markup:
+def chart(name: str, quantity: DisplayUnit, lines: Sequence[Line], axis: Axis, label: str) -> Markup:
     """Return a chart of one metric; `label` describes it for people who do not see it."""
     low, high = _range([line.curve for line in lines])
     inner = HEIGHT - TOP - BOTTOM

@@ -18,13 +18,13 @@ from mtrack_report.charts import legend
 from mtrack_report.curves import curves
 from mtrack_report.markup import joined, note, section, tag
 from mtrack_report.page import contents, page
-from mtrack_report.quantities import Quantity, of_training, of_unit
+from mtrack_report.quantities import DisplayUnit, of_training, of_unit
 from mtrack_report.run_facts import RunFacts
 from mtrack_report.scores import BASELINES, failed_share, number
 from mtrack_report.summary import progress, run_seconds
 from mtrack_report.tables import Cell, Row, table
 
-_SHARE = Quantity("%", 100.0)
+_SHARE = DisplayUnit("%", 100.0)
 _SECTIONS = {
     "overview": "Overview",
     "evaluation": "Evaluation",

@@ -19,7 +19,7 @@ from mtrack_eval.evaluation import evaluate_run
 from mtrack_eval.rollouts import Arena, Rollouts, prepare
 from mtrack_eval.snapshots import spaced
 from mtrack_eval.strips import fate, worst_rollout
-from mtrack_report.replay_file import Replay, read_replays, write_replay
+from mtrack_report.replay_file import ClipReplay, read_replays, write_replay
 from mtrack_report.run_facts import RunFacts, read_run
 from mtrack_view.animation import Animation, render_frames
 from mtrack_view.posed_robot import PosedRobot
@@ -98,7 +98,9 @@ def _add_replays(run: RunFacts, opened: EvaluatedRun, found: Mapping[str, Any]) 
             raise MtrackError(f"cannot write into {run.directory}: {error.strerror}; make it writable") from error
 
 
-def _recorded(arena: Arena, robot: PosedRobot, opened: EvaluatedRun, which: str, name: str, distance: str) -> Replay:
+def _recorded(
+    arena: Arena, robot: PosedRobot, opened: EvaluatedRun, which: str, name: str, distance: str
+) -> ClipReplay:
     clip, dt = arena.names.index(name), arena.env.scene.dt
     rollouts = arena.record(clip)
     rollout = worst_rollout(rollouts, 0, distance) if which == "worst" else _best_rollout(rollouts, distance)
@@ -109,7 +111,7 @@ def _recorded(arena: Arena, robot: PosedRobot, opened: EvaluatedRun, which: str,
     frames = spaced(arena.lengths[clip : clip + 1], _PICTURES)[:, 0].unique()
     frames = frames[frames <= len(shown)].tolist()
     pictures = _pictures(robot, shown, ghost, [frame - 1 for frame in frames])
-    return Replay(
+    return ClipReplay(
         name=name,
         which=which,
         actor=opened.actor,

@@ -40,7 +40,7 @@ class Curve:
 
 
 @attrs.frozen(eq=False)
-class History:
+class MetricHistory:
     """The metrics of a run, one row per iteration, R of them."""
 
     stretches: tuple[Stretch, ...] = ()
@@ -84,7 +84,7 @@ class History:
         return Curve(mean, np.fmin.reduceat(column, starts), np.fmax.reduceat(column, starts))
 
 
-def read_history(path: Path) -> History:
+def read_history(path: Path) -> MetricHistory:
     """Read the file of the logger `jsonl`, line by line. Raises OSError, MtrackError."""
     rows: dict[tuple[str, int], int] = {}
     totals: dict[str, int] = {}
@@ -100,7 +100,7 @@ def read_history(path: Path) -> History:
     for column in columns.values():
         column.extend([np.nan] * (len(rows) - len(column)))
     arrays = {name: np.frombuffer(column) for name, column in columns.items()}
-    return History(_stretches([phase for phase, _ in rows], totals), np.frombuffer(frames), arrays)
+    return MetricHistory(_stretches([phase for phase, _ in rows], totals), np.frombuffer(frames), arrays)
 
 
 def _put(column: array[float], row: int, value: float) -> None:

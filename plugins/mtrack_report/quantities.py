@@ -20,7 +20,7 @@ _ZERO = 1e-9  # a smaller value is a rounding error
 
 
 @attrs.frozen
-class Quantity:
+class DisplayUnit:
     """The unit in which values are shown."""
 
     unit: str = ""
@@ -56,21 +56,21 @@ class Quantity:
         return "0" if text in ("-0", "") else text.replace("-", "\u2212")
 
 
-def of_training(name: str) -> Quantity:
+def of_training(name: str) -> DisplayUnit:
     """Return how a metric of training is shown, by its name."""
     if name.startswith(_SHARES):
-        return Quantity("%", 100.0)
+        return DisplayUnit("%", 100.0)
     if name in _UNITS:
-        return Quantity(_UNITS[name])
+        return DisplayUnit(_UNITS[name])
     if name.startswith("time/"):
-        return Quantity("s")
+        return DisplayUnit("s")
     unit = name.rpartition("_")[2]
     if name.startswith(("tracking/", "adapt/")) and unit in ("m", "rad"):
         return of_unit(unit)
-    return Quantity()
+    return DisplayUnit()
 
 
-def of_unit(unit: str) -> Quantity:
+def of_unit(unit: str) -> DisplayUnit:
     """Return how a metric with a declared unit is shown."""
     factor, shown = _SHORT.get(unit, (1.0, unit))
-    return Quantity(shown.replace("^2", "²"), factor)
+    return DisplayUnit(shown.replace("^2", "²"), factor)

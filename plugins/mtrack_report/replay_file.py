@@ -17,7 +17,7 @@ FOLDER = "replays"
 
 
 @attrs.frozen(eq=False)
-class Replay:
+class ClipReplay:
     """The poses of a robot and of its reference in one rollout, T frames, with a few pictures."""
 
     name: str
@@ -42,7 +42,7 @@ class Replay:
     """PNG files."""
 
 
-def write_replay(directory: Path, replay: Replay) -> Path:
+def write_replay(directory: Path, replay: ClipReplay) -> Path:
     """Write a replay into its folder of a run directory and return its path. Raises OSError."""
     path = directory / FOLDER / f"{replay.actor}_{replay.which}.npz"
     path.parent.mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def write_replay(directory: Path, replay: Replay) -> Path:
 _WORDS = ("name", "which", "actor", "checkpoint", "fate", "failed", "dt", "captions")
 
 
-def read_replays(directory: Path, remarks: list[str]) -> Iterator[Replay]:
+def read_replays(directory: Path, remarks: list[str]) -> Iterator[ClipReplay]:
     """Yield the replays in a run directory, the worst clip first; a damaged one becomes a remark."""
     for path in sorted((directory / FOLDER).glob("[!.]*.npz"), key=lambda path: "worst" not in path.stem):
         try:
@@ -72,11 +72,11 @@ def read_replays(directory: Path, remarks: list[str]) -> Iterator[Replay]:
             remarks.append(f"{path.name} is damaged and left out: {error}. Delete it and run 'mtrack report' again.")
 
 
-def _read(path: Path) -> Replay:
+def _read(path: Path) -> ClipReplay:
     with np.load(path) as stored:
         words: dict[str, Any] = json.loads(stored["words"].tobytes())
         count = sum(name.startswith("picture_") for name in stored.files)
-        return Replay(
+        return ClipReplay(
             **{name: words[name] for name in _WORDS if name != "captions"},
             captions=tuple(words["captions"]),
             poses=stored["poses"],

@@ -10,7 +10,7 @@ import attrs
 from markupsafe import Markup
 
 from mtrack_report.markup import image, note, section, tag
-from mtrack_report.replay_file import Replay
+from mtrack_report.replay_file import ClipReplay
 from mtrack_report.run_facts import RunFacts
 
 _INSTALL = 'python -m pip install "mtrack[view]"'
@@ -22,7 +22,7 @@ class ViewerPage:
 
     page: str
     """HTML that plays the recording in `window.__VISER_EMBED_DATA__`."""
-    recording: Callable[[Replay], str]
+    recording: Callable[[ClipReplay], str]
     """Returns the recording in base64."""
 
 
@@ -42,7 +42,7 @@ def replays(run: RunFacts, viewer: ViewerPage | None) -> Markup:
     return section("replays", "Replays", *figures, stored)
 
 
-def _replay(run: RunFacts, replay: Replay, viewer: ViewerPage | None) -> Markup:
+def _replay(run: RunFacts, replay: ClipReplay, viewer: ViewerPage | None) -> Markup:
     title = tag("h3", f"The {replay.which} clip: ", replay.name)
     seconds = len(replay.poses) * replay.dt
     about = (
@@ -58,7 +58,7 @@ def _replay(run: RunFacts, replay: Replay, viewer: ViewerPage | None) -> Markup:
     return tag("article", title, tag("p", about, class_="about"), stale, strip, _view(replay, viewer), class_="replay")
 
 
-def _view(replay: Replay, viewer: ViewerPage | None) -> Markup:
+def _view(replay: ClipReplay, viewer: ViewerPage | None) -> Markup:
     if viewer is None:
         return Markup("")
     button = tag("button", "▶ Play in 3D", type="button", class_="play script-only")

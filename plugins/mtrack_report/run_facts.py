@@ -15,8 +15,8 @@ from mtrack.recipe.load import read_recipe
 from mtrack.run.checkpoint_facts import read_json_object
 from mtrack.run.manifests import read_manifest
 from mtrack_dev.sides import recorded_origin
-from mtrack_report.history import History, read_history
-from mtrack_report.replay_file import Replay, read_replays
+from mtrack_report.history import MetricHistory, read_history
+from mtrack_report.replay_file import ClipReplay, read_replays
 
 _NO_CURVES = (
     "The run has no metrics.jsonl, so there are no curves: train with [loggers.jsonl] in the recipe to get them."
@@ -38,12 +38,12 @@ class RunFacts:
     recipe_text: str
     origin: Callable[[KeyPath], str]
     """Returns where a value was set: `file:line`, `--set` or `default`."""
-    history: History
+    history: MetricHistory
     checkpoints: tuple[str, ...]
     """Names of its checkpoints, those that were written last come last."""
     evaluations: tuple[Mapping[str, Any], ...]
     """What `mtrack eval` has found, by actor; that of the newest checkpoint comes last."""
-    replays: tuple[Replay, ...]
+    replays: tuple[ClipReplay, ...]
     remarks: tuple[str, ...]
     """What is missing or damaged, and what to do about it."""
 
@@ -112,16 +112,16 @@ def _manifest(directory: Path, remarks: list[str]) -> Mapping[str, Any]:
         return {}
 
 
-def _history(directory: Path, remarks: list[str]) -> History:
+def _history(directory: Path, remarks: list[str]) -> MetricHistory:
     file = directory / "metrics.jsonl"
     if not file.is_file():
         remarks.append(_NO_CURVES)
-        return History()
+        return MetricHistory()
     try:
         history = read_history(file)
     except (OSError, MtrackError) as error:
         remarks.append(f"There are no curves, because metrics.jsonl cannot be read: {error}.")
-        return History()
+        return MetricHistory()
     if not len(history.frames):
         remarks.append("metrics.jsonl has no complete line yet, so there are no curves.")
     return history

@@ -9,13 +9,13 @@ from typing import Any
 from markupsafe import Markup
 
 from mtrack_report.markup import folded, joined, note, section, tag
-from mtrack_report.quantities import Quantity, of_unit
+from mtrack_report.quantities import DisplayUnit, of_unit
 from mtrack_report.run_facts import RunFacts
 from mtrack_report.tables import Cell, Row, table
 from mtrack_report.words import Words
 
 BASELINES = {"statue": "statue", "zero_action": "zero action"}
-_SHARE = Quantity("%", 100.0)
+_SHARE = DisplayUnit("%", 100.0)
 _ABOUT_BASELINES = (
     "A statue holds the first pose of the clip and is not simulated; zero action is a policy whose actions are all "
     "zero. Even they can succeed on slow clips, so a policy is good only if it is clearly better than both."
@@ -136,7 +136,7 @@ def _heading(slot: str, unit: str) -> str:
     return f"{slot.replace('_', ' ')} [{shown}]" if shown else slot.replace("_", " ")
 
 
-def _with_baselines(quantity: Quantity, value: float, besides: Mapping[str, Mapping[str, Any]], slot: str) -> Markup:
+def _with_baselines(quantity: DisplayUnit, value: float, besides: Mapping[str, Mapping[str, Any]], slot: str) -> Markup:
     small = (
         tag("small", f"{quantity.bare(number(clip.get(slot)))}", title=title, class_=title.replace(" ", "-"))
         for title, clip in besides.items()

@@ -10,11 +10,11 @@ from markupsafe import Markup
 from mtrack_log.text import count, duration
 from mtrack_report.curves import newest_of
 from mtrack_report.markup import joined, note, tag
-from mtrack_report.quantities import Quantity, of_unit
+from mtrack_report.quantities import DisplayUnit, of_unit
 from mtrack_report.run_facts import RunFacts
 from mtrack_report.scores import BASELINES, failed_share, number
 
-_SHARE = Quantity("%", 100.0)
+_SHARE = DisplayUnit("%", 100.0)
 _ERRORS = ("mpkpe_local", "mpkpe_world", "joint_error")
 _IN_TRAINING = {"episode/completed": "episodes completed", "episode/return": "return"}
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtrack_view.lights import BOUNCE, Light
 from mtrack_view.posed_robot import Array, linear
-from mtrack_view.window import Window
+from mtrack_view.window import PixelWindow
 
 BACKGROUND = linear(0.86, 0.88, 0.905)
 """The light [3] where there is nothing."""
@@ -21,7 +21,7 @@ _FADE = 1.0, 5.0  # m from the middle; in between, the floor fades into the back
 class Floor:
     """A level floor, seen by a camera at a fixed height above it."""
 
-    def __init__(self, window: Window, height: float | None, lights: Sequence[Light]) -> None:
+    def __init__(self, window: PixelWindow, height: float | None, lights: Sequence[Light]) -> None:
         """Prepare what each pixel shows if the camera follows x = y = 0; `height` [m] is None without a floor."""
         self._height = 0.0 if height is None else height
         pixels, target = np.arange(window.width * window.height), window.camera.target(np.zeros(3))

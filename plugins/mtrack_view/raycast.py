@@ -15,7 +15,7 @@ from mtrack_view.camera import Camera
 from mtrack_view.floor import BACKGROUND, Floor
 from mtrack_view.lights import BOUNCE, GOLDEN, RIM, RIM_LIGHT, Light, make_lights
 from mtrack_view.posed_robot import DRAWN, Array, PosedRobot, linear, to_screen
-from mtrack_view.window import Window
+from mtrack_view.window import PixelWindow
 
 Image = NDArray[np.uint8]
 """[H, W, 3]."""
@@ -71,7 +71,7 @@ class Renderer:
     def __init__(self, robot: PosedRobot, camera: Camera, quality: RenderQuality) -> None:
         """Render the empty floor."""
         self._robot, self._camera, self._quality = robot, camera, quality
-        self._window = Window(camera, quality.width, quality.height)
+        self._window = PixelWindow(camera, quality.width, quality.height)
         target = camera.target(np.zeros(3))
         self._floor = Floor(self._window, robot.floor_height, make_lights(camera, target, quality.lights))
         self._backdrop = to_screen(self._floor.empty())

@@ -75,11 +75,6 @@ def replay_page(client: str, data: str, *, dark_mode: bool = False) -> str:
     return client.replace("</head>", f"{script}</head>", 1)
 
 
-def replay_html(robot: PosedRobot, motions: Sequence[ReplayedMotion], fps: float, *, dark_mode: bool = False) -> str:
-    """Return a page that plays motions by itself: with a pause button, a scrubber and speeds. Raises MtrackError."""
-    return replay_page(client_html(), replay_data(robot, motions, fps), dark_mode=dark_mode)
-
-
 def _add(scene: BrowserScene, robot: PosedRobot, number: int, motion: ReplayedMotion) -> BrowserRobot:
     added = BrowserRobot(
         scene,

@@ -15,8 +15,6 @@ from mtrack import MtrackError
 if TYPE_CHECKING:
     import viser
 
-PORT = 8080
-"""The first port that is tried."""
 _MORE_PORTS = 100
 _EVERYWHERE = ("0.0.0.0", "::")
 _HERE = ("127.0.0.1", "localhost", "::1")

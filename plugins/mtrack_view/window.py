@@ -9,7 +9,7 @@ from mtrack_view.camera import Camera
 from mtrack_view.posed_robot import Array
 
 
-class Window:
+class PixelWindow:
     """The image of a camera, [height, width] pixels."""
 
     def __init__(self, camera: Camera, width: int, height: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from mtrack import Metrics
 from mtrack.run.manifest import manifest
 from mtrack_log.jsonl import to_line
-from mtrack_report.replay_file import Replay, write_replay
+from mtrack_report.replay_file import ClipReplay, write_replay
 from mtrack_testing import small_recipe
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=hacked=1>\"'&"
@@ -84,13 +84,13 @@ def png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixel) + chunk(b"IEND", b"")
 
 
-def replay(which: str, clip: str, checkpoint_name: str = "finetune-0000002") -> Replay:
+def replay(which: str, clip: str, checkpoint_name: str = "finetune-0000002") -> ClipReplay:
     """Return a replay of a G1 that sinks while its reference stands."""
     poses = np.zeros((50, 36), np.float32)
     poses[:, 3] = 1.0
     ghost = poses.copy()
     poses[:, 2], ghost[:, 2] = np.linspace(0.8, 0.3, 50), 0.8
-    return Replay(
+    return ClipReplay(
         name=clip,
         which=which,
         actor="student",

@@ -10,12 +10,14 @@ from pathlib import Path
 import attrs
 from fake_session import FakeSession
 
+from mtrack_eval.stored import StoredClip
 from mtrack_play.evaluation_results import Results
 from mtrack_play.player import Player
 from mtrack_play.window import Window
 from mtrack_view.serve import close_server, open_server
 
-RESULTS = Results({"walk": 0.5, "stand": 1.0, "turn": 0.5}, {"walk": 80.0, "stand": 6.0, "turn": 90.0}, "mm")
+CLIPS = (StoredClip("turn", 0.5, 90.0), StoredClip("walk", 0.5, 80.0), StoredClip("stand", 1.0, 6.0))
+RESULTS = Results({clip.name: clip for clip in CLIPS}, "mm")
 
 
 @attrs.frozen

@@ -31,7 +31,7 @@ def test_options_that_do_not_fit_are_explained(tmp_path, monkeypatch, capsys, op
 def test_the_worst_clip_of_the_last_evaluation_is_filmed_and_the_first_without_one(tmp_path):
     session = FakeSession(actors=("teacher",))
     assert worst_clip(session, tmp_path) == "stand"
-    clips = [{"clip": "stand", "failed": 0.0}, {"clip": "walk", "failed": 0.5}, {"clip": "turn", "failed": 0.0}]
+    clips = [{"clip": "walk", "failed": 0.5}, {"clip": "stand", "failed": 0.0}, {"clip": "turn", "failed": 0.0}]
     facts = {"date": "2026-01-01T00:00:00+00:00", "checkpoint": "run/a", "frames": 1, "distance": ""}
     stored = {**facts, "clips": clips, "units": {}, "average": {}}
     (tmp_path / "eval_teacher.json").write_text(json.dumps(stored))

@@ -111,7 +111,7 @@ def test_clips_are_listed_worst_first_and_chosen(shown: Playing, browser: BareBr
 
 def test_many_clips_are_searched_and_keep_their_order_without_an_evaluation(tmp_path: Path) -> None:
     session = FakeSession(clips=tuple(f"clip {number:02d}" for number in range(30)))
-    with playing(tmp_path, session, results=Results({}, {})) as shown, BareBrowser(shown.port) as browser:
+    with playing(tmp_path, session, results=Results()) as shown, BareBrowser(shown.port) as browser:
         assert len(browser.find("clip")["props"]["options"]) == 30
         assert "mtrack eval" in browser.texts()
         browser.set("find a clip", "2")

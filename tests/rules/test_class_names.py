@@ -1,0 +1,20 @@
+"""A class name has one meaning in the whole project."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_no_class_name_occurs_twice() -> None:
+    found: dict[str, list[str]] = defaultdict(list)
+    for folder in ("mtrack", "plugins"):
+        for file in (ROOT / folder).rglob("*.py"):
+            classes = (node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.ClassDef))
+            for node in classes:
+                found[node.name].append(str(file.relative_to(ROOT)))
+    assert len(found) > 400
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}
