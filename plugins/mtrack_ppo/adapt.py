@@ -37,7 +37,7 @@ class Adapt:
     max_grad_norm: float = param(default=1.0, validator=positive)
     """Largest norm of the gradient; larger gradients are scaled down."""
     mirror: bool = param(default=True)
-    """Whether the loss also uses the mirror image of every sample."""
+    """Whether the loss also uses the mirror image of every sample; a symmetric agent does not need it."""
     autocast: Autocast = param(default="auto")
     """Matrix products in `bfloat16`, in float32 (`none`), or `auto`: bfloat16 if the device has instructions for it."""
     compile: bool = param(default=False)
@@ -48,6 +48,7 @@ class Adapt:
 
     agent: TeacherStudent = scratch()
     dtype: torch.dtype = scratch()
+    mirrored: bool = scratch()
 
     actor = "student"
     follows = ("train", "adapt", "finetune")
@@ -63,7 +64,8 @@ class Adapt:
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Start from a copy of the teacher's actor. Raises MtrackError if there is no trained teacher."""
         require_order("adapt", self.follows, previous)
-        require_same_shapes("adapt", agent, layout, self.mirror)
+        self.mirrored = self.mirror and not agent.symmetric
+        require_same_shapes("adapt", agent, layout, self.mirrored)
         if previous == "train":
             agent.actor_student.load_state_dict(agent.actor_teacher.state_dict())
         self.rng = seeded_default(self.rng)
@@ -80,7 +82,7 @@ class Adapt:
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
         """Learn from a rollout. Returns the loss and other metrics, means over the update."""
         inputs, indices = flat(torch.as_tensor(rollout.data["network_inputs"])), sample_indices(rollout)
-        target = priv_features(self.agent, inputs, self.mirror)
+        target = priv_features(self.agent, inputs, self.mirrored)
         metrics = train_estimator(
             self.agent,
             self.estimator_adam,

@@ -40,7 +40,8 @@ class Finetune(PpoPhase):
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError if the student has not been adapted."""
         require_order("finetune", self.follows, previous)
-        require_same_shapes("finetune", agent, layout, self.mirror)
+        self.mirrored = self.mirror and not agent.symmetric
+        require_same_shapes("finetune", agent, layout, self.mirrored)
         self.rng = seeded_default(self.rng)
         self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
         self.learning_rate = self.lr

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtrack import Mirror
+from mtrack_ppo.symmetry import Symmetry
 
 
 class Parity:
@@ -88,18 +89,27 @@ class _Context(Protocol):
     saved_tensors: tuple[Tensor, ...]
     needs_input_grad: tuple[bool, ...]
     mirrored: bool
+    symmetry: Symmetry | None
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for the backward pass."""
 
 
 class Linear(torch.autograd.Function):
-    """x W^T + b, [n, inputs] to [n, outputs]."""
+    """x W^T + b, [n, inputs] to [n, outputs]. With a symmetry, the gradients of W and b are symmetric."""
 
     @staticmethod
-    def forward(ctx: _Context, value: Tensor, weight: Tensor, bias: Tensor, cast: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(
+        ctx: _Context,
+        value: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        cast: tuple[Tensor, Tensor],
+        symmetry: Symmetry | None,
+    ) -> Tensor:
         """Compute with the cast weight and bias; `weight` and `bias` are passed only to receive gradients."""
         ctx.save_for_backward(value, cast[0])
+        ctx.symmetry = symmetry
         return functional.linear(value, *cast)
 
     @staticmethod
@@ -107,7 +117,10 @@ class Linear(torch.autograd.Function):
         """Return the gradients of value, weight and bias."""
         value, weight = ctx.saved_tensors
         of_value = gradient @ weight if ctx.needs_input_grad[0] else None
-        return of_value, (gradient.t() @ value).float(), gradient.sum(0, dtype=torch.float32), None
+        of_weight, of_bias = (gradient.t() @ value).float(), gradient.sum(0, dtype=torch.float32)
+        if ctx.symmetry is not None:
+            of_weight, of_bias = ctx.symmetry.of_weight(of_weight), ctx.symmetry.of_bias(of_bias)
+        return of_value, of_weight, of_bias, None, None
 
 
 class MirroredLinear(torch.autograd.Function):

@@ -26,6 +26,7 @@ from mtrack import (
 )
 from mtrack.api.metrics import SKIPPED
 from mtrack_ppo.agent import TeacherStudent
+from mtrack_ppo.agent_checks import require_mirrors
 from mtrack_ppo.networks import gaussian_log_prob
 
 Autocast = Literal["auto", "bfloat16", "none"]
@@ -61,7 +62,7 @@ class PpoPhase:
     value_coef: float = param(default=1.0, validator=non_negative)
     """Coefficient of the value loss."""
     mirror: bool = param(default=True)
-    """Whether the losses also use the mirror image of every sample."""
+    """Whether the losses also use the mirror image of every sample; a symmetric agent does not need it."""
     mirror_mean_coef: float = param(default=0.2, validator=non_negative)
     """Coefficient of the squared difference between the mean action and the mirrored one of the mirror image."""
     mirror_std_coef: float = param(default=10.0, validator=non_negative)
@@ -93,6 +94,7 @@ class PpoPhase:
     agent: TeacherStudent = scratch()
     layout: Layout = scratch()
     dtype: torch.dtype = scratch()
+    mirrored: bool = scratch()
 
     actor: ClassVar[str]
 
@@ -126,14 +128,8 @@ def require_same_shapes(phase: str, agent: TeacherStudent, layout: Layout, mirro
                 f"phase '{phase}' has {width} columns in observation group '{group}', but the agent was built for "
                 f"{built}; the `set` of a phase cannot change observations or their history"
             )
-    without = [group for group in agent.groups if layout.mirrors.get(group) is None]
-    if mirror and (without or layout.action_mirror is None):
-        terms = [path for path in layout.unmirrored if path.split(".")[1] in without]
-        what = ", ".join(terms) or (f"observation group '{without[0]}'" if without else "the action")
-        raise MtrackError(
-            f"phase '{phase}' uses mirror images, but {what} has no mirror: set mirror = false in that phase, or give "
-            "it one (in a class: mirror(); of a function: NAME.mirror = Mirror.scalar(), or a function of the scene)"
-        )
+    if mirror:
+        require_mirrors(f"phase '{phase}'", "mirror = false in that phase", agent.groups, layout)
 
 
 def seeded_default(generator: torch.Generator | None) -> torch.Generator:

@@ -74,7 +74,7 @@ def prepare(phase: PpoPhase, rollout: Rollout) -> tuple[Batch, dict[str, Tensor]
     actions, means, log_probs = (flat(torch.as_tensor(data[key])) for key in ("action", "mean", "log_prob"))
     one_column = (log_probs, normalised_advantages(advantages, indices), agent.value_target(returns))
     per_sample = torch.cat([actions, means, *(column.unsqueeze(-1) for column in one_column)], dim=-1)
-    priv_pred = agent.priv_pred(inputs, phase.mirror).view(len(inputs), 2 if phase.mirror else 1, -1)
+    priv_pred = agent.priv_pred(inputs, phase.mirrored).view(len(inputs), 2 if phase.mirrored else 1, -1)
     metrics = {"value/explained_variance": explained_variance, "update/clamped_rewards": clamped_rewards}
     return Batch(indices, inputs, per_sample, priv_pred), metrics
 
@@ -161,7 +161,7 @@ class PpoLoss:
 
     def __call__(self, batch: Minibatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and its metrics, all scalars."""
-        phase, agent, mirror, actor = self.phase, self.phase.agent, self.phase.mirror, self.phase.actor
+        phase, agent, mirror, actor = self.phase, self.phase.agent, self.phase.mirrored, self.phase.actor
         sides = 2 if mirror else 1  # each sample, and its mirror image
         values = agent.raw_value(batch.inputs, mirror).view(-1, sides)
         value_loss = (values - batch.value_targets.unsqueeze(-1)).square().mean()

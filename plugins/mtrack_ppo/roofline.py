@@ -12,7 +12,7 @@ def matrix_products(agent: TeacherStudent, phase: Train, samples: int) -> list[t
 
     Counts samples and their mirror images, all epochs, and the estimator.
     """
-    sides = 2 if phase.mirror else 1
+    sides = 2 if phase.mirrored else 1
     policy = [agent.encoder_priv, agent.actor_teacher.mean, agent.critic]
     found = _passes(policy, sides * samples // phase.minibatches, phase.epochs * phase.minibatches)
     steps = phase.estimator_epochs * phase.estimator_minibatches
@@ -32,6 +32,8 @@ def _products(network: Mlp, samples: int) -> list[tuple[int, int, int]]:
     found = []
     for layer in (network.first, *network.rest, network.head):
         n, k = (int(size) for size in layer.weight.shape)
+        if network.symmetric and layer is network.first:
+            n *= 2  # a plain layer has a weight for each unit
         learning = network.widths[2] if layer is network.first else k
         found += [(samples, k, n), (n, samples, k)]
         found += [(samples, n, learning)] if learning else []

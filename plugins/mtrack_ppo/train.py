@@ -52,7 +52,8 @@ class Train(PpoPhase):
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError after another phase, or if something has no mirror."""
         require_order("train", self.follows, previous)
-        require_same_shapes("train", agent, layout, self.mirror)
+        self.mirrored = self.mirror and not agent.symmetric
+        require_same_shapes("train", agent, layout, self.mirrored)
         self.rng = seeded_default(self.rng)
         self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
         self.normalisers_ready = False
@@ -85,7 +86,7 @@ class Train(PpoPhase):
             agent,
             self.estimator_adam,
             batch.inputs,
-            priv_features(agent, batch.inputs, self.mirror),
+            priv_features(agent, batch.inputs, self.mirrored),
             batch.indices,
             epochs=self.estimator_epochs,
             minibatches=self.estimator_minibatches,
