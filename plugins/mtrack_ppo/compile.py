@@ -10,9 +10,10 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mtrack import is_trial
+from mtrack import Mirror, is_trial
 from mtrack.api.distributed import wait_for_all
 from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Mlp, Style
+from mtrack_ppo.symmetry import halves
 
 _Inputs = ParamSpec("_Inputs")
 _Output = TypeVar("_Output")
@@ -72,19 +73,20 @@ def can_compile(device: str) -> bool:
 
 
 class _Teacher(nn.Module):
-    """A small encoder and an actor on its feature, made of the same layers as the real networks."""
+    """A small encoder and an actor on its feature, made of the same layers as the real networks; plain or symmetric."""
 
-    def __init__(self) -> None:
+    def __init__(self, symmetric: bool) -> None:
         """Draw the weights, with a fixed seed."""
         super().__init__()
-        style = Style("elu", "none", seed=0)
-        self.encoder = Mlp("encoder", (3, 2), (8,), 4, style=style, gain=FEATURE_GAIN)
-        self.actor = Mlp("actor", (3, 2), (8,), 2, style=style, gain=HEAD_GAIN, feature=4)
+        style, feature, action = Style("elu", "none", seed=0), halves(4), Mirror.of((1.0, -1.0))
+        of_feature, of_action = (feature, action) if symmetric else (None, None)
+        self.encoder = Mlp("encoder", (3, 2), (8, 8), 4, style=style, gain=FEATURE_GAIN, mirror=of_feature)
+        self.actor = Mlp("actor", (3, 2), (8,), 2, style=style, gain=HEAD_GAIN, feature=4, mirror=of_action)
 
     def forward(self, even: Tensor, odd: Tensor) -> Tensor:
-        """Return a scalar loss of inputs [n, 3] and [n, 2], both with and without their mirror images."""
+        """Return a scalar loss of inputs [n, 3] and [n, 2], if it is not symmetric also of their mirror images."""
         total = torch.zeros((), device=even.device)
-        for mirrored in (False, True):
+        for mirrored in (False,) if self.actor.symmetric else (False, True):
             feature = self.encoder(even, odd, mirrored=mirrored)
             total = total + (self.actor(even, odd, feature, mirrored) - 1.0).square().mean()
         return total
@@ -92,7 +94,11 @@ class _Teacher(nn.Module):
 
 def _trial(device: str) -> str:
     """Return which compiled gradient differs most from the plain one, and by how much; "" if all agree."""
-    teacher = _Teacher().to(device)
+    return _difference(_Teacher(symmetric=False), device) or _difference(_Teacher(symmetric=True), device)
+
+
+def _difference(teacher: _Teacher, device: str) -> str:
+    teacher = teacher.to(device)
     even, odd = torch.linspace(-2.0, 2.0, 80, device=device).sin().view(16, 5).split((3, 2), dim=1)
     plain = _gradients(teacher, teacher(even, odd))
     fast = _gradients(teacher, torch.compile(teacher.forward)(even, odd))
