@@ -36,9 +36,9 @@ def _forget() -> Iterator[None]:
     compilation.can_compile.cache_clear()
 
 
-def all_phases(precision: str, *, compile: bool, mirror: bool = True) -> TeacherStudent:
+def all_phases(precision: str, *, compile: bool, mirror: bool = True, symmetric: bool = False) -> TeacherStudent:
     """Return an agent after two updates of every phase and kind."""
-    agent, phase = make(autocast=precision, compile=compile, mirror=mirror)
+    agent, phase = make({"symmetric": symmetric}, autocast=precision, compile=compile, mirror=mirror)
     bandit = Bandit()
     for progress in (0.3, 0.6):
         phase.update(bandit.roll(phase), progress)
@@ -53,16 +53,19 @@ def all_phases(precision: str, *, compile: bool, mirror: bool = True) -> Teacher
     return agent
 
 
-@pytest.mark.parametrize(("precision", "mirror"), [("none", True), ("bfloat16", True), ("none", False)])
+@pytest.mark.parametrize(
+    ("precision", "mirror", "symmetric"),
+    [("none", True, False), ("bfloat16", True, False), ("none", False, False), ("bfloat16", True, True)],
+)
 def test_every_loss_is_one_graph_with_bitwise_equal_results(
-    monkeypatch: pytest.MonkeyPatch, precision: str, mirror: bool
+    monkeypatch: pytest.MonkeyPatch, precision: str, mirror: bool, symmetric: bool
 ):
-    plain = parameters(all_phases(precision, compile=False, mirror=mirror))
+    plain = parameters(all_phases(precision, compile=False, mirror=mirror, symmetric=symmetric))
     assert not counters["stats"]
     monkeypatch.setattr(compilation, "can_compile", lambda device: True)
     # without inductor's own arithmetic; a graph break, or compiling again for other numbers, raises
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
-    traced = parameters(all_phases(precision, compile=True, mirror=mirror))
+    traced = parameters(all_phases(precision, compile=True, mirror=mirror, symmetric=symmetric))
     assert counters["stats"]["unique_graphs"] == LOSSES
     assert torch.equal(plain, traced)
 
