@@ -26,8 +26,6 @@ COLUMNS = {
     "episode_return": "episode/return",
     "keypoint_pos_m": "tracking/keypoint_pos_m",
     "joint_pos_rad": "tracking/joint_pos_rad",
-    "mirror_error": "mirror/error",
-    "mirror_relative_error": "mirror/relative_error",
 }
 
 
