@@ -2,93 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
-from typing import Any
+from collections.abc import Sequence
 
-import attrs
 import torch
 from attrs.validators import min_len
 from tensordict import TensorDict
-from torch import Tensor, nn
+from torch import Tensor
 
-from mtrack import Layout, MtrackError, NameProblem, between, component, param, positive, scratch, state
-from mtrack.errors import did_you_mean
-from mtrack_ppo.linear import Parity
-from mtrack_ppo.networks import FEATURE_GAIN, HEAD_GAIN, Activation, Actor, Mlp, Norm, Style
-from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser, chunks
-
-
-def _stds(instance: object, attribute: attrs.Attribute[Any], value: float | Mapping[str, float]) -> None:
-    """Raise ValueError unless every pattern is a regular expression and every number is greater than 0."""
-    for pattern, std in ({".*": value} if isinstance(value, int | float) else value).items():
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
-        if std <= 0:
-            raise ValueError(f"a standard deviation must be greater than 0, not {std}")
-
-
-_DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
+from mtrack import Layout, MtrackError, component, param, positive, state
+from mtrack_ppo.networks import FEATURE_GAIN, Actor, Mlp
+from mtrack_ppo.ppo_agent import PpoAgent
 
 
 @component
-class TeacherStudent:
+class TeacherStudent(PpoAgent):
     """A teacher that sees privileged observations, and a student that predicts features of what it cannot see.
 
-    Its networks take inputs [n, W] from `network_inputs`: the even coordinates of the three normalised groups, then the
-    odd ones. If `mirrored`, outputs are [2 n, ...]: each sample is followed by its mirror image.
+    The critic sees all three groups.
     """
 
-    policy_group: str = param(default="policy")
-    """Observation group of what the robot itself can sense; the student sees nothing else."""
     priv_group: str = param(default="priv")
     """Observation group of what only a simulation knows; input of the encoder."""
     critic_group: str = param(default="critic_priv")
     """Observation group that the critic sees in addition to the other two."""
-    actor_hidden: tuple[int, ...] = param(default=(256, 256, 256), validator=min_len(1))
-    """Widths of the hidden layers of both actors."""
-    critic_hidden: tuple[int, ...] = param(default=(256, 256, 256), validator=min_len(1))
-    """Widths of the critic's hidden layers."""
     encoder_hidden: tuple[int, ...] = param(default=(256,), validator=min_len(1))
     """Widths of the privileged encoder's hidden layers."""
     adapt_hidden: tuple[int, ...] = param(default=(256, 128), validator=min_len(1))
     """Widths of the adaptation module's hidden layers."""
     feature_width: int = param(default=256, validator=positive)
     """Width of the privileged feature and of its prediction."""
-    activation: Activation = param(default="elu")
-    """Activation of hidden layers."""
-    norm: Norm = param(default="none")
-    """`layer` adds a LayerNorm before each activation."""
-    init_std: float | dict[str, float] = param(factory=_DEFAULT_STD.copy, validator=_stds)
-    """Initial and largest standard deviation of the action: a number, or numbers by regular expression. An expression
-    must match the whole name of an action; the last match counts, and an action without a match gets 1.0."""
-    normaliser_decay: float = param(default=1.0, validator=between(0.0, 1.0))
-    """Share of its earlier sample count that an observation normaliser keeps in each update; 1 weights all alike."""
-    obs_clip: float = param(default=10.0, validator=positive)
-    """Normalised observations are clipped to plus or minus this number of standard deviations."""
-    value_normalisation: bool = param(default=False)
-    """Whether the critic learns returns normalised by their running mean and standard deviation."""
-    value_decay: float = param(default=0.995, validator=between(0.0, 1.0))
-    """Share of the past that the return normaliser keeps in each update."""
 
     encoder_priv: Mlp = state()
     adapt_module: Mlp = state()
     actor_teacher: Actor = state()
     actor_student: Actor = state()
-    critic: Mlp = state()
-    normalisers: nn.ModuleDict = state()
-    return_normaliser: ReturnNormaliser = state()
-
-    groups: tuple[str, str, str] = scratch()
-    parities: dict[str, Parity] = scratch()
-    columns: dict[str, tuple[slice, slice]] = scratch()
-
-    def robot_groups(self) -> tuple[str, ...]:
-        """Return the group that the student's actor and the adaptation module read."""
-        return (self.policy_group,)
 
     def observation_groups(self) -> dict[str, str]:
         """Return the groups that it reads, by parameter."""
@@ -96,38 +43,18 @@ class TeacherStudent:
 
     def build(self, layout: Layout) -> None:
         """Create networks and normalisers. Raises MtrackError if a group is missing or a pattern matches no action."""
-        self.groups = (self.policy_group, self.priv_group, self.critic_group)
-        _require(self.groups, layout.observations)
-        widths = {group: layout.observations[group] for group in self.groups}
-        mirrors = {group: layout.mirrors.get(group) for group in self.groups}
-        self.parities = {group: Parity(widths[group], mirrors[group], layout.device) for group in self.groups}
-        self.columns = _columns(self.parities)
-        style, feature, actions = Style(self.activation, self.norm, layout.seed), self.feature_width, layout.num_actions
-        std = initial_std(self.init_std, layout.action_names)
-
-        def widths_of(*groups: str) -> tuple[int, int]:
-            parities = [self.parities[group] for group in groups]
-            return sum(parity.even for parity in parities), sum(parity.odd for parity in parities)
+        self.build_normalisers(layout)
+        style, feature = self.style(layout), self.feature_width
 
         def encoder(name: str, group: str, hidden: Sequence[int]) -> Mlp:
-            return Mlp(name, widths_of(group), hidden, feature, style=style, gain=FEATURE_GAIN).to(layout.device)
-
-        def actor(name: str) -> Actor:
-            sensed = widths_of(self.policy_group)
-            mean = Mlp(name, sensed, self.actor_hidden, actions, style=style, gain=HEAD_GAIN, feature=feature)
-            return Actor(mean, std).to(layout.device)
+            inputs = self.input_widths(group)
+            return Mlp(name, inputs, hidden, feature, style=style, gain=FEATURE_GAIN).to(layout.device)
 
         self.encoder_priv = encoder("encoder_priv", self.priv_group, self.encoder_hidden)
         self.adapt_module = encoder("adapt_module", self.policy_group, self.adapt_hidden)
-        self.actor_teacher, self.actor_student = actor("actor_teacher"), actor("actor_student")
-        critic = Mlp("critic", widths_of(*self.groups), self.critic_hidden, 1, style=style, gain=HEAD_GAIN)
-        self.critic = critic.to(layout.device)
-        normalisers = {
-            group: Normaliser(widths[group], mirror and mirror.to(layout.device), self.normaliser_decay, self.obs_clip)
-            for group, mirror in mirrors.items()
-        }
-        self.normalisers = nn.ModuleDict(normalisers).to(layout.device)
-        self.return_normaliser = ReturnNormaliser(self.value_decay).to(layout.device)
+        self.actor_teacher = self.new_actor("actor_teacher", layout, feature)
+        self.actor_student = self.new_actor("actor_student", layout, feature)
+        self.critic = self.new_critic(layout, *self.groups)
 
     @torch.no_grad()
     def policy(self, observations: TensorDict, actor: str) -> Tensor:
@@ -146,16 +73,6 @@ class TeacherStudent:
             raise MtrackError(f"agent 'teacher_student' has no actor '{name}'; it has teacher and student")
         return actors[name]
 
-    def network_inputs(self, observations: TensorDict, dtype: torch.dtype) -> Tensor:
-        """Return the normalised coordinates of all groups side by side, [n, W]."""
-        first = observations[self.groups[0]]
-        inputs = torch.empty(len(first), sum(self.critic.widths), dtype=dtype, device=first.device)
-        for group, (even, odd) in self.columns.items():
-            parity, normaliser = self.parities[group], self.normalisers[group]
-            for value, part in zip(chunks(observations[group]), chunks(inputs), strict=True):
-                parity.write(normaliser(value), part[:, even], part[:, odd])
-        return inputs
-
     def priv_feature(self, inputs: Tensor, mirrored: bool = False) -> Tensor:
         """Return the encoder's feature of the privileged observations, [n, feature_width]."""
         even, odd = self.columns[self.priv_group]
@@ -169,76 +86,3 @@ class TeacherStudent:
     def feature(self, actor: str, inputs: Tensor, mirrored: bool = False) -> Tensor:
         """Return the feature that an actor gets besides the policy group: the student gets the prediction."""
         return self.priv_feature(inputs, mirrored) if actor == "teacher" else self.priv_pred(inputs, mirrored)
-
-    def mean_action(self, actor: str, inputs: Tensor, feature: Tensor, mirrored: bool = False) -> Tensor:
-        """Return the mean action of an actor for inputs and a feature, [n, A] float32."""
-        even, odd = self.columns[self.policy_group]
-        return torch.as_tensor(self.actor(actor).mean(inputs[:, even], inputs[:, odd], feature, mirrored))
-
-    def raw_value(self, inputs: Tensor, mirrored: bool = False) -> Tensor:
-        """Return the critic's output, [n] float32: the value, normalised if `value_normalisation`."""
-        even = self.critic.widths[0]
-        return torch.as_tensor(self.critic(inputs[:, :even], inputs[:, even:], mirrored=mirrored)).squeeze(-1)
-
-    def value(self, inputs: Tensor) -> Tensor:
-        """Return the value in units of reward, [n] float32."""
-        value = self.raw_value(inputs)
-        if self.value_normalisation:
-            mean, std = self.return_normaliser.moments()
-            value = value * std + mean
-        return value
-
-    def value_target(self, returns: Tensor) -> Tensor:
-        """Return the target of the critic's output for returns."""
-        if self.value_normalisation:
-            mean, std = self.return_normaliser.moments()
-            returns = (returns - mean) / std
-        return returns
-
-    def learn_normalisers(self, observations: TensorDict | Mapping[str, Tensor]) -> None:
-        """Add observations [n, ...] and their mirror images to the statistics of every group."""
-        for group in self.groups:
-            self.normalisers[group].learn(torch.as_tensor(observations[group]))  # type: ignore[operator]
-
-    def _coordinates(self, observations: TensorDict, group: str) -> tuple[Tensor, Tensor]:
-        return self.parities[group](self.normalisers[group](observations[group]))
-
-
-def initial_std(setting: float | Mapping[str, float], names: Sequence[str]) -> Tensor:
-    """Return the standard deviation of each action [A] for a value of `TeacherStudent.init_std`.
-
-    Raises NameProblem if a pattern matches no action, except a default one.
-    """
-    patterns = {".*": setting} if isinstance(setting, int | float) else setting
-    std = torch.ones(len(names))
-    for pattern, value in patterns.items():
-        indices = [index for index, name in enumerate(names) if re.fullmatch(pattern, name)]
-        if not indices and pattern not in _DEFAULT_STD:
-            raise NameProblem(f"no action matches '{pattern}'; {_closest(pattern, names)}", parameter="init_std")
-        std[indices] = value
-    return std
-
-
-def _closest(pattern: str, names: Sequence[str]) -> str:
-    """Return a hint for a pattern that matches no whole name."""
-    if any(re.search(pattern, name) for name in names):
-        return f"it must match whole names: '.*{pattern}.*'"
-    return did_you_mean(pattern, names) or f"actions are called {', '.join(names[:3])}, ..."
-
-
-def _require(groups: Sequence[str], known: Mapping[str, int]) -> None:
-    for group in groups:
-        if group not in known:
-            hint = did_you_mean(group, known) or f"the recipe has {', '.join(known) or 'none'}"
-            raise MtrackError(
-                f"agent 'teacher_student' needs the observation group '{group}': {hint}\n"
-                f"add [observations.{group}.*], or name another with agent.policy_group, priv_group or critic_group"
-            )
-
-
-def _columns(parities: Mapping[str, Parity]) -> dict[str, tuple[slice, slice]]:
-    """Return the columns of the even and the odd coordinates of each group in the network inputs."""
-    evens, odds = [parity.even for parity in parities.values()], [parity.odd for parity in parities.values()]
-    ends = list(accumulate(evens + odds))
-    slices = [slice(end - width, end) for end, width in zip(ends, evens + odds, strict=True)]
-    return dict(zip(parities, zip(slices, slices[len(evens) :], strict=False), strict=True))
