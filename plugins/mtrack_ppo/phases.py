@@ -117,6 +117,15 @@ class PpoPhase:
         return rate
 
 
+def require_agent(phase: str, agent: object, kind: type[PpoAgent], name: str) -> None:
+    """Raise MtrackError unless an agent is of a kind, which recipes call `name`."""
+    if not isinstance(agent, kind):
+        raise MtrackError(
+            f"phase '{phase}' trains the agent '{name}', but the recipe's agent is a {type(agent).__name__}: "
+            f'set [agent] use = "{name}", or use a phase that trains your agent'
+        )
+
+
 def require_same_shapes(phase: str, agent: PpoAgent, layout: Layout, mirror: bool) -> None:
     """Raise MtrackError if the agent was built for other widths, or if `mirror` is set and something has no mirror."""
     for group, parity in agent.parities.items():

@@ -15,6 +15,7 @@ from mtrack_ppo.phases import (
     compute_dtype,
     make_adam,
     policy_output,
+    require_agent,
     require_same_shapes,
     seeded_default,
     set_learning_rate,
@@ -35,6 +36,7 @@ class Ppo(PpoPhase):
     def enter(self, agent: ActorCritic, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError after another phase, or if something has no mirror."""
         require_order("ppo", self.follows, previous)
+        require_agent("ppo", agent, ActorCritic, "actor_critic")
         require_same_shapes("ppo", agent, layout, self.mirror)
         self.rng = seeded_default(self.rng)
         self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)

@@ -17,6 +17,7 @@ from mtrack_ppo.phases import (
     compute_dtype,
     make_adam,
     policy_output,
+    require_agent,
     require_same_shapes,
     seeded_default,
     set_learning_rate,
@@ -52,6 +53,7 @@ class Train(PpoPhase):
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError after another phase, or if something has no mirror."""
         require_order("train", self.follows, previous)
+        require_agent("train", agent, TeacherStudent, "teacher_student")
         require_same_shapes("train", agent, layout, self.mirror)
         self.rng = seeded_default(self.rng)
         self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)

@@ -1,4 +1,4 @@
-"""Rewards of single-phase tracking: exp(-e / std^2) of a mean SQUARED error e, relative to an anchor or in the world."""
+"""Rewards of single-phase tracking: exp(-e / std^2) of a mean squared error e, at an anchor or in the world."""
 
 from __future__ import annotations
 
