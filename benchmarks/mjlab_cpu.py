@@ -1,7 +1,8 @@
 """Measure how fast the motion-tracking task of mjlab steps on a CPU; run it in the Python environment of mjlab.
 
-    python benchmarks/mjlab_cpu.py motion CLIP.npz MOTION.npz     convert a motion file of mtrack
-    python benchmarks/mjlab_cpu.py bench MOTION.npz --envs 64     measure, print JSON
+    python benchmarks/mjlab_cpu.py motion CLIP.npz MOTION.npz              convert a motion file of mtrack
+    python benchmarks/mjlab_cpu.py bench MOTION.npz --envs 64              measure, print JSON
+    python benchmarks/mjlab_cpu.py train MOTION.npz CURVE.jsonl --envs 64  train with its PPO, write a learning curve
 
 mjlab is made for GPUs: on a CPU its physics (mujoco_warp) uses one thread, one environment after another. Actions are
 drawn like those of its untrained policy. Engine calls are recorded in the loop and then replayed without it, so that
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,13 +29,15 @@ import numpy as np
 import torch
 import warp
 from mjlab.envs import ManagerBasedRlEnv
+from mjlab.rl import MjlabOnPolicyRunner, RslRlVecEnvWrapper
 from mjlab.scene import Scene
-from mjlab.tasks.registry import load_env_cfg, load_rl_cfg
+from mjlab.tasks.registry import load_env_cfg, load_rl_cfg, load_runner_cls
 from model_facts import model_facts
+from training_curve import CurveFile, cpu_seconds
 
 TASK = "Mjlab-Tracking-Flat-Unitree-G1"
 FPS = 50.0  # rate of its control steps; it plays one frame per step
-VERSIONS = ("mjlab", "mujoco", "mujoco-warp", "warp-lang", "torch", "numpy")
+VERSIONS = ("mjlab", "rsl-rl-lib", "mujoco", "mujoco-warp", "warp-lang", "torch", "numpy")
 
 
 def write_motion(clip: Path, out: Path) -> None:
@@ -116,15 +120,59 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def make_env(motion: Path, num_envs: int, seed: int) -> ManagerBasedRlEnv:
+    """Return the environments of the task, all playing one motion."""
+    config = load_env_cfg(TASK)
+    config.scene.num_envs, config.seed = num_envs, seed
+    config.commands["motion"].motion_file = str(motion)
+    return ManagerBasedRlEnv(config, device="cpu")
+
+
+def train(motion: Path, out: Path, num_envs: int, frames: int, seed: int) -> None:
+    """Train with mjlab's runner's own algorithm and write the curve; nothing is logged or saved."""
+    processors = len(os.sched_getaffinity(0))
+    torch.set_num_threads(processors)
+    env = make_env(motion, num_envs, seed)
+    config = load_rl_cfg(TASK)
+    vec_env = RslRlVecEnvWrapper(env, clip_actions=config.clip_actions)
+    runner = (load_runner_cls(TASK) or MjlabOnPolicyRunner)(vec_env, asdict(config), None, "cpu")
+    algorithm, steps = runner.alg, config.num_steps_per_env
+    # as its training script does: episodes do not all reach their time limit at once
+    vec_env.episode_length_buf = torch.randint_like(vec_env.episode_length_buf, high=int(vec_env.max_episode_length))
+    terms = [index for index, name in enumerate(env.reward_manager.active_terms) if name.startswith("motion_")]
+    about = {"side": "mjlab", "num_envs": num_envs, "seed": seed, "threads": processors, "distributions": versions()}
+    curve = CurveFile(out, about)
+    observations, lengths = vec_env.get_observations(), torch.zeros(num_envs)
+    algorithm.train_mode()
+    for _ in range(-(-frames // (steps * num_envs))):
+        started, reward, ended = cpu_seconds(), 0.0, []
+        with torch.inference_mode():
+            for _ in range(steps):
+                observations, rewards, dones, extras = vec_env.step(algorithm.act(observations))
+                algorithm.process_env_step(observations, rewards, dones, extras)
+                reward += float(env.reward_manager._step_reward[:, terms].sum(-1).mean()) / steps
+                lengths += 1.0
+                ended += lengths[dones > 0].tolist()
+                lengths[dones > 0] = 0.0
+            collected = cpu_seconds()
+            algorithm.compute_returns(observations)
+        algorithm.update()
+        length = sum(ended) / len(ended) if ended else None
+        curve.add(steps * num_envs, collected - started, cpu_seconds() - collected, reward, length)
+    curve.finish()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is measured."""
+    return {name: metadata.version(name) for name in VERSIONS}
+
+
 def bench(motion: Path, num_envs: int, steps: int, warm_up: int) -> dict[str, Any]:
     """Measure one number of environments."""
     processors = len(os.sched_getaffinity(0))
     torch.set_num_threads(processors)
     began = time.perf_counter()
-    config = load_env_cfg(TASK)
-    config.scene.num_envs, config.seed = num_envs, 0
-    config.commands["motion"].motion_file = str(motion)
-    env = ManagerBasedRlEnv(config, device="cpu")
+    env = make_env(motion, num_envs, seed=0)
     env.reset()
     built = time.perf_counter() - began
     std = float(load_rl_cfg(TASK).actor.distribution_cfg["init_std"])
@@ -157,7 +205,7 @@ def bench(motion: Path, num_envs: int, steps: int, warm_up: int) -> dict[str, An
         "first_step_s": first,
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
         "facts": facts(env),
-        "distributions": {name: metadata.version(name) for name in VERSIONS},
+        "distributions": versions(),
     }
 
 
@@ -187,8 +235,18 @@ def main() -> None:
     measure.add_argument("--envs", type=int, default=64)
     measure.add_argument("--steps", type=int, default=20)
     measure.add_argument("--warm-up", type=int, default=3)
+    learn = commands.add_parser("train")
+    learn.add_argument("motion", type=Path)
+    learn.add_argument("out", type=Path)
+    learn.add_argument("--envs", type=int, default=64)
+    learn.add_argument("--frames", type=int, default=500_000)
+    learn.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     warp.config.quiet = True
+    if arguments.command == "train":
+        with redirect_stdout(sys.stderr):
+            train(arguments.motion, arguments.out, arguments.envs, arguments.frames, arguments.seed)
+        return
     with redirect_stdout(sys.stderr), torch.no_grad():  # mjlab prints tables
         if arguments.command == "motion":
             write_motion(arguments.clip, arguments.out)

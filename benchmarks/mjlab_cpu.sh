@@ -7,30 +7,9 @@
 #   ENVS     numbers of environments (64 256)        CPUS     sets of CPUs in the notation of taskset (0 0-1)
 #   ROUNDS   rounds, in which the sides alternate (1)  RECIPES  recipes of mtrack; mjlab_cpu is in this folder
 # PIP_EXTRA_INDEX_URL set to the index of PyTorch's CPU builds avoids its CUDA libraries (several GB).
-set -Eeuo pipefail
-folder=$(mkdir -p "$1" && cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
-python=${PYTHON:-python} out=${OUT:-$here/results/mjlab_cpu.json}
-recipes=${RECIPES:-g1_tracking_quick g1_tracking_teacher mjlab_cpu}
-# mjlab must not import from the PYTHONPATH of mtrack
-theirs=(env -u PYTHONPATH "$folder/venv/bin/python" "$here/mjlab_cpu.py")
-export OMP_WAIT_POLICY=PASSIVE WARP_CACHE_PATH=$folder/kernels
-trap 'echo "failed; the last messages are in $folder/log.txt" >&2' ERR
-
-if [ ! -e "$folder/installed.txt" ]; then
-    grep -E '^(torch|tensordict|numpy)==' "$here/../constraints.txt" >"$folder/constraints.txt"
-    "$python" -m venv "$folder/venv"
-    "$folder/venv/bin/python" -m pip install -q -c "$folder/constraints.txt" \
-        mjlab==1.6.0 mujoco==3.11.0 mujoco-warp==3.11.0 warp-lang==1.19.0 torch
-    "$folder/venv/bin/python" -m pip freeze >"$folder/installed.txt"
-fi
-if [ ! -e "$folder/motion.npz" ]; then
-    "$python" -m mtrack motions make --kind walk --duration 6 --name walk --out "$folder/clips" --overwrite
-    "${theirs[@]}" motion "$folder/clips/walk.npz" "$folder/motion.npz" 2>"$folder/log.txt"
-fi
-if [ ! -s "$folder/compile.json" ]; then  # the first call compiles the kernels
-    "${theirs[@]}" bench "$folder/motion.npz" --envs 2 --steps 2 >"$folder/compile.json" 2>"$folder/log.txt"
-fi
+source "$(dirname "$0")/mjlab_setup.sh" "$1"
+out=${OUT:-$here/results/mjlab_cpu.json}
+recipes=${RECIPES:-g1_tracking_quick g1_tracking_teacher g1_tracking_single_phase mjlab_cpu}
 
 # side NAME RESULT ENVS CPUS: measure one side at one size
 side() {
@@ -38,12 +17,13 @@ side() {
         taskset -c "$4" "${theirs[@]}" bench "$folder/motion.npz" --envs "$3" >"$2" 2>"$folder/log.txt"
         return
     fi
-    local recipe=$1
+    local recipe=$1 phase=train
+    [ "$1" != g1_tracking_single_phase ] || phase=ppo
     [ ! -e "$here/$1.toml" ] || recipe=$here/$1.toml
     # five rounds of six control steps; training is not compared, so it is as short as possible
     taskset -c "$4" "$python" -m mtrack bench "$recipe" --envs "$3" -o "$2" --set motions.builtin.enabled=false \
         --set motions.walk.use=motion_files --set "motions.walk.path=$folder/clips" \
-        --set phases.train.train_every=6 --set phases.train.epochs=1 >"$folder/log.txt"
+        --set "phases.$phase.train_every=6" --set "phases.$phase.epochs=1" >"$folder/log.txt"
 }
 
 rm -rf "$folder/results"

@@ -25,9 +25,8 @@ from mtrack.run.manifest import recipe_sha256
 from mtrack.run.phase_run import PhaseRun
 from mtrack_bench.bare_physics import environment, seconds
 from mtrack_bench.breakdown import milliseconds, time_parts
-from mtrack_ppo.agent import TeacherStudent
+from mtrack_ppo.phases import PpoPhase
 from mtrack_ppo.roofline import matrix_products
-from mtrack_ppo.train import Train
 
 _WARM_UP = 2  # iterations before anything is timed: caches, thread pools, first allocations
 _ROUNDS, _LONG_S = 5, 60.0  # rounds whose median is reported; fewer if they take longer than this
@@ -107,9 +106,8 @@ def measure(recipe: Recipe) -> Measurement:
         started = time.perf_counter()
         while not rounds or (len(rounds) < _ROUNDS and time.perf_counter() - started < _LONG_S):
             rounds.append(BenchRound(*training.iteration(), *environment(stage, training.finish)))
-        products = None
-        if isinstance(phase, Train) and isinstance(agent, TeacherStudent) and device == "cpu":
-            products = _products(matrix_products(agent, phase, training.frames))
+        products = matrix_products(phase, training.frames) if device == "cpu" else None
+        products_s = None if products is None else _products(products)
         with time_parts(stage, training.finish) as watch:
             for _ in rounds:
                 training.iteration()
@@ -121,11 +119,11 @@ def measure(recipe: Recipe) -> Measurement:
         processes=num_ranks(),
         device=device,
         backend=recipe.backend.entry.full_name,
-        dtype=str(phase.dtype).removeprefix("torch.") if isinstance(phase, Train) else None,
+        dtype=str(phase.dtype).removeprefix("torch.") if isinstance(phase, PpoPhase) else None,
         memory_mb=memory,
-        products_s=products,
+        products_s=products_s,
         breakdown_ms=milliseconds(watch.seconds, stage.slot.train_every * len(rounds), len(rounds)),
-        **rates(rounds, products, training.frames),
+        **rates(rounds, products_s, training.frames),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtrack import Requirements, RobotModel, Scene, component, param, scratch
+from mtrack import Requirements, RobotModel, Scene, component, non_negative, param, scratch
 from mtrack_body.names import contact_columns, touches
 
 
@@ -14,6 +14,8 @@ class SelfCollision:
 
     bodies: tuple[str, ...] = param(default=("feet", "non_feet"))
     """Bodies that count: names or sets."""
+    min_force: float = param(default=0.0, validator=non_negative)
+    """Contact force up to which contacts are ignored, mean over 3 substeps [N]."""
     columns: Tensor = scratch()
 
     def requires(self, robot: RobotModel) -> Requirements:
@@ -26,7 +28,11 @@ class SelfCollision:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], 0, -1, -2, ..."""
-        return -scene.contacts.in_contact.index_select(1, self.columns).sum(-1).float()
+        contacts = scene.contacts
+        touching = contacts.in_contact.index_select(1, self.columns)
+        if self.min_force > 0.0:
+            touching = touching & (contacts.force.index_select(1, self.columns).norm(dim=-1) > self.min_force)
+        return -touching.sum(-1).float()
 
 
 @component

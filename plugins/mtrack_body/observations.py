@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack import Mirror, NameProblem, Noise, Scene, component, param, positive, scratch
+from mtrack import Mirror, NameProblem, Noise, Scene, between, component, param, positive, scratch
 from mtrack_body.names import Joints, joint_mirror, select_joints
 
 
@@ -112,10 +112,12 @@ class AppliedTorque:
 
 @component
 class PreviousActions:
-    """The last three raw actions, newest first."""
+    """The last raw actions, newest first."""
 
     sensors: ClassVar[tuple[str, ...]] = ()
 
+    count: int = param(default=3, validator=between(1, 3))
+    """Number of actions, 1 to 3."""
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints of the action, as in `[action] joints`; needed for its mirror."""
     reflection: Mirror = scratch()
@@ -127,11 +129,12 @@ class PreviousActions:
             raise NameProblem(
                 f"{mirror.width} joints, but the action has {scene.action.shape[-1]}: set 'joints' as in [action]"
             )
-        self.reflection = mirror.repeat(1 + scene.previous_actions.shape[1])
+        self.reflection = mirror.repeat(self.count)
 
     def __call__(self, scene: Scene) -> Tensor:
-        """Return [n, 3 actions]."""
-        return torch.cat((scene.action, scene.previous_actions.flatten(1)), dim=-1)
+        """Return [n, count * A]."""
+        earlier = scene.previous_actions[:, : self.count - 1]
+        return torch.cat((scene.action, earlier.flatten(1)), dim=-1)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the actions."""

@@ -17,6 +17,8 @@ class BodyCom:
     """Bodies: names or sets."""
     shift: Range = param(default=(-0.02, 0.02), validator=ordered)
     """Range of the shift along each axis [m]."""
+    axes: tuple[float, float, float] = param(default=(1.0, 1.0, 1.0))
+    """Factors on the shift along x, y and z."""
     rng: torch.Generator = state()
     scene: Scene = scratch()
     elements: Tensor = scratch()
@@ -35,6 +37,7 @@ class BodyCom:
         backend, everything = self.scene.backend, self.scene.env_ids
         nominal = backend.nominal("body_ipos")[self.elements]
         shift = uniform(self.rng, (len(everything), *nominal.shape), self.shift).to(nominal)
+        shift *= torch.tensor(self.axes).to(shift)
         assign(backend.field("body_ipos"), everything, self.elements, nominal + shift)
         backend.update_constants(everything)
 

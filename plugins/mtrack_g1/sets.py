@@ -17,6 +17,9 @@ _UPPER = ("head_mimic", *_pairs("shoulder_yaw_link", "wrist_roll_link", "hand_mi
 _FEET = _pairs("ankle_roll_link")
 _TOES = _pairs("ankle_roll_link_toe")
 _HANDS = _pairs("hand_mimic")
+_TRACKED = _pairs(
+    *("hip_roll_link", "knee_link", "ankle_roll_link", "shoulder_roll_link", "elbow_link", "wrist_yaw_link")
+)
 
 BODIES = ("pelvis", "torso_link", *_LOWER, *_TOES, *_UPPER)
 
@@ -31,6 +34,9 @@ _BODY_SETS: Mapping[str, tuple[str, ...]] = {
     "lower_keypoints": _LOWER,
     "upper_keypoints": _UPPER,
     "height_checked": ("pelvis", *_HANDS, *_FEET),
+    # further links: a recipe that uses these sets lists them in robot.bodies
+    "tracked_links": ("pelvis", "torso_link", *_TRACKED),
+    "end_links": (*_FEET, *_pairs("wrist_yaw_link")),
 }
 
 _JOINT_SETS: Mapping[str, str] = {

@@ -17,6 +17,7 @@ from mtrack_ppo.phases import (
     compute_dtype,
     make_adam,
     moments_over_ranks,
+    require_agent,
     require_same_shapes,
     sample_action,
     seeded_default,
@@ -64,6 +65,7 @@ class Adapt:
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Start from a copy of the teacher's actor. Raises MtrackError if there is no trained teacher."""
         require_order("adapt", self.follows, previous)
+        require_agent("adapt", agent, TeacherStudent, "teacher_student")
         self.mirrored = self.mirror and not agent.symmetric
         require_same_shapes("adapt", agent, layout, self.mirrored)
         if previous == "train":

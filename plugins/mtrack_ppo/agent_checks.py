@@ -28,7 +28,7 @@ def positive_stds(instance: object, attribute: attrs.Attribute[Any], value: floa
 
 
 def initial_std(setting: float | Mapping[str, float], names: Sequence[str]) -> Tensor:
-    """Return the standard deviation of each action [A] for a value of `TeacherStudent.init_std`.
+    """Return the standard deviation of each action [A] for a value of `PpoAgent.init_std`.
 
     Raises NameProblem if a pattern matches no action, except a default one.
     """
@@ -42,6 +42,24 @@ def initial_std(setting: float | Mapping[str, float], names: Sequence[str]) -> T
     return std
 
 
+def _closest(pattern: str, names: Sequence[str]) -> str:
+    """Return a hint for a pattern that matches no whole name."""
+    if any(re.search(pattern, name) for name in names):
+        return f"it must match whole names: '.*{pattern}.*'"
+    return did_you_mean(pattern, names) or f"actions are called {', '.join(names[:3])}, ..."
+
+
+def require_groups(groups: Sequence[str], known: Mapping[str, int], parameters: Sequence[str]) -> None:
+    """Raise MtrackError if the recipe does not have a group; `parameters` name the groups."""
+    for group in groups:
+        if group not in known:
+            hint = did_you_mean(group, known) or f"the recipe has {', '.join(known) or 'none'}"
+            raise MtrackError(
+                f"the agent needs the observation group '{group}': {hint}\n"
+                f"add [observations.{group}.*], or name another with agent.{' or agent.'.join(parameters)}"
+            )
+
+
 def require_mirrors(what: str, off: str, groups: Sequence[str], layout: Layout) -> None:
     """Raise MtrackError if an observation group or the action has no mirror; `what` needs it unless `off` is set."""
     without = [group for group in groups if layout.mirrors.get(group) is None]
@@ -53,24 +71,6 @@ def require_mirrors(what: str, off: str, groups: Sequence[str], layout: Layout) 
         f"{what} uses mirror images, but {missing} has no mirror: set {off}, or give it one "
         "(in a class: mirror(); of a function: NAME.mirror = Mirror.scalar(), or a function of the scene)"
     )
-
-
-def _closest(pattern: str, names: Sequence[str]) -> str:
-    """Return a hint for a pattern that matches no whole name."""
-    if any(re.search(pattern, name) for name in names):
-        return f"it must match whole names: '.*{pattern}.*'"
-    return did_you_mean(pattern, names) or f"actions are called {', '.join(names[:3])}, ..."
-
-
-def require_groups(groups: Sequence[str], known: Mapping[str, int]) -> None:
-    """Raise MtrackError if an observation group that the agent reads is missing; `known` are those of the recipe."""
-    for group in groups:
-        if group not in known:
-            hint = did_you_mean(group, known) or f"the recipe has {', '.join(known) or 'none'}"
-            raise MtrackError(
-                f"agent 'teacher_student' needs the observation group '{group}': {hint}\n"
-                f"add [observations.{group}.*], or name another with agent.policy_group, priv_group or critic_group"
-            )
 
 
 def require_even(widths: Mapping[str, int | tuple[int, ...]]) -> None:

@@ -15,6 +15,7 @@ from mtrack_ppo.phases import (
     compute_dtype,
     make_adam,
     policy_output,
+    require_agent,
     require_same_shapes,
     seeded_default,
     set_learning_rate,
@@ -40,6 +41,7 @@ class Finetune(PpoPhase):
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError if the student has not been adapted."""
         require_order("finetune", self.follows, previous)
+        require_agent("finetune", agent, TeacherStudent, "teacher_student")
         self.mirrored = self.mirror and not agent.symmetric
         require_same_shapes("finetune", agent, layout, self.mirrored)
         self.rng = seeded_default(self.rng)

@@ -25,9 +25,9 @@ from mtrack import (
     sum_over_ranks,
 )
 from mtrack.api.metrics import SKIPPED
-from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.agent_checks import require_mirrors
 from mtrack_ppo.networks import gaussian_log_prob
+from mtrack_ppo.ppo_agent import PpoAgent
 
 Autocast = Literal["auto", "bfloat16", "none"]
 
@@ -91,7 +91,7 @@ class PpoPhase:
     actor_adam: torch.optim.Adam = state()
     critic_adam: torch.optim.Adam = state()
 
-    agent: TeacherStudent = scratch()
+    agent: PpoAgent = scratch()
     layout: Layout = scratch()
     dtype: torch.dtype = scratch()
     mirrored: bool = scratch()
@@ -119,7 +119,16 @@ class PpoPhase:
         return rate
 
 
-def require_same_shapes(phase: str, agent: TeacherStudent, layout: Layout, mirror: bool) -> None:
+def require_agent(phase: str, agent: object, kind: type[PpoAgent], name: str) -> None:
+    """Raise MtrackError unless an agent is of a kind, which recipes call `name`."""
+    if not isinstance(agent, kind):
+        raise MtrackError(
+            f"phase '{phase}' trains the agent '{name}', but the recipe's agent is a {type(agent).__name__}: "
+            f'set [agent] use = "{name}", or use a phase that trains your agent'
+        )
+
+
+def require_same_shapes(phase: str, agent: PpoAgent, layout: Layout, mirror: bool) -> None:
     """Raise MtrackError if the agent was built for other widths, or if `mirror` is set and something has no mirror."""
     for group, parity in agent.parities.items():
         built, width = parity.even + parity.odd, layout.observations.get(group, 0)
@@ -163,8 +172,8 @@ def set_learning_rate(adam: torch.optim.Adam, learning_rate: float) -> None:
         group["lr"] = learning_rate
 
 
-def sample_action(agent: TeacherStudent, actor: str, inputs: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return a random action of `teacher` or `student` for inputs [n, W], and its mean, both [n, A]."""
+def sample_action(agent: PpoAgent, actor: str, inputs: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return a random action of an actor for inputs [n, W], and its mean, both [n, A]."""
     mean = agent.mean_action(actor, inputs, agent.feature(actor, inputs))
     noise = torch.randn(mean.shape, generator=rng, device=rng.device).to(mean.device)
     return mean + agent.actor(actor).std * noise, mean

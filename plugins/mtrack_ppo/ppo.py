@@ -74,7 +74,7 @@ def prepare(phase: PpoPhase, rollout: Rollout) -> tuple[Batch, dict[str, Tensor]
     actions, means, log_probs = (flat(torch.as_tensor(data[key])) for key in ("action", "mean", "log_prob"))
     one_column = (log_probs, normalised_advantages(advantages, indices), agent.value_target(returns))
     per_sample = torch.cat([actions, means, *(column.unsqueeze(-1) for column in one_column)], dim=-1)
-    priv_pred = agent.priv_pred(inputs, phase.mirrored).view(len(inputs), 2 if phase.mirrored else 1, -1)
+    priv_pred = agent.priv_pred(inputs, phase.mirrored).unflatten(0, (len(inputs), 2 if phase.mirrored else 1))
     metrics = {"value/explained_variance": explained_variance, "update/clamped_rewards": clamped_rewards}
     return Batch(indices, inputs, per_sample, priv_pred), metrics
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from mtrack_ppo.agent import TeacherStudent
+from mtrack import Phase
 from mtrack_ppo.networks import Mlp
+from mtrack_ppo.phases import PpoPhase
+from mtrack_ppo.single_phase import Ppo
 from mtrack_ppo.train import Train
 
 
-def matrix_products(agent: TeacherStudent, phase: Train, samples: int) -> list[tuple[int, int, int, int]]:
+def matrix_products(phase: Phase, samples: int) -> list[tuple[int, int, int, int]] | None:
     """Return (m, k, n, count) of the products [m, k] x [k, n] in one update on a number of samples.
 
-    Counts samples and their mirror images, all epochs, and the estimator.
+    Counts samples and their mirror images, all epochs, and the estimator. None if the phase is not `train` or `ppo`.
     """
-    sides = 2 if phase.mirrored else 1
-    policy = [agent.encoder_priv, agent.actor_teacher.mean, agent.critic]
-    found = _passes(policy, sides * samples // phase.minibatches, phase.epochs * phase.minibatches)
-    steps = phase.estimator_epochs * phase.estimator_minibatches
+    if isinstance(phase, Ppo):
+        return _ppo_passes(phase, [phase.agent.actor_policy.mean, phase.agent.critic], samples)
+    if not isinstance(phase, Train):
+        return None
+    agent = phase.agent
+    found = _ppo_passes(phase, [agent.encoder_priv, agent.actor_teacher.mean, agent.critic], samples)
+    sides, steps = 2 if phase.mirrored else 1, phase.estimator_epochs * phase.estimator_minibatches
     return found + _passes([agent.adapt_module], sides * samples // phase.estimator_minibatches, steps)
+
+
+def _ppo_passes(phase: PpoPhase, networks: list[Mlp], samples: int) -> list[tuple[int, int, int, int]]:
+    sides = 2 if phase.mirrored else 1
+    return _passes(networks, sides * samples // phase.minibatches, phase.epochs * phase.minibatches)
 
 
 def _passes(networks: list[Mlp], samples: int, count: int) -> list[tuple[int, int, int, int]]:

@@ -17,6 +17,7 @@ from mtrack_ppo.phases import (
     compute_dtype,
     make_adam,
     policy_output,
+    require_agent,
     require_same_shapes,
     seeded_default,
     set_learning_rate,
@@ -39,7 +40,7 @@ class Train(PpoPhase):
     encoder_adam: torch.optim.Adam = state()
     estimator_adam: torch.optim.Adam = state()
 
-    normalisers_ready: bool = scratch()
+    agent: TeacherStudent = scratch()
 
     actor = "teacher"
     follows = (None, "train")
@@ -52,11 +53,11 @@ class Train(PpoPhase):
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError after another phase, or if something has no mirror."""
         require_order("train", self.follows, previous)
+        require_agent("train", agent, TeacherStudent, "teacher_student")
         self.mirrored = self.mirror and not agent.symmetric
         require_same_shapes("train", agent, layout, self.mirrored)
         self.rng = seeded_default(self.rng)
         self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
-        self.normalisers_ready = False
         self.learning_rate = self.lr
         self.actor_adam = make_adam(agent.actor_teacher, self.lr)
         self.encoder_adam = make_adam(agent.encoder_priv, self.lr)
@@ -66,12 +67,7 @@ class Train(PpoPhase):
     @torch.no_grad()
     def act(self, observations: TensorDict) -> TensorDict:
         """Return the teacher's random `action` [n, A] and what its update needs, see `policy_output`."""
-        if not self.normalisers_ready:
-            # The statistics change only at the end of an update, so that a rollout and its update use the same ones
-            # and the ratio starts at 1. The very first rollout uses the statistics of the first observations.
-            if self.agent.normalisers[self.agent.policy_group].count == 0:
-                self.agent.learn_normalisers(observations)
-            self.normalisers_ready = True
+        self.agent.start_normalisers(observations)
         return policy_output(self, observations)
 
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:

@@ -8,7 +8,8 @@ from ppo_bandit import ACTION_MIRROR, NAMES, SENSED_MIRROR, SMALL, Bandit, layou
 from torch import Tensor
 
 from mtrack import MtrackError
-from mtrack_ppo.agent import TeacherStudent, initial_std
+from mtrack_ppo.agent import TeacherStudent
+from mtrack_ppo.agent_checks import initial_std
 
 
 def built(seed: int = 3, **settings: object) -> TeacherStudent:

@@ -140,7 +140,7 @@ def test_a_kl_range_that_is_not_positive_or_not_ordered_is_rejected(kl_range: tu
 
 
 def test_the_listed_matrix_products_are_those_of_a_plain_update():
-    agent, phase = make(estimator_epochs=3)
+    _, phase = make(estimator_epochs=3)
     samples = 2 * 128 // 4
     forward = [
         (4, 32),
@@ -157,5 +157,5 @@ def test_the_listed_matrix_products_are_those_of_a_plain_update():
     )
     expected += samples * 32 * 256  # the actor's first layer sends a gradient into the feature
     estimator = 2 * samples * (7 * 32 + 32 * 256) + samples * 32 * 256
-    listed = sum(m * k * n * count for m, k, n, count in matrix_products(agent, phase, 128))
+    listed = sum(m * k * n * count for m, k, n, count in matrix_products(phase, 128))
     assert listed == 8 * expected + 12 * estimator

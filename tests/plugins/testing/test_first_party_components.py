@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from support.pickles import asap_motion, joblib_dump
 from mtrack.api.kinds import KINDS
 from mtrack.registry.registry import Entry, Registry
 from mtrack_motion.file import write_clip
-from mtrack_testing import check_component, check_task
+from mtrack_ppo.actor_critic import ActorCritic
+from mtrack_testing import check_component, check_phase, check_task
 
 REGISTRY = Registry.scan(allow=())
 ENTRIES = [entry for entry in REGISTRY.entries if entry.kind in KINDS]
@@ -47,6 +49,8 @@ EXTRAS = {"mujoco_warp": "gpu", "tensorboard": "tensorboard", "wandb": "wandb"}
 """Components that need an optional package of the same name, and the extra that installs it."""
 DEPENDS_ON = {"compliance": ("g1_tracking_quick", "num_envs=6", "randomizations.compliance={}")}
 """Components that change the output of another one, and the task to check them in."""
+AGENTS = {"ppo": partial(ActorCritic, critic_group="critic_priv", actor_hidden=(16,), critic_hidden=(16,))}
+"""Phases that train another agent than `teacher_student`, and that agent for the toy task."""
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.kind}-{entry.name}")
@@ -56,6 +60,9 @@ def test_keeps_its_contract(entry: Entry, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("WANDB_MODE", "offline")
     if entry.name in DEPENDS_ON:
         assert check_task(*DEPENDS_ON[entry.name]).checks
+        return
+    if entry.kind == "phase" and entry.name in AGENTS:
+        assert check_phase(REGISTRY.load(entry), AGENTS[entry.name]()).checks
         return
     parameters = PARAMETERS.get(entry.name, lambda folder: {})(tmp_path)
     report = check_component(REGISTRY.load(entry), entry.kind, **parameters)

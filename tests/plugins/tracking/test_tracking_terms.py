@@ -7,7 +7,16 @@ import torch
 
 from mtrack_compliance import compliance_flag
 from mtrack_testing import mirror_scene, random_scene
-from mtrack_tracking import errors, feet, observations, reference_keypoints, rewards, terminations
+from mtrack_tracking import (
+    anchor,
+    anchored_rewards,
+    errors,
+    feet,
+    observations,
+    reference_keypoints,
+    rewards,
+    terminations,
+)
 
 WIDTHS = {
     observations.ReferenceRootDisplacement: 12,
@@ -26,6 +35,11 @@ WIDTHS = {
     errors.RootPosDistance: 1,
     errors.RootRotAngle: 1,
     errors.KeypointDistance: 1,
+    observations.ReferenceJointVel: 145,
+    anchor.ReferenceAnchorPos: 3,
+    anchor.ReferenceAnchorRot: 6,
+    anchor.AnchoredBodyPos: 33,
+    anchor.AnchoredBodyRot: 66,
 }
 REWARDS = [
     rewards.RootPosTracking,
@@ -40,9 +54,20 @@ REWARDS = [
     rewards.KeypointAngVelTracking,
     rewards.JointPosTracking,
     rewards.JointVelTracking,
+    anchored_rewards.AnchorPosTracking,
+    anchored_rewards.AnchorRotTracking,
+    anchored_rewards.AnchoredBodyPosTracking,
+    anchored_rewards.AnchoredBodyRotTracking,
+    anchored_rewards.BodyLinVelTracking,
+    anchored_rewards.BodyAngVelTracking,
 ]
 FEET = [feet.FeetAirTimeRef, feet.FeetContactRef]
-TERMINATIONS = [terminations.BodyHeightLimit, terminations.GravityDirection, terminations.TrackingError]
+TERMINATIONS = [
+    terminations.BodyHeightLimit,
+    terminations.GravityDirection,
+    terminations.TrackingError,
+    anchor.AnchorTilt,
+]
 
 
 def bound(kind, scene, **params):

@@ -1,0 +1,156 @@
+"""Observations relative to an anchor, a body that stands for the whole robot, and a termination if it tilts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from mtrack import Mirror, NameProblem, Scene, component, param, positive, scratch
+from mtrack.math import quat_to_matrix, rot6d
+
+
+def anchor_index(scene: Scene, name: str) -> int:
+    """Return the index of the anchor. Raises NameProblem unless the name means exactly one body."""
+    found = scene.model.bodies(name).tolist()
+    if len(found) != 1:
+        raise NameProblem(f"'{name}' means {len(found)} bodies, but the anchor is one body", name)
+    return int(found[0])
+
+
+@component
+class ReferenceAnchorPos:
+    """Position of the reference's anchor in the frame of the robot's anchor [m]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("root_position", "imu", "joint_encoders")
+
+    anchor: str = param(default="torso")
+    """Body, or named set of one body."""
+    index: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the anchor. Raises NameProblem."""
+        self.index = anchor_index(scene, self.anchor)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, 3] m."""
+        apart = scene.reference.body_pos[:, self.index] - scene.robot.body_pos[:, self.index]
+        return (apart.unsqueeze(1) @ scene.robot.body_rot[:, self.index]).squeeze(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of a position."""
+        return Mirror.vector()
+
+
+@component
+class ReferenceAnchorRot:
+    """Orientation of the reference's anchor in the frame of the robot's, as the first two columns of its matrix."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("imu", "joint_encoders")
+
+    anchor: str = param(default="torso")
+    """Body, or named set of one body."""
+    index: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the anchor. Raises NameProblem."""
+        self.index = anchor_index(scene, self.anchor)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, 6]."""
+        wanted = quat_to_matrix(scene.reference.body_quat_wxyz[:, self.index])
+        return rot6d(scene.robot.body_rot[:, self.index].mT @ wanted)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of a rotation."""
+        return Mirror.rot6d()
+
+
+@component
+class AnchoredBodyPos:
+    """Positions of the robot's bodies in the frame of its anchor [m]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
+
+    anchor: str = param(default="torso")
+    """Body, or named set of one body."""
+    bodies: list[str] = param(factory=lambda: ["keypoints"])
+    """Bodies or named sets of bodies, K together."""
+    index: int = scratch()
+    indices: Tensor = scratch()
+    reflection: Mirror = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the bodies. Raises NameProblem."""
+        self.index = anchor_index(scene, self.anchor)
+        indices = scene.model.bodies(self.bodies)
+        self.indices, self.reflection = indices.to(scene.device), scene.model.body_mirror(indices, Mirror.vector())
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, 3 K] m."""
+        robot = scene.robot
+        apart = robot.body_pos.index_select(1, self.indices) - robot.body_pos[:, self.index].unsqueeze(1)
+        return (apart @ robot.body_rot[:, self.index]).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of the bodies' positions."""
+        return self.reflection
+
+
+@component
+class AnchoredBodyRot:
+    """Orientations of the robot's bodies in the frame of its anchor, as the first two columns of their matrices."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
+
+    anchor: str = param(default="torso")
+    """Body, or named set of one body."""
+    bodies: list[str] = param(factory=lambda: ["keypoints"])
+    """Bodies or named sets of bodies, K together."""
+    index: int = scratch()
+    indices: Tensor = scratch()
+    reflection: Mirror = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the bodies. Raises NameProblem."""
+        self.index = anchor_index(scene, self.anchor)
+        indices = scene.model.bodies(self.bodies)
+        self.indices, self.reflection = indices.to(scene.device), scene.model.body_mirror(indices, Mirror.rot6d())
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, 6 K]."""
+        body_rot = scene.robot.body_rot
+        columns = body_rot.index_select(1, self.indices)[..., :2].mT.flatten(1, 2)  # [n, 2 K, 3], columns as rows
+        return (columns @ body_rot[:, self.index]).flatten(1)
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of the bodies' rotations."""
+        return self.reflection
+
+
+@component
+class AnchorTilt:
+    """The anchor is tilted unlike its reference: the z components of gravity in their frames differ."""
+
+    timeout: bool = param(default=False)
+    """Whether this truncates the episode instead of ending it as failed."""
+    threshold: float = param(default=0.8, validator=positive)
+    """Largest difference, of numbers from -1 (upright) to 1 (head down)."""
+    anchor: str = param(default="torso")
+    """Body, or named set of one body."""
+    index: int = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the anchor. Raises NameProblem."""
+        self.index = anchor_index(scene, self.anchor)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return bool [n]."""
+        quats = scene.robot.body_quat_wxyz[:, self.index], scene.reference.body_quat_wxyz[:, self.index]
+        own, wanted = (_upright(quat_wxyz) for quat_wxyz in quats)
+        return (own - wanted).abs() > self.threshold
+
+
+def _upright(quat_wxyz: Tensor) -> Tensor:
+    """Return the z component of the body's vertical axis, [n]: 1 if it is upright, -1 if it is upside down."""
+    return 1.0 - 2.0 * (quat_wxyz[:, 1].square() + quat_wxyz[:, 2].square())
