@@ -16,6 +16,7 @@ make --kind squat --count 10
 make --kind reach --count 10
 make --kind step_in_place
 make --kind kick --count 1
+make --kind walk --duration 6
 
 for seed in "${seeds[@]}"; do
   for sampling in uniform failure_aware; do
