@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from mtrack.api.fields import param, positive
+from mtrack.api.fields import positive
 
 HELD = "until/held_frames"
 """Metric of a phase with `until`: frames in a row, up to now, in which every metric was past its bound."""
@@ -17,13 +17,13 @@ HELD = "until/held_frames"
 class Until:
     """Ends a phase before its frames: once metrics have been past their bounds for some frames in a row."""
 
-    above: dict[str, float] = param(factory=dict)
+    above: dict[str, float] = attrs.field(factory=dict)
     """Metrics that must be greater than a number, e.g. `{ "coverage/learnt" = 0.99 }`."""
-    below: dict[str, float] = param(factory=dict)
+    below: dict[str, float] = attrs.field(factory=dict)
     """Metrics that must be less than a number, e.g. `{ "tracking/keypoint_pos_m" = 0.012 }`."""
-    patience: int = param(default=100_000, validator=positive)
+    patience: int = attrs.field(default=100_000, validator=positive)
     """Frames in a row, of all environments and processes, in which every metric must be past its bound."""
-    enabled: bool = param(default=True)
+    enabled: bool = True
     """Whether it ends the phase."""
 
     def __attrs_post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Determines which slots are enabled: the last layer that names a slot enables it, unless it has `enabled = false`.
 
-An empty table names a slot. The table of a group does not name the slots in it. The `until` of a phase counts as a slot.
+An empty table names a slot. The table of a group does not name the slots in it. The `until` of a phase is enabled in
+the same way.
 """
 
 from __future__ import annotations

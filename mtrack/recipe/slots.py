@@ -114,7 +114,7 @@ class PhaseSlot(Slot):
 
     frames: int = param(validator=positive)
     """Environment steps of the phase, summed over all environments and processes."""
-    until: Until | None = param(default=None)
+    until: Until | None = param(default=None)  # noqa: RUF009  an attrs field
     """Ends the phase early: once metrics have been past bounds (`above`, `below`) for `patience` frames in a row."""
     train_every: int = param(default=32, validator=positive)
     """Control steps of each environment per update."""

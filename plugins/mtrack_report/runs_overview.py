@@ -142,7 +142,7 @@ def _phases(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 def _progress(phases: Mapping[str, int], at: Mapping[str, Any]) -> float | None:
     """Return the share of the frames of all phases; phases before the present one count as a whole."""
-    total, phase = sum(phases.values()), at.get("phase")
+    total, phase = sum(phases.values()), str(at.get("phase"))
     if "frames" not in at or not total:
         return None
     if phase not in phases:
