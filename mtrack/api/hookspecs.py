@@ -41,7 +41,7 @@ class Specifications:
 
     @hookspec
     def phase_ended(self, phase: str) -> None:
-        """Handle the end of a phase that has completed all its frames."""
+        """Handle the end of a phase that has completed all its frames, or whose `until` is met."""
 
     @hookspec
     def run_ended(self, status: str) -> None:

@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
         _kind("randomization", "randomizations", 1, "enabled"),
         _kind("metric", "metrics", 1, "enabled"),
         _kind("agent", "agent", 0),
-        _kind("phase", "phases", 1, "enabled frames train_every set"),
+        _kind("phase", "phases", 1, "enabled frames until train_every set"),
         _kind("logger", "loggers", 1, "enabled"),
     )
 }

@@ -84,7 +84,10 @@ class Reports(Protocol):
     """Has metrics to log during training."""
 
     def metrics(self) -> Mapping[str, Tensor]:
-        """Return scalar means by name, e.g. `tracking/joint_error_rad`. It is called once per iteration."""
+        """Return scalar means by name, e.g. `tracking/joint_error_rad`. It is called once per iteration.
+
+        A name may be missing while there is no value, but not in a trial (`is_trial`): `until` can then name it.
+        """
 
 
 @runtime_checkable

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from mtrack.api.until import HELD, Until
+
 DIVERGED = "env/diverged"
 """Number of environment steps of an iteration, over all processes, in which the simulation diverged."""
 SKIPPED = "update/skipped"
@@ -42,3 +44,11 @@ class Metrics:
     """Metrics by name, e.g. `reward/tracking/root_pos`, `episode/length`, `loss/policy`."""
     timings: Mapping[str, float]
     """Duration of each part of the iteration [s], e.g. `rollout`. Unlike `values`, these differ between equal runs."""
+    until: Until | None = None
+    """What ends this phase before all its iterations, if anything does. `values` then has `until/held_frames`."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the phase ends with this iteration."""
+        has_learned = self.until is not None and self.values.get(HELD, 0.0) >= self.until.patience
+        return has_learned or self.iteration >= self.iterations

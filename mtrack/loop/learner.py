@@ -1,4 +1,4 @@
-"""The learner loop: roll out, update, report, save, until the phase has its frames or is stopped."""
+"""The learner loop: roll out, update, report, save, until the phase has its frames, has learned or is stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from mtrack.api.distributed import num_ranks, sum_over_ranks
 from mtrack.api.metrics import DIVERGED, SKIPPED, Metrics
 from mtrack.api.protocols import Phase
 from mtrack.api.rollout import Rollout
+from mtrack.api.until import HELD
 from mtrack.errors import RunError
+from mtrack.loop.early_end import EarlyEnd
 from mtrack.loop.env import Env, Step
 from mtrack.loop.outputs import require_numbers
 
@@ -44,6 +46,8 @@ class Learner:
     iteration: int = 0
     frames_before: int = 0
     """Frames of the phases before this one."""
+    early_end: EarlyEnd | None = None
+    """Ends the phase before its frames; None if nothing does."""
     _buffer: TensorDict | None = None
     _durations: deque[float] = attrs.field(factory=lambda: deque(maxlen=_RATE_WINDOW))
     _futile: int = 0
@@ -64,12 +68,17 @@ class Learner:
         """Frames of the run so far."""
         return self.frames_before + self.iteration * self.frames_per_iteration
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the phase has all its frames, or its metrics have been past their bounds for long enough."""
+        return self.iteration >= self.iterations or (self.early_end is not None and self.early_end.is_due)
+
     def learn(self) -> bool:
         """Run the phase to its end. Return False if it was asked to stop before.
 
         Raises RunError if nothing was learned for some iterations in a row.
         """
-        while self.iteration < self.iterations:
+        while not self.is_finished:
             if self.should_stop():
                 return False
             started = time.perf_counter()
@@ -81,6 +90,9 @@ class Learner:
             require_numbers(f"phases.{self.name} ({type(self.phase).__qualname__})", losses, "its update")
             self.iteration += 1
             values = {**self.env.statistics.read(), **_numbers(losses), **_numbers(self.env.metrics())}
+            if self.early_end:
+                self.early_end.count(values, self.frames_per_iteration)
+                values[HELD] = self.early_end.held_frames
             ended = time.perf_counter()
             self._durations.append(ended - started)
             self.report(self._metrics(values, {"rollout": collected - started, "update": ended - collected}))
@@ -111,6 +123,13 @@ class Learner:
             final=TensorDict.cat([env.observations[:0], *(final for _, final in finals if final is not None)]),
         )
 
+    def describe_end(self) -> str:
+        """Return when and why the phase has ended, in words; "" if it can end with all its frames only."""
+        if self.early_end is None:
+            return ""
+        done = self.iteration * self.frames_per_iteration
+        return f"phase '{self.name}' ended after {done:,} of {self.total_frames:,} frames, {self.early_end}"
+
     def _require_learning(self, values: Mapping[str, float]) -> None:
         """Raise RunError if every environment diverged in every step, or every update was skipped, for too long."""
         reason = _futility(values, self.frames_per_iteration)
@@ -130,6 +149,7 @@ class Learner:
             eta_s=(self.iterations - self.iteration) * typical,
             values=values,
             timings=timings,
+            until=self.early_end.until if self.early_end else None,
         )
 
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from mtrack.api.distributed import num_ranks, sum_over_ranks
 from mtrack.api.metrics import DIVERGED, RAW_REWARD
 
+_OF_EPISODES = ("episode/length", "episode/return", "episode/completed")  # means over the episodes that have ended
+
 
 class EpisodeStatistics:
     """Mean rewards by term; length, return and end of the episodes that ended; how often the simulation diverged."""
@@ -28,6 +30,11 @@ class EpisodeStatistics:
         self.totals = torch.zeros(len(self.names), device=device)
         self.ended = torch.zeros(4 + len(self.reasons), device=device)
         self.steps = 0
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """Names of all that `read` can return: some only if an episode has ended."""
+        return (*self.names, "episode/count", DIVERGED, *_OF_EPISODES, *self.reasons)
 
     def set_weights(self, weights: Tensor) -> None:
         """Take what each term is multiplied with in its group from now on, [R]."""
@@ -62,10 +69,7 @@ class EpisodeStatistics:
         values["episode/count"] = count
         values[DIVERGED] = ended[-1]
         if count:
-            values["episode/length"] = ended[1] / count
-            values["episode/return"] = ended[2] / count
-            values["episode/completed"] = ended[3] / count
-            values.update(zip(self.reasons, (number / count for number in ended[4:]), strict=True))
+            values.update(zip((*_OF_EPISODES, *self.reasons), (number / count for number in ended[1:]), strict=True))
         self.totals.zero_()
         self.ended.zero_()
         self.steps = 0

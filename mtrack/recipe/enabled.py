@@ -1,6 +1,7 @@
 """Determines which slots are enabled: the last layer that names a slot enables it, unless it has `enabled = false`.
 
-An empty table names a slot. The table of a group does not name the slots in it.
+An empty table names a slot. The table of a group does not name the slots in it. The `until` of a phase is enabled in
+the same way.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ def named_slots(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, dict[str, An
     """Yield path and table of each slot that can be disabled; values that are not tables are skipped."""
     for table, depth in _DEPTHS.items():
         yield from _slots_below((table,), data.get(table), depth)
+    for path, phase in _slots_below(("phases",), data.get("phases"), 1):
+        if isinstance(phase.get("until"), dict):
+            yield (*path, "until"), phase["until"]
 
 
 def _slots_below(path: KeyPath, value: object, depth: int) -> Iterator[tuple[KeyPath, dict[str, Any]]]:

@@ -142,6 +142,8 @@ def _read(path: Path) -> Layer:
         raise _problem(layer, "", "not UTF-8 text", line) from error
     except ValueError as error:
         message = getattr(error, "msg", str(error))
+        if message.startswith("Expected '=' after a key"):
+            message += '\nwrite a key that has other characters than letters, digits, _ and - in quotes: "a/b" = 1'
         raise _problem(layer, "", message, getattr(error, "lineno", None)) from error
 
 
@@ -152,7 +154,8 @@ def _override(text: str) -> Layer:
         path = split_path(key.strip())
         value = parse_value(written.strip())
     except (MtrackError, ValueError) as error:
-        raise MtrackError(f"{COMMAND_LINE} {text}: {error}") from None
+        quoted = f"; a part like a/b needs quotes: {COMMAND_LINE} 'A.\"a/b\"=VALUE'" if "/" in key else ""
+        raise MtrackError(f"{COMMAND_LINE} {text}: {error}{quoted}") from None
     if not equals:
         raise MtrackError(f"{COMMAND_LINE} {text}: expected KEY=VALUE, e.g. {COMMAND_LINE} num_envs=64")
     return Layer(COMMAND_LINE, nested(path, value), Path.cwd(), statement=COMMAND_LINE)

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from mtrack.api.fields import non_negative, param, params_of, positive
+from mtrack.api.until import Until
 from mtrack.recipe.write import Table
 from mtrack.registry.plain import plain
 from mtrack.registry.registry import Entry, is_own
@@ -113,6 +114,8 @@ class PhaseSlot(Slot):
 
     frames: int = param(validator=positive)
     """Environment steps of the phase, summed over all environments and processes."""
+    until: Until | None = param(default=None)  # noqa: RUF009  an attrs field
+    """Ends the phase early: once metrics have been past bounds (`above`, `below`) for `patience` frames in a row."""
     train_every: int = param(default=32, validator=positive)
     """Control steps of each environment per update."""
     set: dict[str, Any] = param(factory=dict)  # noqa: RUF009  an attrs field

@@ -192,7 +192,8 @@ def _array(value: object, annotation: Any, directory: Path) -> Any:
 
 def _table(value: object, annotation: Any, directory: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
-        _expected("a table", value)
+        members = get_args(annotation)
+        _expected(f"a table {{ NAME = {type_name(members[1])} }}" if members else "a table", value)
     inner = (get_args(annotation) or (str, Any))[1]
     return dict(zip(value, _each(((key, member, inner) for key, member in value.items()), directory), strict=True))
 
@@ -226,8 +227,8 @@ def _made(cls: type[Any], fields: Fields, value: object, directory: Path) -> Any
     if not isinstance(value, dict):
         _expected(f"a table ({', '.join(fields)})", value)
     values, problems = structure_fields(fields, value, lambda _: directory)
-    unknown = [key for key in value if key not in fields]
-    problems += [ValueProblem((key,), f"unknown key '{key}'", did_you_mean(key, fields)) for key in unknown]
+    unknown, keys = [key for key in value if key not in fields], f"keys: {', '.join(fields)}"
+    problems += [ValueProblem((key,), f"unknown key '{key}'", did_you_mean(key, fields) or keys) for key in unknown]
     if problems:
         raise InvalidValue(*problems)
     try:

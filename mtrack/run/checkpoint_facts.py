@@ -57,6 +57,8 @@ def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
     """Raise CheckpointError naming the first key that a checkpoint needs and that is missing or of a wrong type."""
     for key, (is_valid, expected) in _FACTS.items():
         require(key in manifest and is_valid(manifest[key]), file, key, manifest.get(key), expected)
+    if "until" in manifest:  # only of a phase that may end early
+        require(_is_until(manifest["until"]), file, "until", manifest["until"], "a table with held_frames")
     for name, entry in manifest["files"].items():
         require(_is_file_entry(name, entry), file, f"files.{name}", entry, "size and sha256 of a file beside it")
         pair = Path(name).with_suffix(".json" if name.endswith(".safetensors") else ".safetensors").name
@@ -76,6 +78,10 @@ def _is_count(value: object) -> bool:
 
 def _is_names(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _is_until(value: object) -> bool:
+    return isinstance(value, dict) and _is_count(value.get("held_frames"))
 
 
 def _is_file_entry(name: str, entry: object) -> bool:

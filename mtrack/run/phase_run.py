@@ -93,6 +93,8 @@ class PhaseRun:
         with resume_from.loading("env") as state:
             load_env_state(self.assembly, state)
         learner.iteration = self.saved = resume_from.iteration
+        if learner.early_end and resume_from.until:
+            learner.early_end.restore(resume_from.until)
 
     def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
         """Write a checkpoint, with the manifest of its run, and delete old ones. Returns its path."""
@@ -104,8 +106,9 @@ class PhaseRun:
             "iteration": learner.iteration,
             "frames": learner.frames,
             "frames_before": self.frames_before,
-            "ended": learner.iteration >= learner.iterations,
+            "ended": learner.is_finished,
             "contract": attrs.asdict(self.contract),
+            **({"until": learner.early_end.state()} if learner.early_end else {}),
         }
         parts = {
             "agent": component_state(self.agent),

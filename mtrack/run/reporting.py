@@ -54,7 +54,7 @@ class Reporter:
         self.hooks.call("phase_started", phase=phase)
 
     def phase_ended(self, phase: str) -> None:
-        """Report that a phase has all its frames."""
+        """Report that a phase has ended: it has all its frames, or has learned."""
         self.hooks.call("phase_ended", phase=phase)
 
     def log(self, metrics: Metrics) -> None:

@@ -23,6 +23,7 @@ from mtrack.errors import (
     is_from_user,
 )
 from mtrack.loop.blame import raised_at
+from mtrack.loop.early_end import EarlyEnd
 from mtrack.loop.learner import Learner
 from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe
@@ -181,6 +182,7 @@ class Run:
             train_every=phase_run.slot.train_every,
             total_frames=phase_run.slot.frames,
             frames_before=phase_run.frames_before,
+            early_end=EarlyEnd.of(phase_run.slot.until),
             report=self.reporter.log,
             save=lambda learner: self._save(phase_run, learner, due=self.recipe.run.checkpoint_every),
             should_stop=self._should_stop,
@@ -202,6 +204,8 @@ class Run:
                     raise lost from error
                 raise
         self._save(phase_run, learner)
+        if finished and learner.early_end:
+            _log.info("%s", learner.describe_end())
         return finished
 
     def _save(self, phase_run: PhaseRun, learner: Learner, due: int = 1) -> None:

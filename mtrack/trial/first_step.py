@@ -28,6 +28,7 @@ from mtrack.loop.state import component_state, load_component_state, require_sav
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot, Slot
+from mtrack.trial.early_end import require_reported, unreported
 from mtrack.trial.global_draws import GlobalDraws
 from mtrack.trial.model_values import require_sound_fields
 from mtrack.trial.sensors import without_sensor
@@ -35,6 +36,7 @@ from mtrack.trial.watched import WatchedAction, WatchedCommand, WatchedPhase, Wa
 
 NUM_ENVS = 4
 """Environments of the trial: enough to see whether one depends on another."""
+_NEARLY_DONE = 1.0 - 1e-6  # progress of the last iterations of a phase
 _MOST_STEPS = 32  # of the rollout that a phase learns from; a phase may rely on its `train_every`
 
 
@@ -88,7 +90,12 @@ def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous:
         _require_actor(environment, slot, phase, agent)
         environment.verify()
         before = copy.deepcopy(component_state(agent))
-        require_numbers(slot, phase.update(rollout, 0.0), "its update")
+        metrics = phase.update(rollout, 0.0)
+        require_numbers(slot, metrics, "its update")
+        reported = {*metrics, *assembly.env.statistics.reported, *assembly.env.metrics()}
+        if unreported(slot, reported):  # a phase may report some metrics only later, such as losses after a warm-up
+            reported |= phase.update(rollout, _NEARLY_DONE).keys()
+            require_reported(recipe, slot, reported)
         load_component_state(agent, before, recipe.agent.path)  # as it was before this update
     require_savable(slot, phase)
     require_savable(recipe.agent, agent)

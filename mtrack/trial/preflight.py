@@ -28,13 +28,18 @@ def require_runnable(recipe: Recipe) -> None:
 
 
 def notes(recipe: Recipe) -> list[str]:
-    """Return probable mistakes: phases with fewer frames than an iteration, and rewards with a negative weight."""
+    """Return probable mistakes: phases that are too short, for an iteration or `until`, and negative weights."""
     found: list[str] = []
     for name, phase in recipe.phases.items():
         now = recipe.for_phase(name)
         least = now.num_envs * phase.train_every * expected_ranks()
         if phase.frames < least:
             found.append(f"phase {name}: {phase.frames:,} frames are less than one iteration; it does one: {least:,}")
+        if phase.until and phase.until.enabled and phase.until.patience >= phase.frames:
+            found.append(
+                f"phase {name}: until.patience ({phase.until.patience:,}) is not less than frames ({phase.frames:,}): "
+                "the phase cannot end early"
+            )
         for slot in now.slots("reward"):
             if slot.weight < 0:
                 note = f"{slot.path} has weight {slot.weight:g}: penalties are negative already, use a weight above 0"

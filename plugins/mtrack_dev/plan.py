@@ -70,6 +70,8 @@ class RecipePlan:
     """Memory of a run with the environments of the recipe, extrapolated [MB]."""
     is_plain: bool
     """Whether the recipe compiles losses, which samples do not: a run is somewhat faster."""
+    may_end_early: bool
+    """Whether a phase has an `until`."""
     phases: list[PhasePlan]
     """Phases with the environments of the recipe, or with as many as were measured."""
 
@@ -111,6 +113,7 @@ def make_plan(name: str, overrides: Sequence[str], seconds: float, files: Sequen
         samples=samples,
         memory_mb=memory_of(samples, recipe.num_envs),
         is_plain=bool(compiling),
+        may_end_early=any(slot.until and slot.until.enabled for slot in recipe.phases.values()),
         phases=[
             PhasePlan(phase, slot.frames, rate)
             for (phase, slot), rate in zip(recipe.phases.items(), rates, strict=True)
@@ -155,7 +158,9 @@ def tables(plan: RecipePlan) -> list[Table]:
         speeds.add_row(f"{sample.num_envs:,}", f"{sample.frames_per_s:,.0f}", memory, note)
     if plan.num_envs != plan.samples[-1].num_envs:
         speeds.add_row(f"{plan.num_envs:,}", "", _gigabytes(plan.memory_mb), "as in the recipe, extrapolated")
-    times = Table(caption="without torch.compile, which the recipe uses" if plan.is_plain else None)
+    remarks = ["without torch.compile, which the recipe uses"] if plan.is_plain else []
+    remarks += ["at most: a phase with `until` may end earlier"] if plan.may_end_early else []
+    times = Table(caption="; ".join(remarks) or None)
     times.add_column("phase")
     for column in ("frames", "frames/s", "time"):
         times.add_column(column, justify="right")

@@ -39,6 +39,8 @@ def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
     typer.echo(f"  {describe_physics(checked)}")
     for name, phase in checked.phases.items():
         typer.echo(f"  phase {name}: {phase.use}, {phase.frames:,} frames of {checked.num_envs} environments")
+        if phase.until and phase.until.enabled:
+            typer.echo(f"    ends early with {phase.until} for {phase.until.patience:,} frames in a row")
     if follows:
         typer.echo(f"  note: start it with --from RUN, a run that ended with phase {' or '.join(follows)}")
     for note in found:

@@ -42,7 +42,7 @@ class Console:
         """Show an iteration, unless the previous one was shown a moment ago."""
         previous, self.last = self.last, metrics
         now = time.monotonic()
-        is_at_border = previous is None or previous.phase != metrics.phase or metrics.iteration >= metrics.iterations
+        is_at_border = previous is None or previous.phase != metrics.phase or metrics.is_last
         if previous is None:
             self.screen = self._open(metrics)
         elif is_at_border or now - self.shown >= (_REFRESH_S if self.screen else self.every_s):

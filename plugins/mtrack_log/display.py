@@ -11,7 +11,8 @@ from rich.text import Text
 
 from mtrack import Metrics
 from mtrack.api.metrics import RAW_REWARD
-from mtrack_log.text import FAULTS, count, duration, formatted, number, per_cent
+from mtrack.api.until import HELD
+from mtrack_log.text import FAULTS, count, duration, formatted, number, per_cent, until_progress
 
 _ORDER = (
     "env",
@@ -75,6 +76,8 @@ def _heading(metrics: Metrics, width: int) -> Iterator[Text]:
         (duration(metrics.eta_s), "bold"),
         f"  {count(metrics.frames)} frames",
     )
+    if metrics.until:
+        yield Text(until_progress(metrics))
 
 
 def _body(metrics: Metrics, width: int) -> Iterator[Text]:
@@ -120,7 +123,7 @@ def _families(metrics: Metrics) -> dict[str, list[tuple[str, str]]]:
     families: dict[str, list[tuple[str, str]]] = {}
     for name, value in metrics.values.items():
         first, *rest = name.split("/")
-        if (name in FAULTS and value == 0) or first == RAW_REWARD:
+        if (name in FAULTS and value == 0) or first == RAW_REWARD or name == HELD:
             continue
         if first == "reward" and len(rest) == 1:
             families.setdefault(name, [])  # the title shows the sum of the group

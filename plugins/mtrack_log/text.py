@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mtrack import Metrics
 from mtrack.api.metrics import DIVERGED, SKIPPED
+from mtrack.api.until import HELD
 
 _SHARES = ("episode/completed", "termination/", "coverage/", "clip/", SKIPPED)
 FAULTS = {DIVERGED: "diverged", SKIPPED: "skipped"}
@@ -77,4 +78,18 @@ def plain_line(metrics: Metrics) -> str:
     parts += [f"{label} {formatted(name, values[name])}" for name, label in FAULTS.items() if values.get(name)]
     head = f"{metrics.phase} {metrics.iteration}/{metrics.iterations}"
     rate = f"{metrics.frames_per_s:,.0f} frames/s  ETA {duration(metrics.eta_s)}"
+    parts += filter(None, [until_progress(metrics)])
     return f"{head}  {rate}" + ("  | " + "  ".join(parts) if parts else "")
+
+
+def until_progress(metrics: Metrics) -> str:
+    """Return how close a phase is to its early end; "" if it has none.
+
+    For example `until 41.2 k of 100 k frames with tracking/keypoint_pos_m 0.0131 (below 0.012)`.
+    """
+    if metrics.until is None:
+        return ""
+    values = {name: number(metrics.values[name]) if name in metrics.values else "-" for name in metrics.until.metrics}
+    conditions = [f"{name} {values[name]} ({bound})" for name, bound in metrics.until.conditions()]
+    held = count(round(metrics.values.get(HELD, 0.0)))
+    return f"until {held} of {count(metrics.until.patience)} frames with {', '.join(conditions)}"

@@ -21,7 +21,7 @@ from mtrack_report.page import contents, page
 from mtrack_report.quantities import DisplayUnit, of_training, of_unit
 from mtrack_report.run_facts import RunFacts
 from mtrack_report.scores import BASELINES, failed_share, number
-from mtrack_report.summary import progress, run_seconds
+from mtrack_report.summary import run_seconds
 from mtrack_report.tables import Cell, Row, table
 
 _SHARE = DisplayUnit("%", 100.0)
@@ -72,7 +72,7 @@ def _overview(runs: Sequence[RunFacts], names: Sequence[str]) -> Markup:
                 tag("b", name),
                 str(run.manifest.get("recipe", "")),
                 run.status or "unknown",
-                Cell(f"{count(run.frames)} ({100 * progress(run):.0f} %)", run.frames),
+                Cell(f"{count(run.frames)} ({100 * run.progress:.0f} %)", run.frames),
                 Cell(duration(seconds), seconds),
                 Cell("" if math.isnan(speed) else f"{speed:,.0f}", speed),
                 Cell(_SHARE.shown(1.0 - failed), 1.0 - failed),

@@ -29,6 +29,11 @@ class Stretch:
     iterations: int
     """Of the whole phase."""
 
+    @property
+    def share(self) -> float:
+        """Share of the iterations of the phase that these are."""
+        return min(1.0, (self.end - self.first) / self.iterations)
+
 
 @attrs.frozen(eq=False)
 class Curve:

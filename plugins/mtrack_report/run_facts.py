@@ -62,6 +62,26 @@ class RunFacts:
         """Frames that the run has finished."""
         return int(self.history.frames.max()) if len(self.history.frames) else 0
 
+    @property
+    def progress(self) -> float:
+        """Share of the planned frames that are finished; a phase that has ended early counts as a whole."""
+        done = sum(frames * self.done(name) for name, frames in self.planned.items())
+        return done / max(1, sum(self.planned.values()))
+
+    def done(self, phase: str) -> float:
+        """Return the share of a phase that is finished: 1 if the run has gone on to another phase, or has ended."""
+        stretches = {stretch.phase: stretch for stretch in self.history.stretches}
+        if phase not in stretches:
+            return 0.0
+        has_ended = self.status == "finished" or phase != self.history.stretches[-1].phase
+        return 1.0 if has_ended else stretches[phase].share
+
+    def ended_early(self) -> list[str]:
+        """Return the phases that ended before their frames, because their `until` was met."""
+        shares = {stretch.phase: stretch.share for stretch in self.history.stretches}
+        phases = {name: slot for name, slot in self.slots("phases").items() if slot.get("until", {}).get("enabled")}
+        return [name for name in phases if self.done(name) == 1.0 and shares[name] < 1.0]
+
     def slots(self, table: str) -> dict[str, Any]:
         """Return the slots of a table of the recipe that are not disabled."""
         found: Mapping[str, Any] = self.recipe.get(table, {})

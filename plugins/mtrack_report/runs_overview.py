@@ -79,9 +79,7 @@ def overview(directory: Path) -> RunOverview:
         at = checkpoints[-1] if checkpoints else {**status, "timings": status}
     phases = _phases(manifest)
     state = _state(directory, status, list(phases), at)
-    total = sum(phases.values())
     frames = _frames(at) if "frames" in at else None
-    progress = min(1.0, frames / total) if frames is not None and total else None
     started, updated = _times(directory, manifest)
     return RunOverview(
         directory=directory,
@@ -90,7 +88,7 @@ def overview(directory: Path) -> RunOverview:
         phase=str(at.get("phase", status.get("phase", ""))),
         phases=tuple(phases),
         frames=frames,
-        progress=1.0 if state == "finished" else progress,
+        progress=1.0 if state == "finished" else _progress(phases, at),
         frames_per_s=_number(_mapping(at.get("timings")).get("frames_per_s")),
         best=_evaluated(directory) or _trained(_mapping(at.get("values"))),
         started=started,
@@ -142,6 +140,24 @@ def _phases(manifest: Mapping[str, Any]) -> dict[str, int]:
     return {name: _frames(_mapping(phase)) for name, phase in phases.items()}
 
 
+def _progress(phases: Mapping[str, int], at: Mapping[str, Any]) -> float | None:
+    """Return the share of the frames of all phases; phases before the present one count as a whole."""
+    total, phase = sum(phases.values()), str(at.get("phase"))
+    if "frames" not in at or not total:
+        return None
+    if phase not in phases:
+        return min(1.0, _frames(at) / total)
+    names = list(phases)
+    before = sum(phases[name] for name in names[: names.index(phase)])
+    iterations = _number(at.get("iterations"))
+    if iterations:
+        share = (_number(at.get("iteration")) or 0.0) / iterations
+    else:  # a checkpoint has no iterations of the whole phase
+        own = _frames(at) - _frames({"frames": at.get("frames_before")})
+        share = 1.0 if at.get("ended") is True else own / max(1, phases[phase])
+    return min(1.0, (before + phases[phase] * min(1.0, share)) / total)
+
+
 def _state(directory: Path, status: Mapping[str, Any], phases: list[str], at: Mapping[str, Any]) -> str:
     if is_locked(directory):
         return "running"
@@ -150,8 +166,9 @@ def _state(directory: Path, status: Mapping[str, Any], phases: list[str], at: Ma
     # without status.json, nothing says whether a run was stopped, has failed or was killed
     is_last = bool(phases) and at.get("phase") == phases[-1]
     has_all = "iterations" in at and at.get("iteration") == at["iterations"]
-    is_finished = is_last and (at.get("ended") is True or has_all)
-    return "finished" if is_finished else "stopped"
+    checkpoints = checkpoint_facts(directory)  # a phase that has learned ends before all its iterations
+    has_ended = bool(checkpoints) and checkpoints[-1].get("ended") is True and _frames(checkpoints[-1]) >= _frames(at)
+    return "finished" if is_last and (has_all or has_ended) else "stopped"
 
 
 def _evaluated(directory: Path) -> BestMetric | None:

@@ -31,11 +31,6 @@ def summary(run: RunFacts) -> Markup:
     return joined(_progress(run), tag("div", _tiles(run), class_="tiles"), *remarks)
 
 
-def progress(run: RunFacts) -> float:
-    """Return the share of the planned frames that are finished."""
-    return min(1.0, run.frames / max(1, sum(run.planned.values())))
-
-
 def run_seconds(run: RunFacts) -> float:
     """Return the time that all iterations took [s]."""
     return sum(run.history.seconds(stretch) for stretch in run.history.stretches)
@@ -43,7 +38,7 @@ def run_seconds(run: RunFacts) -> float:
 
 def _progress(run: RunFacts) -> Markup:
     done, planned = run.frames, run.planned
-    share = progress(run)
+    share = run.progress
     last = run.history.stretches[-1] if run.history.stretches else None
     where = ""
     if last is not None and run.status != "finished":
@@ -52,7 +47,9 @@ def _progress(run: RunFacts) -> Markup:
         where = f", in phase {last.phase}{index}"
     seen = f"; last sign of life {run.updated}" if run.status == "running" and run.updated else ""
     planned_frames = sum(planned.values())  # the last iteration of a phase usually exceeds it
-    text = f"{count(done)}{'' if done >= planned_frames else f' of {count(planned_frames)}'} frames{where}{seen}"
+    early = "".join(f"; phase {name} ended early" for name in run.ended_early())
+    of_planned = "" if done >= planned_frames else f" of {count(planned_frames)}"
+    text = f"{count(done)}{of_planned} frames{where}{early}{seen}"
     bar = tag("div", tag("div", style=f"width:{100 * share:.1f}%"), class_="bar", role="img", aria_label=text)
     return tag("div", bar, tag("p", text), class_="progress")
 

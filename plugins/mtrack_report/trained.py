@@ -77,7 +77,8 @@ def _phases(run: RunFacts, words: Words) -> Markup:
     for name, planned in run.planned.items():
         stretch, slot = done.get(name), run.recipe["phases"][name]
         finished = stretch.end - stretch.first if stretch else 0
-        share = finished / stretch.iterations if stretch else 0.0
+        share = stretch.share if stretch else 0.0
+        early = ", ended early" if name in run.ended_early() else ""
         seconds = run.history.seconds(stretch) if stretch else 0.0
         speed = run.history.speed(stretch) if stretch else 0.0
         changed = "; ".join(f"{key} = {inline(value)}" for key, value in slot.get("set", {}).items())
@@ -85,7 +86,7 @@ def _phases(run: RunFacts, words: Words) -> Markup:
             [
                 joined(tag("b", name), tag("small", words.of(f"phases.{name}"), class_="meaning")),
                 Cell(count(planned), planned),
-                Cell(f"{100.0 * share:.0f} %", share),
+                Cell(f"{100.0 * share:.0f} %{early}", share),
                 Cell(f"{finished:,}", finished),
                 Cell(duration(seconds) if stretch else "", seconds),
                 Cell(f"{speed:,.0f}" if stretch else "", speed),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mtrack import sum_over_ranks
+from mtrack import is_trial, sum_over_ranks
 from mtrack_tracking.sampling import ClipBins
 
 _EPISODES = 32  # of a clip, over which its success is a moving average
@@ -53,7 +53,8 @@ class Coverage:
     def metrics(self, reported: int) -> dict[str, Tensor]:
         """Return shares of clips seen, learnt and failing, in all and of each source, and the success of the worst.
 
-        All processes are counted. `reported` clips are named, those that fail most.
+        All processes are counted. `reported` clips are named, those that fail most; in a trial every clip, so that
+        `until` can name any.
         """
         count = len(self.starts)
         counts = sum_over_ranks(torch.cat((self.starts, self.ended, self.failed, self.visits)))
@@ -69,10 +70,10 @@ class Coverage:
             mine = self._slot == number
             values |= {f"coverage/{slot}/{name}": flags[mine].float().mean() for name, flags in found.items()}
         known = success.nan_to_num(2.0)
-        worst = known.topk(min(reported, count), largest=False)
+        worst = known.topk(count if is_trial() else min(reported, count), largest=False)
         clips, ended_any = worst.indices.tolist(), (ended > 0)[worst.indices].tolist()
         named = zip(clips, ended_any, worst.values, strict=True)
-        values |= {f"clip/{self._names[clip]}": value for clip, has_ended, value in named if has_ended}
+        values |= {f"clip/{self._names[clip]}": value for clip, has_ended, value in named if has_ended or is_trial()}
         return values
 
     def state_dict(self) -> dict[str, Tensor]:

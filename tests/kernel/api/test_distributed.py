@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -89,3 +90,18 @@ def test_a_failing_process_ends_the_run_soon_and_resume_gives_the_bytes_of_a_com
         for part in ("agent", "phase", "env"):
             file = f"{rank}checkpoints/train-0000004/{part}.safetensors"
             assert (tmp_path / "run" / file).read_bytes() == (whole / file).read_bytes()
+
+
+def test_a_phase_ends_early_in_both_processes_together(tmp_path):
+    until = [
+        "--set",
+        'phases.train.until.above."value/explained_variance"=-1e9',
+        "--set",
+        "phases.train.until.patience=700",
+    ]
+    done = two(["-m", "mtrack"], "run", "toy", "--run-dir", tmp_path / "run", "--set", FRAMES, *SETTINGS, *until)
+    assert done.returncode == 0, done.stderr
+    assert "phase 'train' ended after 768 of 1,024 frames" in done.stderr
+    for directory in (tmp_path / "run", tmp_path / "run" / "ranks" / "1"):
+        last = json.loads((directory / "checkpoints" / "train-0000003" / "manifest.json").read_text())
+        assert (last["ended"], last["until"]["held_frames"]) == (True, 768)

@@ -9,11 +9,13 @@ import sys
 import threading
 from pathlib import Path
 
+import attrs
 import pytest
 from feed_of_metrics import RUN, iteration
 
 from mtrack import Metrics
 from mtrack.api.metrics import RAW_REWARD
+from mtrack.api.until import HELD, Until
 from mtrack.loop.assemble import assemble
 from mtrack.loop.learner import Learner
 from mtrack.loop.wiring import give_generators
@@ -185,3 +187,28 @@ def test_durations_and_counts_have_readable_units() -> None:
     assert [duration(s) for s in (12, 200, 8040, 273600)] == ["12 s", "3 min 20 s", "2 h 14 min", "3 d 4 h"]
     assert duration(float("inf")) == "unknown"
     assert [count(n) for n in (812, 45_200, 1_230_000, 2_100_000_000)] == ["812", "45.2 k", "1.23 M", "2.10 G"]
+
+
+def held(number: int, frames: int, **values: float) -> Metrics:
+    """Return an iteration of a phase that ends after 20,000 frames in a row with a small error."""
+    until = Until(below={"tracking/root_pos": 0.5}, above={"coverage/learnt": 0.9}, patience=20_000)
+    return attrs.evolve(iteration(number, **{HELD: float(frames)}, **values), until=until)
+
+
+def test_a_phase_that_may_end_early_shows_how_close_it_is_in_both_forms() -> None:
+    text = "until 8,192 of 20.0 k frames with coverage/learnt - (above 0.9), tracking/root_pos 0.310 (below 0.5)"
+    assert text in plain_line(held(1, 8192))
+    lines = [line.plain for line in Display(Path("runs/a"), held(1, 8192)).lines(120, 40)]
+    assert lines[2] == text
+    assert not [line for line in lines if "held_frames" in line], "it is shown once"
+    assert "coverage/learnt 0.950 (above 0.9)" in plain_line(held(1, 8192, **{"coverage/learnt": 0.95}))
+    assert "until" not in plain_line(iteration(1))
+
+
+def test_the_iteration_with_which_a_phase_ends_early_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(every_s=3600)
+    console.start(Path("runs/a"), RUN)
+    for k in range(1, 4):
+        console.log(held(k, 8192 * k))
+    heads = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert heads == ["train 1/100", "train 3/100"]

@@ -87,6 +87,20 @@ def test_a_summary_says_what_was_trained(page: Parsed) -> None:
     assert "Closeness of the root to its target position." in page.texts, "what a reward does, from its docstring"
 
 
+def test_a_phase_that_ended_early_counts_as_a_whole(tmp_path: Path) -> None:
+    until = 'phases.train.until.below."tracking/root_pos_m"=0.1'
+    run = invented_run(tmp_path / "early", until)
+    lines = [metrics(number, iterations=12) for number in range(1, 7)]
+    (run / "metrics.jsonl").write_bytes(b"".join(map(to_line, [*lines, metrics(1, "adapt", 2, 600)])))
+    (run / "status.json").write_text(json.dumps({"status": "interrupted"}), "utf-8")
+    facts = read_run(run)
+    assert [facts.done(name) for name in facts.planned] == [1.0, 0.5, 0.0]
+    assert facts.ended_early() == ["train"]
+    text = " ".join(Parsed(run_page(facts)).texts)
+    assert "in phase adapt (2 of 3); phase train ended early" in text
+    assert "50 %, ended early" in text
+
+
 def test_changes_are_those_against_the_base_recipe(run: Path) -> None:
     facts = read_run(run)
     found = changes(facts, Words.read(facts.manifest["components"]))

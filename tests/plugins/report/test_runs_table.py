@@ -127,6 +127,21 @@ def test_a_run_without_status_json_is_described_by_its_metrics_or_checkpoints(tm
     assert facts["none"] == ["stopped", "", None, None]
 
 
+def test_a_phase_that_ended_early_counts_as_a_whole_and_its_run_as_finished(tmp_path, capsys):
+    second = line(phase="adapt", iteration=1, iterations=4, frames=150)
+    make(tmp_path, "second", metrics_jsonl=second)
+    third = line(phase="adapt", iteration=2, iterations=4, frames=200)
+    checkpoint = make(tmp_path, "ended", metrics_jsonl=third) / "checkpoints" / "adapt-0000002"
+    checkpoint.mkdir()
+    facts = {"phase": "adapt", "frames": 200, "frames_before": 150, "ended": True}
+    (checkpoint / "manifest.json").write_text(json.dumps(facts))
+    half = make(tmp_path, "half") / "checkpoints" / "adapt-0000002"
+    half.mkdir()
+    (half / "manifest.json").write_text(json.dumps({**facts, "ended": False}))
+    found = {name: (run["status"], run["progress"]) for name, run in listed(capsys, tmp_path).items()}
+    assert found == {"second": ("stopped", 0.8125), "ended": ("finished", 1.0), "half": ("stopped", 0.875)}
+
+
 def test_a_status_of_an_earlier_part_of_the_run_does_not_count(tmp_path, capsys):
     """A run that was stopped, and then continued with `-p no:status_file`, until its end."""
     end = line(phase="adapt", iteration=3, frames=400)

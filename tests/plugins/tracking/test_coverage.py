@@ -10,6 +10,7 @@ from support.clips import swaying_clip
 from support.following import ENV_IDS, following, start, step
 
 from mtrack import CheckpointError, MotionError
+from mtrack.api.trial import trial
 from mtrack.loop.state import component_state, load_component_state
 from mtrack_motion.file import write_clip
 from mtrack_motion.source import MotionFiles
@@ -196,3 +197,8 @@ def test_an_invalid_evaluation_is_rejected_as_weights(clips, content, says):
 def test_an_evaluation_without_failures_gives_equal_weights(clips):
     source = MotionFiles(path=clips / "clips", weights=evaluation(clips / "eval.json", {}))
     assert source.clip_weights(["easy", "hard"]) == [1.0, 1.0]
+
+
+def test_a_trial_names_every_clip_so_that_a_phase_can_wait_for_any():
+    with trial():
+        assert {"clip/a", "clip/b", "clip/c"} <= values(coverage(), reported=1).keys()
