@@ -22,7 +22,7 @@ CPU_S = (60, 120, 300, 600, 1200, 2400)
 NOTES = (
     "mjlab is made for GPUs: its physics (mujoco_warp) uses one thread on a CPU, one environment after another",
     "both: a walk of 6 s, equal numbers of environments, of steps between updates and first standard deviation of "
-    "actions (about); everything else as shipped",
+    "actions (see `about`); everything else as shipped",
     "reward: the six tracking terms of a step, weighted (5 is perfect), mean over the last tenth before that point. "
     "Actions explore. Neither penalties nor the number of failed episodes count",
     "episode_length: mean of the episodes that ended in that tenth [control steps]. mjlab's continue after the end of "

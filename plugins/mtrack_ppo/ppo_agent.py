@@ -82,7 +82,7 @@ class PpoAgent:
         return (self.policy_group,)
 
     def actor(self, name: str) -> Actor:
-        """Return an actor by name. Raises MtrackError if there is none of that name."""
+        """Return an actor by name. Raises MtrackError if the agent has no such actor."""
         raise NotImplementedError
 
     def priv_feature(self, inputs: Tensor, mirrored: bool = False) -> Tensor:
