@@ -130,8 +130,8 @@ def make_env(motion: Path, num_envs: int, seed: int) -> ManagerBasedRlEnv:
 
 def train(motion: Path, out: Path, num_envs: int, frames: int, seed: int, init_std: float) -> None:
     """Train with the algorithm of mjlab's runner and write the curve; nothing is logged or saved."""
-    threads = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
-    torch.set_num_threads(threads)
+    processors = len(os.sched_getaffinity(0))
+    torch.set_num_threads(processors)
     env = make_env(motion, num_envs, seed)
     config = load_rl_cfg(TASK)
     config.actor.distribution_cfg["init_std"] = init_std
@@ -142,7 +142,7 @@ def train(motion: Path, out: Path, num_envs: int, frames: int, seed: int, init_s
     vec_env.episode_length_buf = torch.randint_like(vec_env.episode_length_buf, high=int(vec_env.max_episode_length))
     terms = [index for index, name in enumerate(env.reward_manager.active_terms) if name.startswith("motion_")]
     about = {"side": "mjlab", "num_envs": num_envs, "seed": seed, "init_std": init_std}
-    about |= {"threads": threads, "distributions": versions()}
+    about |= {"threads": processors, "distributions": versions()}
     curve = CurveFile(out, about)
     observations, lengths = vec_env.get_observations(), torch.zeros(num_envs)
     algorithm.train_mode()

@@ -8,7 +8,8 @@
 #   SEEDS    seeds, one training each (0)           SIDES  what is trained ("mtrack mjlab")
 #   INIT_STD first standard deviation of actions on both sides (0.3). Both ship 1.0, which is for thousands of
 #            environments: with 64, actions change so much that every step costs more than it earns for a long time.
-# CPU seconds are compared, so the machine may do other work. One thread each: OMP_NUM_THREADS=1, taskset -c 0.
+# CPU seconds are compared, so the machine may do other work: nice -n 19 taskset -c 0 benchmarks/mjlab_train.sh FOLDER
+# gives both sides one thread.
 source "$(dirname "$0")/mjlab_setup.sh" "$1"
 out=${OUT:-$here/results/mjlab_train.json}
 mkdir -p "$folder/curves"
