@@ -128,19 +128,21 @@ def make_env(motion: Path, num_envs: int, seed: int) -> ManagerBasedRlEnv:
     return ManagerBasedRlEnv(config, device="cpu")
 
 
-def train(motion: Path, out: Path, num_envs: int, frames: int, seed: int) -> None:
-    """Train with mjlab's runner's own algorithm and write the curve; nothing is logged or saved."""
+def train(motion: Path, out: Path, num_envs: int, frames: int, seed: int, init_std: float) -> None:
+    """Train with the algorithm of mjlab's runner and write the curve; nothing is logged or saved."""
     processors = len(os.sched_getaffinity(0))
     torch.set_num_threads(processors)
     env = make_env(motion, num_envs, seed)
     config = load_rl_cfg(TASK)
+    config.actor.distribution_cfg["init_std"] = init_std
     vec_env = RslRlVecEnvWrapper(env, clip_actions=config.clip_actions)
     runner = (load_runner_cls(TASK) or MjlabOnPolicyRunner)(vec_env, asdict(config), None, "cpu")
     algorithm, steps = runner.alg, config.num_steps_per_env
     # as its training script does: episodes do not all reach their time limit at once
     vec_env.episode_length_buf = torch.randint_like(vec_env.episode_length_buf, high=int(vec_env.max_episode_length))
     terms = [index for index, name in enumerate(env.reward_manager.active_terms) if name.startswith("motion_")]
-    about = {"side": "mjlab", "num_envs": num_envs, "seed": seed, "threads": processors, "distributions": versions()}
+    about = {"side": "mjlab", "num_envs": num_envs, "seed": seed, "init_std": init_std}
+    about |= {"threads": processors, "distributions": versions()}
     curve = CurveFile(out, about)
     observations, lengths = vec_env.get_observations(), torch.zeros(num_envs)
     algorithm.train_mode()
@@ -241,11 +243,13 @@ def main() -> None:
     learn.add_argument("--envs", type=int, default=64)
     learn.add_argument("--frames", type=int, default=500_000)
     learn.add_argument("--seed", type=int, default=0)
+    learn.add_argument("--init-std", type=float, default=1.0)
     arguments = parser.parse_args()
     warp.config.quiet = True
     if arguments.command == "train":
         with redirect_stdout(sys.stderr):
-            train(arguments.motion, arguments.out, arguments.envs, arguments.frames, arguments.seed)
+            sizes = arguments.envs, arguments.frames, arguments.seed, arguments.init_std
+            train(arguments.motion, arguments.out, *sizes)
         return
     with redirect_stdout(sys.stderr), torch.no_grad():  # mjlab prints tables
         if arguments.command == "motion":

@@ -49,6 +49,7 @@ def train(recipe: Recipe, out: Path) -> None:
         "side": Path(recipe.name).stem,
         "num_envs": recipe.num_envs,
         "seed": recipe.seed,
+        "init_std": recipe.agent.params["init_std"],
         "threads": available_cpus(),
         "machine": facts["machine"],
         "distributions": facts["distributions"],
@@ -91,9 +92,11 @@ def main() -> None:
     parser.add_argument("--envs", type=int, default=64)
     parser.add_argument("--frames", type=int, default=500_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init-std", type=float, default=1.0)
     parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", dest="more")
     chosen = parser.parse_args()
-    recipe = read(chosen.recipe, chosen.motions, chosen.envs, chosen.frames, chosen.seed, chosen.more)
+    more = [f"agent.init_std={chosen.init_std}", *chosen.more]
+    recipe = read(chosen.recipe, chosen.motions, chosen.envs, chosen.frames, chosen.seed, more)
     train(recipe, chosen.out)
 
 

@@ -79,7 +79,7 @@ class PpoAgent:
         return {"actor_hidden": self.actor_hidden, "critic_hidden": self.critic_hidden}
 
     def actor(self, name: str) -> Actor:
-        """Return an actor by name. Raises MtrackError if there is none of that name."""
+        """Return an actor by name. Raises MtrackError if the agent has no such actor."""
         raise NotImplementedError
 
     def priv_feature(self, inputs: Tensor, mirrored: bool = False) -> Tensor:
