@@ -1,0 +1,138 @@
+"""The report of groups of runs as tables that fit a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from mtrack_eval.clip_report import cell
+from mtrack_eval.group_report import FAILED, GroupMetric, GroupReport
+from mtrack_eval.group_statistics import LEAST_RUNS, Verdict
+
+_WORST_SHOWN = 20
+_PLAIN_WIDTH = 100  # characters of output that is not a terminal
+_NAME = 18  # characters after which the name of a metric is broken at an underscore
+_SHORT: Mapping[Verdict, str] = {
+    "exceeds the spread": "exceeds",
+    "within the spread": "within",
+    "too few runs to say": "too few",
+    "unknown": "unknown",
+}
+_STYLES: Mapping[Verdict, str] = {"exceeds the spread": "bold", "within the spread": "", "unknown": "dim"}
+
+
+def show(report: GroupReport, console: Console | None = None) -> None:
+    """Print what was compared, averages, clips and what the verdicts mean."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PLAIN_WIDTH)
+
+    def say(lines: Iterator[str], style: str = "") -> None:
+        for line in lines:
+            console.print(line, style=style, highlight=False, markup=False)
+
+    say(_header(report))
+    say((f"note: {note}" for note in report.notes), style="yellow")
+    console.print(_averages(report))
+    if report.clips:
+        console.print(_clips(report))
+    say(_explanation(report))
+
+
+def _header(report: GroupReport) -> Iterator[str]:
+    for name, runs in report.groups.items():
+        yield f"{name}: {len(runs)} run{'s' * (len(runs) != 1)}: {', '.join(runs)}"
+    first = next(iter(next(iter(report.groups.values())).values()))
+    seed = first["conditions"]["seed"]
+    if report.clips:
+        what = f"{first['rollouts']} rollouts of each of {len(report.clips)} clips"
+        same = "the same for all runs" if report.is_paired else "not the same for all runs"
+        yield f"{first['actor']}, {what}, {same}, seed {seed}"
+    else:
+        yield f"{first['actor']}, {first['episodes']} episodes, seed {seed}"
+
+
+def _averages(report: GroupReport) -> Table:
+    title = "Averages over clips" if report.clips else "Averages over episodes"
+    table = _table(report, f"{title}: median of the runs (smallest to largest)", "metric", "unit")
+    for name, metric in report.metrics.items():
+        unit = report.units.get(name, "")
+        shown = "" if unit == "share" else unit
+        table.add_row(_broken(name), shown, *_cells(metric, unit), style=_style(metric))
+    return table
+
+
+def _clips(report: GroupReport) -> Table:
+    """Return a table of the worst clips: the metric that orders them, and failures if there are any."""
+    table = _table(report, "Clips, worst first", "clip", "metric")
+    for clip in list(report.clips)[:_WORST_SHOWN]:
+        metrics = report.clips[clip]
+        has_failed = FAILED in metrics and any(
+            value != 0.0 for group in metrics[FAILED].groups for value in group.values
+        )
+        chosen = [*([FAILED] if has_failed else []), *([report.distance] if report.distance else [])]
+        for index, name in enumerate(chosen or list(metrics)[:1]):
+            cells = _cells(metrics[name], report.units.get(name, ""))
+            table.add_row("" if index else clip, _broken(name), *cells, style=_style(metrics[name]))
+    if len(report.clips) > _WORST_SHOWN:
+        table.caption = f"and {len(report.clips) - _WORST_SHOWN} more: --json lists all, with all metrics"
+    return table
+
+
+def _table(report: GroupReport, title: str, *columns: str) -> Table:
+    table = Table(*columns, box=SIMPLE, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
+    for name in report.groups:
+        table.add_column(name, justify="right")
+    if len(report.groups) > 1:
+        table.add_column("difference", justify="right")
+        table.add_column("spread")
+    return table
+
+
+def _cells(metric: GroupMetric, unit: str) -> Sequence[str]:
+    cells = [
+        spread_text(cell(group.median, unit), cell(group.low, unit), cell(group.high, unit)) for group in metric.groups
+    ]
+    found = metric.difference
+    if found is None:
+        return cells
+    sign = "+" if found.value > 0 else ""
+    return [*cells, f"{sign}{cell(found.value, unit)}", _SHORT[found.verdict]]
+
+
+def spread_text(median: str, low: str, high: str) -> str:
+    """Return `5.1 (4.9 to 5.3)`; only the median if the runs are equal in the digits that are shown."""
+    return median if low == high == median else f"{median} ({low} to {high})"
+
+
+def _explanation(report: GroupReport) -> Iterator[str]:
+    """Yield what a difference and its verdict mean."""
+    if len(report.groups) < 2:
+        return
+    names, share = list(report.groups), report.chance
+    yield f"difference: median of {names[0]} minus median of {names[1]}"
+    if share is None:
+        yield f"too few: a verdict needs {LEAST_RUNS} runs in each group, because one run says little about its recipe"
+        return
+    yield "exceeds: every run of one group lies above every run of the other" + (
+        ",\n  and the 95 % interval of the difference over the paired rollouts does not contain 0"
+        if report.is_paired
+        else ""
+    )
+    percent = f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1g} %"
+    yield f"With so many runs, groups that do not differ are apart like this in {percent} of metrics by chance."
+
+
+def _style(metric: GroupMetric) -> str:
+    return _STYLES.get(metric.difference.verdict, "") if metric.difference else ""
+
+
+def _broken(name: str) -> str:
+    """Return a long name on two lines."""
+    if len(name) <= _NAME:
+        return name
+    at = name.rfind("_", 0, _NAME) + 1
+    return f"{name[:at]}\n  {name[at:]}" if at else name
