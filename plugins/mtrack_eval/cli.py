@@ -116,6 +116,8 @@ def _compare(
 
     names = {run: name for group in groups.values() for name, run in group.items()}
     scored = evaluate_runs(list(names), options, with_plots=plots, with_strips=strips, again=again)
+    if not scored.found:
+        raise next(iter(scored.problems.values()))
     found = {
         group: {name: scored.found[run] for name, run in runs.items() if run in scored.found}
         for group, runs in groups.items()

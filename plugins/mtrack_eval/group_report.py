@@ -191,7 +191,7 @@ def _by_episodes(groups: Mapping[str, Mapping[str, Found]], names: Sequence[str]
 def _metric(groups: Sequence[Array], interval: Array | None) -> GroupMetric:
     spreads = tuple(RunSpread(tuple(values.tolist())) for values in groups)
     bounds = None if interval is None else (float(interval[0]), float(interval[1]))
-    return GroupMetric(spreads, difference(*spreads, bounds) if len(spreads) > 1 else None)
+    return GroupMetric(spreads, difference(spreads[0], spreads[1], bounds) if len(spreads) > 1 else None)
 
 
 def _mean(table: Array) -> Array:
@@ -199,7 +199,8 @@ def _mean(table: Array) -> Array:
     is_known = ~np.isnan(table)
     count = is_known.sum(1)
     total = np.where(is_known, table, 0.0).sum(1)
-    return np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+    mean: Array = np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+    return mean
 
 
 def _worst_first(clips: Mapping[str, Mapping[str, GroupMetric]], distance: str) -> dict[str, Mapping[str, GroupMetric]]:

@@ -14,7 +14,7 @@ from mtrack_eval.group_statistics import LEAST_RUNS, Verdict
 
 _WORST_SHOWN = 20
 _PLAIN_WIDTH = 100  # characters of output that is not a terminal
-_NAME = 18  # characters after which the name of a metric is broken at an underscore
+_WIDE = 100  # characters from which two groups fit with their ranges on the same line
 _SHORT: Mapping[Verdict, str] = {
     "exceeds the spread": "exceeds",
     "within the spread": "within",
@@ -34,11 +34,12 @@ def show(report: GroupReport, console: Console | None = None) -> None:
         for line in lines:
             console.print(line, style=style, highlight=False, markup=False)
 
+    is_narrow = console.width < _WIDE and len(report.groups) > 1
     say(_header(report))
     say((f"note: {note}" for note in report.notes), style="yellow")
-    console.print(_averages(report))
+    console.print(_averages(report, is_narrow))
     if report.clips:
-        console.print(_clips(report))
+        console.print(_clips(report, is_narrow))
     say(_explanation(report))
 
 
@@ -55,35 +56,36 @@ def _header(report: GroupReport) -> Iterator[str]:
         yield f"{first['actor']}, {first['episodes']} episodes, seed {seed}"
 
 
-def _averages(report: GroupReport) -> Table:
+def _averages(report: GroupReport, is_narrow: bool) -> Table:
     title = "Averages over clips" if report.clips else "Averages over episodes"
-    table = _table(report, f"{title}: median of the runs (smallest to largest)", "metric", "unit")
+    table = _table(report, f"{title}: median of the runs, smallest to largest", "metric", "unit", is_narrow)
     for name, metric in report.metrics.items():
         unit = report.units.get(name, "")
         shown = "" if unit == "share" else unit
-        table.add_row(_broken(name), shown, *_cells(metric, unit), style=_style(metric))
+        table.add_row(*_heads(name, shown, is_narrow), *_cells(metric, unit, is_narrow), style=_style(metric))
     return table
 
 
-def _clips(report: GroupReport) -> Table:
+def _clips(report: GroupReport, is_narrow: bool) -> Table:
     """Return a table of the worst clips: the metric that orders them, and failures if there are any."""
-    table = _table(report, "Clips, worst first", "clip", "metric")
+    table = _table(report, "Clips, worst first", "clip", "metric", is_narrow)
     for clip in list(report.clips)[:_WORST_SHOWN]:
         metrics = report.clips[clip]
-        has_failed = FAILED in metrics and any(
-            value != 0.0 for group in metrics[FAILED].groups for value in group.values
-        )
+        failed = metrics[FAILED].groups if FAILED in metrics else ()
+        has_failed = any(value != 0.0 for group in failed for value in group.values)
         chosen = [*([FAILED] if has_failed else []), *([report.distance] if report.distance else [])]
         for index, name in enumerate(chosen or list(metrics)[:1]):
-            cells = _cells(metrics[name], report.units.get(name, ""))
-            table.add_row("" if index else clip, _broken(name), *cells, style=_style(metrics[name]))
+            cells = _cells(metrics[name], report.units.get(name, ""), is_narrow)
+            table.add_row(*_heads("" if index else clip, name, is_narrow), *cells, style=_style(metrics[name]))
     if len(report.clips) > _WORST_SHOWN:
         table.caption = f"and {len(report.clips) - _WORST_SHOWN} more: --json lists all, with all metrics"
     return table
 
 
-def _table(report: GroupReport, title: str, *columns: str) -> Table:
-    table = Table(*columns, box=SIMPLE, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
+def _table(report: GroupReport, title: str, first: str, second: str, is_narrow: bool) -> Table:
+    table = Table(box=SIMPLE, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
+    for name in [first] if is_narrow else [first, second]:
+        table.add_column(name, overflow="fold")
     for name in report.groups:
         table.add_column(name, justify="right")
     if len(report.groups) > 1:
@@ -92,9 +94,15 @@ def _table(report: GroupReport, title: str, *columns: str) -> Table:
     return table
 
 
-def _cells(metric: GroupMetric, unit: str) -> Sequence[str]:
+def _heads(first: str, second: str, is_narrow: bool) -> Sequence[str]:
+    """Return the first cells of a row: two, or one of two lines."""
+    return ["\n  ".join(filter(None, (first, second)))] if is_narrow else [first, second]
+
+
+def _cells(metric: GroupMetric, unit: str, is_narrow: bool) -> Sequence[str]:
     cells = [
-        spread_text(cell(group.median, unit), cell(group.low, unit), cell(group.high, unit)) for group in metric.groups
+        _spread(cell(group.median, unit), cell(group.low, unit), cell(group.high, unit), is_narrow)
+        for group in metric.groups
     ]
     found = metric.difference
     if found is None:
@@ -103,9 +111,11 @@ def _cells(metric: GroupMetric, unit: str) -> Sequence[str]:
     return [*cells, f"{sign}{cell(found.value, unit)}", _SHORT[found.verdict]]
 
 
-def spread_text(median: str, low: str, high: str) -> str:
-    """Return `5.1 (4.9 to 5.3)`; only the median if the runs are equal in the digits that are shown."""
-    return median if low == high == median else f"{median} ({low} to {high})"
+def _spread(median: str, low: str, high: str, is_narrow: bool) -> str:
+    """Return `5.1 (4.9 to 5.3)`, or two lines; only the median if the runs are equal in the digits that are shown."""
+    if low == high == median:
+        return median
+    return f"{median}\n{low} to {high}" if is_narrow else f"{median} ({low} to {high})"
 
 
 def _explanation(report: GroupReport) -> Iterator[str]:
@@ -128,11 +138,3 @@ def _explanation(report: GroupReport) -> Iterator[str]:
 
 def _style(metric: GroupMetric) -> str:
     return _STYLES.get(metric.difference.verdict, "") if metric.difference else ""
-
-
-def _broken(name: str) -> str:
-    """Return a long name on two lines."""
-    if len(name) <= _NAME:
-        return name
-    at = name.rfind("_", 0, _NAME) + 1
-    return f"{name[:at]}\n  {name[at:]}" if at else name

@@ -65,7 +65,7 @@ def runs_in(place: Path) -> list[Path]:
     return sorted(found, key=_natural) or [place]
 
 
-def _natural(run: Path) -> Sequence[tuple[int, str]]:
+def _natural(run: Path) -> list[tuple[int, str]]:
     """Return a key that sorts seed_2 before seed_10."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", run.name)]
 

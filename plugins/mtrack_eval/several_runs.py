@@ -40,7 +40,7 @@ def evaluate_runs(
     """Evaluate runs with equal random draws: those of one seed, 0 if the options have none.
 
     A stored evaluation that another one would equal is used, unless `again`. A run that cannot be evaluated does not
-    stop the others. Raises MtrackError if no run can be evaluated.
+    stop the others.
     """
     options = attrs.evolve(options, seed=_SEED if options.seed is None else options.seed)
     found: dict[Path, Mapping[str, Any]] = {}
@@ -58,8 +58,6 @@ def evaluate_runs(
             problems[run] = error
             if len(runs) > 1:
                 _log.error("cannot evaluate %s: %s", run, error)
-    if not found:
-        raise next(iter(problems.values()))
     return EvaluatedRuns(found, problems)
 
 
