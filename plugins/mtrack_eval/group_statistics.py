@@ -118,6 +118,11 @@ def _resampled_means(runs: Array) -> Iterator[Array]:
 
 
 def _interval(means: Array, first: int) -> Array:
-    """Return the percentiles of the difference of medians, [2, ...]; `means` is [..., resamples, runs]."""
+    """Return the percentiles of the difference of medians, [2, ...]; `means` is [..., resamples, runs].
+
+    Resamples in which a run has no known value are left out.
+    """
     differences = np.median(means[..., :first], axis=-1) - np.median(means[..., first:], axis=-1)
-    return np.quantile(differences, _QUANTILES, axis=-1)
+    is_unknown = np.isnan(differences).all(-1)
+    known = np.where(is_unknown[..., None], 0.0, differences)
+    return np.where(is_unknown, np.nan, np.nanquantile(known, _QUANTILES, axis=-1))

@@ -96,7 +96,9 @@ def _table(report: GroupReport, title: str, first: str, second: str, is_narrow: 
 
 def _heads(first: str, second: str, is_narrow: bool) -> Sequence[str]:
     """Return the first cells of a row: two, or one of two lines."""
-    return ["\n  ".join(filter(None, (first, second)))] if is_narrow else [first, second]
+    if not is_narrow:
+        return [first, second]
+    return [f"{first}\n  {second}".lstrip("\n").rstrip()]
 
 
 def _cells(metric: GroupMetric, unit: str, is_narrow: bool) -> Sequence[str]:
@@ -125,15 +127,13 @@ def _explanation(report: GroupReport) -> Iterator[str]:
     names, share = list(report.groups), report.chance
     yield f"difference: median of {names[0]} minus median of {names[1]}"
     if share is None:
-        yield f"too few: a verdict needs {LEAST_RUNS} runs in each group, because one run says little about its recipe"
+        yield f"too few: a verdict needs {LEAST_RUNS} runs in each group; one run says little about its recipe"
         return
-    yield "exceeds: every run of one group lies above every run of the other" + (
-        ",\n  and the 95 % interval of the difference over the paired rollouts does not contain 0"
-        if report.is_paired
-        else ""
-    )
-    percent = f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1g} %"
-    yield f"With so many runs, groups that do not differ are apart like this in {percent} of metrics by chance."
+    yield "exceeds: every run of one group lies above every run of the other"
+    if report.is_paired:
+        yield "  and, over the paired rollouts, the 95 % interval of the difference is without 0"
+    percent = f"{100 * share:.2g}"
+    yield f"  (by chance, in {percent} % of metrics, if the groups do not differ)"
 
 
 def _style(metric: GroupMetric) -> str:

@@ -25,17 +25,17 @@ class RunGroupsCommand(TyperCommand):
     """A command whose option `--against` takes all values up to the next option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse `--against D E` as `--against D --against E`."""
+        """Parse `--against D E` as `--against D --against E`. Raises MtrackError if no run follows."""
         spread: list[str] = []
-        is_against = is_first = False  # whether a value belongs to --against, and is its first
-        for argument in args:
-            if argument.startswith("-") and argument != "-":
+        is_against = False
+        for argument, following in zip(args, [*args[1:], "-"], strict=True):
+            is_option = argument.startswith("-")
+            if is_option:
                 is_against = argument.partition("=")[0] == _AGAINST
-                is_first = argument == _AGAINST
-                spread.append(argument)
-            else:
-                spread += [_AGAINST, argument] if is_against and not is_first else [argument]
-                is_first = False
+            if argument == _AGAINST and following.startswith("-"):
+                raise MtrackError("--against compares with other runs: give at least one after it")
+            if argument != _AGAINST:  # each of its values gets an own one
+                spread += [_AGAINST, argument] if is_against and not is_option else [argument]
         return super().parse_args(ctx, spread)
 
 

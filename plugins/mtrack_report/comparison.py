@@ -46,7 +46,7 @@ def comparison_page(groups: Mapping[str, Mapping[str, RunFacts]]) -> str:
     runs = {name: run for members in groups.values() for name, run in members.items()}
     names, is_aggregated = list(runs), len(groups) > 1 or differ_in_seed_only(list(runs.values()))
     scores = group_scores(groups) if is_aggregated else _evaluations(list(runs.values()), names)
-    title = f"{number_of(len(runs), 'run')} compared"
+    title = f"{next(iter(groups))}: {number_of(len(runs), 'run')}" if is_aggregated else f"{len(runs)} runs compared"
     if len(groups) > 1:
         title = " against ".join(f"{name} ({number_of(len(members), 'run')})" for name, members in groups.items())
     remarks = (note(tag("b", name), ": ", remark) for name, run in runs.items() for remark in run.remarks)

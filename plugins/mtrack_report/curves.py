@@ -69,9 +69,7 @@ _GROUPS = (
 )
 
 
-def curves(
-    groups: Mapping[str, Mapping[str, RunFacts]], *, is_aggregated: bool = False, with_legend: bool = True
-) -> Markup:
+def curves(groups: Mapping[str, Mapping[str, RunFacts]], *, is_aggregated: bool = False) -> Markup:
     """Return the section with a chart of every metric that any of the runs has logged.
 
     There is one line per run, or per group of runs if they are aggregated.
@@ -115,7 +113,7 @@ def curves(
         for group in _GROUPS
         if figures[group.title]
     )
-    key = legend(list(series)) if with_legend else ""
+    key = legend(list(series)) if len(series) > 1 else ""
     about = _about([one for _, one in shown], is_aggregated)
     return section("curves", "Curves", about, key, clip_to_plot(), search, *blocks, data_block("data", data))
 

@@ -23,8 +23,9 @@ def group_scores(groups: Mapping[str, Mapping[str, RunFacts]]) -> Iterator[Marku
         group: {name: evaluation for name, run in runs.items() if (evaluation := run.evaluation())}
         for group, runs in groups.items()
     }
-    for name in (name for group, runs in groups.items() for name in runs if name not in found[group]):
-        yield note(tag("b", name), " has not been evaluated and is left out: leave out --no-eval, or see its remark.")
+    missing = [name for group, runs in groups.items() for name in runs if name not in found[group]]
+    if missing:
+        yield note("Not evaluated and left out here: ", tag("b", ", ".join(missing)), ". Leave out --no-eval.")
     if not any(found.values()):
         return
     try:

@@ -36,7 +36,7 @@ def run_page(run: RunFacts, viewer: ViewerPage | None = None) -> str:
         contents(_SECTIONS),
         evaluation(run, words),
         replays(run, viewer),
-        curves({"": {run.name: run}}, with_legend=False),
+        curves({"": {run.name: run}}),
         trained(run, words),
         motions(run),
         provenance(run),
