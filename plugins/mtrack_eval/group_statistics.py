@@ -124,5 +124,5 @@ def _interval(means: Array, first: int) -> Array:
     """
     differences = np.median(means[..., :first], axis=-1) - np.median(means[..., first:], axis=-1)
     is_unknown = np.isnan(differences).all(-1)
-    known = np.where(is_unknown[..., None], 0.0, differences)
+    known = np.where(np.expand_dims(is_unknown, -1), 0.0, differences)
     return np.where(is_unknown, np.nan, np.nanquantile(known, _QUANTILES, axis=-1))

@@ -102,7 +102,9 @@ def _begins(run: RunFacts) -> list[tuple[float, str]]:
 
 def _ends(run: RunFacts, starts: Rows) -> Column:
     """Return the frames of the last row of each point of a curve."""
-    return run.history.frames[np.append(starts[1:], len(run.history.frames)) - 1]
+    frames = run.history.frames
+    last: Column = frames[np.append(starts[1:], len(frames)) - 1]
+    return last
 
 
 def _phase_of(run: RunFacts, starts: Rows) -> list[str]:
