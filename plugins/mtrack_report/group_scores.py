@@ -11,7 +11,7 @@ from mtrack_eval.group_report import FAILED, GroupMetric, GroupReport, group_rep
 from mtrack_report.markup import joined, note, tag
 from mtrack_report.quantities import DisplayUnit, number_of, of_unit
 from mtrack_report.run_facts import RunFacts
-from mtrack_report.scores import BASELINES, number
+from mtrack_report.scores import BASELINES, failed_share, number
 from mtrack_report.tables import Cell, Row, table
 
 _VERDICTS = {"exceeds the spread": "exceeds", "within the spread": "within", "too few runs to say": "too few runs"}
@@ -85,37 +85,43 @@ def _averages(report: GroupReport) -> Markup:
     rows: list[Row] = []
     for name, metric in report.metrics.items():
         quantity = of_unit(report.units.get(name, ""))
-        others = [number(each if name == FAILED else each["average"].get(name)) for each in baselines.values()]
+        if name == FAILED:
+            others = [failed_share({"judges": first.get("judges"), **each}) for each in baselines.values()]
+        else:
+            others = [number(each["average"].get(name)) for each in baselines.values()]
         beside = [Cell(quantity.bare(value), value) for value in others]
         rows.append([tag("b", name), quantity.unit, *_cells(metric, quantity), *beside])
     return table(["metric", "unit", *_heads(report), *baselines], rows, sortable=True)
 
 
 def _clips(report: GroupReport) -> Markup:
-    names = [name for name in (FAILED, report.distance) if name in report.metrics]
+    """Return failures and the metric that orders clips; only the latter has a difference, so that the table fits."""
+    quantity = of_unit(report.units.get(report.distance, ""))
+    share = of_unit("share")
     rows: list[Row] = []
     for clip, metrics in report.clips.items():
-        cells = [cell for name in names for cell in _cells(metrics[name], of_unit(report.units.get(name, "")))]
-        rows.append([tag("b", clip), *cells])
-    heads = [
-        f"{head}: {name.replace('_', ' ')} [{of_unit(report.units.get(name, '')).unit}]"
-        if head in report.groups
-        else head
-        for name in names
-        for head in _heads(report)
-    ]
-    return table(["clip", *heads], rows, sortable=True)
+        failed = _medians(metrics[FAILED], share) if FAILED in metrics else []
+        errors = _cells(metrics[report.distance], quantity) if report.distance else []
+        rows.append([tag("b", clip), *failed, *errors])
+    failures = [f"{name}: failed [%]" for name in report.groups] if FAILED in report.metrics else []
+    distances = [f"{name}: {report.distance} [{quantity.unit}]" for name in report.groups] if report.distance else []
+    others = _heads(report)[len(report.groups) :] if report.distance else []
+    return table(["clip", *failures, *distances, *others], rows, sortable=True)
 
 
 def _heads(report: GroupReport) -> list[str]:
     return [*report.groups, *(["difference", "spread"] if len(report.groups) > 1 else [])]
 
 
-def _cells(metric: GroupMetric, quantity: DisplayUnit) -> list[str | Markup | Cell]:
-    cells: list[str | Markup | Cell] = [
+def _medians(metric: GroupMetric, quantity: DisplayUnit) -> list[str | Markup | Cell]:
+    return [
         Cell(joined(quantity.bare(group.median), range_of(group.low, group.high, quantity)), group.median)
         for group in metric.groups
     ]
+
+
+def _cells(metric: GroupMetric, quantity: DisplayUnit) -> list[str | Markup | Cell]:
+    cells = _medians(metric, quantity)
     found = metric.difference
     if found is None:
         return cells
