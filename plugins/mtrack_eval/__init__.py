@@ -6,19 +6,23 @@ From a notebook or a script:
 
     report = mtrack_eval.evaluate("runs/x")
     report.metrics["mpkpe_local"], report.baselines["statue"].average["mpkpe_local"]
+
+    seeds = [mtrack_eval.evaluate(f"runs/x/seed_{number}", seed=0) for number in range(3)]
+    mtrack_eval.aggregate(seeds).metrics["mpkpe_local"].groups[0].median
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtrack_eval.clip_report import ClipReport
     from mtrack_eval.episode_report import EpisodeReport
+    from mtrack_eval.group_report import GroupReport
 
-__all__ = ["evaluate"]
+__all__ = ["aggregate", "evaluate"]
 
 
 def evaluate(
@@ -81,3 +85,44 @@ def evaluate(
         allow_change=allow_change,
     )
     return evaluate_run(Path(run), options, plots, strips, store)
+
+
+def aggregate(
+    reports: Sequence[ClipReport | EpisodeReport | Mapping[str, Any]],
+    against: Sequence[ClipReport | EpisodeReport | Mapping[str, Any]] = (),
+) -> GroupReport:
+    """Return median and range of each metric over runs, and with a second group which differences exceed the spread.
+
+    A run counts as one value per metric, its mean over all rollouts. Two groups differ by more than the spread if every
+    run of one lies above every run of the other, and if the 95 % interval of the difference of medians over the paired
+    rollouts does not contain 0. With fewer than three runs in a group there is no verdict.
+
+    Args:
+        reports: what `evaluate` returned for the runs of a group, all with the same `seed` and number of rollouts so
+            that they are paired; or what their `to_dict()` returned.
+        against: the same for the runs of a second group.
+
+    Returns:
+        A report with `metrics` (slot to `GroupMetric`: `groups`, one or two `RunSpread` with `values`, `median`, `low`
+        and `high`; and `difference` with `value`, `interval` and `verdict`), `clips` (name to such a table), `notes`
+        on what is not comparable, `show()` and `to_dict()`, which returns what `mtrack eval A B --json` prints.
+
+    Raises:
+        MtrackError: there is no report, or they have no clip or metric in common.
+
+    """
+    from mtrack import MtrackError  # noqa: PLC0415
+    from mtrack_eval.group_report import group_report  # noqa: PLC0415  brings numpy
+
+    if not reports:
+        raise MtrackError("there are no reports to aggregate; give one of each run")
+    given = {"A": reports, "B": against} if against else {"runs": reports}
+    groups: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in given}
+    labels: list[str] = []
+    for name, members in given.items():
+        for report in members:
+            found = report if isinstance(report, Mapping) else report.to_dict()
+            labels.append(str(found["run"]))
+            count = labels.count(labels[-1])
+            groups[name][f"{labels[-1]} ({count})" if count > 1 else labels[-1]] = found
+    return group_report(groups)

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import mtrack_eval
+from mtrack import MtrackError
 from mtrack.cli.options import PluginFiles
+from mtrack_eval.run_arguments import AgainstRuns, RunGroupsCommand, run_groups
+
+if TYPE_CHECKING:
+    from mtrack_eval.evaluated_run import EvalOptions
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint is scored.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Directories of runs, whose newest checkpoints are scored; a folder of runs counts as its runs.",
+        ),
+    ],
+    against: AgainstRuns = None,
     motions: Annotated[
         Path | None, typer.Option(help="Score on these: motion files, a directory, or files that can be imported.")
     ] = None,
@@ -43,35 +55,85 @@ def evaluate(
         bool,
         typer.Option("--strip", help="Draw the worst 5 clips or episodes as picture strips, into the run directory."),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="With several runs: score also those whose stored scores are up to date.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all metrics as JSON.")] = False,
 ) -> None:
-    """Score a run on every clip, or by episodes if its task has no clips, next to baselines."""
+    """Score runs on every clip, or by episodes if their task has no clips; compare several with equal rollouts."""
     import torch  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
 
     from mtrack.api.device import available_cpus  # noqa: PLC0415
+    from mtrack_eval.evaluated_run import EvalOptions  # noqa: PLC0415
 
     _log_to_stderr()
     torch.set_num_threads(available_cpus())
-    report = mtrack_eval.evaluate(
-        run,
-        motions=motions,
-        actor=actor,
+    groups = run_groups(runs, against or ())
+    options = EvalOptions(
         rollouts=rollouts,
         episodes=episodes,
+        actor=actor,
+        motions=motions,
         seed=seed,
         noise=noise,
-        overrides=set_ or (),
-        plugins=plugin or (),
+        overrides=tuple(set_ or ()),
+        files=tuple(plugin or ()),
         allow_change=allow_change,
-        plots=plots,
-        strips=strip,
-        store=True,
     )
+    members = [run for group in groups.values() for run in group.values()]
+    if members == runs[:1]:
+        _score(runs[0], options, plots, strip, as_json)
+    else:
+        _compare(groups, options, plots, strip, again, as_json)
+
+
+def _score(run: Path, options: EvalOptions, plots: bool, strips: bool, as_json: bool) -> None:
+    """Score one run and print its report. Raises MtrackError."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from mtrack_eval.evaluation import evaluate_run  # noqa: PLC0415
+
+    report = evaluate_run(run, options, plots, strips, is_stored=True)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1))
     else:
         report.show(Console())
+
+
+def _compare(
+    groups: Mapping[str, Mapping[str, Path]],
+    options: EvalOptions,
+    plots: bool,
+    strips: bool,
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Score several runs and print their median and range. Raises MtrackError, in the end if a run cannot be scored."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from mtrack_eval.group_report import group_report  # noqa: PLC0415
+    from mtrack_eval.several_runs import evaluate_runs  # noqa: PLC0415
+
+    names = {run: name for group in groups.values() for name, run in group.items()}
+    scored = evaluate_runs(list(names), options, with_plots=plots, with_strips=strips, again=again)
+    if not scored.found:
+        raise next(iter(scored.problems.values()))
+    found = {
+        group: {name: scored.found[run] for name, run in runs.items() if run in scored.found}
+        for group, runs in groups.items()
+    }
+    report = group_report({group: runs for group, runs in found.items() if runs})
+    problems = {names[run]: str(error) for run, error in scored.problems.items()}
+    if as_json:
+        typer.echo(json.dumps({**report.to_dict(), "problems": problems}, indent=1))
+    else:
+        report.show(Console())
+    if problems:
+        listed = "".join(f"\n  {name}: {problem}" for name, problem in problems.items())
+        raise MtrackError(f"{len(problems)} of {len(names)} runs could not be scored and are left out:{listed}")
+
+
+evaluate.command_settings = {"cls": RunGroupsCommand}  # type: ignore[attr-defined]
 
 
 def _log_to_stderr() -> None:

@@ -17,6 +17,8 @@ from mtrack_eval.clip_summary import ClipMetrics, MetricSummary, MetricValues, w
 from mtrack_eval.conditions import header
 from mtrack_log.jsonl import finite_or_none
 
+FORMAT = 2
+"""Version of what `ClipReport.to_dict` returns: 1 had no values of single rollouts."""
 _WORST_SHOWN = 20
 _PLAIN_WIDTH = 130  # characters of output that is not a terminal
 _ROW_HEAD, _COLUMN = 44, 9  # characters of the first columns of the clip table, and of each metric's column
@@ -52,6 +54,14 @@ class ClipReport:
     """The metric slot that orders clips that fail equally often; empty if it is missing."""
     judges: Sequence[str]
     """The metric slots that decide whether a rollout has failed."""
+    task: Mapping[str, Any] = attrs.field(repr=False)
+    """What comparable evaluations share, as `conditions.task_facts` returns it."""
+    hashes: Mapping[str, str] = attrs.field(repr=False)
+    """Content hash of each clip, if the command knows it."""
+    draws: str
+    """Hash of the random draws of all rollouts: two evaluations with equal draws are paired, rollout by rollout."""
+    made_from: str
+    """Hash of checkpoint, recipe, code, clips and options: an equal one gives an equal evaluation."""
 
     @property
     def metrics(self) -> MetricValues:
@@ -62,9 +72,15 @@ class ClipReport:
         """Return what `mtrack eval --json` prints: JSON-able, None for an unknown value."""
         ordered = _ordered(self)
         facts = ("run", "checkpoint", "actor", "frames", "rollouts", "conditions", "units", "distance", "judges")
+        identity = ("task", "draws", "made_from")
+        policy = _summary(self.policy, ordered)
+        for entry, clip in zip(policy["clips"], ordered, strict=True):
+            entry["sha256"] = self.hashes.get(clip.clip, "")
+            entry["rollouts"] = {slot: [_short(value) for value in values] for slot, values in clip.each.items()}
         return {
-            **{name: getattr(self, name) for name in facts},
-            **_summary(self.policy, ordered),
+            "format": FORMAT,
+            **{name: getattr(self, name) for name in (*facts, *identity)},
+            **policy,
             "failed_clips": [{"clip": c.clip, "failed": c.failed} for c in ordered if c.failed],
             "baselines": {name: _summary(summary, summary.clips) for name, summary in self.baselines.items()},
         }
@@ -107,6 +123,11 @@ def _summary(summary: MetricSummary, clips: Sequence[ClipMetrics]) -> dict[str, 
         for c in clips
     ]
     return {**{name: finite_or_none(getattr(summary, name)) for name in averages}, "clips": each}
+
+
+def _short(value: float) -> float | None:
+    """Return the value of one rollout in seven digits, as many as its float32 has; None if it is unknown."""
+    return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
 def _ordered(report: ClipReport) -> list[ClipMetrics]:

@@ -28,6 +28,8 @@ class ClipMetrics:
     """Means over the rollouts."""
     spread: MetricValues
     """Standard deviation over the rollouts."""
+    each: Mapping[str, Sequence[float]] = attrs.field(repr=False)
+    """The values of the R rollouts, by metric slot; and `failed`, 1 or 0."""
 
 
 @attrs.frozen
@@ -78,6 +80,10 @@ def summarise(rollouts: Rollouts, names: Sequence[str], lengths: Tensor, whole: 
                 failed=float(rollouts.failed[i].float().mean()),
                 values={slot: float(table[i].nanmean()) for slot, table in values.items()},
                 spread={slot: deviation(table[i]) for slot, table in values.items()},
+                each={
+                    **{slot: table[i].tolist() for slot, table in values.items()},
+                    "failed": rollouts.failed[i].double().tolist(),
+                },
             )
             for i, name in enumerate(names)
         ],

@@ -41,6 +41,17 @@ def conditions(recipe: Recipe, trained: Recipe, by_clips: bool = True) -> dict[s
     }
 
 
+def task_facts(recipe: Recipe) -> dict[str, Any]:
+    """Return what two evaluations must share to be comparable: robot, physics and metrics; JSON-able."""
+    return {
+        "robot": recipe.robot.entry.full_name,
+        "backend": recipe.backend.entry.full_name,
+        "control_dt": recipe.control_dt,
+        "physics_dt": recipe.physics_dt,
+        "metrics": {name: {"use": slot.entry.full_name, **_parameters(slot)} for name, slot in recipe.metrics.items()},
+    }
+
+
 def header(conditions: Mapping[str, Any]) -> Iterator[str]:
     """Yield lines that say what varies between rollouts."""
     delay = conditions["action_delay_substeps"]
@@ -71,14 +82,18 @@ def header(conditions: Mapping[str, Any]) -> Iterator[str]:
 
 def _described(name: str, slot: Slot) -> dict[str, Any]:
     """Return what a randomization does, when and with which parameters; paths are cut to their last part."""
-    parameters = {key: value.name if isinstance(value, Path) else plain(value) for key, value in slot.params.items()}
     return {
         "slot": name,
         "component": slot.entry.full_name,
         "does": next(iter((slot.cls.__doc__ or "").strip().splitlines()), ""),
         "when": [words for protocol, words in _WHEN.items() if issubclass(slot.cls, protocol)],
-        "parameters": parameters,
+        "parameters": _parameters(slot),
     }
+
+
+def _parameters(slot: Slot) -> dict[str, Any]:
+    """Return the parameters of a component; paths are cut to their last part."""
+    return {key: value.name if isinstance(value, Path) else plain(value) for key, value in slot.params.items()}
 
 
 def _lines(randomization: Mapping[str, Any]) -> Iterator[str]:

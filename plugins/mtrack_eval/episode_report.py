@@ -55,6 +55,8 @@ class EpisodeReport:
     """By metric slot."""
     left_out: Sequence[str]
     """Metric slots that need clips."""
+    task: Mapping[str, Any] = attrs.field(repr=False)
+    """What comparable evaluations share, as `conditions.task_facts` returns it."""
     max_episode_steps: int
     control_dt: float
     """[s]."""

@@ -23,8 +23,10 @@ from mtrack.run.compatibility import require_compatible
 from mtrack.run.manifest import manifest
 from mtrack.run.policy import load_agent, open_checkpoint, trained_actor
 from mtrack.run.transfer import Contract
-from mtrack_eval.conditions import conditions
+from mtrack_eval.conditions import conditions, task_facts
+from mtrack_eval.pairing import made_from
 
+_ROLLOUTS = 8
 _DEFAULTS = "base/g1_tracking"  # a recipe without metrics is scored with the metrics of this one
 
 
@@ -109,6 +111,19 @@ class EvaluatedRun:
             allow_change=self.options.allow_change,
             ignore=("data",) if chosen else (),
         )
+
+    @property
+    def rollouts(self) -> int:
+        """Rollouts per clip."""
+        return self.options.rollouts or _ROLLOUTS
+
+    def made_from(self) -> str:
+        """Return a hash of everything that an evaluation by clips depends on."""
+        return made_from(self.recipe, self.checkpoint, actor=self.actor, rollouts=self.rollouts)
+
+    def task(self) -> dict[str, Any]:
+        """Return what comparable evaluations share, JSON-able."""
+        return task_facts(self.recipe)
 
     def conditions(self) -> dict[str, Any]:
         """Return what is switched on in the rollouts, JSON-able."""

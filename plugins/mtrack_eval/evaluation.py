@@ -66,6 +66,10 @@ def _by_clips(opened: EvaluatedRun, arena: Arena, with_plots: bool, with_strips:
         baselines={"statue": _summary(arena, statue), "zero_action": _summary(arena, zero_action)},
         distance=_distance(arena),
         judges=[slot for slot, metric in arena.scorer.metrics.items() if isinstance(metric, Judges)],
+        task=opened.task(),
+        hashes=arena.hashes,
+        draws=policy.draws,
+        made_from=opened.made_from(),
     )
     if with_plots:
         _draw_errors(opened, arena, report, policy, statue)
@@ -93,6 +97,7 @@ def _by_episodes(opened: EvaluatedRun, with_plots: bool, with_strips: bool) -> E
         conditions=opened.conditions(),
         units=units_of(scored),
         left_out=sorted(metrics.keys() - scored.keys()),
+        task=opened.task(),
         max_episode_steps=recipe.max_episode_steps,
         control_dt=recipe.control_dt,
         policy=summarise_episodes(episodes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
@@ -17,10 +17,10 @@ from mtrack.loop.learner import rollout_mode
 from mtrack.loop.statistics import EpisodeStatistics
 from mtrack.loop.wiring import Problems
 from mtrack_eval.evaluated_run import EvaluatedRun
+from mtrack_eval.pairing import clip_hashes, draws_hash, generators_of, short_hash
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
 
-_ROLLOUTS = 8
 _CLIPS_AT_ONCE = 16
 _MAX_ENVS = 2048  # more rollouts are split into batches
 _NEVER = 2**31
@@ -42,6 +42,8 @@ class Rollouts:
     """[C, R] frames that were scored: those before the first failure, or all frames of a statue."""
     curves: dict[str, Tensor]
     """[T, C, R] distances by metric slot [mm]; NaN after a failure or the end of the clip."""
+    draws: str
+    """Hash of the random draws at the start of the rollouts."""
     poses: Tensor | None = None
     """[2, P, 7 + J, C, R] poses of robot and reference at the P frames of `spaced`; None if not requested."""
 
@@ -63,6 +65,10 @@ class Arena:
     agent: Any
     """The agent of the checkpoint."""
     actor: str
+    generators: Sequence[torch.Generator] = ()
+    """From which the starts of rollouts are drawn."""
+    hashes: Mapping[str, str] = attrs.field(factory=dict)
+    """Content hash of each clip, if the command knows it."""
 
     def policy(self, num_poses: int = 0) -> Rollouts:
         """Roll out the deterministic policy of the checkpoint; keep `num_poses` poses of each rollout."""
@@ -116,15 +122,16 @@ class Arena:
                 clip_of_env = chosen[batch].repeat_interleave(self.rollouts)
                 self.command.pin_clips(clip_of_env)
                 self.env.start(progress=AT_THE_END)
+                draws = draws_hash(self.generators)
                 play(self.lengths[clip_of_env])
-                parts.append(_results(self.scorer, self.rollouts, min(at_once, count - first)))
+                parts.append(_results(self.scorer, self.rollouts, min(at_once, count - first), draws))
                 self.scorer.left = self.scorer.left[:0]
         return _concatenated(parts)
 
 
 def prepare(opened: EvaluatedRun, clips_at_once: int | None = None) -> Arena:
     """Build environment and agent for a command that plays clips, by default for as many clips at once as possible."""
-    recipe, rollouts = opened.recipe, opened.options.rollouts or _ROLLOUTS
+    recipe, rollouts = opened.recipe, opened.rollouts
     num_envs = (clips_at_once or max(1, min(_max_clips(recipe), _MAX_ENVS // rollouts))) * rollouts
     assembly, agent = opened.assemble(num_envs)
     scorer = Scorer({name: assembly.components[slot.path] for name, slot in recipe.metrics.items()})
@@ -139,7 +146,19 @@ def prepare(opened: EvaluatedRun, clips_at_once: int | None = None) -> Arena:
     command = cast(PlaysClips, env.command)
     names, frames = zip(*command.clip_frames(), strict=True)
     lengths = torch.tensor(frames, device=env.scene.device) - 1
-    return Arena(env, scorer, command, names, lengths, assembly.layout.num_actions, rollouts, agent, opened.actor)
+    return Arena(
+        env=env,
+        scorer=scorer,
+        command=command,
+        names=names,
+        lengths=lengths,
+        num_actions=assembly.layout.num_actions,
+        rollouts=rollouts,
+        agent=agent,
+        actor=opened.actor,
+        generators=generators_of(assembly.components),
+        hashes=clip_hashes(command),
+    )
 
 
 def _max_clips(recipe: Recipe) -> int:
@@ -180,7 +199,7 @@ def _standing(scene: Scene) -> Contacts:
     return attrs.evolve(scene.contacts, cache={}, in_contact=touching)
 
 
-def _results(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:
+def _results(scorer: Scorer, rollouts: int, clips: int, draws: str) -> Rollouts:
     """Return the results of the first `clips` clips, on the CPU."""
 
     def table(values: Tensor) -> Tensor:
@@ -191,6 +210,7 @@ def _results(scorer: Scorer, rollouts: int, clips: int) -> Rollouts:
         failed=table(scorer.failed),
         frames=table(scorer.frames),
         curves={slot: table(torch.stack(values)) for slot, values in scorer.curves.items()},
+        draws=draws,
         poses=table(scorer.snapshots.poses) if scorer.snapshots else None,
     )
 
@@ -209,5 +229,6 @@ def _concatenated(parts: list[Rollouts]) -> Rollouts:
         failed=torch.cat([part.failed for part in parts]),
         frames=torch.cat([part.frames for part in parts]),
         curves={slot: torch.cat([padded(part.curves[slot]) for part in parts], dim=1) for slot in first.curves},
+        draws=short_hash([part.draws for part in parts]),
         poses=torch.cat(poses, dim=-2) if poses else None,
     )

@@ -29,13 +29,15 @@ COLOURS = 6
 
 @attrs.frozen(eq=False)
 class Line:
-    """One run in a chart."""
+    """One run, or a group of runs, in a chart."""
 
     run: int
-    """Number of the run, which chooses the colour."""
+    """Number of the run or group, which chooses the colour."""
     frames: Column
     """[P] x axis."""
     curve: Curve
+    members: Sequence[tuple[Column, Column]] = ()
+    """Frames and values of single runs, if this is a group of runs."""
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +56,7 @@ class Axis:
 
 def chart(name: str, quantity: DisplayUnit, lines: Sequence[Line], axis: Axis, label: str) -> Markup:
     """Return a chart of one metric; `label` describes it for people who do not see it."""
-    low, high = _range([line.curve for line in lines])
+    low, high = _range(lines)
     inner = HEIGHT - TOP - BOTTOM
 
     def y(values: Any) -> Any:
@@ -91,7 +93,7 @@ def chart(name: str, quantity: DisplayUnit, lines: Sequence[Line], axis: Axis, l
 
 
 def _drawn(line: Line, axis: Axis, y: Any) -> tuple[Markup, Markup]:
-    """Return the band and the line of one run."""
+    """Return the band and the line of one run; the band of a group includes its single runs."""
     x, colour = axis.at(line.frames), f"run{line.run % COLOURS}"
     low, high, mean = (y(values) for values in (line.curve.low, line.curve.high, line.curve.mean))
     band = Markup("")
@@ -101,8 +103,13 @@ def _drawn(line: Line, axis: Axis, y: Any) -> tuple[Markup, Markup]:
             f"M{_points(x[part], high[part])}L{_points(x[part][::-1], low[part][::-1])}Z" for part in _parts(known)
         )
         band = tag("path", d="".join(outlines), class_=f"band {colour}")
-    path = "".join(f"M{_points(x[part], mean[part])}" for part in _parts(known))
-    return band, tag("path", d=path, class_=f"line {colour}")
+    single = "".join(_path(axis.at(frames), y(values)) for frames, values in line.members)
+    thin = tag("path", d=single, class_=f"member {colour}") if single else ""
+    return joined(band, thin), tag("path", d=_path(x, mean), class_=f"line {colour}")
+
+
+def _path(x: Any, values: Any) -> str:
+    return "".join(f"M{_points(x[part], values[part])}" for part in _parts(~np.isnan(values)))
 
 
 def _parts(known: Any) -> Iterator[slice]:
@@ -119,9 +126,10 @@ def _points(x: Any, y: Any) -> str:
     return points if len(x) > 1 else f"{points}h2"
 
 
-def _range(curves: Sequence[Curve]) -> tuple[float, float]:
-    """Return the range of the y axis: that of all means, with a margin."""
-    finite = [curve.mean[np.isfinite(curve.mean)] for curve in curves]
+def _range(lines: Sequence[Line]) -> tuple[float, float]:
+    """Return the range of the y axis: that of all means and of all single runs of groups, with a margin."""
+    drawn = [values for line in lines for values in (line.curve.mean, *(each for _, each in line.members))]
+    finite = [values[np.isfinite(values)] for values in drawn]
     values = np.concatenate(finite) if finite else np.zeros(0)
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if high - low < 1e-9 * max(1.0, abs(high)):

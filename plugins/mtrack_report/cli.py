@@ -9,12 +9,19 @@ from typing import Annotated
 import typer
 
 from mtrack.cli.options import PluginFiles
+from mtrack_eval.run_arguments import AgainstRuns, RunGroupsCommand
 
 FILE = "report.html"
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs; several are compared.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Directories of runs, several are compared; a folder of runs counts as its runs."
+        ),
+    ],
+    against: AgainstRuns = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -34,4 +41,7 @@ def report(
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("mtrack").setLevel(logging.INFO)
-    typer.echo(write(runs, output, evaluate, plugin or (), allow_change))
+    typer.echo(write(runs, against or (), output, evaluate, plugin or (), allow_change))
+
+
+report.command_settings = {"cls": RunGroupsCommand}  # type: ignore[attr-defined]

@@ -13,14 +13,17 @@ from mtrack.recipe.changes import short
 from mtrack.registry.registry import Registry
 from mtrack_dev.compare import Difference, ValueChange, compare
 from mtrack_dev.sides import open_side
+from mtrack_eval.group_statistics import RunSpread
 from mtrack_log.text import count, duration
 from mtrack_report.charts import legend
 from mtrack_report.curves import curves
+from mtrack_report.group_scores import group_scores, range_of
 from mtrack_report.markup import joined, note, section, tag
 from mtrack_report.page import contents, page
-from mtrack_report.quantities import DisplayUnit, of_training, of_unit
+from mtrack_report.quantities import DisplayUnit, number_of, of_training, of_unit
 from mtrack_report.run_facts import RunFacts
 from mtrack_report.scores import BASELINES, failed_share, number
+from mtrack_report.series import all_series
 from mtrack_report.summary import run_seconds
 from mtrack_report.tables import Cell, Row, table
 
@@ -34,35 +37,43 @@ _SECTIONS = {
 }
 
 
-def comparison_page(runs: Sequence[RunFacts]) -> str:
-    """Return the comparison of runs as HTML."""
-    names = labels(runs)
-    remarks = (
-        note(tag("b", name), ": ", remark) for run, name in zip(runs, names, strict=True) for remark in run.remarks
-    )
+def comparison_page(groups: Mapping[str, Mapping[str, RunFacts]]) -> str:
+    """Return the comparison of runs as HTML: one group of them, or two; runs have names within a group.
+
+    Two groups are compared by their medians. So is one group of runs of one recipe with different seeds; other runs are
+    shown side by side.
+    """
+    runs = {name: run for members in groups.values() for name, run in members.items()}
+    names, is_aggregated = list(runs), len(groups) > 1 or differ_in_seed_only(list(runs.values()))
+    scores = group_scores(groups) if is_aggregated else _evaluations(list(runs.values()), names)
+    title = f"{next(iter(groups))}: {number_of(len(runs), 'run')}" if is_aggregated else f"{len(runs)} runs compared"
+    if len(groups) > 1:
+        title = " against ".join(f"{name} ({number_of(len(members), 'run')})" for name, members in groups.items())
+    remarks = (note(tag("b", name), ": ", remark) for name, run in runs.items() for remark in run.remarks)
     body = joined(
-        tag("h1", f"{len(runs)} runs compared"),
-        legend(names),
+        tag("h1", title),
+        legend(list(all_series(groups, is_aggregated))),
         *remarks,
         contents(_SECTIONS),
-        section("overview", "Overview", _overview(runs, names)),
-        section("evaluation", "Evaluation", *_evaluations(runs, names)),
-        curves(runs, names),
-        section("newest", "Newest metrics of training", _newest(runs, names)),
-        section("recipes", "Differences of the recipes", *_recipes(runs, names)),
+        section("overview", "Overview", _overview(groups)),
+        section("evaluation", "Evaluation", *scores),
+        curves(groups, is_aggregated=is_aggregated),
+        section("newest", "Newest metrics of training", _newest(groups, is_aggregated)),
+        section("recipes", "Differences of the recipes", *_recipes(groups, is_aggregated)),
     )
-    return page(f"{' and '.join(names[:3])} - mtrack report", body)
+    return page(f"{' and '.join(list(groups if len(groups) > 1 else names)[:3])} - mtrack report", body)
 
 
-def labels(runs: Sequence[RunFacts]) -> list[str]:
-    """Return a name for each run: its directory, with the folder above if two have the same name."""
-    names = [run.name for run in runs]
-    return [f"{run.directory.parent.name}/{run.name}" if names.count(run.name) > 1 else run.name for run in runs]
+def differ_in_seed_only(runs: Sequence[RunFacts]) -> bool:
+    """Return whether runs have one recipe and different seeds, so that their median means something."""
+    values = [{key: value for key, value in run.manifest.get("values", {}).items() if key != "seed"} for run in runs]
+    seeds = {run.manifest.get("seed") for run in runs}
+    return len(seeds) == len(runs) > 1 and bool(values[0]) and all(each == values[0] for each in values)
 
 
-def _overview(runs: Sequence[RunFacts], names: Sequence[str]) -> Markup:
+def _overview(groups: Mapping[str, Mapping[str, RunFacts]]) -> Markup:
     rows: list[Row] = []
-    for run, name in zip(runs, names, strict=True):
+    for group, name, run in ((group, *member) for group, runs in groups.items() for member in runs.items()):
         found, machine = run.evaluation() or {}, run.manifest.get("machine", {})
         failed = failed_share(found) if found else math.nan
         speed = run.history.speed(run.history.stretches[-1]) if run.history.stretches else math.nan
@@ -70,6 +81,7 @@ def _overview(runs: Sequence[RunFacts], names: Sequence[str]) -> Markup:
         rows.append(
             [
                 tag("b", name),
+                *([group] if len(groups) > 1 else []),
                 str(run.manifest.get("recipe", "")),
                 run.status or "unknown",
                 Cell(f"{count(run.frames)} ({100 * run.progress:.0f} %)", run.frames),
@@ -80,7 +92,18 @@ def _overview(runs: Sequence[RunFacts], names: Sequence[str]) -> Markup:
                 f"{machine.get('processor', '')}, {machine.get('cpu_count', '?')} CPUs" if machine else "",
             ]
         )
-    head = ["run", "recipe", "status", "frames", "time", "frames/s", "without failure", "seed", "machine"]
+    head = [
+        "run",
+        *(["group"] if len(groups) > 1 else []),
+        "recipe",
+        "status",
+        "frames",
+        "time",
+        "frames/s",
+        "without failure",
+        "seed",
+        "machine",
+    ]
     return table(head, rows, sortable=True)
 
 
@@ -143,26 +166,45 @@ def _averages(found: Mapping[str, Mapping[str, Any]]) -> Markup:
     return table(["metric", "unit", *found, *baselines], rows, sortable=True)
 
 
-def _newest(runs: Sequence[RunFacts], names: Sequence[str]) -> Markup:
-    metrics = dict.fromkeys(name for run in runs for name in run.history.columns)
+def _newest(groups: Mapping[str, Mapping[str, RunFacts]], is_aggregated: bool) -> Markup:
+    """Return the newest values of all metrics: of each run, or the median and range of each group."""
+    members = {name: [run] for runs in groups.values() for name, run in runs.items()}
+    if is_aggregated:
+        members = {group: list(runs.values()) for group, runs in groups.items()}
+    metrics = dict.fromkeys(name for runs in members.values() for run in runs for name in run.history.columns)
     rows: list[Row] = []
     for metric in metrics:
-        quantity, values = of_training(metric), [run.history.last(metric) for run in runs]
-        cells = [Cell(quantity.bare(value), value) for value in values]
+        quantity = of_training(metric)
+        spreads = [RunSpread(tuple(run.history.last(metric) for run in runs)) for runs in members.values()]
+        cells = [
+            Cell(joined(quantity.bare(one.median), range_of(one.low, one.high, quantity)), one.median)
+            for one in spreads
+        ]
         rows.append([tag("b", metric), quantity.unit, *cells])
-    return table(["metric", "unit", *names], rows, sortable=True)
+    return table(["metric", "unit", *members], rows, sortable=True)
 
 
-def _recipes(runs: Sequence[RunFacts], names: Sequence[str]) -> Iterator[Markup]:
+def _recipes(groups: Mapping[str, Mapping[str, RunFacts]], is_aggregated: bool) -> Iterator[Markup]:
+    """Yield how recipes differ: of two groups from each other, otherwise from that of the first run."""
+    everything = [member for runs in groups.values() for member in runs.items()]
+    if is_aggregated:
+        alike = [group for group, runs in groups.items() if len(runs) == 1 or differ_in_seed_only(list(runs.values()))]
+        for group in groups:
+            how = "differ in nothing but their seed" if group in alike else "have different recipes or equal seeds"
+            if len(groups[group]) > 1:
+                yield tag("p", f"The runs of {group} {how}.", class_="about")
+        firsts = [next(iter(runs.items())) for runs in groups.values()]
+        everything = firsts[::-1]
     registry = Registry.scan()
-    for run, name in zip(runs[1:], names[1:], strict=True):
-        yield tag("h3", f"{names[0]} → {name}")
+    (first, old), *others = everything
+    for name, run in others:
+        yield tag("h3", f"{first} → {name}")
         try:
-            found = compare(open_side(str(runs[0].directory), registry), open_side(str(run.directory), registry))
+            found = compare(open_side(str(old.directory), registry), open_side(str(run.directory), registry))
         except MtrackError as error:
             yield note(f"The recipes cannot be compared: {error}")
             continue
-        yield from _differences(found, names[0], name)
+        yield from _differences(found, first, name)
 
 
 def _differences(found: Difference, old: str, new: str) -> Iterator[Markup]:

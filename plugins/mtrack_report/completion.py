@@ -17,6 +17,7 @@ from mtrack.registry.registry import Registry
 from mtrack_eval.evaluated_run import EvalOptions, EvaluatedRun, open_run
 from mtrack_eval.evaluation import evaluate_run
 from mtrack_eval.rollouts import Arena, Rollouts, prepare
+from mtrack_eval.several_runs import evaluate_runs
 from mtrack_eval.snapshots import spaced
 from mtrack_eval.strips import fate, worst_rollout
 from mtrack_report.replay_file import ClipReplay, read_replays, write_replay
@@ -55,6 +56,27 @@ def complete(directory: Path, files: Sequence[str], allow_change: bool) -> RunFa
     facts = read_run(directory)
     others = tuple(other for other in facts.evaluations if other.get("actor") != found["actor"])
     return _with(attrs.evolve(facts, evaluations=(*others, found)), *remarks)
+
+
+def evaluate_alike(directories: Sequence[Path], files: Sequence[str], allow_change: bool) -> dict[Path, RunFacts]:
+    """Evaluate runs with the same rollouts, those of the first stored evaluation, and return their facts.
+
+    Stored evaluations that are up to date are used. Why a run could not be evaluated becomes a remark.
+    """
+    stored = [found for run in directories for found in read_run(run).evaluations if found.get("made_from")]
+    alike = {"rollouts": stored[0]["rollouts"], "seed": stored[0]["conditions"]["seed"]} if stored else {}
+    options = EvalOptions(files=tuple(files), allow_change=allow_change, **alike)
+    result = evaluate_runs(list(directories), options)
+    facts: dict[Path, RunFacts] = {}
+    for directory in directories:
+        run = read_run(directory)
+        if directory in result.problems:
+            facts[directory] = _with(run, f"The run could not be evaluated: {result.problems[directory]}.")
+            continue
+        found = result.found[directory]
+        others = tuple(other for other in run.evaluations if other.get("actor") != found["actor"])
+        facts[directory] = attrs.evolve(run, evaluations=(*others, found))
+    return facts
 
 
 def _with(run: RunFacts, *remarks: str) -> RunFacts:

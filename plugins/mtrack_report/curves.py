@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
-import numpy as np
 from markupsafe import Markup
 
 from mtrack_report.charts import Axis, Line, chart, clip_to_plot, hover_values, legend, newest
 from mtrack_report.markup import data_block, folded, joined, note, section, tag
 from mtrack_report.quantities import of_training
 from mtrack_report.run_facts import RunFacts
+from mtrack_report.series import Series, all_series
 
 
 @attrs.frozen
@@ -69,25 +69,24 @@ _GROUPS = (
 )
 
 
-def curves(runs: Sequence[RunFacts], labels: Sequence[str] = ("",)) -> Markup:
-    """Return the section with a chart of every metric that any of the runs has logged; several runs have labels."""
-    shown = [(index, run) for index, run in enumerate(runs) if len(run.history.frames)]
+def curves(groups: Mapping[str, Mapping[str, RunFacts]], *, is_aggregated: bool = False) -> Markup:
+    """Return the section with a chart of every metric that any of the runs has logged.
+
+    There is one line per run, or per group of runs if they are aggregated.
+    """
+    series = all_series(groups, is_aggregated)
+    shown = [(index, one) for index, one in enumerate(series.values()) if one]
     if not shown:
         return section("curves", "Curves", note("There are no curves: see the remarks at the top of this page."))
-    starts = {index: run.history.starts() for index, run in shown}
-    frames = {index: run.history.frames[_ends(starts[index], run)] for index, run in shown}
-    axis = Axis(max(float(points[-1]) for points in frames.values()), _phases([run for _, run in shown]))
-    names = dict.fromkeys(name for _, run in shown for name in run.history.columns)
-    data: dict[str, Any] = {"runs": [None for _ in runs], "charts": {}}
-    for index, run in shown:
-        phases = _phase_of(run, starts[index])
-        data["runs"][index] = {"name": labels[index], "frames": frames[index].tolist(), "phase": phases}
+    axis = Axis(max(float(one.frames[-1]) for _, one in shown), _phases([one for _, one in shown]))
+    names = dict.fromkeys(name for _, one in shown for name in one.metrics)
+    data: dict[str, Any] = {"runs": [None for _ in series], "charts": {}}
+    for index, one in shown:
+        data["runs"][index] = {"name": one.name, "frames": one.frames.tolist(), "phase": one.phases}
     figures: dict[str, list[Markup]] = {group.title: [] for group in _GROUPS}
     for name in names:
         lines = [
-            Line(index, frames[index], run.history.curve(name, starts[index]))
-            for index, run in shown
-            if name in run.history.columns
+            Line(index, one.frames, one.curve(name), one.members(name)) for index, one in shown if name in one.metrics
         ]
         quantity = of_training(name)
         data["charts"][name] = {
@@ -104,7 +103,7 @@ def curves(runs: Sequence[RunFacts], labels: Sequence[str] = ("",)) -> Markup:
         tag("span", id="found", aria_live="polite"),
         class_="search script-only",
     )
-    groups = (
+    blocks = (
         folded(
             joined(f"{group.title} ", tag("small", f"{len(figures[group.title])}")),
             tag("p", group.about, class_="about"),
@@ -114,8 +113,9 @@ def curves(runs: Sequence[RunFacts], labels: Sequence[str] = ("",)) -> Markup:
         for group in _GROUPS
         if figures[group.title]
     )
-    key = legend(labels) if len(runs) > 1 else ""
-    return section("curves", "Curves", _about(starts), key, clip_to_plot(), search, *groups, data_block("data", data))
+    key = legend(list(series)) if len(series) > 1 else ""
+    about = _about([one for _, one in shown], is_aggregated)
+    return section("curves", "Curves", about, key, clip_to_plot(), search, *blocks, data_block("data", data))
 
 
 def _figure(name: str, lines: Sequence[Line], axis: Axis) -> Markup:
@@ -131,33 +131,22 @@ def _figure(name: str, lines: Sequence[Line], axis: Axis) -> Markup:
     return tag("figure", caption, drawing, data_name=name)
 
 
-def _about(starts: dict[int, Any]) -> Markup:
+def _about(series: Sequence[Series], is_aggregated: bool) -> Markup:
     text = "Frames are environment steps, counted over all phases; dashed lines mark where a phase begins."
-    if max(len(points) for points in starts.values()) >= 100:
-        text += " A point is the mean of some iterations; the band around a line is their range."
+    if is_aggregated:
+        text += (
+            " A line is the median of the runs, which are aligned by frames, the band around it is their range, and "
+            "thin lines are single runs."
+        )
+    if max(len(one.frames) for one in series) >= 100:
+        text += " A point is the mean of some iterations."
+        text += "" if is_aggregated else " The band around a line is their range."
     return tag("p", text, class_="about")
 
 
-def _ends(starts: Any, run: RunFacts) -> Any:
-    """Return the last row of each point of a curve."""
-    return np.append(starts[1:], len(run.history.frames)) - 1
-
-
-def _phases(runs: Sequence[RunFacts]) -> list[tuple[float, str]]:
-    """Return where the phases begin: of all runs, each once."""
-    found: dict[tuple[float, str], None] = {}
-    for run in runs:
-        for stretch in run.history.stretches:
-            begin = float(run.history.frames[stretch.first - 1]) if stretch.first else 0.0
-            found[begin, stretch.phase] = None
-    return list(found)
-
-
-def _phase_of(run: RunFacts, starts: Any) -> list[str]:
-    """Return the phase of each point of a curve."""
-    names = [stretch.phase for stretch in run.history.stretches]
-    firsts = [stretch.first for stretch in run.history.stretches]
-    return [names[index] for index in (np.searchsorted(firsts, starts, side="right") - 1).tolist()]
+def _phases(series: Sequence[Series]) -> list[tuple[float, str]]:
+    """Return where the phases begin: of all series, each once."""
+    return list(dict.fromkeys(begin for one in series for begin in one.begins))
 
 
 def newest_of(run: RunFacts, name: str) -> str:

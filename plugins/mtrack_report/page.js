@@ -87,7 +87,7 @@
       const index = nearest(run.frames, at);
       const value = written(mean[index], chart);
       const range = low[index] === high[index] || low[index] === null ? ""
-        : ` (${written(low[index], chart)} to ${written(high[index], chart)})`;
+        : ` (${written(low[index], { ...chart, unit: "" })} to ${written(high[index], chart)})`;
       if (frames === null || Math.abs(run.frames[index] - at) < Math.abs(frames - at)) frames = run.frames[index];
       if (!tip.childElementCount) tip.append(line(""));
       tip.append(several ? line(`${run.name}: ${value}${range}`, Number(number)) : line(`${value}${range}`));

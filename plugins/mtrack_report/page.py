@@ -36,7 +36,7 @@ def run_page(run: RunFacts, viewer: ViewerPage | None = None) -> str:
         contents(_SECTIONS),
         evaluation(run, words),
         replays(run, viewer),
-        curves([run]),
+        curves({"": {run.name: run}}),
         trained(run, words),
         motions(run),
         provenance(run),

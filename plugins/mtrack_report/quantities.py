@@ -56,6 +56,11 @@ class DisplayUnit:
         return "0" if text in ("-0", "") else text.replace("-", "\u2212")
 
 
+def number_of(number: int, thing: str) -> str:
+    """Return a count with its noun."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def of_training(name: str) -> DisplayUnit:
     """Return how a metric of training is shown, by its name."""
     if name.startswith(_SHARES):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from mtrack import MtrackError
+from mtrack_eval.run_arguments import run_groups
 from mtrack_report.comparison import comparison_page
 from mtrack_report.page import run_page
 from mtrack_report.run_facts import RunFacts, read_run
@@ -17,15 +17,28 @@ _FILE = "report.html"
 
 
 def write(
-    directories: Sequence[Path], output: Path | None, evaluate: bool, files: Sequence[str], allow_change: bool
+    directories: Sequence[Path],
+    against: Sequence[Path],
+    output: Path | None,
+    evaluate: bool,
+    files: Sequence[str],
+    allow_change: bool,
 ) -> Path:
-    """Write a report and return its path. Raises MtrackError."""
-    _require_different(directories)
-    for directory in directories:
-        read_run(directory)  # all must be runs, before minutes are spent on the first one
-    runs = [_facts(directory, evaluate, files, allow_change) for directory in directories]
-    html = run_page(runs[0], viewer_of(runs[0], tuple(files))) if len(runs) == 1 else comparison_page(runs)
-    path = output or (directories[0] / _FILE if len(runs) == 1 else Path(_FILE))
+    """Write a report of a run, or of one or two groups of runs, and return its path. Raises MtrackError."""
+    groups = run_groups(directories, against)
+    places = [run for runs in groups.values() for run in runs.values()]
+    is_single = places == list(directories[:1])
+    facts = {run: read_run(run) for run in places}  # all must be runs, before minutes are spent on the first one
+    if evaluate:
+        facts = _evaluated(places, files, allow_change, with_replays=is_single)
+    if is_single:
+        run = facts[places[0]]
+        html = run_page(run, viewer_of(run, tuple(files)))
+    else:
+        html = comparison_page(
+            {group: {name: facts[run] for name, run in runs.items()} for group, runs in groups.items()}
+        )
+    path = output or (places[0] / _FILE if is_single else Path(_FILE))
     try:
         write_report(path, html)
     except OSError as error:
@@ -33,19 +46,11 @@ def write(
     return path
 
 
-def _facts(directory: Path, evaluate: bool, files: Sequence[str], allow_change: bool) -> RunFacts:
-    if not evaluate:
-        return read_run(directory)
-    from mtrack_report.completion import complete  # noqa: PLC0415  brings matplotlib and the simulation
+def _evaluated(
+    places: Sequence[Path], files: Sequence[str], allow_change: bool, *, with_replays: bool
+) -> dict[Path, RunFacts]:
+    from mtrack_report.completion import complete, evaluate_alike  # noqa: PLC0415  brings matplotlib and the simulation
 
-    return complete(directory, files, allow_change)
-
-
-def _require_different(directories: Sequence[Path]) -> None:
-    """Raise MtrackError if a run is given twice."""
-    seen: set[Path] = set()
-    for directory in directories:
-        place = Path(os.path.realpath(directory))
-        if place in seen:
-            raise MtrackError(f"{directory} is given twice; give each run once")
-        seen.add(place)
+    if with_replays:
+        return {place: complete(place, files, allow_change) for place in places}
+    return evaluate_alike(places, files, allow_change)

@@ -11,6 +11,7 @@ from mtrack.recipe.write import inline
 from mtrack_log.text import count, duration
 from mtrack_report.changes import changes
 from mtrack_report.markup import folded, joined, note, section, tag
+from mtrack_report.quantities import number_of
 from mtrack_report.run_facts import RunFacts
 from mtrack_report.tables import Cell, Row, table
 from mtrack_report.words import Words
@@ -53,11 +54,6 @@ def in_words(run: RunFacts, words: Words) -> str:
         f"{_processes(run)} ran at {control:.4g} Hz, physics at {physics:.4g} Hz. "
         f"Rewards: {rewards}."
     )
-
-
-def number_of(number: int, thing: str) -> str:
-    """Return a count with its noun."""
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _processes(run: RunFacts) -> str:

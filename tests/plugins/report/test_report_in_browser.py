@@ -93,7 +93,7 @@ def test_without_javascript_everything_else_is_there(browser: Browser, page: str
 
 def test_a_comparison_shows_both_values_under_the_pointer(browser: Browser, page: str, tmp_path: Path) -> None:
     runs = [read_run(invented_run(tmp_path / name)) for name in ("one", "two")]
-    (tmp_path / "both.html").write_text(comparison_page(runs), "utf-8")
+    (tmp_path / "both.html").write_text(comparison_page({"runs": {run.name: run for run in runs}}), "utf-8")
     tab = browser.open((tmp_path / "both.html").as_uri(), width=390)
     assert [line.split(":")[0] for line in hover(tab, "tracking/root_pos_m").splitlines()[1:]] == ["one", "two"]
     assert tab.page.evaluate(WIDTH) == [390, 390]
