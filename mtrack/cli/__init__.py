@@ -78,21 +78,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # torch searches all distributions for device backends, and crashes if the metadata of one are unreadable.
     os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     import_mujoco_without_opengl()
-    rank = os.environ.get("RANK", "0")  # torchrun sets it
     try:
         get_group(app).main(args=arguments, prog_name=OWN)
-    except RecipeError as error:
-        if rank == "0":  # all processes have the same recipe
-            typer.echo(error.render(_dim), err=True)
-        sys.exit(2)
     except (MtrackError, ComponentError, RunError) as error:
-        if isinstance(error, ComponentError) and error.__cause__:
-            traceback.print_exception(error.__cause__)  # where the component raised, without the frames of mtrack
-        who = OWN if rank == "0" else f"{OWN} (rank {rank})"
-        typer.echo("\n  ".join([f"{who}: {error}", *getattr(error, "__notes__", ())]), err=True)
+        show_error(error)
         sys.exit(2 if isinstance(error, MtrackError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def show_error(error: Exception) -> None:
+    """Write an error for the user: explained ones without a traceback of mtrack, all others with it."""
+    rank = os.environ.get("RANK", "0")  # torchrun sets it
+    if not isinstance(error, MtrackError | ComponentError | RunError):
+        traceback.print_exception(error)
+        return
+    if isinstance(error, RecipeError):
+        if rank == "0":  # all processes have the same recipe
+            typer.echo("\n  ".join([error.render(_dim), *getattr(error, "__notes__", ())]), err=True)
+        return
+    if isinstance(error, ComponentError) and error.__cause__:
+        traceback.print_exception(error.__cause__)  # where the component raised, without the frames of mtrack
+    who = OWN if rank == "0" else f"{OWN} (rank {rank})"
+    typer.echo("\n  ".join([f"{who}: {error}", *getattr(error, "__notes__", ())]), err=True)
 
 
 def _dim(text: str) -> str:

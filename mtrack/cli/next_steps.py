@@ -10,11 +10,16 @@ from pathlib import Path
 from mtrack.cli.commands import callable_names
 from mtrack.registry.registry import OWN, Registry, is_own
 
-_USES = {
+RUN_USES = {
     "play": "watch the robot in the browser",
     "eval": "score it, next to baselines",
     "report": "complete report.html: evaluation, pictures, 3D replays",
 }
+SEED_USES = {
+    "eval": "score all runs: median and spread",
+    "report": "compare all runs on one page",
+}
+"""What can be done with the directory of several seeds."""
 
 
 def next_steps(
@@ -25,15 +30,18 @@ def next_steps(
     was_stopped: bool,
     is_saved: bool = True,
     plays_clips: bool = True,
+    uses: Mapping[str, str] = RUN_USES,
+    left: str = "this run",
 ) -> list[str]:
     """Return lines with the commands that continue from a run; `options` are those of `-p`, as they were given.
 
-    A run without a checkpoint (not `is_saved`) can only be continued; without clips, it cannot be played.
+    A run without a checkpoint (not `is_saved`) can only be continued; without clips, it cannot be played. `uses` says
+    what each command is for, and `left` what there is to continue.
     """
-    uses = {name: use for name, use in _USES.items() if plays_clips or name != "play"}
+    uses = {name: use for name, use in uses.items() if plays_clips or name != "play"}
     steps = list(_steps(run, options, registry, uses)) if is_saved else []
     if was_stopped:
-        steps.insert(0, (resume_command(run, options), "continue this run"))
+        steps.insert(0, (resume_command(run, options), f"continue {left}"))
     width = max((len(command) for command, _ in steps), default=0)
     return ["next:", *(f"  {command:{width}}   {use}" for command, use in steps)] if steps else []
 

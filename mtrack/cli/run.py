@@ -26,9 +26,14 @@ def run(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")] = "",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed; short for --set seed=N.")] = None,
+    seeds: Annotated[
+        str, typer.Option(metavar="N|N,N...", help="Train one run per seed: so many, from --seed on, or these seeds.")
+    ] = "",
     run_dir: Annotated[Path | None, typer.Option(help="Directory of the run; default runs/NAME-TIME.")] = None,
     from_: Annotated[Path | None, typer.Option("--from", help="Start with the agent of another run.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Continue a run from its last checkpoint.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue a run, or a directory of seeds, from its last checkpoint.")
+    ] = None,
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Continue even if the recipe or package versions have changed.")
     ] = False,
@@ -37,41 +42,38 @@ def run(
         typer.Option("-p", metavar="FILE.py|no:HOOK", help="Use the components of this file, or disable a hook."),
     ] = None,
     open_: Annotated[
-        bool,
-        typer.Option(
-            "--open",
-            help="Watch the run in the browser with mtrack play; after the end, until Ctrl-C.",
-        ),
+        bool, typer.Option("--open", help="Watch the run in the browser with mtrack play; after the end, until Ctrl-C.")
     ] = False,
 ) -> None:
     """Train all phases of a recipe, with checkpoints."""
-    if not recipe and not resume:
-        raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to resume (--resume runs/NAME)")
     if resume:
         _require_run(resume, recipe, from_, run_dir)
+    elif not recipe:
+        raise MtrackError("give a recipe (mtrack run g1_tracking_quick), or a run to resume (--resume runs/NAME)")
     options = plugin or []
-    disabled = [option for option in options if option.startswith("no:")]
     files = [option for option in options if not option.startswith("no:")]
+    settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     logging.basicConfig(format="%(message)s", level=logging.INFO)
 
+    from mtrack.cli.run_seeds import continue_seeds, start_seeds
     from mtrack.recipe.checked import check_recipe
     from mtrack.recipe.load import read_recipe
     from mtrack.registry.registry import Registry
-    from mtrack.run.checkpoint import has_any
-    from mtrack.run.compatibility import require_local_files, require_same_ranks, require_same_versions
     from mtrack.run.hooks import Hooks
-    from mtrack.run.manifests import read_manifest
-    from mtrack.run.train import train
+    from mtrack.run.run_directory import is_of_seeds
+    from mtrack.run.train import resumed_recipe, train
 
-    settings = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
     registry = Registry.scan(files=files)
-    if resume and has_any(resume):  # before the recipe is checked, because plugins of other versions may reject it
-        before = read_manifest(resume)
-        require_same_ranks(resume, before)
-        require_local_files(resume, before, registry, allow_change)
-        require_same_versions(resume, before, registry, allow_change)
-    checked = check_recipe(read_recipe(str(resume / "recipe.toml") if resume else recipe, settings), registry)
-    hooks = Hooks.load(registry, disabled)
+    if seeds or (resume and is_of_seeds(resume)):
+        _require_no_contradiction(resume, seeds, seed, settings, open_)
+        if resume:
+            raise typer.Exit(continue_seeds(resume, registry, options, allow_change=allow_change))
+        raise typer.Exit(start_seeds(recipe, settings, seeds, run_dir, from_, registry, options, allow_change))
+    if resume:
+        checked = resumed_recipe(resume, settings, registry, allow_change=allow_change)
+    else:
+        checked = check_recipe(read_recipe(recipe, settings), registry)
+    hooks = Hooks.load(registry, set(options) - set(files))
     with _window(hooks, files, registry) if open_ else nullcontext() as window:
         result = train(
             checked, resume or run_dir, init_from=from_, resume=bool(resume), allow_change=allow_change, hooks=hooks
@@ -101,7 +103,7 @@ def _say_what_next(result: TrainResult, recipe: Recipe, options: list[str], has_
     """Write the commands that continue from a run that has finished or was stopped."""
     from mtrack.api.abilities import PlaysClips
     from mtrack.cli.next_steps import next_steps
-    from mtrack.run.checkpoint import has_any
+    from mtrack.run.checkpoint_facts import has_any
     from mtrack.run.run_directory import short
 
     run, is_saved = short(result.directory), has_any(result.directory)
@@ -119,8 +121,8 @@ def _say_what_next(result: TrainResult, recipe: Recipe, options: list[str], has_
 
 
 def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
-    """Raise MtrackError if `--resume` names no run directory, or if other options contradict it."""
-    from mtrack.run.run_directory import short
+    """Raise MtrackError if `--resume` names no run or directory of seeds, or if other options contradict it."""
+    from mtrack.run.run_directory import is_of_seeds, short
 
     if recipe:
         change = "to change keys, use --set A.B=VALUE and --allow-change"
@@ -136,7 +138,7 @@ def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | 
         raise MtrackError(f"--resume {folder}: no such directory. {did_you_mean(folder.name, siblings)}".rstrip())
     if not folder.is_dir():
         raise MtrackError(f"--resume {folder}: not a directory; expected a run directory, such as runs/NAME")
-    if folder.absolute().parent.name != "ranks" and (folder / "recipe.toml").exists():
+    if is_of_seeds(folder) or (folder.absolute().parent.name != "ranks" and (folder / "recipe.toml").exists()):
         return
     run = next((parent for parent in folder.absolute().parents[:2] if (parent / "recipe.toml").exists()), None)
     if run is None:
@@ -145,3 +147,22 @@ def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | 
     if (folder / "manifest.json").exists() and folder.parent.name == "checkpoints":
         hint += f"; --from {folder} starts a new run with the agent of this checkpoint"
     raise MtrackError(f"--resume {folder}: not a run directory, but a folder inside one. {hint}")
+
+
+def _require_no_contradiction(
+    resume: Path | None, seeds: str, seed: int | None, settings: list[str], open_: bool
+) -> None:
+    """Raise MtrackError if other options contradict `--seeds`, or `--resume` of a directory of seeds."""
+    if resume and seeds:
+        raise MtrackError(f"--resume {resume} continues what was started there: leave out --seeds")
+    if resume and settings:
+        raise MtrackError(
+            f"{resume} holds the runs of several seeds, whose recipe must not change between them: leave out --set and "
+            f"--seed, or resume one run with the change: --resume {resume / 'seed_N'} --set A.B=VALUE --allow-change"
+        )
+    if "," in seeds and seed is not None:
+        raise MtrackError(f"--seeds {seeds} names the seeds: leave out --seed {seed}")
+    if open_:
+        raise MtrackError(
+            "--open watches one run: leave it out, and watch any of them with mtrack play DIR/seed_N --follow --open"
+        )

@@ -13,8 +13,8 @@ _log = logging.getLogger("mtrack")
 
 
 @contextmanager
-def process_state_kept(who: str) -> Iterator[None]:
-    """While entered, run code of a plugin; afterwards restore what it changed, and report it.
+def process_state_kept(who: str = "") -> Iterator[None]:
+    """While entered, run code of a plugin; afterwards restore what it changed, and report it if `who` is given.
 
     This covers the working directory, torch's generator, number of threads, default dtype and device, precision of
     matrix products and whether gradients are computed: results must not depend on which hooks and loggers there are.
@@ -29,7 +29,7 @@ def process_state_kept(who: str) -> Iterator[None]:
         for name in changed:
             settings[name][1](before[name])
         _restore_generator(generator)
-        if changed:
+        if changed and who:
             _log.warning("%s changed %s; they were restored", who, ", ".join(changed))
 
 

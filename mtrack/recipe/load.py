@@ -38,7 +38,7 @@ def read_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
         chain.append(path.resolve())
         layers.insert(0, _read(path))
         path = _base(layers[0])
-    layers += [_override(text) for text in overrides]
+    layers += [override(text) for text in overrides]
     return RecipeSource(_display(main), chain[0].parent, tuple(layers))
 
 
@@ -102,6 +102,8 @@ def _not_a_recipe(name: str, folder: Path) -> str:
             f"{name} is a run, not a recipe; its recipe is {Path(name) / 'recipe.toml'}. "
             f"Resume it with: mtrack run --resume {name}"
         )
+    if (folder / "seeds.json").is_file():
+        return f"{name} holds the runs of several seeds, not a recipe. Resume them with: mtrack run --resume {name}"
     files = [str(Path(name) / file.name) for file in sorted(folder.glob("*.toml"))[:_MOST_LISTED]]
     inside = f" It contains: {', '.join(files)}" if files else ""
     known = f"\n  recipes: {', '.join(_names())}"
@@ -147,8 +149,8 @@ def _read(path: Path) -> Layer:
         raise _problem(layer, "", message, getattr(error, "lineno", None)) from error
 
 
-def _override(text: str) -> Layer:
-    """Return the layer of one `key=value`; a value that is not TOML is a string: `device=cpu`."""
+def override(text: str) -> Layer:
+    """Return the layer of one `key=value`; a value that is not TOML is a string: `device=cpu`. Raises MtrackError."""
     key, equals, written = text.partition("=")
     try:
         path = split_path(key.strip())

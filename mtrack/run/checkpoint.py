@@ -21,7 +21,8 @@ from torch import Tensor
 
 from mtrack.errors import CheckpointError
 from mtrack.loop.state import flatten, unflatten
-from mtrack.run.checkpoint_facts import read_json_object, require_facts, require_own_version
+from mtrack.run.checkpoint_facts import has_any, read_json_object, require_facts, require_own_version
+from mtrack.run.run_directory import require_one_run
 
 FORMAT = 4
 _MANIFEST = "manifest.json"
@@ -142,11 +143,6 @@ def find(directory: Path) -> tuple[list[Checkpoint], list[str]]:
     return sorted(found, key=lambda c: (c.frames, c.ended), reverse=True), problems
 
 
-def has_any(run: Path) -> bool:
-    """Return whether a run has a checkpoint, even a damaged one."""
-    return any((run / "checkpoints").glob("[!.]*/"))
-
-
 def load(path: Path) -> Checkpoint:
     """Open one checkpoint. Raises CheckpointError if it is not a checkpoint, damaged, or of another format."""
     file = path / _MANIFEST
@@ -170,8 +166,10 @@ def load(path: Path) -> Checkpoint:
 def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, list[str]]:
     """Return the newest intact checkpoint of a run or folder, and what is wrong with others; `place` may be one.
 
-    With `most_frames`, it has at most so many. Raises CheckpointError if there is no intact checkpoint.
+    With `most_frames`, it has at most so many. Raises CheckpointError if there is no intact checkpoint, MtrackError if
+    `place` has the runs of several seeds.
     """
+    require_one_run(place)
     directory = place / "checkpoints" if (place / "checkpoints").exists() else place
     is_run = (place / "recipe.toml").exists()
     if not is_run and (directory / _MANIFEST).exists():

@@ -22,6 +22,11 @@ def read_json_object(file: Path) -> dict[str, Any]:
     return content
 
 
+def has_any(run: Path) -> bool:
+    """Return whether a run has a checkpoint, even a damaged one."""
+    return any((run / "checkpoints").glob("[!.]*/"))
+
+
 def checkpoint_facts(run: Path) -> list[dict[str, Any]]:
     """Return the manifests of the checkpoints of a run, fewest frames first, without checking any other file.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from mtrack.run.checkpoint import load as load_checkpoint
 from mtrack.run.compatibility import Purpose, require_compatible
 from mtrack.run.phase_run import PhaseRun
 from mtrack.run.reporting import Reporter
-from mtrack.run.run_directory import short
+from mtrack.run.run_directory import short, write_atomically
 from mtrack.run.signals import StopRequest
 from mtrack.run.transfer import Contract
 
@@ -167,12 +166,8 @@ class Run:
 
     def _write(self, name: str, content: str | Mapping[str, Any]) -> None:
         """Write a file of the run directory atomically, a mapping as JSON. Raises OSError."""
-        new = self.directory / f".{name}.new"
-        with new.open("w", encoding="utf-8") as file:
-            file.write(content if isinstance(content, str) else json.dumps(content, indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.directory / name)
+        text = content if isinstance(content, str) else json.dumps(content, indent=1)
+        write_atomically(self.directory / name, text)
 
     def _learner(self, phase_run: PhaseRun, name: str) -> Learner:
         return Learner(

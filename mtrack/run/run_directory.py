@@ -13,6 +13,9 @@ from filelock import FileLock, Timeout
 
 from mtrack.errors import MtrackError
 
+SEEDS = "seeds.json"
+"""File of the plan in a directory of several seeds, see `mtrack.run.seeds`."""
+
 
 def short(path: Path) -> Path:
     """Return a path as a user would type it: relative to the working directory if it is below it."""
@@ -20,6 +23,28 @@ def short(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except (OSError, ValueError):
         return path
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write a file so that after a crash it has the old text or the new one. Raises OSError."""
+    new = file.with_name(f".{file.name}.new")
+    with new.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(file)
+
+
+def is_of_seeds(place: Path) -> bool:
+    """Return whether a place is the directory of several seeds (`mtrack run --seeds`), each of them a run."""
+    return (place / SEEDS).is_file()
+
+
+def require_one_run(place: Path) -> None:
+    """Raise MtrackError if a place is the directory of several seeds, of which the user must choose one."""
+    if is_of_seeds(place):
+        runs = ", ".join(str(short(run)) for run in sorted(place.glob("seed_*/"))) or "none has started yet"
+        raise MtrackError(f"{short(place)} holds the runs of several seeds, and this needs one run: {runs}")
 
 
 _PATIENCE_S = 0.2  # `is_locked` in another process may hold the lock for a moment

@@ -7,7 +7,7 @@ import logging
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +17,26 @@ import torch
 from mtrack.api.device import available_cpus
 from mtrack.api.distributed import all_reduce_min, broadcast_from_rank0, process_group, rank
 from mtrack.errors import MtrackError
-from mtrack.recipe.checked import Recipe
+from mtrack.recipe.checked import Recipe, check_recipe
+from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_order import check_order
-from mtrack.run.checkpoint import Checkpoint, has_any, newest
-from mtrack.run.compatibility import require_compatible, resumed_threads, warn_of_other_processor
+from mtrack.registry.registry import Registry
+from mtrack.run.checkpoint import Checkpoint, newest
+from mtrack.run.checkpoint_facts import has_any
+from mtrack.run.compatibility import (
+    require_compatible,
+    require_local_files,
+    require_same_ranks,
+    require_same_versions,
+    resumed_threads,
+    warn_of_other_processor,
+)
 from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
 from mtrack.run.manifests import read_manifest
 from mtrack.run.reporting import Reporter
 from mtrack.run.run import Run
-from mtrack.run.run_directory import locked, short
+from mtrack.run.run_directory import locked, require_one_run, short
 from mtrack.trial.first_step import try_phases
 from mtrack.trial.preflight import describe_physics, notes, require_runnable
 
@@ -69,8 +79,8 @@ def train(
     learned. Nothing is lost: the last checkpoint is kept.
     """
     require_runnable(recipe)
-    name = Path(recipe.name).name.removesuffix(".toml")
-    directory = Path(run_dir or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    directory = Path(run_dir or default_directory(recipe))
+    require_one_run(directory)
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
         raise MtrackError(f"{directory} already holds a run: resume it (--resume), or give another --run-dir")
     hooks = Hooks.load(recipe.registry) if hooks is None else hooks
@@ -82,6 +92,24 @@ def train(
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
         start = Path(init_from).absolute() if init_from else None
         return TrainResult(root, _run_in(directory, recipe, hooks, start, resume, allow_change))
+
+
+def default_directory(recipe: Recipe) -> Path:
+    """Return a new directory for a run of a recipe: `runs/NAME-TIME`."""
+    return Path("runs") / f"{Path(recipe.name).name.removesuffix('.toml')}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def resumed_recipe(run: Path, settings: Sequence[str], registry: Registry, *, allow_change: bool) -> Recipe:
+    """Return the recipe of a run to resume, with changes as for `--set`.
+
+    Raises CheckpointError if processes, local files or package versions are not those that made it, and RecipeError.
+    """
+    if has_any(run):  # before the recipe is checked, because plugins of other versions may reject it
+        before = read_manifest(run)
+        require_same_ranks(run, before)
+        require_local_files(run, before, registry, allow_change)
+        require_same_versions(run, before, registry, allow_change)
+    return check_recipe(read_recipe(run / "recipe.toml", settings), registry)
 
 
 def _run_in(
@@ -145,7 +173,7 @@ def _continue_facts(directory: Path, facts: dict[str, Any], allow_change: bool) 
     require_compatible(directory, before, facts, "resume", allow_change=allow_change)
     warn_of_other_processor(before, facts)
     facts["processes"]["threads"] = resumed_threads(before, available_cpus(), allow_change)
-    facts |= {key: before[key] for key in ("run_id", "started", _FROM) if key in before}
+    facts |= {key: before[key] for key in ("run_id", "started", "recipe", _FROM) if key in before}
     return bool(before["recipe_sha256"] != facts["recipe_sha256"])
 
 

@@ -53,6 +53,8 @@ class RunOverview:
     progress: float | None
     """Share of the frames of all phases."""
     frames_per_s: float | None
+    mean_return: float | None
+    """Mean return of the newest iteration."""
     best: BestMetric | None
     started: datetime
     updated: datetime
@@ -90,6 +92,7 @@ def overview(directory: Path) -> RunOverview:
         frames=frames,
         progress=1.0 if state == "finished" else _progress(phases, at),
         frames_per_s=_number(_mapping(at.get("timings")).get("frames_per_s")),
+        mean_return=_number(_mapping(at.get("values")).get(_RETURN)),
         best=_evaluated(directory) or _trained(_mapping(at.get("values"))),
         started=started,
         updated=updated,

@@ -149,6 +149,36 @@ def test_a_status_of_an_earlier_part_of_the_run_does_not_count(tmp_path, capsys)
     assert listed(capsys, tmp_path)["a"]["status"] == "finished"
 
 
+def plan(directory: Path, *seeds: int) -> Path:
+    """Write the plan of several seeds."""
+    directory.mkdir()
+    source = {"name": "walk.toml", "directory": "/", "layers": []}
+    content = {"seeds": seeds, "init_from": None, "source": source, "manifest": {}}
+    (directory / "seeds.json").write_text(json.dumps(content))
+    return directory
+
+
+def test_runs_of_several_seeds_are_listed_in_order_with_frames_and_return(tmp_path, capsys):
+    seeds = plan(tmp_path / "group", 2, 10, 11)
+    for number, seed in enumerate((10, 2)):
+        later = {**MANIFEST, "started": f"2026-01-0{number + 4}T10:00:00+0000"}
+        make(seeds, f"seed_{seed}", manifest_json=later, metrics_jsonl=line(), status_json=RUNNING)
+    make(tmp_path, "newest", manifest_json={**MANIFEST, "started": "2026-01-09T10:00:00+0000"})
+    make(tmp_path, "older")
+    assert list(listed(capsys, tmp_path)) == ["newest", "group/seed_2", "group/seed_10", "older"]
+    out, err = shown(capsys, seeds)
+    rows = [" ".join(row.split()) for row in out.splitlines() if "seed_" in row]
+    assert rows[0].startswith("seed_2 200 12.5 train 1/2 50 % 40 tracking/root_pos_m 0.25 killed")
+    assert rows[1].startswith("seed_10 ")
+    assert err == f"{seeds}: seed 11 not started; start with: mtrack run --resume {seeds}\n"
+    with locked(seeds):
+        assert shown(capsys, tmp_path)[1] == f"{seeds}: seed 11 not started\n"
+    (seeds / "seeds.json").write_text("{")
+    out, err = shown(capsys, tmp_path)
+    assert "group/seed_2" in out
+    assert "seeds.json is damaged" in err
+
+
 def test_damaged_and_foreign_folders_do_not_hide_the_others(tmp_path, capsys):
     make(tmp_path, "good", status_json=RUNNING)
     for name, content in {"half": '{"a"', "list": "[1]", "null": "null", "deep": "[" * 100_000}.items():
