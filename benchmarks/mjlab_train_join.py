@@ -21,12 +21,12 @@ FRAMES = (50_000, 100_000, 200_000, 300_000, 500_000, 1_000_000)
 CPU_S = (60, 120, 300, 600, 1200, 2400)
 NOTES = (
     "mjlab is made for GPUs: its physics (mujoco_warp) uses one thread on a CPU, one environment after another",
-    "both: a walk of 6 s, equal numbers of environments, of steps between updates and first standard deviation of "
-    "actions (see `about`); everything else as shipped",
+    "both: one walk (431 frames), equal numbers of environments, of steps between updates and first standard deviation "
+    "of actions (see `about`); everything else as shipped",
     "reward: the six tracking terms of a step, weighted (5 is perfect), mean over the last tenth before that point. "
     "Actions explore. Neither penalties nor the number of failed episodes count",
     "episode_length: mean of the episodes that ended in that tenth [control steps]. mjlab's continue after the end of "
-    "the clip, up to 500 steps; mtrack's end with the clip, after 300 steps at most",
+    "the clip, up to 500 steps; mtrack's end with the clip",
     "loop: acting and stepping; train: with the update; both per CPU second of all threads",
 )
 
