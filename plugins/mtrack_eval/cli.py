@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -17,15 +17,17 @@ from mtrack_eval.run_arguments import AgainstRuns, RunGroupsCommand, run_groups
 if TYPE_CHECKING:
     from mtrack_eval.evaluated_run import EvalOptions
 
+ScoredRuns: TypeAlias = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUN...",
+        help="Directories of runs, whose newest checkpoints are scored; a folder of runs counts as its runs.",
+    ),
+]
+
 
 def evaluate(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RUN...",
-            help="Directories of runs, whose newest checkpoints are scored; a folder of runs counts as its runs.",
-        ),
-    ],
+    runs: ScoredRuns,
     against: AgainstRuns = None,
     motions: Annotated[
         Path | None, typer.Option(help="Score on these: motion files, a directory, or files that can be imported.")
@@ -61,14 +63,11 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all metrics as JSON.")] = False,
 ) -> None:
     """Score runs on every clip, or by episodes if their task has no clips; compare several with equal rollouts."""
-    import torch  # noqa: PLC0415
-
-    from mtrack.api.device import available_cpus  # noqa: PLC0415
+    groups = run_groups(runs, against or ())
     from mtrack_eval.evaluated_run import EvalOptions  # noqa: PLC0415
 
     _log_to_stderr()
-    torch.set_num_threads(available_cpus())
-    groups = run_groups(runs, against or ())
+    _use_all_cpus()
     options = EvalOptions(
         rollouts=rollouts,
         episodes=episodes,
@@ -134,6 +133,14 @@ def _compare(
 
 
 evaluate.command_settings = {"cls": RunGroupsCommand}  # type: ignore[attr-defined]
+
+
+def _use_all_cpus() -> None:
+    import torch  # noqa: PLC0415
+
+    from mtrack.api.device import available_cpus  # noqa: PLC0415
+
+    torch.set_num_threads(available_cpus())
 
 
 def _log_to_stderr() -> None:

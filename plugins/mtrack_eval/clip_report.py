@@ -54,13 +54,13 @@ class ClipReport:
     """The metric slot that orders clips that fail equally often; empty if it is missing."""
     judges: Sequence[str]
     """The metric slots that decide whether a rollout has failed."""
-    task: Mapping[str, Any] = attrs.field(repr=False)
+    task: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     """What comparable evaluations share, as `conditions.task_facts` returns it."""
-    hashes: Mapping[str, str] = attrs.field(repr=False)
+    hashes: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     """Content hash of each clip, if the command knows it."""
-    draws: str
+    draws: str = ""
     """Hash of the random draws of all rollouts: two evaluations with equal draws are paired, rollout by rollout."""
-    made_from: str
+    made_from: str = ""
     """Hash of checkpoint, recipe, code, clips and options: an equal one gives an equal evaluation."""
 
     @property

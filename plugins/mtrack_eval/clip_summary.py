@@ -28,7 +28,7 @@ class ClipMetrics:
     """Means over the rollouts."""
     spread: MetricValues
     """Standard deviation over the rollouts."""
-    each: Mapping[str, Sequence[float]] = attrs.field(repr=False)
+    each: Mapping[str, Sequence[float]] = attrs.field(factory=dict, repr=False)
     """The values of the R rollouts, by metric slot; and `failed`, 1 or 0."""
 
 

@@ -91,7 +91,7 @@ def paired_intervals(first: Array, second: Array) -> tuple[Array, Array]:
     `first` [A, C, R] and `second` [B, C, R] are the values of A and B runs in R rollouts of C clips; NaN if unknown.
     These are percentiles of a bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13):
     the R rollouts of each clip are drawn again with replacement, the same ones for every run. Runs are not drawn
-    again: a bootstrap over three runs finds twice as many differences where there are none as their ranges do.
+    again: if groups do not differ, a bootstrap over three runs reports twice as many differences as their ranges do.
     """
     of_clips: list[Array] = []
     total, count = np.zeros((RESAMPLES, len(first) + len(second))), np.zeros((RESAMPLES, 1))

@@ -42,7 +42,7 @@ class Rollouts:
     """[C, R] frames that were scored: those before the first failure, or all frames of a statue."""
     curves: dict[str, Tensor]
     """[T, C, R] distances by metric slot [mm]; NaN after a failure or the end of the clip."""
-    draws: str
+    draws: str = ""
     """Hash of the random draws at the start of the rollouts."""
     poses: Tensor | None = None
     """[2, P, 7 + J, C, R] poses of robot and reference at the P frames of `spaced`; None if not requested."""
