@@ -78,8 +78,7 @@ def run(
         result = train(
             checked, resume or run_dir, init_from=from_, resume=bool(resume), allow_change=allow_change, hooks=hooks
         )
-        if os.environ.get("RANK", "0") == "0":
-            _say_what_next(result, checked, options, has_own_start=not from_)
+        _say_what_next(result, checked, options, has_own_start=not from_)
         if window and not result.exit_status and sys.stderr.isatty():
             window.wait()
     raise typer.Exit(result.exit_status)
@@ -107,7 +106,7 @@ def _say_what_next(result: TrainResult, recipe: Recipe, options: list[str], has_
     from mtrack.run.run_directory import short
 
     run, is_saved = short(result.directory), has_any(result.directory)
-    if not is_saved and not has_own_start:
+    if os.environ.get("RANK", "0") != "0" or (not is_saved and not has_own_start):
         return
     lines = next_steps(
         run,
@@ -133,6 +132,8 @@ def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | 
         )
     if run_dir:
         raise MtrackError(f"--resume continues in {folder} itself: leave out --run-dir")
+    if not folder.exists() and is_of_seeds(folder.parent):
+        raise MtrackError(f"--resume {folder}: this run has not started; resume all seeds: --resume {folder.parent}")
     if not folder.exists():
         siblings = [path.name for path in folder.parent.glob("*/")]
         raise MtrackError(f"--resume {folder}: no such directory. {did_you_mean(folder.name, siblings)}".rstrip())

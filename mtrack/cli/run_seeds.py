@@ -27,7 +27,7 @@ from mtrack.run.compatibility import require_compatible, require_local_files, re
 from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
 from mtrack.run.run_directory import locked, short
-from mtrack.run.seeds import SeedPlan, is_finished, read_plan
+from mtrack.run.seeds import SeedPlan, is_finished, name_seeds, read_plan
 from mtrack.run.train import TrainResult, default_directory, resumed_recipe, train
 
 _MOST_SEEDS = 100
@@ -175,15 +175,11 @@ def _show(plan: SeedPlan, registry: Registry, options: Sequence[str], failed: di
         was_stopped=bool(left),
         is_saved=is_saved,
         uses=SEED_USES,
-        left=f"with {_named(left)}",
+        left=f"with {name_seeds(left)}",
     )
     typer.echo("\n".join(lines), err=True)
 
 
 def _how_to_continue(plan: SeedPlan, options: Sequence[str]) -> str:
     command = resume_command(short(plan.directory), options)
-    return f"not finished: {_named(plan.unfinished())}; once this is fixed: {command}"
-
-
-def _named(seeds: Sequence[int]) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return f"not finished: {name_seeds(plan.unfinished())}; once this is fixed: {command}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,11 @@ def read_plan(directory: Path) -> SeedPlan:
         raise CheckpointError(f"{file} is damaged ({type(error).__name__}: {error}); {remedy}") from error
 
 
+def name_seeds(seeds: Sequence[int]) -> str:
+    """Return seeds for a message: `seed 1`, or `seeds 1, 2`."""
+    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+
+
 def is_finished(run: Path) -> bool:
     """Return whether the newest checkpoint of a run is the end of its last phase."""
     try:
@@ -130,6 +135,6 @@ def expand_seeds(places: Iterable[Path]) -> list[Path]:
         if len(missing) == len(seeds):
             raise MtrackError(f"no run in {short(place)} has a checkpoint yet: mtrack run --resume {short(place)}")
         if missing:
-            _log.warning("%s: without seed %s, not trained yet", short(place), ", ".join(map(str, missing)))
+            _log.warning("%s: without %s, not trained yet", short(place), name_seeds(missing))
         runs += [place / f"seed_{seed}" for seed in seeds if seed not in missing]
     return runs

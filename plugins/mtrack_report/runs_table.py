@@ -96,7 +96,7 @@ def _seed_runs(directory: Path) -> list[Path]:
 def _not_started(directory: Path) -> Iterator[str]:
     """Yield a line for each directory of several seeds in which runs have not started."""
     from mtrack.run.run_directory import is_locked, is_of_seeds  # noqa: PLC0415
-    from mtrack.run.seeds import read_plan  # noqa: PLC0415
+    from mtrack.run.seeds import name_seeds, read_plan  # noqa: PLC0415
 
     for folder in filter(is_of_seeds, (directory, *sorted(directory.glob("*/")))):
         try:
@@ -104,10 +104,10 @@ def _not_started(directory: Path) -> Iterator[str]:
         except MtrackError as error:
             yield str(error)
             continue
-        waiting = [str(seed) for seed in plan.seeds if not plan.run(seed).exists()]
+        waiting = [seed for seed in plan.seeds if not plan.run(seed).exists()]
         if waiting:
             remedy = "" if is_locked(folder) else f"; start with: mtrack run --resume {folder}"
-            yield f"{folder}: seed {', '.join(waiting)} not started{remedy}"
+            yield f"{folder}: {name_seeds(waiting)} not started{remedy}"
 
 
 def _table(found: list[RunOverview], directory: Path, width: int, *, of_seeds: bool) -> Table:

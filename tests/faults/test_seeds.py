@@ -191,6 +191,7 @@ WRONG = {
     "run toy --from {whole} --run-dir {whole}/new": "this needs one run: {whole}/seed_3, {whole}/seed_4",
     "run toy --from {whole} --seeds 2": "this needs one run: {whole}/seed_3, {whole}/seed_4",
     "run {whole}": "Resume them with: mtrack run --resume {whole}",
+    "run --resume {whole}/seed_6": "this run has not started; resume all seeds: --resume {whole}",
     "run --resume {whole} --seeds 4": "leave out --seeds",
     "run --resume {whole} --seed 4": "leave out --set and --seed, or resume one run",
     "run --resume {whole} --open": "leave it out, and watch",
@@ -228,7 +229,7 @@ def test_a_directory_of_seeds_means_its_trained_runs(
     shutil.copytree(whole, tmp_path / "seeds")
     killed_between_two(tmp_path / "seeds")
     assert expand_seeds([whole / "seed_5", tmp_path / "seeds"]) == [whole / "seed_5", tmp_path / "seeds" / "seed_3"]
-    assert f"{tmp_path / 'seeds'}: without seed 4, 5, not trained yet" in caplog.text
+    assert f"{tmp_path / 'seeds'}: without seeds 4, 5, not trained yet" in caplog.text
     shutil.rmtree(tmp_path / "seeds" / "seed_3")
     with pytest.raises(MtrackError, match=r"no run in .* has a checkpoint yet: mtrack run --resume"):
         expand_seeds([tmp_path / "seeds"])
