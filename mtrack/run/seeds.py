@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from mtrack.errors import CheckpointError, MtrackError
 from mtrack.recipe.load import override
 from mtrack.recipe.source import Layer, RecipeSource
 from mtrack.run.checkpoint_facts import checkpoint_facts, has_any, read_json_object
-from mtrack.run.run_directory import SEEDS, is_of_seeds, short, write_atomically
+from mtrack.run.run_directory import SEEDS, short, write_atomically
 
 _log = logging.getLogger("mtrack")
 
@@ -120,21 +120,15 @@ def is_finished(run: Path) -> bool:
         return False
 
 
-def expand_seeds(places: Iterable[Path]) -> list[Path]:
-    """Return run directories, with each directory of seeds replaced by those of its runs that have a checkpoint.
+def runs_of_seeds(directory: Path) -> list[Path]:
+    """Return the runs in a directory of seeds that have a checkpoint, in the order of the plan.
 
-    They are in the order of the plan. Raises MtrackError if a directory of seeds has none, or a damaged plan.
+    Raises MtrackError if none has one, or if the plan is damaged.
     """
-    runs: list[Path] = []
-    for place in places:
-        if not is_of_seeds(place):
-            runs.append(place)
-            continue
-        seeds = read_plan(place).seeds
-        missing = [seed for seed in seeds if not has_any(place / f"seed_{seed}")]
-        if len(missing) == len(seeds):
-            raise MtrackError(f"no run in {short(place)} has a checkpoint yet: mtrack run --resume {short(place)}")
-        if missing:
-            _log.warning("%s: without %s, not trained yet", short(place), name_seeds(missing))
-        runs += [place / f"seed_{seed}" for seed in seeds if seed not in missing]
-    return runs
+    seeds = read_plan(directory).seeds
+    missing = [seed for seed in seeds if not has_any(directory / f"seed_{seed}")]
+    if len(missing) == len(seeds):
+        raise MtrackError(f"no run in {short(directory)} has a checkpoint yet: mtrack run --resume {short(directory)}")
+    if missing:
+        _log.warning("%s: without %s, not trained yet", short(directory), name_seeds(missing))
+    return [directory / f"seed_{seed}" for seed in seeds if seed not in missing]

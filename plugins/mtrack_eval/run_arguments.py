@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperCommand
 
 from mtrack import MtrackError
+from mtrack.run.run_directory import is_of_seeds
+from mtrack.run.seeds import runs_of_seeds
 
 _AGAINST = "--against"
 
@@ -58,7 +60,12 @@ def run_groups(runs: Sequence[Path], against: Sequence[Path]) -> dict[str, dict[
 
 
 def runs_in(place: Path) -> list[Path]:
-    """Return the runs of a folder of runs, e.g. one per seed, in the order of their numbers; else the place itself."""
+    """Return the runs of a folder of runs, in the order of their numbers; else the place itself.
+
+    Of `mtrack run --seeds` these are the runs that have a checkpoint. Raises MtrackError if it has none.
+    """
+    if is_of_seeds(place):
+        return runs_of_seeds(place)
     if (place / "recipe.toml").is_file() or (place / "manifest.json").is_file() or not place.is_dir():
         return [place]
     found = [file.parent for file in place.glob("[!.]*/manifest.json")]

@@ -16,7 +16,8 @@ from toy_runs import FRAMES, SMALL, checkpoints, failing, mtrack, raising
 
 from mtrack import MtrackError
 from mtrack.run import train as train_module
-from mtrack.run.seeds import expand_seeds, is_finished, read_plan
+from mtrack.run.seeds import is_finished, read_plan
+from mtrack_eval.run_arguments import runs_in
 from mtrack_ppo.train import Train
 from mtrack_toy.task import ToyCloseness
 
@@ -228,8 +229,8 @@ def test_a_directory_of_seeds_means_its_trained_runs(
 ) -> None:
     shutil.copytree(whole, tmp_path / "seeds")
     killed_between_two(tmp_path / "seeds")
-    assert expand_seeds([whole / "seed_5", tmp_path / "seeds"]) == [whole / "seed_5", tmp_path / "seeds" / "seed_3"]
+    assert runs_in(tmp_path / "seeds") == [tmp_path / "seeds" / "seed_3"]
     assert f"{tmp_path / 'seeds'}: without seeds 4, 5, not trained yet" in caplog.text
     shutil.rmtree(tmp_path / "seeds" / "seed_3")
     with pytest.raises(MtrackError, match=r"no run in .* has a checkpoint yet: mtrack run --resume"):
-        expand_seeds([tmp_path / "seeds"])
+        runs_in(tmp_path / "seeds")
