@@ -170,5 +170,5 @@ def _product(outer: Tensor, inner: Tensor) -> Tensor:
     a, b, c = outer[:, :3].unsqueeze(2).unbind(1)
     x, y, z = inner.unsqueeze(1).unbind()
     product = (a * x).addcmul_(b, y).addcmul_(c, z)
-    product[:, 3] += outer[:, 3]
+    product.select(1, 3).add_(outer.select(1, 3))
     return product
