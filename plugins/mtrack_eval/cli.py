@@ -111,6 +111,7 @@ def _compare(
     from rich.console import Console  # noqa: PLC0415
 
     from mtrack_eval.group_report import group_report  # noqa: PLC0415
+    from mtrack_eval.group_table import show_groups  # noqa: PLC0415
     from mtrack_eval.several_runs import evaluate_runs  # noqa: PLC0415
 
     names = {run: name for group in groups.values() for name, run in group.items()}
@@ -126,7 +127,7 @@ def _compare(
     if as_json:
         typer.echo(json.dumps({**report.to_dict(), "problems": problems}, indent=1))
     else:
-        report.show(Console())
+        show_groups(report, Console())
     if problems:
         listed = "".join(f"\n  {name}: {problem}" for name, problem in problems.items())
         raise MtrackError(f"{len(problems)} of {len(names)} runs could not be scored and are left out:{listed}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import numpy as np
@@ -21,9 +21,6 @@ from mtrack_eval.group_statistics import (
     paired_intervals,
 )
 from mtrack_eval.same_task import Found, clips_of, differences_of_task, in_all, is_paired, metric_definitions
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 FAILED = "failed"
 """The share of rollouts or episodes that failed by any criterion, beside the metrics of the recipe."""
@@ -108,12 +105,6 @@ class GroupReport:
                 for clip, metrics in self.clips.items()
             ],
         }
-
-    def show(self, console: Console | None = None) -> None:
-        """Print the groups, averages and clips."""
-        from mtrack_eval.group_table import show  # noqa: PLC0415  it needs this class
-
-        show(self, console)
 
 
 def group_report(groups: Mapping[str, Mapping[str, Found]]) -> GroupReport:

@@ -24,7 +24,7 @@ _SHORT: Mapping[Verdict, str] = {
 _STYLES: Mapping[Verdict, str] = {"exceeds the spread": "bold", "within the spread": "", "unknown": "dim"}
 
 
-def show(report: GroupReport, console: Console | None = None) -> None:
+def show_groups(report: GroupReport, console: Console | None = None) -> None:
     """Print what was compared, averages, clips and what the verdicts mean."""
     console = console or Console()
     if not console.is_terminal:

@@ -12,6 +12,7 @@ from support.invented_evaluation import invented_evaluation
 import mtrack_eval
 from mtrack import MtrackError
 from mtrack_eval.group_report import group_report
+from mtrack_eval.group_table import show_groups
 
 CLIPS = ("walk", "kick")
 
@@ -143,7 +144,7 @@ def test_an_unknown_value_of_one_run_makes_the_metric_unknown(groups):
 def test_tables_fit_the_terminal_and_say_what_a_verdict_means(groups, width):
     groups["old"]["old_0"]["frames"] = 900
     console = Console(width=width, force_terminal=True, color_system=None, record=True)
-    group_report(groups).show(console)
+    show_groups(group_report(groups), console)
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
     for shown in (
