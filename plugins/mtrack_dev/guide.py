@@ -98,7 +98,8 @@ def describe_agent(cls: type) -> str:
     """Return the fields and methods of an agent, which phases may use."""
     helps = help_of(cls)
     kept = [(field.name, helps.get(field.name, "")) for field in fields_of(cls, "state")]
-    rows = [f"  {name}\n      {text}" if text else f"  {name}" for name, text in [*kept, *_methods(cls)]]
+    methods = {name: text for base in reversed(cls.__mro__[:-1]) for name, text in _methods(base)}
+    rows = [f"  {name}\n      {text}" if text else f"  {name}" for name, text in [*kept, *methods.items()]]
     return "\n".join(["fields and methods for phases:", *rows])
 
 

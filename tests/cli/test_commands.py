@@ -146,7 +146,7 @@ def test_the_contract_includes_keys_optional_calls_and_types(mtrack: Command) ->
     assert "follows" not in observation
     facts = {kind: json.loads(mtrack("describe", kind, "--json").stdout) for kind in ("phase", "command", "metric")}
     phase, command, metric = facts["phase"], facts["command"], facts["metric"]
-    assert [key.split()[0] for key in phase["keys"]] == ["use", "frames", "train_every", "set", "enabled"]
+    assert [key.split()[0] for key in phase["keys"]] == ["use", "frames", "until", "train_every", "set", "enabled"]
     assert {"Rollout", "Layout", "Mirror"} <= {each["name"] for each in phase["types"]}
     assert "follows: Sequence[str | None]" in phase["optional"]
     assert {"StartState", "Reference"} <= {each["name"] for each in command["types"]}
