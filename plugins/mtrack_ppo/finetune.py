@@ -8,16 +8,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Layout, Rollout, Schedule, between, component, param, positive, require_order
+from mtrack import Layout, Rollout, Schedule, between, component, param, positive
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.phases import (
     PpoPhase,
-    compute_dtype,
     make_adam,
     policy_output,
-    require_agent,
-    require_same_shapes,
-    seeded_default,
     set_learning_rate,
     to_host,
 )
@@ -36,17 +32,12 @@ class Finetune(PpoPhase):
     """Progress until which only the critic learns, because it has only seen the teacher act."""
 
     actor = "student"
+    trains = (TeacherStudent, "teacher_student")
     follows = ("adapt", "finetune")
 
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError if the student has not been adapted."""
-        require_order("finetune", self.follows, previous)
-        require_agent("finetune", agent, TeacherStudent, "teacher_student")
-        self.mirrored = self.mirror and not agent.symmetric
-        require_same_shapes("finetune", agent, layout, self.mirrored)
-        self.rng = seeded_default(self.rng)
-        self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
-        self.learning_rate = self.lr
+        self.start("finetune", agent, layout, previous)
         self.actor_adam = make_adam(agent.actor_student, self.lr)
         self.critic_adam = make_adam(agent.critic, self.lr)
 

@@ -20,6 +20,7 @@ from mtrack import (
     num_ranks,
     param,
     positive,
+    require_order,
     scratch,
     state,
     sum_over_ranks,
@@ -97,6 +98,22 @@ class PpoPhase:
     mirrored: bool = scratch()
 
     actor: ClassVar[str]
+    trains: ClassVar[tuple[type[PpoAgent], str]]
+    """Kind of agent that it trains, and what recipes call it."""
+    follows: ClassVar[tuple[str | None, ...]]
+
+    def start(self, name: str, agent: PpoAgent, layout: Layout, previous: str | None) -> None:
+        """Take the agent that a phase enters with.
+
+        Raises MtrackError after a wrong phase, for another kind of agent, or if something has no mirror.
+        """
+        require_order(name, self.follows, previous)
+        require_agent(name, agent, *self.trains)
+        self.mirrored = self.mirror and not agent.symmetric
+        require_same_shapes(name, agent, layout, self.mirrored)
+        self.rng = seeded_default(self.rng)
+        self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
+        self.learning_rate = self.lr
 
     def observation_groups(self) -> dict[str, str]:
         """Return the observation groups that it reads besides the agent's."""

@@ -8,16 +8,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Layout, Rollout, component, require_order, scratch
+from mtrack import Layout, Rollout, component, scratch
 from mtrack_ppo.actor_critic import POLICY, ActorCritic
 from mtrack_ppo.phases import (
     PpoPhase,
-    compute_dtype,
     make_adam,
     policy_output,
-    require_agent,
-    require_same_shapes,
-    seeded_default,
     set_learning_rate,
     to_host,
 )
@@ -31,17 +27,12 @@ class Ppo(PpoPhase):
     agent: ActorCritic = scratch()
 
     actor = POLICY
+    trains = (ActorCritic, "actor_critic")
     follows = (None, "ppo")
 
     def enter(self, agent: ActorCritic, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError after another phase, or if something has no mirror."""
-        require_order("ppo", self.follows, previous)
-        require_agent("ppo", agent, ActorCritic, "actor_critic")
-        self.mirrored = self.mirror and not agent.symmetric
-        require_same_shapes("ppo", agent, layout, self.mirrored)
-        self.rng = seeded_default(self.rng)
-        self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
-        self.learning_rate = self.lr
+        self.start("ppo", agent, layout, previous)
         self.actor_adam = make_adam(agent.actor_policy, self.lr)
         self.critic_adam = make_adam(agent.critic, self.lr)
 

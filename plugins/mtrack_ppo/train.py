@@ -8,18 +8,14 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Layout, Rollout, component, non_negative, param, positive, require_order, scratch, state
+from mtrack import Layout, Rollout, component, non_negative, param, positive, scratch, state
 from mtrack.api.metrics import SKIPPED
 from mtrack_ppo.adapt import priv_features, train_estimator
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.phases import (
     PpoPhase,
-    compute_dtype,
     make_adam,
     policy_output,
-    require_agent,
-    require_same_shapes,
-    seeded_default,
     set_learning_rate,
     to_host,
 )
@@ -43,6 +39,7 @@ class Train(PpoPhase):
     agent: TeacherStudent = scratch()
 
     actor = "teacher"
+    trains = (TeacherStudent, "teacher_student")
     follows = (None, "train")
 
     def rollout_parts(self) -> dict[str, int]:
@@ -52,13 +49,7 @@ class Train(PpoPhase):
 
     def enter(self, agent: TeacherStudent, layout: Layout, previous: str | None) -> None:
         """Create the optimisers. Raises MtrackError after another phase, or if something has no mirror."""
-        require_order("train", self.follows, previous)
-        require_agent("train", agent, TeacherStudent, "teacher_student")
-        self.mirrored = self.mirror and not agent.symmetric
-        require_same_shapes("train", agent, layout, self.mirrored)
-        self.rng = seeded_default(self.rng)
-        self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
-        self.learning_rate = self.lr
+        self.start("train", agent, layout, previous)
         self.actor_adam = make_adam(agent.actor_teacher, self.lr)
         self.encoder_adam = make_adam(agent.encoder_priv, self.lr)
         self.critic_adam = make_adam(agent.critic, self.lr)

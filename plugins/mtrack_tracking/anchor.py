@@ -10,27 +10,41 @@ from mtrack import Mirror, NameProblem, Scene, component, param, positive, scrat
 from mtrack.math import quat_to_matrix, rot6d
 
 
-def anchor_index(scene: Scene, name: str) -> int:
-    """Return the index of the anchor. Raises NameProblem unless the name means exactly one body."""
-    found = scene.model.bodies(name).tolist()
-    if len(found) != 1:
-        raise NameProblem(f"'{name}' means {len(found)} bodies, but the anchor is one body", name)
-    return int(found[0])
-
-
 @component
-class ReferenceAnchorPos:
-    """Position of the reference's anchor in the frame of the robot's anchor [m]."""
-
-    sensors: ClassVar[tuple[str, ...]] = ("root_position", "imu", "joint_encoders")
+class Anchored:
+    """A term that compares robot and reference at an anchor."""
 
     anchor: str = param(default="torso")
     """Body, or named set of one body."""
     index: int = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Find the anchor. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
+        """Find the anchor. Raises NameProblem unless its name means exactly one body."""
+        found = scene.model.bodies(self.anchor).tolist()
+        if len(found) != 1:
+            raise NameProblem(f"'{self.anchor}' means {len(found)} bodies, but the anchor is one body", self.anchor)
+        self.index = int(found[0])
+
+
+@component
+class AnchoredBodies(Anchored):
+    """A term of several bodies relative to an anchor."""
+
+    bodies: list[str] = param(factory=lambda: ["keypoints"])
+    """Bodies or named sets of bodies, K together."""
+    indices: Tensor = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Find the anchor and the bodies. Raises NameProblem."""
+        super().bind(scene)
+        self.indices = scene.model.bodies(self.bodies).to(scene.device)
+
+
+@component
+class ReferenceAnchorPos(Anchored):
+    """Position of the reference's anchor in the frame of the robot's anchor [m]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("root_position", "imu", "joint_encoders")
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3] m."""
@@ -43,18 +57,10 @@ class ReferenceAnchorPos:
 
 
 @component
-class ReferenceAnchorRot:
+class ReferenceAnchorRot(Anchored):
     """Orientation of the reference's anchor in the frame of the robot's, as the first two columns of its matrix."""
 
     sensors: ClassVar[tuple[str, ...]] = ("imu", "joint_encoders")
-
-    anchor: str = param(default="torso")
-    """Body, or named set of one body."""
-    index: int = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Find the anchor. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 6]."""
@@ -67,24 +73,17 @@ class ReferenceAnchorRot:
 
 
 @component
-class AnchoredBodyPos:
+class AnchoredBodyPos(AnchoredBodies):
     """Positions of the robot's bodies in the frame of its anchor [m]."""
 
     sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
-    anchor: str = param(default="torso")
-    """Body, or named set of one body."""
-    bodies: list[str] = param(factory=lambda: ["keypoints"])
-    """Bodies or named sets of bodies, K together."""
-    index: int = scratch()
-    indices: Tensor = scratch()
     reflection: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
-        indices = scene.model.bodies(self.bodies)
-        self.indices, self.reflection = indices.to(scene.device), scene.model.body_mirror(indices, Mirror.vector())
+        """Find the anchor and the bodies. Raises NameProblem."""
+        super().bind(scene)
+        self.reflection = scene.model.body_mirror(scene.model.bodies(self.bodies), Mirror.vector())
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3 K] m."""
@@ -98,24 +97,17 @@ class AnchoredBodyPos:
 
 
 @component
-class AnchoredBodyRot:
+class AnchoredBodyRot(AnchoredBodies):
     """Orientations of the robot's bodies in the frame of its anchor, as the first two columns of their matrices."""
 
     sensors: ClassVar[tuple[str, ...]] = ("body_poses",)
 
-    anchor: str = param(default="torso")
-    """Body, or named set of one body."""
-    bodies: list[str] = param(factory=lambda: ["keypoints"])
-    """Bodies or named sets of bodies, K together."""
-    index: int = scratch()
-    indices: Tensor = scratch()
     reflection: Mirror = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
-        indices = scene.model.bodies(self.bodies)
-        self.indices, self.reflection = indices.to(scene.device), scene.model.body_mirror(indices, Mirror.rot6d())
+        """Find the anchor and the bodies. Raises NameProblem."""
+        super().bind(scene)
+        self.reflection = scene.model.body_mirror(scene.model.bodies(self.bodies), Mirror.rot6d())
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 6 K]."""
@@ -129,20 +121,13 @@ class AnchoredBodyRot:
 
 
 @component
-class AnchorTilt:
+class AnchorTilt(Anchored):
     """The anchor is tilted unlike its reference: the z components of gravity in their frames differ."""
 
     timeout: bool = param(default=False)
     """Whether this truncates the episode instead of ending it as failed."""
     threshold: float = param(default=0.8, validator=positive)
     """Largest difference, of numbers from -1 (upright) to 1 (head down)."""
-    anchor: str = param(default="torso")
-    """Body, or named set of one body."""
-    index: int = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Find the anchor. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return bool [n]."""

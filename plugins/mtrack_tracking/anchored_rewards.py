@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mtrack import Scene, component, param, positive, scratch
 from mtrack.math import quat_conjugate, quat_multiply, quat_rotate, quat_to_matrix, quat_yaw, rotation_angle, transform
-from mtrack_tracking.anchor import anchor_index
+from mtrack_tracking.anchor import Anchored, AnchoredBodies
 
 
 def _closeness(square: Tensor, std: float) -> Tensor:
@@ -14,18 +14,11 @@ def _closeness(square: Tensor, std: float) -> Tensor:
 
 
 @component
-class AnchorPosTracking:
+class AnchorPosTracking(Anchored):
     """Closeness of the anchor to its position in the world."""
 
     std: float = param(default=0.3, validator=positive)
     """Error at which the reward has fallen to 1/e [m]."""
-    anchor: str = param(default="torso")
-    """Body, or named set of one body."""
-    index: int = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Find the anchor. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
@@ -34,18 +27,11 @@ class AnchorPosTracking:
 
 
 @component
-class AnchorRotTracking:
+class AnchorRotTracking(Anchored):
     """Closeness of the anchor's orientation in the world."""
 
     std: float = param(default=0.4, validator=positive)
     """Error at which the reward has fallen to 1/e [rad]."""
-    anchor: str = param(default="torso")
-    """Body, or named set of one body."""
-    index: int = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Find the anchor. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
@@ -54,22 +40,11 @@ class AnchorRotTracking:
 
 
 @component
-class AnchoredBodyPosTracking:
+class AnchoredBodyPosTracking(AnchoredBodies):
     """Closeness of the bodies to the reference's, after it was moved horizontally and turned to the robot's anchor."""
 
     std: float = param(default=0.3, validator=positive)
     """Root of the mean squared error at which the reward has fallen to 1/e [m]."""
-    anchor: str = param(default="torso")
-    """Body, or named set of one body, at which robot and reference have the same horizontal position and heading."""
-    bodies: list[str] = param(factory=lambda: ["keypoints"])
-    """Bodies or named sets of bodies, K together."""
-    index: int = scratch()
-    indices: Tensor = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
-        self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
@@ -83,22 +58,11 @@ class AnchoredBodyPosTracking:
 
 
 @component
-class AnchoredBodyRotTracking:
+class AnchoredBodyRotTracking(AnchoredBodies):
     """Closeness of the bodies' orientations, after the reference was turned to the heading of the robot's anchor."""
 
     std: float = param(default=0.4, validator=positive)
     """Root of the mean squared error at which the reward has fallen to 1/e [rad]."""
-    anchor: str = param(default="torso")
-    """Body, or named set of one body, at which robot and reference have the same heading."""
-    bodies: list[str] = param(factory=lambda: ["keypoints"])
-    """Bodies or named sets of bodies, K together."""
-    index: int = scratch()
-    indices: Tensor = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Find the bodies. Raises NameProblem."""
-        self.index = anchor_index(scene, self.anchor)
-        self.indices = scene.model.bodies(self.bodies).to(scene.device)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [N], in (0, 1]."""
