@@ -17,12 +17,12 @@ from training_curve import CurveFile, cpu_seconds
 
 from mtrack import Recipe
 from mtrack.api.device import available_cpus
-from mtrack.loop.learner import Learner
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import manifest
 from mtrack.run.phase_run import PhaseRun
+from mtrack_bench.measure import TimedTraining
 
 
 def read(name: str, motions: Path, num_envs: int, frames: int, seed: int, more: list[str]) -> Recipe:
@@ -56,17 +56,7 @@ def train(recipe: Recipe, out: Path) -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         run = PhaseRun.open(whole, "ppo", Path(folder), whole.agent.build(), "cpu", None, [], 0)
-        env = run.assembly.env
-        learner = Learner(
-            env=env,
-            phase=run.phase,
-            name="ppo",
-            train_every=run.slot.train_every,
-            total_frames=run.slot.frames,
-            report=lambda metrics: None,
-            save=lambda learner: None,
-            should_stop=lambda: False,
-        )
+        env, learner = run.assembly.env, TimedTraining(run, "ppo").learner
         curve = CurveFile(out, about)
         for iteration in range(learner.iterations):
             progress = iteration / learner.iterations

@@ -124,11 +124,9 @@ class Learner:
         )
 
     def describe_end(self) -> str:
-        """Return when and why the phase has ended, in words; "" if it can end with all its frames only."""
-        if self.early_end is None:
-            return ""
-        done = self.iteration * self.frames_per_iteration
-        return f"phase '{self.name}' ended after {done:,} of {self.total_frames:,} frames, {self.early_end}"
+        """Return when and, if it could end early, why the phase has ended, in words."""
+        done, reason = self.iteration * self.frames_per_iteration, f", {self.early_end}" if self.early_end else ""
+        return f"phase '{self.name}' ended after {done:,} of {self.total_frames:,} frames{reason}"
 
     def _require_learning(self, values: Mapping[str, float]) -> None:
         """Raise RunError if every environment diverged in every step, or every update was skipped, for too long."""
