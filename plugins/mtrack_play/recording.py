@@ -73,8 +73,9 @@ def take_image(client: viser.ClientHandle, width: int, height: int, kind: Litera
         image: Image = client.get_render(height, width, transport_format=kind, timeout=_WAIT_S)
     except TimeoutError:
         raise MtrackError("the browser draws nothing; keep its window visible") from None
-    except RuntimeError:  # it was closed
-        raise MtrackError("the browser was closed") from None
+    except RuntimeError as error:
+        closed = "disconnected" in str(error)
+        raise MtrackError("the browser was closed" if closed else f"the browser gives no image: {error}") from None
     return image
 
 

@@ -7,6 +7,7 @@ import errno
 import getpass
 import io
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,8 @@ def close_server(server: viser.ViserServer) -> None:
 def _start(host: str, port: int, title: str) -> viser.ViserServer:
     import viser  # noqa: PLC0415
 
+    # a browser can be closed at any moment, also while a message for it is written: nothing that a user could change
+    warnings.filterwarnings("ignore", "Queued a .* on a closed connection", UserWarning)
     with _quiet():
         server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
     # the button to share a scene sends it through a server of viser's authors

@@ -31,7 +31,7 @@ _FLAGS = (
 )
 _INLINE = ("data", "blob", "about")
 _LOCAL = ("127.0.0.1", "localhost")
-_PATIENCE = 60.0  # s; software WebGL shares two cores with the other tests
+_PATIENCE = 180.0  # s; software WebGL shares two cores with the other tests, and their machine with other programs
 
 Pixels = NDArray[np.int16]
 """[H, W, 3], signed, so that differences are right."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.bare_browser import HEIGHT, WIDTH, BareBrowser
 from support.films import film_images
 
 from mtrack import MtrackError
+from mtrack_play.recording import take_image
 from mtrack_view import video
 
 
@@ -57,6 +59,16 @@ def test_a_closed_browser_ends_the_film_and_keeps_it(shown: Playing, tmp_path: P
         browser.wait(lambda: shown.session.frame > before)
     (film,) = films(tmp_path)
     assert len(film_images(film)[1]) >= 4
+
+
+def test_an_image_of_a_browser_that_has_just_been_closed_is_refused_at_once(shown: Playing) -> None:
+    with BareBrowser(shown.port) as browser:
+        (client,) = browser.wait(shown.window.server.get_clients).values()
+    browser.wait(lambda: not shown.window.server.get_clients())
+    started = time.monotonic()
+    with pytest.raises(MtrackError, match="the browser was closed"):
+        take_image(client, WIDTH, HEIGHT)
+    assert time.monotonic() - started < 10.0, "not only when the time for an image is over"
 
 
 def test_without_ffmpeg_the_window_says_what_is_missing(shown: Playing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_a_replay_starts_and_plays(browser: Browser, page: str) -> None:
     tab.page.evaluate("document.documentElement.style.setProperty('--view-height', '160px')")
     tab.page.locator(".view button").first.click()
     viewer = tab.page.frame_locator(".view iframe")
-    viewer.locator("canvas").first.wait_for()
+    tab.wait_for(viewer.locator("canvas").count, "the viewer starts")
     times: list[str] = []
 
     def plays() -> bool:
