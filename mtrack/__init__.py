@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mtrack.api.deployment import ReferenceClip as ReferenceClip
+    from mtrack.api.deployment import RobotAction as RobotAction
+    from mtrack.api.deployment import RobotTerm as RobotTerm
     from mtrack.api.distributed import num_ranks as num_ranks
     from mtrack.api.distributed import rank as rank
     from mtrack.api.distributed import sum_over_ranks as sum_over_ranks
@@ -75,6 +78,11 @@ if TYPE_CHECKING:
     from mtrack.run.train import train as train
 
 _NAMES = {
+    "mtrack.api.deployment": (
+        "ReferenceClip",
+        "RobotAction",
+        "RobotTerm",
+    ),
     "mtrack.api.distributed": (
         "num_ranks",
         "rank",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from mtrack.api.deployment import AppliedOnRobot, ComputedOnRobot, GivesReference
 from mtrack.api.kinds import KINDS
 from mtrack.api.lifecycle import (
     AfterSubstep,
@@ -209,6 +210,9 @@ OFFERED_BY: Mapping[type, Sequence[str]] = {
     RunsOnRobot: ("agent",),
     ChosenByAuto: ("backend",),
     NeedsSensors: ("observation",),
+    ComputedOnRobot: ("observation",),
+    AppliedOnRobot: ("action",),
+    GivesReference: ("command",),
     NoisyObservation: ("observation",),
     PlaysClips: ("command",),
     HasGoal: ("command",),

@@ -8,7 +8,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mtrack import Mirror, NameProblem, Scene, between, component, non_negative, param, positive, scratch, state
+from mtrack import (
+    Mirror,
+    NameProblem,
+    RobotAction,
+    Scene,
+    between,
+    component,
+    non_negative,
+    param,
+    positive,
+    scratch,
+    state,
+)
 from mtrack_body.delay import draw_delays
 from mtrack_body.names import joint_mirror
 
@@ -117,6 +129,23 @@ class JointPosition:
         if self.around == "default":
             facts["offset"] = self.default_pose.cpu()[moved].tolist()
         return facts
+
+    def robot_action(self) -> RobotAction:
+        """Return how a robot turns raw actions into targets."""
+        moved = self.columns.cpu()
+        by_default = self.around == "default"
+        feedforward = self.velocity_feedforward.cpu()
+        return RobotAction(
+            mode="default_relative" if by_default else "reference_residual",
+            joints=self.names,
+            scale=self.scales.cpu()[moved].tolist(),
+            offset=self.default_pose.cpu()[moved].tolist() if by_default else [0.0] * len(moved),
+            velocity_feedforward=[0.0] * len(feedforward) if by_default else feedforward.tolist(),
+            clip=self.clip,
+            filter_alpha=self.filter_alpha,
+            boot_hold=self.boot_hold,
+            max_delay=self.max_delay,
+        )
 
     def mirror(self) -> Mirror:
         """Return the mirror of a raw action: the mirror of its joints."""

@@ -9,8 +9,10 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack import ContactSensor, Mirror, NameProblem, Requirements, RobotModel, Scene
+from mtrack import ContactSensor, Mirror, NameProblem, Requirements, RobotModel, RobotTerm, Scene
 
+XYZ = ("x", "y", "z")
+"""Names of the columns of a vector."""
 Columns: TypeAlias = Tensor | slice
 """Index of a joint axis: int64 [k], or a slice for all joints in their order, which is free to apply."""
 
@@ -21,11 +23,17 @@ class Joints:
 
     columns: Columns
     mirror: Mirror
+    names: tuple[str, ...]
+
+    def robot_term(self, kind: str, unit: str) -> RobotTerm:
+        """Return how a robot's runtime computes a value of each joint."""
+        return RobotTerm(kind=kind, columns=self.names, unit=unit, parameters={"joints": list(self.names)})
 
 
 def select_joints(scene: Scene, names: Sequence[str]) -> Joints:
     """Return columns and mirror of joints, in the order of the names. Raises NameProblem."""
-    return Joints(joint_columns(scene, names), joint_mirror(scene.model, names))
+    resolved = tuple(scene.model.joint_names[index] for index in scene.model.joints(names).tolist())
+    return Joints(joint_columns(scene, names), joint_mirror(scene.model, names), resolved)
 
 
 def joint_columns(scene: Scene, names: Sequence[str]) -> Columns:

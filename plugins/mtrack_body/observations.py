@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack import Mirror, NameProblem, Noise, Scene, between, component, param, positive, scratch
-from mtrack_body.names import Joints, joint_mirror, select_joints
+from mtrack import Mirror, NameProblem, Noise, RobotTerm, Scene, between, component, param, positive, scratch
+from mtrack_body.names import XYZ, Joints, joint_mirror, select_joints
 
 
 @component
@@ -36,6 +36,10 @@ class JointPos:
         joint_pos = robot.joint_pos - robot.joint_offset if self.measured else robot.joint_pos
         return joint_pos[:, self.selected.columns]
 
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return self.selected.robot_term("joint_pos", "rad")
+
     def mirror(self) -> Mirror:
         """Return the mirror of the joints."""
         return self.selected.mirror
@@ -58,6 +62,10 @@ class JointVel:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, joints] rad/s."""
         return scene.robot.joint_vel[:, self.selected.columns]
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return self.selected.robot_term("joint_vel", "rad/s")
 
     def mirror(self) -> Mirror:
         """Return the mirror of the joints."""
@@ -121,6 +129,7 @@ class PreviousActions:
     joints: tuple[str, ...] = param(default=(".*",))
     """Joints of the action, as in `[action] joints`; needed for its mirror."""
     reflection: Mirror = scratch()
+    names: tuple[str, ...] = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Resolve the joints. Raises NameProblem if their number differs from the action's."""
@@ -130,11 +139,17 @@ class PreviousActions:
                 f"{mirror.width} joints, but the action has {scene.action.shape[-1]}: set 'joints' as in [action]"
             )
         self.reflection = mirror.repeat(self.count)
+        self.names = select_joints(scene, self.joints).names
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, count * A]."""
         earlier = scene.previous_actions[:, : self.count - 1]
         return torch.cat((scene.action, earlier.flatten(1)), dim=-1)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        columns = [f"{back + 1} back.{name}" for back in range(self.count) for name in self.names]
+        return RobotTerm(kind="previous_actions", columns=columns, unit="", parameters={"count": self.count})
 
     def mirror(self) -> Mirror:
         """Return the mirror of the actions."""
@@ -155,6 +170,10 @@ class ProjectedGravity:
         """Return the value with noise, [n, 3], of length 1 again."""
         return torch.nn.functional.normalize(value + noise(value.shape), dim=-1)
 
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="projected_gravity", columns=XYZ, unit="", frame="root")
+
     def mirror(self) -> Mirror:
         """Return the mirror of a vector."""
         return Mirror.vector()
@@ -170,6 +189,10 @@ class RootLinVel:
         """Return [n, 3] m/s."""
         return scene.robot.root_lin_vel_root
 
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="root_lin_vel", columns=XYZ, unit="m/s", frame="root")
+
     def mirror(self) -> Mirror:
         """Return the mirror of a vector."""
         return Mirror.vector()
@@ -184,6 +207,10 @@ class RootAngVel:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 3] rad/s."""
         return scene.robot.root_ang_vel_root
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="root_ang_vel", columns=XYZ, unit="rad/s", frame="root")
 
     def mirror(self) -> Mirror:
         """Return the mirror of an axial vector."""
@@ -202,6 +229,10 @@ class BootIndicator:
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 1] in [0, 1]."""
         return (1.0 - scene.episode_step.unsqueeze(-1) * (scene.dt / self.duration)).clamp_(min=0.0)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="boot_indicator", columns=["boot"], unit="", parameters={"duration_s": self.duration})
 
     def mirror(self) -> Mirror:
         """Return the mirror of a number."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mtrack import Mirror, Scene, component
+from mtrack import Mirror, RobotTerm, Scene, component
 
 EXTRA = "compliance"
 """Name in `Scene.extras` of what the observation shows, [N, 3]."""
@@ -22,6 +22,11 @@ class ComplianceFlag:
         """Return [n, 3]."""
         flags = scene.extras.get(EXTRA)
         return scene.robot.root_pos.new_zeros(scene.num_envs, 3) if flags is None else flags
+
+    def robot_term(self) -> RobotTerm:
+        """Return that a robot sets it, like any other command; stiff arms by default."""
+        columns = ["flag", "force / 20 N", "stiffness / 400 N/m"]
+        return RobotTerm(kind="constant", columns=columns, unit="", parameters={"values": [0.0, 0.0, 0.0]})
 
     def mirror(self) -> Mirror:
         """Return the mirror of plain numbers."""

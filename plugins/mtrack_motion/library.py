@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from mtrack import Clip, Kinematics, MotionError, Robot, RobotModel
+from mtrack import Clip, Kinematics, MotionError, ReferenceClip, Robot, RobotModel
 from mtrack_motion.clip import check_clip, content_hash, foreign_joints
 from mtrack_motion.derive import ContactRule, derive_frames
 from mtrack_motion.tables import FrameTables, GatheredKinematics, LargeTables, Tables
@@ -85,6 +85,14 @@ class MotionLibrary:
     def gather(self, frames: Tensor) -> GatheredKinematics:
         """Return kinematics and contact reference of frames of the library, int64 [n] or [n, S]."""
         return GatheredKinematics(self.tables, frames)
+
+    def reference_clip(self, number: int) -> ReferenceClip:
+        """Return a clip as a robot plays it."""
+        first = int(self.start[number])
+        frames = self.gather(torch.arange(first, first + int(self.length[number]), device=self.start.device))
+        names = ("root_pos", "root_quat_wxyz", "joint_pos", "joint_vel")
+        values = {name: getattr(frames, name).cpu().clone() for name in names}
+        return ReferenceClip(name=self.names[number], sha256=self.sha256[number], **values)
 
     def rows(self, clip: Tensor, frames: Tensor) -> Tensor:
         """Return the table rows of frames of clips, int64 [n, S] and [n]; after its end a clip shows its held row."""

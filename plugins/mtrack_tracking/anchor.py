@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
-from mtrack import Mirror, NameProblem, Scene, component, param, positive, scratch
+from mtrack import Mirror, NameProblem, RobotTerm, Scene, component, param, positive, scratch
 from mtrack.math import quat_to_matrix, rot6d
+from mtrack_body.names import XYZ
+from mtrack_tracking.observations import ROTATION_COLUMNS
 
 
 @component
@@ -17,13 +20,19 @@ class Anchored:
     anchor: str = param(default="torso")
     """Body, or named set of one body."""
     index: int = scratch()
+    body: str = scratch()
+    """Name of the anchor."""
 
     def bind(self, scene: Scene) -> None:
         """Find the anchor. Raises NameProblem unless its name means exactly one body."""
         found = scene.model.bodies(self.anchor).tolist()
         if len(found) != 1:
             raise NameProblem(f"'{self.anchor}' means {len(found)} bodies, but the anchor is one body", self.anchor)
-        self.index = int(found[0])
+        self.index, self.body = int(found[0]), scene.model.body_names[int(found[0])]
+
+    def anchored_term(self, kind: str, columns: Sequence[str], unit: str) -> RobotTerm:
+        """Return how a robot computes a quantity in the frame of its anchor."""
+        return RobotTerm(kind=kind, columns=columns, unit=unit, frame=self.body, parameters={"anchor": self.body})
 
 
 @component
@@ -51,6 +60,10 @@ class ReferenceAnchorPos(Anchored):
         apart = scene.reference.body_pos[:, self.index] - scene.robot.body_pos[:, self.index]
         return (apart.unsqueeze(1) @ scene.robot.body_rot[:, self.index]).squeeze(1)
 
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return self.anchored_term("reference_anchor_pos", XYZ, "m")
+
     def mirror(self) -> Mirror:
         """Return the mirror of a position."""
         return Mirror.vector()
@@ -66,6 +79,10 @@ class ReferenceAnchorRot(Anchored):
         """Return [n, 6]."""
         wanted = quat_to_matrix(scene.reference.body_quat_wxyz[:, self.index])
         return rot6d(scene.robot.body_rot[:, self.index].mT @ wanted)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return self.anchored_term("reference_anchor_rot", ROTATION_COLUMNS, "")
 
     def mirror(self) -> Mirror:
         """Return the mirror of a rotation."""

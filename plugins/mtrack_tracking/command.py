@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from mtrack import (
     Motion,
+    ReferenceClip,
     Robot,
     Scene,
     StartState,
@@ -119,10 +120,9 @@ class MotionTracking:
         """Load the motions (slot to weight and source), publish their first frames. Raises MotionError, NameProblem."""
         self.scene, self.robot = scene, robot
         self._load(motions)
-        fields = [field.name for field in attrs.fields(StartNoise)]
-        noise = StartNoise(**{name: self.start_noise * getattr(self, f"start_{name}") for name in fields})
+        scaled = {f.name: self.start_noise * getattr(self, f"start_{f.name}") for f in attrs.fields(StartNoise)}
         joint_range, soles = scene.model.joint_range.to(scene.device), Soles.of(scene.model, robot, scene.device)
-        self.start_states = StartStates(noise, joint_range, soles)
+        self.start_states = StartStates(StartNoise(**scaled), joint_range, soles)
         self.ahead = torch.tensor(self.future_frames, device=scene.device)
         self.clip = torch.zeros(scene.num_envs, dtype=torch.int64, device=scene.device)
         self.frame = torch.zeros_like(self.clip)
@@ -198,6 +198,10 @@ class MotionTracking:
             **self.coverage.metrics(self.reported_clips),
         }
 
+    def reference_clip(self, number: int) -> ReferenceClip:
+        """Return a clip of the library as a robot plays it."""
+        return self.library.reference_clip(number)
+
     def policy_facts(self) -> Mapping[str, object]:
         """Return which frames of the motion the policy observes."""
         return {"future_frames": self.future_frames}
@@ -228,10 +232,8 @@ class MotionTracking:
         clips = (self.library.length, collection.slot, collection.slot_weight, self.library.weight)
         self.starts = UniformStarts(*clips)
         if self.sampling == "failure_aware":
-            kernel, decay = self.failure_bins, self.failure_decay
-            self.bins = FailureBins(
-                *clips, frames=self.bin_frames, kernel=kernel, decay=decay, uniform=self.uniform_share
-            )
+            frames, kernel, decay = self.bin_frames, self.failure_bins, self.failure_decay
+            self.bins = FailureBins(*clips, frames=frames, kernel=kernel, decay=decay, uniform=self.uniform_share)
             self.failures = torch.zeros(len(self.bins.clip), device=device)
         bins = self.bins or ClipBins(self.library.length, self.bin_frames)
         self.coverage = Coverage(bins, self.library.names, collection.slots, collection.slot, self.scene.num_envs)

@@ -1,4 +1,4 @@
-"""What the policy observes of the motion to follow: root, joints, gravity and contacts at the future frames.
+"""What the policy observes of the motion to follow: root, gravity and contacts at the future frames.
 
 A quantity of S future frames is [n, S * width], frame after frame, the present one first. "In the robot frame" means
 relative to the pose of the robot's root; velocities are only rotated into it.
@@ -6,18 +6,28 @@ relative to the pose of the robot's root; velocities are only rotated into it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from mtrack import Mirror, Noise, Scene, component, scratch
+from mtrack import Mirror, Noise, RobotTerm, Scene, component, scratch
 from mtrack.math import quat_from_rotation_vector, quat_to_matrix
+from mtrack_body.names import XYZ
+
+ROTATION_COLUMNS = ("r00", "r10", "r20", "r01", "r11", "r21")
+"""Names of the first two columns of a rotation matrix, one after the other."""
 
 
 def num_future(scene: Scene) -> int:
     """Return the number of future frames the command publishes, S."""
     return scene.reference.future.root_pos.shape[1]
+
+
+def frame_columns(scene: Scene, names: Sequence[str], first: int = 0) -> list[str]:
+    """Return a name for each column of a quantity of the future frames from `first` on, S * len(names)."""
+    return [f"frame {frame}.{name}" for frame in range(first, num_future(scene)) for name in names]
 
 
 @component
@@ -27,16 +37,22 @@ class ReferenceRootDisplacement:
     sensors: ClassVar[tuple[str, ...]] = ()
 
     frames: int = scratch()
+    columns: list[str] = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Count the later frames."""
         self.frames = num_future(scene) - 1
+        self.columns = frame_columns(scene, XYZ, first=1)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, (S - 1) * 3]."""
         reference = scene.reference
         way = reference.future.root_pos[:, 1:] - reference.root_pos.unsqueeze(1)
         return (way @ reference.root_rot).flatten(1)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="reference_root_displacement", columns=self.columns, unit="m", frame="reference root")
 
     def mirror(self) -> Mirror:
         """Return the mirror of positions."""
@@ -50,10 +66,12 @@ class ReferenceRootRot:
     sensors: ClassVar[tuple[str, ...]] = ("imu",)
 
     frames: int = scratch()
+    columns: list[str] = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Count the frames."""
         self.frames = num_future(scene)
+        self.columns = frame_columns(scene, ROTATION_COLUMNS)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, S * 6]."""
@@ -66,57 +84,13 @@ class ReferenceRootRot:
         error = quat_to_matrix(quat_from_rotation_vector(direction * noise((len(value), 1))))
         return (torch.unflatten(value, 1, (-1, 3)) @ error).flatten(1)
 
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="reference_root_rot", columns=self.columns, unit="", frame="root")
+
     def mirror(self) -> Mirror:
         """Return the mirror of rotations."""
         return Mirror.rot6d().repeat(self.frames)
-
-
-@component
-class ReferenceJointPos:
-    """Joint positions of the reference [rad]."""
-
-    sensors: ClassVar[tuple[str, ...]] = ()
-
-    joints: Mirror = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Take the joints' mirror."""
-        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
-
-    def __call__(self, scene: Scene) -> Tensor:
-        """Return [n, S * J]."""
-        return scene.reference.future.joint_pos.flatten(1)
-
-    def mirror(self) -> Mirror:
-        """Return the mirror of joints."""
-        return self.joints
-
-
-@component
-class ReferenceJointDifference:
-    """Joint positions of the reference minus the present readings of the encoders [rad]."""
-
-    sensors: ClassVar[tuple[str, ...]] = ("joint_encoders",)
-
-    joints: Mirror = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Take the joints' mirror."""
-        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
-
-    def __call__(self, scene: Scene) -> Tensor:
-        """Return [n, S * J]."""
-        reading = scene.robot.joint_pos - scene.robot.joint_offset
-        return (scene.reference.future.joint_pos - reading.unsqueeze(1)).flatten(1)
-
-    def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
-        """Return the value with one noisy reading of each encoder, the same against all frames."""
-        num_joints = len(scene.model.joint_names)
-        return (torch.unflatten(value, 1, (-1, num_joints)) - noise((len(value), 1, num_joints))).flatten(1)
-
-    def mirror(self) -> Mirror:
-        """Return the mirror of joints."""
-        return self.joints
 
 
 @component
@@ -126,14 +100,20 @@ class ReferenceRootHeight:
     sensors: ClassVar[tuple[str, ...]] = ()
 
     frames: int = scratch()
+    columns: list[str] = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Count the frames."""
         self.frames = num_future(scene)
+        self.columns = frame_columns(scene, ("height",))
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, S]."""
         return scene.reference.future.root_pos[..., 2]
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="reference_root_height", columns=self.columns, unit="m", frame="world")
 
     def mirror(self) -> Mirror:
         """Return the mirror of heights."""
@@ -147,14 +127,20 @@ class ReferenceGravity:
     sensors: ClassVar[tuple[str, ...]] = ()
 
     frames: int = scratch()
+    columns: list[str] = scratch()
 
     def bind(self, scene: Scene) -> None:
         """Count the frames."""
         self.frames = num_future(scene)
+        self.columns = frame_columns(scene, XYZ)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, S * 3]."""
         return scene.reference.future.projected_gravity.flatten(1)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="reference_gravity", columns=self.columns, unit="", frame="reference root")
 
     def mirror(self) -> Mirror:
         """Return the mirror of directions."""

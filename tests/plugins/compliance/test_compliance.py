@@ -16,7 +16,7 @@ from mtrack_g1.robot import G1
 from mtrack_motion.rotations import quat_from_matrix
 from mtrack_mujoco.kinematics import forward_kinematics
 from mtrack_testing import random_scene
-from mtrack_tracking.observations import ReferenceJointPos
+from mtrack_tracking.reference_joints import ReferenceJointPos
 from mtrack_tracking.rewards import JointPosTracking, KeypointPosTracking
 
 ALWAYS = {"probability": 1.0, "limb_probability": 1.0}

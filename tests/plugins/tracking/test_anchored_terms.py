@@ -9,7 +9,7 @@ import torch
 from mtrack import NameProblem
 from mtrack_testing import random_scene
 from mtrack_tracking import anchor, anchored_rewards
-from mtrack_tracking.reference_joint_vel import ReferenceJointVel
+from mtrack_tracking.reference_joints import ReferenceJointVel
 
 BODIES = ["feet", "hands", "root"]
 ANCHOR = "torso_link"

@@ -13,7 +13,7 @@ from mtrack_tracking import (
     errors,
     feet,
     observations,
-    reference_joint_vel,
+    reference_joints,
     reference_keypoints,
     rewards,
     terminations,
@@ -23,8 +23,8 @@ WIDTHS = {
     observations.ReferenceRootDisplacement: 12,
     observations.ReferenceRootRot: 30,
     compliance_flag.ComplianceFlag: 3,
-    observations.ReferenceJointPos: 145,
-    observations.ReferenceJointDifference: 145,
+    reference_joints.ReferenceJointPos: 145,
+    reference_joints.ReferenceJointDifference: 145,
     observations.ReferenceRootHeight: 5,
     observations.ReferenceGravity: 15,
     observations.ReferenceRootPos: 15,
@@ -36,7 +36,7 @@ WIDTHS = {
     errors.RootPosDistance: 1,
     errors.RootRotAngle: 1,
     errors.KeypointDistance: 1,
-    reference_joint_vel.ReferenceJointVel: 145,
+    reference_joints.ReferenceJointVel: 145,
     anchor.ReferenceAnchorPos: 3,
     anchor.ReferenceAnchorRot: 6,
     anchor.AnchoredBodyPos: 33,
@@ -164,7 +164,7 @@ def test_reference_keypoint_rotations_are_those_of_the_formula():
 
 def test_one_noisy_encoder_reading_serves_all_future_frames():
     scene = random_scene()
-    term = bound(observations.ReferenceJointDifference, scene)
+    term = bound(reference_joints.ReferenceJointDifference, scene)
     value = term(scene)
     error = (term.disturb(value, scene, lambda shape: torch.randn(*shape)) - value).unflatten(1, (5, 29))
     torch.testing.assert_close(error, error[:, :1].expand_as(error), rtol=0, atol=1e-5)

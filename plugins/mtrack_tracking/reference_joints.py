@@ -1,0 +1,101 @@
+"""What the policy observes of the joints of the motion to follow, at the future frames.
+
+A quantity of S future frames is [n, S * J], frame after frame, the present one first.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mtrack import Mirror, Noise, RobotTerm, Scene, component, scratch
+from mtrack_tracking.observations import frame_columns, num_future
+
+
+@component
+class ReferenceJointPos:
+    """Joint positions of the reference [rad]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ()
+
+    joints: Mirror = scratch()
+    columns: list[str] = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Take the joints' mirror and names."""
+        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
+        self.columns = frame_columns(scene, scene.model.joint_names)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * J]."""
+        return scene.reference.future.joint_pos.flatten(1)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="reference_joint_pos", columns=self.columns, unit="rad")
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of joints."""
+        return self.joints
+
+
+@component
+class ReferenceJointDifference:
+    """Joint positions of the reference minus the present readings of the encoders [rad]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ("joint_encoders",)
+
+    joints: Mirror = scratch()
+    columns: list[str] = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Take the joints' mirror and names."""
+        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
+        self.columns = frame_columns(scene, scene.model.joint_names)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * J]."""
+        reading = scene.robot.joint_pos - scene.robot.joint_offset
+        return (scene.reference.future.joint_pos - reading.unsqueeze(1)).flatten(1)
+
+    def disturb(self, value: Tensor, scene: Scene, noise: Noise) -> Tensor:
+        """Return the value with one noisy reading of each encoder, the same against all frames."""
+        num_joints = len(scene.model.joint_names)
+        return (torch.unflatten(value, 1, (-1, num_joints)) - noise((len(value), 1, num_joints))).flatten(1)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="reference_joint_difference", columns=self.columns, unit="rad")
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of joints."""
+        return self.joints
+
+
+@component
+class ReferenceJointVel:
+    """Joint velocities of the reference [rad/s]."""
+
+    sensors: ClassVar[tuple[str, ...]] = ()
+
+    joints: Mirror = scratch()
+    columns: list[str] = scratch()
+
+    def bind(self, scene: Scene) -> None:
+        """Take the joints' mirror and names."""
+        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
+        self.columns = frame_columns(scene, scene.model.joint_names)
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * J] rad/s."""
+        return scene.reference.future.joint_vel.flatten(1)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return RobotTerm(kind="reference_joint_vel", columns=self.columns, unit="rad/s")
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of joints."""
+        return self.joints
