@@ -57,6 +57,8 @@ class RobotModel:
     and velocities), `joint_torque`, `contact_force`, `root_position` and `root_velocity` (in the world), and
     `body_poses` (poses and velocities relative to the root). Plugins may use further names.
     """
+    motor_indices: tuple[int, ...] = ()
+    """Index of each joint's motor in the messages of the real robot, J of them; empty if it is the order of joints."""
 
     def __attrs_post_init__(self) -> None:
         """Check names and tensors."""
@@ -69,6 +71,8 @@ class RobotModel:
         shapes = dict.fromkeys(_BY_JOINT, (joints,)) | {"joint_range": (joints, 2), "default_root_pos": (3,)}
         for name, shape in shapes.items():
             _require_tensor(name, getattr(self, name), shape)
+        if self.motor_indices and len(set(self.motor_indices)) != joints:
+            raise SlotError("robot", f"motor_indices of its model() must be {joints} different numbers, or empty")
         if self.joint_mirror.width != joints:
             width = self.joint_mirror.width
             raise SlotError("robot", f"joint_mirror of its model() is {width} wide, but there are {joints} joint_names")

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mtrack import Mirror, NameProblem, RobotTerm, Scene, component, param, positive, scratch
 from mtrack.math import quat_to_matrix, rot6d
-from mtrack_body.names import XYZ
-from mtrack_tracking.observations import ROTATION_COLUMNS
+from mtrack_tracking.observations import ROTATION_COLUMNS, XYZ
 
 
 @component

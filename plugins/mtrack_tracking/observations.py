@@ -14,8 +14,9 @@ from torch import Tensor
 
 from mtrack import Mirror, Noise, RobotTerm, Scene, component, scratch
 from mtrack.math import quat_from_rotation_vector, quat_to_matrix
-from mtrack_body.names import XYZ
 
+XYZ = ("x", "y", "z")
+"""Names of the columns of a vector."""
 ROTATION_COLUMNS = ("r00", "r10", "r20", "r01", "r11", "r21")
 """Names of the first two columns of a rotation matrix, one after the other."""
 

@@ -1,0 +1,1 @@
+"""Exports trained policies for robots: `mtrack export` and `mtrack deploy-check`."""

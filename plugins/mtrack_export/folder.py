@@ -1,0 +1,209 @@
+"""Writes the folder of an exported policy: network, policy.json, robot, golden trace, motions. All of it or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+import torch
+
+from mtrack import MtrackError
+from mtrack.loop.assemble import Assembly, assemble
+from mtrack.registry.registry import Registry
+from mtrack_eval.evaluated_run import EvalOptions, open_run
+from mtrack_export.contract import Facts, collect_contract
+from mtrack_export.exported_run import ExportedRun
+from mtrack_export.network import (
+    TOLERANCE,
+    largest_difference,
+    opset_of,
+    policy_module,
+    set_metadata,
+    to_onnx,
+)
+from mtrack_export.trace import Arrays, record_trace
+
+if TYPE_CHECKING:
+    import onnx
+
+NETWORK, CONTRACT, ROBOT, TRACE, MOTIONS = "policy.onnx", "policy.json", "robot.xml", "golden_trace.npz", "motions"
+METADATA_KEY = "mtrack_policy"
+"""Name of the copy of policy.json in the network's metadata."""
+FIELDS = (
+    *("schema", "schema_version", "policy", "robot", "timing", "observation", "action", "reference"),
+    *("motions", "safety", "golden_trace", "proof", "provenance"),
+)
+"""Of policy.json, in order."""
+INSTALL_RUNTIME = "python -m pip install ./deploy in a checkout of mtrack"
+_SPREAD = 3.0
+"""Factor of random observations around the recorded ones, with which ONNX and torch are compared."""
+
+
+@attrs.frozen(kw_only=True)
+class ExportOptions:
+    """What to export."""
+
+    actor: str = ""
+    """Empty: the actor of the checkpoint's phase."""
+    motions: Path | None = None
+    """Motion files to export with the policy, instead of the run's."""
+    with_motions: bool = False
+    """Whether to export the run's motions with the policy."""
+    files: Sequence[str] = ()
+    """Local files of components."""
+    allow_change: bool = False
+    """Whether to export a policy even if recipe, versions or motions have changed since its training."""
+
+    @property
+    def evaluation(self) -> EvalOptions:
+        """How to open the run."""
+        return EvalOptions(
+            actor=self.actor, motions=self.motions, files=tuple(self.files), allow_change=self.allow_change
+        )
+
+
+def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
+    """Export the newest policy of a run into a folder, and return policy.json.
+
+    Raises MtrackError if the policy cannot run on a robot, or if the runtime does not reproduce it; nothing is written
+    then.
+    """
+    _require_free(out)
+    opened = ExportedRun.open(run, options.evaluation)
+    contract = collect_contract(opened, opened.trained.robot.build())
+    width = contract["observation"]["width"]
+    module = policy_module(opened.agent, opened.actor, opened.group, width)
+    network = to_onnx(module, width)
+    trace = record_trace(opened, _without_randomness(run, options.evaluation))
+    recorded = torch.from_numpy(trace["observation"])
+    noise = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(0))
+    difference = largest_difference(network, module, torch.cat((recorded, recorded + _SPREAD * noise)))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        folder = Path(temporary) / out.name
+        folder.mkdir()
+        _write_parts(folder, opened, network, trace, contract, options)
+        contract["proof"] = {"torch_vs_onnx": difference, "date": datetime.now(UTC).date().isoformat()}
+        _write_network(folder, network, contract)
+        contract["proof"]["golden_trace"] = _proven(folder, contract)
+        ordered = {name: contract[name] for name in FIELDS}
+        (folder / CONTRACT).write_text(json.dumps(ordered, indent=1) + "\n", "utf-8")
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+    return contract
+
+
+def _require_free(out: Path) -> None:
+    """Raise MtrackError if a folder exists that no export has written."""
+    if out.exists() and not (out / CONTRACT).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise MtrackError(f"{out} exists and is no exported policy: give another folder with -o")
+
+
+def _without_randomness(run: Path, options: EvalOptions) -> Assembly:
+    """Return the assembled environment of a run without noise, randomizations and delays."""
+    registry = Registry.scan(files=options.files)
+    recipe = open_run(run, options, registry).recipe
+    changes = [f"randomizations.{name}.enabled=false" for name in recipe.randomizations]
+    if "max_delay" in recipe.action.params:
+        changes.append("action.max_delay=0")
+    quiet = open_run(run, attrs.evolve(options, overrides=tuple(changes)), registry)
+    return assemble(quiet.recipe, quiet.checkpoint.phase, device=quiet.recipe.resolved_device, num_envs=1)
+
+
+def _write_parts(
+    folder: Path, run: ExportedRun, network: onnx.ModelProto, trace: Arrays, contract: Facts, options: ExportOptions
+) -> None:
+    """Write everything but the network and policy.json, and add to the contract what it says about files."""
+    spec = run.trained.robot.build().spec()
+    spec.option.timestep = run.trained.physics_dt
+    spec.compile()
+    robot = _write(folder / ROBOT, spec.to_xml().encode())
+    golden = _write(folder / TRACE, _npz(trace))
+    contract["robot"] |= {"model_file": ROBOT, "model_sha256": robot}
+    contract["policy"] = {
+        "file": NETWORK,
+        "sha256": "",
+        "opset": opset_of(network),
+        "inputs": [_tensor(network.graph.input[0])],
+        "outputs": [_tensor(network.graph.output[0])],
+        "normaliser_baked": True,
+    }
+    contract["golden_trace"] = {"file": TRACE, "sha256": golden, "steps": len(trace["action"]), "tolerance": TOLERANCE}
+    contract["motions"] = _write_motions(folder, run) if options.with_motions or options.motions else []
+
+
+def _write_motions(folder: Path, run: ExportedRun) -> list[Facts]:
+    """Write every clip as .npz; return what policy.json says about them."""
+    (folder / MOTIONS).mkdir()
+    motions: list[Facts] = []
+    joints, rate = run.assembly.env.scene.model.joint_names, 1.0 / run.trained.control_dt
+    for number in range(len(run.clip_frames())):
+        clip = run.command.reference_clip(number)
+        file = f"{MOTIONS}/{number:03d}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', clip.name)[:60]}.npz"
+        arrays: Arrays = {
+            "root_pos": clip.root_pos.numpy(),
+            "root_quat_wxyz": clip.root_quat_wxyz.numpy(),
+            "joint_pos": clip.joint_pos.numpy(),
+            "joint_vel": clip.joint_vel.numpy(),
+            "joint_names": np.array(joints),
+            "fps": np.array(rate),
+        }
+        motions.append(
+            {
+                "name": clip.name,
+                "file": file,
+                "sha256": _write(folder / file, _npz(arrays)),
+                "source_sha256": clip.sha256,
+                "frames": len(clip.root_pos),
+            }
+        )
+    return motions
+
+
+def _write_network(folder: Path, network: onnx.ModelProto, contract: Facts) -> None:
+    """Write the network with a copy of the contract in its metadata, and add its hash to the contract."""
+    set_metadata(network, {METADATA_KEY: json.dumps(contract)})
+    contract["policy"]["sha256"] = _write(folder / NETWORK, network.SerializeToString())
+
+
+def _proven(folder: Path, contract: Facts) -> Facts:
+    """Replay the golden trace through the robot's runtime; return the largest differences. Raises MtrackError."""
+    try:
+        from mtrack_deploy import DeployError, Policy, check_golden_trace  # noqa: PLC0415  another distribution
+    except ImportError as error:
+        raise MtrackError(f"export checks the policy with the robot's runtime ({error}): {INSTALL_RUNTIME}") from None
+    (folder / CONTRACT).write_text(json.dumps(contract), "utf-8")
+    try:
+        differences = check_golden_trace(Policy.load(folder))
+        differences.require()
+    except DeployError as error:
+        raise MtrackError(f"the robot's runtime does not reproduce this policy: {error}") from error
+    return {name: getattr(differences, name) for name in ("observation", "action", "target")}
+
+
+def _tensor(value: onnx.ValueInfoProto) -> Facts:
+    shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+    return {"name": value.name, "shape": shape, "dtype": "float32"}
+
+
+def _npz(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _write(file: Path, data: bytes) -> str:
+    """Write a file and return its hash."""
+    file.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
