@@ -182,6 +182,8 @@ class MotionContract:
 class SafetyContract:
     """Limits that hold whatever the policy commands."""
 
+    target_margin_rad: float
+    """How far a target may lie beyond the range of its joint: there it asks for torque, not for a position."""
     slew_rad_s: float
     """Largest change of a target."""
     tilt_limit_rad: float

@@ -24,15 +24,26 @@ def quat_multiply(a_wxyz: Array, b_wxyz: Array) -> Array:
     return np.concatenate((w, aw * bv + bw * av + np.cross(av, bv)), axis=-1)
 
 
+def _matrix_entries() -> Array:
+    """Return the weights of the products w w, w x, ..., z z in the nine entries of a matrix, [16, 9]."""
+    entries = np.zeros((4, 4, 3, 3), np.float32)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        entries[0, 0, i, i] = entries[1 + i, 1 + i, i, i] = 1.0
+        entries[1 + j, 1 + j, i, i] = entries[1 + k, 1 + k, i, i] = -1.0
+        entries[1 + i, 1 + j, i, j] = entries[1 + i, 1 + j, j, i] = 2.0
+        entries[0, 1 + k, i, j], entries[0, 1 + k, j, i] = -2.0, 2.0
+    return entries.reshape(16, 9)
+
+
+_ENTRIES = _matrix_entries()
+
+
 def quat_to_matrix(quat_wxyz: Array) -> Array:
     """Return the rotation matrices of quaternions, [..., 4] to [..., 3, 3]."""
-    w, x, y, z = np.moveaxis(quat_wxyz, -1, 0)
-    rows = (
-        (w * w + x * x - y * y - z * z, 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
-        (2.0 * (x * y + w * z), w * w - x * x + y * y - z * z, 2.0 * (y * z - w * x)),
-        (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z),
-    )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    # one matrix product instead of dozens of operations on small arrays, each of which takes microseconds
+    products = (quat_wxyz[..., :, None] * quat_wxyz[..., None, :]).reshape(*quat_wxyz.shape[:-1], 16)
+    return (products @ _ENTRIES).reshape(*quat_wxyz.shape[:-1], 3, 3)
 
 
 def quat_rotate(quat_wxyz: Array, vector: Array) -> Array:

@@ -34,7 +34,8 @@ class Safety:
             name: np.array([getattr(joint, name) for joint in joints], np.float32)
             for name in ("lower", "upper", "stiffness", "damping", "effort_limit")
         }
-        self._lower, self._upper = values["lower"], values["upper"]
+        margin = limits.target_margin_rad
+        self._lower, self._upper = values["lower"] - margin, values["upper"] + margin
         self._stiffness, self._damping = values["stiffness"], values["damping"]
         self._effort = limits.torque_share * values["effort_limit"]
         self._largest_step = np.float32(limits.slew_rad_s * contract.timing.physics_dt)

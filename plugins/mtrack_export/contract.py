@@ -18,6 +18,7 @@ Facts = dict[str, Any]
 
 SCHEMA, SCHEMA_VERSION = "mtrack-policy", 1
 _BLEND_S = 2.0
+_TARGET_MARGIN = 0.5  # rad; policies lean on joint limits, e.g. the waist in a deep squat
 _TILT_LIMIT = 1.0  # rad
 _TORQUE_SHARE = 0.98
 _DAMPING = 8.0  # N m s/rad
@@ -67,6 +68,7 @@ def collect_contract(run: ExportedRun, robot: Robot) -> Facts:
             "blend_s": _BLEND_S,
         },
         "safety": {
+            "target_margin_rad": _TARGET_MARGIN,
             "slew_rad_s": float(model.velocity_limit.max()),
             "tilt_limit_rad": _TILT_LIMIT,
             "torque_share": _TORQUE_SHARE,
