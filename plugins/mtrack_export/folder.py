@@ -21,6 +21,7 @@ from mtrack import MtrackError
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.registry.registry import Registry
 from mtrack_eval.evaluated_run import EvalOptions, open_run
+from mtrack_eval.motions import motions_at
 from mtrack_export.contract import Facts, collect_contract
 from mtrack_export.exported_run import ExportedRun
 from mtrack_export.network import (
@@ -79,6 +80,20 @@ def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
     then.
     """
     _require_free(out)
+    with tempfile.TemporaryDirectory() as imported:
+        return _export(run, out, _with_readable_motions(run, options, Path(imported)))
+
+
+def _with_readable_motions(run: Path, options: ExportOptions, folder: Path) -> ExportOptions:
+    """Return the options with motions that were imported into a folder, if they are in another format."""
+    if options.motions is None:
+        return options
+    registry = Registry.scan(files=options.files)
+    robot = open_run(run, attrs.evolve(options.evaluation, motions=None), registry).recipe.robot.use
+    return attrs.evolve(options, motions=motions_at(options.motions, registry, robot, folder))
+
+
+def _export(run: Path, out: Path, options: ExportOptions) -> Facts:
     opened = ExportedRun.open(run, options.evaluation)
     contract = collect_contract(opened, opened.trained.robot.build())
     width = contract["observation"]["width"]
