@@ -65,7 +65,7 @@ def previous_actions(moment: Moment, parameters: Mapping[str, Any]) -> Array:
 
 def projected_gravity(moment: Moment, _: Mapping[str, Any]) -> Array:
     """Return the direction of gravity in the frame of the root, [3]."""
-    return np.negative(_root_rot(moment)[2])
+    return np.asarray(-_root_rot(moment)[2])
 
 
 def root_ang_vel(moment: Moment, _: Mapping[str, Any]) -> Array:

@@ -33,13 +33,14 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print policy.json.")] = False,
 ) -> None:
     """Write a policy for a robot: an ONNX file, policy.json, and a trace that every runtime must reproduce."""
-    from mtrack_export.folder import ExportOptions, export_policy  # noqa: PLC0415
+    from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
     folder = out or run / "export"
     options = ExportOptions(
         actor=actor, motions=motions, with_motions=with_motions, files=plugin or (), allow_change=allow_change
     )
-    contract = export_policy(run, folder, options)
+    with readable_motions(run, options) as readable:
+        contract = export_policy(run, folder, readable)
     if as_json:
         typer.echo(json.dumps(contract))
         return
@@ -60,7 +61,10 @@ def deploy_check(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the export; default: RUN/export.")
     ] = None,
-    clip: Annotated[list[str] | None, typer.Option(help="Clip to play; default: all clips of the run.")] = None,
+    motions: Annotated[
+        Path | None, typer.Option(help="Play these instead: motion files, a directory, or files that can be imported.")
+    ] = None,
+    clip: Annotated[list[str] | None, typer.Option(help="Clip to play; default: all of them.")] = None,
     rollouts: Annotated[int, typer.Option(min=1, help="Rollouts per clip, each with its own random draws.")] = 20,
     plugin: PluginFiles = None,
     allow_change: Annotated[
@@ -72,12 +76,15 @@ def deploy_check(
     import attrs  # noqa: PLC0415
 
     from mtrack_export.deploy_check import add_proof, check_deployment  # noqa: PLC0415
-    from mtrack_export.folder import ExportOptions, export_policy  # noqa: PLC0415
+    from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
     folder = out or run / "export"
-    options = ExportOptions(actor=actor, with_motions=True, files=plugin or (), allow_change=allow_change)
-    export_policy(run, folder, options)
-    result = check_deployment(run, folder, attrs.evolve(options.evaluation, rollouts=rollouts), clip or ())
+    options = ExportOptions(
+        actor=actor, motions=motions, with_motions=True, files=plugin or (), allow_change=allow_change
+    )
+    with readable_motions(run, options) as readable:
+        export_policy(run, folder, readable)
+        result = check_deployment(run, folder, attrs.evolve(readable.evaluation, rollouts=rollouts), clip or ())
     add_proof(folder, result)
     if as_json:
         typer.echo(json.dumps(result.as_json()))

@@ -8,7 +8,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ class ExportOptions:
     actor: str = ""
     """Empty: the actor of the checkpoint's phase."""
     motions: Path | None = None
-    """Motion files to export with the policy, instead of the run's."""
+    """Motions in mtrack's format to export with the policy, instead of the run's."""
     with_motions: bool = False
     """Whether to export the run's motions with the policy."""
     files: Sequence[str] = ()
@@ -73,6 +74,18 @@ class ExportOptions:
         )
 
 
+@contextmanager
+def readable_motions(run: Path, options: ExportOptions) -> Iterator[ExportOptions]:
+    """Give the options with motions in mtrack's format; others are imported for as long as the block runs."""
+    if options.motions is None:
+        yield options
+        return
+    registry = Registry.scan(files=options.files)
+    robot = open_run(run, attrs.evolve(options.evaluation, motions=None), registry).recipe.robot.use
+    with tempfile.TemporaryDirectory() as folder:
+        yield attrs.evolve(options, motions=motions_at(options.motions, registry, robot, Path(folder)))
+
+
 def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
     """Export the newest policy of a run into a folder, and return policy.json.
 
@@ -80,20 +93,6 @@ def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
     then.
     """
     _require_free(out)
-    with tempfile.TemporaryDirectory() as imported:
-        return _export(run, out, _with_readable_motions(run, options, Path(imported)))
-
-
-def _with_readable_motions(run: Path, options: ExportOptions, folder: Path) -> ExportOptions:
-    """Return the options with motions that were imported into a folder, if they are in another format."""
-    if options.motions is None:
-        return options
-    registry = Registry.scan(files=options.files)
-    robot = open_run(run, attrs.evolve(options.evaluation, motions=None), registry).recipe.robot.use
-    return attrs.evolve(options, motions=motions_at(options.motions, registry, robot, folder))
-
-
-def _export(run: Path, out: Path, options: ExportOptions) -> Facts:
     opened = ExportedRun.open(run, options.evaluation)
     contract = collect_contract(opened, opened.trained.robot.build())
     width = contract["observation"]["width"]
