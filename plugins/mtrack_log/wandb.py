@@ -19,6 +19,7 @@ from pathlib import Path
 from mtrack import Metrics, MtrackError, component, one_of, param, positive, scratch
 from mtrack_log.films import NewFilms
 from mtrack_log.flat import flat
+from mtrack_log.wandb_runs import fetch_run
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,11 @@ class WandB:
         """Queue a checkpoint for upload; never waits."""
         if self.upload_checkpoints and self.mode == "online":
             self._put({"checkpoint": str(path.resolve()), "run_directory": str(self.directory)})
+
+    @staticmethod
+    def fetch_run(reference: str, cache: Path) -> Path:
+        """Return the directory of an uploaded run, `ENTITY/PROJECT/RUN[:vN]`. Raises MtrackError."""
+        return fetch_run(reference, cache)
 
     def _put_films(self) -> None:
         for path in self.films.take() if self.films else ():
