@@ -44,6 +44,7 @@ def check_golden_trace(policy: Policy) -> TraceDifferences:
     require_hash(file, contract.golden_trace.sha256, "golden_trace.sha256")
     with np.load(file, allow_pickle=False) as arrays:
         trace = {name: arrays[name] for name in arrays.files}
+    _require_same_window(trace, policy)
     tolerance = contract.golden_trace.tolerance
     builder, decoder = ObservationBuilder(contract), ActionDecoder(contract)
     terms = {term.name: slice(term.start, term.start + term.width) for term in contract.observation.terms}
@@ -66,6 +67,18 @@ def check_golden_trace(policy: Policy) -> TraceDifferences:
             targeted = max(targeted, _excess(decoder.target(), trace["target"][step][substep], tolerance))
     observed, worst = max((value, name) for name, value in by_term.items())
     return TraceDifferences(observed, worst, acted, targeted)
+
+
+def _require_same_window(trace: dict[str, Array], policy: Policy) -> None:
+    """Raise DeployError if policy.json asks for other frames of the reference than the trace shows."""
+    reference, timing = policy.contract.reference, policy.contract.timing
+    for name, ours, theirs in (
+        ("reference.frame_offsets", reference.frame_offsets, trace["frame_offsets"].tolist()),
+        ("reference.rate_hz", round(reference.rate_hz, 6), round(1.0 / float(trace["control_dt"]), 6)),
+        ("timing.control_dt", round(timing.control_dt, 9), round(float(trace["control_dt"]), 9)),
+    ):
+        if ours != theirs:
+            raise DeployError(f"{name} is {ours}, but the golden trace was recorded with {theirs}")
 
 
 def _excess(found: Array, wanted: Array, tolerance: float) -> float:
