@@ -27,6 +27,8 @@ class ActionDecoder:
                 raise DeployError(
                     f"action.{name} has {len(getattr(action, name))} values for {len(action.joints)} joints"
                 )
+        if action.mode == "reference_residual" and any(action.offset):
+            raise DeployError("action.offset must be 0 if action.mode is 'reference_residual'")
         if len(action.velocity_feedforward_s) != len(names):
             raise DeployError(f"action.velocity_feedforward_s must have {len(names)} values, one for each joint")
         unknown = [name for name in action.joints if name not in names]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtrack.cli.options import PluginFiles
+from mtrack_demo import given_run
 
 if TYPE_CHECKING:
     from mtrack_export.deploy_check import DeployCheck
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint is exported.")],
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Directory of a run, whose newest checkpoint is exported; also wandb:ENTITY/PROJECT/RUN[:vN]."
+        ),
+    ] = None,
     actor: Annotated[str, typer.Option(help="teacher or student; default: the newest checkpoint's actor.")] = "",
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder to write; default: RUN/export.")
@@ -28,6 +34,7 @@ def export(
         Path | None, typer.Option(help="Add these instead: motion files, a directory, or files that can be imported.")
     ] = None,
     plugin: PluginFiles = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Take the trained policy that comes with mtrack.")] = False,
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Export the run even if component versions have changed.")
     ] = False,
@@ -40,8 +47,10 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print policy.json.")] = False,
 ) -> None:
     """Write a policy for a robot: an ONNX file, policy.json, and a trace that every runtime must reproduce."""
+    from mtrack.run.fetched import local_run  # noqa: PLC0415
     from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
+    run = local_run(given_run(run, demo))
     folder = out or run / ("export" if runtime == "native" else f"export-{runtime}")
     options = ExportOptions(
         actor=actor, motions=motions, with_motions=with_motions, files=plugin or (), allow_change=allow_change
@@ -84,7 +93,9 @@ def _export_for(run: Path, folder: Path, runtime: str, clip: str, options: Expor
 
 
 def deploy_check(
-    run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint is exported and checked.")],
+    run: Annotated[
+        Path | None, typer.Argument(help="Directory of a run; its newest checkpoint is exported and checked.")
+    ] = None,
     actor: Annotated[str, typer.Option(help="teacher or student; default: the newest checkpoint's actor.")] = "",
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the export; default: RUN/export.")
@@ -95,6 +106,7 @@ def deploy_check(
     clip: Annotated[list[str] | None, typer.Option(help="Clip to play; default: all of them.")] = None,
     rollouts: Annotated[int, typer.Option(min=1, help="Rollouts per clip, each with its own random draws.")] = 20,
     plugin: PluginFiles = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Take the trained policy that comes with mtrack.")] = False,
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Check the run even if component versions have changed.")
     ] = False,
@@ -103,9 +115,11 @@ def deploy_check(
     """Export a policy, play it in plain MuJoCo with the robot's runtime, and compare it with `mtrack eval`."""
     import attrs  # noqa: PLC0415
 
+    from mtrack.run.fetched import local_run  # noqa: PLC0415
     from mtrack_export.deploy_check import add_proof, check_deployment  # noqa: PLC0415
     from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
+    run = local_run(given_run(run, demo))
     folder = out or run / "export"
     options = ExportOptions(
         actor=actor, motions=motions, with_motions=True, files=plugin or (), allow_change=allow_change
@@ -126,10 +140,8 @@ def _print(result: DeployCheck, folder: Path) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(
-        title=f"{result.rollouts} rollouts a clip: training's simulation, and MuJoCo with the robot's runtime"
-    )
-    for name in ("clip", "success", "runtime", "error [mm]", "runtime", "stands 5 s later"):
+    table = Table(title=f"{result.rollouts} rollouts of each clip: as in training, and with the robot's runtime")
+    for name in ("clip", "success", "runtime", "error, mm", "runtime", "stands 5 s later"):
         table.add_column(name, justify="left" if name == "clip" else "right")
     for clip in result.clips:
         table.add_row(

@@ -42,10 +42,10 @@ def policy_module(agent: Agent, actor: str, group: str, width: int) -> nn.Module
     try:
         with torch.no_grad():
             module(torch.zeros(1, width))
-    except KeyError as error:
+    except KeyError:
         raise MtrackError(
-            f"actor '{actor}' also reads the observation group {error}, which no robot can sense: export another one, "
-            "e.g. --actor student"
+            f"actor '{actor}' reads more than the observation group '{group}', which is all that a robot can sense: "
+            "export another one, e.g. --actor student"
         ) from None
     return module
 

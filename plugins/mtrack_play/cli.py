@@ -14,6 +14,7 @@ import typer
 
 from mtrack.cli.options import PluginFiles
 from mtrack.errors import ComponentError, MtrackError, describe_error
+from mtrack_demo import given_run
 
 if TYPE_CHECKING:
     from mtrack_play.film_command import OpenSession
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
 
 _PlayedRun: TypeAlias = Annotated[
-    Path, typer.Argument(help="Directory of a run, whose newest checkpoint plays; also wandb:ENTITY/PROJECT/RUN[:vN].")
+    Path | None,
+    typer.Argument(help="Directory of a run, whose newest checkpoint plays; also wandb:ENTITY/PROJECT/RUN[:vN]."),
 ]
 
 
 def play(
-    run: _PlayedRun,
+    run: _PlayedRun = None,
     clip: Annotated[
         list[str] | None,
         typer.Option(help="Clip to start with; a film can have several. Default: the worst of the last evaluation."),
@@ -55,6 +57,7 @@ def play(
     fps: Annotated[float, typer.Option(help="Images of the film per simulated second.")] = 25.0,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     plugin: PluginFiles = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Play the trained policy that comes with mtrack.")] = False,
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Play the run even if component versions have changed.")
     ] = False,
@@ -63,7 +66,7 @@ def play(
     if video is None:
         _check_view(native)
     _check_together(clip or [], video, **{"--native": native, "--follow": follow, "--state": bool(state)})
-    run = _local(run, follow)
+    run = _local(given_run(run, demo), follow)
     from mtrack_play.session import Session  # noqa: PLC0415
 
     _use_one_thread()
