@@ -53,7 +53,7 @@ class ForeignPolicy(Policy):
         width = contract.observation.width
         if shapes != {"obs": [1, width], "time_step": [1, 1]}:
             raise DeployError(f"{file}: its inputs are {shapes}; expected obs [1, {width}] and time_step [1, 1]")
-        super().__init__(host.folder, contract, session)
+        super().__init__(host.folder, contract, {}, session)
 
     def __call__(self, observation: Array) -> Array:
         """Return the raw action [A]; it does not depend on the frame."""
@@ -130,7 +130,8 @@ def _contract(
         safety=replace(
             host.safety,
             target_margin_rad=_UNLIMITED,
-            slew_rad_s=_UNLIMITED,
+            slew_factor=_UNLIMITED,
+            start_distance_rad=_UNLIMITED,
             tilt_limit_rad=_UNLIMITED,
             torque_share=_UNLIMITED,
         ),

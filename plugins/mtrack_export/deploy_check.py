@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -64,8 +65,8 @@ class DeployCheck:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, JSON-able."""
-        facts = attrs.asdict(self) | {"error_ratio": self.error_ratio}
-        return _without_nan(facts) | {"problems": self.problems}
+        facts: dict[str, Any] = _without_nan(attrs.asdict(self) | {"error_ratio": self.error_ratio})
+        return facts | {"problems": self.problems}
 
     @property
     def problems(self) -> list[str]:
@@ -77,9 +78,7 @@ class DeployCheck:
             if abs(clip.deploy_success - clip.eval_success) > SUCCESS_MARGIN + _ROUNDING:
                 found.append(f"{clip.clip}: success {clip.deploy_success:.0%}, but {clip.eval_success:.0%} in training")
             if clip.deploy_success > 0.0 and not clip.standing >= STANDING_SHARE - _ROUNDING:
-                found.append(
-                    f"{clip.clip}: only {clip.standing:.0%} of the rollouts that tracked it stand after its end"
-                )
+                found.append(f"{clip.clip}: only {clip.standing:.0%} of those that tracked it stand after its end")
         return found
 
 
@@ -89,7 +88,7 @@ def _without_nan(value: Any) -> Any:
         return {name: _without_nan(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [_without_nan(member) for member in value]
-    return None if isinstance(value, float) and value != value else value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def check_deployment(run: Path, folder: Path, options: EvalOptions, names: Sequence[str]) -> DeployCheck:
