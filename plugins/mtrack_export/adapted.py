@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtrack import MtrackError
-from mtrack_export.common_layout import Columns
+from mtrack_export.common_layout import ServedColumns
 from mtrack_export.contract import Facts
 from mtrack_export.network import INPUT, OUTPUT, TOLERANCE, to_onnx, trace_onnx
 from mtrack_export.trace import Arrays
@@ -33,7 +33,7 @@ class AdaptedPolicy(nn.Module):
     action_shift_of_inputs: Tensor
     action_shift: Tensor
 
-    def __init__(self, policy: nn.Module, columns: Columns, clip: float) -> None:
+    def __init__(self, policy: nn.Module, columns: ServedColumns, clip: float) -> None:
         """Take a policy, the columns that it reads, and the bound of its action."""
         super().__init__()
         self.policy, self.clip = policy, clip
@@ -77,9 +77,9 @@ class Adapted:
     """A network for another runtime."""
 
     model: onnx.ModelProto
-    columns: Columns
+    columns: ServedColumns
     tables: Tables
-    """Of the motion inside; empty if there is none."""
+    """Of the motion inside; empty without one."""
 
     def check(self, contract: Facts, trace: Arrays, default_pos: NDArray[np.float32]) -> float:
         """Return the largest difference of a target from the golden trace's [rad]; check the motion, too.
@@ -109,7 +109,7 @@ class Adapted:
         return worst
 
 
-def adapt(policy: nn.Module, columns: Columns, clip: float, tables: Tables | None = None) -> Adapted:
+def adapt(policy: nn.Module, columns: ServedColumns, clip: float, tables: Tables | None = None) -> Adapted:
     """Return a policy as a network for a runtime with these columns. Raises MtrackError."""
     adapted = AdaptedPolicy(policy, columns, clip).eval()
     if not tables:

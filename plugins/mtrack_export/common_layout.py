@@ -23,7 +23,7 @@ _ONE_OF = {TARGET_POS: "frames", TARGET_VEL: "frames", ACTIONS: "count"}
 
 
 @attrs.frozen(kw_only=True)
-class Columns:
+class ServedColumns:
     """How a policy's observation [W] and action [A] follow from those of a runtime [P] and [A].
 
     The observation is `served[index] + shift`, but while all served actions are 0, as after the start, those of the
@@ -87,7 +87,7 @@ def anchor_of(contract: Facts) -> str:
     return str(anchors[0] if anchors else contract["reference"]["anchor_body"])
 
 
-def find_columns(contract: Facts, order: Sequence[str], default_pos: Mapping[str, float]) -> Columns:
+def find_columns(contract: Facts, order: Sequence[str], default_pos: Mapping[str, float]) -> ServedColumns:
     """Return how a policy's columns follow from a runtime's: `order` has its parts, `default_pos` [rad] its pose."""
     joints = [joint["name"] for joint in contract["robot"]["joints"]]
     names = [(part, name) for part in order for name in _FIXED_COLUMNS.get(part, joints)]
@@ -107,7 +107,7 @@ def find_columns(contract: Facts, order: Sequence[str], default_pos: Mapping[str
             moved = {JOINT_POS: default_pos.get(name, 0.0) - minus[column], ACTIONS: -action_shift.get(name, 0.0)}
             shift.append(moved.get(kind, 0.0))
     first = names.index((ACTIONS, joints[0]))
-    return Columns(
+    return ServedColumns(
         index=np.array(index),
         shift=np.array(shift, np.float32),
         is_action=np.array(is_action),
