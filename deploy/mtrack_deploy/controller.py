@@ -68,7 +68,7 @@ class Controller:
     def run(self, robot: Robot, steps: int) -> None:
         """Drive a robot for some control steps; it stays in damping if it has to stop.
 
-        If anything raises, the robot's own methods too, it gets a damping command before the exception goes on.
+        If anything raises, the robot's own methods too, it gets a damping command before the exception is raised again.
         """
         timing = self.policy.contract.timing
         try:

@@ -18,7 +18,7 @@ from mtrack_deploy.terms import follow_chain
 
 
 def readings_of_trace(policy: Policy, clip: Window) -> list[Sensors]:
-    """Return a trace's readings in the part that follows a clip; empty if there is none. Raises DeployError."""
+    """Return a trace's readings in the part that follows a clip; empty if no part does. Raises DeployError."""
     trace = read_trace(policy)
     bounds = [*np.flatnonzero(trace["starts"]).tolist(), len(trace["action"])]
     for start, end in pairwise(bounds):

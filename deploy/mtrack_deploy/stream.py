@@ -83,7 +83,7 @@ class StreamPlayer:
             self._interpolate(number, frame)
             self._frames[number] = frame
             self._newest = number
-            if self._now < 0:  # not started: only the newest frames are of use
+            if self._now < 0:  # not started: only the newest frames are needed
                 self._forget_before(number - self.latency)
 
     def start(self, sensors: Sensors) -> None:

@@ -158,7 +158,7 @@ TERMS: Mapping[str, Term] = {
 
 
 def find_term(kind: str) -> Term:
-    """Return the function of a kind of term. Raises DeployError if there is none."""
+    """Return the function of a kind of term. Raises DeployError if it is unknown."""
     if kind in TERMS:
         return TERMS[kind]
     for entry in entry_points(group=GROUP, name=kind):

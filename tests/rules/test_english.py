@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("mtrack", "plugins", "recipes", "benchmarks", "docs", "tests", ".github")
+FOLDERS = ("mtrack", "plugins", "deploy", "recipes", "benchmarks", "docs", "tests", ".github")
 WRITTEN = {".py", ".md", ".toml", ".tmpl", ".sh", ".yml", ".txt", ".cff"}
 BANNED = re.compile(r"\b((?i:anew|mend|mends|shall|goes on|nobody|of use|what it is of|told)|is none|are none)\b")
 # "is None" is code, so these two are only found in lower case

@@ -41,7 +41,7 @@ def test_every_relative_link_leads_to_a_file_and_heading(page: Path) -> None:
 
 
 def test_nothing_links_to_a_web_page_of_mtrack_because_there_is_none() -> None:
-    folders = [ROOT / name for name in ("mtrack", "plugins", "recipes", "benchmarks", "docs")]
+    folders = [ROOT / name for name in ("mtrack", "plugins", "deploy", "recipes", "benchmarks", "docs")]
     files = [file for folder in folders for pattern in WRITTEN for file in folder.rglob(pattern)]
     files += [file for pattern in WRITTEN for file in ROOT.glob(pattern)]
     found = {

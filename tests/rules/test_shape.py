@@ -13,7 +13,7 @@ MOST_LINES_OF_A_FUNCTION = 60
 
 TEXTS = {
     str(file.relative_to(ROOT)): file.read_text(encoding="utf-8")
-    for folder in ("mtrack", "plugins")
+    for folder in ("mtrack", "plugins", "deploy")
     for file in sorted((ROOT / folder).rglob("*.py"))
 }
 TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
