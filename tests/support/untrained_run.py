@@ -34,7 +34,7 @@ def save_checkpoint(directory: Path, recipe, phase: str = "train", iteration: in
     agent.build(attrs.evolve(assembly.layout, seed=iteration))
     phases = list(recipe.phases)
     history = [recipe.phases[name].entry.name for name in phases[: phases.index(phase) + 1]]
-    facts = manifest(recipe)
+    facts = manifest(recipe, run_id="untrained")
     facts |= {"contract": attrs.asdict(Contract.of(recipe.for_phase(phase), assembly))}
     facts |= {"phase": phase, "phase_history": history, "iteration": iteration, "frames": 640 * iteration}
     facts |= {"frames_before": 0, "ended": False}
