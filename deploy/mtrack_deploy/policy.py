@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ class Policy:
         (actions,) = self._session.run([self._output], {self._input: observation[None]})
         action: Array = actions[0]
         return action
+
+    def with_gains(self, stiffness: float, damping: float) -> Policy:
+        """Return this policy for motors whose gains are multiplied by two factors."""
+        robot = self.contract.robot
+        joints = [
+            replace(joint, stiffness=stiffness * joint.stiffness, damping=damping * joint.damping)
+            for joint in robot.joints
+        ]
+        return Policy(self.folder, replace(self.contract, robot=replace(robot, joints=joints)), self._session)
 
 
 def require_hash(file: Path, sha256: str, field: str) -> None:
