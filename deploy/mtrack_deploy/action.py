@@ -74,4 +74,4 @@ class ActionDecoder:
         """Return the pose that the scaled action is added to, [J] rad."""
         if self._action.mode == "default_relative":
             return self._default
-        return window.joint_pos[0] + window.joint_vel[0] * self._feedforward
+        return np.asarray(window.joint_pos[0] + window.joint_vel[0] * self._feedforward)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mujoco
@@ -12,7 +12,7 @@ import numpy as np
 from mtrack_deploy.contract import Contract
 from mtrack_deploy.errors import DeployError
 from mtrack_deploy.policy import require_hash
-from mtrack_deploy.rotations import Array, quat_multiply, quat_of_axis
+from mtrack_deploy.rotations import Array, quat_multiply, quat_of_axis, quat_to_matrix
 from mtrack_deploy.safety import JointCommand
 from mtrack_deploy.sensors import Sensors
 
@@ -99,21 +99,34 @@ class MujocoRobot:
 
     def read(self) -> Sensors:
         """Return noisy readings of the present state; position and linear velocity of the root are exact."""
-        data, noise = self.data, self._noise
-        quat = data.qpos[3:7].astype(np.float32)
+        noise, exact = self._noise, self.exact()
+        quat = exact.root_quat_wxyz
         if noise.orientation:
             axis = self._rng.normal(size=3)
             angle = float(self._rng.normal() * noise.orientation)
             quat = quat_multiply(quat, quat_of_axis(axis / np.linalg.norm(axis), angle))
-        rotation = data.xmat[1].reshape(3, 3)
-        return Sensors(
+        return replace(
+            exact,
             root_quat_wxyz=quat,
-            root_ang_vel=self._disturbed(data.qvel[3:6], noise.ang_vel),
-            joint_pos=self._disturbed(data.qpos[self._qpos], noise.joint_pos),
-            joint_vel=self._disturbed(data.qvel[self._dofs], noise.joint_vel),
-            root_pos=data.qpos[:3].astype(np.float32),
-            root_lin_vel=(data.qvel[:3] @ rotation).astype(np.float32),
+            root_ang_vel=self._disturbed(exact.root_ang_vel, noise.ang_vel),
+            joint_pos=self._disturbed(exact.joint_pos, noise.joint_pos),
+            joint_vel=self._disturbed(exact.joint_vel, noise.joint_vel),
         )
+
+    def exact(self) -> Sensors:
+        """Return readings without noise."""
+        pos, quat, lin_vel, ang_vel, joint_pos, joint_vel = (value.astype(np.float32) for value in self.state())
+        in_root = quat_to_matrix(quat).T @ lin_vel
+        return Sensors(quat, ang_vel, joint_pos, joint_vel, pos, in_root)
+
+    def state(self) -> tuple[Array, ...]:
+        """Return a copy of position, orientation (w, x, y, z), linear (world) and angular velocity of the root, joints.
+
+        Joints are positions, then velocities.
+        """
+        data = self.data
+        root = data.qpos[:3], data.qpos[3:7], data.qvel[:3], data.qvel[3:6]
+        return tuple(value.copy() for value in (*root, data.qpos[self._qpos], data.qvel[self._dofs]))
 
     def write(self, command: JointCommand) -> None:
         """Take a command; until the delay has passed, the earlier one holds."""
@@ -150,5 +163,4 @@ class MujocoRobot:
             mujoco.mj_step(self.model, self.data)
 
     def _disturbed(self, value: Array, noise: float) -> Array:
-        value = value.astype(np.float32)
         return value + self._rng.normal(0.0, noise, value.shape).astype(np.float32) if noise else value

@@ -31,7 +31,7 @@ def read_contract(path: Path) -> tuple[Contract, dict[str, Any]]:
 
 def _structured(kind: Any, value: Any, where: str) -> Any:
     """Return a JSON value as a type of the contract. Raises DeployError."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise DeployError(f"{where or 'the file'} must be an object, not {value!r}")
         hints = get_type_hints(kind)

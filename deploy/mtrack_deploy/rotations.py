@@ -5,10 +5,13 @@ Quaternions are unit quaternions in the order w, x, y, z. Rotation matrices map 
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[Any]
+"""Float32 unless a docstring says otherwise."""
 
 
 def quat_conjugate(quat_wxyz: Array) -> Array:
@@ -43,12 +46,12 @@ def quat_to_matrix(quat_wxyz: Array) -> Array:
     """Return the rotation matrices of quaternions, [..., 4] to [..., 3, 3]."""
     # one matrix product instead of dozens of operations on small arrays, each of which takes microseconds
     products = (quat_wxyz[..., :, None] * quat_wxyz[..., None, :]).reshape(*quat_wxyz.shape[:-1], 16)
-    return (products @ _ENTRIES).reshape(*quat_wxyz.shape[:-1], 3, 3)
+    return np.asarray(products @ _ENTRIES).reshape(*quat_wxyz.shape[:-1], 3, 3)
 
 
 def quat_rotate(quat_wxyz: Array, vector: Array) -> Array:
     """Return vectors [..., 3] rotated by quaternions."""
-    return np.einsum("...ij,...j->...i", quat_to_matrix(quat_wxyz), vector)
+    return np.asarray(np.einsum("...ij,...j->...i", quat_to_matrix(quat_wxyz), vector))
 
 
 def quat_of_yaw(yaw: float) -> Array:
@@ -77,4 +80,4 @@ def slerp(start_wxyz: Array, end_wxyz: Array, share: Array) -> Array:
         mixed = (1.0 - share) * start_wxyz + share * end
     else:
         mixed = np.sin((1.0 - share) * angle) * start_wxyz + np.sin(share * angle) * end
-    return (mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(mixed / np.linalg.norm(mixed, axis=-1, keepdims=True), np.float32)

@@ -106,7 +106,8 @@ class StreamPlayer:
         if not self._frames:
             return np.zeros_like(joint_pos)
         steps = number - self._newest
-        return (joint_pos - self._frames[self._newest].joint_pos[0]) * np.float32(self._rate / steps)
+        moved = joint_pos - self._frames[self._newest].joint_pos[0]
+        return np.asarray(moved * np.float32(self._rate / steps))
 
     def _interpolate(self, number: int, frame: Window) -> None:
         """Fill the gap between the newest frame and a later one."""

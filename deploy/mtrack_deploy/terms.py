@@ -65,7 +65,7 @@ def previous_actions(moment: Moment, parameters: Mapping[str, Any]) -> Array:
 
 def projected_gravity(moment: Moment, _: Mapping[str, Any]) -> Array:
     """Return the direction of gravity in the frame of the root, [3]."""
-    return -_root_rot(moment)[2]
+    return np.asarray(-_root_rot(moment)[2])
 
 
 def root_ang_vel(moment: Moment, _: Mapping[str, Any]) -> Array:
@@ -81,7 +81,8 @@ def root_lin_vel(moment: Moment, _: Mapping[str, Any]) -> Array:
 def reference_root_displacement(moment: Moment, _: Mapping[str, Any]) -> Array:
     """Return the way of the reference root from now to each later frame, in its present frame, [(S - 1) * 3] m."""
     window = moment.window
-    return ((window.root_pos[1:] - window.root_pos[0]) @ quat_to_matrix(window.root_quat_wxyz[0])).ravel()
+    way = window.root_pos[1:] - window.root_pos[0]
+    return np.ravel(way @ quat_to_matrix(window.root_quat_wxyz[0]))
 
 
 def reference_root_rot(moment: Moment, _: Mapping[str, Any]) -> Array:

@@ -27,6 +27,8 @@ from mtrack.api.lifecycle import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mtrack.api.scene import Kinematics
 
 
@@ -190,6 +192,23 @@ class Probes(Protocol):
         """Raise MtrackError if something is missing. `mtrack check` calls this instead of `start`."""
 
 
+@runtime_checkable
+class FetchesRuns(Protocol):
+    """A logger that uploads runs and can download them again.
+
+    Its name is the word before the colon in `mtrack eval wandb:ENTITY/PROJECT/RUN` and `mtrack run --from wandb:...`.
+    """
+
+    @staticmethod
+    def fetch_run(reference: str, cache: Path) -> Path:
+        """Return a run directory: `recipe.toml`, `manifest.json` and `checkpoints/NAME`. No logger is built for this.
+
+        `reference` is what follows the colon. Download below `cache`, and only what is not there yet; mtrack verifies
+        the checkpoint. Raise MtrackError if that is not possible.
+        """
+        ...
+
+
 _TERMS = ("action", "command", "observation", "reward", "termination", "randomization", "metric")
 OFFERED_BY: Mapping[type, Sequence[str]] = {
     Requires: _TERMS,
@@ -223,5 +242,6 @@ OFFERED_BY: Mapping[type, Sequence[str]] = {
     Judges: ("metric",),
     TakesLengths: ("metric",),
     Probes: ("logger",),
+    FetchesRuns: ("logger",),
 }
 """The kinds that may have each of these. For other kinds it has no effect, or their contract already requires it."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from mtrack.run.train import TrainResult
 
 
+_StartingRun: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="RUN", help="Start with the agent of another run; also wandb:ENTITY/PROJECT/RUN[:vN]."
+    ),
+]
+
+
 def run(
     recipe: Annotated[str, typer.Argument(help="Recipe file, or the name of an installed one.")] = "",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
@@ -30,7 +38,7 @@ def run(
         str, typer.Option(metavar="N|N,N...", help="Train one run per seed: so many, from --seed on, or these seeds.")
     ] = "",
     run_dir: Annotated[Path | None, typer.Option(help="Directory of the run; default runs/NAME-TIME.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="Start with the agent of another run.")] = None,
+    from_: _StartingRun = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue a run, or a directory of seeds, from its last checkpoint.")
     ] = None,
@@ -121,6 +129,7 @@ def _say_what_next(result: TrainResult, recipe: Recipe, options: list[str], has_
 
 def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
     """Raise MtrackError if `--resume` names no run or directory of seeds, or if other options contradict it."""
+    from mtrack.run.fetched import is_reference
     from mtrack.run.run_directory import is_of_seeds, short
 
     if recipe:
@@ -132,6 +141,8 @@ def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | 
         )
     if run_dir:
         raise MtrackError(f"--resume continues in {folder} itself: leave out --run-dir")
+    if is_reference(folder):
+        raise MtrackError(f"--resume continues in a run directory; --from {folder} starts a new run with its agent")
     if not folder.exists() and is_of_seeds(folder.parent):
         raise MtrackError(f"--resume {folder}: this run has not started; resume all seeds: --resume {folder.parent}")
     if not folder.exists():

@@ -24,6 +24,7 @@ from mtrack.registry.registry import OWN, Registry
 from mtrack.run.checkpoint import newest
 from mtrack.run.checkpoint_facts import has_any
 from mtrack.run.compatibility import require_compatible, require_local_files, require_same_versions
+from mtrack.run.fetched import local_run
 from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
 from mtrack.run.run_directory import locked, short
@@ -100,7 +101,7 @@ def _new_plan(
     source = read_recipe(recipe, settings)
     numbers = parse_seeds(seeds, check_recipe(source, registry).seed)
     first = check_recipe(source.with_layers([override(f"seed={numbers[0]}")]), registry)
-    start, problems = newest(init_from.absolute()) if init_from else (None, [])  # the same for all runs
+    start, problems = newest(local_run(init_from).absolute()) if init_from else (None, [])  # the same for all runs
     for problem in problems:
         _log.warning("%s", problem)
     place = (directory or default_directory(first)).absolute()

@@ -21,6 +21,7 @@ from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry, is_own
 from mtrack.run.checkpoint import Checkpoint, newest
 from mtrack.run.compatibility import list_versions, require_compatible, require_local_files
+from mtrack.run.fetched import local_run
 from mtrack.run.manifest import manifest
 from mtrack.run.transfer import Contract
 
@@ -69,17 +70,18 @@ def load_policy(
     plugins: Sequence[str] = (),
     allow_change: bool = False,
 ) -> Policy:
-    """Return the policy of a run from its newest checkpoint; `run` may be a checkpoint too.
+    """Return the policy of a run from its newest checkpoint.
 
-    `actor` is by default the one that the newest phase runs: the teacher while it is trained, then the student. The
-    recipe of the run is assembled once for the shapes of its observations, so its plugins and motions must be there;
-    `plugins` are files of components, if the run was made with `-p FILE.py`.
+    `run` may also be a checkpoint, or a reference such as "wandb:ENTITY/PROJECT/RUN". `actor` is by default the one
+    that the newest phase runs: the teacher while it is trained, then the student. The recipe of the run is assembled
+    once for the shapes of its observations, so its plugins and motions must be there; `plugins` are files of
+    components, if the run was made with `-p FILE.py`.
 
     Raises CheckpointError if there is no checkpoint, or if recipe, plugins or motions have changed since (unless
     `allow_change`); MtrackError if the actor has not been trained.
     """
     registry = Registry.scan(files=plugins)
-    checkpoint, problems, whole = open_checkpoint(Path(run), registry, allow_change=allow_change)
+    checkpoint, problems, whole = open_checkpoint(local_run(run), registry, allow_change=allow_change)
     for problem in problems:
         _log.warning("%s", problem)
     recipe = whole.for_phase(checkpoint.phase)

@@ -31,6 +31,7 @@ from mtrack.run.compatibility import (
     resumed_threads,
     warn_of_other_processor,
 )
+from mtrack.run.fetched import local_run
 from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
 from mtrack.run.manifests import read_manifest
@@ -70,7 +71,8 @@ def train(
 ) -> TrainResult:
     """Train every phase of a recipe in order, with checkpoints; all processes of torchrun call this together.
 
-    `run_dir` is a new directory, `runs/NAME-TIME` by default. `init_from` is a run or checkpoint to start from.
+    `run_dir` is a new directory, `runs/NAME-TIME` by default. `init_from` is a run or checkpoint to start from, or a
+    reference such as "wandb:ENTITY/PROJECT/RUN".
     With `resume`, `run_dir` is a run to continue from its newest checkpoint, and `recipe` its own
     (`load_recipe(run_dir / "recipe.toml")`). With `allow_change`, it continues even if recipe or versions have changed.
     `hooks` watch the run; by default all that are installed.
@@ -84,13 +86,13 @@ def train(
     if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
         raise MtrackError(f"{directory} already holds a run: resume it (--resume), or give another --run-dir")
     hooks = Hooks.load(recipe.registry) if hooks is None else hooks
+    start = local_run(init_from).absolute() if init_from else None
     with process_group(recipe.resolved_device):
         if rank() > 0:  # every process has a directory of its own; rank 0 does all the reporting
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             recipe, hooks = attrs.evolve(recipe, loggers={}), Hooks()
         root = Path(broadcast_from_rank0(str(directory))).absolute()  # a component may change the working directory
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
-        start = Path(init_from).absolute() if init_from else None
         return TrainResult(root, _run_in(directory, recipe, hooks, start, resume, allow_change))
 
 

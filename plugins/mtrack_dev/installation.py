@@ -24,7 +24,7 @@ from mtrack.registry.versions import fits
 from mtrack_dev.check_result import CheckResult
 from mtrack_dev.entries import clash, try_to_load
 
-_REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]"'
+_REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]" -e deploy'
 _KNOWN_BAD = {("mujoco", "4.0.0"): "its sparse Cholesky factor is wrong, so simulations diverge"}
 _OLDEST_PYTHON = (3, 11)
 

@@ -47,7 +47,7 @@ def evaluate(
     end as in training. Metrics are those of the recipe. Two equal calls on one machine return equal reports.
 
     Args:
-        run: directory of a run.
+        run: directory of a run, or a reference such as "wandb:ENTITY/PROJECT/RUN".
         motions: motion files, a directory of them, or files that an importer reads, instead of the recipe's clips.
         actor: `teacher` or `student`; empty: the actor of the checkpoint's phase.
         rollouts: rollouts per clip, each with its own random draws; default: 8.

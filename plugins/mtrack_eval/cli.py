@@ -21,7 +21,8 @@ ScoredRuns: TypeAlias = Annotated[
     list[Path],
     typer.Argument(
         metavar="RUN...",
-        help="Directories of runs, whose newest checkpoints are scored; a folder of runs counts as its runs.",
+        help="Directories of runs, whose newest checkpoints are scored; a folder of runs counts as its runs. "
+        "Also wandb:ENTITY/PROJECT/RUN[:vN].",
     ),
 ]
 
@@ -63,10 +64,12 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all metrics as JSON.")] = False,
 ) -> None:
     """Score runs on every clip, or by episodes if their task has no clips; compare several with equal rollouts."""
-    groups = run_groups(runs, against or ())
+    from mtrack.run.fetched import local_run  # noqa: PLC0415
     from mtrack_eval.evaluated_run import EvalOptions  # noqa: PLC0415
 
     _log_to_stderr()
+    runs = [local_run(run) for run in runs]
+    groups = run_groups(runs, [local_run(run) for run in against or ()])
     _use_all_cpus()
     options = EvalOptions(
         rollouts=rollouts,

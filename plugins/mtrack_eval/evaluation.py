@@ -13,6 +13,7 @@ import torch
 from mtrack import MtrackError
 from mtrack.api.abilities import Judges, TakesLengths
 from mtrack.registry.registry import Registry
+from mtrack.run.fetched import local_run
 from mtrack_eval.clip_report import ClipReport, units_of
 from mtrack_eval.clip_summary import MetricSummary, summarise, worst_first
 from mtrack_eval.episode_report import EpisodeReport
@@ -35,6 +36,7 @@ def evaluate_run(
     run: Path, options: EvalOptions, with_plots: bool, with_strips: bool = False, is_stored: bool = False
 ) -> ClipReport | EpisodeReport:
     """Score a run, see `mtrack_eval.evaluate`."""
+    run = local_run(run)
     registry = Registry.scan(files=options.files)
     with tempfile.TemporaryDirectory() as folder:
         opened = open_run(run, options, registry)

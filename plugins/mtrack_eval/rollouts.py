@@ -10,7 +10,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Contacts, Env, Kinematics, Recipe, Scene, Schedule
+from mtrack import Env, Recipe, Schedule, StartState
 from mtrack.api.abilities import PlaysClips
 from mtrack.loop.env import RewardTerm
 from mtrack.loop.learner import rollout_mode
@@ -20,6 +20,7 @@ from mtrack_eval.evaluated_run import EvaluatedRun
 from mtrack_eval.pairing import clip_hashes, draws_hash, generators_of, short_hash
 from mtrack_eval.scorer import Scorer
 from mtrack_eval.snapshots import Snapshots
+from mtrack_eval.statue import motionless
 
 _CLIPS_AT_ONCE = 16
 _MAX_ENVS = 2048  # more rollouts are split into batches
@@ -70,10 +71,10 @@ class Arena:
     hashes: Mapping[str, str] = attrs.field(factory=dict)
     """Content hash of each clip, if the command knows it."""
 
-    def policy(self, num_poses: int = 0) -> Rollouts:
+    def policy(self, num_poses: int = 0, clips: Sequence[int] = ()) -> Rollouts:
         """Roll out the deterministic policy of the checkpoint; keep `num_poses` poses of each rollout."""
         self.scorer.snapshots = Snapshots(num_poses) if num_poses else None
-        rollouts = self._simulate(lambda observations: self.agent.policy(observations, self.actor))
+        rollouts = self._simulate(lambda observations: self.agent.policy(observations, self.actor), clips)
         self.scorer.snapshots = None
         return rollouts
 
@@ -83,6 +84,25 @@ class Arena:
         rollouts = self._simulate(lambda observations: self.agent.policy(observations, self.actor), [clip])
         self.scorer.snapshots = None
         return rollouts
+
+    def recorded(self, states: Sequence[StartState], clips: Sequence[int]) -> Rollouts:
+        """Score states that another simulation has recorded, instead of simulating: of each frame of some clips.
+
+        Each is [clips * rollouts], the rollouts of one clip after the other. What is not a pose or a velocity, such as
+        torques, has no meaning in the results. Raises ValueError if there are more clips than fit at once.
+        """
+        if len(clips) * self.rollouts != self.env.scene.num_envs:
+            raise ValueError(f"{len(clips)} clips with {self.rollouts} rollouts are not {self.env.scene.num_envs}")
+
+        def play(lengths: Tensor) -> None:
+            self._show(states[0])
+            self.scorer.begin(self.env.scene, lengths)
+            for state in states[1:]:
+                self.env.command.advance()
+                self._show(state)
+                self.scorer(self.env.scene)
+
+        return self._each(play, clips)
 
     def zero_action(self) -> Rollouts:
         """Roll out a policy whose actions are always zero."""
@@ -94,7 +114,7 @@ class Arena:
 
         def play(lengths: Tensor) -> None:
             scene = self.env.scene
-            still = _still(scene)
+            still = motionless(scene)
             self.scorer.begin(still, lengths, count_failed=True)
             for _ in range(int(lengths.max())):
                 self.env.command.advance()
@@ -102,6 +122,13 @@ class Arena:
                 self.scorer(still)
 
         return self._each(play)
+
+    def _show(self, state: StartState) -> None:
+        """Put all envs into a state, without a step."""
+        everything = torch.arange(self.env.scene.num_envs, device=self.env.scene.device)
+        self.env.backend.set_state(everything, state)
+        self.env.backend.forward(everything, state.joint_pos)
+        self.env.backend.refresh()
 
     def _simulate(self, policy: Policy, clips: Sequence[int] = ()) -> Rollouts:
         def play(lengths: Tensor) -> None:
@@ -171,32 +198,6 @@ def _max_clips(recipe: Recipe) -> int:
             count += len(slot.build().clips(model))
     problems.raise_if_any()
     return count or _CLIPS_AT_ONCE
-
-
-def _still(scene: Scene) -> Scene:
-    """Return a scene whose robot has the reference's present pose at rest; what only a simulation knows is NaN."""
-    pose = {field.name for field in attrs.fields(Kinematics)}
-    values: dict[str, Any] = {}
-    for field in attrs.fields(type(scene.robot)):
-        present = getattr(scene.robot, field.name)
-        if field.name in pose and isinstance(present, Tensor):
-            value = getattr(scene.reference, field.name).clone()
-            values[field.name] = torch.zeros_like(value) if field.name.endswith("_vel") else value
-        elif isinstance(present, Tensor):
-            values[field.name] = torch.full_like(present, torch.nan)
-    robot = attrs.evolve(scene.robot, cache={}, **values)
-    action = torch.full_like(scene.action, torch.nan)
-    return attrs.evolve(scene, cache={}, robot=robot, contacts=_standing(scene), action=action)
-
-
-def _standing(scene: Scene) -> Contacts:
-    """Return contacts that agree with the present foot contacts of the reference."""
-    touching = torch.zeros_like(scene.contacts.in_contact)
-    for foot, name in enumerate(scene.model.sets.get("feet", ())):
-        for column, sensor in enumerate(scene.contacts.names):
-            if sensor.partition(":")[0] == name:
-                touching[:, column] = scene.reference.contact[:, foot] > 0.5
-    return attrs.evolve(scene.contacts, cache={}, in_contact=touching)
 
 
 def _results(scorer: Scorer, rollouts: int, clips: int, draws: str) -> Rollouts:

@@ -8,7 +8,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from mtrack import MtrackError
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.registry.registry import Registry
 from mtrack_eval.evaluated_run import EvalOptions, open_run
+from mtrack_eval.motions import motions_at
 from mtrack_export.contract import Facts, collect_contract
 from mtrack_export.exported_run import ExportedRun
 from mtrack_export.network import (
@@ -56,7 +58,7 @@ class ExportOptions:
     actor: str = ""
     """Empty: the actor of the checkpoint's phase."""
     motions: Path | None = None
-    """Motion files to export with the policy, instead of the run's."""
+    """Motions in mtrack's format to export with the policy, instead of the run's."""
     with_motions: bool = False
     """Whether to export the run's motions with the policy."""
     files: Sequence[str] = ()
@@ -70,6 +72,18 @@ class ExportOptions:
         return EvalOptions(
             actor=self.actor, motions=self.motions, files=tuple(self.files), allow_change=self.allow_change
         )
+
+
+@contextmanager
+def readable_motions(run: Path, options: ExportOptions) -> Iterator[ExportOptions]:
+    """Give the options with motions in mtrack's format; others are imported for as long as the block runs."""
+    if options.motions is None:
+        yield options
+        return
+    registry = Registry.scan(files=options.files)
+    robot = open_run(run, attrs.evolve(options.evaluation, motions=None), registry).recipe.robot.use
+    with tempfile.TemporaryDirectory() as folder:
+        yield attrs.evolve(options, motions=motions_at(options.motions, registry, robot, Path(folder)))
 
 
 def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:

@@ -19,6 +19,7 @@ from pathlib import Path
 from mtrack import Metrics, MtrackError, component, one_of, param, positive, scratch
 from mtrack_log.films import NewFilms
 from mtrack_log.flat import flat
+from mtrack_log.wandb_runs import fetch_run
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class WandB:
     id: str = param(default="")
     """Identity of the run at wandb; empty: the run's own, so that a resumed run continues the same charts."""
     upload_checkpoints: bool = param(default=False)
-    """Whether checkpoints are uploaded as artifacts; online only."""
+    """Whether checkpoints are uploaded as artifacts, with recipe.toml and manifest.json; online only."""
     timeout_s: float = param(default=60.0, validator=positive)
     """Longest wait at the end of a run [s]: up to a third for an answer of the server, a third for uploads."""
     capacity: int = param(default=1000, validator=positive)
@@ -71,7 +72,12 @@ class WandB:
     def checkpoint_saved(self, path: Path) -> None:
         """Queue a checkpoint for upload; never waits."""
         if self.upload_checkpoints and self.mode == "online":
-            self._put({"checkpoint": str(path.resolve())})
+            self._put({"checkpoint": str(path.resolve()), "run_directory": str(self.directory)})
+
+    @staticmethod
+    def fetch_run(reference: str, cache: Path) -> Path:
+        """Return the directory of an uploaded run, `ENTITY/PROJECT/RUN[:vN]`. Raises MtrackError."""
+        return fetch_run(reference, cache)
 
     def _put_films(self) -> None:
         for path in self.films.take() if self.films else ():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,7 +93,7 @@ def _serve(run: wandb.Run, message: Mapping[str, Any], reports: TextIO) -> None:
             _report(reports, f"film not added: {error}")
     elif "checkpoint" in message:
         try:
-            upload(run, message["checkpoint"])
+            upload(run, Path(message["checkpoint"]), Path(message["run_directory"]))
         except (OSError, ValueError) as error:  # the run may have deleted it while the server was slow
             _report(reports, f"checkpoint not uploaded: {error}")
 
@@ -105,13 +106,25 @@ def show_film(run: wandb.Run, path: Path, step: int) -> None:
     run.log({f"{phase}/film": wandb.Video(str(path), caption=path.stem, format="mp4")}, step=step)
 
 
-def upload(run: wandb.Run, directory: str) -> None:
-    """Upload a checkpoint directory as the next version of the run's artifact."""
+def upload(run: wandb.Run, checkpoint: Path, run_directory: Path) -> None:
+    """Upload a checkpoint as the next version of the run's artifact, which is a whole run directory, to be used alone.
+
+    `mtrack_log.wandb_runs` downloads it.
+    """
     import wandb  # noqa: PLC0415
 
     artifact = wandb.Artifact(f"checkpoint-{run.id}", type="checkpoint")
-    artifact.add_dir(directory, policy="mutable", skip_cache=True)  # a copy: the run may remove the original
+    # copies: the run may remove the originals
+    artifact.add_dir(str(checkpoint), f"checkpoints/{checkpoint.name}", policy="mutable", skip_cache=True)
+    artifact.add_file(str(run_directory / "manifest.json"), "manifest.json", policy="mutable", skip_cache=True)
+    with artifact.new_file("recipe.toml", encoding="utf-8") as file:
+        file.write(_without_home((run_directory / "recipe.toml").read_text("utf-8")))
     run.log_artifact(artifact)
+
+
+def _without_home(recipe: str) -> str:
+    """Write `~` for the home folder in the paths of a recipe: its name is private, and others have another one."""
+    return re.sub(rf"""(?<=["\s]){re.escape(str(Path.home()))}(?=[/\\])""", "~", recipe)
 
 
 def _report(reports: TextIO, text: str) -> None:

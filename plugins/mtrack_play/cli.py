@@ -8,20 +8,27 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from mtrack.cli.options import PluginFiles
 from mtrack.errors import ComponentError, MtrackError, describe_error
+from mtrack_demo import given_run
 
 if TYPE_CHECKING:
     from mtrack_play.film_command import OpenSession
     from mtrack_play.session import Session
 
 
+_PlayedRun: TypeAlias = Annotated[
+    Path | None,
+    typer.Argument(help="Directory of a run, whose newest checkpoint plays; also wandb:ENTITY/PROJECT/RUN[:vN]."),
+]
+
+
 def play(
-    run: Annotated[Path, typer.Argument(help="Directory of a run; its newest checkpoint plays.")],
+    run: _PlayedRun = None,
     clip: Annotated[
         list[str] | None,
         typer.Option(help="Clip to start with; a film can have several. Default: the worst of the last evaluation."),
@@ -50,6 +57,7 @@ def play(
     fps: Annotated[float, typer.Option(help="Images of the film per simulated second.")] = 25.0,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     plugin: PluginFiles = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Play the trained policy that comes with mtrack.")] = False,
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Play the run even if component versions have changed.")
     ] = False,
@@ -58,6 +66,7 @@ def play(
     if video is None:
         _check_view(native)
     _check_together(clip or [], video, **{"--native": native, "--follow": follow, "--state": bool(state)})
+    run = _local(given_run(run, demo), follow)
     from mtrack_play.session import Session  # noqa: PLC0415
 
     _use_one_thread()
@@ -78,6 +87,19 @@ def play(
         _show(session, run, host, port, is_native=native, follow=follow, opens=open_, is_given=bool(clip or state))
     finally:
         session.close()
+
+
+def _local(place: Path, follow: bool) -> Path:
+    """Return the run directory that an argument names, and say where it is if it was downloaded. Raises MtrackError."""
+    from mtrack.run.fetched import is_reference, local_run  # noqa: PLC0415
+
+    if not is_reference(place):
+        return place
+    if follow:
+        raise MtrackError(f"--follow needs a run directory, and {place} is one checkpoint: leave it out")
+    run = local_run(place)
+    _say(f"{place} is in {run}")
+    return run
 
 
 def _film(

@@ -41,7 +41,7 @@ def test_the_readme_stays_short() -> None:
 
 
 def test_ci_installs_and_tests_with_the_documented_commands() -> None:
-    assert marked("install") == 'python -m pip install -c constraints.txt -e ".[dev]"\n'
+    assert marked("install") == 'python -m pip install -c constraints.txt -e ".[dev]" -e deploy\n'
     assert marked("test") == "python -m pytest\n"
     assert "$(marked_command install)" in SCRIPT
     assert "$(marked_command test)" in SCRIPT

@@ -100,6 +100,7 @@ WRONG = {
     "{parent}": "not a run directory, recipe.toml is missing",
     "{run} --run-dir x": "--resume continues in {run} itself: leave out --run-dir",
     "{run} --from {run}": "--from starts a new run",
+    "wandb:team/humanoid/3fa9c1b2": "--from wandb:team/humanoid/3fa9c1b2 starts a new run",
     "{run} toy": "--resume uses the recipe in {run}: leave out 'toy' or --resume",
 }
 

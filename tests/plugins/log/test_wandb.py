@@ -161,15 +161,19 @@ def test_a_checkpoint_becomes_an_artifact(tmp_path: Path) -> None:
     checkpoint = directory / "checkpoints" / "000100"
     checkpoint.mkdir(parents=True)
     (checkpoint / "agent.safetensors").write_bytes(b"weights")
-    reports = serve([settings(directory), {"checkpoint": str(checkpoint)}, {"finish": "finished"}])
+    for name in ("recipe.toml", "manifest.json"):
+        (directory / name).write_text(name)
+    message = {"checkpoint": str(checkpoint), "run_directory": str(directory)}
+    reports = serve([settings(directory), message, {"finish": "finished"}])
     assert reports == ""
     (record,) = directory.glob("wandb/offline-run-*/*.wandb")
-    assert b"agent.safetensors" in record.read_bytes()
+    for name in (b"checkpoints/000100/agent.safetensors", b"recipe.toml", b"manifest.json"):
+        assert name in record.read_bytes()
 
 
 def test_a_checkpoint_that_is_missing_is_reported_and_skipped(tmp_path: Path) -> None:
     directory = run_directory(tmp_path)
-    missing = {"checkpoint": str(directory / "checkpoints" / "000100")}
+    missing = {"checkpoint": str(directory / "checkpoints" / "000100"), "run_directory": str(directory)}
     reports = serve([settings(directory), missing, {"log": {"a": 1.0}, "step": 1}, {"finish": "finished"}])
     assert "checkpoint not uploaded" in reports
 

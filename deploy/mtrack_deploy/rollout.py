@@ -1,0 +1,82 @@
+"""Rolls out a policy in plain MuJoCo, from the first frame of a clip until some time after its end."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mtrack_deploy.clips import read_clip
+from mtrack_deploy.controller import Controller
+from mtrack_deploy.mujoco_robot import MujocoRobot, SensorNoise
+from mtrack_deploy.player import MotionPlayer
+from mtrack_deploy.policy import Policy
+from mtrack_deploy.rotations import Array
+
+_FALLEN = 0.6
+"""A robot has fallen if its root is lower than this share of the reference's height."""
+
+
+@dataclass(frozen=True)
+class RecordedRollout:
+    """The states of one rollout: its start, and after each control step; T + 1 of them."""
+
+    root_pos: Array
+    """[T + 1, 3] m."""
+    root_quat_wxyz: Array
+    """[T + 1, 4]."""
+    root_lin_vel: Array
+    """[T + 1, 3] m/s, in the world."""
+    root_ang_vel: Array
+    """[T + 1, 3] rad/s, in the frame of the root."""
+    joint_pos: Array
+    """[T + 1, J] rad."""
+    joint_vel: Array
+    """[T + 1, J] rad/s."""
+    stands: bool
+    """Whether it was still up at the end."""
+    stopped: str
+    """Why the controller stopped; empty if it did not."""
+    limited: Counter[str] = field(default_factory=Counter)
+    """How often each limit was needed, in joints and physics steps."""
+
+
+def roll_out(
+    policy: Policy, clip: str, *, seed: int = 0, noisy: bool = True, seconds_after: float = 5.0, at_end: str = ""
+) -> RecordedRollout:
+    """Play a clip from its first frame, at rest, with the delay and the sensor noise of training.
+
+    The delay is drawn once, as in training; the same seed gives the same rollout. Raises DeployError.
+    """
+    contract = policy.contract
+    rng = np.random.default_rng([seed, zlib.crc32(clip.encode())])
+    longest = round(contract.action.expected_delay_s[1] / contract.timing.physics_dt)
+    noise = SensorNoise.in_training(contract) if noisy else None
+    delay = int(rng.integers(longest + 1)) if noisy else 0
+    robot = MujocoRobot(policy.folder, contract, delay=delay, noise=noise, seed=int(rng.integers(2**31)))
+    frames = read_clip(policy.folder, contract, clip)
+    robot.place(frames.root_pos[0], frames.root_quat_wxyz[0], frames.joint_pos[0])
+    player = MotionPlayer(contract, at_end)
+    sensors = robot.exact()
+    player.start(frames, sensors)
+    controller = Controller(policy, player)
+    controller.start(sensors)
+    states = [robot.state()]
+    for _ in range(len(frames) - 1 + round(seconds_after / contract.timing.control_dt)):
+        controller.run(robot, 1)
+        states.append(robot.state())
+    pos, quat, lin_vel, ang_vel, joint_pos, joint_vel = (np.stack(column) for column in zip(*states, strict=True))
+    height = float(player.window().root_pos[0, 2])
+    return RecordedRollout(
+        root_pos=pos,
+        root_quat_wxyz=quat,
+        root_lin_vel=lin_vel,
+        root_ang_vel=ang_vel,
+        joint_pos=joint_pos,
+        joint_vel=joint_vel,
+        stands=not controller.stopped and float(pos[-1, 2]) > _FALLEN * height,
+        stopped=controller.stopped,
+        limited=controller.safety.counts,
+    )
