@@ -117,6 +117,8 @@ def _simulate(options: argparse.Namespace) -> int:
         finally:
             free = f", pelvis never below {robot.lowest:.2f} m" if math.isfinite(robot.lowest) else ""
             say(f"{robot.pace}; {robot.commands} commands obeyed{free}; pelvis now at {robot.height:.2f} m")
+            if robot.lost > 0.1:
+                say(f"this computer is too slow or too busy: {robot.lost:.1f} s could not be simulated in time")
             for reason, count in robot.rejected.items():
                 say(f"{count} commands rejected: {reason}")
     return 0

@@ -155,7 +155,7 @@ class MujocoRobot:
 
     def torques(self) -> Array:
         """Return what the motors apply, [J] N m."""
-        return self.data.actuator_force[self._actuators].astype(np.float32)
+        return np.asarray(self.data.actuator_force[self._actuators], np.float32)
 
     def wait(self, seconds: float) -> None:
         """Simulate."""

@@ -127,6 +127,14 @@ def test_its_messages_are_those_that_the_other_side_accepts(simulated: Simulated
     assert link.sent[-1].imu_state.accelerometer == pytest.approx([0.0, 0.0, 9.81], abs=0.5)  # it hangs still
 
 
+def test_a_late_cycle_simulates_the_time_that_has_passed(simulated: SimulatedG1, link: FakeLink) -> None:
+    for now in (0.0, 0.002, 0.012, 0.0125, 0.016, 1.016, 1.018):
+        simulated.cycle(now)
+    assert np.diff([message.tick for message in link.sent]).tolist() == [2, 10, 2, 2, 20, 2]
+    assert simulated.robot.data.time == pytest.approx(0.040)
+    assert simulated.lost == pytest.approx(0.98, abs=0.005)
+
+
 def test_it_hangs_until_it_is_commanded_and_damps_in_silence(
     simulated: SimulatedG1, link: FakeLink, said: list[str]
 ) -> None:

@@ -26,6 +26,8 @@ SILENCE = 0.1
 _REST = 3.0
 """After this time without commands [s], a robot that has left the gantry is hung up again."""
 _TICK_S = 0.001
+_MOST_STEPS = 10
+"""In one cycle; a computer that is behind by more loses simulated time."""
 _UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
 
 
@@ -69,7 +71,7 @@ class Gantry:
 
 
 class SimulatedG1:
-    """MuJoCo at 500 Hz in real time, speaking the robot's messages. It checks commands as strictly as it can."""
+    """MuJoCo in real time, speaking the robot's messages, 500 times a second. It checks commands strictly."""
 
     def __init__(
         self,
@@ -99,6 +101,10 @@ class SimulatedG1:
         self._state = LowState.blank()
         self._state.mode_machine = G1_29DOF
         self.pace = Pace()
+        self._reached: float | None = None
+        """Time up to which it has simulated."""
+        self.lost = 0.0
+        """Time that it could not simulate [s]: for the robot, it did not pass."""
         self.commands = 0
         """Commands obeyed."""
         self.rejected: Counter[str] = Counter()
@@ -121,7 +127,7 @@ class SimulatedG1:
             each_cycle()
 
     def cycle(self, now: float) -> None:
-        """Take a command, simulate one time step, send the state; `now` is the time [s]."""
+        """Take a command, simulate up to the time `now` [s], send the state."""
         for message in self._reader.take(1):
             if isinstance(message, LowCmd):  # not InvalidSample, which says that the sender has left
                 self._obey(message, now)
@@ -135,16 +141,26 @@ class SimulatedG1:
         if not self._is_commanded and not self._gantry.holds and now - self._last > _REST:
             self._hang_up()
             self._say("the robot hangs in the gantry again")
-        self._gantry.pull(PERIOD)
-        self.robot.wait(PERIOD)
+        for _ in range(self._steps(now)):
+            self._gantry.pull(PERIOD)
+            self.robot.wait(PERIOD)
+            self._state.tick = (self._state.tick + round(PERIOD / _TICK_S)) % 2**32
         if self._is_stiff and not self._gantry.holds:
             self.lowest = min(self.lowest, self.height)
         self._writer.write(self.state())
 
+    def _steps(self, now: float) -> int:
+        """Return how many time steps to simulate: one, and more after a late cycle."""
+        behind = PERIOD if self._reached is None else now - self._reached
+        steps = min(max(1, round(behind / PERIOD)), _MOST_STEPS)
+        lost = max(0.0, behind - _MOST_STEPS * PERIOD)
+        self.lost += lost
+        self._reached = now - behind + steps * PERIOD + lost
+        return steps
+
     def state(self) -> LowState:
         """Return the message of the present state."""
         sensors, data, state = self.robot.read(), self.robot.data, self._state
-        state.tick = (state.tick + round(PERIOD / _TICK_S)) % 2**32
         imu, gravity = state.imu_state, np.array([0.0, 0.0, -9.81])
         rotation = quat_to_matrix(sensors.root_quat_wxyz)
         imu.quaternion, imu.gyroscope = sensors.root_quat_wxyz.tolist(), sensors.root_ang_vel.tolist()
