@@ -105,7 +105,7 @@ def _simulate(options: argparse.Namespace) -> int:
     try:
         from mtrack_deploy.mujoco_robot import SensorNoise  # noqa: PLC0415  optional dependency
     except ImportError as error:
-        raise DeployError(f"{error}: python -m pip install 'mtrack-deploy[mujoco]'") from None
+        raise DeployError(f"{error}: python -m pip install './deploy[mujoco]' in a checkout of mtrack") from None
     from mtrack_deploy.unitree.simulator import SimulatedG1  # noqa: PLC0415
 
     noise = SensorNoise.in_training(contract) if options.noise else None
@@ -128,7 +128,7 @@ def _link(options: argparse.Namespace, *, real_robot: bool = False) -> UnitreeLi
     try:
         from mtrack_deploy.unitree.link import UnitreeLink  # noqa: PLC0415  optional dependency
     except ImportError as error:
-        raise DeployError(f"{error}: python -m pip install 'mtrack-deploy[unitree]'") from None
+        raise DeployError(f"{error}: python -m pip install './deploy[unitree]' in a checkout of mtrack") from None
     return UnitreeLink(options.interface, domain=options.domain, peers=options.peer, real_robot=real_robot)
 
 
@@ -169,8 +169,8 @@ def _parser() -> argparse.ArgumentParser:
         "--lowered-after",
         metavar="S",
         type=_seconds,
-        default=3.5,
-        help="time from the first command until the gantry lets go (3.5)",
+        default=3.0,
+        help="time from the first command until the gantry lowers the robot: as --move (3)",
     )
     simulate.add_argument("--noise", action="store_true", help="sensor noise as in training")
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 STOPPED = 1
 _PROMPT_S = 0.05
+_MANY_MISSED = 0.02
+"""Share of late cycles that is worth a warning."""
 
 
 def run_on_mujoco(policy: Policy, plan: RunPlan, at_end: str = "", say: Say = lambda _: None) -> int:
@@ -29,7 +31,7 @@ def run_on_mujoco(policy: Policy, plan: RunPlan, at_end: str = "", say: Say = la
     try:
         from mtrack_deploy.mujoco_robot import MujocoRobot  # noqa: PLC0415  optional dependency
     except ImportError as error:
-        raise DeployError(f"{error}: python -m pip install 'mtrack-deploy[mujoco]'") from None
+        raise DeployError(f"{error}: python -m pip install './deploy[mujoco]' in a checkout of mtrack") from None
     contract = policy.contract
     robot = MujocoRobot(policy.folder, contract)
     first = plan.clips[0]
@@ -80,10 +82,11 @@ def run_on_unitree(
         except DeployError as error:
             controller.stopped = str(error)
         finally:
-            pace, ages = str(robot.pace), list(robot.ages)
+            lines = [str(tracking), *_measured(robot)]
             damp(robot, contract)
             say(f"damped for {DAMPING_S:g} s")
-            _report(robot, controller, tracking, pace, ages, say)
+            for line in lines:
+                say(line)
     return _ending(controller, say)
 
 
@@ -103,19 +106,21 @@ def _enter_pressed(seconds: float = 0.0) -> bool:
     return True
 
 
-def _report(
-    robot: UnitreeRobot, controller: Controller, tracking: Tracking, pace: str, ages: Sequence[float], say: Say
-) -> None:
-    say(str(tracking))
-    say(f"{pace}; {robot.readings} messages read")
+def _measured(robot: UnitreeRobot) -> list[str]:
+    """Return lines about rates and latencies so far."""
+    pace, ages = robot.pace, robot.ages
+    lines = [f"{pace}; {robot.readings} messages read"]
+    if pace.missed > _MANY_MISSED * pace.cycles:
+        lines.append("this computer is too slow or too busy: commands came too late too often")
     if ages:
-        say(f"readings were {1e3 * np.mean(ages):.1f} ms old on average, at most {1e3 * max(ages):.1f} ms")
-    if controller.safety.counts:
-        limits = ", ".join(f"{name} {count}" for name, count in controller.safety.counts.items())
-        say(f"limits applied, in joints and commands: {limits}")
+        lines.append(f"readings were {1e3 * np.mean(ages):.1f} ms old on average, at most {1e3 * max(ages):.1f} ms")
+    return lines
 
 
 def _ending(controller: Controller, say: Say) -> int:
+    if controller.safety.counts:
+        limits = ", ".join(f"{name} {count}" for name, count in controller.safety.counts.items())
+        say(f"limits applied, in joints and commands: {limits}")
     if controller.stopped:
         say(f"stopped: {controller.stopped}")
         return STOPPED

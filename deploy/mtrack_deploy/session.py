@@ -24,6 +24,8 @@ DAMPING_S = 2.0
 """How long a robot is damped at the end."""
 
 
+START_TILT = 0.3
+"""Largest tilt from the first frame with which a policy starts after the first pose [rad]."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -100,8 +102,7 @@ class Tracking:
     def add(self, sensors: Sensors, window: Window) -> None:
         """Add the present ones."""
         self._joints.append(float(np.abs(sensors.joint_pos - window.joint_pos[0]).mean()))
-        up, wanted = (quat_to_matrix(quat)[:, 2] for quat in (sensors.root_quat_wxyz, window.root_quat_wxyz[0]))
-        self._tilts.append(float(np.arccos(np.clip(up @ wanted, -1.0, 1.0))))
+        self._tilts.append(_tilt(sensors, window))
 
     def __len__(self) -> int:
         """Return the number of control steps."""
@@ -143,6 +144,7 @@ def follow(
         hold(robot, contract, player.window(), pose, plan.hold_s, is_confirmed)
         sensors = robot.read()
         player.start(plan.clips[0], sensors)
+        _require_upright(sensors, player.window())
     controller.start(sensors)
     for number, clip in enumerate(plan.clips):
         if number:
@@ -156,6 +158,22 @@ def follow(
         if controller.stopped:
             break
         _step(robot, controller, tracking)
+
+
+def _tilt(sensors: Sensors, window: Window) -> float:
+    """Return the angle between the vertical axes of the root and of its reference [rad]."""
+    up, wanted = (quat_to_matrix(quat)[:, 2] for quat in (sensors.root_quat_wxyz, window.root_quat_wxyz[0]))
+    return float(np.arccos(np.clip(up @ wanted, -1.0, 1.0)))
+
+
+def _require_upright(sensors: Sensors, window: Window) -> None:
+    """Raise DeployError if a policy would have to save a robot that already falls."""
+    tilt = _tilt(sensors, window)
+    if tilt > START_TILT:
+        raise DeployError(
+            f"the root is tilted by {tilt:.2f} rad from the first frame, more than {START_TILT:g}: the policy does not "
+            "start. Hold the robot upright until it does"
+        )
 
 
 def _step(robot: Robot, controller: Controller, tracking: Tracking) -> None:

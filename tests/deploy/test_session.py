@@ -89,6 +89,15 @@ def test_a_tilted_robot_is_not_moved(policy: Policy, robot: ObedientRobot) -> No
     assert robot.commands == []
 
 
+def test_a_policy_does_not_start_on_a_robot_that_falls(policy: Policy, robot: ObedientRobot) -> None:
+    player = MotionPlayer(policy.contract)
+    clip = read_clip(policy.folder, policy.contract, "sway30")
+    robot.quat = np.array([np.cos(0.25), np.sin(0.25), 0.0, 0.0], np.float32)  # 0.5 rad: it may still be moved
+    with pytest.raises(DeployError, match="Hold the robot upright"):
+        follow(robot, Controller(policy, player), player, RunPlan([clip], 1.0, 0.1, 0.0), Tracking())
+    assert len(robot.commands) == round(1.1 / policy.contract.timing.physics_dt)
+
+
 def test_a_run_has_all_parts_in_order(policy: Policy, robot: ObedientRobot) -> None:
     contract = policy.contract
     clips = [read_clip(policy.folder, contract, name) for name in ("sway30", "sway50")]

@@ -52,7 +52,7 @@ def state(tick: int = 1, **changes: Any) -> LowState:
     for name, value in changes.items():
         setattr(message, name, value)
     message.crc = message.checksum()
-    message.sample_info = SimpleNamespace(source_timestamp=time.time_ns())
+    message.sample_info = SimpleNamespace(source_timestamp=time.time_ns(), publication_handle=7)
     return message
 
 
@@ -212,6 +212,13 @@ def test_one_corrupt_message_in_a_run_is_an_error(robot: UnitreeRobot, topics: F
     message.crc ^= 1
     topics.incoming = [message]
     with pytest.raises(DeployError, match="corrupt"):
+        robot.read()
+
+
+def test_two_robots_on_one_domain_are_an_error(robot: UnitreeRobot, topics: FakeTopics) -> None:
+    topics.incoming = [state(2)]
+    topics.incoming[0].sample_info.publication_handle = 8
+    with pytest.raises(DeployError, match="two robots send rt/lowstate"):
         robot.read()
 
 

@@ -25,7 +25,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """Return the lines up to the one with a text; all of them if there is none."""
+    """Return the lines up to the one with a text; all of them if no line has it."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:

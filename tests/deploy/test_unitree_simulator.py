@@ -1,9 +1,10 @@
-"""The simulated robot: it obeys only sound commands, applies the motors' law, and damps if nobody commands it."""
+"""The simulated robot: it obeys only sound commands, applies the motors' law, and damps without commands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mujoco
@@ -56,7 +57,7 @@ def simulated(folder: Path, policy: Policy, link: FakeLink, said: list[str]) -> 
     return SimulatedG1(folder, policy.contract, link, lowered_after=0.1, say=said.append)
 
 
-def command(kp: float = 60.0, **changes: Any) -> LowCmd:
+def command(kp: float = 60.0, sender: int = 7, **changes: Any) -> LowCmd:
     message = LowCmd.blank()
     message.mode_machine = 5
     for motor in message.motor_cmd[:29]:
@@ -64,6 +65,7 @@ def command(kp: float = 60.0, **changes: Any) -> LowCmd:
     for name, value in changes.items():
         setattr(message, name, value)
     message.crc = message.checksum()
+    message.sample_info = SimpleNamespace(publication_handle=sender)
     return message
 
 
@@ -146,7 +148,7 @@ def test_it_hangs_until_it_is_commanded_and_damps_in_silence(
     for now in np.arange(0.4, 0.6, PERIOD):
         link.incoming = [command()]
         simulated.cycle(now)
-    assert said == ["commands arrive", "the gantry lets the robot down"]
+    assert said == ["commands arrive", "the gantry lowers the robot, and steadies it for 2 s"]
     assert simulated.robot.model.actuator_gainprm[:29, 0] == pytest.approx(60.0)
     for now in np.arange(0.6, 0.75, PERIOD):
         simulated.cycle(now)
@@ -157,6 +159,19 @@ def test_it_hangs_until_it_is_commanded_and_damps_in_silence(
     assert said[3:] == ["the robot hangs in the gantry again"]
 
 
+def test_the_gantry_lets_go_of_the_weight_first(simulated: SimulatedG1, link: FakeLink) -> None:
+    forces = []
+    for now in np.arange(0.0, 2.6, PERIOD):
+        link.incoming = [command()]
+        simulated.cycle(now)
+        forces.append(np.abs(simulated.robot.data.xfrc_applied[1]))
+    at = {seconds: forces[round(seconds / PERIOD)] for seconds in (0.05, 1.0, 2.5)}
+    assert at[0.05][2] > 100.0  # newtons upwards
+    assert at[1.0][2] == 0.0
+    assert at[1.0][3:].max() > 0.1  # newton metres
+    assert at[2.5].max() == 0.0
+
+
 def test_a_rejected_command_does_not_keep_it_awake(simulated: SimulatedG1, link: FakeLink, said: list[str]) -> None:
     for now in np.arange(0.0, 0.3, PERIOD):
         link.incoming = [command() if now < 0.05 else command(mode_pr=1)]
@@ -164,6 +179,19 @@ def test_a_rejected_command_does_not_keep_it_awake(simulated: SimulatedG1, link:
     assert said[1] == "command rejected: mode_pr is 1, not 0 (pitch and roll)"
     assert said[-1].startswith("no command for 0.1 s")
     assert sum(simulated.rejected.values()) == 125
+
+
+def test_a_second_program_is_not_obeyed(simulated: SimulatedG1, link: FakeLink, said: list[str]) -> None:
+    for cycle in range(20):
+        link.incoming = [command(kp=60.0 - 50.0 * (cycle % 2), sender=7 + cycle % 2)]
+        simulated.cycle(PERIOD * cycle)
+    assert said == ["commands arrive", "command rejected: a second program commands the robot"]
+    assert simulated.robot.model.actuator_gainprm[:29, 0] == pytest.approx(60.0)
+    for now in (0.3, 0.4):  # after a silence anyone may command it
+        simulated.cycle(now)
+    link.incoming = [command(kp=10.0, sender=8)]
+    simulated.cycle(0.402)
+    assert simulated.robot.model.actuator_gainprm[:29, 0] == pytest.approx(10.0)
 
 
 def test_it_never_answers_on_a_network(folder: Path, policy: Policy, link: FakeLink) -> None:

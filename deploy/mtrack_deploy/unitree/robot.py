@@ -48,6 +48,7 @@ class UnitreeRobot:
             motor.mode, motor.kd = ON, contract.safety.damping_kd
         self._tick = self._reported = -1
         self._arrived = 0.0
+        self._sender = 0  # handle of the robot's publication
         self._sensors: Sensors | None = None
         self.pace = Pace()
         self.readings = 0
@@ -107,15 +108,18 @@ class UnitreeRobot:
         state = samples[0] if samples else None
         if not isinstance(state, LowState):  # an InvalidSample says that the robot has left
             return False
-        sent = 1e-9 * samples[0].sample_info.source_timestamp
+        info = samples[0].sample_info
         self.readings += 1
+        if self._sender not in (0, info.publication_handle):
+            raise DeployError(f"two robots send {STATE_TOPIC} on this domain, or the robot has started again")
+        self._sender = info.publication_handle
         sensors = sensors_of(state, self._motors, self._accepted())
         self._reported = state.mode_machine
         if state.tick == self._tick:
             return False  # the robot repeats itself: its readings get older
         self._sensors, self._tick, self._arrived = sensors, state.tick, time.monotonic()
         if self._link.is_loopback:
-            self.ages.append(time.time() - sent)
+            self.ages.append(time.time() - 1e-9 * info.source_timestamp)
         return True
 
     def _accepted(self) -> tuple[int, ...]:
@@ -134,7 +138,7 @@ def motors_of(contract: Contract) -> list[int]:
 def sensors_of(state: LowState, motors: list[int], mode_machines: tuple[int, ...]) -> Sensors:
     """Return the readings in a message, joints in the order of `motors`.
 
-    Raises DeployError if the checksum is wrong, if `mode_machine` is none of those given, if the ankles are not
+    Raises DeployError if the checksum is wrong, if `mode_machine` is another, if the ankles are not
     reported as pitch and roll, before the IMU measures, if a value is not finite, or if a stop button is pressed.
     """
     if state.crc != state.checksum():

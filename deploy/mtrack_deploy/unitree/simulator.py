@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -32,11 +33,12 @@ _UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
 
 
 class Gantry:
-    """Holds the pelvis by springs, and lets it down slowly."""
+    """Holds the pelvis by springs. It lowers the robot onto its feet, and steadies it until a policy balances it."""
 
     _STIFFNESS, _DAMPING = 8000.0, 600.0  # N/m, N s/m
     _TURN_STIFFNESS, _TURN_DAMPING = 500.0, 30.0  # N m/rad, N m s/rad
     _LOWERING = 0.5  # s
+    _STEADY, _LETTING_GO = 2.0, 0.3  # s
 
     def __init__(self, robot: MujocoRobot, height: float) -> None:
         """Hold a robot at a height [m]."""
@@ -53,12 +55,14 @@ class Gantry:
         self._since_release = -1.0
 
     def release(self) -> None:
-        """Start to let go."""
+        """Start to lower the robot."""
         self._since_release = 0.0
 
     def pull(self, seconds: float) -> None:
         """Apply the forces of the next time step."""
-        share = 1.0 if self.holds else max(0.0, 1.0 - self._since_release / self._LOWERING)
+        since = self._since_release
+        weight = np.clip(1.0 - since / self._LOWERING, 0.0, 1.0)
+        steady = np.clip(1.0 - (since - self._STEADY) / self._LETTING_GO, 0.0, 1.0)
         if not self.holds:
             self._since_release += seconds
         data = self._data
@@ -66,8 +70,9 @@ class Gantry:
         turn, rotation = np.zeros(3), data.xmat[1].reshape(3, 3)
         mujoco.mju_quat2Vel(turn, data.qpos[3:7], 1.0)  # from upright, as axis times angle in the world
         spin = rotation @ data.qvel[3:6]
-        data.xfrc_applied[1, :3] = share * (self._STIFFNESS * off - self._DAMPING * data.qvel[:3])
-        data.xfrc_applied[1, 3:] = -share * (self._TURN_STIFFNESS * turn + self._TURN_DAMPING * spin)
+        force = self._STIFFNESS * off - self._DAMPING * data.qvel[:3]
+        data.xfrc_applied[1, :3] = force * [steady, steady, weight]
+        data.xfrc_applied[1, 3:] = -steady * (self._TURN_STIFFNESS * turn + self._TURN_DAMPING * spin)
 
 
 class SimulatedG1:
@@ -79,11 +84,11 @@ class SimulatedG1:
         contract: Contract,
         link: UnitreeLink,
         *,
-        lowered_after: float = 3.5,
+        lowered_after: float = 3.0,
         noise: SensorNoise | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Hang the robot up in its default pose; it is let down `lowered_after` seconds after the first command.
+        """Hang the robot up in its default pose; it is lowered `lowered_after` seconds after the first command.
 
         Raises DeployError, also if messages could leave this computer.
         """
@@ -97,6 +102,7 @@ class SimulatedG1:
         self._gantry = Gantry(self.robot, self._height)
         self._is_commanded = self._is_stiff = False
         self._first = self._last = 0.0  # times of commands
+        self._sender = 0  # handle of the publication
         self._lowered_after, self._say = lowered_after, say
         self._state = LowState.blank()
         self._state.mode_machine = G1_29DOF
@@ -128,16 +134,18 @@ class SimulatedG1:
 
     def cycle(self, now: float) -> None:
         """Take a command, simulate up to the time `now` [s], send the state."""
-        for message in self._reader.take(1):
-            if isinstance(message, LowCmd):  # not InvalidSample, which says that the sender has left
-                self._obey(message, now)
+        samples: list[Any] = self._reader.take(1)
+        for sample in samples:
+            sender = sample.sample_info.publication_handle
+            if isinstance(sample, LowCmd):  # not InvalidSample, which says that the sender has left
+                self._obey(sample, sender, now)
         if self._is_commanded and now - self._last > SILENCE:
             self._is_commanded = False
             self._say(f"no command for {SILENCE:g} s: damping (pelvis at {self.height:.2f} m)")
             self._damp()
         if self._is_commanded and self._gantry.holds and now - self._first > self._lowered_after:
             self._gantry.release()
-            self._say("the gantry lets the robot down")
+            self._say("the gantry lowers the robot, and steadies it for 2 s")
         if not self._is_commanded and not self._gantry.holds and now - self._last > _REST:
             self._hang_up()
             self._say("the robot hangs in the gantry again")
@@ -175,8 +183,9 @@ class SimulatedG1:
         state.crc = state.checksum()
         return state
 
-    def _obey(self, command: LowCmd, now: float) -> None:
-        problem = problem_of(command)
+    def _obey(self, command: LowCmd, sender: int, now: float) -> None:
+        is_second = self._is_commanded and sender != self._sender
+        problem = "a second program commands the robot" if is_second else problem_of(command)
         if problem:
             if not self.rejected[problem]:
                 self._say(f"command rejected: {problem}")
@@ -185,7 +194,7 @@ class SimulatedG1:
         if not self._is_commanded:
             self._first = now
             self._say("commands arrive")
-        self._is_commanded, self._last = True, now
+        self._is_commanded, self._last, self._sender = True, now, sender
         self.commands += 1
         motors = [command.motor_cmd[index] for index in self._motors]
         on = np.array([motor.mode == ON for motor in motors], np.float32)
