@@ -27,11 +27,13 @@ class ActionDecoder:
                 raise DeployError(
                     f"action.{name} has {len(getattr(action, name))} values for {len(action.joints)} joints"
                 )
+        if action.mode == "reference_residual" and any(action.offset):
+            raise DeployError("action.offset must be 0 if action.mode is 'reference_residual'")
         if len(action.velocity_feedforward_s) != len(names):
             raise DeployError(f"action.velocity_feedforward_s must have {len(names)} values, one for each joint")
         unknown = [name for name in action.joints if name not in names]
         if unknown:
-            raise DeployError(f"action.joints has {unknown[0]}, which is none of robot.joints")
+            raise DeployError(f"action.joints has {unknown[0]}, which is not in robot.joints")
         self._columns = [names.index(name) for name in action.joints]
         self._default = np.array([joint.default_pos for joint in contract.robot.joints], np.float32)
         self._default[self._columns] = (
@@ -49,9 +51,10 @@ class ActionDecoder:
     def reset(self, joint_pos: Array, window: Window) -> None:
         """Hold a pose [J] rad; the filter starts with the action that holds it."""
         moved = self._scale > 0.0
-        away = joint_pos - self.pose(window)
+        self._pose = self.pose(window)
+        away = joint_pos - self._pose
         self._filtered = np.divide(away, self._scale, out=np.zeros_like(away), where=moved)
-        self._target = joint_pos.copy()
+        self._target, self._command = joint_pos.copy(), self._filtered
         self._age = 0
 
     def apply(self, action: Array, window: Window) -> Array:

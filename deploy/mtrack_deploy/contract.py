@@ -184,8 +184,10 @@ class SafetyContract:
 
     target_margin_rad: float
     """How far a target may lie beyond the range of its joint: there it asks for torque, not for a position."""
-    slew_rad_s: float
-    """Largest change of a target."""
+    slew_factor: float
+    """Largest speed of a target, as a multiple of its joint's velocity limit."""
+    start_distance_rad: float
+    """Largest distance of a joint from the first frame at the start."""
     tilt_limit_rad: float
     """Largest angle between the root's vertical axis and that of the reference."""
     torque_share: float

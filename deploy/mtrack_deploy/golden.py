@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,19 +38,30 @@ class TraceDifferences:
                 )
 
 
-def check_golden_trace(policy: Policy) -> TraceDifferences:
-    """Replay the trace of a policy through this runtime. Raises DeployError if its file is missing or changed."""
+def read_trace(policy: Policy) -> dict[str, Array]:
+    """Return the arrays of a policy's trace. Raises DeployError if its file is missing or changed."""
     contract = policy.contract
     file = policy.folder / contract.golden_trace.file
     require_hash(file, contract.golden_trace.sha256, "golden_trace.sha256")
     with np.load(file, allow_pickle=False) as arrays:
-        trace = {name: arrays[name] for name in arrays.files}
+        return {name: arrays[name] for name in arrays.files}
+
+
+def sensors_at(trace: Mapping[str, Array], step: int) -> Sensors:
+    """Return the readings of a step of a trace."""
+    return Sensors(**{name: trace[f"sensors.{name}"][step] for name in _SENSORS})
+
+
+def check_golden_trace(policy: Policy) -> TraceDifferences:
+    """Replay the trace of a policy through this runtime. Raises DeployError if its file is missing or changed."""
+    contract, trace = policy.contract, read_trace(policy)
+    _require_same_window(trace, policy)
     tolerance = contract.golden_trace.tolerance
     builder, decoder = ObservationBuilder(contract), ActionDecoder(contract)
     terms = {term.name: slice(term.start, term.start + term.width) for term in contract.observation.terms}
     observed, acted, targeted, by_term = 0.0, 0.0, 0.0, dict.fromkeys(terms, 0.0)
     for step in range(len(trace["action"])):
-        sensors = Sensors(**{name: trace[f"sensors.{name}"][step] for name in _SENSORS})
+        sensors = sensors_at(trace, step)
         window = Window(**{name: trace[f"window.{name}"][step] for name in _WINDOW})
         if trace["starts"][step]:
             builder.reset()
@@ -66,6 +78,18 @@ def check_golden_trace(policy: Policy) -> TraceDifferences:
             targeted = max(targeted, _excess(decoder.target(), trace["target"][step][substep], tolerance))
     observed, worst = max((value, name) for name, value in by_term.items())
     return TraceDifferences(observed, worst, acted, targeted)
+
+
+def _require_same_window(trace: dict[str, Array], policy: Policy) -> None:
+    """Raise DeployError if policy.json asks for other frames of the reference than the trace shows."""
+    reference, timing = policy.contract.reference, policy.contract.timing
+    for name, ours, theirs in (
+        ("reference.frame_offsets", reference.frame_offsets, trace["frame_offsets"].tolist()),
+        ("reference.rate_hz", round(reference.rate_hz, 6), round(1.0 / float(trace["control_dt"]), 6)),
+        ("timing.control_dt", round(timing.control_dt, 9), round(float(trace["control_dt"]), 9)),
+    ):
+        if ours != theirs:
+            raise DeployError(f"{name} is {ours}, but the golden trace was recorded with {theirs}")
 
 
 def _excess(found: Array, wanted: Array, tolerance: float) -> float:

@@ -6,7 +6,6 @@ from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mujoco
 import numpy as np
 
 from mtrack_deploy.contract import Contract
@@ -16,10 +15,18 @@ from mtrack_deploy.rotations import Array, quat_multiply, quat_of_axis, quat_to_
 from mtrack_deploy.safety import JointCommand
 from mtrack_deploy.sensors import Sensors
 
+try:
+    import mujoco
+except ImportError as error:
+    raise DeployError(f'a simulated robot needs MuJoCo ({error}): pip install "mtrack-deploy[mujoco]"') from None
+
+
+_NOISE_CLIP = 3.0  # standard deviations
+
 
 @dataclass(frozen=True)
 class SensorNoise:
-    """Standard deviations; drawn anew for each reading."""
+    """Standard deviations of normal noise, drawn for each reading and cut off at three of them, as in training."""
 
     orientation: float = 0.0
     """rad, about a random axis."""
@@ -39,7 +46,7 @@ class SensorNoise:
             return max((term.noise_in_training for term in terms if term.kind in kinds), default=0.0)
 
         return SensorNoise(
-            orientation=most("reference_root_rot", "reference_anchor_rot"),
+            orientation=most("reference_root_rot", "reference_anchor_rot", "projected_gravity"),
             ang_vel=most("root_ang_vel"),
             joint_pos=most("joint_pos", "reference_joint_difference"),
             joint_vel=most("joint_vel"),
@@ -103,7 +110,7 @@ class MujocoRobot:
         quat = exact.root_quat_wxyz
         if noise.orientation:
             axis = self._rng.normal(size=3)
-            angle = float(self._rng.normal() * noise.orientation)
+            angle = float(self._normal((1,))[0] * noise.orientation)
             quat = quat_multiply(quat, quat_of_axis(axis / np.linalg.norm(axis), angle))
         return replace(
             exact,
@@ -163,4 +170,7 @@ class MujocoRobot:
             mujoco.mj_step(self.model, self.data)
 
     def _disturbed(self, value: Array, noise: float) -> Array:
-        return value + self._rng.normal(0.0, noise, value.shape).astype(np.float32) if noise else value
+        return value + np.float32(noise) * self._normal(value.shape) if noise else value
+
+    def _normal(self, shape: tuple[int, ...]) -> Array:
+        return self._rng.normal(size=shape).clip(-_NOISE_CLIP, _NOISE_CLIP).astype(np.float32)

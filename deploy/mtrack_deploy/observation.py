@@ -28,8 +28,7 @@ class ObservationBuilder:
         self._joint_index = {joint.name: index for index, joint in enumerate(joints)}
         self._terms: list[tuple[TermContract, Term]] = []
         self._histories: dict[str, deque[Array]] = {}
-        self.constants: dict[str, Array] = {}
-        """Values of terms of kind `constant` that the operator has changed, by name."""
+        self._constants: dict[str, Array] = {}
         start = 0
         for term in contract.observation.terms:
             _check(term, start)
@@ -45,6 +44,16 @@ class ObservationBuilder:
         self._steps = 0
         self._histories = {}
         self._actions = np.zeros((NUM_ACTIONS, len(self._contract.action.joints)), np.float32)
+
+    def set_constant(self, name: str, values: Array) -> None:
+        """Change the values of a term of kind `constant`, e.g. how compliant the arms are.
+
+        Raises DeployError if there is no such term, or if it has another width.
+        """
+        known = {term.name: len(term.columns) for term, _ in self._terms if term.kind == "constant"}
+        if known.get(name) != len(values):
+            raise DeployError(f"no constant '{name}' of {len(values)} values; there are: {known or 'none'}")
+        self._constants[name] = np.asarray(values, np.float32)
 
     def add_action(self, action: Array) -> None:
         """Add the newest action after clipping, [A]."""
@@ -69,7 +78,7 @@ class ObservationBuilder:
         return np.concatenate(parts)
 
     def _value(self, term: TermContract, function: Term, moment: Moment) -> Array:
-        value = self.constants[term.name] if term.name in self.constants else function(moment, term.parameters)
+        value = self._constants[term.name] if term.name in self._constants else function(moment, term.parameters)
         value = np.asarray(value, np.float32)
         if value.shape != (len(term.columns),):
             raise DeployError(f"observation term '{term.name}' is {value.shape}, but policy.json has {term.columns}")

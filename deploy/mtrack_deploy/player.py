@@ -54,26 +54,26 @@ class MotionPlayer:
 
     def switch(self, clip: Window) -> None:
         """Blend from the frames that the policy already sees to a clip. Raises DeployError before `start`."""
-        shown = self._planned()
-        seen = min(self._now + int(self._offsets[-1]), len(shown) - 1)
-        last = shown.frames(slice(seen, seen + 1))
+        kept = self._shown(np.arange(int(self._offsets[-1]) + 1))
+        last = kept.frames(slice(-1, None))
         clip = aligned(clip, yaw_of(last.root_quat_wxyz[0]), last.root_pos[0])
-        kept = shown.frames(slice(self._now, seen + 1))
         between = blend(last, clip.frames(slice(0, 1)), self._blend_frames, self._rate)
         self._plan = self._with_end(Window.joined([kept, between, clip]))
         self._now, self._last_of_clip = 0, len(kept) + len(between) + len(clip) - 1
 
     def window(self) -> Window:
         """Return the reference at the frames that the policy sees; after the last frame it is at rest."""
-        plan = self._planned()
-        indices = self._now + self._offsets
-        window = plan.frames(np.minimum(indices, len(plan) - 1))
-        resting = indices >= len(plan)
-        return window.at_rest(resting)
+        return self._shown(self._offsets)
 
     def advance(self) -> None:
         """Go to the next frame."""
         self._now = min(self._now + 1, len(self._planned()))
+
+    def _shown(self, offsets: Array) -> Window:
+        """Return the frames at some offsets from now; after the last one, that one at rest."""
+        plan = self._planned()
+        indices = self._now + offsets
+        return plan.frames(np.minimum(indices, len(plan) - 1)).at_rest(indices >= len(plan))
 
     def _planned(self) -> Window:
         if self._plan is None:

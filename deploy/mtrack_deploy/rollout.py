@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ from mtrack_deploy.mujoco_robot import MujocoRobot, SensorNoise
 from mtrack_deploy.player import MotionPlayer
 from mtrack_deploy.policy import Policy
 from mtrack_deploy.rotations import Array
+from mtrack_deploy.sensors import Window
 
 _FALLEN = 0.6
 """A robot has fallen if its root is lower than this share of the reference's height."""
@@ -50,13 +52,26 @@ def roll_out(
 
     The delay is drawn once, as in training; the same seed gives the same rollout. Raises DeployError.
     """
+    return roll_out_frames(
+        policy,
+        read_clip(policy.folder, policy.contract, clip),
+        seeds=(seed, zlib.crc32(clip.encode())),
+        noisy=noisy,
+        seconds_after=seconds_after,
+        at_end=at_end,
+    )
+
+
+def roll_out_frames(
+    policy: Policy, frames: Window, *, seeds: Sequence[int], noisy: bool, seconds_after: float = 0.0, at_end: str = ""
+) -> RecordedRollout:
+    """Play frames of a motion, as `roll_out` does with those of a clip. Raises DeployError."""
     contract = policy.contract
-    rng = np.random.default_rng([seed, zlib.crc32(clip.encode())])
+    rng = np.random.default_rng(list(seeds))
     longest = round(contract.action.expected_delay_s[1] / contract.timing.physics_dt)
     noise = SensorNoise.in_training(contract) if noisy else None
     delay = int(rng.integers(longest + 1)) if noisy else 0
     robot = MujocoRobot(policy.folder, contract, delay=delay, noise=noise, seed=int(rng.integers(2**31)))
-    frames = read_clip(policy.folder, contract, clip)
     robot.place(frames.root_pos[0], frames.root_quat_wxyz[0], frames.joint_pos[0])
     player = MotionPlayer(contract, at_end)
     sensors = robot.exact()

@@ -1,4 +1,4 @@
-"""Limits of what a policy may command: joint range, torque, slew, tilt, and values that are not finite."""
+"""Limits of what a policy may command: joint range, torque, speed of targets, tilt, and values that are not finite."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtrack_deploy.contract import Contract
+from mtrack_deploy.errors import DeployError
 from mtrack_deploy.rotations import Array, quat_to_matrix
 from mtrack_deploy.sensors import Sensors, Window
 
@@ -30,17 +31,17 @@ class Safety:
     def __init__(self, contract: Contract) -> None:
         """Take the limits."""
         joints, limits = contract.robot.joints, contract.safety
-        values = {
-            name: np.array([getattr(joint, name) for joint in joints], np.float32)
-            for name in ("lower", "upper", "stiffness", "damping", "effort_limit")
-        }
+
+        def of_joints(name: str) -> Array:
+            return np.array([getattr(joint, name) for joint in joints], np.float32)
+
         margin = limits.target_margin_rad
-        self._lower, self._upper = values["lower"] - margin, values["upper"] + margin
-        self._stiffness, self._damping = values["stiffness"], values["damping"]
-        self._effort = limits.torque_share * values["effort_limit"]
-        self._largest_step = np.float32(limits.slew_rad_s * contract.timing.physics_dt)
+        self._lower, self._upper = of_joints("lower") - margin, of_joints("upper") + margin
+        self._stiffness, self._damping = of_joints("stiffness"), of_joints("damping")
+        self._effort = limits.torque_share * of_joints("effort_limit")
+        self._largest_step = limits.slew_factor * of_joints("velocity_limit") * contract.timing.physics_dt
         self._tilt, self._damping_after = limits.tilt_limit_rad, limits.damping_kd
-        self._before: Array | None = None
+        self._before = of_joints("default_pos")
         self.counts: Counter[str] = Counter()
 
     def reset(self, joint_pos: Array) -> None:
@@ -49,8 +50,10 @@ class Safety:
         self.counts.clear()
 
     def limit(self, target: Array, sensors: Sensors) -> JointCommand:
-        """Return the command for targets [J] rad within all limits, given the newest readings."""
-        assert self._before is not None
+        """Return the command for targets [J] rad within all limits, given the newest readings.
+
+        Raises DeployError if a target is not finite.
+        """
         slewed = np.clip(target, self._before - self._largest_step, self._before + self._largest_step)
         self._count("slew", slewed, target)
         ranged = np.clip(slewed, self._lower, self._upper)
@@ -60,21 +63,22 @@ class Safety:
         reach = self._effort / self._stiffness
         allowed = np.clip(ranged, centre - reach, centre + reach)
         self._count("torque", allowed, ranged)
-        self._before = slewed
+        if not np.isfinite(allowed).all():
+            raise DeployError("a target is not finite")
+        self._before = ranged
         return JointCommand(allowed, self._stiffness, self._damping)
 
-    def problem(self, target: Array, sensors: Sensors, window: Window) -> str:
-        """Return why the robot must stop; empty if it need not."""
-        if not np.isfinite(target).all():
-            return "a target is not finite"
+    def require_upright(self, sensors: Sensors, window: Window) -> None:
+        """Raise DeployError if the root is tilted too far from the reference's."""
         up, wanted = (quat_to_matrix(quat)[:, 2] for quat in (sensors.root_quat_wxyz, window.root_quat_wxyz[0]))
         tilt = float(np.arccos(np.clip(up @ wanted, -1.0, 1.0)))
-        return f"the root is tilted by {tilt:.2f} rad from the reference" if tilt > self._tilt else ""
+        if not tilt <= self._tilt:
+            raise DeployError(f"the root is tilted by {tilt:.2f} rad from the reference")
 
-    def damped(self, sensors: Sensors) -> JointCommand:
-        """Return the command that lets the robot sink down: damping alone."""
+    def damped(self) -> JointCommand:
+        """Return the command that lets the robot sink down: damping alone. It depends on no reading."""
         zeros = np.zeros_like(self._stiffness)
-        return JointCommand(sensors.joint_pos, zeros, np.full_like(zeros, self._damping_after))
+        return JointCommand(self._before, zeros, np.full_like(zeros, self._damping_after))
 
     def _count(self, name: str, after: Array, before: Array) -> None:
         changed = int((after != before).sum())

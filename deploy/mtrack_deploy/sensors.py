@@ -30,7 +30,10 @@ class Sensors:
     """[3] m/s, in the frame of the root; only if the robot estimates it."""
 
     def checked(self, joints: int) -> Self:
-        """Return these readings as float32. Raises DeployError if one has another shape, or is not finite."""
+        """Return these readings as float32, the quaternion of length 1.
+
+        Raises DeployError if one has another shape, or is not finite.
+        """
         widths = {"root_quat_wxyz": 4, "joint_pos": joints, "joint_vel": joints}
         values = {}
         for field in fields(self):
@@ -45,6 +48,7 @@ class Sensors:
         norm = float(np.linalg.norm(values["root_quat_wxyz"]))
         if abs(norm - 1.0) > 1e-2:
             raise DeployError(f"sensor root_quat_wxyz is not a unit quaternion: its norm is {norm:.3f}")
+        values["root_quat_wxyz"] = values["root_quat_wxyz"] / np.float32(norm)
         return replace(self, **values)
 
 

@@ -49,8 +49,9 @@ def constant(_: Moment, parameters: Mapping[str, Any]) -> Array:
 
 
 def joint_pos(moment: Moment, parameters: Mapping[str, Any]) -> Array:
-    """Return readings of the encoders, [joints] rad."""
-    return moment.sensors.joint_pos[_joints(moment, parameters)]
+    """Return readings of the encoders, [joints] rad; `minus` is a pose to subtract."""
+    reading = moment.sensors.joint_pos[_joints(moment, parameters)]
+    return reading - np.array(parameters["minus"], np.float32) if "minus" in parameters else reading
 
 
 def joint_vel(moment: Moment, parameters: Mapping[str, Any]) -> Array:
@@ -101,14 +102,14 @@ def reference_gravity(moment: Moment, _: Mapping[str, Any]) -> Array:
     return -quat_to_matrix(moment.window.root_quat_wxyz)[:, 2].ravel()
 
 
-def reference_joint_pos(moment: Moment, _: Mapping[str, Any]) -> Array:
-    """Return joint positions of the reference, [S * J] rad."""
-    return moment.window.joint_pos.ravel()
+def reference_joint_pos(moment: Moment, parameters: Mapping[str, Any]) -> Array:
+    """Return joint positions of the reference at the first `frames` frames, or at all, [S * J] rad."""
+    return moment.window.joint_pos[: parameters.get("frames")].ravel()
 
 
-def reference_joint_vel(moment: Moment, _: Mapping[str, Any]) -> Array:
-    """Return joint velocities of the reference, [S * J] rad/s."""
-    return moment.window.joint_vel.ravel()
+def reference_joint_vel(moment: Moment, parameters: Mapping[str, Any]) -> Array:
+    """Return joint velocities of the reference at the first `frames` frames, or at all, [S * J] rad/s."""
+    return moment.window.joint_vel[: parameters.get("frames")].ravel()
 
 
 def reference_joint_difference(moment: Moment, _: Mapping[str, Any]) -> Array:

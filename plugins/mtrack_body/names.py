@@ -25,9 +25,11 @@ class Joints:
     mirror: Mirror
     names: tuple[str, ...]
 
-    def robot_term(self, kind: str, unit: str) -> RobotTerm:
+    def robot_term(self, kind: str, unit: str, **parameters: list[float]) -> RobotTerm:
         """Return how a robot's runtime computes a value of each joint."""
-        return RobotTerm(kind=kind, columns=self.names, unit=unit, parameters={"joints": list(self.names)})
+        return RobotTerm(
+            kind=kind, columns=self.names, unit=unit, parameters={"joints": list(self.names), **parameters}
+        )
 
 
 def select_joints(scene: Scene, names: Sequence[str]) -> Joints:

@@ -19,7 +19,11 @@ class JointPos:
     """Joints to observe."""
     measured: bool = param(default=True)
     """Whether to return encoder readings, which include the calibration error, instead of true positions."""
+    relative: bool = param(default=False)
+    """Whether to subtract the default pose."""
     selected: Joints = scratch()
+    default_pose: Tensor = scratch()
+    """[joints] rad."""
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -29,16 +33,19 @@ class JointPos:
     def bind(self, scene: Scene) -> None:
         """Resolve the joints. Raises NameProblem."""
         self.selected = select_joints(scene, self.joints)
+        self.default_pose = scene.model.default_joint_pos.to(scene.device)[self.selected.columns]
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, joints] rad."""
         robot = scene.robot
         joint_pos = robot.joint_pos - robot.joint_offset if self.measured else robot.joint_pos
-        return joint_pos[:, self.selected.columns]
+        selected = joint_pos[:, self.selected.columns]
+        return selected - self.default_pose if self.relative else selected
 
     def robot_term(self) -> RobotTerm:
         """Return how a robot computes it."""
-        return self.selected.robot_term("joint_pos", "rad")
+        pose = {"minus": self.default_pose.tolist()} if self.relative else {}
+        return self.selected.robot_term("joint_pos", "rad", **pose)
 
     def mirror(self) -> Mirror:
         """Return the mirror of the joints."""

@@ -13,6 +13,7 @@ from mtrack_demo import given_run
 
 if TYPE_CHECKING:
     from mtrack_export.deploy_check import DeployCheck
+    from mtrack_export.folder import ExportOptions
 
 
 def export(
@@ -37,6 +38,12 @@ def export(
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Export the run even if component versions have changed.")
     ] = False,
+    runtime: Annotated[
+        str, typer.Option("--for", metavar="RUNTIME", help="native, beyondmimic, holosoma or unitree.")
+    ] = "native",
+    clip: Annotated[
+        str, typer.Option(help="The motion inside the file of another runtime; default: the only one.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print policy.json.")] = False,
 ) -> None:
     """Write a policy for a robot: an ONNX file, policy.json, and a trace that every runtime must reproduce."""
@@ -44,11 +51,14 @@ def export(
     from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
     run = local_run(given_run(run, demo))
-    folder = out or run / "export"
+    folder = out or run / ("export" if runtime == "native" else f"export-{runtime}")
     options = ExportOptions(
         actor=actor, motions=motions, with_motions=with_motions, files=plugin or (), allow_change=allow_change
     )
     with readable_motions(run, options) as readable:
+        if runtime != "native":
+            _export_for(run, folder, runtime, clip, readable, as_json)
+            return
         contract = export_policy(run, folder, readable)
     if as_json:
         typer.echo(json.dumps(contract))
@@ -62,6 +72,24 @@ def export(
         f"ONNX differs from torch by at most {proof['torch_vs_onnx']:.1e}; the robot's runtime reproduces "
         f"{contract['golden_trace']['steps']} steps of training to {worst:.0%} of the tolerance"
     )
+
+
+def _export_for(run: Path, folder: Path, runtime: str, clip: str, options: ExportOptions, as_json: bool) -> None:
+    """Export a policy for another runtime, and print what was written."""
+    from mtrack_export.other_runtimes import export_for  # noqa: PLC0415
+
+    record = export_for(run, folder, runtime, clip, options)
+    if as_json:
+        typer.echo(json.dumps(record))
+        return
+    proof = record["proof"]
+    typer.echo(f"{folder}: {', '.join(record['files'])}")
+    typer.echo(
+        f"targets differ from those of training by at most {proof['largest_target_difference_rad']:.1e} rad in "
+        f"{proof['steps']} steps"
+    )
+    for note in record["notes"]:
+        typer.echo(f"note: {note}")
 
 
 def deploy_check(

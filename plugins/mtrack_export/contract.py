@@ -19,6 +19,8 @@ Facts = dict[str, Any]
 SCHEMA, SCHEMA_VERSION = "mtrack-policy", 1
 _BLEND_S = 2.0
 _TARGET_MARGIN = 0.5  # rad; policies lean on joint limits, e.g. the waist in a deep squat
+_SLEW_FACTOR = 1.5  # noise alone asks for faster targets than joints can move
+_START_DISTANCE = 0.3  # rad; training starts within a tenth of that
 _TILT_LIMIT = 1.0  # rad
 _TORQUE_SHARE = 0.98
 _DAMPING = 8.0  # N m s/rad
@@ -69,7 +71,8 @@ def collect_contract(run: ExportedRun, robot: Robot) -> Facts:
         },
         "safety": {
             "target_margin_rad": _TARGET_MARGIN,
-            "slew_rad_s": float(model.velocity_limit.max()),
+            "slew_factor": _SLEW_FACTOR,
+            "start_distance_rad": _START_DISTANCE,
             "tilt_limit_rad": _TILT_LIMIT,
             "torque_share": _TORQUE_SHARE,
             "damping_kd": _DAMPING,

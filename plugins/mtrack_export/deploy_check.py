@@ -59,8 +59,7 @@ class DeployCheck:
     @property
     def error_ratio(self) -> float:
         """Mean error over the clips, as a multiple of that of `mtrack eval`."""
-        pairs = [(clip.deploy_error, clip.eval_error) for clip in self.clips]
-        return float(np.nanmean([pair[0] for pair in pairs]) / np.nanmean([pair[1] for pair in pairs]))
+        return float(np.sum([clip.deploy_error for clip in self.clips]) / np.sum([c.eval_error for c in self.clips]))
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, JSON-able."""

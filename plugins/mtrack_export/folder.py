@@ -98,7 +98,7 @@ def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
     width = contract["observation"]["width"]
     module = policy_module(opened.agent, opened.actor, opened.group, width)
     network = to_onnx(module, width)
-    trace = record_trace(opened, _without_randomness(run, options.evaluation))
+    trace = record_trace(opened, without_randomness(run, options.evaluation))
     recorded = torch.from_numpy(trace["observation"])
     noise = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(0))
     difference = largest_difference(network, module, torch.cat((recorded, recorded + _SPREAD * noise)))
@@ -124,7 +124,7 @@ def _require_free(out: Path) -> None:
         raise MtrackError(f"{out} exists and is no exported policy: give another folder with -o")
 
 
-def _without_randomness(run: Path, options: EvalOptions) -> Assembly:
+def without_randomness(run: Path, options: EvalOptions) -> Assembly:
     """Return the assembled environment of a run without noise, randomizations and delays."""
     registry = Registry.scan(files=options.files)
     recipe = open_run(run, options, registry).recipe

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,27 +42,32 @@ def policy_module(agent: Agent, actor: str, group: str, width: int) -> nn.Module
     try:
         with torch.no_grad():
             module(torch.zeros(1, width))
-    except KeyError as error:
+    except KeyError:
         raise MtrackError(
-            f"actor '{actor}' also reads the observation group {error}, which no robot can sense: export another one, "
-            "e.g. --actor student"
+            f"actor '{actor}' reads more than the observation group '{group}', which is all that a robot can sense: "
+            "export another one, e.g. --actor student"
         ) from None
     return module
 
 
 def to_onnx(module: nn.Module, width: int) -> onnx.ModelProto:
     """Return a module as ONNX with input `obs` [1, width] and output `actions` [1, A]. Raises MtrackError."""
+    return trace_onnx(module, {INPUT: torch.zeros(1, width)}, (OUTPUT,))
+
+
+def trace_onnx(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> onnx.ModelProto:
+    """Return a module of given inputs, which name them and have their shapes, as ONNX. Raises MtrackError."""
     _require_packages()
     with torch.no_grad(), _quiet():
-        module(torch.zeros(1, width))  # fills caches with constants before the trace
+        module(*inputs.values())  # fills caches with constants before the trace
         try:
             program = torch.onnx.export(
                 module,
-                (torch.zeros(1, width),),
+                tuple(inputs.values()),
                 dynamo=True,
                 external_data=False,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
+                input_names=list(inputs),
+                output_names=list(outputs),
                 verbose=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:

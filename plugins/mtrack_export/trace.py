@@ -48,7 +48,8 @@ def record_trace(run: ExportedRun, assembly: Assembly) -> Arrays:
     """Return the first steps of up to three clips, as arrays [n, ...] by name; `assembly` is without any randomness.
 
     `starts` marks the first step of each part. `sensors.*` and `window.*` are inputs of a runtime, `observation`,
-    `action` (raw) and `target` [n, substeps, J] are its outputs.
+    `action` (raw) and `target` [n, substeps, J] are its outputs. `frame_offsets` and `control_dt` say what the window
+    shows.
     """
     recorded = _RecordedAction(assembly.env.action)
     env = attrs.evolve(assembly.env, action=cast(Action, recorded))
@@ -69,7 +70,11 @@ def record_trace(run: ExportedRun, assembly: Assembly) -> Arrays:
                 steps.append(before | outputs)
                 if bool(result.terminated | result.truncated):
                     break
-    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+    stacked = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+    return stacked | {
+        "frame_offsets": np.array(run.command.future_frames),
+        "control_dt": np.array(run.trained.control_dt),
+    }
 
 
 def _spread(clips: int) -> list[int]:

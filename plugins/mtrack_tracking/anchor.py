@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
 from mtrack import Mirror, NameProblem, RobotTerm, Scene, component, param, positive, scratch
 from mtrack.math import quat_to_matrix, rot6d
 from mtrack_tracking.observations import ROTATION_COLUMNS, XYZ
+
+_BY_ROW = (0, 3, 1, 4, 2, 5)
+"""Where each column of a rotation given row by row (r00 r01 r10 r11 r20 r21) is in one given column by column."""
 
 
 @component
@@ -29,9 +32,10 @@ class Anchored:
             raise NameProblem(f"'{self.anchor}' means {len(found)} bodies, but the anchor is one body", self.anchor)
         self.index, self.body = int(found[0]), scene.model.body_names[int(found[0])]
 
-    def anchored_term(self, kind: str, columns: Sequence[str], unit: str) -> RobotTerm:
+    def anchored_term(self, kind: str, columns: Sequence[str], unit: str, **parameters: str) -> RobotTerm:
         """Return how a robot computes a quantity in the frame of its anchor."""
-        return RobotTerm(kind=kind, columns=columns, unit=unit, frame=self.body, parameters={"anchor": self.body})
+        parameters = {"anchor": self.body, **parameters}
+        return RobotTerm(kind=kind, columns=columns, unit=unit, frame=self.body, parameters=parameters)
 
 
 @component
@@ -74,18 +78,24 @@ class ReferenceAnchorRot(Anchored):
 
     sensors: ClassVar[tuple[str, ...]] = ("imu", "joint_encoders")
 
+    layout: Literal["columns", "rows"] = param(default="columns")
+    """Order of the six numbers: one column after the other, or row by row, as mjlab and BeyondMimic have them."""
+
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, 6]."""
         wanted = quat_to_matrix(scene.reference.body_quat_wxyz[:, self.index])
-        return rot6d(scene.robot.body_rot[:, self.index].mT @ wanted)
+        relative = scene.robot.body_rot[:, self.index].mT @ wanted
+        return relative[..., :2].flatten(1) if self.layout == "rows" else rot6d(relative)
 
     def robot_term(self) -> RobotTerm:
         """Return how a robot computes it."""
-        return self.anchored_term("reference_anchor_rot", ROTATION_COLUMNS, "")
+        columns = [ROTATION_COLUMNS[place] for place in _BY_ROW] if self.layout == "rows" else ROTATION_COLUMNS
+        return self.anchored_term("reference_anchor_rot", columns, "", layout=self.layout)
 
     def mirror(self) -> Mirror:
         """Return the mirror of a rotation."""
-        return Mirror.rot6d()
+        by_column = Mirror.rot6d()
+        return Mirror.of(by_column.sign[list(_BY_ROW)].tolist()) if self.layout == "rows" else by_column
 
 
 @component

@@ -26,9 +26,10 @@ def num_future(scene: Scene) -> int:
     return scene.reference.future.root_pos.shape[1]
 
 
-def frame_columns(scene: Scene, names: Sequence[str], first: int = 0) -> list[str]:
-    """Return a name for each column of a quantity of the future frames from `first` on, S * len(names)."""
-    return [f"frame {frame}.{name}" for frame in range(first, num_future(scene)) for name in names]
+def frame_columns(scene: Scene, names: Sequence[str], first: int = 0, count: int | None = None) -> list[str]:
+    """Return a name for each column of a quantity of the future frames from `first` on, up to `count` frames."""
+    frames = range(num_future(scene))[first : None if count is None else first + count]
+    return [f"frame {frame}.{name}" for frame in frames for name in names]
 
 
 @component

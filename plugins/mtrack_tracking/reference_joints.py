@@ -1,6 +1,7 @@
 """What the policy observes of the joints of the motion to follow, at the future frames.
 
-A quantity of S future frames is [n, S * J], frame after frame, the present one first.
+A quantity of S future frames is [n, S * J], frame after frame, the present one first. With `frames` there are only as
+many, e.g. the present frame alone with `frames = 1`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mtrack import Mirror, Noise, RobotTerm, Scene, component, scratch
+from mtrack import Mirror, MtrackError, Noise, RobotTerm, Scene, component, non_negative, param, scratch
 from mtrack_tracking.observations import frame_columns, num_future
+
+
+def shown_frames(scene: Scene, frames: int) -> int:
+    """Return how many frames a term observes; 0 means all. Raises MtrackError if the command shows fewer."""
+    available = num_future(scene)
+    if frames > available:
+        raise MtrackError(f"frames = {frames}, but the command shows {available} frames (command.future_frames)")
+    return frames or available
 
 
 @component
@@ -20,21 +29,28 @@ class ReferenceJointPos:
 
     sensors: ClassVar[tuple[str, ...]] = ()
 
+    frames: int = param(default=0, validator=non_negative)
+    """Number of frames to observe, from the present one on; 0 for all that the command shows."""
+    shown: int = scratch()
+    """Number of frames observed."""
     joints: Mirror = scratch()
     columns: list[str] = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Take the joints' mirror and names."""
-        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
-        self.columns = frame_columns(scene, scene.model.joint_names)
+        """Take the joints' mirror and names. Raises MtrackError if the command shows fewer frames."""
+        self.shown = shown_frames(scene, self.frames)
+        self.joints = scene.model.joint_mirror.repeat(self.shown)
+        self.columns = frame_columns(scene, scene.model.joint_names, count=self.shown)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, S * J]."""
-        return scene.reference.future.joint_pos.flatten(1)
+        return scene.reference.future.joint_pos[:, : self.shown].flatten(1)
 
     def robot_term(self) -> RobotTerm:
         """Return how a robot computes it."""
-        return RobotTerm(kind="reference_joint_pos", columns=self.columns, unit="rad")
+        return RobotTerm(
+            kind="reference_joint_pos", columns=self.columns, unit="rad", parameters={"frames": self.shown}
+        )
 
     def mirror(self) -> Mirror:
         """Return the mirror of joints."""
@@ -80,21 +96,28 @@ class ReferenceJointVel:
 
     sensors: ClassVar[tuple[str, ...]] = ()
 
+    frames: int = param(default=0, validator=non_negative)
+    """Number of frames to observe, from the present one on; 0 for all that the command shows."""
+    shown: int = scratch()
+    """Number of frames observed."""
     joints: Mirror = scratch()
     columns: list[str] = scratch()
 
     def bind(self, scene: Scene) -> None:
-        """Take the joints' mirror and names."""
-        self.joints = scene.model.joint_mirror.repeat(num_future(scene))
-        self.columns = frame_columns(scene, scene.model.joint_names)
+        """Take the joints' mirror and names. Raises MtrackError if the command shows fewer frames."""
+        self.shown = shown_frames(scene, self.frames)
+        self.joints = scene.model.joint_mirror.repeat(self.shown)
+        self.columns = frame_columns(scene, scene.model.joint_names, count=self.shown)
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, S * J] rad/s."""
-        return scene.reference.future.joint_vel.flatten(1)
+        return scene.reference.future.joint_vel[:, : self.shown].flatten(1)
 
     def robot_term(self) -> RobotTerm:
         """Return how a robot computes it."""
-        return RobotTerm(kind="reference_joint_vel", columns=self.columns, unit="rad/s")
+        return RobotTerm(
+            kind="reference_joint_vel", columns=self.columns, unit="rad/s", parameters={"frames": self.shown}
+        )
 
     def mirror(self) -> Mirror:
         """Return the mirror of joints."""

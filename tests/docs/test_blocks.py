@@ -21,6 +21,8 @@ from mtrack.cli import app
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
+from mtrack_demo import demo_run
+from mtrack_export.folder import ExportOptions, export_policy
 
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 WIDEST = 88
@@ -142,6 +144,8 @@ def test_toml_is_a_recipe_that_passes_the_checks_or_entry_points(block: Block, t
 @pytest.mark.parametrize("page", [page for page in WRITTEN if list(blocks(page, "python"))], ids=name)
 def test_python_runs(page: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(site)
+    if page.name == "export.md":  # its commands come before its Python
+        export_policy(demo_run(), Path("runs/demo/export"), ExportOptions(with_motions=True))
     namespace = {"__name__": "page"}  # the blocks of a page follow each other, as in a notebook
     for block in blocks(page, "python"):
         code = compile(block.text, str(block), "exec")

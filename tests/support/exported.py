@@ -20,6 +20,7 @@ def exported_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (folder / "policy").exists():
         return folder / "policy"
     networks = [f"agent.{name}=[16]" for name in _TINY]
-    run = make_run(folder / "run", *networks, "agent.feature_width=8", phase="finetune", clips=CLIPS)
+    delays = ("action.max_delay=3", "action.delay_schedule='full'")  # not in the golden trace
+    run = make_run(folder / "run", *networks, "agent.feature_width=8", *delays, phase="finetune", clips=CLIPS)
     export_policy(run, folder / "policy", ExportOptions(with_motions=True))
     return folder / "policy"

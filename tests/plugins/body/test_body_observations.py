@@ -160,3 +160,14 @@ def test_keypoints_are_relative_to_the_root() -> None:
     matrices = into_root @ quat_to_matrix(robot.body_quat_wxyz[:, which])
     columns = observe(KeypointRot(), scene).unflatten(-1, (11, 2, 3))
     torch.testing.assert_close(columns, matrices[..., :2].mT, atol=1e-5, rtol=1e-4)
+
+
+def test_relative_joint_positions_are_those_above_the_default_pose() -> None:
+    scene = random_scene(3)
+    default = scene.model.default_joint_pos
+    term = JointPos(relative=True)
+    torch.testing.assert_close(observe(term, scene), scene.robot.joint_pos - scene.robot.joint_offset - default)
+    assert term.robot_term().parameters["minus"] == default.tolist()
+    torch.testing.assert_close(term(mirror_scene(scene)), term.mirror()(term(scene)), atol=1e-4, rtol=0.0)
+    legs = JointPos(joints=("legs",), relative=True)
+    assert observe(legs, scene).shape == (3, 12)

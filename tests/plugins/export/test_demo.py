@@ -1,0 +1,45 @@
+"""The policy that comes with mtrack belongs to the present code, and every command that has --demo can use it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from mtrack import load_policy
+from mtrack.cli import main
+from mtrack_demo import demo_run
+
+LARGEST = 3_000_000  # bytes
+
+
+def command(*arguments: str) -> int:
+    """Run mtrack's command line and return its exit status."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+def test_the_demo_is_a_student_of_the_present_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = demo_run()
+    with caplog.at_level(logging.WARNING):
+        policy = load_policy(run)
+    assert policy.actor == "student"
+    changes = [message for message in caplog.messages if "mtrack" in message and "version" not in message]
+    assert changes == [], "train a run of the quick recipe and call benchmarks/make_demo.py"
+    assert sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) < LARGEST
+    assert demo_run() == run, "a second call uses the copy"
+
+
+def test_a_run_and_the_demo_exclude_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("export") == 2
+    assert "or --demo" in capsys.readouterr().err
+    assert command("export", "runs/other", "--demo") == 2
+    assert not (tmp_path / "runs").exists()
