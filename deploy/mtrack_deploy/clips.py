@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mtrack_deploy.agreement import require_hash
 from mtrack_deploy.contract import Contract, MotionContract
 from mtrack_deploy.errors import DeployError
-from mtrack_deploy.policy import require_hash
 from mtrack_deploy.sensors import Window
 
 

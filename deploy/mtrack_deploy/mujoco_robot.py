@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mtrack_deploy.agreement import require_hash
 from mtrack_deploy.contract import Contract
 from mtrack_deploy.errors import DeployError
-from mtrack_deploy.policy import require_hash
 from mtrack_deploy.rotations import Array, quat_multiply, quat_of_axis, quat_to_matrix
 from mtrack_deploy.safety import JointCommand
 from mtrack_deploy.sensors import Sensors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,21 +11,24 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from mtrack_deploy.contract import FREE, METADATA_KEY, Contract
+from mtrack_deploy.agreement import describe_differences, differing, require_hash
+from mtrack_deploy.contract import METADATA_KEY, Contract
 from mtrack_deploy.errors import DeployError
 from mtrack_deploy.reading import read_contract
 from mtrack_deploy.rotations import Array
+from mtrack_deploy.supported import require_supported
 
 CONTRACT_FILE = "policy.json"
-_SHOWN = 10  # differences
 
 
 class Policy:
     """A network with its contract; call it with an observation [width] to get the raw action [A]."""
 
-    def __init__(self, folder: Path, contract: Contract, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self, folder: Path, contract: Contract, plain: Mapping[str, Any], session: onnxruntime.InferenceSession
+    ) -> None:
         """Use `Policy.load`."""
-        self.folder, self.contract = folder, contract
+        self.folder, self.contract, self.plain = folder, contract, plain
         self._session = session
         self._input, self._output = contract.policy.inputs[0].name, contract.policy.outputs[0].name
 
@@ -35,7 +37,8 @@ class Policy:
         """Read and check a folder that `mtrack export` has written.
 
         Raises DeployError if a file is missing or changed, if policy.json differs from its copy in the network (each
-        field is named, with both values), or if the network has other inputs or outputs.
+        field is named, with both values), if the network has other inputs or outputs, or if this runtime does not do
+        what policy.json asks for.
         """
         folder = Path(folder)
         contract, plain = read_contract(folder / CONTRACT_FILE)
@@ -49,7 +52,8 @@ class Policy:
             raise DeployError(f"{network}: onnxruntime cannot load it: {error}") from None
         _require_same(folder, plain, session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
         _require_shapes(network, contract, session)
-        return cls(folder, contract, session)
+        require_supported(folder / CONTRACT_FILE, contract)
+        return cls(folder, contract, plain, session)
 
     def __call__(self, observation: Array) -> Array:
         """Return the raw action [A]. Raises DeployError if the observation has another width, or is not float32."""
@@ -72,41 +76,16 @@ class Policy:
         return Policy(self.folder, replace(self.contract, robot=replace(robot, joints=joints)), self._session)
 
 
-def require_hash(file: Path, sha256: str, field: str) -> None:
-    """Raise DeployError unless a file has the hash that a field of policy.json gives."""
-    try:
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DeployError(f"cannot read {file}: {error.strerror}") from None
-    if found != sha256:
-        raise DeployError(f"{file} has changed: {field} is {sha256}, but its hash is {found}; export the policy again")
-
-
 def _require_same(folder: Path, plain: Mapping[str, Any], copy: str | None) -> None:
     """Raise DeployError unless policy.json agrees with its copy in the network."""
-    if copy is None:
-        raise DeployError(f"{folder}: the network has no copy of policy.json in its metadata: export the policy again")
-    differences = differing(plain, json.loads(copy))
+    try:
+        theirs = json.loads(copy or "")
+    except ValueError:
+        raise DeployError(f"{folder}: the network has no copy of policy.json in its metadata: export again") from None
+    differences = differing(plain, theirs)
     if differences:
-        lines = [f"  {field}: {ours!r}, but {theirs!r} in the network" for field, ours, theirs in differences[:_SHOWN]]
-        count, listed = len(differences), "\n".join(lines)
-        raise DeployError(f"{folder / CONTRACT_FILE} differs from its copy in the network in {count} fields:\n{listed}")
-
-
-def differing(ours: Any, theirs: Any, where: str = "") -> list[tuple[str, Any, Any]]:
-    """Return fields, with both values, in which two contracts differ; fields of `FREE` are left out."""
-    if where in FREE:
-        return []
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        found = []
-        for name in sorted({*ours, *theirs}):
-            path = f"{where}.{name}" if where else name
-            found += differing(ours.get(name), theirs.get(name), path)
-        return found
-    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        pairs = enumerate(zip(ours, theirs, strict=True))
-        return [difference for index, pair in pairs for difference in differing(*pair, f"{where}[{index}]")]
-    return [] if ours == theirs and type(ours) is type(theirs) else [(where, ours, theirs)]
+        listed = describe_differences(differences, "in the network")
+        raise DeployError(f"{folder / CONTRACT_FILE} differs from its copy in the network:\n{listed}")
 
 
 def _require_shapes(network: Path, contract: Contract, session: onnxruntime.InferenceSession) -> None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtrack_deploy.clips import read_clip
+from mtrack_deploy.contract import Contract
 from mtrack_deploy.controller import Controller
 from mtrack_deploy.mujoco_robot import MujocoRobot, SensorNoise
 from mtrack_deploy.player import MotionPlayer
 from mtrack_deploy.policy import Policy
-from mtrack_deploy.rotations import Array
+from mtrack_deploy.rotations import Array, quat_conjugate, quat_multiply
 from mtrack_deploy.sensors import Window
 
 _FALLEN = 0.6
@@ -48,9 +49,10 @@ class RecordedRollout:
 def roll_out(
     policy: Policy, clip: str, *, seed: int = 0, noisy: bool = True, seconds_after: float = 5.0, at_end: str = ""
 ) -> RecordedRollout:
-    """Play a clip from its first frame, at rest, with the delay and the sensor noise of training.
+    """Play a clip from its first frame with the delay and the sensor noise of training.
 
-    The delay is drawn once, as in training; the same seed gives the same rollout. Raises DeployError.
+    Commands are delayed as a whole; training delays the actions, but not the reference that some are added to. The
+    delay is drawn once, as in training; the same seed gives the same rollout. Raises DeployError.
     """
     return roll_out_frames(
         policy,
@@ -72,7 +74,7 @@ def roll_out_frames(
     noise = SensorNoise.in_training(contract) if noisy else None
     delay = int(rng.integers(longest + 1)) if noisy else 0
     robot = MujocoRobot(policy.folder, contract, delay=delay, noise=noise, seed=int(rng.integers(2**31)))
-    robot.place(frames.root_pos[0], frames.root_quat_wxyz[0], frames.joint_pos[0])
+    robot.place(frames.root_pos[0], frames.root_quat_wxyz[0], frames.joint_pos[0], start_velocity(frames, contract))
     player = MotionPlayer(contract, at_end)
     sensors = robot.exact()
     player.start(frames, sensors)
@@ -95,3 +97,14 @@ def roll_out_frames(
         stopped=controller.stopped,
         limited=controller.safety.counts,
     )
+
+
+def start_velocity(clip: Window, contract: Contract) -> Array:
+    """Return the velocities of a clip's first frame as `MujocoRobot.place` takes them; the root's are differences."""
+    if len(clip) < 2:
+        return np.zeros(6 + clip.joint_vel.shape[1], np.float32)
+    rate = contract.reference.rate_hz
+    linear = (clip.root_pos[1] - clip.root_pos[0]) * rate
+    apart = quat_multiply(quat_conjugate(clip.root_quat_wxyz[0]), clip.root_quat_wxyz[1])
+    angular = 2.0 * rate * apart[1:] * np.sign(apart[0])  # of a small rotation
+    return np.concatenate((linear, angular, clip.joint_vel[0]))

@@ -27,8 +27,9 @@ from mtrack_export.folder import CONTRACT
 ERROR_MARGIN, SUCCESS_MARGIN = 0.10, 0.10
 """How far error (relative) and success (of a clip, absolute) may be from those of `mtrack eval`."""
 STANDING_SHARE = 0.95
-"""Share of rollouts that must stand some seconds after the end of their clip, of those that tracked it."""
+"""Share of the rollouts that tracked a clip which must stand some seconds after its end."""
 _ERROR = "mpkpe_local"
+_ROUNDING = 1e-9
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +43,7 @@ class ClipComparison:
     """Mean keypoint error without that of the root, until the first failure [mm]."""
     deploy_error: float
     standing: float
-    """Share of rollouts that still stood after the end of the clip."""
+    """Share of the rollouts that tracked the clip which still stood after its end; NaN if none did."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +64,8 @@ class DeployCheck:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, JSON-able."""
-        return attrs.asdict(self) | {"error_ratio": self.error_ratio, "problems": self.problems}
+        facts = attrs.asdict(self) | {"error_ratio": self.error_ratio}
+        return _without_nan(facts) | {"problems": self.problems}
 
     @property
     def problems(self) -> list[str]:
@@ -72,11 +74,22 @@ class DeployCheck:
         if not abs(self.error_ratio - 1.0) <= ERROR_MARGIN:
             found.append(f"the error is {self.error_ratio:.2f} times that of `mtrack eval`")
         for clip in self.clips:
-            if abs(clip.deploy_success - clip.eval_success) > SUCCESS_MARGIN:
+            if abs(clip.deploy_success - clip.eval_success) > SUCCESS_MARGIN + _ROUNDING:
                 found.append(f"{clip.clip}: success {clip.deploy_success:.0%}, but {clip.eval_success:.0%} in training")
-            if clip.standing < STANDING_SHARE * clip.deploy_success:
-                found.append(f"{clip.clip}: after its end only {clip.standing:.0%} of the rollouts stand")
+            if clip.deploy_success > 0.0 and not clip.standing >= STANDING_SHARE - _ROUNDING:
+                found.append(
+                    f"{clip.clip}: only {clip.standing:.0%} of the rollouts that tracked it stand after its end"
+                )
         return found
+
+
+def _without_nan(value: Any) -> Any:
+    """Return a value with null for NaN, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {name: _without_nan(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(member) for member in value]
+    return None if isinstance(value, float) and value != value else value
 
 
 def check_deployment(run: Path, folder: Path, options: EvalOptions, names: Sequence[str]) -> DeployCheck:
@@ -93,13 +106,18 @@ def check_deployment(run: Path, folder: Path, options: EvalOptions, names: Seque
     rollouts = options.rollouts or 1
     tasks = [(folder, known[clip], seed) for clip in clips for seed in range(rollouts)]
     with ProcessPoolExecutor(min(available_cpus(), len(tasks)), get_context("spawn")) as pool:
-        recorded = list(pool.map(_play, tasks, chunksize=max(1, rollouts // 4)))
+        try:
+            recorded = list(pool.map(_play, tasks, chunksize=max(1, rollouts // 4)))
+        except DeployError as error:
+            raise MtrackError(str(error)) from error
     arena = _arena(run, options, len(clips))
     ours = arena.recorded(_states(recorded, arena.lengths[clips].tolist(), rollouts), clips)
     theirs = arena.policy(clips=clips)
-    stands = np.array([rollout.stands for rollout in recorded]).reshape(len(clips), rollouts).mean(1)
+    stands = torch.tensor([rollout.stands for rollout in recorded]).view(len(clips), rollouts)
+    tracked = ~ours.failed
+    standing = (stands & tracked).sum(1) / tracked.sum(1)  # 0 / 0 is NaN
     return DeployCheck(
-        clips=[_compared(known[clip], row, theirs, ours, stands[row]) for row, clip in enumerate(clips)],
+        clips=[_compared(known[clip], row, theirs, ours, float(standing[row])) for row, clip in enumerate(clips)],
         rollouts=rollouts,
         limited=_limited(policy, recorded),
         stops=sorted({rollout.stopped for rollout in recorded if rollout.stopped}),
@@ -114,7 +132,9 @@ def add_proof(folder: Path, check: DeployCheck) -> None:
         "error_ratio": check.error_ratio,
         "problems": check.problems,
     }
-    file.write_text(json.dumps(contract, indent=1) + "\n", "utf-8")
+    written = file.with_suffix(".new")
+    written.write_text(json.dumps(contract, indent=1) + "\n", "utf-8")
+    written.replace(file)
 
 
 def _play(task: tuple[Path, str, int]) -> RecordedRollout:
@@ -159,7 +179,7 @@ def _compared(name: str, row: int, theirs: Rollouts, ours: Rollouts, standing: f
         deploy_success=success(ours),
         eval_error=error(theirs),
         deploy_error=error(ours),
-        standing=float(standing),
+        standing=standing,
     )
 
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from mtrack.loop.assemble import Assembly, assemble
 from mtrack.registry.registry import Registry
 from mtrack_eval.evaluated_run import EvalOptions, open_run
 from mtrack_eval.motions import motions_at
-from mtrack_export.contract import Facts, collect_contract
+from mtrack_export.contract import SCHEMA, Facts, collect_contract
 from mtrack_export.exported_run import ExportedRun
 from mtrack_export.network import (
     TOLERANCE,
@@ -33,12 +32,14 @@ from mtrack_export.network import (
     set_metadata,
     to_onnx,
 )
+from mtrack_export.replacing import replacing
+from mtrack_export.robot_file import write_robot
 from mtrack_export.trace import Arrays, record_trace
 
 if TYPE_CHECKING:
     import onnx
 
-NETWORK, CONTRACT, ROBOT, TRACE, MOTIONS = "policy.onnx", "policy.json", "robot.xml", "golden_trace.npz", "motions"
+NETWORK, CONTRACT, TRACE, MOTIONS = "policy.onnx", "policy.json", "golden_trace.npz", "motions"
 METADATA_KEY = "mtrack_policy"
 """Name of the copy of policy.json in the network's metadata."""
 FIELDS = (
@@ -70,7 +71,11 @@ class ExportOptions:
     def evaluation(self) -> EvalOptions:
         """How to open the run."""
         return EvalOptions(
-            actor=self.actor, motions=self.motions, files=tuple(self.files), allow_change=self.allow_change
+            actor=self.actor,
+            motions=self.motions,
+            files=tuple(self.files),
+            allow_change=self.allow_change,
+            overrides=('device="cpu"',),  # a robot's runtime runs on a CPU, too
         )
 
 
@@ -90,38 +95,36 @@ def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
     """Export the newest policy of a run into a folder, and return policy.json.
 
     Raises MtrackError if the policy cannot run on a robot, or if the runtime does not reproduce it; nothing is written
-    then.
+    then, and an earlier export stays.
     """
-    _require_free(out)
-    opened = ExportedRun.open(run, options.evaluation)
-    contract = collect_contract(opened, opened.trained.robot.build())
-    width = contract["observation"]["width"]
-    module = policy_module(opened.agent, opened.actor, opened.group, width)
-    network = to_onnx(module, width)
-    trace = record_trace(opened, without_randomness(run, options.evaluation))
-    recorded = torch.from_numpy(trace["observation"])
-    noise = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(0))
-    difference = largest_difference(network, module, torch.cat((recorded, recorded + _SPREAD * noise)))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder = Path(temporary) / out.name
-        folder.mkdir()
-        _write_parts(folder, opened, network, trace, contract, options)
+    with replacing(out, is_export) as folder:
+        opened = ExportedRun.open(run, options.evaluation)
+        contract = collect_contract(opened, opened.trained.robot.build())
+        contract["robot"] |= write_robot(folder, opened.trained)
+        width = contract["observation"]["width"]
+        module = policy_module(opened.agent, opened.actor, opened.group, width)
+        network = to_onnx(module, width)
+        trace = record_trace(opened, without_randomness(run, options.evaluation), contract)
+        recorded = torch.from_numpy(trace["observation"])
+        noise = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(0))
+        difference = largest_difference(network, module, torch.cat((recorded, recorded + _SPREAD * noise)))
+        contract["motions"] = _write_motions(folder, opened) if options.with_motions or options.motions else []
+        _write_trace(folder, trace, contract)
         contract["proof"] = {"torch_vs_onnx": difference, "date": datetime.now(UTC).date().isoformat()}
         _write_network(folder, network, contract)
         contract["proof"]["golden_trace"] = _proven(folder, contract)
         ordered = {name: contract[name] for name in FIELDS}
-        (folder / CONTRACT).write_text(json.dumps(ordered, indent=1) + "\n", "utf-8")
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
+        (folder / CONTRACT).write_text(json.dumps(ordered, indent=1, allow_nan=False) + "\n", "utf-8")
     return contract
 
 
-def _require_free(out: Path) -> None:
-    """Raise MtrackError if a folder exists that no export has written."""
-    if out.exists() and not (out / CONTRACT).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise MtrackError(f"{out} exists and is no exported policy: give another folder with -o")
+def is_export(folder: Path) -> bool:
+    """Return whether a folder is a policy that `mtrack export` has written."""
+    try:
+        contract = json.loads((folder / CONTRACT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(contract, dict) and contract.get("schema") == SCHEMA
 
 
 def without_randomness(run: Path, options: EvalOptions) -> Assembly:
@@ -131,30 +134,14 @@ def without_randomness(run: Path, options: EvalOptions) -> Assembly:
     changes = [f"randomizations.{name}.enabled=false" for name in recipe.randomizations]
     if "max_delay" in recipe.action.params:
         changes.append("action.max_delay=0")
-    quiet = open_run(run, attrs.evolve(options, overrides=tuple(changes)), registry)
+    quiet = open_run(run, attrs.evolve(options, overrides=(*options.overrides, *changes)), registry)
     return assemble(quiet.recipe, quiet.checkpoint.phase, device=quiet.recipe.resolved_device, num_envs=1)
 
 
-def _write_parts(
-    folder: Path, run: ExportedRun, network: onnx.ModelProto, trace: Arrays, contract: Facts, options: ExportOptions
-) -> None:
-    """Write everything but the network and policy.json, and add to the contract what it says about files."""
-    spec = run.trained.robot.build().spec()
-    spec.option.timestep = run.trained.physics_dt
-    spec.compile()
-    robot = _write(folder / ROBOT, spec.to_xml().encode())
-    golden = _write(folder / TRACE, _npz(trace))
-    contract["robot"] |= {"model_file": ROBOT, "model_sha256": robot}
-    contract["policy"] = {
-        "file": NETWORK,
-        "sha256": "",
-        "opset": opset_of(network),
-        "inputs": [_tensor(network.graph.input[0])],
-        "outputs": [_tensor(network.graph.output[0])],
-        "normaliser_baked": True,
-    }
-    contract["golden_trace"] = {"file": TRACE, "sha256": golden, "steps": len(trace["action"]), "tolerance": TOLERANCE}
-    contract["motions"] = _write_motions(folder, run) if options.with_motions or options.motions else []
+def _write_trace(folder: Path, trace: Arrays, contract: Facts) -> None:
+    """Write the golden trace, and add to the contract what it says about it."""
+    sha256 = _write(folder / TRACE, _npz(trace))
+    contract["golden_trace"] = {"file": TRACE, "sha256": sha256, "steps": len(trace["action"]), "tolerance": TOLERANCE}
 
 
 def _write_motions(folder: Path, run: ExportedRun) -> list[Facts]:
@@ -186,8 +173,16 @@ def _write_motions(folder: Path, run: ExportedRun) -> list[Facts]:
 
 
 def _write_network(folder: Path, network: onnx.ModelProto, contract: Facts) -> None:
-    """Write the network with a copy of the contract in its metadata, and add its hash to the contract."""
-    set_metadata(network, {METADATA_KEY: json.dumps(contract)})
+    """Write the network with a copy of the contract in its metadata, and add to the contract what it says about it."""
+    contract["policy"] = {
+        "file": NETWORK,
+        "sha256": "",
+        "opset": opset_of(network),
+        "inputs": [_tensor(network.graph.input[0])],
+        "outputs": [_tensor(network.graph.output[0])],
+        "normaliser_baked": True,
+    }
+    set_metadata(network, {METADATA_KEY: json.dumps(contract, allow_nan=False)})
     contract["policy"]["sha256"] = _write(folder / NETWORK, network.SerializeToString())
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from mtrack_export.exported_run import ExportedRun
 from mtrack_export.folder import ExportOptions, without_randomness
 from mtrack_export.holosoma import holosoma_obstacles, write_holosoma
 from mtrack_export.network import policy_module
+from mtrack_export.replacing import replacing
 from mtrack_export.runtime_job import RuntimeFiles, RuntimeJob
 from mtrack_export.trace import record_trace
 from mtrack_export.unitree import unitree_obstacles, write_unitree
@@ -52,8 +51,6 @@ def export_for(run: Path, out: Path, runtime: str, clip: str, options: ExportOpt
     """
     if runtime not in RUNTIMES:
         raise MtrackError(f"--for {runtime}: expected native, {', '.join(RUNTIMES)}")
-    if out.exists() and not (out / RECORD).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise MtrackError(f"{out} exists and was not written by mtrack export --for: give another folder with -o")
     opened = ExportedRun.open(run, options.evaluation)
     robot = opened.trained.robot.build()
     contract = collect_contract(opened, robot)
@@ -67,7 +64,7 @@ def export_for(run: Path, out: Path, runtime: str, clip: str, options: ExportOpt
     policy = policy_module(opened.agent, opened.actor, opened.group, contract["observation"]["width"])
     job = RuntimeJob(run=opened, contract=contract, policy=policy, model=robot.spec().compile(), clip=clip)
     written = RUNTIMES[runtime].write(job)
-    trace = record_trace(opened, without_randomness(run, options.evaluation))
+    trace = record_trace(opened, without_randomness(run, options.evaluation), contract)
     difference = written.network.check(contract, trace, np.array(written.default_pos, np.float32))
     record = {
         "runtime": runtime,
@@ -91,13 +88,8 @@ def _written(out: Path, written: RuntimeFiles, record: Facts) -> Facts:
     files = {written.network_file: written.network.model.SerializeToString(), **written.files}
     record = {**record, "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}}
     files[RECORD] = (json.dumps(record, indent=1) + "\n").encode()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder = Path(temporary) / out.name
+    with replacing(out, lambda folder: (folder / RECORD).is_file()) as folder:
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
     return record

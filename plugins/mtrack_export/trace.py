@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 import attrs
@@ -44,12 +46,11 @@ class _RecordedAction:
         return target
 
 
-def record_trace(run: ExportedRun, assembly: Assembly) -> Arrays:
+def record_trace(run: ExportedRun, assembly: Assembly, contract: Mapping[str, Any]) -> Arrays:
     """Return the first steps of up to three clips, as arrays [n, ...] by name; `assembly` is without any randomness.
 
     `starts` marks the first step of each part. `sensors.*` and `window.*` are inputs of a runtime, `observation`,
-    `action` (raw) and `target` [n, substeps, J] are its outputs. `frame_offsets` and `control_dt` say what the window
-    shows.
+    `action` (raw) and `target` [n, substeps, J] are its outputs. `contract` is what it was recorded with, as JSON.
     """
     recorded = _RecordedAction(assembly.env.action)
     env = attrs.evolve(assembly.env, action=cast(Action, recorded))
@@ -71,10 +72,7 @@ def record_trace(run: ExportedRun, assembly: Assembly) -> Arrays:
                 if bool(result.terminated | result.truncated):
                     break
     stacked = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
-    return stacked | {
-        "frame_offsets": np.array(run.command.future_frames),
-        "control_dt": np.array(run.trained.control_dt),
-    }
+    return stacked | {"contract": np.array(json.dumps(contract, allow_nan=False))}
 
 
 def _spread(clips: int) -> list[int]:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from support.exported import exported_policy
 
-from mtrack_deploy import DeployError, Policy, check_golden_trace, read_clip
+from mtrack_deploy import DeployError, MotionPlayer, Policy, Sensors, check_golden_trace, read_clip
+from mtrack_deploy.agreement import differing
 from mtrack_deploy.contract import FREE, METADATA_KEY
-from mtrack_deploy.policy import differing
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +30,31 @@ def folder(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "policy"))
 
 
-def edit(folder: Path, change: Callable[[dict[str, Any]], None], *, alike: bool = False) -> None:
-    """Change policy.json, and, if `alike`, its copy in the network, too."""
+Change = Callable[[dict[str, Any]], None]
+
+
+def edit(folder: Path, change: Change, copies: str = "") -> None:
+    """Change policy.json; with `network` also its copy there, with `trace` also the copy in the golden trace."""
     plain = json.loads((folder / "policy.json").read_text("utf-8"))
     change(plain)
-    if alike:
+    if "trace" in copies:
+        with np.load(folder / "golden_trace.npz") as arrays:
+            trace = {name: arrays[name] for name in arrays.files}
+        recorded = json.loads(str(trace["contract"]))
+        trace["contract"] = np.array(json.dumps({name: plain[name] for name in recorded}))
+        np.savez(folder / "golden_trace.npz", **trace)
+        plain["golden_trace"]["sha256"] = sha256(folder / "golden_trace.npz")
+    if "network" in copies:
         network = onnx.load(folder / "policy.onnx")
         (entry,) = [one for one in network.metadata_props if one.key == METADATA_KEY]
         entry.value = json.dumps(plain)
         onnx.save(network, folder / "policy.onnx")
-        plain["policy"]["sha256"] = hashlib.sha256((folder / "policy.onnx").read_bytes()).hexdigest()
+        plain["policy"]["sha256"] = sha256(folder / "policy.onnx")
     (folder / "policy.json").write_text(json.dumps(plain), "utf-8")
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -103,7 +118,7 @@ def test_provenance_and_proof_may_differ(folder: Path) -> None:
         (lambda plain: plain.update(schema_version=2), "schema_version is 2"),
     ],
 )
-def test_a_malformed_contract_names_its_field(folder: Path, field: Callable[[Any], None], message: str) -> None:
+def test_a_malformed_contract_names_its_field(folder: Path, field: Change, message: str) -> None:
     edit(folder, field)
     with pytest.raises(DeployError, match=message):
         Policy.load(folder)
@@ -131,7 +146,7 @@ def swap_terms(plain: Any) -> None:
     terms[at : at + 2] = [second | {"start": first["start"]}, first | {"start": second["start"]}]
 
 
-ALIKE: dict[str, Callable[[Any], None]] = {
+ALIKE: dict[str, Change] = {
     "scale": lambda plain: plain["action"]["scale"].__setitem__(3, plain["action"]["scale"][3] * 1.01),
     "action joints": lambda plain: plain["action"]["joints"].reverse(),
     "clip": lambda plain: plain["action"].update(clip=1e-4),
@@ -140,8 +155,6 @@ ALIKE: dict[str, Callable[[Any], None]] = {
     "feedforward": lambda plain: plain["action"]["velocity_feedforward_s"].__setitem__(0, 0.0),
     "mode": lambda plain: plain["action"].update(mode="default_relative"),
     "offset": lambda plain: plain["action"]["offset"].__setitem__(0, 0.1),
-    "control rate": lambda plain: plain["timing"].update(control_dt=0.01),
-    "frames": lambda plain: plain["reference"].update(frame_offsets=[0, 2, 4, 8, 15]),
     "history": lambda plain: term(plain, "joint_pos")["history_offsets"].reverse(),
     "joint order": lambda plain: term(plain, "joint_pos")["parameters"]["joints"].reverse(),
     "boot time": lambda plain: term(plain, "boot")["parameters"].update(duration_s=0.6),
@@ -149,24 +162,95 @@ ALIKE: dict[str, Callable[[Any], None]] = {
     "order of terms": swap_terms,
     "width": lambda plain: term(plain, "boot").update(width=2),
 }
+"""What observations and targets depend on."""
+OTHERS: dict[str, Change] = {
+    "gain": lambda plain: plain["robot"]["joints"][3].update(stiffness=990.0),
+    "default pose": lambda plain: plain["robot"]["joints"][3].update(default_pos=2.0),
+    "motor": lambda plain: plain["robot"]["joints"][3].update(motor_index=40),
+    "frames": lambda plain: plain["reference"].update(frame_offsets=[0, 2, 4, 9, 16]),
+    "limit": lambda plain: plain["safety"].update(tilt_limit_rad=3.0),
+}
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_a_change_made_alike_in_both_copies_is_caught_by_the_golden_trace(folder: Path, name: str) -> None:
-    edit(folder, ALIKE[name], alike=True)
+def test_a_change_made_in_all_copies_is_caught_by_the_recorded_steps(folder: Path, name: str) -> None:
+    edit(folder, ALIKE[name], "network trace")
     policy = Policy.load(folder)
     with pytest.raises(DeployError):
         check_golden_trace(policy).require()
 
 
-def test_a_change_that_no_target_depends_on_passes_in_both_copies(folder: Path) -> None:
-    edit(folder, lambda plain: plain["safety"].update(tilt_limit_rad=0.9), alike=True)
-    check_golden_trace(Policy.load(folder)).require()
+@pytest.mark.parametrize("name", [*ALIKE, *OTHERS])
+def test_a_change_made_alike_in_both_copies_is_named_by_the_golden_trace(folder: Path, name: str) -> None:
+    edit(folder, (ALIKE | OTHERS)[name], "network")
+    policy = Policy.load(folder)
+    with pytest.raises(DeployError, match=r"but .* when the golden trace was recorded"):
+        check_golden_trace(policy)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda plain: plain.update(schema="other"), "schema"),
+        (lambda plain: plain["policy"].update(normaliser_baked=False), "policy.normaliser_baked"),
+        (lambda plain: plain["observation"].update(terms_without_sensor=["x"]), "observation.terms_without_sensor"),
+        (lambda plain: plain["reference"].update(quaternion_order="xyzw"), "reference.quaternion_order"),
+        (lambda plain: plain["safety"].update(on_invalid="hold"), "safety.on_invalid"),
+        (lambda plain: plain["timing"].update(decimation=5), "timing.decimation"),
+        (lambda plain: plain["reference"].update(rate_hz=60.0), "reference.rate_hz"),
+        (lambda plain: plain["reference"].update(frame_offsets=[0, 4, 2]), "reference.frame_offsets"),
+        (lambda plain: plain["reference"].update(look_ahead_s=0.1), "reference.look_ahead_s"),
+        (lambda plain: plain["robot"]["joints"][2].update(stiffness=0.0), r"robot.joints\[2\].stiffness"),
+        (lambda plain: plain["robot"]["joints"][2].update(motor_index=3), r"robot.joints\[2\].motor_index"),
+    ],
+)
+def test_what_this_runtime_cannot_honour_is_refused_by_name(folder: Path, change: Change, field: str) -> None:
+    edit(folder, change, "network trace")
+    with pytest.raises(DeployError, match=rf"policy.json: {field}"):
+        Policy.load(folder)
+
+
+def test_a_trace_without_steps_or_with_nan_proves_nothing(folder: Path) -> None:
+    with np.load(folder / "golden_trace.npz") as arrays:
+        trace = {name: arrays[name] for name in arrays.files}
+    for broken in ({"target": np.full_like(trace["target"], np.nan)}, {"action": trace["action"][:0]}):
+        np.savez(folder / "golden_trace.npz", **(trace | broken))
+        digest = sha256(folder / "golden_trace.npz")
+        edit(folder, lambda plain, digest=digest: plain["golden_trace"].update(sha256=digest), "network")
+        with pytest.raises(DeployError, match=f"'{next(iter(broken))}' is not"):
+            check_golden_trace(Policy.load(folder))
+
+
+def test_a_large_tolerance_does_not_help(folder: Path) -> None:
+    def change(plain: dict[str, Any]) -> None:
+        plain["golden_trace"].update(tolerance=1e9)
+        ALIKE["scale"](plain)
+
+    edit(folder, change, "network trace")
+    with pytest.raises(DeployError, match="target differs by"):
+        check_golden_trace(Policy.load(folder)).require()
+
+
+def test_the_player_shows_what_training_showed(exported: Path) -> None:
+    policy = Policy.load(exported)
+    with np.load(exported / "golden_trace.npz") as trace:
+        first, second = np.flatnonzero(trace["starts"]).tolist()
+        shown = {name: trace[f"window.{name}"] for name in ("root_pos", "root_quat_wxyz", "joint_pos", "joint_vel")}
+        bounds = {"sway30": (first, second), "sway50": (second, len(trace["starts"]))}
+    still = np.zeros(3, np.float32)
+    for name, (start, end) in bounds.items():
+        clip = read_clip(exported, policy.contract, name)
+        player = MotionPlayer(policy.contract, "hold")
+        sensors = Sensors(clip.root_quat_wxyz[0], still, clip.joint_pos[0], clip.joint_vel[0], clip.root_pos[0], still)
+        player.start(clip, sensors)
+        for step in range(start, end):
+            for quantity, values in shown.items():
+                assert np.abs(getattr(player.window(), quantity) - values[step]).max() < 1e-5, (name, step, quantity)
+            player.advance()
+        assert end - start > 20
 
 
 def test_an_observation_of_another_width_is_refused(exported: Path) -> None:
-    import numpy as np
-
     policy = Policy.load(exported)
     with pytest.raises(DeployError, match=r"expected float32 \(623,\)"):
         policy(np.zeros(622, np.float32))

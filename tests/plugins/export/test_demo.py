@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrack import load_policy
+from mtrack import MtrackError, load_policy
 from mtrack.cli import main
 from mtrack_demo import demo_run
 
@@ -29,10 +29,13 @@ def test_the_demo_is_a_student_of_the_present_code(
     with caplog.at_level(logging.WARNING):
         policy = load_policy(run)
     assert policy.actor == "student"
-    changes = [message for message in caplog.messages if "mtrack" in message and "version" not in message]
-    assert changes == [], "train a run of the quick recipe and call benchmarks/make_demo.py"
+    changed = [line for line in caplog.messages if "changed since" in line and "version" not in line]
+    assert changed == [], "train a run of the quick recipe and call benchmarks/make_demo.py"
     assert sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) < LARGEST
     assert demo_run() == run, "a second call uses the copy"
+    (run / "manifest.json").write_text("{}", "utf-8")
+    with pytest.raises(MtrackError, match="another run"):
+        demo_run()
 
 
 def test_a_run_and_the_demo_exclude_each_other(

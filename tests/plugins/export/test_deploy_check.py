@@ -86,9 +86,10 @@ def comparison(**changes: float) -> DeployCheck:
         ({}, ""),
         ({"deploy_error": 5.6}, "the error is 1.12 times that of `mtrack eval`"),
         ({"deploy_error": 4.4}, "the error is 0.88 times that of `mtrack eval`"),
-        ({"deploy_success": 0.85, "standing": 0.85}, "walk: success 85%, but 100% in training"),
-        ({"standing": 0.9}, "walk: after its end only 90% of the rollouts stand"),
-        ({"eval_success": 0.5, "deploy_success": 0.55, "standing": 0.55}, ""),
+        ({"deploy_success": 0.85}, "walk: success 85%, but 100% in training"),
+        ({"standing": 0.9}, "walk: only 90% of the rollouts that tracked it stand after its end"),
+        ({"eval_success": 0.5, "deploy_success": 0.6, "standing": 0.95}, ""),
+        ({"eval_success": 0.0, "deploy_success": 0.0, "standing": np.nan}, ""),
         ({"deploy_error": np.nan}, "the error is nan times"),
     ],
 )

@@ -147,7 +147,9 @@ def test_a_folder_with_other_things_is_not_overwritten(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x", "utf-8")
     assert command("export", str(run), "-o", str(tmp_path / "mine")) == 2
-    assert "is no exported policy" in capsys.readouterr().err
+    assert "mtrack did not export it" in capsys.readouterr().err
+    (tmp_path / "mine" / "policy.json").write_text('{"schema": "of another program"}', "utf-8")
+    assert command("export", str(run), "-o", str(tmp_path / "mine")) == 2
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
