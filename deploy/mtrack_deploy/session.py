@@ -219,9 +219,7 @@ def _go(robot: Robot, contract: Contract, reference: Window, targets: Sequence[A
     sensors = robot.read().checked(joints)
     safety.reset(sensors.joint_pos)
     for target in targets:
-        problem = safety.problem(target, sensors, reference)
-        if problem:
-            raise DeployError(problem)
+        safety.require_upright(sensors, reference)
         robot.write(safety.limit(target, sensors))
         robot.wait(contract.timing.physics_dt)
         sensors = robot.read().checked(joints)

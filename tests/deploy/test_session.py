@@ -124,7 +124,8 @@ def test_a_robot_that_is_lost_ends_the_run_at_once(policy: Policy, robot: Obedie
     robot.fails_after = 250
     with pytest.raises(DeployError, match="no new LowState"):
         follow(robot, Controller(policy, player), player, RunPlan([clip], 1.0, 0.1, 0.0), Tracking())
-    assert len(robot.commands) == 250
+    assert len(robot.commands) == 251
+    assert not robot.commands[-1].stiffness.any()
 
 
 def test_damping_has_no_stiffness_and_survives_failures(policy: Policy, robot: ObedientRobot) -> None:

@@ -41,7 +41,7 @@ def simulated(folder: Path) -> Iterator[subprocess.Popen[str]]:
     process = start("simulate", str(folder), "--lowered-after", "60", "--seconds", "60")
     yield process
     process.kill()
-    process.wait()
+    process.communicate()
 
 
 def test_a_policy_drives_a_robot_and_damps_it_when_interrupted(folder: Path, simulated: subprocess.Popen[str]) -> None:
@@ -55,6 +55,7 @@ def test_a_policy_drives_a_robot_and_damps_it_when_interrupted(folder: Path, sim
         after = run.communicate(timeout=20)[0]
     finally:
         run.kill()
+        run.communicate()
     assert run.returncode == 130, before + after
     assert "damped for 2 s" in after
     assert "stopped by SIGINT" in after

@@ -33,7 +33,7 @@ _UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
 
 
 class Gantry:
-    """Holds the pelvis by springs. It lowers the robot onto its feet, and steadies it until a policy balances it."""
+    """Carries all bodies, and holds the pelvis by springs: first the robot's weight, then only its balance."""
 
     _STIFFNESS, _DAMPING = 8000.0, 600.0  # N/m, N s/m
     _TURN_STIFFNESS, _TURN_DAMPING = 500.0, 30.0  # N m/rad, N m s/rad
@@ -43,6 +43,7 @@ class Gantry:
     def __init__(self, robot: MujocoRobot, height: float) -> None:
         """Hold a robot at a height [m]."""
         self._data, self._height = robot.data, height
+        self._weights = 9.81 * robot.model.body_mass
         self._since_release = -1.0
 
     @property
@@ -71,7 +72,9 @@ class Gantry:
         mujoco.mju_quat2Vel(turn, data.qpos[3:7], 1.0)  # from upright, as axis times angle in the world
         spin = rotation @ data.qvel[3:6]
         force = self._STIFFNESS * off - self._DAMPING * data.qvel[:3]
-        data.xfrc_applied[1, :3] = force * [steady, steady, weight]
+        data.xfrc_applied[:] = 0.0
+        data.xfrc_applied[:, 2] = weight * self._weights  # otherwise the torso sinks before its motors are stiff
+        data.xfrc_applied[1, :3] += force * [steady, steady, weight]
         data.xfrc_applied[1, 3:] = -steady * (self._TURN_STIFFNESS * turn + self._TURN_DAMPING * spin)
 
 
