@@ -166,7 +166,7 @@ def test_the_gantry_lets_go_of_the_weight_first(simulated: SimulatedG1, link: Fa
         simulated.cycle(now)
         forces.append(np.abs(simulated.robot.data.xfrc_applied).sum(0))
     at = {seconds: forces[round(seconds / PERIOD)] for seconds in (0.05, 1.0, 2.5)}
-    assert at[0.05][2] == pytest.approx(33.3 * 9.81, rel=0.1)  # newtons upwards
+    assert at[0.05][2] > 0.9 * 33.3 * 9.81  # newtons upwards
     assert at[1.0][2] == 0.0
     assert at[1.0][3:].max() > 0.1  # newton metres
     assert at[2.5].max() == 0.0
