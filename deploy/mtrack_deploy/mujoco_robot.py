@@ -57,13 +57,23 @@ class MujocoRobot:
     """Steps the description in the policy's folder. Its position actuators get the gains of each command."""
 
     def __init__(
-        self, folder: Path, contract: Contract, *, delay: int = 0, noise: SensorNoise | None = None, seed: int = 0
+        self,
+        folder: Path,
+        contract: Contract,
+        *,
+        delay: int = 0,
+        noise: SensorNoise | None = None,
+        seed: int = 0,
+        timestep: float = 0.0,
     ) -> None:
-        """Load the description; commands take effect `delay` physics steps later. Raises DeployError."""
+        """Load the description; commands take effect `delay` writes later. Raises DeployError.
+
+        `timestep` [s] is by default that of training, timing.physics_dt.
+        """
         file = folder / contract.robot.model_file
         require_hash(file, contract.robot.model_sha256, "robot.model_sha256")
         self.model = mujoco.MjModel.from_xml_path(str(file))
-        self.model.opt.timestep = contract.timing.physics_dt
+        self.model.opt.timestep = timestep or contract.timing.physics_dt
         self.data = mujoco.MjData(self.model)
         self._joints = [self._joint(joint.name) for joint in contract.robot.joints]
         driven = {int(joint): actuator for actuator, (joint, _) in enumerate(self.model.actuator_trnid)}
@@ -130,11 +140,29 @@ class MujocoRobot:
         self._queue.append(command)
         if len(self._queue) <= self._delay:
             return
-        due, model = self._queue.popleft(), self.model
-        self.data.ctrl[self._actuators] = due.target
-        model.actuator_gainprm[self._actuators, 0] = due.stiffness
-        model.actuator_biasprm[self._actuators, 1] = -due.stiffness
-        model.actuator_biasprm[self._actuators, 2] = -due.damping
+        due = self._queue.popleft()
+        self.drive(due.target, due.stiffness, due.damping)
+
+    def drive(
+        self,
+        target: Array,
+        stiffness: Array,
+        damping: Array,
+        *,
+        velocity: Array | float = 0.0,
+        torque: Array | float = 0.0,
+    ) -> None:
+        """Set the motors at once, all [J]: torque + stiffness (target - position) + damping (`velocity` - its own)."""
+        model = self.model
+        self.data.ctrl[self._actuators] = target
+        model.actuator_gainprm[self._actuators, 0] = stiffness
+        model.actuator_biasprm[self._actuators, 0] = torque + damping * velocity
+        model.actuator_biasprm[self._actuators, 1] = -stiffness
+        model.actuator_biasprm[self._actuators, 2] = -damping
+
+    def torques(self) -> Array:
+        """Return what the motors apply, [J] N m."""
+        return np.asarray(self.data.actuator_force[self._actuators], np.float32)
 
     def wait(self, seconds: float) -> None:
         """Simulate."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
@@ -64,6 +66,17 @@ class Policy:
         (actions,) = self._session.run([self._output], {self._input: observation[None]})
         action: Array = actions[0]
         return action
+
+    def with_gains(self, stiffness: float, damping: float) -> Self:
+        """Return this policy for motors whose gains are multiplied by two factors."""
+        robot = self.contract.robot
+        joints = [
+            replace(joint, stiffness=stiffness * joint.stiffness, damping=damping * joint.damping)
+            for joint in robot.joints
+        ]
+        changed = copy(self)
+        changed.contract = replace(self.contract, robot=replace(robot, joints=joints))
+        return changed
 
 
 def _require_same(folder: Path, plain: Mapping[str, Any], copy: str | None) -> None:
