@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from mtrack import Contacts, Kinematics, Reference, Robot, RobotModel, RobotState, Scene
-from mtrack.api import abilities, lifecycle, protocols
+from mtrack.api import abilities, deployment, lifecycle, protocols
 from mtrack.api.cached_tensors import CachedTensors, derived
 from mtrack.api.fields import fields_of, params_of
 from mtrack.api.kinds import KINDS
@@ -73,7 +73,9 @@ class ContractHelp:
             parts.append(_section("keys of its recipe table that the kernel reads:", self.keys))
         if self.optional:
             parts.append(
-                _section("optional methods and attributes (mtrack.api.lifecycle, mtrack.api.abilities):", self.optional)
+                _section(
+                    "optional methods and attributes (mtrack.api: lifecycle, abilities, deployment):", self.optional
+                )
             )
         if self.types:
             parts.append("types:\n\n" + "\n\n".join(each.text() for each in self.types))
@@ -130,7 +132,9 @@ def _keys(kind: str) -> Iterator[tuple[str, str]]:
 
 def _optional(kind: str) -> Iterator[tuple[str, str]]:
     """Yield signature and help of each optional method and attribute of a kind."""
-    nodes = [node for module in (lifecycle, abilities) for node in ast.parse(inspect.getsource(module)).body]
+    nodes = [
+        node for module in (lifecycle, abilities, deployment) for node in ast.parse(inspect.getsource(module)).body
+    ]
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     for protocol in (protocol for protocol, kinds in abilities.OFFERED_BY.items() if kind in kinds):
         node = classes[protocol.__name__]

@@ -11,13 +11,13 @@ from types import ModuleType
 
 import attrs
 
-from mtrack.api import metrics, mirror, recorded_step, robot, rollout, scene, schedule
+from mtrack.api import deployment, metrics, mirror, recorded_step, robot, rollout, scene, schedule
 from mtrack.api import types as exchange
 from mtrack.api.cached_tensors import derived
 from mtrack.errors import did_you_mean
 from mtrack_dev.help_text import alias_help, help_of
 
-_MODULES = (exchange, mirror, robot, rollout, metrics, recorded_step, schedule, scene)
+_MODULES = (exchange, mirror, robot, rollout, metrics, recorded_step, schedule, scene, deployment)
 _LISTED_ELSEWHERE = {"Scene"}  # `mtrack describe scene`
 
 

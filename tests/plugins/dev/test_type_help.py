@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from mtrack.api import abilities, lifecycle
+from mtrack.api import abilities, deployment, lifecycle
 from mtrack.api.kinds import KINDS
 from mtrack_dev.guide import ContractHelp
 from mtrack_dev.type_help import known_types
@@ -21,6 +21,9 @@ def test_every_field_of_a_type_in_a_contract_has_a_help_text():
         "Layout",
         "RobotModel",
         "PhysicsPlan",
+        "RobotTerm",
+        "RobotAction",
+        "ReferenceClip",
     ):
         members = known_types()[name].members
         assert members
@@ -35,9 +38,9 @@ def test_a_contract_explains_how_to_declare_fields():
 def test_every_optional_method_belongs_to_a_kind_and_is_described_there():
     protocols = {
         value
-        for module in (lifecycle, abilities)
+        for module in (lifecycle, abilities, deployment)
         for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__ == module.__name__
+        if inspect.isclass(value) and value.__module__ == module.__name__ and getattr(value, "_is_protocol", False)
     }
     assert protocols == abilities.OFFERED_BY.keys()
     assert {kind for kinds in abilities.OFFERED_BY.values() for kind in kinds} <= KINDS.keys()
