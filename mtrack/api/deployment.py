@@ -57,6 +57,7 @@ class ReferenceClip:
     """The frames of a clip that a robot follows, T of them at the control rate."""
 
     name: str
+    """Name of the clip in its library."""
     sha256: str
     """Content hash of the motion that the clip was made from."""
     root_pos: Tensor
