@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtrack_deploy.action import ActionDecoder
 from mtrack_deploy.clips import read_clip
 from mtrack_deploy.errors import DeployError
 from mtrack_deploy.golden import check_golden_trace
-from mtrack_deploy.observation import ObservationBuilder
 from mtrack_deploy.player import ENDS
 from mtrack_deploy.policy import Policy
 from mtrack_deploy.running import run_on_mujoco, run_on_unitree
@@ -51,7 +49,6 @@ def _check(options: argparse.Namespace) -> int:
     """Load a policy, replay its golden trace, and print what it needs."""
     policy = Policy.load(options.folder)
     contract = policy.contract
-    ObservationBuilder(contract), ActionDecoder(contract)
     differences = check_golden_trace(policy)
     differences.require()
     timing, safety, seen = contract.timing, contract.safety, contract.observation
@@ -102,10 +99,7 @@ def _simulate(options: argparse.Namespace) -> int:
     """Simulate a robot that answers over DDS, until a signal."""
     contract = Policy.load(options.folder).contract
     link = _link(options)
-    try:
-        from mtrack_deploy.mujoco_robot import SensorNoise  # noqa: PLC0415  optional dependency
-    except ImportError as error:
-        raise DeployError(f"{error}: python -m pip install './deploy[mujoco]' in a checkout of mtrack") from None
+    from mtrack_deploy.mujoco_robot import SensorNoise  # noqa: PLC0415  optional dependency
     from mtrack_deploy.unitree.simulator import SimulatedG1  # noqa: PLC0415
 
     noise = SensorNoise.in_training(contract) if options.noise else None

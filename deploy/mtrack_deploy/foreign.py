@@ -18,7 +18,7 @@ import onnxruntime
 
 from mtrack_deploy.contract import ActionContract, Contract, JointContract, ObservationContract, TermContract
 from mtrack_deploy.errors import DeployError
-from mtrack_deploy.policy import Policy
+from mtrack_deploy.policy import Policy, open_network
 from mtrack_deploy.rotations import Array, quat_conjugate, quat_multiply, quat_rotate
 from mtrack_deploy.sensors import Window
 from mtrack_deploy.terms import follow_chain
@@ -41,12 +41,7 @@ class ForeignPolicy(Policy):
 
         `action_scale` [rad] replaces the scales that follow from effort limits and gains.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has no exception that all of its errors share
-            raise DeployError(f"{file}: onnxruntime cannot load it: {error}") from None
+        session = open_network(file)
         shapes = {value.name: value.shape for value in session.get_inputs()}
         facts = _metadata(file, session)
         contract = _contract(host.contract, facts, default_pos, action_scale)

@@ -92,7 +92,7 @@ def check_golden_trace(policy: Policy) -> TraceDifferences:
     tolerance = min(contract.golden_trace.tolerance, LARGEST_TOLERANCE)
     builder, decoder = ObservationBuilder(contract), ActionDecoder(contract)
     terms = {term.name: slice(term.start, term.start + term.width) for term in contract.observation.terms}
-    observed, acted, targeted, by_term = 0.0, 0.0, 0.0, dict.fromkeys(terms, 0.0)
+    acted, targeted, by_term = 0.0, 0.0, dict.fromkeys(terms, 0.0)
     for step in range(len(trace["action"])):
         sensors = sensors_at(trace, step)
         window = Window(**{name: trace[f"window.{name}"][step] for name in _WINDOW})

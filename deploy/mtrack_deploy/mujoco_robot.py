@@ -18,7 +18,7 @@ from mtrack_deploy.sensors import Sensors
 try:
     import mujoco
 except ImportError as error:
-    raise DeployError(f'a simulated robot needs MuJoCo ({error}): pip install "mtrack-deploy[mujoco]"') from None
+    raise DeployError(f"{error}: python -m pip install './deploy[mujoco]' in a checkout of mtrack") from None
 
 
 _NOISE_CLIP = 3.0  # standard deviations

@@ -45,12 +45,7 @@ class Policy:
         contract, plain = read_contract(folder / CONTRACT_FILE)
         network = folder / contract.policy.file
         require_hash(network, contract.policy.sha256, "policy.sha256")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1  # a small network: threads only add latency
-        try:
-            session = onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has no exception that all of its errors share
-            raise DeployError(f"{network}: onnxruntime cannot load it: {error}") from None
+        session = open_network(network)
         _require_same(folder, plain, session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
         _require_shapes(network, contract, session)
         require_supported(folder / CONTRACT_FILE, contract)
@@ -77,6 +72,16 @@ class Policy:
         changed = copy(self)
         changed.contract = replace(self.contract, robot=replace(robot, joints=joints))
         return changed
+
+
+def open_network(file: Path) -> onnxruntime.InferenceSession:
+    """Return a session of a network on one thread. Raises DeployError."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a small network: threads only add latency
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no exception that all of its errors share
+        raise DeployError(f"{file}: onnxruntime cannot load it: {error}") from None
 
 
 def _require_same(folder: Path, plain: Mapping[str, Any], copy: str | None) -> None:

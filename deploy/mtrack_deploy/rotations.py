@@ -70,6 +70,12 @@ def yaw_of(quat_wxyz: Array) -> float:
     return float(np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z)))
 
 
+def tilt_between(first_wxyz: Array, second_wxyz: Array) -> Array:
+    """Return the angle between the vertical axes of two bodies, [..., 4] to [...] rad."""
+    up, other = (quat_to_matrix(quat)[..., 2] for quat in (first_wxyz, second_wxyz))
+    return np.asarray(np.arccos(np.clip((up * other).sum(-1), -1.0, 1.0)))
+
+
 def slerp(start_wxyz: Array, end_wxyz: Array, share: Array) -> Array:
     """Return rotations from `start_wxyz` [4] (share 0) to `end_wxyz` [4] (share 1) the shorter way, [n, 4]."""
     dot = float(start_wxyz @ end_wxyz)

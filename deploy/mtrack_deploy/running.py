@@ -28,10 +28,8 @@ _MANY_MISSED = 0.02
 
 def run_on_mujoco(policy: Policy, plan: RunPlan, at_end: str = "", say: Say = lambda _: None) -> int:
     """Simulate clips as fast as possible; return 0, or 1 if the robot had to stop. Raises DeployError."""
-    try:
-        from mtrack_deploy.mujoco_robot import MujocoRobot  # noqa: PLC0415  optional dependency
-    except ImportError as error:
-        raise DeployError(f"{error}: python -m pip install './deploy[mujoco]' in a checkout of mtrack") from None
+    from mtrack_deploy.mujoco_robot import MujocoRobot  # noqa: PLC0415  optional dependency
+
     contract = policy.contract
     robot = MujocoRobot(policy.folder, contract)
     first = plan.clips[0]

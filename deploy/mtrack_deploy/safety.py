@@ -9,7 +9,7 @@ import numpy as np
 
 from mtrack_deploy.contract import Contract
 from mtrack_deploy.errors import DeployError
-from mtrack_deploy.rotations import Array, quat_to_matrix
+from mtrack_deploy.rotations import Array, tilt_between
 from mtrack_deploy.sensors import Sensors, Window
 
 
@@ -70,8 +70,7 @@ class Safety:
 
     def require_upright(self, sensors: Sensors, window: Window) -> None:
         """Raise DeployError if the root is tilted too far from the reference's."""
-        up, wanted = (quat_to_matrix(quat)[:, 2] for quat in (sensors.root_quat_wxyz, window.root_quat_wxyz[0]))
-        tilt = float(np.arccos(np.clip(up @ wanted, -1.0, 1.0)))
+        tilt = float(tilt_between(sensors.root_quat_wxyz, window.root_quat_wxyz[0]))
         if not tilt <= self._tilt:
             raise DeployError(f"the root is tilted by {tilt:.2f} rad from the reference")
 

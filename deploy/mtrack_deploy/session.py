@@ -16,14 +16,12 @@ from mtrack_deploy.controller import Controller
 from mtrack_deploy.errors import DeployError
 from mtrack_deploy.player import MotionPlayer
 from mtrack_deploy.robot import Robot
-from mtrack_deploy.rotations import Array, quat_to_matrix
-from mtrack_deploy.safety import JointCommand, Safety
+from mtrack_deploy.rotations import Array, tilt_between
+from mtrack_deploy.safety import Safety
 from mtrack_deploy.sensors import Sensors, Window
 
 DAMPING_S = 2.0
 """How long a robot is damped at the end."""
-
-
 START_TILT = 0.3
 """Largest tilt from the first frame with which a policy starts after the first pose [rad]."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -102,7 +100,7 @@ class Tracking:
     def add(self, sensors: Sensors, window: Window) -> None:
         """Add the present ones."""
         self._joints.append(float(np.abs(sensors.joint_pos - window.joint_pos[0]).mean()))
-        self._tilts.append(_tilt(sensors, window))
+        self._tilts.append(float(tilt_between(sensors.root_quat_wxyz, window.root_quat_wxyz[0])))
 
     def __len__(self) -> int:
         """Return the number of control steps."""
@@ -160,15 +158,9 @@ def follow(
         _step(robot, controller, tracking)
 
 
-def _tilt(sensors: Sensors, window: Window) -> float:
-    """Return the angle between the vertical axes of the root and of its reference [rad]."""
-    up, wanted = (quat_to_matrix(quat)[:, 2] for quat in (sensors.root_quat_wxyz, window.root_quat_wxyz[0]))
-    return float(np.arccos(np.clip(up @ wanted, -1.0, 1.0)))
-
-
 def _require_upright(sensors: Sensors, window: Window) -> None:
     """Raise DeployError if a policy would have to save a robot that already falls."""
-    tilt = _tilt(sensors, window)
+    tilt = float(tilt_between(sensors.root_quat_wxyz, window.root_quat_wxyz[0]))
     if tilt > START_TILT:
         raise DeployError(
             f"the root is tilted by {tilt:.2f} rad from the first frame, more than {START_TILT:g}: the policy does not "
@@ -227,8 +219,7 @@ def _go(robot: Robot, contract: Contract, reference: Window, targets: Sequence[A
 
 def damp(robot: Robot, contract: Contract, seconds: float = DAMPING_S) -> None:
     """Let a robot sink down: damping alone, whatever it reads."""
-    zeros = np.zeros(len(contract.robot.joints), np.float32)
-    command = JointCommand(zeros, zeros, np.full_like(zeros, contract.safety.damping_kd))
+    command = Safety(contract).damped()
     for _ in range(round(seconds / contract.timing.physics_dt)):
         with suppress(DeployError):  # one command that cannot be sent is no reason to give up
             robot.write(command)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mtrack_deploy.contract import Contract
 from mtrack_deploy.rollout import RecordedRollout
-from mtrack_deploy.rotations import Array, quat_to_matrix
+from mtrack_deploy.rotations import Array, tilt_between
 from mtrack_deploy.sensors import Window
 
 HEIGHT_LIMIT, TILT_LIMIT = 0.25, 1.0
@@ -39,10 +39,7 @@ def tracking_error(
 ) -> TrackingError:
     """Compare a rollout that starts with the first frame of a motion; `bodies` are named in the robot's description."""
     frames = min(len(motion), len(rollout.root_pos))
-    up, wanted_up = (
-        quat_to_matrix(quats[:frames])[:, :, 2] for quats in (rollout.root_quat_wxyz, motion.root_quat_wxyz)
-    )
-    tilt = np.arccos(np.clip((up * wanted_up).sum(-1), -1.0, 1.0))
+    tilt = tilt_between(rollout.root_quat_wxyz[:frames], motion.root_quat_wxyz[:frames])
     height = np.abs(rollout.root_pos[:frames, 2] - motion.root_pos[:frames, 2])
     fallen = np.flatnonzero((height > HEIGHT_LIMIT) | (tilt > TILT_LIMIT))
     end = int(fallen[0]) if len(fallen) else frames

@@ -96,6 +96,11 @@ class EvaluatedRun:
         self.require_fit(assembly)
         return assembly, load_agent(recipe, self.checkpoint, assembly)
 
+    def changed(self, overrides: Sequence[str]) -> EvaluatedRun:
+        """Return this run with more changes of its recipe, `key=value`. Raises RecipeError."""
+        options = attrs.evolve(self.options, overrides=(*self.options.overrides, *overrides))
+        return with_options(self.run, self.checkpoint, self.problems, self.trained_with, options)
+
     def require_fit(self, assembly: Assembly) -> None:
         """Raise CheckpointError if the assembled environment differs from what the checkpoint was trained with.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtrack import MtrackError
 from mtrack.cli.options import PluginFiles
 from mtrack_demo import given_run
 
@@ -47,6 +49,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print policy.json.")] = False,
 ) -> None:
     """Write a policy for a robot: an ONNX file, policy.json, and a trace that every runtime must reproduce."""
+    _require_runtime()
     from mtrack.run.fetched import local_run  # noqa: PLC0415
     from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
@@ -72,6 +75,14 @@ def export(
         f"ONNX differs from torch by at most {proof['torch_vs_onnx']:.1e}; the robot's runtime reproduces "
         f"{contract['golden_trace']['steps']} steps of training to {worst:.0%} of the tolerance"
     )
+
+
+def _require_runtime() -> None:
+    """Raise MtrackError without the robot's runtime, which checks every policy that is exported."""
+    if importlib.util.find_spec("mtrack_deploy") is None:
+        raise MtrackError(
+            "the package mtrack-deploy is missing: python -m pip install ./deploy in a checkout of mtrack"
+        )
 
 
 def _export_for(run: Path, folder: Path, runtime: str, clip: str, options: ExportOptions, as_json: bool) -> None:
@@ -115,6 +126,7 @@ def deploy_check(
     """Export a policy, play it in plain MuJoCo with the robot's runtime, and compare it with `mtrack eval`."""
     import attrs  # noqa: PLC0415
 
+    _require_runtime()
     from mtrack.run.fetched import local_run  # noqa: PLC0415
     from mtrack_export.deploy_check import add_proof, check_deployment  # noqa: PLC0415
     from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415

@@ -12,11 +12,11 @@ from mtrack import MtrackError, Robot, RobotAction, RobotModel, RobotTerm
 from mtrack.api.abilities import NeedsSensors
 from mtrack.recipe.slots import ObservationSlot
 from mtrack.run.manifest import recipe_sha256
+from mtrack_deploy.contract import SCHEMA, SCHEMA_VERSION
 from mtrack_export.exported_run import ExportedRun
 
 Facts = dict[str, Any]
 
-SCHEMA, SCHEMA_VERSION = "mtrack-policy", 1
 _BLEND_S = 2.0
 _TARGET_MARGIN = 0.5  # rad; policies lean on joint limits, e.g. the waist in a deep squat
 _SLEW_FACTOR = 1.5  # noise alone asks for faster targets than joints can move

@@ -20,10 +20,11 @@ from mtrack.api.device import available_cpus
 from mtrack.math import quat_rotate
 from mtrack.registry.registry import Registry
 from mtrack_deploy import DeployError, Policy
+from mtrack_deploy.policy import CONTRACT_FILE
 from mtrack_deploy.rollout import RecordedRollout, roll_out
 from mtrack_eval.evaluated_run import EvalOptions, open_run
 from mtrack_eval.rollouts import Arena, Rollouts, prepare
-from mtrack_export.folder import CONTRACT
+from mtrack_export.exported_run import without_randomizations
 
 ERROR_MARGIN, SUCCESS_MARGIN = 0.10, 0.10
 """How far error (relative) and success (of a clip, absolute) may be from those of `mtrack eval`."""
@@ -125,7 +126,7 @@ def check_deployment(run: Path, folder: Path, options: EvalOptions, names: Seque
 
 def add_proof(folder: Path, check: DeployCheck) -> None:
     """Write the result of a check into policy.json; no target depends on it."""
-    file = folder / CONTRACT
+    file = folder / CONTRACT_FILE
     contract = json.loads(file.read_text("utf-8"))
     contract["proof"]["deploy_check"] = attrs.asdict(check) | {
         "error_ratio": check.error_ratio,
@@ -144,13 +145,11 @@ def _play(task: tuple[Path, str, int]) -> RecordedRollout:
 
 def _arena(run: Path, options: EvalOptions, clips: int) -> Arena:
     """Return the simulation of training with its observation noise and delays, without what a robot does not have."""
-    registry = Registry.scan(files=options.files)
-    recipe = open_run(run, options, registry).recipe
-    changes = [f"randomizations.{name}.enabled=false" for name in recipe.randomizations]
-    if "start_noise" in recipe.command.params:
+    opened = open_run(run, attrs.evolve(options, noise=True), Registry.scan(files=options.files))
+    changes = without_randomizations(opened.recipe)
+    if "start_noise" in opened.recipe.command.params:
         changes.append("command.start_noise=0.0")
-    changed = attrs.evolve(options, noise=True, overrides=(*options.overrides, *changes))
-    return prepare(open_run(run, changed, registry), clips)
+    return prepare(opened.changed(changes), clips)
 
 
 def _states(recorded: Sequence[RecordedRollout], lengths: Sequence[int], rollouts: int) -> list[StartState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import attrs
 
@@ -77,12 +77,13 @@ def _undescribed(recipe: Recipe, assembly: Assembly, group: str) -> list[Problem
     wanted += [(slot, ComputedOnRobot, "robot_term()") for slot in recipe.observations[group].values()]
     problems = []
     for slot, ability, method in wanted:
-        if not isinstance(_component(assembly, slot), ability):
+        if not isinstance(assembly.components[slot.path], ability):
             message = f"{slot} does not say how a robot computes it: it has no {method}"
             hint = "add it (see 'mtrack describe observation'), or use another component"
             problems.append(Problem(slot.path, message, hint, *recipe.source.origin(slot.path)))
     return problems
 
 
-def _component(assembly: Assembly, slot: Slot) -> Any:
-    return assembly.components[slot.path]
+def without_randomizations(recipe: Recipe) -> list[str]:
+    """Return the changes of a recipe, `key=value`, that disable all randomizations."""
+    return [f"randomizations.{name}.enabled=false" for name in recipe.randomizations]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -20,10 +21,13 @@ import torch
 from mtrack import MtrackError
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.registry.registry import Registry
+from mtrack_deploy import DeployError, Policy, check_golden_trace
+from mtrack_deploy.contract import METADATA_KEY, SCHEMA, Contract
+from mtrack_deploy.policy import CONTRACT_FILE
 from mtrack_eval.evaluated_run import EvalOptions, open_run
 from mtrack_eval.motions import motions_at
-from mtrack_export.contract import SCHEMA, Facts, collect_contract
-from mtrack_export.exported_run import ExportedRun
+from mtrack_export.contract import Facts, collect_contract
+from mtrack_export.exported_run import ExportedRun, without_randomizations
 from mtrack_export.network import (
     TOLERANCE,
     largest_difference,
@@ -39,15 +43,7 @@ from mtrack_export.trace import Arrays, record_trace
 if TYPE_CHECKING:
     import onnx
 
-NETWORK, CONTRACT, TRACE, MOTIONS = "policy.onnx", "policy.json", "golden_trace.npz", "motions"
-METADATA_KEY = "mtrack_policy"
-"""Name of the copy of policy.json in the network's metadata."""
-FIELDS = (
-    *("schema", "schema_version", "policy", "robot", "timing", "observation", "action", "reference"),
-    *("motions", "safety", "golden_trace", "proof", "provenance"),
-)
-"""Of policy.json, in order."""
-INSTALL_RUNTIME = "python -m pip install ./deploy in a checkout of mtrack"
+NETWORK, TRACE, MOTIONS = "policy.onnx", "golden_trace.npz", "motions"
 _SPREAD = 3.0
 """Factor of random observations around the recorded ones, with which ONNX and torch are compared."""
 
@@ -104,7 +100,7 @@ def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
         width = contract["observation"]["width"]
         module = policy_module(opened.agent, opened.actor, opened.group, width)
         network = to_onnx(module, width)
-        trace = record_trace(opened, without_randomness(run, options.evaluation), contract)
+        trace = record_trace(opened, without_randomness(opened), contract)
         recorded = torch.from_numpy(trace["observation"])
         noise = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(0))
         difference = largest_difference(network, module, torch.cat((recorded, recorded + _SPREAD * noise)))
@@ -113,29 +109,27 @@ def export_policy(run: Path, out: Path, options: ExportOptions) -> Facts:
         contract["proof"] = {"torch_vs_onnx": difference, "date": datetime.now(UTC).date().isoformat()}
         _write_network(folder, network, contract)
         contract["proof"]["golden_trace"] = _proven(folder, contract)
-        ordered = {name: contract[name] for name in FIELDS}
-        (folder / CONTRACT).write_text(json.dumps(ordered, indent=1, allow_nan=False) + "\n", "utf-8")
+        ordered = {field.name: contract[field.name] for field in dataclasses.fields(Contract)}
+        (folder / CONTRACT_FILE).write_text(json.dumps(ordered, indent=1, allow_nan=False) + "\n", "utf-8")
     return contract
 
 
 def is_export(folder: Path) -> bool:
     """Return whether a folder is a policy that `mtrack export` has written."""
     try:
-        contract = json.loads((folder / CONTRACT).read_text("utf-8"))
+        contract = json.loads((folder / CONTRACT_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(contract, dict) and contract.get("schema") == SCHEMA
 
 
-def without_randomness(run: Path, options: EvalOptions) -> Assembly:
+def without_randomness(run: ExportedRun) -> Assembly:
     """Return the assembled environment of a run without noise, randomizations and delays."""
-    registry = Registry.scan(files=options.files)
-    recipe = open_run(run, options, registry).recipe
-    changes = [f"randomizations.{name}.enabled=false" for name in recipe.randomizations]
-    if "max_delay" in recipe.action.params:
+    changes = without_randomizations(run.trained)
+    if "max_delay" in run.trained.action.params:
         changes.append("action.max_delay=0")
-    quiet = open_run(run, attrs.evolve(options, overrides=(*options.overrides, *changes)), registry)
-    return assemble(quiet.recipe, quiet.checkpoint.phase, device=quiet.recipe.resolved_device, num_envs=1)
+    recipe = run.opened.changed(changes).recipe
+    return assemble(recipe, run.checkpoint.phase, device=recipe.resolved_device, num_envs=1)
 
 
 def _write_trace(folder: Path, trace: Arrays, contract: Facts) -> None:
@@ -188,11 +182,7 @@ def _write_network(folder: Path, network: onnx.ModelProto, contract: Facts) -> N
 
 def _proven(folder: Path, contract: Facts) -> Facts:
     """Replay the golden trace through the robot's runtime; return the largest differences. Raises MtrackError."""
-    try:
-        from mtrack_deploy import DeployError, Policy, check_golden_trace  # noqa: PLC0415  another distribution
-    except ImportError as error:
-        raise MtrackError(f"export checks the policy with the robot's runtime ({error}): {INSTALL_RUNTIME}") from None
-    (folder / CONTRACT).write_text(json.dumps(contract), "utf-8")
+    (folder / CONTRACT_FILE).write_text(json.dumps(contract), "utf-8")
     try:
         differences = check_golden_trace(Policy.load(folder))
         differences.require()

@@ -64,7 +64,7 @@ def export_for(run: Path, out: Path, runtime: str, clip: str, options: ExportOpt
     policy = policy_module(opened.agent, opened.actor, opened.group, contract["observation"]["width"])
     job = RuntimeJob(run=opened, contract=contract, policy=policy, model=robot.spec().compile(), clip=clip)
     written = RUNTIMES[runtime].write(job)
-    trace = record_trace(opened, without_randomness(run, options.evaluation), contract)
+    trace = record_trace(opened, without_randomness(opened), contract)
     difference = written.network.check(contract, trace, np.array(written.default_pos, np.float32))
     record = {
         "runtime": runtime,

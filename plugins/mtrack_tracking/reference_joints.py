@@ -15,17 +15,9 @@ from mtrack import Mirror, MtrackError, Noise, RobotTerm, Scene, component, non_
 from mtrack_tracking.observations import frame_columns, num_future
 
 
-def shown_frames(scene: Scene, frames: int) -> int:
-    """Return how many frames a term observes; 0 means all. Raises MtrackError if the command shows fewer."""
-    available = num_future(scene)
-    if frames > available:
-        raise MtrackError(f"frames = {frames}, but the command shows {available} frames (command.future_frames)")
-    return frames or available
-
-
 @component
-class ReferenceJointPos:
-    """Joint positions of the reference [rad]."""
+class ReferenceJoints:
+    """A quantity of the reference's joints at the first future frames."""
 
     sensors: ClassVar[tuple[str, ...]] = ()
 
@@ -38,9 +30,27 @@ class ReferenceJointPos:
 
     def bind(self, scene: Scene) -> None:
         """Take the joints' mirror and names. Raises MtrackError if the command shows fewer frames."""
-        self.shown = shown_frames(scene, self.frames)
+        available = num_future(scene)
+        if self.frames > available:
+            raise MtrackError(
+                f"frames = {self.frames}, but the command shows {available} frames (command.future_frames)"
+            )
+        self.shown = self.frames or available
         self.joints = scene.model.joint_mirror.repeat(self.shown)
         self.columns = frame_columns(scene, scene.model.joint_names, count=self.shown)
+
+    def joints_term(self, kind: str, unit: str) -> RobotTerm:
+        """Return how a robot computes the quantity."""
+        return RobotTerm(kind=kind, columns=self.columns, unit=unit, parameters={"frames": self.shown})
+
+    def mirror(self) -> Mirror:
+        """Return the mirror of joints."""
+        return self.joints
+
+
+@component
+class ReferenceJointPos(ReferenceJoints):
+    """Joint positions of the reference [rad]."""
 
     def __call__(self, scene: Scene) -> Tensor:
         """Return [n, S * J]."""
@@ -48,13 +58,20 @@ class ReferenceJointPos:
 
     def robot_term(self) -> RobotTerm:
         """Return how a robot computes it."""
-        return RobotTerm(
-            kind="reference_joint_pos", columns=self.columns, unit="rad", parameters={"frames": self.shown}
-        )
+        return self.joints_term("reference_joint_pos", "rad")
 
-    def mirror(self) -> Mirror:
-        """Return the mirror of joints."""
-        return self.joints
+
+@component
+class ReferenceJointVel(ReferenceJoints):
+    """Joint velocities of the reference [rad/s]."""
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Return [n, S * J] rad/s."""
+        return scene.reference.future.joint_vel[:, : self.shown].flatten(1)
+
+    def robot_term(self) -> RobotTerm:
+        """Return how a robot computes it."""
+        return self.joints_term("reference_joint_vel", "rad/s")
 
 
 @component
@@ -84,40 +101,6 @@ class ReferenceJointDifference:
     def robot_term(self) -> RobotTerm:
         """Return how a robot computes it."""
         return RobotTerm(kind="reference_joint_difference", columns=self.columns, unit="rad")
-
-    def mirror(self) -> Mirror:
-        """Return the mirror of joints."""
-        return self.joints
-
-
-@component
-class ReferenceJointVel:
-    """Joint velocities of the reference [rad/s]."""
-
-    sensors: ClassVar[tuple[str, ...]] = ()
-
-    frames: int = param(default=0, validator=non_negative)
-    """Number of frames to observe, from the present one on; 0 for all that the command shows."""
-    shown: int = scratch()
-    """Number of frames observed."""
-    joints: Mirror = scratch()
-    columns: list[str] = scratch()
-
-    def bind(self, scene: Scene) -> None:
-        """Take the joints' mirror and names. Raises MtrackError if the command shows fewer frames."""
-        self.shown = shown_frames(scene, self.frames)
-        self.joints = scene.model.joint_mirror.repeat(self.shown)
-        self.columns = frame_columns(scene, scene.model.joint_names, count=self.shown)
-
-    def __call__(self, scene: Scene) -> Tensor:
-        """Return [n, S * J] rad/s."""
-        return scene.reference.future.joint_vel[:, : self.shown].flatten(1)
-
-    def robot_term(self) -> RobotTerm:
-        """Return how a robot computes it."""
-        return RobotTerm(
-            kind="reference_joint_vel", columns=self.columns, unit="rad/s", parameters={"frames": self.shown}
-        )
 
     def mirror(self) -> Mirror:
         """Return the mirror of joints."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.exported import exported_policy
 
-from mtrack_deploy import Policy
+from mtrack_deploy import Policy, Window, read_clip
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +20,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def policy(folder: Path) -> Policy:
     """Return the exported policy."""
     return Policy.load(folder)
+
+
+@pytest.fixture(scope="session")
+def clip(policy: Policy) -> Window:
+    """Return the longer one of its two clips."""
+    return read_clip(policy.folder, policy.contract, "sway50")

@@ -13,21 +13,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from support.exported import exported_policy
 
 from mtrack_deploy import DeployError, MotionPlayer, Policy, Sensors, check_golden_trace, read_clip
 from mtrack_deploy.agreement import differing
 from mtrack_deploy.contract import FREE, METADATA_KEY
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported_policy(tmp_path_factory)
-
-
 @pytest.fixture
-def folder(exported: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(exported, tmp_path / "policy"))
+def copied(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "policy"))
 
 
 Change = Callable[[dict[str, Any]], None]
@@ -72,17 +66,17 @@ def other(value: Any) -> Any:
     return value + 1 if isinstance(value, int | float) else f"{value}x" if isinstance(value, str) else [value]
 
 
-def test_the_exported_folder_reproduces_training(exported: Path) -> None:
-    policy = Policy.load(exported)
+def test_the_exported_folder_reproduces_training(folder: Path) -> None:
+    policy = Policy.load(folder)
     differences = check_golden_trace(policy)
     differences.require()
     assert 0.0 < differences.observation < 1.0
     assert policy.contract.action.expected_delay_s == [0.0, pytest.approx(0.015)]
-    assert read_clip(exported, policy.contract, "sway50").joint_pos.shape[1] == 29
+    assert read_clip(folder, policy.contract, "sway50").joint_pos.shape[1] == 29
 
 
-def test_every_changed_field_is_named_with_both_values(exported: Path) -> None:
-    plain = json.loads((exported / "policy.json").read_text("utf-8"))
+def test_every_changed_field_is_named_with_both_values(folder: Path) -> None:
+    plain = json.loads((folder / "policy.json").read_text("utf-8"))
     paths = [path for path in leaves(plain) if path[0] not in FREE and path[:2] != ("policy", "sha256")]
     assert len(paths) > 900
     for path in paths:
@@ -97,15 +91,15 @@ def test_every_changed_field_is_named_with_both_values(exported: Path) -> None:
         assert found == [(name, other(before), before)]
 
 
-def test_a_changed_gain_is_refused_by_name(folder: Path) -> None:
-    edit(folder, lambda plain: plain["robot"]["joints"][3].update(stiffness=1.5))
+def test_a_changed_gain_is_refused_by_name(copied: Path) -> None:
+    edit(copied, lambda plain: plain["robot"]["joints"][3].update(stiffness=1.5))
     with pytest.raises(DeployError, match=r"robot\.joints\[3\]\.stiffness: 1\.5, but 99\.09\d* in the network"):
-        Policy.load(folder)
+        Policy.load(copied)
 
 
-def test_provenance_and_proof_may_differ(folder: Path) -> None:
-    edit(folder, lambda plain: plain["provenance"].update(run_id="other"))
-    Policy.load(folder)
+def test_provenance_and_proof_may_differ(copied: Path) -> None:
+    edit(copied, lambda plain: plain["provenance"].update(run_id="other"))
+    Policy.load(copied)
 
 
 @pytest.mark.parametrize(
@@ -118,19 +112,19 @@ def test_provenance_and_proof_may_differ(folder: Path) -> None:
         (lambda plain: plain.update(schema_version=2), "schema_version is 2"),
     ],
 )
-def test_a_malformed_contract_names_its_field(folder: Path, field: Change, message: str) -> None:
-    edit(folder, field)
+def test_a_malformed_contract_names_its_field(copied: Path, field: Change, message: str) -> None:
+    edit(copied, field)
     with pytest.raises(DeployError, match=message):
-        Policy.load(folder)
+        Policy.load(copied)
 
 
 @pytest.mark.parametrize("name", ["policy.onnx", "golden_trace.npz", "motions/000_sway30.npz"])
-def test_a_changed_file_is_refused(folder: Path, name: str) -> None:
-    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+def test_a_changed_file_is_refused(copied: Path, name: str) -> None:
+    (copied / name).write_bytes((copied / name).read_bytes() + b" ")
     with pytest.raises(DeployError, match=f"{name} has changed"):
-        policy = Policy.load(folder)
+        policy = Policy.load(copied)
         check_golden_trace(policy)
-        read_clip(folder, policy.contract, "sway30")
+        read_clip(copied, policy.contract, "sway30")
 
 
 def term(plain: Any, name: str) -> Any:
@@ -173,17 +167,17 @@ OTHERS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_a_change_made_in_all_copies_is_caught_by_the_recorded_steps(folder: Path, name: str) -> None:
-    edit(folder, ALIKE[name], "network trace")
-    policy = Policy.load(folder)
+def test_a_change_made_in_all_copies_is_caught_by_the_recorded_steps(copied: Path, name: str) -> None:
+    edit(copied, ALIKE[name], "network trace")
+    policy = Policy.load(copied)
     with pytest.raises(DeployError):
         check_golden_trace(policy).require()
 
 
 @pytest.mark.parametrize("name", [*ALIKE, *OTHERS])
-def test_a_change_made_alike_in_both_copies_is_named_by_the_golden_trace(folder: Path, name: str) -> None:
-    edit(folder, (ALIKE | OTHERS)[name], "network")
-    policy = Policy.load(folder)
+def test_a_change_made_alike_in_both_copies_is_named_by_the_golden_trace(copied: Path, name: str) -> None:
+    edit(copied, (ALIKE | OTHERS)[name], "network")
+    policy = Policy.load(copied)
     with pytest.raises(DeployError, match=r"but .* when the golden trace was recorded"):
         check_golden_trace(policy)
 
@@ -204,42 +198,42 @@ def test_a_change_made_alike_in_both_copies_is_named_by_the_golden_trace(folder:
         (lambda plain: plain["robot"]["joints"][2].update(motor_index=3), r"robot.joints\[2\].motor_index"),
     ],
 )
-def test_what_this_runtime_cannot_honour_is_refused_by_name(folder: Path, change: Change, field: str) -> None:
-    edit(folder, change, "network trace")
+def test_what_this_runtime_cannot_honour_is_refused_by_name(copied: Path, change: Change, field: str) -> None:
+    edit(copied, change, "network trace")
     with pytest.raises(DeployError, match=rf"policy.json: {field}"):
-        Policy.load(folder)
+        Policy.load(copied)
 
 
-def test_a_trace_without_steps_or_with_nan_proves_nothing(folder: Path) -> None:
-    with np.load(folder / "golden_trace.npz") as arrays:
+def test_a_trace_without_steps_or_with_nan_proves_nothing(copied: Path) -> None:
+    with np.load(copied / "golden_trace.npz") as arrays:
         trace = {name: arrays[name] for name in arrays.files}
     for broken in ({"target": np.full_like(trace["target"], np.nan)}, {"action": trace["action"][:0]}):
-        np.savez(folder / "golden_trace.npz", **(trace | broken))
-        digest = sha256(folder / "golden_trace.npz")
-        edit(folder, lambda plain, digest=digest: plain["golden_trace"].update(sha256=digest), "network")
+        np.savez(copied / "golden_trace.npz", **(trace | broken))
+        digest = sha256(copied / "golden_trace.npz")
+        edit(copied, lambda plain, digest=digest: plain["golden_trace"].update(sha256=digest), "network")
         with pytest.raises(DeployError, match=f"'{next(iter(broken))}' is not"):
-            check_golden_trace(Policy.load(folder))
+            check_golden_trace(Policy.load(copied))
 
 
-def test_a_large_tolerance_does_not_help(folder: Path) -> None:
+def test_a_large_tolerance_does_not_help(copied: Path) -> None:
     def change(plain: dict[str, Any]) -> None:
         plain["golden_trace"].update(tolerance=1e9)
         ALIKE["scale"](plain)
 
-    edit(folder, change, "network trace")
+    edit(copied, change, "network trace")
     with pytest.raises(DeployError, match="target differs by"):
-        check_golden_trace(Policy.load(folder)).require()
+        check_golden_trace(Policy.load(copied)).require()
 
 
-def test_the_player_shows_what_training_showed(exported: Path) -> None:
-    policy = Policy.load(exported)
-    with np.load(exported / "golden_trace.npz") as trace:
+def test_the_player_shows_what_training_showed(folder: Path) -> None:
+    policy = Policy.load(folder)
+    with np.load(folder / "golden_trace.npz") as trace:
         first, second = np.flatnonzero(trace["starts"]).tolist()
         shown = {name: trace[f"window.{name}"] for name in ("root_pos", "root_quat_wxyz", "joint_pos", "joint_vel")}
         bounds = {"sway30": (first, second), "sway50": (second, len(trace["starts"]))}
     still = np.zeros(3, np.float32)
     for name, (start, end) in bounds.items():
-        clip = read_clip(exported, policy.contract, name)
+        clip = read_clip(folder, policy.contract, name)
         player = MotionPlayer(policy.contract, "hold")
         sensors = Sensors(clip.root_quat_wxyz[0], still, clip.joint_pos[0], clip.joint_vel[0], clip.root_pos[0], still)
         player.start(clip, sensors)
@@ -250,7 +244,7 @@ def test_the_player_shows_what_training_showed(exported: Path) -> None:
         assert end - start > 20
 
 
-def test_an_observation_of_another_width_is_refused(exported: Path) -> None:
-    policy = Policy.load(exported)
+def test_an_observation_of_another_width_is_refused(folder: Path) -> None:
+    policy = Policy.load(folder)
     with pytest.raises(DeployError, match=r"expected float32 \(623,\)"):
         policy(np.zeros(622, np.float32))

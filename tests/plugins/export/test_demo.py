@@ -6,19 +6,12 @@ import logging
 from pathlib import Path
 
 import pytest
+from support.command_line import exit_status
 
 from mtrack import MtrackError, load_policy
-from mtrack.cli import main
 from mtrack_demo import demo_run
 
 LARGEST = 3_000_000  # bytes
-
-
-def command(*arguments: str) -> int:
-    """Run mtrack's command line and return its exit status."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
 
 
 def test_the_demo_is_a_student_of_the_present_code(
@@ -42,7 +35,7 @@ def test_a_run_and_the_demo_exclude_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command("export") == 2
+    assert exit_status("export") == 2
     assert "or --demo" in capsys.readouterr().err
-    assert command("export", "runs/other", "--demo") == 2
+    assert exit_status("export", "runs/other", "--demo") == 2
     assert not (tmp_path / "runs").exists()

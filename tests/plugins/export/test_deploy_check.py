@@ -9,21 +9,14 @@ import attrs
 import numpy as np
 import pytest
 import torch
+from support.command_line import exit_status
 from support.exported import exported_policy
 
 from mtrack import StartState
-from mtrack.cli import main
 from mtrack.registry.registry import Registry
 from mtrack_eval.evaluated_run import EvalOptions, open_run
 from mtrack_eval.rollouts import prepare
 from mtrack_export.deploy_check import ClipComparison, DeployCheck
-
-
-def command(*arguments: str) -> int:
-    """Run mtrack's command line and return its exit status."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +57,7 @@ def test_the_command_compares_and_writes_its_result(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    status = command("deploy-check", str(run), "-o", str(out), "--rollouts", "2", "--clip", "sway30", "--json")
+    status = exit_status("deploy-check", str(run), "-o", str(out), "--rollouts", "2", "--clip", "sway30", "--json")
     result = json.loads(capsys.readouterr().out)
     (clip,) = result["clips"]
     assert clip["clip"] == "sway30"

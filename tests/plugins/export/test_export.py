@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from support.command_line import exit_status
 from support.untrained_run import make_run, save_checkpoint
 
 from mtrack import MtrackError, RecipeError, load_policy
-from mtrack.cli import main
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
@@ -27,13 +27,6 @@ def tiny_run(folder: Path, *changes: str, phase: str = "finetune") -> Path:
     return make_run(folder, *TINY, "agent.feature_width=8", *changes, phase=phase, clips=(12,))
 
 
-def command(*arguments: str) -> int:
-    """Run mtrack's command line and return its exit status."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return int(ended.value.code or 0)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_run(tmp_path_factory.mktemp("export") / "run", "observations.policy.joint_pos.noise=0.02")
@@ -41,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(run: Path) -> Path:
-    assert command("export", str(run)) == 0
+    assert exit_status("export", str(run)) == 0
     return run / "export"
 
 
@@ -146,10 +139,10 @@ def test_a_folder_with_other_things_is_not_overwritten(
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x", "utf-8")
-    assert command("export", str(run), "-o", str(tmp_path / "mine")) == 2
+    assert exit_status("export", str(run), "-o", str(tmp_path / "mine")) == 2
     assert "mtrack did not export it" in capsys.readouterr().err
     (tmp_path / "mine" / "policy.json").write_text('{"schema": "of another program"}', "utf-8")
-    assert command("export", str(run), "-o", str(tmp_path / "mine")) == 2
+    assert exit_status("export", str(run), "-o", str(tmp_path / "mine")) == 2
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
