@@ -11,6 +11,7 @@ from mtrack.api.until import Until
 from mtrack.recipe.write import Table
 from mtrack.registry.plain import plain
 from mtrack.registry.registry import Entry, is_own
+from mtrack.registry.values import default_of
 
 MAX_HISTORY = 1000
 """Largest number of control steps that the history of an observation may go back."""
@@ -57,6 +58,13 @@ class Slot:
     def build(self) -> Any:
         """Create a component with these parameters."""
         return self.cls(**self.params)
+
+    def left_at_default(self) -> list[str]:
+        """Return the keys of its table, without `use`, whose values are the defaults."""
+        own = params_of(type(self))
+        values = {name: getattr(self, name) for name in own} | self.params
+        fields = own | params_of(self.cls)
+        return [name for name, value in values.items() if value == default_of(fields[name])]
 
     def __str__(self) -> str:
         """Return e.g. `reward 'root_pos' (mtrack 0.1.0) at rewards.tracking.root_pos (my.toml:12)`."""

@@ -11,7 +11,7 @@ import attrs
 
 from mtrack.errors import CheckpointError
 from mtrack.recipe.changes import Change, Triple, describe, order_changes, term_changes, value_changes
-from mtrack.recipe.keypath import KeyPath, split_path
+from mtrack.recipe.keypath import KeyPath, dotted, split_path
 from mtrack.registry.registry import Registry
 from mtrack.run.manifest import installed_versions
 from mtrack.run.manifests import require_shape
@@ -42,12 +42,16 @@ _log = logging.getLogger("mtrack")
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
-    """Return what differs between two manifests, in the parts that both have; the policy first."""
+    """Return what differs between two manifests, in the parts that both have; the policy first.
+
+    A parameter that only `now` has, because its component is newer, does not count while it has its default.
+    """
     old, new = before.get("contract", {}), now.get("contract", {})
     found = [*_policy_changes(old, new)] if old and new else []
     if "values" in before and "values" in now:
         known = {change.path for change in found}
         found += [change for change in _recipe_changes(before, now) if change.path not in known]
+    found = [change for change in found if not _is_new_at_default(change, now)]
     return [*found, *code_changes(before, now), *version_changes(before, now)]
 
 
@@ -219,6 +223,12 @@ def version_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterat
         ]
         if old[name] != new[name] and (not supplied or _compared(supplied)):
             yield Change("versions", (name,), old[name], new[name], supplies=tuple(supplied))
+
+
+def _is_new_at_default(change: Change, now: Mapping[str, Any]) -> bool:
+    """Return whether a change is a parameter that did not exist before and has its default."""
+    parent, name = change.path[:-1], change.path[-1]
+    return change.old is None and name in now.get("at_default", {}).get(dotted(parent), ())
 
 
 def _compared(supplied: Iterable[str]) -> list[str]:

@@ -53,6 +53,7 @@ def manifest(recipe: Recipe, **more: object) -> dict[str, Any]:
         "code": _code(slots),
         "local_files": {slot.entry.file.name: slot.entry.file.sha256 for slot in slots.values() if slot.entry.file},
         "values": _values(recipe),
+        "at_default": {path: slot.left_at_default() for path, slot in slots.items()},
         **more,
     }
 

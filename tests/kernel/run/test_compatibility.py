@@ -87,6 +87,20 @@ def test_changes_that_do_not_concern_the_policy_are_listed_separately(before: Fa
     assert lines(before, now, "values")[0].startswith(override.partition("=")[0])
 
 
+def test_a_new_parameter_of_a_component_counts_once_it_differs_from_its_default(before: Facts) -> None:
+    older = copy.deepcopy(before)
+    for table in (older["contract"]["policy"]["action"], older["values"]["action"]):
+        del table["clip"]
+    for terms in (older["contract"]["policy"]["observations"], older["values"]["observations"]):
+        del terms["policy"]["joint_pos"]["measured"]
+    assert differences(older, before) == []
+    now = toy("action.clip=2", "observations.policy.joint_pos.measured=false")
+    assert lines(older, now, "policy", "values") == [
+        "action.clip: absent -> 2.0",
+        "observations.policy.joint_pos.measured: absent -> false",
+    ]
+
+
 def test_the_order_of_terms_matters_and_their_names_do_not(before: Facts, tmp_path: Path) -> None:
     text = "extends = 'toy.toml'\nnum_envs = 2\n"
     renamed = tmp_path / "renamed.toml"
