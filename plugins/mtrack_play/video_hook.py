@@ -115,9 +115,7 @@ class Video:
                 process_group=0,  # Ctrl-C is for the run only
             )
         with contextlib.suppress(OSError):  # it may have ended
-            os.setpriority(os.PRIO_PROCESS, process.pid, 19)
-            if hasattr(os, "SCHED_IDLE"):
-                os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, process.pid, 19)  # SCHED_IDLE would starve beside another busy program
         return process
 
     def _end(self, seconds: float) -> None:
