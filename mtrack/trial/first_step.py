@@ -7,6 +7,7 @@ line at once, not after hours. Its results are discarded; the loop itself verifi
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, cast
 
 import attrs
@@ -14,12 +15,13 @@ import torch
 from torch import Tensor
 
 from mtrack.api.abilities import TakesLengths
-from mtrack.api.lifecycle import Follows, Reports
+from mtrack.api.lifecycle import Follows, HasProvenance, Reports
 from mtrack.api.protocols import Action, Phase
 from mtrack.api.rollout import Rollout
 from mtrack.api.trial import trial
 from mtrack.errors import ComponentError, Problem
 from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.blame import blaming
 from mtrack.loop.learner import Learner, rollout_mode
 from mtrack.loop.outputs import blaming_outputs, require_numbers, require_tensor
 from mtrack.loop.process_state import process_state_kept
@@ -48,6 +50,8 @@ class TrialReport:
     """Remarks, one line each."""
     without_sensor: tuple[Problem, ...]
     """Observations that the robot's actor reads, but that the robot cannot sense."""
+    sources: Mapping[str, Mapping[str, Any]]
+    """What the components of the first phase have read (`HasProvenance`), by recipe path: clips, for example."""
 
 
 def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> TrialReport:
@@ -58,6 +62,7 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Tria
     """
     notes: list[str] = []
     unsensed: dict[str, Problem] = {}
+    sources: dict[str, Mapping[str, Any]] = {}
     environment: _Environment | None = None
     with trial(), process_state_kept("the first step"):
         with blame_component(recipe.agent):
@@ -74,8 +79,9 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Tria
             _try_phase(environment, in_phase.phases[name], agent, previous)
             previous = in_phase.phases[name].entry.name
             notes += environment.notes()
+            sources = sources or environment.sources()
             unsensed |= {problem.path: problem for problem in without_sensor(in_phase, environment.assembly, agent)}
-    return TrialReport(tuple(dict.fromkeys(notes)), tuple(unsensed.values()))
+    return TrialReport(tuple(dict.fromkeys(notes)), tuple(unsensed.values()), sources)
 
 
 def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous: str | None) -> None:
@@ -165,6 +171,12 @@ class _Environment:
             require_savable(self.assembly.slots[path], component)
         env_state(self.assembly)
         self._is_verified = True
+
+    def sources(self) -> dict[str, Mapping[str, Any]]:
+        """Return what each component has read, as the manifest of a run records it."""
+        components = self.assembly.components.items()
+        with blaming(self.assembly.parts):
+            return {path: part.provenance() for path, part in components if isinstance(part, HasProvenance)}
 
     def notes(self) -> list[str]:
         """Return remarks, one line each."""

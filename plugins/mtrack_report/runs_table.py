@@ -68,7 +68,8 @@ def find_runs(directory: Path) -> tuple[list[RunOverview], list[str]]:
     folder.
     """
     from mtrack.run.run_directory import is_of_seeds  # noqa: PLC0415
-    from mtrack_report.runs_overview import is_run, overview  # noqa: PLC0415
+    from mtrack_dev.run_state import is_run  # noqa: PLC0415
+    from mtrack_report.runs_overview import overview  # noqa: PLC0415
 
     if not directory.exists():
         raise MtrackError(f"{directory}: no such directory; give the folder of your runs, or {_START}")
