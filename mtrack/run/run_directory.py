@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mtrack.errors import MtrackError
+from mtrack.errors import CheckpointError, MtrackError
 
 SEEDS = "seeds.json"
 """File of the plan in a directory of several seeds, see `mtrack.run.seeds`."""
@@ -45,6 +45,14 @@ def require_one_run(place: Path) -> None:
     if is_of_seeds(place):
         runs = ", ".join(str(short(run)) for run in sorted(place.glob("seed_*/"))) or "none has started yet"
         raise MtrackError(f"{short(place)} holds the runs of several seeds, and this needs one run: {runs}")
+
+
+def run_of(place: Path) -> Path:
+    """Return the run directory that a place is, or that a checkpoint belongs to. Raises CheckpointError."""
+    for folder in (place, *place.absolute().parents[:2]):
+        if (folder / "recipe.toml").is_file():
+            return folder
+    raise CheckpointError(f"{place} is not a run directory: recipe.toml is missing; `mtrack run` writes runs to runs/")
 
 
 _HOLDER = ".lock.json"

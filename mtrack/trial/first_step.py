@@ -30,7 +30,7 @@ from mtrack.loop.state import component_state, load_component_state, require_sav
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot, Slot
-from mtrack.trial.early_end import require_reported, unreported
+from mtrack.trial.early_end import is_any_unreported, require_best_reported, require_reported
 from mtrack.trial.global_draws import GlobalDraws
 from mtrack.trial.model_values import require_sound_fields
 from mtrack.trial.sensors import without_sensor
@@ -63,6 +63,7 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Tria
     notes: list[str] = []
     unsensed: dict[str, Problem] = {}
     sources: dict[str, Mapping[str, Any]] = {}
+    reported: dict[str, set[str]] = {}
     environment: _Environment | None = None
     with trial(), process_state_kept("the first step"):
         with blame_component(recipe.agent):
@@ -76,16 +77,17 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Tria
             if is_first:
                 with placed(recipe, recipe.agent):
                     agent.build(environment.assembly.layout)
-            _try_phase(environment, in_phase.phases[name], agent, previous)
+            reported[name] = _try_phase(environment, in_phase.phases[name], agent, previous)
             previous = in_phase.phases[name].entry.name
             notes += environment.notes()
             sources = sources or environment.sources()
             unsensed |= {problem.path: problem for problem in without_sensor(in_phase, environment.assembly, agent)}
+    notes += require_best_reported(recipe, reported)
     return TrialReport(tuple(dict.fromkeys(notes)), tuple(unsensed.values()), sources)
 
 
-def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous: str | None) -> None:
-    """Enter a phase, make a few steps, learn once, and save everything in memory."""
+def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous: str | None) -> set[str]:
+    """Enter a phase, make a few steps, learn once, and save everything in memory. Return the metrics it reports."""
     recipe, assembly = environment.recipe, environment.assembly
     with blame_component(slot):
         phase = slot.build()
@@ -99,12 +101,13 @@ def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous:
         metrics = phase.update(rollout, 0.0)
         require_numbers(slot, metrics, "its update")
         reported = {*metrics, *assembly.env.statistics.reported, *assembly.env.metrics()}
-        if unreported(slot, reported):  # a phase may report some metrics only later, such as losses after a warm-up
+        if is_any_unreported(recipe, slot, reported):  # it may report some only later, such as losses after a warm-up
             reported |= phase.update(rollout, _NEARLY_DONE).keys()
             require_reported(recipe, slot, reported)
         load_component_state(agent, before, recipe.agent.path)  # as it was before this update
     require_savable(slot, phase)
     require_savable(recipe.agent, agent)
+    return reported
 
 
 class _Environment:

@@ -10,6 +10,7 @@ from pathlib import Path
 from mtrack import CheckpointError, MtrackError
 from mtrack.cli.next_steps import resume_command
 from mtrack.run.checkpoint import Checkpoint, load
+from mtrack.run.checkpoint_facts import best_of_phases, describe_score
 from mtrack.run.run_directory import is_locked, lock_holder
 from mtrack_dev.check_result import CheckResult, Status
 from mtrack_dev.machine import cannot_write
@@ -120,6 +121,10 @@ def checkpoints(run: Path, found: Sequence[Checkpoint], problems: Sequence[str])
     if names:
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield CheckResult("ok", "checkpoint", f"intact: {', '.join(names[:_NAMED])}{more}")
+    manifests = {checkpoint.path: checkpoint.manifest for checkpoint in found if checkpoint.path.parents[1] == run}
+    for phase, path in best_of_phases(manifests).items():
+        score = describe_score(manifests[path]["score"])
+        yield CheckResult("ok", "best", f"{path.relative_to(run)} of phase '{phase}' ({score})")
 
 
 def open_checkpoints(run: Path) -> tuple[list[Checkpoint], list[str]]:

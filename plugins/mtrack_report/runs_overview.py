@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from mtrack.run.checkpoint_facts import best_of_phases, describe_score, manifests_of_checkpoints
 from mtrack_dev.run_state import mapping, read_state, whole_frames
 from mtrack_eval.stored import eval_results
 
@@ -50,6 +51,8 @@ class RunOverview:
     mean_return: float | None
     """Mean return of the newest iteration."""
     best: BestMetric | None
+    best_checkpoints: Mapping[str, str]
+    """The best checkpoint of each phase, if the recipe has `run.best`: `train-0000200 (episode/return 0.41, ...)`."""
     started: datetime
     updated: datetime
     """When a file of the run was last written."""
@@ -73,6 +76,7 @@ def overview(directory: Path) -> RunOverview:
         frames_per_s=_number(mapping(at.get("timings")).get("frames_per_s")),
         mean_return=_number(values.get(_RETURN)),
         best=_evaluated(directory) or _trained(values),
+        best_checkpoints=_best_checkpoints(directory),
         started=started,
         updated=updated,
         problem="; ".join(state.problems),
@@ -118,6 +122,13 @@ def _trained(values: Mapping[str, Any]) -> BestMetric | None:
         if value is not None:
             return BestMetric(name, value, "", "", None, is_outdated=False)
     return None
+
+
+def _best_checkpoints(directory: Path) -> dict[str, str]:
+    """Return name and score of the best checkpoint of each phase."""
+    manifests = manifests_of_checkpoints(directory)
+    best = best_of_phases(manifests)
+    return {phase: f"{path.name} ({describe_score(manifests[path]['score'])})" for phase, path in best.items()}
 
 
 def _times(directory: Path, manifest: Mapping[str, Any]) -> tuple[datetime, datetime]:

@@ -57,6 +57,8 @@ def runs(
         console.width = max(console.width, _PLAIN_WIDTH)
     console.print(_table(found, directory, console.width, of_seeds=is_of_seeds(directory)))
     for run in found:
+        for phase, best in run.best_checkpoints.items():
+            typer.echo(f"{_name(run, directory)}: best checkpoint of phase {phase}: {best}")
         if run.problem:
             typer.echo(f"{run.directory}: {run.problem}", err=True)
 
