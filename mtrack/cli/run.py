@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _StartingRun: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--from", metavar="RUN", help="Start with the agent of another run; also wandb:ENTITY/PROJECT/RUN[:vN]."
+        "--from",
+        metavar="RUN",
+        help="Start with the agent of another run; also RUN@best or wandb:ENTITY/PROJECT/RUN[:vN].",
     ),
 ]
 

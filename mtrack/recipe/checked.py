@@ -18,6 +18,7 @@ from mtrack.recipe.keypath import KeyPath, dotted, leaves, merge, nested, split_
 from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
 from mtrack.recipe.reader import Reader
+from mtrack.recipe.run_settings import RunSettings
 from mtrack.recipe.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
 from mtrack.recipe.source import Layer, RecipeSource
 from mtrack.recipe.write import Table, to_toml
@@ -38,16 +39,6 @@ class RewardGroup:
 
     scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
     """Factor on all rewards of the group, a number or a schedule."""
-
-
-@attrs.frozen(kw_only=True)
-class RunSettings:
-    """Settings of checkpoints."""
-
-    checkpoint_every: int = param(default=50, validator=positive)
-    """Iterations between checkpoints."""
-    keep: int = param(default=3, validator=positive)
-    """Number of checkpoints to keep, in addition to the last one of each phase."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,7 +1,7 @@
 """Determines which slots are enabled: the last layer that names a slot enables it, unless it has `enabled = false`.
 
-An empty table names a slot. The table of a group does not name the slots in it. The `until` of a phase is enabled in
-the same way.
+An empty table names a slot. The table of a group does not name the slots in it. The `until` of a phase, and `best` of
+`[run]`, are enabled in the same way.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ def named_slots(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, dict[str, An
     for path, phase in _slots_below(("phases",), data.get("phases"), 1):
         if isinstance(phase.get("until"), dict):
             yield (*path, "until"), phase["until"]
+    for path, run in _slots_below(("run",), data.get("run"), 0):
+        if isinstance(run.get("best"), dict):
+            yield (*path, "best"), run["best"]
 
 
 def _slots_below(path: KeyPath, value: object, depth: int) -> Iterator[tuple[KeyPath, dict[str, Any]]]:

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Checkpoint:
     """The whole manifest: the above, the manifest of the run, and size and sha256 of every file."""
     until: Mapping[str, Any] | None = None
     """How long the metrics of the phase's `until` had been past their bounds (`EarlyEnd.state`); None without one."""
+    score: Mapping[str, Any] | None = None
+    """The metric by which it is compared with others, and its value (`CheckpointScore.state`); None without one."""
 
     def part(self, name: str) -> Any:
         """Return a saved part (`agent`, `phase`, `env`). Raises CheckpointError naming the damaged file and key."""
@@ -189,8 +191,10 @@ def newest(place: Path, most_frames: int | None = None) -> tuple[Checkpoint, lis
     raise CheckpointError("\n".join([f"no usable checkpoint in {directory}", *problems]))
 
 
-def prune(directory: Path, keep: int, saved: Path | None = None) -> None:
-    """Delete all but the `keep` newest checkpoints and those at the end of a phase. A failure is only logged.
+def prune(directory: Path, keep: int, saved: Path | None = None, best: Collection[Path] = ()) -> None:
+    """Delete all but the `keep` newest checkpoints, the `best`, and those at the end of a phase.
+
+    A failure is only logged.
 
     Checkpoints with more frames than the one just `saved` are from before a resume, and perhaps damaged: they are
     neither counted nor deleted.
@@ -199,7 +203,7 @@ def prune(directory: Path, keep: int, saved: Path | None = None) -> None:
     most = next((checkpoint.frames for checkpoint in found if checkpoint.path == saved), None)
     kept = [c for c in found if not c.ended and (most is None or c.frames <= most)]
     leftovers = [path for path in directory.glob(".*/") if path.is_dir()]  # of a save or a deletion that was killed
-    for path in (*(checkpoint.path for checkpoint in kept[keep:]), *leftovers):
+    for path in (*(checkpoint.path for checkpoint in kept[keep:] if checkpoint.path not in best), *leftovers):
         _delete(path)
 
 

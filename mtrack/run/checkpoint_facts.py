@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,13 +33,49 @@ def checkpoint_facts(run: Path) -> list[dict[str, Any]]:
 
     This is for overviews of runs: damaged manifests are skipped, and torch is not imported.
     """
-    found = []
+    found = manifests_of_checkpoints(run).values()
+    return sorted(found, key=lambda facts: (facts["frames"], facts.get("ended") is True))
+
+
+def manifests_of_checkpoints(run: Path) -> dict[Path, dict[str, Any]]:
+    """Return the same as `checkpoint_facts`, in no order, by the directory of the checkpoint."""
+    found = {}
     for file in (run / "checkpoints").glob("[!.]*/manifest.json"):
         with suppress(CheckpointError):
             facts = read_json_object(file)
             if _is_count(facts.get("frames")):
-                found.append(facts)
-    return sorted(found, key=lambda facts: (facts["frames"], facts.get("ended") is True))
+                found[file.parent] = facts
+    return found
+
+
+def best_of_phases(
+    manifests: Mapping[Path, Mapping[str, Any]], like: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Return the best of some checkpoints by phase, from their manifests (see `CheckpointScore`).
+
+    Those whose metric is not that of the score `like`, by default that of the newest one, or that have no value, do not
+    count. Among equal ones, the one that was saved first is the best.
+    """
+    scored = {path: facts for path, facts in manifests.items() if _is_score(facts.get("score"))}
+    in_order = sorted(scored, key=lambda path: scored[path]["frames"])
+    best: dict[str, Path] = {}
+    for path in in_order:
+        score, phase = scored[path]["score"], str(scored[path].get("phase"))
+        wanted = like or scored[in_order[-1]]["score"]
+        if score["value"] is None or any(score[key] != wanted[key] for key in ("metric", "mode")):
+            continue
+        if phase not in best or _is_better(score, scored[best[phase]]["score"]):
+            best[phase] = path
+    return best
+
+
+def describe_score(score: Mapping[str, Any]) -> str:
+    """Return e.g. `tracking/keypoint_pos_m 0.0123, mean of 200 iterations`."""
+    return f"{score['metric']} {score['value']:.4g}, mean of {len(score['recent'])} iterations"
+
+
+def _is_better(score: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return bool(score["value"] < other["value"] if score["mode"] == "min" else score["value"] > other["value"])
 
 
 def checkpoint_frames(run: Path) -> int | None:
@@ -64,6 +101,9 @@ def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
         require(key in manifest and is_valid(manifest[key]), file, key, manifest.get(key), expected)
     if "until" in manifest:  # only of a phase that may end early
         require(_is_until(manifest["until"]), file, "until", manifest["until"], "a table with held_frames")
+    if "score" in manifest:  # only of a run that keeps its best checkpoints
+        expected = "a table with metric, mode, value and recent"
+        require(_is_score(manifest["score"]), file, "score", manifest["score"], expected)
     for name, entry in manifest["files"].items():
         require(_is_file_entry(name, entry), file, f"files.{name}", entry, "size and sha256 of a file beside it")
         pair = Path(name).with_suffix(".json" if name.endswith(".safetensors") else ".safetensors").name
@@ -87,6 +127,14 @@ def _is_names(value: object) -> bool:
 
 def _is_until(value: object) -> bool:
     return isinstance(value, dict) and _is_count(value.get("held_frames"))
+
+
+def _is_score(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("recent"), list) or "value" not in value:
+        return False
+    numbers = [*value["recent"], *([] if value.get("value") is None else [value["value"]])]
+    are_numbers = all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+    return are_numbers and isinstance(value.get("metric"), str) and value.get("mode") in ("min", "max")
 
 
 def _is_file_entry(name: str, entry: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import attrs
 
 from mtrack.api.distributed import num_ranks, rank
+from mtrack.api.metrics import Metrics
 from mtrack.api.protocols import Phase
 from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly, assemble
@@ -21,9 +23,14 @@ from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot
 from mtrack.run import checkpoint as checkpoints
+from mtrack.run.best_checkpoint import CheckpointScore
 from mtrack.run.checkpoint import Checkpoint
+from mtrack.run.checkpoint_facts import best_of_phases, describe_score, manifests_of_checkpoints
 from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.run_directory import short
 from mtrack.run.transfer import Contract
+
+_log = logging.getLogger("mtrack")
 
 
 @attrs.define(eq=False)
@@ -43,6 +50,8 @@ class PhaseRun:
     contract: Contract
     """What the agent and its data are in this phase."""
     phase: Phase
+    score: CheckpointScore | None = None
+    """By which its checkpoints are compared; None if the best is not kept."""
     saved: int = 0
     """Iteration of the newest checkpoint."""
 
@@ -79,7 +88,10 @@ class PhaseRun:
             give_generators(phase, slot.path, recipe.seed, rank(), device)
             phase.enter(agent, assembly.layout, previous_phases[-1] if previous_phases else None)
         phase_history = [*previous_phases, slot.entry.name]
-        phase_run = PhaseRun(recipe, slot, directory, agent, phase_history, frames_before, assembly, contract, phase)
+        score = CheckpointScore.of(recipe.run)
+        phase_run = PhaseRun(
+            recipe, slot, directory, agent, phase_history, frames_before, assembly, contract, phase, score
+        )
         with phase_run.blaming():
             assembly.env.start()
         return phase_run
@@ -95,6 +107,18 @@ class PhaseRun:
         learner.iteration = self.saved = resume_from.iteration
         if learner.early_end and resume_from.until:
             learner.early_end.restore(resume_from.until)
+        if self.score and resume_from.score:
+            self.score.restore(resume_from.score)
+
+    def scoring(self, report: Callable[[Metrics], None]) -> Callable[[Metrics], None]:
+        """Return a function that reports metrics, and takes them into the score of the next checkpoint."""
+
+        def score_and_report(metrics: Metrics) -> None:
+            if self.score:
+                self.score.add(metrics.values)
+            report(metrics)
+
+        return score_and_report
 
     def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
         """Write a checkpoint, with the manifest of its run, and delete old ones. Returns its path."""
@@ -109,6 +133,7 @@ class PhaseRun:
             "ended": learner.is_finished,
             "contract": attrs.asdict(self.contract),
             **({"until": learner.early_end.state()} if learner.early_end else {}),
+            **({"score": self.score.state()} if self.score else {}),
         }
         parts = {
             "agent": component_state(self.agent),
@@ -116,8 +141,11 @@ class PhaseRun:
             "env": env_state(self.assembly),
         }
         path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, parts)
-        checkpoints.prune(folder, self.recipe.run.keep, path)
+        best = best_of_phases(manifests_of_checkpoints(self.directory), self.score.state()) if self.score else {}
+        checkpoints.prune(folder, self.recipe.run.keep, path, best.values())
         self.saved = learner.iteration
+        if self.score and best.get(name) == path:
+            _log.info("best checkpoint so far: %s (%s)", short(path), describe_score(self.score.state()))
         return path
 
     @contextmanager

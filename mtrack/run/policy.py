@@ -23,6 +23,7 @@ from mtrack.run.checkpoint import Checkpoint, newest
 from mtrack.run.compatibility import list_versions, require_compatible, require_local_files
 from mtrack.run.fetched import local_run
 from mtrack.run.manifest import manifest
+from mtrack.run.run_directory import run_of
 from mtrack.run.transfer import Contract
 
 _log = logging.getLogger("mtrack")
@@ -72,9 +73,9 @@ def load_policy(
 ) -> Policy:
     """Return the policy of a run from its newest checkpoint.
 
-    `run` may also be a checkpoint, or a reference such as "wandb:ENTITY/PROJECT/RUN". `actor` is by default the one
-    that the newest phase runs: the teacher while it is trained, then the student. The recipe of the run is assembled
-    once for the shapes of its observations, so its plugins and motions must be there; `plugins` are files of
+    `run` may also be a checkpoint, "RUN@best", or a reference such as "wandb:ENTITY/PROJECT/RUN". `actor` is by default
+    the one that the newest phase runs: the teacher while it is trained, then the student. The recipe of the run is
+    assembled once for the shapes of its observations, so its plugins and motions must be there; `plugins` are files of
     components, if the run was made with `-p FILE.py`.
 
     Raises CheckpointError if there is no checkpoint, or if recipe, plugins or motions have changed since (unless
@@ -110,19 +111,11 @@ def open_checkpoint(
     # before reading the recipe, which may name components that another version of a plugin does not have
     require_local_files(place, checkpoint.manifest, registry, allow_change)
     list_versions(checkpoint.path, checkpoint.manifest, registry)
-    file = _recipe_file(place)
+    file = run_of(place) / "recipe.toml"
     recipe = check_recipe(read_recipe(file), registry)
     if checkpoint.phase not in recipe.phases:
         raise CheckpointError(f"{checkpoint.path} was made in phase '{checkpoint.phase}', which {file} does not have")
     return checkpoint, problems, recipe
-
-
-def _recipe_file(place: Path) -> Path:
-    """Return the recipe of a run, or of the run that a checkpoint belongs to. Raises CheckpointError."""
-    for folder in (place, *place.absolute().parents[:2]):
-        if (folder / "recipe.toml").is_file():
-            return folder / "recipe.toml"
-    raise CheckpointError(f"{place} is not a run directory: recipe.toml is missing; `mtrack run` writes runs to runs/")
 
 
 def trained_actor(recipe: Recipe, checkpoint: Checkpoint, wanted: str) -> str:

@@ -178,7 +178,7 @@ class Run:
             total_frames=phase_run.slot.frames,
             frames_before=phase_run.frames_before,
             early_end=EarlyEnd.of(phase_run.slot.until),
-            report=self.reporter.log,
+            report=phase_run.scoring(self.reporter.log),
             save=lambda learner: self._save(phase_run, learner, due=self.recipe.run.checkpoint_every),
             should_stop=self._should_stop,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mtrack.errors import MtrackError
+from mtrack.errors import CheckpointError, MtrackError
 
 SEEDS = "seeds.json"
 """File of the plan in a directory of several seeds, see `mtrack.run.seeds`."""
@@ -47,17 +47,28 @@ def require_one_run(place: Path) -> None:
         raise MtrackError(f"{short(place)} holds the runs of several seeds, and this needs one run: {runs}")
 
 
+def run_of(place: Path) -> Path:
+    """Return the run directory that a place is, or that a checkpoint belongs to. Raises CheckpointError."""
+    for folder in (place, *place.absolute().parents[:2]):
+        if (folder / "recipe.toml").is_file():
+            return folder
+    raise CheckpointError(f"{place} is not a run directory: recipe.toml is missing; `mtrack run` writes runs to runs/")
+
+
+_HOLDER = ".lock.json"
 _PATIENCE_S = 0.2  # `is_locked` in another process may hold the lock for a moment
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Lock a run directory for this process. Raises MtrackError naming the process that has locked it."""
-    lock, holder = FileLock(directory / ".lock"), directory / ".lock.json"
+    lock, holder = FileLock(directory / ".lock"), directory / _HOLDER
     try:
         lock.acquire(timeout=_PATIENCE_S, poll_interval=0.02)
     except Timeout:
-        raise MtrackError(f"{short(directory)} is in use by another run ({_holder(holder)})") from None
+        pid, started = lock_holder(directory)
+        who = f"process {pid or '?'}, since {started or '?'}"
+        raise MtrackError(f"{short(directory)} is in use by another run ({who})") from None
     try:
         holder.write_text(json.dumps({"pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}))
         yield
@@ -95,10 +106,11 @@ def _is_held(lock: Path) -> bool:
         return True
 
 
-def _holder(file: Path) -> str:
-    """Return the process that holds a lock, as far as its note can be read."""
+def lock_holder(directory: Path) -> tuple[int | None, str]:
+    """Return number and start time of the process that has locked a run directory last; None or "" if unknown."""
     try:
-        who = dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        who = {}
-    return f"process {who.get('pid', '?')}, since {who.get('started', '?')}"
+        who = dict(json.loads((directory / _HOLDER).read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None, ""
+    pid, started = who.get("pid"), who.get("started")
+    return (pid if isinstance(pid, int) else None), (started if isinstance(started, str) else "")

@@ -7,6 +7,7 @@ line at once, not after hours. Its results are discarded; the loop itself verifi
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, cast
 
 import attrs
@@ -14,12 +15,13 @@ import torch
 from torch import Tensor
 
 from mtrack.api.abilities import TakesLengths
-from mtrack.api.lifecycle import Follows, Reports
+from mtrack.api.lifecycle import Follows, HasProvenance, Reports
 from mtrack.api.protocols import Action, Phase
 from mtrack.api.rollout import Rollout
 from mtrack.api.trial import trial
 from mtrack.errors import ComponentError, Problem
 from mtrack.loop.assemble import Assembly, assemble
+from mtrack.loop.blame import blaming
 from mtrack.loop.learner import Learner, rollout_mode
 from mtrack.loop.outputs import blaming_outputs, require_numbers, require_tensor
 from mtrack.loop.process_state import process_state_kept
@@ -28,7 +30,7 @@ from mtrack.loop.state import component_state, load_component_state, require_sav
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot, Slot
-from mtrack.trial.early_end import require_reported, unreported
+from mtrack.trial.early_end import is_any_unreported, require_best_reported, require_reported
 from mtrack.trial.global_draws import GlobalDraws
 from mtrack.trial.model_values import require_sound_fields
 from mtrack.trial.sensors import without_sensor
@@ -48,6 +50,8 @@ class TrialReport:
     """Remarks, one line each."""
     without_sensor: tuple[Problem, ...]
     """Observations that the robot's actor reads, but that the robot cannot sense."""
+    sources: Mapping[str, Mapping[str, Any]]
+    """What the components of the first phase have read (`HasProvenance`), by recipe path: clips, for example."""
 
 
 def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> TrialReport:
@@ -58,6 +62,8 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Tria
     """
     notes: list[str] = []
     unsensed: dict[str, Problem] = {}
+    sources: dict[str, Mapping[str, Any]] = {}
+    reported: dict[str, set[str]] = {}
     environment: _Environment | None = None
     with trial(), process_state_kept("the first step"):
         with blame_component(recipe.agent):
@@ -71,15 +77,17 @@ def try_phases(recipe: Recipe, device: str, previous: str | None = None) -> Tria
             if is_first:
                 with placed(recipe, recipe.agent):
                     agent.build(environment.assembly.layout)
-            _try_phase(environment, in_phase.phases[name], agent, previous)
+            reported[name] = _try_phase(environment, in_phase.phases[name], agent, previous)
             previous = in_phase.phases[name].entry.name
             notes += environment.notes()
+            sources = sources or environment.sources()
             unsensed |= {problem.path: problem for problem in without_sensor(in_phase, environment.assembly, agent)}
-    return TrialReport(tuple(dict.fromkeys(notes)), tuple(unsensed.values()))
+    notes += require_best_reported(recipe, reported)
+    return TrialReport(tuple(dict.fromkeys(notes)), tuple(unsensed.values()), sources)
 
 
-def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous: str | None) -> None:
-    """Enter a phase, make a few steps, learn once, and save everything in memory."""
+def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous: str | None) -> set[str]:
+    """Enter a phase, make a few steps, learn once, and save everything in memory. Return the metrics it reports."""
     recipe, assembly = environment.recipe, environment.assembly
     with blame_component(slot):
         phase = slot.build()
@@ -93,12 +101,13 @@ def _try_phase(environment: _Environment, slot: PhaseSlot, agent: Any, previous:
         metrics = phase.update(rollout, 0.0)
         require_numbers(slot, metrics, "its update")
         reported = {*metrics, *assembly.env.statistics.reported, *assembly.env.metrics()}
-        if unreported(slot, reported):  # a phase may report some metrics only later, such as losses after a warm-up
+        if is_any_unreported(recipe, slot, reported):  # it may report some only later, such as losses after a warm-up
             reported |= phase.update(rollout, _NEARLY_DONE).keys()
             require_reported(recipe, slot, reported)
         load_component_state(agent, before, recipe.agent.path)  # as it was before this update
     require_savable(slot, phase)
     require_savable(recipe.agent, agent)
+    return reported
 
 
 class _Environment:
@@ -165,6 +174,12 @@ class _Environment:
             require_savable(self.assembly.slots[path], component)
         env_state(self.assembly)
         self._is_verified = True
+
+    def sources(self) -> dict[str, Mapping[str, Any]]:
+        """Return what each component has read, as the manifest of a run records it."""
+        components = self.assembly.components.items()
+        with blaming(self.assembly.parts):
+            return {path: part.provenance() for path, part in components if isinstance(part, HasProvenance)}
 
     def notes(self) -> list[str]:
         """Return remarks, one line each."""

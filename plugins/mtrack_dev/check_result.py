@@ -6,12 +6,14 @@ from typing import Literal
 
 import attrs
 
+Status = Literal["ok", "note", "problem"]
+
 
 @attrs.frozen
 class CheckResult:
     """The result of one check, and how to fix it."""
 
-    status: Literal["ok", "note", "problem"]
+    status: Status
     """`note`: it works, but something is missing or slower than necessary."""
     subject: str
     """What was checked."""

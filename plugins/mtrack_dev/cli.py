@@ -8,33 +8,44 @@ from typing import Annotated
 
 import typer
 
+from mtrack import MtrackError
 from mtrack.cli.options import PluginFiles
 
 _EXIT_PROBLEM = 1
 
 
 def doctor(
+    target: Annotated[
+        str, typer.Argument(metavar="[RECIPE|RUN]", help="Check this recipe or run directory instead.")
+    ] = "",
     run_dir: Annotated[
         Path, typer.Option(help="Folder for runs: check that it is writable and has free space.")
     ] = Path("runs"),
     replay: Annotated[
         Path | None, typer.Option(help="Replay a step from a file in RUN/diverged, or saved by play.")
     ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
+    plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check installation, plugins and machine, or replay a diverged environment, and say how to fix problems."""
+    """Check installation, plugins and machine, a recipe, or a run, and say how to fix each problem.
+
+    With --replay, repeat the step in which an environment diverged.
+    """
     import attrs  # noqa: PLC0415
 
-    from mtrack_dev.doctor import check_all, listed, report  # noqa: PLC0415
+    from mtrack_dev.doctor import check_all, check_target, listed, report  # noqa: PLC0415
 
-    if replay is None:
-        results = check_all(run_dir)
-        lines = report(results)
-    else:  # needs torch, and the doctor must work without it
+    if replay is not None:  # needs torch, and the doctor must work without it
         from mtrack_dev.replay import replay_file  # noqa: PLC0415
 
+        if target:
+            raise MtrackError(f"--replay checks one file: leave out {target}")
         results = replay_file(replay)
         lines = listed(results)
+    else:
+        results = check_target(target, set_ or (), plugin or ()) if target else check_all(run_dir)
+        lines = report(results)
     if as_json:
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=2))
     else:

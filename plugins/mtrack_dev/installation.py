@@ -6,6 +6,7 @@ import configparser
 import json
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from importlib import metadata, util
@@ -26,6 +27,14 @@ from mtrack_dev.entries import clash, try_to_load
 
 _REINSTALL = 'python -m pip install -c constraints.txt -e ".[dev]" -e deploy'
 _KNOWN_BAD = {("mujoco", "4.0.0"): "its sparse Cholesky factor is wrong, so simulations diverge"}
+_EXTRAS = {
+    "view": "`mtrack play`, or 3D replays in reports",
+    "video": "films",
+    "export": "`mtrack export`",
+    "tensorboard": "the logger 'tensorboard'",
+    "wandb": "the logger 'wandb'",
+    "gym": "other learners",
+}
 _OLDEST_PYTHON = (3, 11)
 
 
@@ -132,22 +141,36 @@ def plugins() -> Iterator[CheckResult]:
 
 
 def extras() -> Iterator[CheckResult]:
-    """Check which optional packages are installed."""
-    uses = {"tensorboard": "the logger 'tensorboard'", "wandb": "the logger 'wandb'", "gymnasium": "other learners"}
-    for name, use in uses.items():
-        if util.find_spec(name):
-            yield CheckResult("ok", name, metadata.version(name))
+    """Check which optional packages are installed, and their versions."""
+    for extra, use in _EXTRAS.items():
+        needed = list(_requirements(extra))
+        missing = [name for name, _ in needed if not util.find_spec(name.replace("-", "_"))]
+        if extra == "video" and missing and shutil.which("ffmpeg"):
+            yield CheckResult("ok", extra, f"ffmpeg on the PATH ({shutil.which('ffmpeg')})")
+            continue
+        remedy = f'python -m pip install "mtrack[{extra}]"'
+        if missing:
+            yield CheckResult("note", extra, f"{', '.join(missing)}: not installed", f"{remedy}, if you want {use}")
+            continue
+        versions = {name: metadata.version(name) for name, _ in needed}
+        old = [f"{name} {versions[name]}, needed {rule}" for name, rule in needed if not fits(versions[name], rule)]
+        if old:
+            yield CheckResult("problem", extra, ", ".join(old), remedy)
         else:
-            extra = "gym" if name == "gymnasium" else name
-            yield CheckResult(
-                "note", name, "not installed", f'python -m pip install "mtrack[{extra}]", if you want {use}'
-            )
+            yield CheckResult("ok", extra, ", ".join(f"{name} {version}" for name, version in versions.items()))
+    if util.find_spec("mtrack_deploy"):
+        yield CheckResult("ok", "deploy", "mtrack-deploy is installed")
+    else:
+        remedy = "python -m pip install ./deploy in a checkout of mtrack, if you want `mtrack export` or `deploy-check`"
+        yield CheckResult("note", "deploy", "mtrack-deploy: not installed", remedy)
 
 
-def _requirements() -> Iterator[tuple[str, str]]:
-    """Yield name and version range (`!=4.0.0,>=3.17`) of each dependency outside the extras."""
+def _requirements(extra: str = "") -> Iterator[tuple[str, str]]:
+    """Yield name and version range (`!=4.0.0,>=3.17`) of each dependency of an extra; by default of mtrack itself."""
     for requirement in map(Requirement, metadata.requires("mtrack") or ()):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        marker = requirement.marker
+        is_own = marker is None or marker.evaluate({"extra": ""})
+        if is_own != bool(extra) and (marker is None or marker.evaluate({"extra": extra})):
             yield requirement.name, str(requirement.specifier)
 
 

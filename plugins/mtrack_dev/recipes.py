@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
+import attrs
 import typer
 
 from mtrack import Recipe, RecipeError
@@ -22,28 +23,62 @@ _Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", he
 _Row = dict[str, object]
 
 
-def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
-    """Check all names and values of a recipe, then run a few steps and an update of each phase."""
+@attrs.frozen
+class TriedRecipe:
+    """A recipe that has passed every check, and a trial of each of its phases."""
+
+    recipe: Recipe
+    physics: str
+    """What computes the physics, in words."""
+    follows: tuple[str, ...]
+    """Phases with which a run must end so that this recipe can start with its agent; none if it starts by itself."""
+    notes: tuple[str, ...]
+    sources: Mapping[str, Mapping[str, Any]]
+    """What its components have read, by recipe path: clips, for example."""
+
+    @property
+    def components(self) -> str:
+        """Number of components, and where they come from, in words."""
+        slots = list(self.recipe.slots())
+        return f"{len(slots)} components of {', '.join(sorted({slot.entry.home for slot in slots}))}"
+
+
+def try_recipe(name: str, settings: Sequence[str], files: Sequence[str]) -> TriedRecipe:
+    """Check all names and values of a recipe, then run a few steps and an update of each phase. Raises what is wrong.
+
+    An observation without a sensor is an error only here: a policy for simulation only can be trained with it.
+    """
     from mtrack.recipe.phase_order import check_order, starts_from_run  # noqa: PLC0415  imports torch
+    from mtrack.run.logger_trial import try_loggers  # noqa: PLC0415
+    from mtrack.trial.first_step import try_phases  # noqa: PLC0415
     from mtrack.trial.preflight import describe_physics, notes, require_runnable  # noqa: PLC0415
 
-    checked = check_recipe(read_recipe(recipe, set_ or ()), Registry.scan(files=plugin or ()))
-    require_runnable(checked)
-    follows = starts_from_run(checked)
-    check_order(checked, follows[0] if follows else None)
-    found = [*notes(checked), *_try(checked)]
-    slots = list(checked.slots())
-    homes = sorted({slot.entry.home for slot in slots})
+    recipe = check_recipe(read_recipe(name, settings), Registry.scan(files=files))
+    require_runnable(recipe)
+    follows = starts_from_run(recipe)
+    check_order(recipe, follows[0] if follows else None)
+    found = try_phases(recipe, recipe.resolved_device)
+    try_loggers(recipe)
+    if found.without_sensor:
+        raise RecipeError(recipe.name, found.without_sensor)
+    every = (*notes(recipe), *found.notes)
+    return TriedRecipe(recipe, describe_physics(recipe), tuple(follows), every, found.sources)
+
+
+def check(recipe: _Name, set_: _Set = None, plugin: PluginFiles = None) -> None:
+    """Check all names and values of a recipe, then run a few steps and an update of each phase."""
+    tried = try_recipe(recipe, set_ or (), plugin or ())
+    checked = tried.recipe
     typer.echo(f"{checked.name}: OK")
-    typer.echo(f"  {len(slots)} components of {', '.join(homes)}")
-    typer.echo(f"  {describe_physics(checked)}")
+    typer.echo(f"  {tried.components}")
+    typer.echo(f"  {tried.physics}")
     for name, phase in checked.phases.items():
         typer.echo(f"  phase {name}: {phase.use}, {phase.frames:,} frames of {checked.num_envs} environments")
         if phase.until and phase.until.enabled:
             typer.echo(f"    ends early with {phase.until} for {phase.until.patience:,} frames in a row")
-    if follows:
-        typer.echo(f"  note: start it with --from RUN, a run that ended with phase {' or '.join(follows)}")
-    for note in found:
+    if tried.follows:
+        typer.echo(f"  note: start it with --from RUN, a run that ended with phase {' or '.join(tried.follows)}")
+    for note in tried.notes:
         typer.echo(f"  note: {note}")
 
 
@@ -66,21 +101,6 @@ def show(
     typer.echo(f"# {describe_physics(checked)}\n")
     _print_table("Rewards", rewards)
     _print_table("Observations", layout)
-
-
-def _try(recipe: Recipe) -> tuple[str, ...]:
-    """Try every phase and every logger and return notes. Raises what is wrong.
-
-    An observation without a sensor is an error only here: a policy for simulation only can be trained with it.
-    """
-    from mtrack.run.logger_trial import try_loggers  # noqa: PLC0415
-    from mtrack.trial.first_step import try_phases  # noqa: PLC0415  imports torch
-
-    found = try_phases(recipe, recipe.resolved_device)
-    try_loggers(recipe)
-    if found.without_sensor:
-        raise RecipeError(recipe.name, found.without_sensor)
-    return found.notes
 
 
 def _rewards(recipe: Recipe) -> list[_Row]:

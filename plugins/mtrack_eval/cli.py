@@ -22,7 +22,7 @@ ScoredRuns: TypeAlias = Annotated[
     typer.Argument(
         metavar="RUN...",
         help="Directories of runs, whose newest checkpoints are scored; a folder of runs counts as its runs. "
-        "Also wandb:ENTITY/PROJECT/RUN[:vN].",
+        "Also RUN@best, the path of a checkpoint, or wandb:ENTITY/PROJECT/RUN[:vN].",
     ),
 ]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from mtrack import Agent, CheckpointError, MtrackError, Recipe
+from mtrack import Agent, MtrackError, Recipe
 from mtrack.api.abilities import PlaysClips
 from mtrack.api.lifecycle import AfterSubstep, BeforeStep, BeforeSubstep
 from mtrack.loop.assemble import Assembly, assemble
@@ -22,6 +22,7 @@ from mtrack.run.checkpoint import Checkpoint
 from mtrack.run.compatibility import require_compatible
 from mtrack.run.manifest import manifest
 from mtrack.run.policy import load_agent, open_checkpoint, trained_actor
+from mtrack.run.run_directory import run_of
 from mtrack.run.transfer import Contract
 from mtrack_eval.conditions import conditions, task_facts
 from mtrack_eval.pairing import made_from
@@ -136,14 +137,13 @@ class EvaluatedRun:
 
 
 def open_run(run: Path, options: EvalOptions, registry: Registry) -> EvaluatedRun:
-    """Return a run as it will be evaluated. Raises CheckpointError, MtrackError, RecipeError."""
-    return with_options(run, *open_recorded(run, options, registry), options)
+    """Return a run or one of its checkpoints, to be evaluated. Raises CheckpointError, MtrackError, RecipeError."""
+    return with_options(run_of(run), *open_recorded(run, options, registry), options)
 
 
 def open_recorded(run: Path, options: EvalOptions, registry: Registry) -> tuple[Checkpoint, list[str], Recipe]:
-    """Return what `open_checkpoint` returns for a run directory. Raises CheckpointError, RecipeError."""
-    if not (run / "recipe.toml").is_file():
-        raise CheckpointError(f"{run} is not a run directory: recipe.toml is missing; 'mtrack run' makes runs in runs/")
+    """Return what `open_checkpoint` returns for a run or checkpoint. Raises CheckpointError, RecipeError."""
+    run_of(run)  # before its checkpoints are read
     return open_checkpoint(run, registry, allow_change=options.allow_change)
 
 

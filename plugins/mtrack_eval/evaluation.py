@@ -49,7 +49,8 @@ def evaluate_run(
             return _by_episodes(opened, with_plots, with_strips)
         arena = prepare(opened)
     report = _by_clips(opened, arena, with_plots, with_strips)
-    if is_stored and not (options.motions or options.overrides or options.noise):  # others would not be comparable
+    is_comparable = opened.run == run and not (options.motions or options.overrides or options.noise)
+    if is_stored and is_comparable:  # not of a checkpoint that was chosen, for example
         store(opened.run, report)
     return report
 

@@ -22,7 +22,8 @@ def export(
     run: Annotated[
         Path | None,
         typer.Argument(
-            help="Directory of a run, whose newest checkpoint is exported; also wandb:ENTITY/PROJECT/RUN[:vN]."
+            help="Directory of a run, whose newest checkpoint is exported; also RUN@best, the path of a checkpoint, or "
+            "wandb:ENTITY/PROJECT/RUN[:vN]."
         ),
     ] = None,
     actor: Annotated[str, typer.Option(help="teacher or student; default: the newest checkpoint's actor.")] = "",
@@ -51,10 +52,11 @@ def export(
     """Write a policy for a robot: an ONNX file, policy.json, and a trace that every runtime must reproduce."""
     _require_runtime()
     from mtrack.run.fetched import local_run  # noqa: PLC0415
+    from mtrack.run.run_directory import run_of  # noqa: PLC0415
     from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
     run = local_run(given_run(run, demo))
-    folder = out or run / ("export" if runtime == "native" else f"export-{runtime}")
+    folder = out or run_of(run) / ("export" if runtime == "native" else f"export-{runtime}")
     options = ExportOptions(
         actor=actor, motions=motions, with_motions=with_motions, files=plugin or (), allow_change=allow_change
     )
@@ -128,11 +130,12 @@ def deploy_check(
 
     _require_runtime()
     from mtrack.run.fetched import local_run  # noqa: PLC0415
+    from mtrack.run.run_directory import run_of  # noqa: PLC0415
     from mtrack_export.deploy_check import add_proof, check_deployment  # noqa: PLC0415
     from mtrack_export.folder import ExportOptions, export_policy, readable_motions  # noqa: PLC0415
 
     run = local_run(given_run(run, demo))
-    folder = out or run / "export"
+    folder = out or run_of(run) / "export"
     options = ExportOptions(
         actor=actor, motions=motions, with_motions=True, files=plugin or (), allow_change=allow_change
     )

@@ -102,22 +102,35 @@ def read_jsonl(path: Path) -> list[Metrics]:
 
 def iterate_jsonl(path: Path) -> Iterator[Metrics]:
     """Yield the metrics of each line as it is read, repeated iterations too; see `read_jsonl`. Raises OSError."""
+    for number, metrics, is_ended in each_line(path):
+        if metrics is not None:
+            yield metrics
+        elif is_ended:
+            _log.warning("%s:%d: torn line skipped", path, number)
+
+
+def each_line(path: Path) -> Iterator[tuple[int, Metrics | None, bool]]:
+    """Yield the number of each line, its metrics or None if it is torn, and whether it ends with a line break.
+
+    Raises OSError, and MtrackError for a line that is valid JSON but not a record of metrics.
+    """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            is_ended = line.endswith(b"\n")  # otherwise it is still being written
             try:
                 record = json.loads(line)
-            except ValueError:  # no part of a record is valid JSON
-                if line.endswith(b"\n"):
-                    _log.warning("%s:%d: torn line skipped", path, number)
+            except (ValueError, RecursionError):  # no part of a record is valid JSON
+                yield number, None, is_ended
                 continue
-            if not line.endswith(b"\n"):
-                continue  # still being written
+            if not is_ended:
+                yield number, None, is_ended
+                continue
             try:
                 metrics = _from_record(record)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+            except (ArithmeticError, ValueError, TypeError, KeyError, AttributeError) as error:
                 remedy = "delete the line to read the others"
                 raise MtrackError(f"{path}:{number}: not a record of metrics ({error!r}); {remedy}") from error
-            yield metrics
+            yield number, metrics, is_ended
 
 
 def _from_record(record: dict[str, Any]) -> Metrics:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 _PlayedRun: TypeAlias = Annotated[
     Path | None,
-    typer.Argument(help="Directory of a run, whose newest checkpoint plays; also wandb:ENTITY/PROJECT/RUN[:vN]."),
+    typer.Argument(
+        help="Directory of a run, whose newest checkpoint plays; also RUN@best, the path of a checkpoint, or "
+        "wandb:ENTITY/PROJECT/RUN[:vN]."
+    ),
 ]
 
 
@@ -66,13 +69,13 @@ def play(
     if video is None:
         _check_view(native)
     _check_together(clip or [], video, **{"--native": native, "--follow": follow, "--state": bool(state)})
-    run = _local(given_run(run, demo), follow)
+    place, run = _local(given_run(run, demo), follow)
     from mtrack_play.session import Session  # noqa: PLC0415
 
     _use_one_thread()
     open_session = partial(
         Session.open,
-        run,
+        place,
         actor=actor,
         motions=motions,
         overrides=set_ or (),
@@ -89,17 +92,20 @@ def play(
         session.close()
 
 
-def _local(place: Path, follow: bool) -> Path:
-    """Return the run directory that an argument names, and say where it is if it was downloaded. Raises MtrackError."""
+def _local(place: Path, follow: bool) -> tuple[Path, Path]:
+    """Return the run or checkpoint that an argument names, and its run directory. Raises MtrackError."""
     from mtrack.run.fetched import is_reference, local_run  # noqa: PLC0415
+    from mtrack.run.run_directory import run_of  # noqa: PLC0415
 
-    if not is_reference(place):
-        return place
-    if follow:
+    if follow and is_reference(place):
         raise MtrackError(f"--follow needs a run directory, and {place} is one checkpoint: leave it out")
-    run = local_run(place)
-    _say(f"{place} is in {run}")
-    return run
+    found = local_run(place)
+    run = run_of(found)
+    if follow and found != run:
+        raise MtrackError(f"--follow needs a run directory, and {place} is one checkpoint: leave it out")
+    if found != place:
+        _say(f"{place} is in {found}")
+    return found, run
 
 
 def _film(

@@ -14,6 +14,7 @@ import attrs
 from mtrack import MtrackError, Recipe
 from mtrack.api.abilities import PlaysClips
 from mtrack.registry.registry import Registry
+from mtrack.run.run_directory import run_of
 from mtrack_eval.evaluated_run import EvalOptions, acts_later, open_recorded, with_options
 from mtrack_eval.motions import motions_at
 from mtrack_play.world import ActorWorld
@@ -88,6 +89,7 @@ class Opener:
         motions = options.motions
         if motions is not None:
             motions = motions_at(motions, self.registry, recipe.robot.use, self.folder)
+        run = run_of(self.run)
         changes = attrs.evolve(
             plain,
             motions=motions,
@@ -96,7 +98,7 @@ class Opener:
             overrides=(*_overrides(recipe, sampling), *options.overrides),
         )
         return [
-            ActorWorld.open(with_options(self.run, checkpoint, problems, trained, attrs.evolve(changes, actor=actor)))
+            ActorWorld.open(with_options(run, checkpoint, problems, trained, attrs.evolve(changes, actor=actor)))
             for actor in (BOTH if options.actor == "both" else (options.actor,))
         ]
 

@@ -49,7 +49,7 @@ class Session:
         allow_change: bool = False,
         keep_history: bool = True,
     ) -> Session:
-        """Open the newest checkpoint of a run, at the start of a clip, by default the first.
+        """Open a checkpoint, or the newest one of a run, at the start of a clip, by default the first.
 
         `actor` is by default that of the checkpoint's phase; `both` plays teacher and student. `state` is a
         reproduction file to start from. Without `keep_history`, memory does not grow with the length of a clip, and

@@ -10,6 +10,7 @@ import torch
 from mtrack import MtrackError
 from mtrack.run.divergence import reproduction_of
 from mtrack.run.reproduction import write
+from mtrack.run.run_directory import run_of
 from mtrack_play.world import ActorWorld
 
 FOLDER = "states"
@@ -34,7 +35,7 @@ def write_state(world: ActorWorld, path: Path) -> Path:
 
 def new_path(run: Path, clip: str, frame: int) -> Path:
     """Return the path of a file in a run directory that does not exist yet, named after the clip and the frame."""
-    folder = run / FOLDER
+    folder = run_of(run) / FOLDER
     stem = re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:80] or "clip"
     names = (f"{stem}-{frame:05d}{suffix}.safetensors" for suffix in ("", *(f"-{n}" for n in range(2, 10_000))))
     return next(folder / name for name in names if not (folder / name).exists())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +9,11 @@ from typing import Any
 
 import attrs
 
-from mtrack.run.checkpoint_facts import checkpoint_facts
-from mtrack.run.run_directory import is_locked
+from mtrack.run.checkpoint_facts import best_of_phases, describe_score, manifests_of_checkpoints
+from mtrack_dev.run_state import mapping, read_state, whole_frames
 from mtrack_eval.stored import eval_results
 
-_STATUS = {"finished": "finished", "interrupted": "stopped", "failed": "failed"}  # of status.json, if nothing runs
-_LAST_BYTES = 2**17  # of metrics.jsonl; a line has a few thousand
 _TRACKING, _RETURN = "tracking/", "episode/return"
-_MARKS = ("manifest.json", "recipe.toml", "checkpoints")  # one of them is in every run directory
 
 
 @attrs.frozen
@@ -56,6 +51,8 @@ class RunOverview:
     mean_return: float | None
     """Mean return of the newest iteration."""
     best: BestMetric | None
+    best_checkpoints: Mapping[str, str]
+    """The best checkpoint of each phase, if the recipe has `run.best`: `train-0000200 (episode/return 0.41, ...)`."""
     started: datetime
     updated: datetime
     """When a file of the run was last written."""
@@ -63,84 +60,27 @@ class RunOverview:
     """What cannot be read, and why."""
 
 
-def is_run(folder: Path) -> bool:
-    """Return whether a folder looks like a run directory, even a damaged one."""
-    return any((folder / mark).exists() for mark in _MARKS)
-
-
 def overview(directory: Path) -> RunOverview:
     """Return the overview of a run; it never raises because of what the files contain."""
-    problems: list[str] = []
-    manifest = _object(directory / "manifest.json", problems, is_required=True)
-    status = _object(directory / "status.json", problems)
-    at = _newest_iteration(directory)
-    if status.get("status") != "running" and _frames(at) > _frames(status):
-        status = {}  # of an earlier part of the run: its continuation has not written it
-    if "frames" not in at:
-        checkpoints = checkpoint_facts(directory)
-        at = checkpoints[-1] if checkpoints else {**status, "timings": status}
-    phases = _phases(manifest)
-    state = _state(directory, status, list(phases), at)
-    frames = _frames(at) if "frames" in at else None
-    started, updated = _times(directory, manifest)
+    state = read_state(directory)
+    at, values = state.at, mapping(state.at.get("values"))
+    started, updated = _times(directory, state.manifest)
     return RunOverview(
         directory=directory,
-        recipe=str(manifest.get("recipe", "")).removesuffix(".toml"),
-        status=state,
-        phase=str(at.get("phase", status.get("phase", ""))),
-        phases=tuple(phases),
-        frames=frames,
-        progress=1.0 if state == "finished" else _progress(phases, at),
-        frames_per_s=_number(_mapping(at.get("timings")).get("frames_per_s")),
-        mean_return=_number(_mapping(at.get("values")).get(_RETURN)),
-        best=_evaluated(directory) or _trained(_mapping(at.get("values"))),
+        recipe=str(state.manifest.get("recipe", "")).removesuffix(".toml"),
+        status=state.status,
+        phase=state.phase,
+        phases=tuple(state.phases),
+        frames=whole_frames(at) if "frames" in at else None,
+        progress=1.0 if state.status == "finished" else _progress(state.phases, at),
+        frames_per_s=_number(mapping(at.get("timings")).get("frames_per_s")),
+        mean_return=_number(values.get(_RETURN)),
+        best=_evaluated(directory) or _trained(values),
+        best_checkpoints=_best_checkpoints(directory),
         started=started,
         updated=updated,
-        problem="; ".join(problems),
+        problem="; ".join(state.problems),
     )
-
-
-def _object(file: Path, problems: list[str], *, is_required: bool = False) -> dict[str, Any]:
-    """Return the content of a JSON file; empty if it is missing or damaged."""
-    try:
-        content = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        if is_required:
-            problems.append(f"{file.name} is missing")
-        return {}
-    except OSError as error:
-        problems.append(f"{file.name}: {error.strerror or error}")
-        return {}
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        problems.append(f"{file.name} is damaged")
-        return {}
-    return content
-
-
-def _newest_iteration(directory: Path) -> dict[str, Any]:
-    """Return the last whole line of metrics.jsonl; empty without one."""
-    try:
-        with (directory / "metrics.jsonl").open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
-            lines = file.read().split(b"\n")
-    except OSError:
-        return {}
-    for line in reversed(lines):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):  # empty, or torn
-            continue
-        if isinstance(record, dict):
-            return record
-    return {}
-
-
-def _phases(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """Return the frames of each phase of the recipe, in order."""
-    phases = _mapping(_mapping(manifest.get("values")).get("phases"))
-    return {name: _frames(_mapping(phase)) for name, phase in phases.items()}
 
 
 def _progress(phases: Mapping[str, int], at: Mapping[str, Any]) -> float | None:
@@ -149,29 +89,16 @@ def _progress(phases: Mapping[str, int], at: Mapping[str, Any]) -> float | None:
     if "frames" not in at or not total:
         return None
     if phase not in phases:
-        return min(1.0, _frames(at) / total)
+        return min(1.0, whole_frames(at) / total)
     names = list(phases)
     before = sum(phases[name] for name in names[: names.index(phase)])
     iterations = _number(at.get("iterations"))
     if iterations:
         share = (_number(at.get("iteration")) or 0.0) / iterations
     else:  # a checkpoint has no iterations of the whole phase
-        own = _frames(at) - _frames({"frames": at.get("frames_before")})
+        own = whole_frames(at) - whole_frames({"frames": at.get("frames_before")})
         share = 1.0 if at.get("ended") is True else own / max(1, phases[phase])
     return min(1.0, (before + phases[phase] * min(1.0, share)) / total)
-
-
-def _state(directory: Path, status: Mapping[str, Any], phases: list[str], at: Mapping[str, Any]) -> str:
-    if is_locked(directory):
-        return "running"
-    if "status" in status:
-        return _STATUS.get(str(status["status"]), "killed")
-    # without status.json, nothing says whether a run was stopped, has failed or was killed
-    is_last = bool(phases) and at.get("phase") == phases[-1]
-    has_all = "iterations" in at and at.get("iteration") == at["iterations"]
-    checkpoints = checkpoint_facts(directory)  # a phase that has learned ends before all its iterations
-    has_ended = bool(checkpoints) and checkpoints[-1].get("ended") is True and _frames(checkpoints[-1]) >= _frames(at)
-    return "finished" if is_last and (has_all or has_ended) else "stopped"
 
 
 def _evaluated(directory: Path) -> BestMetric | None:
@@ -197,6 +124,13 @@ def _trained(values: Mapping[str, Any]) -> BestMetric | None:
     return None
 
 
+def _best_checkpoints(directory: Path) -> dict[str, str]:
+    """Return name and score of the best checkpoint of each phase."""
+    manifests = manifests_of_checkpoints(directory)
+    best = best_of_phases(manifests)
+    return {phase: f"{path.name} ({describe_score(manifests[path]['score'])})" for phase, path in best.items()}
+
+
 def _times(directory: Path, manifest: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """Return when a run was started, and when one of its files was last written."""
     written = []
@@ -210,15 +144,6 @@ def _times(directory: Path, manifest: Mapping[str, Any]) -> tuple[datetime, date
         return datetime.fromisoformat(str(manifest.get("started"))).astimezone(UTC), updated
     except ValueError:
         return min(written, default=updated), updated
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _frames(facts: Mapping[str, Any]) -> int:
-    frames = facts.get("frames")
-    return frames if isinstance(frames, int) and not isinstance(frames, bool) else 0
 
 
 def _number(value: object) -> float | None:

@@ -57,6 +57,8 @@ def runs(
         console.width = max(console.width, _PLAIN_WIDTH)
     console.print(_table(found, directory, console.width, of_seeds=is_of_seeds(directory)))
     for run in found:
+        for phase, best in run.best_checkpoints.items():
+            typer.echo(f"{_name(run, directory)}: best checkpoint of phase {phase}: {best}")
         if run.problem:
             typer.echo(f"{run.directory}: {run.problem}", err=True)
 
@@ -68,7 +70,8 @@ def find_runs(directory: Path) -> tuple[list[RunOverview], list[str]]:
     folder.
     """
     from mtrack.run.run_directory import is_of_seeds  # noqa: PLC0415
-    from mtrack_report.runs_overview import is_run, overview  # noqa: PLC0415
+    from mtrack_dev.run_state import is_run  # noqa: PLC0415
+    from mtrack_report.runs_overview import overview  # noqa: PLC0415
 
     if not directory.exists():
         raise MtrackError(f"{directory}: no such directory; give the folder of your runs, or {_START}")

@@ -13,9 +13,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mtrack_dev import cli, installation, machine
+from mtrack import ComponentError, load_recipe
+from mtrack.cli import main
+from mtrack_dev import cli, installation, machine, recipe_checks
 from mtrack_dev.check_result import CheckResult
 from mtrack_dev.doctor import check_all, report
+from mtrack_dev.recipes import TriedRecipe
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -126,7 +129,17 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_its_distribution(
 
 def test_a_missing_extra_is_only_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(util, "find_spec", lambda name: None)
-    assert 'pip install "mtrack[wandb]"' in found(installation.extras(), "note")
+    notes = found(installation.extras(), "note")
+    for extra in ("view", "export", "tensorboard", "wandb", "gym"):
+        assert f'pip install "mtrack[{extra}]"' in notes
+    assert "mtrack-deploy: not installed" in notes
+    assert found(installation.extras(), "problem") == ""
+
+
+def test_an_extra_that_is_too_old_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "viser" else real(name))
+    assert "view: viser 0.1, needed >=1.1" in found(installation.extras(), "problem")
 
 
 def test_a_container_with_a_smaller_quota_than_cpus_is_noted(tmp_path: Path) -> None:
@@ -151,9 +164,26 @@ def test_more_cpus_than_one_process_can_use_are_noted(
 def test_more_threads_than_cpus_and_spinning_threads_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "4096")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    notes = found(machine.processors(), "note")
-    assert "OMP_NUM_THREADS=4096" in notes
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "0")
+    monkeypatch.setenv("OMP_DYNAMIC", "true")
+    notes = found(machine.threads(), "note")
+    assert "OMP_NUM_THREADS=4096 has no effect" in notes
     assert "spin" in notes
+    assert "OMP_THREAD_LIMIT=0" in notes
+    assert "OMP_DYNAMIC" in notes
+
+
+@pytest.mark.parametrize(("value", "is_problem"), [("true", True), ("close", True), ("false", False), ("", False)])
+def test_a_variable_that_binds_the_process_to_one_cpu_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, value: str, is_problem: bool
+) -> None:
+    monkeypatch.setenv("OMP_PROC_BIND", value)
+    assert ("unset OMP_PROC_BIND" in found(machine.threads(), "problem")) == is_problem
+
+
+def test_a_busy_machine_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.os, "getloadavg", lambda: (99.0, 0.0, 0.0))
+    assert "99.0 programs want these" in found(machine.processors(), "note")
 
 
 def test_a_full_disk_and_a_folder_that_is_a_file_are_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +209,44 @@ def test_the_exit_status_says_whether_there_are_problems(
     result = CliRunner().invoke(app, ["--json"])
     assert result.exit_code == exit_status
     assert json.loads(result.stdout) == [{"status": status, "subject": "a", "message": "b", "remedy": "c"}]
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0)
+
+
+def test_a_recipe_is_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("doctor", "toy") == 0
+    assert "13 components of mtrack" in capsys.readouterr().out
+    assert call("doctor", "toy", "--set", "num_envs=0", "--set", "agent.init_stdd=1", "--json") == 1
+    results = json.loads(capsys.readouterr().out)
+    assert ["num_envs" in results[0]["message"], "init_stdd" in results[1]["message"]] == [True, True]
+    assert "did you mean 'init_std'?" in results[1]["remedy"]
+    assert call("doctor", "toyy") == 2
+    assert "did you mean 'toy'?" in capsys.readouterr().err
+
+
+def test_clips_of_a_recipe_that_cannot_be_used_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = {
+        "clips": [{"name": "walk", "frames": 3000, "sha256": ""}],
+        "left_out": [{"name": "fall", "reason": "jumps"}],
+    }
+    tried = TriedRecipe(load_recipe("toy"), "physics", (), ("a note",), {"command": clips})
+    monkeypatch.setattr(recipe_checks, "try_recipe", lambda *arguments: tried)
+    results = list(recipe_checks.recipe("toy", (), ()))
+    assert "command: 1 clips, 3,000 frames, 1.0 min" in found(results, "ok")
+    assert "left out 'fall': jumps -> mtrack motions check PATH" in found(results, "note")
+    assert "a note" in found(results, "note")
+
+
+def test_a_component_that_raises_in_the_trial_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise ComponentError("reward 'mine' raised KeyError")
+
+    monkeypatch.setattr(recipe_checks, "try_recipe", fail)
+    assert "reward 'mine' raised KeyError" in found(recipe_checks.recipe("toy", (), ()), "problem")
 
 
 def test_every_fix_is_printed_below_its_problem() -> None:
