@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from fake_session import FakeSession
@@ -22,8 +23,10 @@ from mtrack_play.film_command import worst_clip
 )
 def test_options_that_do_not_fit_are_explained(tmp_path, monkeypatch, capsys, options, says):
     monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    Path("run", "recipe.toml").touch()
     with pytest.raises(SystemExit) as ended:
-        main(["play", "missing", *options])
+        main(["play", "run", *options])
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
 
