@@ -132,7 +132,7 @@ def test_every_term_has_a_plot_with_its_present_value(browser: BareBrowser) -> N
 def test_terms_are_found_by_name_and_kind(browser: BareBrowser) -> None:
     browser.set("find a term", "loco 3")
     browser.wait(lambda: len(browser.plots()) == 11)
-    assert "11 of 44 terms" in browser.texts()
+    browser.wait(lambda: "11 of 44 terms" in browser.texts())  # it is sent after the plots
     browser.set("find a term", "")
     browser.set("show", "errors")
     browser.wait(lambda: len(browser.plots()) == 2)
