@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import attrs
 from mtrack import Metrics, hookimpl
 from mtrack_log.jsonl import finite_or_none
 
+_log = logging.getLogger(__name__)
 _FILE = "status.json"
 _EVERY_S = 2.0  # iterations of small tasks take milliseconds, and a write about as long
 
@@ -31,6 +33,8 @@ class StatusFile:
     _facts: dict[str, Any] = attrs.field(factory=dict, init=False)
     _written: float = attrs.field(default=-math.inf, init=False)
     """Time of the last write, monotonic clock [s]."""
+    _has_failed: bool = attrs.field(default=False, init=False)
+    """Whether the last write failed."""
 
     @hookimpl
     def run_started(self, directory: Path) -> None:
@@ -67,11 +71,18 @@ class StatusFile:
         self._write()
 
     def _write(self) -> None:
-        """Replace the file. Raises OSError; the kernel then logs a warning and disables this hook."""
+        """Replace the file. If that fails, warn once and try again at the next occasion: a full disk may be emptied."""
         if self._directory is None:
             return
         self._written = time.monotonic()
         facts = {"updated": datetime.now(UTC).isoformat(timespec="seconds"), **self._facts}
         new = self._directory / f".{_FILE}.new"
-        new.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        new.replace(self._directory / _FILE)
+        try:
+            new.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            new.replace(self._directory / _FILE)
+        except OSError as error:
+            if not self._has_failed:
+                _log.warning("%s: %s; it is out of date until it can be written again", _FILE, error)
+            self._has_failed = True
+        else:
+            self._has_failed = False

@@ -92,7 +92,7 @@ def test_a_status_file_that_cannot_be_written_is_reported_once(
     hooks = hooks_in(tmp_path / "missing", StatusFile)
     hooks.call("run_ended", status="finished")
     (record,) = caplog.records
-    assert "hook 'StatusFile' failed in run_started" in record.message
+    assert "status.json: [Errno 2] No such file" in record.message
 
 
 def test_without_the_variable_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
