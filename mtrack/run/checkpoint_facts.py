@@ -64,6 +64,8 @@ def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
         require(key in manifest and is_valid(manifest[key]), file, key, manifest.get(key), expected)
     if "until" in manifest:  # only of a phase that may end early
         require(_is_until(manifest["until"]), file, "until", manifest["until"], "a table with held_frames")
+    if "earlier" in manifest:  # only of a phase that was resumed with another number of processes
+        require(_is_earlier(manifest["earlier"]), file, "earlier", manifest["earlier"], "a table: iterations, frames")
     for name, entry in manifest["files"].items():
         require(_is_file_entry(name, entry), file, f"files.{name}", entry, "size and sha256 of a file beside it")
         pair = Path(name).with_suffix(".json" if name.endswith(".safetensors") else ".safetensors").name
@@ -87,6 +89,10 @@ def _is_names(value: object) -> bool:
 
 def _is_until(value: object) -> bool:
     return isinstance(value, dict) and _is_count(value.get("held_frames"))
+
+
+def _is_earlier(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"iterations", "frames"} and all(map(_is_count, value.values()))
 
 
 def _is_file_entry(name: str, entry: object) -> bool:

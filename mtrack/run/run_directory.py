@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -51,18 +53,35 @@ _PATIENCE_S = 0.2  # `is_locked` in another process may hold the lock for a mome
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Lock a run directory for this process. Raises MtrackError naming the process that has locked it."""
+def locked(directory: Path, launchers: Collection[str] = ()) -> Iterator[None]:
+    """Lock a run directory for this process. Raises MtrackError naming the process that has locked it.
+
+    `launchers` identify what started this process and may restart it, see `was_locked_under`.
+    """
     lock, holder = FileLock(directory / ".lock"), directory / ".lock.json"
     try:
         lock.acquire(timeout=_PATIENCE_S, poll_interval=0.02)
     except Timeout:
         raise MtrackError(f"{short(directory)} is in use by another run ({_holder(holder)})") from None
     try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}))
+        holder.write_text(
+            json.dumps({**_this_process(), "started": time.strftime("%Y-%m-%d %H:%M:%S"), "launchers": list(launchers)})
+        )
         yield
     finally:
         lock.release()
+
+
+def was_locked_under(directory: Path, launchers: Collection[str]) -> bool:
+    """Return whether the last process that locked a run directory is another one, started by one of these launchers."""
+    note = _note(directory / ".lock.json")
+    noted = note.get("launchers")
+    is_of_launcher = isinstance(noted, list) and not set(launchers).isdisjoint(map(str, noted))
+    return is_of_launcher and not note.items() >= _this_process().items()
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": platform.node()}
 
 
 def is_locked(directory: Path) -> bool:
@@ -97,8 +116,13 @@ def _is_held(lock: Path) -> bool:
 
 def _holder(file: Path) -> str:
     """Return the process that holds a lock, as far as its note can be read."""
-    try:
-        who = dict(json.loads(file.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        who = {}
+    who = _note(file)
     return f"process {who.get('pid', '?')}, since {who.get('started', '?')}"
+
+
+def _note(file: Path) -> dict[str, Any]:
+    """Return what the process that locked a run directory last wrote about itself, as far as it can be read."""
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
