@@ -39,6 +39,15 @@ class RunError(Exception):
     """A run failed without an exception of a component. It is printed without a traceback; the exit status is 1."""
 
 
+class LostRankError(RunError):
+    """Another process of the run failed, ended or does not respond, so this one cannot continue."""
+
+    def __init__(self, message: str, is_first: bool) -> None:
+        """Keep the message; `is_first` if this process says how to continue, for all that lost the same one."""
+        super().__init__(message)
+        self.is_first = is_first
+
+
 class StoppedAtOnce(SystemExit):
     """The user sent a second signal, so the run stops without saving. Any other SystemExit in a run is an error."""
 

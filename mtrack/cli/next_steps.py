@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mtrack.api.distributed import launch_words
 from mtrack.cli.commands import callable_names
 from mtrack.registry.registry import OWN, Registry, is_own
 
@@ -48,11 +48,7 @@ def next_steps(
 
 def resume_command(run: Path, options: Sequence[str]) -> str:
     """Return the command that continues a run, in as many processes as this one."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun sets it
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    launcher = ["torchrun", *(["--nnodes", str(processes // here)] if here < processes else [])]
-    launcher += ["--nproc-per-node", str(here), "-m", OWN]
-    return shlex.join([*(launcher if processes > 1 else [OWN]), "run", "--resume", str(run), *_plugins(options)])
+    return shlex.join([*launch_words(), OWN, "run", "--resume", str(run), *_plugins(options)])
 
 
 def has_command(name: str, registry: Registry) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from mtrack.errors import MtrackError, did_you_mean
+from mtrack.run.run_directory import is_of_seeds, short
 
 if TYPE_CHECKING:
     from mtrack.cli.play_window import PlayWindow
@@ -70,8 +71,8 @@ def run(
     from mtrack.recipe.load import read_recipe
     from mtrack.registry.registry import Registry
     from mtrack.run.hooks import Hooks
-    from mtrack.run.run_directory import is_of_seeds
-    from mtrack.run.train import resumed_recipe, train
+    from mtrack.run.resume import resumed_recipe
+    from mtrack.run.train import train
 
     registry = Registry.scan(files=files)
     if seeds or (resume and is_of_seeds(resume)):
@@ -113,7 +114,6 @@ def _say_what_next(result: TrainResult, recipe: Recipe, options: list[str], has_
     from mtrack.api.abilities import PlaysClips
     from mtrack.cli.next_steps import next_steps
     from mtrack.run.checkpoint_facts import has_any
-    from mtrack.run.run_directory import short
 
     run, is_saved = short(result.directory), has_any(result.directory)
     if os.environ.get("RANK", "0") != "0" or (not is_saved and not has_own_start):
@@ -132,7 +132,6 @@ def _say_what_next(result: TrainResult, recipe: Recipe, options: list[str], has_
 def _require_run(folder: Path, recipe: str, from_: Path | None, run_dir: Path | None) -> None:
     """Raise MtrackError if `--resume` names no run or directory of seeds, or if other options contradict it."""
     from mtrack.run.fetched import is_reference
-    from mtrack.run.run_directory import is_of_seeds, short
 
     if recipe:
         change = "to change keys, use --set A.B=VALUE and --allow-change"

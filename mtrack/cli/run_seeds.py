@@ -27,9 +27,10 @@ from mtrack.run.compatibility import require_compatible, require_local_files, re
 from mtrack.run.fetched import local_run
 from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
+from mtrack.run.resume import resumed_recipe
 from mtrack.run.run_directory import locked, short
 from mtrack.run.seeds import SeedPlan, is_finished, name_seeds, read_plan
-from mtrack.run.train import TrainResult, default_directory, resumed_recipe, train
+from mtrack.run.train import TrainResult, default_directory, train
 
 _MOST_SEEDS = 100
 _log = logging.getLogger("mtrack")

@@ -28,6 +28,15 @@ _FUTILE_ITERATIONS = 3  # so many in a row end the run: the iteration after a si
 _ENVS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
 
 
+@attrs.frozen
+class Earlier:
+    """The part of a phase before it was resumed with another number of processes, whose iterations had other frames."""
+
+    iterations: int = 0
+    frames: int = 0
+    """Of all processes."""
+
+
 @attrs.define(eq=False)
 class Learner:
     """One phase of a run."""
@@ -46,6 +55,8 @@ class Learner:
     iteration: int = 0
     frames_before: int = 0
     """Frames of the phases before this one."""
+    earlier: Earlier = Earlier()
+    """The part of this phase whose iterations had another number of frames."""
     early_end: EarlyEnd | None = None
     """Ends the phase before its frames; None if nothing does."""
     _buffer: TensorDict | None = None
@@ -61,12 +72,36 @@ class Learner:
     @property
     def iterations(self) -> int:
         """Iterations of the whole phase."""
-        return max(1, -(-self.total_frames // self.frames_per_iteration))
+        left = -(-(self.total_frames - self.earlier.frames) // self.frames_per_iteration)
+        return max(1, self.earlier.iterations + left)
+
+    @property
+    def phase_frames(self) -> int:
+        """Frames of this phase so far."""
+        return self._frames_at(self.iteration)
 
     @property
     def frames(self) -> int:
         """Frames of the run so far."""
-        return self.frames_before + self.iteration * self.frames_per_iteration
+        return self.frames_before + self.phase_frames
+
+    @property
+    def progress(self) -> float:
+        """Share of the phase's frames that are done."""
+        return self.phase_frames / self._frames_at(self.iterations)
+
+    def _frames_at(self, iteration: int) -> int:
+        return self.earlier.frames + (iteration - self.earlier.iterations) * self.frames_per_iteration
+
+    def resume(self, iteration: int, frames: int, earlier: Earlier) -> None:
+        """Continue after an iteration, with so many frames of the run, and after an earlier part of the phase.
+
+        Iterations that had another number of frames than they have now become that part, so that frames and progress
+        continue from what they were.
+        """
+        self.iteration, self.earlier = iteration, earlier
+        if self.frames != frames:
+            self.earlier = Earlier(iteration, frames - self.frames_before)
 
     @property
     def is_finished(self) -> bool:
@@ -82,7 +117,7 @@ class Learner:
             if self.should_stop():
                 return False
             started = time.perf_counter()
-            progress = self.iteration / self.iterations
+            progress = self.progress
             self.env.set_progress(progress)
             rollout = self.collect()
             collected = time.perf_counter()
@@ -125,8 +160,8 @@ class Learner:
 
     def describe_end(self) -> str:
         """Return when and, if it could end early, why the phase has ended, in words."""
-        done, reason = self.iteration * self.frames_per_iteration, f", {self.early_end}" if self.early_end else ""
-        return f"phase '{self.name}' ended after {done:,} of {self.total_frames:,} frames{reason}"
+        reason = f", {self.early_end}" if self.early_end else ""
+        return f"phase '{self.name}' ended after {self.phase_frames:,} of {self.total_frames:,} frames{reason}"
 
     def _require_learning(self, values: Mapping[str, float]) -> None:
         """Raise RunError if every environment diverged in every step, or every update was skipped, for too long."""

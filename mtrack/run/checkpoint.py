@@ -52,6 +52,8 @@ class Checkpoint:
     """How long the metrics of the phase's `until` had been past their bounds (`EarlyEnd.state`); None without one."""
     score: Mapping[str, Any] | None = None
     """The metric by which it is compared with others, and its value (`CheckpointScore.state`); None without one."""
+    earlier: Mapping[str, int] | None = None
+    """Iterations and frames of the phase that another number of processes made; None without any."""
 
     def part(self, name: str) -> Any:
         """Return a saved part (`agent`, `phase`, `env`). Raises CheckpointError naming the damaged file and key."""

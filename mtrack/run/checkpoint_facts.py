@@ -104,6 +104,8 @@ def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
     if "score" in manifest:  # only of a run that keeps its best checkpoints
         expected = "a table with metric, mode, value and recent"
         require(_is_score(manifest["score"]), file, "score", manifest["score"], expected)
+    if "earlier" in manifest:  # only of a phase that was resumed with another number of processes
+        require(_is_earlier(manifest["earlier"]), file, "earlier", manifest["earlier"], "a table: iterations, frames")
     for name, entry in manifest["files"].items():
         require(_is_file_entry(name, entry), file, f"files.{name}", entry, "size and sha256 of a file beside it")
         pair = Path(name).with_suffix(".json" if name.endswith(".safetensors") else ".safetensors").name
@@ -135,6 +137,10 @@ def _is_score(value: object) -> bool:
     numbers = [*value["recent"], *([] if value.get("value") is None else [value["value"]])]
     are_numbers = all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
     return are_numbers and isinstance(value.get("metric"), str) and value.get("mode") in ("min", "max")
+
+
+def _is_earlier(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"iterations", "frames"} and all(map(_is_count, value.values()))
 
 
 def _is_file_entry(name: str, entry: object) -> bool:

@@ -120,23 +120,6 @@ def list_versions(place: Path, before: Mapping[str, Any], registry: Registry) ->
     require_compatible(place, before, _installed(before, registry), "evaluate")
 
 
-def require_same_ranks(place: Path, before: Mapping[str, Any]) -> None:
-    """Stop if a run is resumed by another number of processes. Raises CheckpointError.
-
-    Call this before the processes form a group: each of them reports it instead of waiting for the others.
-    """
-    from mtrack.api.distributed import expected_ranks  # noqa: PLC0415  imports torch, which comparing need not
-
-    then, now = before["processes"]["ranks"], expected_ranks()
-    if then != now:
-        remedy = f"torchrun --nproc-per-node {then} -m mtrack run --resume {place}" if then > 1 else "without torchrun"
-        raise CheckpointError(
-            f"cannot resume {place}: {then} process{'es' if then > 1 else ''} made it, {now} would resume it now.\n"
-            f"  resume it with {then} ({remedy}),\n"
-            f"  or start a new run with its agent: mtrack run RECIPE --from {place}"
-        )
-
-
 def resumed_threads(before: Mapping[str, Any], available: int, allow_change: bool) -> int:
     """Return how many torch threads to resume with: as many as before, since another number changes the last bits."""
     then = int(before["processes"]["threads"])

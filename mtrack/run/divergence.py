@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ class DivergenceRecorder:
     recipe: Recipe
     """As it is in the phase."""
     phase: str
-    iterations: int
-    """Of the whole phase."""
     assembly: Assembly | None = None
     """The assembly that steps the environments; without it nothing is written."""
+    iteration: Callable[[], int] = lambda: 1
+    """Returns the iteration that runs, counted from 1."""
     _said_full: bool = False
 
     def keep(self, env_ids: Tensor, rewards: Tensor) -> None:
@@ -62,8 +62,7 @@ class DivergenceRecorder:
                 return
             path = folder / f"{self.phase}-{number:03d}.safetensors"
             try:
-                iteration = round(self.assembly.env.scene.progress * self.iterations) + 1
-                made = reproduction_of(self.assembly, self.recipe, self.phase, env_id, terms, iteration)
+                made = reproduction_of(self.assembly, self.recipe, self.phase, env_id, terms, self.iteration())
                 folder.mkdir(parents=True, exist_ok=True)
                 write(path, made)
                 cause = _cause(self.assembly, made)

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import torch
 
-from mtrack.api.distributed import num_ranks, rank
+from mtrack.api.distributed import rank
+from mtrack.api.fields import fields_of
 from mtrack.api.metrics import Metrics
 from mtrack.api.protocols import Phase
 from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly, assemble
-from mtrack.loop.learner import Learner
+from mtrack.loop.learner import Earlier, Learner
 from mtrack.loop.outputs import blaming_outputs
 from mtrack.loop.snapshot import env_state, load_env_state
 from mtrack.loop.state import component_state, load_component_state
@@ -50,6 +52,7 @@ class PhaseRun:
     contract: Contract
     """What the agent and its data are in this phase."""
     phase: Phase
+    recorder: DivergenceRecorder
     score: CheckpointScore | None = None
     """By which its checkpoints are compared; None if the best is not kept."""
     saved: int = 0
@@ -66,13 +69,15 @@ class PhaseRun:
         previous_phases: Sequence[str],
         frames_before: int,
         require_fit: Callable[[Checkpoint, Contract], None] = lambda init_from, contract: None,
+        progress: float = 0.0,
     ) -> PhaseRun:
         """Assemble a phase and give it the agent that `previous_phases` trained; `init_from` has its networks.
 
-        `require_fit` raises CheckpointError if what has been assembled does not fit `init_from`.
+        Its environments start at a progress of the phase. `require_fit` raises CheckpointError if what has been
+        assembled does not fit `init_from`.
         """
         slot = recipe.phases[name]
-        recorder = DivergenceRecorder(directory, recipe, name, _iterations(recipe, slot))
+        recorder = DivergenceRecorder(directory, recipe, name)
         assembly = assemble(recipe, name, rank=rank(), device=device, report_diverged=recorder.keep)
         recorder.assembly = assembly
         contract = Contract.of(recipe, assembly)
@@ -90,21 +95,30 @@ class PhaseRun:
         phase_history = [*previous_phases, slot.entry.name]
         score = CheckpointScore.of(recipe.run)
         phase_run = PhaseRun(
-            recipe, slot, directory, agent, phase_history, frames_before, assembly, contract, phase, score
+            recipe, slot, directory, agent, phase_history, frames_before, assembly, contract, phase, recorder, score
         )
         with phase_run.blaming():
-            assembly.env.start()
+            assembly.env.start(progress)
         return phase_run
 
-    def restore(self, learner: Learner, resume_from: Checkpoint) -> None:
-        """Continue exactly where a checkpoint of this phase was saved."""
+    def restore(self, learner: Learner, resume_from: Checkpoint, *, restarts_envs: bool = False) -> None:
+        """Continue exactly where a checkpoint of this phase was saved; but keep environments that have started again.
+
+        The checkpoint is then that of rank 0, and the other ranks keep their own generators: otherwise all would draw
+        the same actions.
+        """
+        own = component_state(self.phase)
         with resume_from.loading("agent") as state:
             load_component_state(self.agent, state, "agent")
         with resume_from.loading("phase") as state:
+            if restarts_envs and rank() > 0:
+                state |= {name: own[name] for name in _generators(self.phase) if name in state}
             load_component_state(self.phase, state, self.slot.path)
-        with resume_from.loading("env") as state:
-            load_env_state(self.assembly, state)
-        learner.iteration = self.saved = resume_from.iteration
+        if not restarts_envs:
+            with resume_from.loading("env") as state:
+                load_env_state(self.assembly, state)
+        learner.resume(resume_from.iteration, resume_from.frames, Earlier(**resume_from.earlier or {}))
+        self.saved = resume_from.iteration
         if learner.early_end and resume_from.until:
             learner.early_end.restore(resume_from.until)
         if self.score and resume_from.score:
@@ -134,6 +148,7 @@ class PhaseRun:
             "contract": attrs.asdict(self.contract),
             **({"until": learner.early_end.state()} if learner.early_end else {}),
             **({"score": self.score.state()} if self.score else {}),
+            **({"earlier": attrs.asdict(learner.earlier)} if learner.earlier.iterations else {}),
         }
         parts = {
             "agent": component_state(self.agent),
@@ -155,9 +170,10 @@ class PhaseRun:
             yield
 
 
-def _iterations(recipe: Recipe, slot: PhaseSlot) -> int:
-    """Return the iterations of a phase, as its learner will count them."""
-    return max(1, -(-slot.frames // (recipe.num_envs * slot.train_every * num_ranks())))
+def _generators(component: object) -> list[str]:
+    """Return the names of the fields of a component's state that draw random numbers."""
+    names = [field.name for field in fields_of(type(component), "state")]
+    return [name for name in names if isinstance(getattr(component, name), torch.Generator)]
 
 
 def _load_agent(agent: Any, init_from: Checkpoint) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import attrs
 
-from mtrack.api.distributed import all_reduce_max, explain_lost_peer, rank, wait_for_all
+from mtrack.api.distributed import all_reduce_max, explaining_lost_ranks, wait_for_all
 from mtrack.api.lifecycle import HasProvenance
 from mtrack.errors import (
     CheckpointError,
     ComponentError,
+    LostRankError,
     MtrackError,
     RunError,
     StoppedAtOnce,
@@ -26,11 +27,12 @@ from mtrack.loop.early_end import EarlyEnd
 from mtrack.loop.learner import Learner
 from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe
-from mtrack.run.checkpoint import Checkpoint, newest
+from mtrack.run.checkpoint import Checkpoint
 from mtrack.run.checkpoint import load as load_checkpoint
 from mtrack.run.compatibility import Purpose, require_compatible
 from mtrack.run.phase_run import PhaseRun
 from mtrack.run.reporting import Reporter
+from mtrack.run.resume import how_to_continue
 from mtrack.run.run_directory import short, write_atomically
 from mtrack.run.signals import StopRequest
 from mtrack.run.transfer import Contract
@@ -51,6 +53,8 @@ class Run:
     init_from: Checkpoint | None = None
     """The checkpoint to continue from (`--resume`), or whose agent to start with (`--from`)."""
     resume: bool = False
+    restarts_envs: bool = False
+    """Whether the environments of a resumed run start again, because another number of processes continues it."""
     allow_change: bool = False
     """Whether to continue from `init_from` although something has changed since."""
     is_changed: bool = False
@@ -69,23 +73,28 @@ class Run:
         status = "failed"
         with self._stop:
             try:
-                self.reporter.start(self.directory, self.manifest)
-                if not self.resume:
-                    self._write_recipe_and_manifest()
-                finished = self._phases()
-                self._require_saved()
+                with explaining_lost_ranks():  # the others end now, without waiting for loggers to finish
+                    self.reporter.start(self.directory, self.manifest)
+                    if not self.resume:
+                        self._write_recipe_and_manifest()
+                    finished = self._phases()
+                    self._require_saved()
                 status = "finished" if finished else "interrupted"
             except StoppedAtOnce:
                 status = "interrupted"
                 raise
             except MtrackError:
                 raise
+            except LostRankError as error:
+                if error.is_first:
+                    error.add_note(how_to_continue(self.directory))
+                raise
             except BaseException as error:
                 if not isinstance(error, Exception) and not is_from_user(error):
                     raised = ComponentError(f"{raised_at(error)} raised {describe_error(error)}")
-                    raised.add_note(self._how_to_continue())
+                    raised.add_note(how_to_continue(self.directory))
                     raise raised from error  # otherwise sys.exit(0) would look like success
-                error.add_note(self._how_to_continue())
+                error.add_note(how_to_continue(self.directory))
                 raise
             finally:
                 self.reporter.finish(status)
@@ -116,11 +125,12 @@ class Run:
                 previous_phases,
                 frames,
                 require_fit=self._require_fit,
+                progress=self._start_progress(resume_from, recipe.phases[name].frames),
             )
             learner = self._learner(phase_run, name)
-            wait_for_all()
+            wait_for_all(f"start phase '{name}'")
             if resume_from:
-                phase_run.restore(learner, resume_from)
+                phase_run.restore(learner, resume_from, restarts_envs=self.restarts_envs)
             with phase_run.blaming():
                 self._record_sources(phase_run)
             self.reporter.phase_started(name)
@@ -130,6 +140,12 @@ class Run:
             init_from = resume_from = None
             previous_phases, frames = phase_run.phase_history, learner.frames
         return True
+
+    def _start_progress(self, resume_from: Checkpoint | None, frames: int) -> float:
+        """Return the progress of a phase at which its environments start: not 0 if they start again within it."""
+        if resume_from is None or not self.restarts_envs:
+            return 0.0
+        return min(1.0, (resume_from.frames - resume_from.frames_before) / frames)
 
     def _require_fit(self, init_from: Checkpoint, contract: Contract) -> None:
         """Stop if a phase that has been assembled does not match the checkpoint it starts from."""
@@ -170,7 +186,7 @@ class Run:
         write_atomically(self.directory / name, text)
 
     def _learner(self, phase_run: PhaseRun, name: str) -> Learner:
-        return Learner(
+        learner = Learner(
             env=phase_run.assembly.env,
             phase=phase_run.phase,
             name=name,
@@ -182,6 +198,8 @@ class Run:
             save=lambda learner: self._save(phase_run, learner, due=self.recipe.run.checkpoint_every),
             should_stop=self._should_stop,
         )
+        phase_run.recorder.iteration = lambda: learner.iteration + 1
+        return learner
 
     def _should_stop(self) -> bool:
         """Return whether a signal has asked any process to stop: all of them stop together."""
@@ -190,14 +208,8 @@ class Run:
 
     def _learn(self, phase_run: PhaseRun, learner: Learner) -> bool:
         """Train the phase and save its last state, except after an exception, which leaves half an iteration behind."""
-        with phase_run.blaming():
-            try:
-                finished = learner.learn()
-            except Exception as error:
-                lost = explain_lost_peer(error)
-                if lost is not None:
-                    raise lost from error
-                raise
+        with phase_run.blaming(), explaining_lost_ranks():
+            finished = learner.learn()
         self._save(phase_run, learner)
         if finished and learner.early_end:
             _log.info("%s", learner.describe_end())
@@ -227,17 +239,3 @@ class Run:
                 problems = [f"the last checkpoint was written, but has changed since: {error}"]
         if problems:
             raise RunError("\n  ".join(["the results of this run are not on disk:", *problems]))
-
-    def _how_to_continue(self) -> str:
-        """Return the last checkpoint in words, and the command that continues from it."""
-        root = self.directory.parents[1] if rank() > 0 else self.directory
-        command = f"mtrack run --resume {short(root)}"
-        try:
-            checkpoint, _ = newest(self.directory)
-        except CheckpointError:
-            return f"there is no checkpoint; once this is fixed, start again from the beginning: {command}"
-        at = f"iteration {checkpoint.iteration} of phase '{checkpoint.phase}'"
-        return (
-            f"the last checkpoint is {short(checkpoint.path)} ({at})\n"
-            f"  once this is fixed: {command}   (with --allow-change if you edited code)"
-        )

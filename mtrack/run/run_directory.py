@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -60,8 +62,11 @@ _PATIENCE_S = 0.2  # `is_locked` in another process may hold the lock for a mome
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Lock a run directory for this process. Raises MtrackError naming the process that has locked it."""
+def locked(directory: Path, launchers: Collection[str] = ()) -> Iterator[None]:
+    """Lock a run directory for this process. Raises MtrackError naming the process that has locked it.
+
+    `launchers` identify what started this process and may restart it, see `was_locked_under`.
+    """
     lock, holder = FileLock(directory / ".lock"), directory / _HOLDER
     try:
         lock.acquire(timeout=_PATIENCE_S, poll_interval=0.02)
@@ -70,10 +75,24 @@ def locked(directory: Path) -> Iterator[None]:
         who = f"process {pid or '?'}, since {started or '?'}"
         raise MtrackError(f"{short(directory)} is in use by another run ({who})") from None
     try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}))
+        holder.write_text(
+            json.dumps({**_this_process(), "started": time.strftime("%Y-%m-%d %H:%M:%S"), "launchers": list(launchers)})
+        )
         yield
     finally:
         lock.release()
+
+
+def was_locked_under(directory: Path, launchers: Collection[str]) -> bool:
+    """Return whether the last process that locked a run directory is another one, started by one of these launchers."""
+    note = _note(directory / _HOLDER)
+    noted = note.get("launchers")
+    is_of_launcher = isinstance(noted, list) and not set(launchers).isdisjoint(map(str, noted))
+    return is_of_launcher and not note.items() >= _this_process().items()
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": platform.node()}
 
 
 def is_locked(directory: Path) -> bool:
@@ -108,9 +127,14 @@ def _is_held(lock: Path) -> bool:
 
 def lock_holder(directory: Path) -> tuple[int | None, str]:
     """Return number and start time of the process that has locked a run directory last; None or "" if unknown."""
-    try:
-        who = dict(json.loads((directory / _HOLDER).read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None, ""
+    who = _note(directory / _HOLDER)
     pid, started = who.get("pid"), who.get("started")
     return (pid if isinstance(pid, int) else None), (started if isinstance(started, str) else "")
+
+
+def _note(file: Path) -> dict[str, Any]:
+    """Return what the process that locked a run directory last wrote about itself, as far as it can be read."""
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}

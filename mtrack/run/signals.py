@@ -8,6 +8,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from mtrack.api.distributed import is_failing
 from mtrack.errors import StoppedAtOnce
 
 _SAME_REQUEST_S = 1.0  # one Ctrl-C reaches a process of torchrun twice: from the terminal, and from torchrun
@@ -51,7 +52,8 @@ class StopRequest:
             self._received = now
             if self.signal is None:
                 self.signal = number
-                sys.stderr.write("stopping after this iteration, with a checkpoint; again to stop at once\n")
+                if not is_failing():  # otherwise torchrun is ending all processes, and no iteration ends any more
+                    sys.stderr.write("stopping after this iteration, with a checkpoint; again to stop at once\n")
         elif now - self._received > _SAME_REQUEST_S:
             sys.stderr.write("stopped at once; the last checkpoint is kept\n")
             raise StoppedAtOnce(128 + number)

@@ -7,41 +7,29 @@ import logging
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 import torch
 
-from mtrack.api.device import available_cpus
-from mtrack.api.distributed import all_reduce_min, broadcast_from_rank0, process_group, rank
+from mtrack.api.distributed import broadcast_from_rank0, launchers, process_group, rank, wait_for_all
 from mtrack.errors import MtrackError
-from mtrack.recipe.checked import Recipe, check_recipe
-from mtrack.recipe.load import read_recipe
+from mtrack.recipe.checked import Recipe
 from mtrack.recipe.phase_order import check_order
-from mtrack.registry.registry import Registry
-from mtrack.run.checkpoint import Checkpoint, newest
+from mtrack.run.checkpoint import newest
 from mtrack.run.checkpoint_facts import has_any
-from mtrack.run.compatibility import (
-    require_compatible,
-    require_local_files,
-    require_same_ranks,
-    require_same_versions,
-    resumed_threads,
-    warn_of_other_processor,
-)
 from mtrack.run.fetched import local_run
 from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
-from mtrack.run.manifests import read_manifest
 from mtrack.run.reporting import Reporter
+from mtrack.run.resume import STARTED_FROM, continue_facts, find_resume_point, require_own_start, resumed_recipe
 from mtrack.run.run import Run
-from mtrack.run.run_directory import locked, require_one_run, short
+from mtrack.run.run_directory import locked, require_one_run, short, was_locked_under
 from mtrack.trial.first_step import try_phases
 from mtrack.trial.preflight import describe_physics, notes, require_runnable
 
-_FROM = "started_from"  # key of the manifest: which agent of another run a run started with
+_RUNS = "runs"  # folder of the runs whose directory no option names
 _log = logging.getLogger("mtrack")
 
 
@@ -71,53 +59,72 @@ def train(
 ) -> TrainResult:
     """Train every phase of a recipe in order, with checkpoints; all processes of torchrun call this together.
 
-    `run_dir` is a new directory, `runs/NAME-TIME` by default. `init_from` is a run or checkpoint to start from, or a
-    reference such as "wandb:ENTITY/PROJECT/RUN".
+    `run_dir` is a new directory, `runs/NAME-TIME` by default; a program that trains several runs under torchrun must
+    give each one its own, so that a restart continues the right one. `init_from` is a run or checkpoint to start from,
+    or a reference such as "wandb:ENTITY/PROJECT/RUN".
     With `resume`, `run_dir` is a run to continue from its newest checkpoint, and `recipe` its own
-    (`load_recipe(run_dir / "recipe.toml")`). With `allow_change`, it continues even if recipe or versions have changed.
+    (`load_recipe(run_dir / "recipe.toml")`); a run that torchrun restarts continues in any case. With `allow_change`,
+    it continues even if recipe or versions have changed.
     `hooks` watch the run; by default all that are installed.
 
     Raises MtrackError if the run cannot start, ComponentError if a component fails, and RunError if nothing was
     learned. Nothing is lost: the last checkpoint is kept.
     """
     require_runnable(recipe)
-    directory = Path(run_dir or default_directory(recipe))
-    require_one_run(directory)
-    if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
-        raise MtrackError(f"{directory} already holds a run: resume it (--resume), or give another --run-dir")
+    if run_dir:
+        require_one_run(Path(run_dir))
     hooks = Hooks.load(recipe.registry) if hooks is None else hooks
     start = local_run(init_from).absolute() if init_from else None
     with process_group(recipe.resolved_device):
-        if rank() > 0:  # every process has a directory of its own; rank 0 does all the reporting
+        if rank() > 0:  # rank 0 does all the reporting
             logging.getLogger("mtrack").setLevel(logging.WARNING)
-            recipe, hooks = attrs.evolve(recipe, loggers={}), Hooks()
-        root = Path(broadcast_from_rank0(str(directory))).absolute()  # a component may change the working directory
-        directory = root / "ranks" / str(rank()) if rank() > 0 else root
-        return TrainResult(root, _run_in(directory, recipe, hooks, start, resume, allow_change))
+            hooks = Hooks()
+        root, is_restarted = _directory_of_all(recipe, run_dir, resume)
+        if is_restarted and not resume:
+            resume = has_any(root)
+            _log.info("torchrun has restarted this run: it %s in %s", "continues" if resume else "starts over", root)
+            recipe = resumed_recipe(root, (), recipe.registry, allow_change=allow_change) if resume else recipe
+        return TrainResult(root, _run_in(root, recipe, hooks, start, resume, allow_change))
+
+
+def _directory_of_all(recipe: Recipe, run_dir: Path | str | None, resume: bool) -> tuple[Path, bool]:
+    """Return the run directory, absolute, and whether torchrun has started this run in it before, for all processes.
+
+    A restarted run continues in its own directory, also if it has chosen that itself. Raises MtrackError if the
+    directory holds another run.
+    """
+    restarted = _restarted(Path(run_dir) if run_dir else None)
+    directory = restarted or Path(run_dir or default_directory(recipe))
+    others = restarted is None and not resume and any(map(has_any, (directory, *directory.glob("ranks/*"))))
+    chosen = json.dumps([str(directory.absolute()), restarted is not None, others])
+    place, is_restarted, is_taken = json.loads(broadcast_from_rank0(chosen))
+    if is_taken:
+        given = run_dir or place
+        raise MtrackError(f"{given} already holds a run: resume it (--resume), or give another --run-dir")
+    return Path(place), is_restarted  # absolute, because a component may change the working directory
+
+
+def _restarted(run_dir: Path | None) -> Path | None:
+    """Return the directory of the run that the same torchrun has started before; None if this is its first start.
+
+    TORCHELASTIC_RESTART_COUNT does not tell: each machine counts for itself, and one that comes back starts at 0.
+    """
+    known = launchers()
+    if not known:
+        return None
+    places = [run_dir] if run_dir else [file.parent for file in Path(_RUNS).glob("*/.lock.json")]
+    own = [place for place in places if was_locked_under(place, known)]
+    return max(own, key=lambda place: (place / ".lock.json").stat().st_mtime, default=None)
 
 
 def default_directory(recipe: Recipe) -> Path:
     """Return a new directory for a run of a recipe: `runs/NAME-TIME`."""
-    return Path("runs") / f"{Path(recipe.name).name.removesuffix('.toml')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path(_RUNS) / f"{Path(recipe.name).name.removesuffix('.toml')}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def resumed_recipe(run: Path, settings: Sequence[str], registry: Registry, *, allow_change: bool) -> Recipe:
-    """Return the recipe of a run to resume, with changes as for `--set`.
-
-    Raises CheckpointError if processes, local files or package versions are not those that made it, and RecipeError.
-    """
-    if has_any(run):  # before the recipe is checked, because plugins of other versions may reject it
-        before = read_manifest(run)
-        require_same_ranks(run, before)
-        require_local_files(run, before, registry, allow_change)
-        require_same_versions(run, before, registry, allow_change)
-    return check_recipe(read_recipe(run / "recipe.toml", settings), registry)
-
-
-def _run_in(
-    directory: Path, recipe: Recipe, hooks: Hooks, init_from: Path | None, resume: bool, allow_change: bool
-) -> int:
-    """Prepare the run directory and run. Returns the exit status."""
+def _run_in(root: Path, recipe: Recipe, hooks: Hooks, init_from: Path | None, resume: bool, allow_change: bool) -> int:
+    """Prepare the run directory, or in it that of this process, and run. Returns the exit status."""
+    directory = root / "ranks" / str(rank()) if rank() > 0 else root
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     checkpoint, problems = newest(init_from) if init_from else (None, [])
     previous = checkpoint.phase_history[-1] if checkpoint else None
@@ -125,23 +132,27 @@ def _run_in(
         check_order(recipe, previous)
     _make_first_step(recipe, previous)  # before anything is written
     _require_writable(directory, resume)
-    with locked(directory):
-        is_changed = False
+    with locked(directory, launchers()):
+        point = None
+        is_changed = is_new = False
         if resume:
-            checkpoint, problems = _common_checkpoint(directory)
-            if checkpoint is None:
-                _require_own_start(directory)
-                _log.warning("%s has no checkpoint yet: the run starts over", short(directory))
-                check_order(recipe, None)
-                resume = False
+            wait_for_all("find its checkpoints")
+            point = find_resume_point(root, directory, recipe.run.checkpoint_every)
+            if point is None:
+                if init_from is None:
+                    require_own_start(root)
+                _log.warning("%s has no checkpoint yet: the run starts over", short(root))
+                check_order(recipe, previous)
+        if point:
+            checkpoint, problems = point.checkpoint, []
+            is_changed = continue_facts(root, facts, is_exact=point.is_exact, allow_change=allow_change)
+            is_new = not (directory / "recipe.toml").exists()  # there were fewer processes before
+        elif checkpoint:
+            facts[STARTED_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
         for problem in problems:
             _log.warning("%s", problem)
         if checkpoint:
             _log.info("starting from %s", short(checkpoint.path))
-        if resume:
-            is_changed = _continue_facts(directory, facts, allow_change)
-        elif checkpoint:
-            facts[_FROM] = {"phase": checkpoint.phase, "iteration": checkpoint.iteration}
         torch.set_num_threads(facts["processes"]["threads"])
         _log.info("run directory: %s", short(directory))
         _log.info("%s", describe_physics(recipe))
@@ -149,12 +160,13 @@ def _run_in(
             recipe,
             directory,
             facts,
-            Reporter(recipe, hooks),
+            Reporter(recipe if rank() == 0 else attrs.evolve(recipe, loggers={}), hooks),
             recipe.resolved_device,
             checkpoint,
-            resume,
+            resume=point is not None,
+            restarts_envs=point is not None and not point.is_exact,
             allow_change=allow_change,
-            is_changed=is_changed,
+            is_changed=is_changed or is_new,
         ).execute()
 
 
@@ -164,43 +176,6 @@ def _make_first_step(recipe: Recipe, previous: str | None) -> None:
     unsensed = [f"{problem.path}: {problem.message}" for problem in found.without_sensor]
     for note in (*notes(recipe), *found.notes, *unsensed):
         _log.warning("%s", note)
-
-
-def _continue_facts(directory: Path, facts: dict[str, Any], allow_change: bool) -> bool:
-    """Give the manifest of a resumed run what it keeps. Returns whether its recipe has changed.
-
-    Raises CheckpointError if recipe, versions or data do not match the run.
-    """
-    before = read_manifest(directory)
-    require_compatible(directory, before, facts, "resume", allow_change=allow_change)
-    warn_of_other_processor(before, facts)
-    facts["processes"]["threads"] = resumed_threads(before, available_cpus(), allow_change)
-    facts |= {key: before[key] for key in ("run_id", "started", "recipe", _FROM) if key in before}
-    return bool(before["recipe_sha256"] != facts["recipe_sha256"])
-
-
-def _common_checkpoint(directory: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint that every process of a run has, and problems; None if one process has none."""
-    checkpoint, problems = newest(directory) if has_any(directory) else (None, [])
-    frames = checkpoint.frames if checkpoint else 0
-    # processes that were killed while they saved continue from the newest checkpoint that all of them have
-    least = all_reduce_min(frames)
-    if least == 0:
-        return None, problems
-    return newest(directory, least) if least < frames else (checkpoint, problems)
-
-
-def _require_own_start(directory: Path) -> None:
-    """Raise MtrackError if a run that starts over had started with an agent that only its command names."""
-    try:
-        before = json.loads((directory / "manifest.json").read_bytes())
-    except (OSError, ValueError):  # killed before it was written
-        return
-    if isinstance(before, Mapping) and _FROM in before:
-        raise MtrackError(
-            f"{directory} has no checkpoint yet, and it started with the agent of another run: repeat the command "
-            f"that started it, with --from RUN and --run-dir {directory}"
-        )
 
 
 def _require_writable(directory: Path, resume: bool) -> None:

@@ -171,7 +171,7 @@ class TimedTraining:
 
     def iteration(self) -> tuple[float, float]:
         """Return the seconds of a rollout and of its update."""
-        learner, progress = self.learner, self.learner.iteration / self.learner.iterations
+        learner, progress = self.learner, self.learner.progress
         learner.env.set_progress(progress)
         rollout: Any = None
 

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,29 @@ class Jsonl:
     waiting: list[bytes] = scratch()
     """Complete lines that are not on disk yet, in order."""
     is_failing: bool = scratch()
+    path: Path = scratch()
+    is_first: bool = scratch()
+    """Whether nothing was logged since the start."""
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
         """Open the file to append; a last line that a crash has torn is removed."""
-        path = directory / self.file
+        self.path = path = directory / self.file
         self.waiting = []
         self.is_failing = False
+        self.is_first = True
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
         text = path.read_bytes()
         if not text.endswith(b"\n"):
             os.ftruncate(self.descriptor, text.rfind(b"\n") + 1)
 
     def log(self, metrics: Metrics) -> None:
-        """Append a line. On a full disk, lines stay in memory until there is space again."""
+        """Append a line. On a full disk, lines stay in memory until there is space again.
+
+        A resumed run first removes the lines of iterations after its checkpoint, which it trains again.
+        """
+        if self.is_first and self.descriptor is not None:
+            os.ftruncate(self.descriptor, _length_before(self.path.read_bytes(), metrics))
+        self.is_first = False
         self.waiting.append(to_line(metrics))
         self._write()
 
@@ -75,6 +86,21 @@ class Jsonl:
             os.lseek(descriptor, end - 1, os.SEEK_SET)
             if os.read(descriptor, 1) != b"\n":
                 _write_whole(descriptor, b"\n")
+
+
+def _length_before(text: bytes, metrics: Metrics) -> int:
+    """Return how much of a file is of iterations before these metrics; all others are at its end."""
+    length = end = len(text)
+    while end:
+        start = text.rfind(b"\n", 0, end - 1) + 1
+        with suppress(ValueError, TypeError, KeyError):  # a torn line, or somebody else's
+            line = json.loads(text[start:end])
+            is_repeated = line["phase"] == metrics.phase and line["iteration"] >= metrics.iteration
+            if not is_repeated and line["frames"] < metrics.frames:
+                break
+            length = start
+        end = start
+    return length
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:

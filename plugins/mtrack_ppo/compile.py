@@ -35,7 +35,7 @@ def compiled(function: Callable[_Inputs, _Output], device: torch.device) -> Call
         nonlocal is_first
         output = faster(*inputs, **more)
         if is_first:
-            wait_for_all()
+            wait_for_all("compile its losses")
             is_first = False
         return output
 

@@ -102,7 +102,7 @@ def test_a_run_in_several_processes_is_continued_by_torchrun(monkeypatch: pytest
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     run = Path("runs/a")
-    assert resume_command(run, []) == "torchrun --nproc-per-node 4 -m mtrack run --resume runs/a"
+    assert resume_command(run, []) == "torchrun --standalone --nproc-per-node 4 -m mtrack run --resume runs/a"
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert resume_command(run, []) == "torchrun --nnodes 2 --nproc-per-node 2 -m mtrack run --resume runs/a"
 

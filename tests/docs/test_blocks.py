@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import tomli
 from pages import ROOT, WRITTEN, Block, all_blocks, blocks, name
+from torch.distributed import run as torchrun
 from typer.main import get_group
 
 from mtrack.api.kinds import COMMAND_GROUP, HOOK_GROUP, KINDS
@@ -80,7 +82,7 @@ def parse(words: list[str]) -> None:
                 rest = [*context._protected_args, *context.args] if hasattr(command, "commands") else []
 
 
-@pytest.mark.parametrize("block", all_blocks("bash"), ids=str)
+@pytest.mark.parametrize("block", [block for block in all_blocks("bash") if not block.title], ids=str)
 def test_shell_commands_exist_with_these_options(block: Block) -> None:
     found = list(commands(block))
     assert found
@@ -88,9 +90,22 @@ def test_shell_commands_exist_with_these_options(block: Block) -> None:
         check_command(words)
 
 
+@pytest.mark.parametrize("block", [block for block in all_blocks("bash") if block.title], ids=str)
+def test_shell_scripts_parse_and_their_commands_exist(block: Block) -> None:
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
+    for ways in re.findall(r"what=\((.+)\)", block.text):
+        script = block.text.replace('"${what[@]}"', ways).replace("\\\n", " ")
+        started = [
+            line[line.index("torchrun") :] for line in script.splitlines() if re.match(r"srun .* torchrun ", line)
+        ]
+        assert len(started) == 1
+        check_command(shlex.split(started[0]))
+
+
 def check_command(words: list[str]) -> None:
     program, *arguments = words
     if program == "torchrun":
+        torchrun.parse_args(arguments)
         parse(arguments[arguments.index("mtrack") + 1 :])
     elif program == "mtrack":
         parse(arguments)

@@ -18,7 +18,7 @@ from mtrack.recipe.changes import describe
 from mtrack.recipe.checked import check_recipe
 from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
-from mtrack.run.compatibility import differences, require_compatible, require_same_ranks, resumed_threads
+from mtrack.run.compatibility import differences, require_compatible, resumed_threads
 from mtrack.run.manifest import manifest
 from mtrack.run.manifests import read_manifest
 from mtrack.run.transfer import Contract
@@ -216,20 +216,6 @@ def test_evaluation_accepts_new_clips_and_rejects_missing_ones(before: Facts, tm
 def test_loggers_and_metrics_may_change_when_a_run_is_resumed(before: Facts, tmp_path: Path) -> None:
     now = toy("loggers.console.enabled=false", "run.keep=9", "metrics.reached.use=progress")
     require_compatible(tmp_path, before, now, "resume")
-
-
-def test_the_number_of_processes_is_compared_before_they_connect(
-    before: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    require_same_ranks(tmp_path, before)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(CheckpointError, match="1 process made it, 2 would resume it now"):
-        require_same_ranks(tmp_path, before)
-    two = {**before, "processes": {"ranks": 2, "threads": 1}}
-    require_same_ranks(tmp_path, two)
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    with pytest.raises(CheckpointError, match=r"2 processes made it, 1 would.*\n.*torchrun --nproc-per-node 2"):
-        require_same_ranks(tmp_path, two)
 
 
 def test_a_run_is_resumed_with_as_many_threads_as_before(before: Facts, caplog: pytest.LogCaptureFixture) -> None:

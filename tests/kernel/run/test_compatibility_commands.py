@@ -148,18 +148,6 @@ def test_another_version_of_a_library_is_a_difference(made: Installation, capsys
     assert "torch 1.0 -> 2." in capsys.readouterr().err
 
 
-def test_a_run_of_two_processes_cannot_be_resumed_by_one(
-    made: Installation, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made.install("1.0")
-    two = made.folder / "two"
-    shutil.copytree(made.folder / "made", two)
-    text = (two / "manifest.json").read_text("utf-8")
-    (two / "manifest.json").write_text(text.replace('"ranks": 1', '"ranks": 2'), "utf-8")
-    assert made.mtrack("run", "--resume", "two", "--allow-change") == 2
-    assert "2 processes made it, 1 would resume it now" in capsys.readouterr().err
-
-
 def test_an_allowed_change_becomes_part_of_the_run(upgraded: Installation, caplog: pytest.LogCaptureFixture) -> None:
     run = upgraded.folder / "resumed"
     shutil.copytree(upgraded.folder / "made", run)

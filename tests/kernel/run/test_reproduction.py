@@ -27,7 +27,7 @@ def recorded(directory: Path, recipe: Recipe | None = None, **more) -> Divergenc
     assembly = small_task(*RECIPE)
     assembly.env.step(torch.ones(6, 2))
     assembly.env.step(torch.full((6, 2), 0.5))
-    return DivergenceRecorder(directory, recipe, "train", 10, assembly, **more)
+    return DivergenceRecorder(directory, recipe, "train", assembly, **more)
 
 
 def diverge(recorder: DivergenceRecorder, *env_ids: int, reward: float = torch.nan) -> None:
@@ -56,8 +56,8 @@ def test_a_reproduction_loads_as_it_was_written(made):
 
 def test_a_reproduction_has_the_state_before_the_step_and_the_iteration_of_the_console(tmp_path):
     recorder = recorded(tmp_path)
+    recorder.iteration = lambda: 4
     env = recorder.assembly.env
-    env.set_progress(0.3)
     before = env.backend.joint_pos[2].clone()
     env.step(torch.zeros(6, 2))
     diverge(recorder, 2)

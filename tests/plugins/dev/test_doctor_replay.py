@@ -29,7 +29,7 @@ class Faulty:
         recipe = small_recipe(*task)
         self.assembly = small_task(*task)
         self.env = self.assembly.env
-        self.env.report_diverged = DivergenceRecorder(directory, recipe, "train", 10, self.assembly).keep
+        self.env.report_diverged = DivergenceRecorder(directory, recipe, "train", self.assembly).keep
         self.file = directory / "diverged" / "train-001.safetensors"
         self.step()
 

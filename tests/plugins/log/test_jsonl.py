@@ -65,6 +65,18 @@ def test_an_iteration_that_a_resumed_run_repeats_replaces_the_first_one(tmp_path
     assert [m.values["loss/policy"] for m in read_jsonl(path)] == [-0.0021, 9.0, 9.0]
 
 
+def test_the_lines_after_the_checkpoint_of_a_resumed_run_are_removed(tmp_path: Path) -> None:
+    path = logged(tmp_path, 1, 2, 3, 4)
+    longer = attrs.evolve(iteration(2), frames=iteration(3).frames + 1)  # more processes make more frames
+    logger = Jsonl()
+    logger.start(tmp_path, RUN)
+    assert read_jsonl(path)[-1] == iteration(4)
+    logger.log(longer)
+    logger.finish("finished")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["iteration"], line["frames"]) for line in lines] == [(1, iteration(1).frames), (2, longer.frames)]
+
+
 def test_values_that_are_not_finite_become_null(tmp_path: Path) -> None:
     path = logged(tmp_path, 1, **{"loss/policy": math.inf})
     assert json.loads(path.read_text(), parse_constant=pytest.fail)["values"]["loss/policy"] is None

@@ -89,7 +89,7 @@ def test_the_teacher_learns_the_task_compiled(monkeypatch: pytest.MonkeyPatch):
 def test_processes_wait_for_each_other_after_the_first_call_only(monkeypatch: pytest.MonkeyPatch, can_compile: bool):
     happened: list[str] = []
     monkeypatch.setattr(compilation, "can_compile", lambda device: can_compile)  # may differ between processes
-    monkeypatch.setattr(compilation, "wait_for_all", lambda: happened.append("waited"))
+    monkeypatch.setattr(compilation, "wait_for_all", lambda purpose: happened.append("waited"))
     monkeypatch.setattr(torch, "compile", lambda function: function)
 
     def loss(value: int) -> int:
