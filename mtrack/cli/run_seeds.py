@@ -29,7 +29,7 @@ from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
 from mtrack.run.run_directory import locked, short
 from mtrack.run.seeds import SeedPlan, is_finished, name_seeds, read_plan
-from mtrack.run.train import TrainResult, default_directory, resumed_recipe, train
+from mtrack.run.train import TrainResult, new_directory, resumed_recipe, train
 
 _MOST_SEEDS = 100
 _log = logging.getLogger("mtrack")
@@ -104,7 +104,7 @@ def _new_plan(
     start, problems = newest(local_run(init_from).absolute()) if init_from else (None, [])  # the same for all runs
     for problem in problems:
         _log.warning("%s", problem)
-    place = (directory or default_directory(first)).absolute()
+    place = (directory or new_directory(first)).absolute()
     return SeedPlan(place, numbers, source, manifest(first), start.path if start else None)
 
 

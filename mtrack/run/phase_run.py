@@ -27,6 +27,7 @@ from mtrack.run.best_checkpoint import CheckpointScore
 from mtrack.run.checkpoint import Checkpoint
 from mtrack.run.checkpoint_facts import best_of_phases, describe_score, manifests_of_checkpoints
 from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.memory import naming_num_envs
 from mtrack.run.run_directory import short
 from mtrack.run.transfer import Contract
 
@@ -72,6 +73,24 @@ class PhaseRun:
         `require_fit` raises CheckpointError if what has been assembled does not fit `init_from`.
         """
         slot = recipe.phases[name]
+        with naming_num_envs(recipe, slot):
+            return PhaseRun._open(
+                recipe, slot, name, directory, agent, device, init_from, previous_phases, frames_before, require_fit
+            )
+
+    @staticmethod
+    def _open(
+        recipe: Recipe,
+        slot: PhaseSlot,
+        name: str,
+        directory: Path,
+        agent: Any,
+        device: str,
+        init_from: Checkpoint | None,
+        previous_phases: Sequence[str],
+        frames_before: int,
+        require_fit: Callable[[Checkpoint, Contract], None],
+    ) -> PhaseRun:
         recorder = DivergenceRecorder(directory, recipe, name, _iterations(recipe, slot))
         assembly = assemble(recipe, name, rank=rank(), device=device, report_diverged=recorder.keep)
         recorder.assembly = assembly
@@ -150,8 +169,12 @@ class PhaseRun:
 
     @contextmanager
     def blaming(self) -> Iterator[None]:
-        """Run code that calls components. Raises ComponentError naming the one that broke its contract or raised."""
-        with blaming_outputs(self.assembly, (self.slot, self.phase), (self.recipe.agent, self.agent)):
+        """Run code that calls components.
+
+        Raises ComponentError naming the one that broke its contract or raised, RunError if the memory is not enough.
+        """
+        parts = (self.slot, self.phase), (self.recipe.agent, self.agent)
+        with naming_num_envs(self.recipe, self.slot), blaming_outputs(self.assembly, *parts):
             yield
 
 

@@ -8,6 +8,8 @@ import secrets
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,24 +83,46 @@ def train(
     learned. Nothing is lost: the last checkpoint is kept.
     """
     require_runnable(recipe)
-    directory = Path(run_dir or default_directory(recipe))
-    require_one_run(directory)
-    if not resume and any(map(has_any, (directory, *directory.glob("ranks/*")))):
-        raise MtrackError(f"{directory} already holds a run: resume it (--resume), or give another --run-dir")
+    if run_dir is not None:
+        given = Path(run_dir)
+        require_one_run(given)
+        if not resume and any(map(has_any, (given, *given.glob("ranks/*")))):
+            raise MtrackError(f"{given} already holds a run: resume it (--resume), or give another --run-dir")
     hooks = Hooks.load(recipe.registry) if hooks is None else hooks
     start = local_run(init_from).absolute() if init_from else None
     with process_group(recipe.resolved_device):
         if rank() > 0:  # every process has a directory of its own; rank 0 does all the reporting
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             recipe, hooks = attrs.evolve(recipe, loggers={}), Hooks()
-        root = Path(broadcast_from_rank0(str(directory))).absolute()  # a component may change the working directory
+        chosen = "" if rank() > 0 else str(run_dir or new_directory(recipe))
+        root = Path(broadcast_from_rank0(chosen)).absolute()  # a component may change the working directory
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
-        return TrainResult(root, _run_in(directory, recipe, hooks, start, resume, allow_change))
+        try:
+            return TrainResult(root, _run_in(directory, recipe, hooks, start, resume, allow_change))
+        finally:
+            if run_dir is None:
+                discard_if_empty(root)  # of a recipe that could not start
 
 
-def default_directory(recipe: Recipe) -> Path:
-    """Return a new directory for a run of a recipe: `runs/NAME-TIME`."""
-    return Path("runs") / f"{Path(recipe.name).name.removesuffix('.toml')}-{time.strftime('%Y%m%d-%H%M%S')}"
+def new_directory(recipe: Recipe) -> Path:
+    """Make and return a directory for a run of a recipe: `runs/NAME-TIME`, or `runs/NAME-TIME-2` if that one exists."""
+    name = f"{Path(recipe.name).name.removesuffix('.toml')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in count(1):
+        directory = Path("runs") / (f"{name}-{number}" if number > 1 else name)
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:  # another run was started in the same second
+            continue
+        except OSError:  # it is reported when the run writes to it
+            pass
+        return directory
+    raise AssertionError("unreachable")
+
+
+def discard_if_empty(directory: Path) -> None:
+    """Remove a directory that `new_directory` made, unless something was written to it."""
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def resumed_recipe(run: Path, settings: Sequence[str], registry: Registry, *, allow_change: bool) -> Recipe:
