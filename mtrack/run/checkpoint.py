@@ -60,7 +60,7 @@ class Checkpoint:
         try:
             tensors = read_tensors(tensor_data)
         except SafetensorError as error:
-            raise CheckpointError(f"{self.path / name}.safetensors: {error}") from error
+            raise CheckpointError(f"{self.path / name}.safetensors: {error!s:.300}") from error
         try:
             return unflatten(json.loads(data), tensors, name)
         except (ValueError, RecursionError) as error:
