@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrack_deploy.contract import FREE
-from mtrack_deploy.errors import DeployError
+from mtrack_deploy.errors import DeployError, brief
 
 _SHOWN = 10  # differences
 Difference = tuple[str, Any, Any]
@@ -17,6 +17,8 @@ Difference = tuple[str, Any, Any]
 
 def require_hash(file: Path, sha256: str, field: str) -> None:
     """Raise DeployError unless a file has the hash that a field of policy.json gives."""
+    if file.exists() and not file.is_file():
+        raise DeployError(f"{file} is not a file; export the policy again")
     try:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
@@ -43,6 +45,6 @@ def differing(ours: Any, theirs: Any, where: str = "") -> list[Difference]:
 
 def describe_differences(differences: Sequence[Difference], there: str) -> str:
     """Return a line for each of the first differences, with both values."""
-    lines = [f"  {field}: {ours!r}, but {theirs!r} {there}" for field, ours, theirs in differences[:_SHOWN]]
+    lines = [f"  {field}: {brief(ours)}, but {brief(theirs)} {there}" for field, ours, theirs in differences[:_SHOWN]]
     more = [f"  ... and {len(differences) - _SHOWN} more"] if len(differences) > _SHOWN else []
     return "\n".join(lines + more)

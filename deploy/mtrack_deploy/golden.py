@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 
 from mtrack_deploy.action import ActionDecoder
 from mtrack_deploy.agreement import describe_differences, differing, require_hash
+from mtrack_deploy.arrays import read_arrays, require_numbers
+from mtrack_deploy.contract import Contract
 from mtrack_deploy.errors import DeployError
 from mtrack_deploy.observation import ObservationBuilder
 from mtrack_deploy.policy import Policy
@@ -54,28 +55,35 @@ def read_trace(policy: Policy) -> dict[str, Array]:
     golden = policy.contract.golden_trace
     file = policy.folder / golden.file
     require_hash(file, golden.sha256, "golden_trace.sha256")
+    trace = read_arrays(file, "a golden trace of this version")
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            trace = {name: arrays[name] for name in arrays.files}
         recorded = json.loads(str(trace.pop("contract")))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DeployError(f"{file} is not a golden trace of this version: {error}; export the policy again") from None
-    _require_whole(file, trace, golden.steps)
+    except (ValueError, KeyError, RecursionError):
+        recorded = None
+    if not isinstance(recorded, dict):
+        raise DeployError(f"{file}: it lacks the contract that it was recorded with; export the policy again")
+    require_numbers(file, trace, _shapes(policy.contract))
     _require_recorded_with(file, recorded, policy)
     return trace
 
 
-def _require_whole(file: Path, trace: Mapping[str, Array], steps: int) -> None:
-    """Raise DeployError unless a trace has all arrays, each of `steps` steps with finite numbers."""
-    names = [f"sensors.{name}" for name in _SENSORS] + [f"window.{name}" for name in _WINDOW]
-    for name in [*names, "starts", "observation", "action", "target"]:
-        if name not in trace or len(trace[name]) != steps or steps < 1 or not np.isfinite(trace[name]).all():
-            raise DeployError(f"{file}: '{name}' is not {steps} steps of finite numbers; export the policy again")
+def _shapes(contract: Contract) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of a trace. Raises DeployError if it has no steps."""
+    steps, joints = contract.golden_trace.steps, len(contract.robot.joints)
+    if steps < 1:
+        raise DeployError(f"golden_trace.steps is {steps}, but a trace has at least one; export the policy again")
+    widths = {"root_pos": 3, "root_quat_wxyz": 4, "joint_pos": joints, "joint_vel": joints}
+    sensed = {**widths, "root_ang_vel": 3, "root_lin_vel": 3}
+    shapes: dict[str, tuple[int, ...]] = {f"sensors.{name}": (steps, sensed[name]) for name in _SENSORS}
+    shapes |= {f"window.{name}": (steps, len(contract.reference.frame_offsets), widths[name]) for name in _WINDOW}
+    shapes |= {"starts": (steps,), "observation": (steps, contract.observation.width)}
+    shapes |= {"action": (steps, len(contract.action.joints)), "target": (steps, contract.timing.decimation, joints)}
+    return shapes
 
 
 def _require_recorded_with(file: Path, recorded: Mapping[str, Any], policy: Policy) -> None:
     """Raise DeployError if policy.json differs from what a trace was recorded with."""
-    differences = differing({name: policy.plain[name] for name in recorded}, recorded)
+    differences = differing({name: policy.plain.get(name) for name in recorded}, recorded)
     if differences:
         listed = describe_differences(differences, "when the golden trace was recorded")
         raise DeployError(f"{file}: policy.json has changed since:\n{listed}")

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from mtrack_deploy.contract import Contract, TermContract
-from mtrack_deploy.errors import DeployError
+from mtrack_deploy.errors import DeployError, brief
 from mtrack_deploy.rotations import Array
 from mtrack_deploy.sensors import Sensors, Window
 from mtrack_deploy.terms import Moment, Term, find_term
@@ -78,8 +78,17 @@ class ObservationBuilder:
         return np.concatenate(parts)
 
     def _value(self, term: TermContract, function: Term, moment: Moment) -> Array:
-        value = self._constants[term.name] if term.name in self._constants else function(moment, term.parameters)
-        value = np.asarray(value, np.float32)
+        try:
+            value = self._constants[term.name] if term.name in self._constants else function(moment, term.parameters)
+            value = np.asarray(value, np.float32)
+        except DeployError:
+            raise
+        except Exception as error:  # of its parameters, which only the function knows, or of another distribution
+            reason = f"{type(error).__name__}: {error}"
+            raise DeployError(
+                f"observation term '{term.name}' of kind '{term.kind}' cannot be computed with its parameters "
+                f"{brief(term.parameters)}: {reason}; export the policy again"
+            ) from error
         if value.shape != (len(term.columns),):
             raise DeployError(f"observation term '{term.name}' is {value.shape}, but policy.json has {term.columns}")
         if not np.isfinite(value).all():

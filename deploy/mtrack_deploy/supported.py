@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrack_deploy.contract import SCHEMA, Contract
-from mtrack_deploy.errors import DeployError
+from mtrack_deploy.errors import DeployError, brief
 
 _SMALL = 1e-9
 
@@ -27,9 +27,13 @@ def require_supported(file: Path, contract: Contract) -> None:
     }
     for field, (value, values) in allowed.items():
         if value not in values:
-            raise DeployError(f"{file}: {field} is {value!r}; this runtime knows {' and '.join(map(repr, values))}")
+            raise DeployError(
+                f"{file}: {field} is {brief(value)}; this runtime knows {' and '.join(map(repr, values))}"
+            )
     for field, value in _inconsistent(contract):
-        raise DeployError(f"{file}: {field} is {value!r}, which does not fit the other fields; export the policy again")
+        raise DeployError(
+            f"{file}: {field} is {brief(value)}, which does not fit the other fields; export the policy again"
+        )
 
 
 def _inconsistent(contract: Contract) -> list[tuple[str, Any]]:

@@ -79,12 +79,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     import_mujoco_without_opengl()
     try:
+        _call(arguments)
+    except (OSError, SystemExit) as error:
+        reason = _unwritten_output(is_tried=isinstance(error, OSError))
+        if not reason:
+            raise
+        typer.echo(f"{OWN}: cannot write the output: {reason}", err=True)
+        sys.exit(1)
+
+
+def _call(arguments: Sequence[str] | None) -> None:
+    """Run a command; it always exits, or raises an error that is not explained to the user."""
+    try:
         get_group(app).main(args=arguments, prog_name=OWN)
     except (MtrackError, ComponentError, RunError) as error:
         show_error(error)
         sys.exit(2 if isinstance(error, MtrackError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _unwritten_output(*, is_tried: bool) -> str:
+    """Return why the output cannot be written, for example because the disk is full; empty if it can.
+
+    With `is_tried`, a line is written: what a failed write had to write is lost, so that nothing else would fail.
+    """
+    if sys.stdout is None:
+        return ""
+    try:
+        if is_tried:
+            sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again when it exits
+        return error.strerror or str(error)
+    return ""
 
 
 def show_error(error: Exception) -> None:

@@ -23,6 +23,7 @@ from mtrack.recipe.load import override, read_recipe
 from mtrack.registry.registry import OWN, Registry
 from mtrack.run.checkpoint import newest
 from mtrack.run.checkpoint_facts import has_any
+from mtrack.run.choose_directory import new_directory
 from mtrack.run.compatibility import require_compatible, require_local_files, require_same_versions
 from mtrack.run.fetched import local_run
 from mtrack.run.hooks import Hooks
@@ -30,7 +31,7 @@ from mtrack.run.manifest import manifest
 from mtrack.run.resume import resumed_recipe
 from mtrack.run.run_directory import locked, short
 from mtrack.run.seeds import SeedPlan, is_finished, name_seeds, read_plan
-from mtrack.run.train import TrainResult, default_directory, train
+from mtrack.run.train import TrainResult, train
 
 _MOST_SEEDS = 100
 _log = logging.getLogger("mtrack")
@@ -105,7 +106,7 @@ def _new_plan(
     start, problems = newest(local_run(init_from).absolute()) if init_from else (None, [])  # the same for all runs
     for problem in problems:
         _log.warning("%s", problem)
-    place = (directory or default_directory(first)).absolute()
+    place = (directory or new_directory(first)).absolute()
     return SeedPlan(place, numbers, source, manifest(first), start.path if start else None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -204,7 +205,7 @@ def _read(source: RecipeSource, registry: Registry) -> tuple[Recipe | None, list
     values = reader.fields((), settings, source.data)
     if "control_dt" in values and "physics_dt" in values:
         substeps = values["control_dt"] / values["physics_dt"]
-        if substeps < 0.5 or abs(substeps - round(substeps)) > 1e-6:
+        if not 0.5 <= substeps < math.inf or abs(substeps - round(substeps)) > 1e-6:
             reader.problem(("control_dt",), f"expected a multiple of physics_dt ({values['physics_dt']})")
     run = reader.settings(("run",), RunSettings, "[run]")
     groups = _reward_groups(reader)

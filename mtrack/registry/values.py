@@ -105,15 +105,13 @@ def _validated(field: attrs.Attribute[Any], value: Any) -> Any:
 
 def default_of(field: attrs.Attribute[Any]) -> Any:
     """Return the default of a field, or attrs.NOTHING if it has none; a factory is called."""
-    default: Any = field.default
-    return default.factory() if hasattr(default, "takes_self") else default
+    return field.default.factory() if hasattr(field.default, "takes_self") else field.default  # type: ignore[union-attr]
 
 
 def problem_of_default(default: object, annotation: Any) -> str:
     """Return why a recipe could not set a field to its own default, or an empty string if it could."""
-    is_absent = default is attrs.NOTHING or default is None
     is_infinite = isinstance(default, float) and not math.isfinite(default)  # resolved recipes omit it
-    if is_absent or is_infinite:
+    if default is attrs.NOTHING or default is None or is_infinite:
         return ""
     try:
         structure(plain(default), annotation, Path())
@@ -140,9 +138,11 @@ def _expected(what: str, value: object) -> typing.NoReturn:
     _reject(f"expected {what}, got {got}")
 
 
-def _exact(value: object, annotation: Any, _: Path) -> object:
+def _exact(value: Any, annotation: Any, _: Path) -> object:
     if type(value) is not annotation:  # not isinstance: True is an int
         _expected("true or false" if annotation is bool else _TOML_NAMES[annotation], value)
+    if annotation is int and not -(2**63) <= value < 2**63:  # tensors hold no others
+        _reject("expected an integer of at most 64 bits")
     return value
 
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +62,7 @@ class Checkpoint:
         try:
             tensors = read_tensors(tensor_data)
         except SafetensorError as error:
-            raise CheckpointError(f"{self.path / name}.safetensors: {error}") from error
+            raise CheckpointError(f"{self.path / name}.safetensors: {error!s:.300}") from error
         try:
             return unflatten(json.loads(data), tensors, name)
         except (ValueError, RecursionError) as error:
@@ -109,8 +109,9 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
     """
     directory.mkdir(parents=True, exist_ok=True)
     final, replaced = directory / name, None
-    making = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=directory))
+    making = directory / f".{name}.{secrets.token_hex(4)}"  # not a temporary directory, which only its owner can read
     try:
+        making.mkdir()
         files: dict[str, dict[str, Any]] = {}
         for part, tree in parts.items():
             tensors: dict[str, Tensor] = {}
@@ -120,7 +121,6 @@ def save(directory: Path, name: str, facts: Mapping[str, Any], parts: Mapping[st
             files |= _write(making, f"{part}.safetensors", tensor_bytes({k: v.clone() for k, v in tensors.items()}))
         manifest = {"format": FORMAT, **facts, "files": files}
         _write(making, _MANIFEST, json.dumps(manifest, indent=1).encode())
-        making.chmod(0o755)
         _sync(making)
         if final.exists():
             replaced = final.rename(directory / f"{name}.replaced-{making.name.rpartition('.')[2]}")

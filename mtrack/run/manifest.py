@@ -169,7 +169,7 @@ def code_sha256(package: str) -> str:
 def _version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # no name at all, in a damaged manifest
         return "not installed"
 
 

@@ -29,6 +29,7 @@ from mtrack.run.best_checkpoint import CheckpointScore
 from mtrack.run.checkpoint import Checkpoint
 from mtrack.run.checkpoint_facts import best_of_phases, describe_score, manifests_of_checkpoints
 from mtrack.run.divergence import DivergenceRecorder
+from mtrack.run.memory import naming_num_envs
 from mtrack.run.run_directory import short
 from mtrack.run.transfer import Contract
 
@@ -78,7 +79,8 @@ class PhaseRun:
         """
         slot = recipe.phases[name]
         recorder = DivergenceRecorder(directory, recipe, name)
-        assembly = assemble(recipe, name, rank=rank(), device=device, report_diverged=recorder.keep)
+        with naming_num_envs(recipe, slot):
+            assembly = assemble(recipe, name, rank=rank(), device=device, report_diverged=recorder.keep)
         recorder.assembly = assembly
         contract = Contract.of(recipe, assembly)
         if init_from:
@@ -88,7 +90,7 @@ class PhaseRun:
                 agent.build(assembly.layout)
         if init_from:
             _load_agent(agent, init_from)
-        with blame_component(slot):
+        with blame_component(slot), naming_num_envs(recipe, slot):
             phase = slot.build()
             give_generators(phase, slot.path, recipe.seed, rank(), device)
             phase.enter(agent, assembly.layout, previous_phases[-1] if previous_phases else None)
@@ -165,8 +167,12 @@ class PhaseRun:
 
     @contextmanager
     def blaming(self) -> Iterator[None]:
-        """Run code that calls components. Raises ComponentError naming the one that broke its contract or raised."""
-        with blaming_outputs(self.assembly, (self.slot, self.phase), (self.recipe.agent, self.agent)):
+        """Run code that calls components.
+
+        Raises ComponentError naming the one that broke its contract or raised, RunError if the memory is not enough.
+        """
+        parts = (self.slot, self.phase), (self.recipe.agent, self.agent)
+        with naming_num_envs(self.recipe, self.slot), blaming_outputs(self.assembly, *parts):
             yield
 
 

@@ -57,7 +57,7 @@ def run_of(place: Path) -> Path:
     raise CheckpointError(f"{place} is not a run directory: recipe.toml is missing; `mtrack run` writes runs to runs/")
 
 
-_HOLDER = ".lock.json"
+LOCK_NOTE = ".lock.json"
 _PATIENCE_S = 0.2  # `is_locked` in another process may hold the lock for a moment
 
 
@@ -67,7 +67,7 @@ def locked(directory: Path, launchers: Collection[str] = ()) -> Iterator[None]:
 
     `launchers` identify what started this process and may restart it, see `was_locked_under`.
     """
-    lock, holder = FileLock(directory / ".lock"), directory / _HOLDER
+    lock, holder = FileLock(directory / ".lock"), directory / LOCK_NOTE
     try:
         lock.acquire(timeout=_PATIENCE_S, poll_interval=0.02)
     except Timeout:
@@ -85,7 +85,7 @@ def locked(directory: Path, launchers: Collection[str] = ()) -> Iterator[None]:
 
 def was_locked_under(directory: Path, launchers: Collection[str]) -> bool:
     """Return whether the last process that locked a run directory is another one, started by one of these launchers."""
-    note = _note(directory / _HOLDER)
+    note = _note(directory / LOCK_NOTE)
     noted = note.get("launchers")
     is_of_launcher = isinstance(noted, list) and not set(launchers).isdisjoint(map(str, noted))
     return is_of_launcher and not note.items() >= _this_process().items()
@@ -127,7 +127,7 @@ def _is_held(lock: Path) -> bool:
 
 def lock_holder(directory: Path) -> tuple[int | None, str]:
     """Return number and start time of the process that has locked a run directory last; None or "" if unknown."""
-    who = _note(directory / _HOLDER)
+    who = _note(directory / LOCK_NOTE)
     pid, started = who.get("pid"), who.get("started")
     return (pid if isinstance(pid, int) else None), (started if isinstance(started, str) else "")
 

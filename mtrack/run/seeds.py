@@ -15,7 +15,7 @@ from mtrack.errors import CheckpointError, MtrackError
 from mtrack.recipe.load import override
 from mtrack.recipe.source import Layer, RecipeSource
 from mtrack.run.checkpoint_facts import checkpoint_facts, has_any, read_json_object
-from mtrack.run.run_directory import SEEDS, short, write_atomically
+from mtrack.run.run_directory import LOCK_NOTE, SEEDS, short, write_atomically
 
 _log = logging.getLogger("mtrack")
 
@@ -57,7 +57,7 @@ class SeedPlan:
             raise MtrackError(f"{place} already holds runs: resume them (--resume {place}), or give another --run-dir")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            (self.directory / ".lock.json").touch()
+            (self.directory / LOCK_NOTE).touch()
         except OSError as error:
             raise MtrackError(f"cannot write to {place}: {error.strerror}; give another --run-dir") from error
 
@@ -73,7 +73,7 @@ class SeedPlan:
         """Delete the plan if no run has started, so that a recipe that cannot start leaves nothing behind."""
         if self.has_started():
             return
-        for name in (SEEDS, ".lock", ".lock.json"):
+        for name in (SEEDS, ".lock", LOCK_NOTE):
             (self.directory / name).unlink(missing_ok=True)
         with suppress(OSError):  # it has other files
             self.directory.rmdir()

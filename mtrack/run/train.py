@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import tempfile
@@ -13,23 +12,23 @@ from typing import Literal
 import attrs
 import torch
 
-from mtrack.api.distributed import broadcast_from_rank0, launchers, process_group, rank, wait_for_all
+from mtrack.api.distributed import launchers, process_group, rank, wait_for_all
 from mtrack.errors import MtrackError
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.phase_order import check_order
 from mtrack.run.checkpoint import newest
 from mtrack.run.checkpoint_facts import has_any
+from mtrack.run.choose_directory import directory_of_all, discard_if_empty
 from mtrack.run.fetched import local_run
 from mtrack.run.hooks import Hooks
 from mtrack.run.manifest import manifest
 from mtrack.run.reporting import Reporter
 from mtrack.run.resume import STARTED_FROM, continue_facts, find_resume_point, require_own_start, resumed_recipe
 from mtrack.run.run import Run
-from mtrack.run.run_directory import locked, require_one_run, short, was_locked_under
+from mtrack.run.run_directory import LOCK_NOTE, locked, require_one_run, short
 from mtrack.trial.first_step import try_phases
 from mtrack.trial.preflight import describe_physics, notes, require_runnable
 
-_RUNS = "runs"  # folder of the runs whose directory no option names
 _log = logging.getLogger("mtrack")
 
 
@@ -79,47 +78,16 @@ def train(
         if rank() > 0:  # rank 0 does all the reporting
             logging.getLogger("mtrack").setLevel(logging.WARNING)
             hooks = Hooks()
-        root, is_restarted = _directory_of_all(recipe, run_dir, resume)
+        root, is_restarted = directory_of_all(recipe, run_dir, resume)
         if is_restarted and not resume:
             resume = has_any(root)
             _log.info("torchrun has restarted this run: it %s in %s", "continues" if resume else "starts over", root)
             recipe = resumed_recipe(root, (), recipe.registry, allow_change=allow_change) if resume else recipe
-        return TrainResult(root, _run_in(root, recipe, hooks, start, resume, allow_change))
-
-
-def _directory_of_all(recipe: Recipe, run_dir: Path | str | None, resume: bool) -> tuple[Path, bool]:
-    """Return the run directory, absolute, and whether torchrun has started this run in it before, for all processes.
-
-    A restarted run continues in its own directory, also if it has chosen that itself. Raises MtrackError if the
-    directory holds another run.
-    """
-    restarted = _restarted(Path(run_dir) if run_dir else None)
-    directory = restarted or Path(run_dir or default_directory(recipe))
-    others = restarted is None and not resume and any(map(has_any, (directory, *directory.glob("ranks/*"))))
-    chosen = json.dumps([str(directory.absolute()), restarted is not None, others])
-    place, is_restarted, is_taken = json.loads(broadcast_from_rank0(chosen))
-    if is_taken:
-        given = run_dir or place
-        raise MtrackError(f"{given} already holds a run: resume it (--resume), or give another --run-dir")
-    return Path(place), is_restarted  # absolute, because a component may change the working directory
-
-
-def _restarted(run_dir: Path | None) -> Path | None:
-    """Return the directory of the run that the same torchrun has started before; None if this is its first start.
-
-    TORCHELASTIC_RESTART_COUNT does not tell: each machine counts for itself, and one that comes back starts at 0.
-    """
-    known = launchers()
-    if not known:
-        return None
-    places = [run_dir] if run_dir else [file.parent for file in Path(_RUNS).glob("*/.lock.json")]
-    own = [place for place in places if was_locked_under(place, known)]
-    return max(own, key=lambda place: (place / ".lock.json").stat().st_mtime, default=None)
-
-
-def default_directory(recipe: Recipe) -> Path:
-    """Return a new directory for a run of a recipe: `runs/NAME-TIME`."""
-    return Path(_RUNS) / f"{Path(recipe.name).name.removesuffix('.toml')}-{time.strftime('%Y%m%d-%H%M%S')}"
+        try:
+            return TrainResult(root, _run_in(root, recipe, hooks, start, resume, allow_change))
+        finally:
+            if run_dir is None:
+                discard_if_empty(root)  # of a recipe that could not start
 
 
 def _run_in(root: Path, recipe: Recipe, hooks: Hooks, init_from: Path | None, resume: bool, allow_change: bool) -> int:
@@ -183,7 +151,7 @@ def _require_writable(directory: Path, resume: bool) -> None:
     folder = directory / "checkpoints"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / ".lock.json").touch()
+        (directory / LOCK_NOTE).touch()
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".probe.", dir=folder):
             pass

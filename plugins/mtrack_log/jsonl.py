@@ -37,7 +37,7 @@ class Jsonl:
         self.waiting = []
         self.is_failing = False
         self.is_first = True
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         text = path.read_bytes()
         if not text.endswith(b"\n"):
             os.ftruncate(self.descriptor, text.rfind(b"\n") + 1)

@@ -5,32 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from mtrack import Metrics, MtrackError, component, param, positive, scratch
 from mtrack.recipe.write import to_toml
+from mtrack_log.event_file import EventFile
 from mtrack_log.films import NewFilms
 from mtrack_log.flat import flat
-
-
-class Writer(Protocol):
-    """The methods of torch's SummaryWriter that are used; torch's is imported only when it is needed."""
-
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
-        """Add a point."""
-        ...
-
-    def add_text(self, tag: str, text_string: str, global_step: int) -> None:
-        """Add a text, which TensorBoard renders as Markdown."""
-        ...
-
-    def _get_file_writer(self) -> Any:
-        """Return what writes summaries, also those that torch itself cannot make, such as animated pictures."""
-        ...
-
-    def close(self) -> None:
-        """Write everything and close."""
-        ...
 
 
 @component
@@ -50,12 +30,12 @@ class TensorBoard:
     frames: int = scratch()
     """Of the newest metrics."""
     films: NewFilms | None = scratch()
-    writer: Writer | None = scratch()
+    writer: EventFile | None = scratch()
 
     def start(self, directory: Path, run: Mapping[str, object]) -> None:
         """Check that TensorBoard is installed. Raises MtrackError."""
         try:
-            import torch.utils.tensorboard  # noqa: F401, PLC0415  takes a second, so only users of this logger import it
+            import tensorboard.summary.writer.record_writer  # noqa: F401, PLC0415  only users of this logger import it
         except ImportError as error:
             raise MtrackError(
                 f"logger 'tensorboard' cannot be used: {error}\n  install it with: pip install \"mtrack[tensorboard]\""
@@ -70,8 +50,7 @@ class TensorBoard:
         if self.writer is None or metrics.phase != self.phase:
             self.finish("")
             self.writer, self.phase = self._open(metrics), metrics.phase
-        for name, value in flat(metrics).items():
-            self.writer.add_scalar(name, value, metrics.frames)
+        self.writer.add_scalars(flat(metrics), metrics.frames)
         self.frames = metrics.frames
         self._add_films()
 
@@ -86,20 +65,13 @@ class TensorBoard:
         """Show films that have been made since the last call as animated pictures."""
         assert self.films is not None and self.writer is not None, "metrics were logged before start"
         for path in self.films.take():
-            from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415  as in start
-
             content = path.read_bytes()
             width, height = (int.from_bytes(content[at : at + 2], "little") for at in (6, 8))
-            image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=content)
-            summary = Summary(value=[Summary.Value(tag="film", image=image)])
-            self.writer._get_file_writer().add_summary(summary, self.frames)
+            self.writer.add_picture("film", content, width, height, self.frames)
 
-    def _open(self, metrics: Metrics) -> Writer:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  as in start
-
+    def _open(self, metrics: Metrics) -> EventFile:
         assert self.directory is not None, "metrics were logged before start"
-        # purge_step hides later points of an earlier process: a resumed run repeats these iterations
-        folder, flush = str(self.directory / metrics.phase), round(self.flush_s)
-        writer: Writer = SummaryWriter(folder, purge_step=metrics.frames, flush_secs=flush)
-        writer.add_text("recipe", textwrap.indent(self.recipe, "    "), metrics.frames)  # as a code block of Markdown
+        writer = EventFile(self.directory / metrics.phase, metrics.frames, self.flush_s)
+        recipe = textwrap.indent(self.recipe, "    ")  # as a code block of Markdown
+        writer.add_text("recipe/text_summary", recipe, metrics.frames)
         return writer

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import json
-import logging
-import os
-import queue
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from mtrack import Metrics, MtrackError, component, one_of, param, positive, scratch
 from mtrack_log.films import NewFilms
-from mtrack_log.flat import flat
 from mtrack_log.wandb_runs import fetch_run
-
-_log = logging.getLogger(__name__)
+from mtrack_log.wandb_sender import Sender, message, process_settings
 
 
 @component
@@ -39,7 +27,7 @@ class WandB:
     upload_checkpoints: bool = param(default=False)
     """Whether checkpoints are uploaded as artifacts, with recipe.toml and manifest.json; online only."""
     timeout_s: float = param(default=60.0, validator=positive)
-    """Longest wait at the end of a run [s]: up to a third for an answer of the server, a third for uploads."""
+    """Longest wait at the end of a run [s], and 3 s more if wandb hangs: up to a third of it for uploads."""
     capacity: int = param(default=1000, validator=positive)
     """Number of messages (iterations) that wait while wandb is slow; later ones are dropped and counted."""
 
@@ -64,8 +52,7 @@ class WandB:
 
     def log(self, metrics: Metrics) -> None:
         """Queue the metrics of an iteration, and films that have been made; never waits."""
-        named = {f"{metrics.phase}/{name}": value for name, value in flat(metrics).items()}  # a section for each phase
-        self._put({"log": named, "step": metrics.frames})
+        self._put(message(metrics))
         self.frames = metrics.frames
         self._put_films()
 
@@ -88,18 +75,9 @@ class WandB:
         if self.directory is None:
             return
         if self.sender is None:
-            settings = {
-                "mode": self.mode,
-                "directory": str(self.directory),
-                "project": self.project,
-                "entity": self.entity,
-                "id": self.id or str(self.run.get("run_id") or self.directory.name),
-                "name": self.directory.name,
-                "timeout_s": self.timeout_s / 3,
-                # from the manifest, because recipe.toml contains paths of this machine
-                "config": {"recipe": self.run.get("values", {}), "versions": self.run.get("distributions", {})},
-            }
-            self.sender = Sender(settings, self.directory / "wandb", self.capacity)
+            settings = process_settings(self.directory, self.run, self.mode, self.project, self.entity)
+            settings |= {"timeout_s": self.timeout_s / 3, **({"id": self.id} if self.id else {})}
+            self.sender = Sender(settings, self.directory, self.capacity)
         self.sender.put(message)
 
     def finish(self, status: str) -> None:
@@ -108,84 +86,3 @@ class WandB:
             self._put_films()
             self.sender.close({"finish": status}, self.timeout_s)
         self.directory = self.sender = None
-
-
-class Sender:
-    """The process, a bounded queue of messages for it, and threads that feed it and log its reports."""
-
-    def __init__(self, settings: Mapping[str, object], folder: Path, capacity: int) -> None:
-        """Start the process; the output of wandb itself goes to `folder`/process.log."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.dropped = 0
-        self._queue: queue.Queue[Mapping[str, object]] = queue.Queue(maxsize=capacity)
-        self._log_file = folder / "process.log"
-        with self._log_file.open("ab") as log_file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "mtrack_log.wandb_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log_file,
-                start_new_session=True,  # Ctrl-C is for the run only, and the group can be killed as a whole
-            )
-        self._is_open, self._is_killed = True, False
-        self._queue.put_nowait(settings)
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._feed, self._listen)]
-        for thread in self._threads:
-            thread.start()
-
-    def put(self, message: Mapping[str, object]) -> None:
-        """Queue a message; drop and count it if the queue is full."""
-        try:
-            if not self._is_open:
-                raise queue.Full
-            self._queue.put_nowait(message)
-        except queue.Full:
-            self.dropped += 1
-
-    def close(self, last: Mapping[str, object], timeout_s: float) -> None:
-        """Send a last message and wait for the process; kill it after `timeout_s`."""
-        deadline = time.monotonic() + timeout_s
-        with contextlib.suppress(queue.Full):
-            self._queue.put(last, timeout=timeout_s if self._is_open else 0)
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _log.warning("wandb did not finish within %g s and was killed; `wandb sync` uploads the rest", timeout_s)
-            self._kill()
-            with contextlib.suppress(queue.Full):
-                self._queue.put_nowait(last)  # `_feed` may wait for a message, and then finds the pipe broken
-        for thread in self._threads:
-            thread.join(1.0)
-        if self.dropped:
-            _log.warning("wandb was too slow: %d messages were dropped", self.dropped)
-
-    def _feed(self) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
-        try:
-            while self._is_open:
-                message = self._queue.get()
-                pipe.write(json.dumps(message, default=str).encode() + b"\n")
-                pipe.flush()
-                self._is_open = "finish" not in message
-        except OSError:  # the process has ended; `_listen` reports why
-            self._is_open = False
-        with contextlib.suppress(OSError):  # what is left in its buffer cannot be written
-            pipe.close()
-
-    def _listen(self) -> None:
-        reports = self._process.stdout
-        assert reports is not None
-        with reports:
-            for line in reports:
-                _log.warning("wandb: %s", line.decode(errors="replace").rstrip())
-        if self._process.wait() != 0 and not self._is_killed:
-            _log.warning("the wandb process failed; the run continues without it, see %s", self._log_file)
-
-    def _kill(self) -> None:
-        self._is_killed = True
-        if hasattr(os, "killpg"):
-            os.killpg(self._process.pid, signal.SIGKILL)  # including wandb's own service, which it started
-        else:
-            self._process.kill()
-        self._process.wait()

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     import wandb
 
+SERVICE = "service "
+"""Start of the report that names the number of wandb's own service."""
+
 
 def main(messages: TextIO, reports: TextIO) -> None:
     """Process messages until the last one. The first has the settings; if the input ends early, the run crashed."""
@@ -24,6 +27,8 @@ def main(messages: TextIO, reports: TextIO) -> None:
     if not line:
         return
     run = _open(json.loads(line), reports)
+    for pid in _children():  # so that it can be ended if this process cannot do so
+        _report(reports, f"{SERVICE}{pid}")
     status = "failed"
     for line in messages:
         try:
@@ -57,6 +62,14 @@ def _open(settings: Mapping[str, Any], reports: TextIO) -> wandb.Run:
         _report(reports, f"no connection ({reason[0]}); the run is kept offline, `wandb sync` uploads it later")
     wandb.teardown()  # its service still has the identity of the run
     return wandb.init(mode="offline", settings=private, **common)
+
+
+def _children() -> list[str]:
+    """Return the numbers of the processes that this one has started: wandb's own service. Only Linux lists them."""
+    try:
+        return [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
+    except OSError:
+        return []
 
 
 def _private(timeout_s: float) -> wandb.Settings:

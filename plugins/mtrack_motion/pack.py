@@ -8,6 +8,7 @@ Processes that open it share one copy in memory, and only the pages that they ga
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,13 @@ class Pack:
                 tensors = {name: file.get_tensor(name) for name in ("length", "extremes", "root", "bodies")}
             if meta.get("format") != FORMAT or facts.get("schema_version") != SCHEMA_VERSION:
                 raise MotionError(f"{path}: was packed by another version of mtrack; pack its clips again")
+            _check_facts(facts)
             pack = Pack(path, facts, **tensors)
             pack._check_shapes()
         except FileNotFoundError:
             raise MotionError(f"{path}: there is no such file; check the path") from None
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise MotionError(f"{path}: is not a complete packed file ({error}); pack its clips again") from None
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise MotionError(f"{path}: is not a complete packed file ({error!s:.300}); pack its clips again") from None
         return pack
 
     def library(self, robot: Robot, control_dt: float, rule: ContactRule, clips: Sequence[int]) -> MotionLibrary:
@@ -116,6 +118,8 @@ class Pack:
             tensor: Tensor = getattr(self, name)
             if tuple(tensor.shape) != shape or tensor.dtype != (torch.int64 if name == "length" else torch.float32):
                 raise ValueError(f"{name} is {list(tensor.shape)} {tensor.dtype}, expected {list(shape)}")
+        if clips and int(self.length.min()) < 1:
+            raise ValueError("a clip has no frames")
         if any(len(self.facts[name]) != clips for name in ("sha256", "sources", "licences")):
             raise ValueError("facts about some clips are missing")
 
@@ -138,6 +142,31 @@ class Pack:
                     f"{self.path}: its contact reference was made with {name} = {facts['contact'][name]:g}, but "
                     f"command.contact_{name} is {value:g}; {again} --contact {name}={value:g}"
                 )
+
+
+def _check_facts(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError with the name of the first fact that is missing or has another type."""
+    text, number = str, (int, float)
+    lists = ("names", "sha256", "sources", "licences", "joint_names", "body_names")
+    tables: dict[str, Any] = {"columns": int, "contact": number, "left_out": text}
+    for name in (*lists, *tables, "robot", "robot_sha256", "fps"):
+        value = facts[name]
+        if name in lists:
+            is_valid = isinstance(value, list) and all(isinstance(one, text) for one in value)
+        elif name in tables:
+            is_valid = isinstance(value, dict) and all(isinstance(one, tables[name]) for one in value.values())
+        else:
+            is_valid = isinstance(value, number if name == "fps" else text)
+        if not is_valid:
+            raise ValueError(f"'{name}' has another type")
+    columns, wanted = facts["columns"], {"root_pos": 3, "root_quat_wxyz": 4, "joint_pos": len(facts["joint_names"])}
+    if any(columns.get(name) != width for name, width in wanted.items()) or min(columns.values()) < 1:
+        raise ValueError("'columns' are not those of its joints")
+    missing = {field.name for field in attrs.fields(ContactRule)} - set(facts["contact"])
+    if missing:
+        raise ValueError(f"'contact' lacks {', '.join(sorted(missing))}")
+    if not 0.0 < facts["fps"] < math.inf:
+        raise ValueError("'fps' is not greater than 0")
 
 
 def is_pack(path: Path) -> bool:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mtrack import MtrackError
+from mtrack_view.origin import LOCAL, own_pages_only
 
 if TYPE_CHECKING:
     import viser
 
 _MORE_PORTS = 100
 _EVERYWHERE = ("0.0.0.0", "::")
-_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 def require_viser() -> None:
@@ -43,7 +43,7 @@ def open_server(host: str, port: int, say: Callable[[str], None], title: str = "
         say(f"port {port} is in use; using {bound}")
     name = socket.gethostname()
     say(f"open http://{name if host in _EVERYWHERE else _in_url(host)}:{bound} in a browser")
-    if host in _HERE:
+    if host in LOCAL:
         say(f"if mtrack runs on another machine than the browser: ssh -L {bound}:127.0.0.1:{bound} {_user()}@{name}")
     return server
 
@@ -65,10 +65,11 @@ def _start(host: str, port: int, title: str) -> viser.ViserServer:
 
     # a browser can be closed at any moment, also while a message for it is written: nothing that a user could change
     warnings.filterwarnings("ignore", "Queued a .* on a closed connection", UserWarning)
-    with _quiet():
+    with _quiet(), own_pages_only(host):
         server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
-    # the button to share a scene sends it through a server of viser's authors
+    # viser shares a window through a server of its authors; without the button, a client could still ask for it
     server.gui.configure_theme(show_logo=False, show_share_button=False)
+    server.request_share_url = lambda verbose=True: None  # type: ignore[method-assign]
     return server
 
 

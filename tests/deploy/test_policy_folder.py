@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
+from support.edited_policy import Change, edit, sha256
 
 from mtrack_deploy import DeployError, MotionPlayer, Policy, Sensors, check_golden_trace, read_clip
 from mtrack_deploy.agreement import differing
-from mtrack_deploy.contract import FREE, METADATA_KEY
+from mtrack_deploy.contract import FREE
 
 
 @pytest.fixture
 def copied(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "policy"))
-
-
-Change = Callable[[dict[str, Any]], None]
-
-
-def edit(folder: Path, change: Change, copies: str = "") -> None:
-    """Change policy.json; with `network` also its copy there, with `trace` also the copy in the golden trace."""
-    plain = json.loads((folder / "policy.json").read_text("utf-8"))
-    change(plain)
-    if "trace" in copies:
-        with np.load(folder / "golden_trace.npz") as arrays:
-            trace = {name: arrays[name] for name in arrays.files}
-        recorded = json.loads(str(trace["contract"]))
-        trace["contract"] = np.array(json.dumps({name: plain[name] for name in recorded}))
-        np.savez(folder / "golden_trace.npz", **trace)
-        plain["golden_trace"]["sha256"] = sha256(folder / "golden_trace.npz")
-    if "network" in copies:
-        network = onnx.load(folder / "policy.onnx")
-        (entry,) = [one for one in network.metadata_props if one.key == METADATA_KEY]
-        entry.value = json.dumps(plain)
-        onnx.save(network, folder / "policy.onnx")
-        plain["policy"]["sha256"] = sha256(folder / "policy.onnx")
-    (folder / "policy.json").write_text(json.dumps(plain), "utf-8")
-
-
-def sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -49,6 +49,9 @@ def test_a_component_can_be_named_with_its_distribution(check: Check) -> None:
 KERNEL_KEYS = {
     "seed=-1": "must be >= 0",
     "seed=1.0": "expected an integer",
+    "num_envs=inf": "expected an integer",
+    "max_episode_steps=99999999999999999999": "at most 64 bits",
+    "physics_dt=1e-320": "multiple of physics_dt",
     "num_envs=0": "must be > 0",
     "device=gpu": '"cuda:1"',
     "control_dt=0.012": "multiple of physics_dt",

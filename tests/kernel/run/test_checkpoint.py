@@ -73,6 +73,18 @@ def test_another_format_number_is_rejected(tmp_path):
         checkpoint.load(path)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")
+@pytest.mark.parametrize(("mask", "folder", "file"), [(0o022, 0o755, 0o644), (0o077, 0o700, 0o600), (0, 0o777, 0o666)])
+def test_a_checkpoint_follows_the_umask(tmp_path, mask, folder, file):
+    before = os.umask(mask)
+    try:
+        path = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == folder
+    assert {member.stat().st_mode & 0o777 for member in path.iterdir()} == {file}
+
+
 def test_a_save_that_fails_leaves_only_the_older_checkpoints(tmp_path, monkeypatch):
     checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
 

@@ -9,7 +9,8 @@ import pytest
 from support.fakes import RECIPE
 
 from mtrack import Recipe
-from mtrack.run.manifest import manifest, recipe_sha256
+from mtrack.registry.registry import Registry
+from mtrack.run.manifest import installed_versions, manifest, recipe_sha256
 
 Check = Callable[..., Recipe]
 
@@ -29,6 +30,10 @@ def test_the_manifest_names_every_component_with_its_distribution_and_version(ch
     assert facts["distributions"]["fake-parts"] == "1.0"
     assert facts["distributions"]["torch"] and facts["mtrack"]
     assert (facts["seed"], facts["motions"]) == (3, {"a.npz": "00"})
+
+
+def test_a_distribution_without_a_name_in_a_damaged_manifest_is_not_installed() -> None:
+    assert installed_versions([""], Registry.scan()) == {"": "not installed"}
 
 
 def test_the_manifest_survives_json(check: Check) -> None:

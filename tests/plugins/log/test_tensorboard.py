@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -85,8 +88,15 @@ def test_a_film_of_the_run_becomes_an_animated_picture(tmp_path: Path) -> None:
     assert first.encoded_image_string == (films / "train-0000002.gif").read_bytes()
 
 
+def test_no_file_name_has_the_name_of_the_machine(tmp_path: Path) -> None:
+    logged(tmp_path, 1)
+    (file,) = (tmp_path / "tensorboard" / "train").iterdir()
+    assert re.fullmatch(rf"events\.out\.tfevents\.\d+\.\d+\.{os.getpid()}", file.name)
+    assert socket.gethostname().encode() not in file.read_bytes()
+
+
 def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MtrackError, match=r'pip install "mtrack\[tensorboard\]"'):
         TensorBoard().start(tmp_path, RUN)
 

@@ -226,6 +226,30 @@ def test_a_file_cut_short_is_refused_in_one_line(folder, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda facts: facts["contact"].pop("enter_horizontal"), "'contact' lacks enter_horizontal"),
+        (lambda facts: facts.update(fps="50"), "'fps' has another type"),
+        (lambda facts: facts.update(fps=float("nan")), "'fps' is not greater than 0"),
+        (lambda facts: facts.update(names=[["even"], "slow", "wide"]), "'names' has another type"),
+        (lambda facts: facts.pop("left_out"), "left_out"),
+        (lambda facts: facts["columns"].update(root_pos=2, root_quat_wxyz=5), "'columns' are not those of its joints"),
+    ],
+)
+def test_a_damaged_fact_is_named(folder, tmp_path, change, says):
+    content = (folder / "all.pack").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    facts = json.loads(header["__metadata__"]["facts"])
+    change(facts)
+    header["__metadata__"]["facts"] = json.dumps(facts)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    (tmp_path / "changed.pack").write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(MotionError, match=f"is not a complete packed file .*{says}"):
+        Pack.open(tmp_path / "changed.pack")
+
+
 def test_a_packed_file_is_known_by_its_content(folder, tmp_path):
     assert is_pack(folder / "all.pack")
     assert not is_pack(folder / "clips" / "0.npz")

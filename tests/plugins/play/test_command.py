@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.bare_browser import BareBrowser
+from support.foreign_page import page_status
 from support.untrained_run import make_run, save_checkpoint
 
 from mtrack import load_recipe
@@ -29,6 +30,7 @@ def test_a_run_is_played_pushed_followed_and_stopped(tmp_path: Path) -> None:
         port = re.search(r"http://127\.0\.0\.1:(\d+)", "".join(lines))
         assert port, lines
         assert f"ssh -L {port[1]}:127.0.0.1:{port[1]}" in "".join(lines)
+        assert page_status(int(port[1]), "https://evil.example") == 403
         with BareBrowser(int(port[1])) as browser:
             browser.wait(lambda: "<b>sway70</b>" in browser.texts())
             browser.wait(lambda: len(browser.plots()) >= 20)
