@@ -18,7 +18,16 @@ from mtrack.recipe.keypath import KeyPath, dotted, leaves, merge, nested, split_
 from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
 from mtrack.recipe.reader import Reader
-from mtrack.recipe.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
+from mtrack.recipe.slots import (
+    AUTO,
+    MotionSlot,
+    ObservationSlot,
+    PhaseSlot,
+    RewardGroup,
+    RewardSlot,
+    Slot,
+    TerminationSlot,
+)
 from mtrack.recipe.source import Layer, RecipeSource
 from mtrack.recipe.write import Table, to_toml
 from mtrack.registry.plain import plain
@@ -30,14 +39,6 @@ _TABLES = {kind.table: kind for kind in KINDS.values() if kind.table}
 def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
         raise ValueError('expected "auto", "cpu", "cuda" or e.g. "cuda:1"')
-
-
-@attrs.frozen(kw_only=True)
-class RewardGroup:
-    """Settings of one reward group."""
-
-    scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
-    """Factor on all rewards of the group, a number or a schedule."""
 
 
 @attrs.frozen(kw_only=True)

@@ -50,6 +50,8 @@ class Checkpoint:
     """The whole manifest: the above, the manifest of the run, and size and sha256 of every file."""
     until: Mapping[str, Any] | None = None
     """How long the metrics of the phase's `until` had been past their bounds (`EarlyEnd.state`); None without one."""
+    rollbacks: Mapping[str, Any] = attrs.field(factory=dict)
+    """The rollbacks of the phase (`Rollbacks.state`); empty if there were none."""
 
     def part(self, name: str) -> Any:
         """Return a saved part (`agent`, `phase`, `env`). Raises CheckpointError naming the damaged file and key."""

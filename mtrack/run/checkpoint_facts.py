@@ -64,6 +64,9 @@ def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
         require(key in manifest and is_valid(manifest[key]), file, key, manifest.get(key), expected)
     if "until" in manifest:  # only of a phase that may end early
         require(_is_until(manifest["until"]), file, "until", manifest["until"], "a table with held_frames")
+    if "rollbacks" in manifest:  # only of a phase that was rolled back, or has just failed to learn
+        expected = "a table with futile_iterations and done"
+        require(_is_rollbacks(manifest["rollbacks"]), file, "rollbacks", manifest["rollbacks"], expected)
     for name, entry in manifest["files"].items():
         require(_is_file_entry(name, entry), file, f"files.{name}", entry, "size and sha256 of a file beside it")
         pair = Path(name).with_suffix(".json" if name.endswith(".safetensors") else ".safetensors").name
@@ -87,6 +90,18 @@ def _is_names(value: object) -> bool:
 
 def _is_until(value: object) -> bool:
     return isinstance(value, dict) and _is_count(value.get("held_frames"))
+
+
+def _is_rollbacks(value: object) -> bool:
+    done = value.get("done") if isinstance(value, dict) else None
+    texts = ("target", "reason")
+    return (
+        isinstance(value, dict)
+        and _is_count(value.get("futile_iterations"))
+        and isinstance(done, list)
+        and all(isinstance(one, dict) and one.keys() == {"iteration", *texts} for one in done)
+        and all(_is_count(one["iteration"]) and all(isinstance(one[text], str) for text in texts) for one in done)
+    )
 
 
 def _is_file_entry(name: str, entry: object) -> bool:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import attrs
+from torch import Tensor
 
 from mtrack.api.distributed import num_ranks, rank
+from mtrack.api.lifecycle import ScalesLearningRate
 from mtrack.api.protocols import Phase
 from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import Learner
 from mtrack.loop.outputs import blaming_outputs
+from mtrack.loop.rollbacks import Rollbacks
 from mtrack.loop.snapshot import env_state, load_env_state
-from mtrack.loop.state import component_state, load_component_state
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot
@@ -45,6 +48,8 @@ class PhaseRun:
     phase: Phase
     saved: int = 0
     """Iteration of the newest checkpoint."""
+    _start: tuple[Any, dict[str, Tensor]] | None = None
+    """The state in which the phase started, to roll back to; None once a checkpoint takes its place."""
 
     @staticmethod
     def open(
@@ -84,21 +89,46 @@ class PhaseRun:
             assembly.env.start()
         return phase_run
 
+    @property
+    def has_start(self) -> bool:
+        """Whether `restart` is possible."""
+        return self._start is not None
+
+    def keep_start(self) -> None:
+        """Copy the present state, that of the start of the phase, into the memory of the host."""
+        tensors: dict[str, Tensor] = {}
+        self._start = flatten(self._state(), tensors, "start"), {name: one.clone() for name, one in tensors.items()}
+
+    def restart(self, learner: Learner) -> None:
+        """Return to the start of the phase. Requires `has_start`."""
+        assert self._start is not None
+        tree, tensors = self._start
+        state = unflatten(tree, {name: one.clone() for name, one in tensors.items()}, "start")
+        self._load(lambda part: nullcontext(state[part]))
+        learner.iteration = self.saved = 0
+        if learner.early_end:
+            learner.early_end.held_frames = 0
+
     def restore(self, learner: Learner, resume_from: Checkpoint) -> None:
         """Continue exactly where a checkpoint of this phase was saved."""
-        with resume_from.loading("agent") as state:
-            load_component_state(self.agent, state, "agent")
-        with resume_from.loading("phase") as state:
-            load_component_state(self.phase, state, self.slot.path)
-        with resume_from.loading("env") as state:
-            load_env_state(self.assembly, state)
+        self._load(resume_from.loading)
         learner.iteration = self.saved = resume_from.iteration
+        learner.rollbacks = Rollbacks.restored(resume_from.rollbacks)
+        if learner.rollbacks.done:
+            self.scale_learning_rate(learner.rollbacks.factor)
         if learner.early_end and resume_from.until:
             learner.early_end.restore(resume_from.until)
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Let the phase use `factor` times the learning rates of the recipe. Raises CheckpointError if it cannot."""
+        if not isinstance(self.phase, ScalesLearningRate):
+            raise CheckpointError(f"the phase was rolled back, but now {self.slot} has no scale_learning_rate")
+        self.phase.scale_learning_rate(factor)
 
     def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
         """Write a checkpoint, with the manifest of its run, and delete old ones. Returns its path."""
         folder = self.directory / "checkpoints"
+        rollbacks = learner.rollbacks.state()
         facts = {
             **run,
             "phase": name,
@@ -109,16 +139,30 @@ class PhaseRun:
             "ended": learner.is_finished,
             "contract": attrs.asdict(self.contract),
             **({"until": learner.early_end.state()} if learner.early_end else {}),
+            **({"rollbacks": rollbacks} if rollbacks else {}),
         }
-        parts = {
+        path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, self._state())
+        checkpoints.prune(folder, self.recipe.run.keep, path)
+        if self.saved:  # something has been learned after the previous one, so a rollback can use it
+            self._start = None
+        self.saved = learner.iteration
+        return path
+
+    def _state(self) -> dict[str, Any]:
+        """Return all that changes in a phase, by part of a checkpoint."""
+        return {
             "agent": component_state(self.agent),
             "phase": component_state(self.phase),
             "env": env_state(self.assembly),
         }
-        path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, parts)
-        checkpoints.prune(folder, self.recipe.run.keep, path)
-        self.saved = learner.iteration
-        return path
+
+    def _load(self, part: Callable[[str], AbstractContextManager[Any]]) -> None:
+        with part("agent") as state:
+            load_component_state(self.agent, state, "agent")
+        with part("phase") as state:
+            load_component_state(self.phase, state, self.slot.path)
+        with part("env") as state:
+            load_env_state(self.assembly, state)
 
     @contextmanager
     def blaming(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from mtrack.api.distributed import all_reduce_max, explain_lost_peer, rank, wait_for_all
+from mtrack.api.distributed import all_reduce_max, explain_lost_peer, wait_for_all
 from mtrack.api.lifecycle import HasProvenance
 from mtrack.errors import (
     CheckpointError,
@@ -26,13 +26,16 @@ from mtrack.loop.early_end import EarlyEnd
 from mtrack.loop.learner import Learner
 from mtrack.loop.wiring import blame_component
 from mtrack.recipe.checked import Recipe
-from mtrack.run.checkpoint import Checkpoint, newest
+from mtrack.run.checkpoint import Checkpoint
 from mtrack.run.checkpoint import load as load_checkpoint
 from mtrack.run.compatibility import Purpose, require_compatible
+from mtrack.run.continuing import how_to_continue
 from mtrack.run.phase_run import PhaseRun
 from mtrack.run.reporting import Reporter
+from mtrack.run.rolling_back import roll_back
 from mtrack.run.run_directory import short, write_atomically
 from mtrack.run.signals import StopRequest
+from mtrack.run.stall import StallWatch
 from mtrack.run.transfer import Contract
 
 _log = logging.getLogger("mtrack")
@@ -48,6 +51,7 @@ class Run:
     manifest: Mapping[str, Any]
     reporter: Reporter
     device: str
+    watch: StallWatch
     init_from: Checkpoint | None = None
     """The checkpoint to continue from (`--resume`), or whose agent to start with (`--from`)."""
     resume: bool = False
@@ -83,9 +87,9 @@ class Run:
             except BaseException as error:
                 if not isinstance(error, Exception) and not is_from_user(error):
                     raised = ComponentError(f"{raised_at(error)} raised {describe_error(error)}")
-                    raised.add_note(self._how_to_continue())
+                    raised.add_note(how_to_continue(self.directory))
                     raise raised from error  # otherwise sys.exit(0) would look like success
-                error.add_note(self._how_to_continue())
+                error.add_note(how_to_continue(self.directory))
                 raise
             finally:
                 self.reporter.finish(status)
@@ -106,6 +110,7 @@ class Run:
             agent = self.recipe.agent.build()
         for name in names:
             recipe = self.recipe.for_phase(name)
+            self.watch.expect_long_iteration()
             phase_run = PhaseRun.open(
                 recipe,
                 name,
@@ -181,15 +186,19 @@ class Run:
             report=self.reporter.log,
             save=lambda learner: self._save(phase_run, learner, due=self.recipe.run.checkpoint_every),
             should_stop=self._should_stop,
+            roll_back=lambda learner, futility: roll_back(phase_run, learner, futility),
         )
 
     def _should_stop(self) -> bool:
-        """Return whether a signal has asked any process to stop: all of them stop together."""
+        """Return, before an iteration, whether a signal has asked any process to stop: all of them stop together."""
+        self.watch.iteration_started()
         self._stop.join(all_reduce_max(self._stop.signal or 0) or None)
         return self._stop.signal is not None
 
     def _learn(self, phase_run: PhaseRun, learner: Learner) -> bool:
         """Train the phase and save its last state, except after an exception, which leaves half an iteration behind."""
+        if learner.iteration == 0:
+            phase_run.keep_start()
         with phase_run.blaming():
             try:
                 finished = learner.learn()
@@ -227,17 +236,3 @@ class Run:
                 problems = [f"the last checkpoint was written, but has changed since: {error}"]
         if problems:
             raise RunError("\n  ".join(["the results of this run are not on disk:", *problems]))
-
-    def _how_to_continue(self) -> str:
-        """Return the last checkpoint in words, and the command that continues from it."""
-        root = self.directory.parents[1] if rank() > 0 else self.directory
-        command = f"mtrack run --resume {short(root)}"
-        try:
-            checkpoint, _ = newest(self.directory)
-        except CheckpointError:
-            return f"there is no checkpoint; once this is fixed, start again from the beginning: {command}"
-        at = f"iteration {checkpoint.iteration} of phase '{checkpoint.phase}'"
-        return (
-            f"the last checkpoint is {short(checkpoint.path)} ({at})\n"
-            f"  once this is fixed: {command}   (with --allow-change if you edited code)"
-        )

@@ -38,6 +38,7 @@ from mtrack.run.manifests import read_manifest
 from mtrack.run.reporting import Reporter
 from mtrack.run.run import Run
 from mtrack.run.run_directory import locked, require_one_run, short
+from mtrack.run.stall import StallWatch
 from mtrack.trial.first_step import try_phases
 from mtrack.trial.preflight import describe_physics, notes, require_runnable
 
@@ -93,7 +94,8 @@ def train(
             recipe, hooks = attrs.evolve(recipe, loggers={}), Hooks()
         root = Path(broadcast_from_rank0(str(directory))).absolute()  # a component may change the working directory
         directory = root / "ranks" / str(rank()) if rank() > 0 else root
-        return TrainResult(root, _run_in(directory, recipe, hooks, start, resume, allow_change))
+        with StallWatch(recipe) as watch:
+            return TrainResult(root, _run_in(directory, recipe, hooks, start, resume, allow_change, watch))
 
 
 def default_directory(recipe: Recipe) -> Path:
@@ -115,7 +117,13 @@ def resumed_recipe(run: Path, settings: Sequence[str], registry: Registry, *, al
 
 
 def _run_in(
-    directory: Path, recipe: Recipe, hooks: Hooks, init_from: Path | None, resume: bool, allow_change: bool
+    directory: Path,
+    recipe: Recipe,
+    hooks: Hooks,
+    init_from: Path | None,
+    resume: bool,
+    allow_change: bool,
+    watch: StallWatch,
 ) -> int:
     """Prepare the run directory and run. Returns the exit status."""
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
@@ -151,6 +159,7 @@ def _run_in(
             facts,
             Reporter(recipe, hooks),
             recipe.resolved_device,
+            watch,
             checkpoint,
             resume,
             allow_change=allow_change,

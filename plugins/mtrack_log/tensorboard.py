@@ -60,14 +60,15 @@ class TensorBoard:
             raise MtrackError(
                 f"logger 'tensorboard' cannot be used: {error}\n  install it with: pip install \"mtrack[tensorboard]\""
             ) from error
-        self.directory = directory / "tensorboard"
+        self.directory, self.frames = directory / "tensorboard", 0
         self.films = NewFilms(directory, ".gif")
         values = run.get("values")  # not recipe.toml, which contains paths of this machine
         self.recipe = to_toml(values) if isinstance(values, dict) else ""
 
     def log(self, metrics: Metrics) -> None:
         """Add a point to each curve."""
-        if self.writer is None or metrics.phase != self.phase:
+        is_repeated = metrics.frames <= self.frames  # after a rollback
+        if self.writer is None or metrics.phase != self.phase or is_repeated:
             self.finish("")
             self.writer, self.phase = self._open(metrics), metrics.phase
         for name, value in flat(metrics).items():
@@ -98,7 +99,7 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  as in start
 
         assert self.directory is not None, "metrics were logged before start"
-        # purge_step hides later points of an earlier process: a resumed run repeats these iterations
+        # purge_step hides later points: a run that was resumed or rolled back repeats these iterations
         folder, flush = str(self.directory / metrics.phase), round(self.flush_s)
         writer: Writer = SummaryWriter(folder, purge_step=metrics.frames, flush_secs=flush)
         writer.add_text("recipe", textwrap.indent(self.recipe, "    "), metrics.frames)  # as a code block of Markdown
