@@ -22,6 +22,7 @@ from mtrack.api.lifecycle import (
     Reports,
     Requires,
     Resets,
+    ScalesLearningRate,
     Startup,
     UsesLibraries,
 )
@@ -224,6 +225,7 @@ OFFERED_BY: Mapping[type, Sequence[str]] = {
     UsesLibraries: tuple(KINDS),
     Progresses: _TERMS,
     Follows: ("phase",),
+    ScalesLearningRate: ("phase",),
     DividesRollouts: ("phase",),
     ReadsObservations: ("agent", "phase"),
     RunsOnRobot: ("agent",),

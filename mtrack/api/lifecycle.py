@@ -142,6 +142,20 @@ class Follows(Protocol):
     """Component names of the phases that it can follow; None if it can be the first phase of a new agent."""
 
 
+@runtime_checkable
+class ScalesLearningRate(Protocol):
+    """A phase whose learning rates can be lowered, so that a run that stops learning can roll back and go on.
+
+    A run whose phase cannot do so stops instead.
+    """
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Use `factor` times the learning rates of the recipe, and of its schedule, from the next update on.
+
+        It is called after a rollback, and after each resume of a phase that was rolled back; the kernel saves `factor`.
+        """
+
+
 def require_order(name: str, follows: Sequence[str | None], previous: str | None) -> None:
     """Raise MtrackError unless phase `name` can follow `previous`; None means that the agent is untrained."""
     if previous in follows:

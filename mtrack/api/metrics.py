@@ -15,6 +15,10 @@ SKIPPED = "update/skipped"
 
 With several optimisers it is the largest share. A phase that never skips a step need not return it.
 """
+ROLLBACKS = "update/rollbacks"
+"""Number of rollbacks of the phase so far, each of which has halved the learning rate; only reported after one."""
+LEFT_OUT = "update/left_out"
+"""Number of absurd observations and returns that no normaliser learned from in an update; only reported if not 0."""
 
 RAW_REWARD = "reward_raw"
 """Prefix of the unweighted rewards: `reward_raw/GROUP/SLOT` is the mean of what a component returned.

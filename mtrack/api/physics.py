@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mtrack.api.recorded_step import RecordedStep, Replay
     from mtrack.api.scene import RobotState
 
+LARGEST_STATE = 1e4
+"""No position [m, rad] or velocity [m/s, rad/s] of a simulation is as large as this unless it has diverged."""
+
 
 class Robot(Protocol):
     """A robot: its names and constants, and its MuJoCo description if a MuJoCo backend simulates it."""
@@ -89,7 +92,8 @@ class Backend(Protocol):
     def diverged(self) -> Tensor:
         """Return which environments have diverged since their reset, bool [N].
 
-        An environment has diverged if its state is not finite, or if the solver warned of instability.
+        An environment has diverged if a position or velocity is not finite or reaches `LARGEST_STATE`, or if the solver
+        warned of instability.
         """
 
     def last_step(self, env_id: int) -> RecordedStep:

@@ -201,8 +201,9 @@ class Phase(Protocol):
         """Learn from a rollout and return metrics, each a mean over the update.
 
         `progress` is the completed share of the phase, in [0, 1). The optional metric `update/skipped` is the share of
-        optimiser steps that were skipped; 1 in three iterations in a row ends the run. A metric that is reported only
-        later in the phase must be there in a trial (`is_trial`) with a progress near 1: `until` can then name it.
+        optimiser steps that were skipped; 1 in three iterations in a row rolls the run back (`ScalesLearningRate`), or
+        ends it. A metric that is reported only later in the phase must be there in a trial (`is_trial`) with a progress
+        near 1: `until` can then name it.
         """
 
 

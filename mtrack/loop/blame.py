@@ -42,7 +42,7 @@ def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
     culprit: Slot | None = None
     trace: TracebackType | None = error.__traceback__
     while trace is not None:
-        culprit = owners.get(id(_first_argument(trace.tb_frame)), culprit)
+        culprit = owners.get(id(first_argument(trace.tb_frame)), culprit)
         trace = trace.tb_next
     return culprit
 
@@ -65,7 +65,7 @@ def raised_at(error: BaseException) -> str:
     return place
 
 
-def _first_argument(frame: FrameType) -> object:
+def first_argument(frame: FrameType) -> object:
     """Return what a method was called with first, `self` also in a wrapper around one; or None.
 
     A plain function may be called with any component first, which is no reason to blame that one.

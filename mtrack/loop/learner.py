@@ -14,7 +14,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack.api.distributed import num_ranks, sum_over_ranks
-from mtrack.api.metrics import DIVERGED, SKIPPED, Metrics
+from mtrack.api.metrics import DIVERGED, ROLLBACKS, SKIPPED, Metrics
 from mtrack.api.protocols import Phase
 from mtrack.api.rollout import Rollout
 from mtrack.api.until import HELD
@@ -22,10 +22,14 @@ from mtrack.errors import RunError
 from mtrack.loop.early_end import EarlyEnd
 from mtrack.loop.env import Env, Step
 from mtrack.loop.outputs import require_numbers
+from mtrack.loop.rollbacks import Futility, Rollbacks
 
 _RATE_WINDOW = 20  # frames/s is the median over so many iterations: the first one may have compiled something
-_FUTILE_ITERATIONS = 3  # so many in a row end the run: the iteration after a single one may recover
 _ENVS_WORTH_A_THREAD = 2048  # with fewer, waking torch's threads for each small operation costs more than they save
+
+
+def _stop(learner: Learner, futility: Futility) -> None:
+    raise RunError(f"{learner.describe_futility(futility)}\n{futility.remedy}")
 
 
 @attrs.frozen
@@ -50,8 +54,10 @@ class Learner:
     """Frames of this phase, all processes."""
     report: Callable[[Metrics], None]
     save: Callable[[Learner], None]
-    """Called after each iteration; it decides by `iteration` whether a checkpoint is due."""
+    """Called after each iteration that learned something; it decides by `iteration` whether a checkpoint is due."""
     should_stop: Callable[[], bool]
+    roll_back: Callable[[Learner, Futility], None] = _stop
+    """Called if nothing was learned for some iterations in a row: returns to an earlier state, or raises RunError."""
     iteration: int = 0
     frames_before: int = 0
     """Frames of the phases before this one."""
@@ -59,10 +65,9 @@ class Learner:
     """The part of this phase whose iterations had another number of frames."""
     early_end: EarlyEnd | None = None
     """Ends the phase before its frames; None if nothing does."""
+    rollbacks: Rollbacks = attrs.field(factory=Rollbacks)
     _buffer: TensorDict | None = None
     _durations: deque[float] = attrs.field(factory=lambda: deque(maxlen=_RATE_WINDOW))
-    _futile: int = 0
-    """Latest iterations in a row from which nothing was learned."""
 
     @property
     def frames_per_iteration(self) -> int:
@@ -111,7 +116,7 @@ class Learner:
     def learn(self) -> bool:
         """Run the phase to its end. Return False if it was asked to stop before.
 
-        Raises RunError if nothing was learned for some iterations in a row.
+        Raises RunError if nothing was learned for some iterations in a row and `roll_back` cannot help.
         """
         while not self.is_finished:
             if self.should_stop():
@@ -128,11 +133,17 @@ class Learner:
             if self.early_end:
                 self.early_end.count(values, self.frames_per_iteration)
                 values[HELD] = self.early_end.held_frames
+            if self.rollbacks.done:
+                values[ROLLBACKS] = float(len(self.rollbacks.done))
             ended = time.perf_counter()
             self._durations.append(ended - started)
             self.report(self._metrics(values, {"rollout": collected - started, "update": ended - collected}))
-            self._require_learning(values)
-            self.save(self)
+            futility = _futility(values, self.frames_per_iteration)
+            if futility is None:  # a checkpoint of a futile iteration would push out one that is worth more
+                self.rollbacks.futile = 0
+                self.save(self)
+            elif self.rollbacks.count_futile(self.iterations):
+                self.roll_back(self, futility)
         return True
 
     def collect(self) -> Rollout:
@@ -163,13 +174,11 @@ class Learner:
         reason = f", {self.early_end}" if self.early_end else ""
         return f"phase '{self.name}' ended after {self.phase_frames:,} of {self.total_frames:,} frames{reason}"
 
-    def _require_learning(self, values: Mapping[str, float]) -> None:
-        """Raise RunError if every environment diverged in every step, or every update was skipped, for too long."""
-        reason = _futility(values, self.frames_per_iteration)
-        self._futile = self._futile + 1 if reason else 0
-        if self._futile >= min(_FUTILE_ITERATIONS, self.iterations):
-            during = f"iteration {self.iteration} of phase '{self.name}'"
-            raise RunError(f"the run stopped after {during}: nothing was learned in {self._futile} in a row. {reason}")
+    def describe_futility(self, futility: Futility) -> str:
+        """Return after which iteration a run stops that has not learned anything for too long, and why, in words."""
+        during = f"iteration {self.iteration} of phase '{self.name}'"
+        row = f"nothing was learned in {self.rollbacks.futile} iterations in a row"
+        return f"the run stopped after {during}: {row}. {futility.reason}."
 
     def _metrics(self, values: Mapping[str, float], timings: Mapping[str, float]) -> Metrics:
         typical = statistics.median(self._durations)
@@ -186,20 +195,20 @@ class Learner:
         )
 
 
-def _futility(values: Mapping[str, float], frames: int) -> str:
-    """Return why nothing can be learned from an iteration of so many frames, and where to look; "" if it can."""
+def _futility(values: Mapping[str, float], frames: int) -> Futility | None:
+    """Return why nothing can be learned from an iteration of so many frames; None if something can."""
     if values[DIVERGED] >= 0.999 * frames:  # a float32 count, which may be rounded
-        return (
-            f"Every environment diverged in every step ({DIVERGED} {values[DIVERGED]:.0f} of {frames}).\n"
+        return Futility(
+            f"Every environment diverged in every step ({DIVERGED} {values[DIVERGED]:.0f} of {frames})",
             "replay one of them (mtrack doctor --replay FILE, files in the folder diverged/), look for NaN in the "
-            "rewards and observations (metrics.jsonl), and check physics_dt, gains and masses"
+            "rewards and observations (metrics.jsonl), and check physics_dt, gains and masses",
         )
     if values.get(SKIPPED, 0.0) >= 1.0:
-        return (
-            f"Every update was skipped, because a loss or a gradient was not finite ({SKIPPED} 1).\n"
-            "check the size of each reward and its weight (metrics.jsonl), and the learning rate of the phase"
+        return Futility(
+            f"Every update was skipped, because a loss or a gradient was not finite ({SKIPPED} 1)",
+            "check the size of each reward and its weight (metrics.jsonl), and the learning rate of the phase",
         )
-    return ""
+    return None
 
 
 @contextmanager

@@ -20,7 +20,16 @@ from mtrack.recipe.load import read_recipe
 from mtrack.recipe.phase_set import disabled_since, in_phase, named_by_phases, wrong_keys
 from mtrack.recipe.reader import Reader
 from mtrack.recipe.run_settings import RunSettings
-from mtrack.recipe.slots import AUTO, MotionSlot, ObservationSlot, PhaseSlot, RewardSlot, Slot, TerminationSlot
+from mtrack.recipe.slots import (
+    AUTO,
+    MotionSlot,
+    ObservationSlot,
+    PhaseSlot,
+    RewardGroup,
+    RewardSlot,
+    Slot,
+    TerminationSlot,
+)
 from mtrack.recipe.source import Layer, RecipeSource
 from mtrack.recipe.write import Table, to_toml
 from mtrack.registry.plain import plain
@@ -35,13 +44,6 @@ def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> No
 
 
 @attrs.frozen(kw_only=True)
-class RewardGroup:
-    """Settings of one reward group."""
-
-    scale: Schedule = param(default=Schedule.constant(1.0))  # noqa: RUF009  an attrs field
-    """Factor on all rewards of the group, a number or a schedule."""
-
-
 @attrs.frozen(kw_only=True)
 class Recipe:
     """A checked recipe, either without the changes of any phase or (from `for_phase`) with those of one phase."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import attrs
 
-from mtrack.api.fields import non_negative, param, params_of, positive
+from mtrack.api.fields import between, non_negative, param, params_of, positive
+from mtrack.api.schedule import Schedule
 from mtrack.api.until import Until
 from mtrack.recipe.write import Table
 from mtrack.registry.plain import plain
@@ -15,6 +16,8 @@ from mtrack.registry.values import default_of
 
 MAX_HISTORY = 1000
 """Largest number of control steps that the history of an observation may go back."""
+LARGEST_WEIGHT = 1e6
+"""Largest size of the weight of a reward, and of the scale of a group: more is a mistake, and makes losses infinite."""
 
 
 def _history(instance: object, attribute: attrs.Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
@@ -96,8 +99,21 @@ class ObservationSlot(Slot):
 class RewardSlot(Slot):
     """One term of a reward group."""
 
-    weight: float = param(default=1.0)
-    """Factor on the term."""
+    weight: float = param(default=1.0, validator=between(-LARGEST_WEIGHT, LARGEST_WEIGHT))
+    """Factor on the term, at most 1,000,000."""
+
+
+def _scale(instance: object, attribute: attrs.Attribute[Schedule], value: Schedule) -> None:
+    if max(abs(value.start), abs(value.end)) > LARGEST_WEIGHT:
+        raise ValueError(f"expected a scale of at most {LARGEST_WEIGHT:,.0f}")
+
+
+@attrs.frozen(kw_only=True)
+class RewardGroup:
+    """Settings of one reward group."""
+
+    scale: Schedule = param(default=Schedule.constant(1.0), validator=_scale)  # noqa: RUF009  an attrs field
+    """Factor on all rewards of the group, a number or a schedule, at most 1,000,000."""
 
 
 @attrs.frozen(kw_only=True)

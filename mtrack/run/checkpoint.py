@@ -54,6 +54,8 @@ class Checkpoint:
     """The metric by which it is compared with others, and its value (`CheckpointScore.state`); None without one."""
     earlier: Mapping[str, int] | None = None
     """Iterations and frames of the phase that another number of processes made; None without any."""
+    rollbacks: Mapping[str, Any] = attrs.field(factory=dict)
+    """The rollbacks of the phase (`Rollbacks.state`); empty if there were none."""
 
     def part(self, name: str) -> Any:
         """Return a saved part (`agent`, `phase`, `env`). Raises CheckpointError naming the damaged file and key."""

@@ -106,6 +106,9 @@ def require_facts(manifest: Mapping[str, Any], file: Path) -> None:
         require(_is_score(manifest["score"]), file, "score", manifest["score"], expected)
     if "earlier" in manifest:  # only of a phase that was resumed with another number of processes
         require(_is_earlier(manifest["earlier"]), file, "earlier", manifest["earlier"], "a table: iterations, frames")
+    if "rollbacks" in manifest:  # only of a phase that was rolled back, or has just failed to learn
+        expected = "a table with futile_iterations and done"
+        require(_is_rollbacks(manifest["rollbacks"]), file, "rollbacks", manifest["rollbacks"], expected)
     for name, entry in manifest["files"].items():
         require(_is_file_entry(name, entry), file, f"files.{name}", entry, "size and sha256 of a file beside it")
         pair = Path(name).with_suffix(".json" if name.endswith(".safetensors") else ".safetensors").name
@@ -141,6 +144,18 @@ def _is_score(value: object) -> bool:
 
 def _is_earlier(value: object) -> bool:
     return isinstance(value, dict) and value.keys() == {"iterations", "frames"} and all(map(_is_count, value.values()))
+
+
+def _is_rollbacks(value: object) -> bool:
+    done = value.get("done") if isinstance(value, dict) else None
+    texts = ("target", "reason")
+    return (
+        isinstance(value, dict)
+        and _is_count(value.get("futile_iterations"))
+        and isinstance(done, list)
+        and all(isinstance(one, dict) and one.keys() == {"iteration", *texts} for one in done)
+        and all(_is_count(one["iteration"]) and all(isinstance(one[text], str) for text in texts) for one in done)
+    )
 
 
 def _is_file_entry(name: str, entry: object) -> bool:

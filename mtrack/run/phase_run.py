@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
+from torch import Tensor
 
 from mtrack.api.distributed import rank
 from mtrack.api.fields import fields_of
+from mtrack.api.lifecycle import ScalesLearningRate
 from mtrack.api.metrics import Metrics
 from mtrack.api.protocols import Phase
 from mtrack.errors import CheckpointError
 from mtrack.loop.assemble import Assembly, assemble
 from mtrack.loop.learner import Earlier, Learner
 from mtrack.loop.outputs import blaming_outputs
+from mtrack.loop.rollbacks import Rollbacks
 from mtrack.loop.snapshot import env_state, load_env_state
-from mtrack.loop.state import component_state, load_component_state
+from mtrack.loop.state import component_state, flatten, load_component_state, unflatten
 from mtrack.loop.wiring import blame_component, give_generators, placed
 from mtrack.recipe.checked import Recipe
 from mtrack.recipe.slots import PhaseSlot
@@ -58,6 +61,8 @@ class PhaseRun:
     """By which its checkpoints are compared; None if the best is not kept."""
     saved: int = 0
     """Iteration of the newest checkpoint."""
+    _start: tuple[Any, dict[str, Tensor]] | None = None
+    """The state in which the phase started, to roll back to; None once a checkpoint takes its place."""
 
     @staticmethod
     def open(
@@ -103,24 +108,40 @@ class PhaseRun:
             assembly.env.start(progress)
         return phase_run
 
+    @property
+    def has_start(self) -> bool:
+        """Whether `restart` is possible."""
+        return self._start is not None
+
+    def keep_start(self) -> None:
+        """Copy the present state, that of the start of the phase, into the memory of the host."""
+        tensors: dict[str, Tensor] = {}
+        self._start = flatten(self._state(), tensors, "start"), {name: one.clone() for name, one in tensors.items()}
+
+    def restart(self, learner: Learner) -> None:
+        """Return to the start of the phase. Requires `has_start`."""
+        assert self._start is not None
+        tree, tensors = self._start
+        state = unflatten(tree, {name: one.clone() for name, one in tensors.items()}, "start")
+        self._load(lambda part: nullcontext(state[part]))
+        self.saved = 0
+        learner.resume(0, self.frames_before, Earlier())
+        self.score = CheckpointScore.of(self.recipe.run)
+        if learner.early_end:
+            learner.early_end.held_frames = 0
+
     def restore(self, learner: Learner, resume_from: Checkpoint, *, restarts_envs: bool = False) -> None:
         """Continue exactly where a checkpoint of this phase was saved; but keep environments that have started again.
 
         The checkpoint is then that of rank 0, and the other ranks keep their own generators: otherwise all would draw
         the same actions.
         """
-        own = component_state(self.phase)
-        with resume_from.loading("agent") as state:
-            load_component_state(self.agent, state, "agent")
-        with resume_from.loading("phase") as state:
-            if restarts_envs and rank() > 0:
-                state |= {name: own[name] for name in _generators(self.phase) if name in state}
-            load_component_state(self.phase, state, self.slot.path)
-        if not restarts_envs:
-            with resume_from.loading("env") as state:
-                load_env_state(self.assembly, state)
+        self._load(resume_from.loading, restarts_envs=restarts_envs)
         learner.resume(resume_from.iteration, resume_from.frames, Earlier(**resume_from.earlier or {}))
         self.saved = resume_from.iteration
+        learner.rollbacks = Rollbacks.restored(resume_from.rollbacks)
+        if learner.rollbacks.done:
+            self.scale_learning_rate(learner.rollbacks.factor)
         if learner.early_end and resume_from.until:
             learner.early_end.restore(resume_from.until)
         if self.score and resume_from.score:
@@ -136,9 +157,16 @@ class PhaseRun:
 
         return score_and_report
 
+    def scale_learning_rate(self, factor: float) -> None:
+        """Let the phase use `factor` times the learning rates of the recipe. Raises CheckpointError if it cannot."""
+        if not isinstance(self.phase, ScalesLearningRate):
+            raise CheckpointError(f"the phase was rolled back, but now {self.slot} has no scale_learning_rate")
+        self.phase.scale_learning_rate(factor)
+
     def save(self, learner: Learner, name: str, run: Mapping[str, Any]) -> Path:
         """Write a checkpoint, with the manifest of its run, and delete old ones. Returns its path."""
         folder = self.directory / "checkpoints"
+        rollbacks = learner.rollbacks.state()
         facts = {
             **run,
             "phase": name,
@@ -151,19 +179,37 @@ class PhaseRun:
             **({"until": learner.early_end.state()} if learner.early_end else {}),
             **({"score": self.score.state()} if self.score else {}),
             **({"earlier": attrs.asdict(learner.earlier)} if learner.earlier.iterations else {}),
+            **({"rollbacks": rollbacks} if rollbacks else {}),
         }
-        parts = {
-            "agent": component_state(self.agent),
-            "phase": component_state(self.phase),
-            "env": env_state(self.assembly),
-        }
-        path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, parts)
+        path = checkpoints.save(folder, f"{name}-{learner.iteration:07d}", facts, self._state())
         best = best_of_phases(manifests_of_checkpoints(self.directory), self.score.state()) if self.score else {}
         checkpoints.prune(folder, self.recipe.run.keep, path, best.values())
+        if self.saved:  # something has been learned after the previous one, so a rollback can use it
+            self._start = None
         self.saved = learner.iteration
         if self.score and best.get(name) == path:
             _log.info("best checkpoint so far: %s (%s)", short(path), describe_score(self.score.state()))
         return path
+
+    def _state(self) -> dict[str, Any]:
+        """Return all that changes in a phase, by part of a checkpoint."""
+        return {
+            "agent": component_state(self.agent),
+            "phase": component_state(self.phase),
+            "env": env_state(self.assembly),
+        }
+
+    def _load(self, part: Callable[[str], AbstractContextManager[Any]], *, restarts_envs: bool = False) -> None:
+        own = component_state(self.phase)
+        with part("agent") as state:
+            load_component_state(self.agent, state, "agent")
+        with part("phase") as state:
+            if restarts_envs and rank() > 0:
+                state |= {name: own[name] for name in _generators(self.phase) if name in state}
+            load_component_state(self.phase, state, self.slot.path)
+        if not restarts_envs:
+            with part("env") as state:
+                load_env_state(self.assembly, state)
 
     @contextmanager
     def blaming(self) -> Iterator[None]:

@@ -33,8 +33,10 @@ from mtrack.run.compatibility import Purpose, require_compatible
 from mtrack.run.phase_run import PhaseRun
 from mtrack.run.reporting import Reporter
 from mtrack.run.resume import how_to_continue
+from mtrack.run.rolling_back import roll_back
 from mtrack.run.run_directory import short, write_atomically
 from mtrack.run.signals import StopRequest
+from mtrack.run.stall import StallWatch
 from mtrack.run.transfer import Contract
 
 _log = logging.getLogger("mtrack")
@@ -50,6 +52,7 @@ class Run:
     manifest: Mapping[str, Any]
     reporter: Reporter
     device: str
+    watch: StallWatch
     init_from: Checkpoint | None = None
     """The checkpoint to continue from (`--resume`), or whose agent to start with (`--from`)."""
     resume: bool = False
@@ -115,6 +118,7 @@ class Run:
             agent = self.recipe.agent.build()
         for name in names:
             recipe = self.recipe.for_phase(name)
+            self.watch.expect_long_iteration()
             phase_run = PhaseRun.open(
                 recipe,
                 name,
@@ -197,17 +201,21 @@ class Run:
             report=phase_run.scoring(self.reporter.log),
             save=lambda learner: self._save(phase_run, learner, due=self.recipe.run.checkpoint_every),
             should_stop=self._should_stop,
+            roll_back=lambda learner, futility: roll_back(phase_run, learner, futility),
         )
         phase_run.recorder.iteration = lambda: learner.iteration + 1
         return learner
 
     def _should_stop(self) -> bool:
-        """Return whether a signal has asked any process to stop: all of them stop together."""
+        """Return, before an iteration, whether a signal has asked any process to stop: all of them stop together."""
+        self.watch.iteration_started()
         self._stop.join(all_reduce_max(self._stop.signal or 0) or None)
         return self._stop.signal is not None
 
     def _learn(self, phase_run: PhaseRun, learner: Learner) -> bool:
         """Train the phase and save its last state, except after an exception, which leaves half an iteration behind."""
+        if learner.iteration == 0:
+            phase_run.keep_start()
         with phase_run.blaming(), explaining_lost_ranks():
             finished = learner.learn()
         self._save(phase_run, learner)

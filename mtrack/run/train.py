@@ -26,6 +26,7 @@ from mtrack.run.reporting import Reporter
 from mtrack.run.resume import STARTED_FROM, continue_facts, find_resume_point, require_own_start, resumed_recipe
 from mtrack.run.run import Run
 from mtrack.run.run_directory import LOCK_NOTE, locked, require_one_run, short
+from mtrack.run.stall import StallWatch
 from mtrack.trial.first_step import try_phases
 from mtrack.trial.preflight import describe_physics, notes, require_runnable
 
@@ -84,13 +85,22 @@ def train(
             _log.info("torchrun has restarted this run: it %s in %s", "continues" if resume else "starts over", root)
             recipe = resumed_recipe(root, (), recipe.registry, allow_change=allow_change) if resume else recipe
         try:
-            return TrainResult(root, _run_in(root, recipe, hooks, start, resume, allow_change))
+            with StallWatch(recipe) as watch:
+                return TrainResult(root, _run_in(root, recipe, hooks, start, resume, allow_change, watch))
         finally:
             if run_dir is None:
                 discard_if_empty(root)  # of a recipe that could not start
 
 
-def _run_in(root: Path, recipe: Recipe, hooks: Hooks, init_from: Path | None, resume: bool, allow_change: bool) -> int:
+def _run_in(
+    root: Path,
+    recipe: Recipe,
+    hooks: Hooks,
+    init_from: Path | None,
+    resume: bool,
+    allow_change: bool,
+    watch: StallWatch,
+) -> int:
     """Prepare the run directory, or in it that of this process, and run. Returns the exit status."""
     directory = root / "ranks" / str(rank()) if rank() > 0 else root
     facts = manifest(recipe, run_id=secrets.token_hex(4), started=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
@@ -130,6 +140,7 @@ def _run_in(root: Path, recipe: Recipe, hooks: Hooks, init_from: Path | None, re
             facts,
             Reporter(recipe if rank() == 0 else attrs.evolve(recipe, loggers={}), hooks),
             recipe.resolved_device,
+            watch,
             checkpoint,
             resume=point is not None,
             restarts_envs=point is not None and not point.is_exact,

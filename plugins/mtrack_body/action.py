@@ -24,12 +24,14 @@ from mtrack import (
 from mtrack_body.delay import draw_delays
 from mtrack_body.names import joint_mirror
 
+_LARGEST_SCALE = 100.0  # rad
+
 
 def _positive_scales(_: object, __: object, value: float | str | Mapping[str, float]) -> None:
     scales = value.values() if isinstance(value, Mapping) else [value]
     for scale in scales:
-        if scale != "effort" and not (isinstance(scale, int | float) and scale > 0):
-            raise ValueError(f"scale must be positive numbers, or 'effort', not {scale!r}")
+        if scale != "effort" and not (isinstance(scale, int | float) and 0 < scale <= _LARGEST_SCALE):
+            raise ValueError(f"scale must be positive numbers up to {_LARGEST_SCALE:g}, or 'effort', not {scale!r}")
 
 
 @component
@@ -41,9 +43,9 @@ class JointPosition:
     scale: float | Literal["effort"] | dict[str, float] = param(
         factory=lambda: {"arms": 1.0, "legs": 0.5, "waist": 0.5}, validator=_positive_scales
     )
-    """Angle for an action of 1 [rad]: a number, a number for each joint, set or pattern (a later entry overrides an
-    earlier one), or "effort": proportional to effort limit / stiffness."""
-    effort_factor: float = param(default=0.25, validator=positive)
+    """Angle for an action of 1 [rad], at most 100: a number, a number for each joint, set or pattern (a later entry
+    overrides an earlier one), or "effort": proportional to effort limit / stiffness."""
+    effort_factor: float = param(default=0.25, validator=between(1e-6, 100.0))
     """Share of effort limit / stiffness that an action of 1 commands if scale = "effort"."""
     clip: float = param(default=10.0, validator=positive)
     """Bound of the raw action."""

@@ -17,9 +17,8 @@ import typer
 
 from mtrack import ComponentError, MtrackError, Recipe
 from mtrack.api.kinds import KINDS, Kind
-from mtrack.recipe.checked import RewardGroup
 from mtrack.recipe.run_settings import RunSettings
-from mtrack.recipe.slots import SLOT_CLASSES, Slot
+from mtrack.recipe.slots import SLOT_CLASSES, RewardGroup, Slot
 from mtrack.registry.registry import Entry, Registry
 from mtrack_dev.schema_values import Schema, hint, open_table, parameters, required_parameters, schedule, table
 

@@ -40,14 +40,15 @@ class TensorBoard:
             raise MtrackError(
                 f"logger 'tensorboard' cannot be used: {error}\n  install it with: pip install \"mtrack[tensorboard]\""
             ) from error
-        self.directory = directory / "tensorboard"
+        self.directory, self.frames = directory / "tensorboard", 0
         self.films = NewFilms(directory, ".gif")
         values = run.get("values")  # not recipe.toml, which contains paths of this machine
         self.recipe = to_toml(values) if isinstance(values, dict) else ""
 
     def log(self, metrics: Metrics) -> None:
         """Add a point to each curve."""
-        if self.writer is None or metrics.phase != self.phase:
+        is_repeated = metrics.frames <= self.frames  # after a rollback
+        if self.writer is None or metrics.phase != self.phase or is_repeated:
             self.finish("")
             self.writer, self.phase = self._open(metrics), metrics.phase
         self.writer.add_scalars(flat(metrics), metrics.frames)
@@ -71,6 +72,7 @@ class TensorBoard:
 
     def _open(self, metrics: Metrics) -> EventFile:
         assert self.directory is not None, "metrics were logged before start"
+        # it hides later points: a run that was resumed or rolled back repeats these iterations
         writer = EventFile(self.directory / metrics.phase, metrics.frames, self.flush_s)
         recipe = textwrap.indent(self.recipe, "    ")  # as a code block of Markdown
         writer.add_text("recipe/text_summary", recipe, metrics.frames)

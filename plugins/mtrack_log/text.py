@@ -6,11 +6,12 @@ import math
 from pathlib import Path
 
 from mtrack import Metrics
-from mtrack.api.metrics import DIVERGED, SKIPPED
+from mtrack.api.metrics import DIVERGED, LEFT_OUT, ROLLBACKS, SKIPPED
 from mtrack.api.until import HELD
 
 _SHARES = ("episode/completed", "termination/", "coverage/", "clip/", SKIPPED)
-FAULTS = {DIVERGED: "diverged", SKIPPED: "skipped"}
+_PHYSICS = "physics/"  # shares of environment steps with a warning of the physics engine
+FAULTS = {DIVERGED: "diverged", SKIPPED: "skipped", LEFT_OUT: "absurd values", ROLLBACKS: "rollbacks"}
 """Metrics that count faults of an iteration, with their labels; shown if they are not 0."""
 
 
@@ -76,6 +77,11 @@ def plain_line(metrics: Metrics) -> str:
     }
     parts = [f"{label} {formatted(name, values[name])}" for label, name in shown.items() if name in values]
     parts += [f"{label} {formatted(name, values[name])}" for name, label in FAULTS.items() if values.get(name)]
+    parts += [
+        f"{name.partition('/')[2]} {number(100.0 * value)} %"
+        for name, value in values.items()
+        if name.startswith(_PHYSICS) and value
+    ]
     head = f"{metrics.phase} {metrics.iteration}/{metrics.iterations}"
     rate = f"{metrics.frames_per_s:,.0f} frames/s  ETA {duration(metrics.eta_s)}"
     parts += filter(None, [until_progress(metrics)])

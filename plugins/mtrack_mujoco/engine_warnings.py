@@ -10,6 +10,8 @@ import mujoco
 import torch
 from torch import Tensor
 
+from mtrack import is_trial, sum_over_ranks
+from mtrack.api.physics import LARGEST_STATE
 from mtrack_mujoco import labels
 
 _log = logging.getLogger("mtrack")
@@ -41,6 +43,16 @@ def explain_warning(name: str, model: mujoco.MjModel, index: int) -> str:
     return f"{name}: {_MEANINGS.get(name, 'see mjtWarning')}{about}"
 
 
+def explain_state(model: mujoco.MjModel, qpos: Tensor, qvel: Tensor) -> list[str]:
+    """Return which positions [nq] and velocities [nv] are finite but too large to be physical, in words."""
+    parts = (("position", qpos, labels.of_positions), ("velocity", qvel, labels.of_dofs))
+    return [
+        f"{what} of {names(model)[k]} is {float(values[k]):.3g}, beyond {LARGEST_STATE:g}"
+        for what, values, names in parts
+        for k in (values.isfinite() & (values.abs() >= LARGEST_STATE)).nonzero().flatten().tolist()
+    ]
+
+
 @attrs.frozen
 class WatchedWarning:
     """A warning that is reported and counted."""
@@ -49,6 +61,39 @@ class WatchedWarning:
     """Name of the share of environment steps that had it: `physics/contact_overflow`."""
     message: str
     """What it means, the engine's name for it, and the remedy; `{envs}` is the number of environments."""
+    is_rare: bool = False
+    """Whether its share is reported only if it is not 0."""
+
+
+_UNSTABLE = (
+    "the simulation has become unstable: mtrack doctor --replay FILE, with a file in the folder diverged/, says what "
+    "failed first; a smaller physics_dt, lower gains, or larger armatures and masses help"
+)
+
+
+def watched_warnings(memory: str) -> dict[str, WatchedWarning]:
+    """Return what is watched of MuJoCo on the CPU, by its name in `mjtWarning` without `mjWARN_`.
+
+    `memory` says how to get room for contacts and constraints.
+    """
+    left_out = f"some were left out, and these are reset: {memory}"
+    singular = "look for masses, inertias and armatures near 0 in the robot and in randomizations"
+    number = "not finite or too large"
+    table = {
+        "CONTACTFULL": ("contact_overflow", "no room for all contacts in {} of the environments", left_out),
+        "CNSTRFULL": ("constraint_overflow", "no room for all constraints in {} of the environments", left_out),
+        "INERTIA": ("singular_inertia", "the inertia matrix of {} of the environments is nearly singular", singular),
+        "BADQPOS": ("bad_position", f"a position is {number} in {{}} of the environments", _UNSTABLE),
+        "BADQVEL": ("bad_velocity", f"a velocity is {number} in {{}} of the environments", _UNSTABLE),
+        "BADQACC": ("bad_acceleration", f"an acceleration is {number} in {{}} of the environments", _UNSTABLE),
+        "BADCTRL": ("bad_control", "a control is not finite in {} of the environments", "look for NaN in the actions"),
+    }
+    return {
+        name: WatchedWarning(
+            f"physics/{metric}", f"{what.format('{envs}')} (mjWARN_{name}): {remedy}", is_rare=name.startswith("BAD")
+        )
+        for name, (metric, what, remedy) in table.items()
+    }
 
 
 class WarningMonitor:
@@ -78,11 +123,18 @@ class WarningMonitor:
             self._report()
 
     def metrics(self) -> Mapping[str, Tensor]:
-        """Return the share of environment steps with each warning since the last call, and reset the counts."""
-        shares = self._sums / max(1, self._steps)
+        """Return the share of environment steps with each warning since the last call, and reset the counts.
+
+        All processes must call this together, so that all report the same warnings.
+        """
+        shares, totals = self._sums / max(1, self._steps), sum_over_ranks(self._sums).tolist()
         self._sums.zero_()
         self._steps = 0
-        return {watched.metric: shares[k] for k, watched in enumerate(self._watched)}
+        return {
+            watched.metric: shares[k]
+            for k, watched in enumerate(self._watched)
+            if totals[k] or is_trial() or not watched.is_rare
+        }
 
     def _report(self) -> None:
         found = self._found.tolist()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mtrack import MtrackError, RecordedStep, Replay
+from mtrack.api.physics import LARGEST_STATE
 from mtrack.api.recorded_step import FieldValue, Quantity
 from mtrack_mujoco import labels
 from mtrack_mujoco.description import rebuild
@@ -88,12 +89,12 @@ class StepReplay:
                 labels=names,
                 values=torch.stack(self._results[array]),
                 start=start.get(array),
-                bound=LARGEST,
+                bound=bound,
             )
-            for name, unit, array, names in (
-                ("acceleration", "rad/s^2, m/s^2", "qacc", dofs),
-                ("velocity", "rad/s, m/s", "qvel", dofs),
-                ("position", "rad, m", "qpos", coordinates),
+            for name, unit, array, names, bound in (
+                ("acceleration", "rad/s^2, m/s^2", "qacc", dofs, LARGEST),
+                ("velocity", "rad/s, m/s", "qvel", dofs, LARGEST_STATE),
+                ("position", "rad, m", "qpos", coordinates, LARGEST_STATE),
             )
         ]
 

@@ -11,7 +11,8 @@ import torch
 from mujoco.batch import Batch, SimulationError
 from torch import Tensor
 
-from mtrack_mujoco.engine_warnings import WarningMonitor, WatchedWarning, explain_warning
+from mtrack.api.physics import LARGEST_STATE
+from mtrack_mujoco.engine_warnings import WarningMonitor, explain_state, explain_warning, watched_warnings
 from mtrack_mujoco.model_fields import BatchFields
 
 _log = logging.getLogger(__name__)
@@ -22,24 +23,6 @@ _FATAL = slice(int(_Warning.mjWARN_CONTACTFULL), int(_Warning.mjWARN_BADCTRL) + 
 _INERTIA = int(_Warning.mjWARN_INERTIA)
 _COUNT = 1  # column of the warnings: how often; the other column is the index of what it is about
 _MB = 1 << 20
-
-_WATCHED = {
-    "CONTACTFULL": (
-        "contact_overflow",
-        "no room for all contacts in {{envs}} of the environments (mjWARN_CONTACTFULL): some were left out, and these "
-        "are reset: {remedy}",
-    ),
-    "CNSTRFULL": (
-        "constraint_overflow",
-        "no room for all constraints in {{envs}} of the environments (mjWARN_CNSTRFULL): some were left out, and these "
-        "are reset: {remedy}",
-    ),
-    "INERTIA": (
-        "singular_inertia",
-        "the inertia matrix of {{envs}} of the environments is nearly singular (mjWARN_INERTIA): look for masses, "
-        "inertias and armatures near 0 in the robot and in randomizations",
-    ),
-}
 
 
 def compile_physics(spec: mujoco.MjSpec) -> mujoco.MjModel:
@@ -75,16 +58,14 @@ class MujocoSimulations:
         )
         self.outputs = {name: self._output(name) for name in outputs}
         self._initial = self.rows[0].clone()
-        self._motion = self.rows[:, : 1 + model.nq + model.nv]  # time, positions and velocities come first
+        self._motion = self.rows[:, 1 : 1 + model.nq + model.nv]  # positions and velocities follow the time
         self._warning = torch.from_numpy(self.batch.warning)
         self._failed = torch.zeros(num, dtype=torch.bool)
         self._error_level = logging.WARNING
         self._remedy = f"set [backend] memory_mb above {-(-model.narena // _MB)}"
-        self._watched = [int(getattr(_Warning, f"mjWARN_{name}")) for name in _WATCHED]
-        watched = tuple(
-            WatchedWarning(f"physics/{metric}", text.format(remedy=self._remedy)) for metric, text in _WATCHED.values()
-        )
-        self.monitor = WarningMonitor(watched, torch.device("cpu"))
+        watched = watched_warnings(self._remedy)
+        self._watched = [int(getattr(_Warning, f"mjWARN_{name}")) for name in watched]
+        self.monitor = WarningMonitor(tuple(watched.values()), torch.device("cpu"))
         self.fields = BatchFields(self.batch, model_fields)
         self.engine: Mapping[str, object] = {}
 
@@ -117,17 +98,19 @@ class MujocoSimulations:
         self._warning[:, _INERTIA].zero_()  # the others end the episode, and the restart clears them
 
     def diverged(self) -> Tensor:
-        """Return bool [N]: environments that are not finite, or that had a fatal warning or error since the restart."""
-        finite = torch.isfinite(self._motion.sum(-1))  # a sum is finite only if all of it is
+        """Return bool [N]: environments out of bounds, or that had a fatal warning or error since the restart."""
+        low, high = self._motion.aminmax(dim=-1)
+        sound = (low > -LARGEST_STATE) & (high < LARGEST_STATE)  # False for NaN
         warned = (self._warning[:, _FATAL, _COUNT] > 0).any(-1)
-        return ~finite | warned | self._failed
+        return ~sound | warned | self._failed
 
     def warnings(self, env_id: int) -> tuple[str, ...]:
-        """Return the engine's warnings about one environment since its restart."""
+        """Return the engine's warnings about one environment since its restart, and what is out of bounds now."""
         model, found = self.batch.model, []
         for kind, (about, number) in enumerate(self._warning[env_id].tolist()):
             if number:
                 found.append(explain_warning(_Warning(kind).name.removeprefix("mjWARN_"), model, about))
+        found += explain_state(model, self.qpos[env_id], self.qvel[env_id])
         if self._failed[env_id]:
             found.append(f"ERROR: {(self.batch.error(env_id) or 'the engine raised an error').splitlines()[0]}")
         return tuple(found)

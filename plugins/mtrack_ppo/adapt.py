@@ -8,7 +8,19 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Layout, Rollout, component, num_ranks, param, positive, require_order, scratch, state, sum_over_ranks
+from mtrack import (
+    Layout,
+    Rollout,
+    between,
+    component,
+    num_ranks,
+    param,
+    positive,
+    require_order,
+    scratch,
+    state,
+    sum_over_ranks,
+)
 from mtrack.api.metrics import SKIPPED
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.compile import compiled
@@ -21,6 +33,7 @@ from mtrack_ppo.phases import (
     require_same_shapes,
     sample_action,
     seeded_default,
+    set_learning_rate,
 )
 from mtrack_ppo.ppo import flat, minibatch_indices, optimiser_step, sample_indices
 
@@ -33,7 +46,7 @@ class Adapt:
     """Passes over each rollout."""
     minibatches: int = param(default=8, validator=positive)
     """Minibatches in each epoch."""
-    lr: float = param(default=5e-4, validator=positive)
+    lr: float = param(default=5e-4, validator=between(1e-12, 1.0))
     """Learning rate of Adam."""
     max_grad_norm: float = param(default=1.0, validator=positive)
     """Largest norm of the gradient; larger gradients are scaled down."""
@@ -73,6 +86,10 @@ class Adapt:
         self.rng = seeded_default(self.rng)
         self.agent, self.dtype = agent, compute_dtype(self.autocast, layout.device)
         self.estimator_adam = make_adam(agent.adapt_module, self.lr)
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Use `factor` times the learning rate from the next update on."""
+        set_learning_rate(self.estimator_adam, factor * self.lr)
 
     @torch.no_grad()
     def act(self, observations: TensorDict) -> TensorDict:

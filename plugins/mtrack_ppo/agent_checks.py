@@ -13,18 +13,19 @@ from torch import Tensor
 from mtrack import Layout, MtrackError, NameProblem
 from mtrack.errors import did_you_mean
 
+LARGEST_STD = 100.0
 DEFAULT_STD = {".*(waist|knee|hip).*": 1.5, ".*(shoulder|elbow).*": 1.2}
 
 
 def positive_stds(instance: object, attribute: attrs.Attribute[Any], value: float | Mapping[str, float]) -> None:
-    """Raise ValueError unless every pattern is a regular expression and every number is greater than 0."""
+    """Raise ValueError unless every pattern is a regular expression and every number in (0, LARGEST_STD]."""
     for pattern, std in ({".*": value} if isinstance(value, int | float) else value).items():
         try:
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
-        if std <= 0:
-            raise ValueError(f"a standard deviation must be greater than 0, not {std}")
+        if not 0 < std <= LARGEST_STD:
+            raise ValueError(f"a standard deviation must be greater than 0 and at most {LARGEST_STD:g}, not {std}")
 
 
 def initial_std(setting: float | Mapping[str, float], names: Sequence[str]) -> Tensor:

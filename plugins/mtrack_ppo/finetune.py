@@ -8,7 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from mtrack import Layout, Rollout, Schedule, between, component, param, positive
+from mtrack import Layout, Rollout, Schedule, between, component, param
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.phases import (
     PpoPhase,
@@ -24,7 +24,7 @@ from mtrack_ppo.ppo import PpoLoss, optimise, prepare
 class Finetune(PpoPhase):
     """PPO on the student's actor and the critic, after a warm-up of the critic; nothing else changes."""
 
-    lr: float = param(default=1e-4, validator=positive)
+    lr: float = param(default=1e-4, validator=between(1e-12, 1.0))
     """Learning rate of Adam; if it is adaptive, the initial one."""
     entropy: Schedule = param(default=Schedule(0.0025, 0.0005, "exp"))
     """Coefficient of the entropy bonus."""
@@ -49,10 +49,10 @@ class Finetune(PpoPhase):
     def update(self, rollout: Rollout, progress: float) -> Mapping[str, Tensor | float]:
         """Learn from a rollout. Returns losses and other metrics, means over the update."""
         batch, metrics = prepare(self, rollout)
-        set_learning_rate(self.actor_adam, self.learning_rate)
+        set_learning_rate(self.actor_adam, self.present_rate)
         critic_only = progress < self.critic_warmup
         adams = [self.critic_adam] if critic_only else [self.actor_adam, self.critic_adam]
         metrics |= optimise(PpoLoss.at(self, progress, critic_only=critic_only), batch, adams)
-        numbers = to_host(metrics) | {"policy/learning_rate": self.learning_rate}
+        numbers = to_host(metrics) | {"policy/learning_rate": self.present_rate}
         self.learning_rate = self.next_learning_rate(numbers, progress)
         return numbers

@@ -25,7 +25,8 @@ from mtrack import (
     state,
     sum_over_ranks,
 )
-from mtrack.api.metrics import SKIPPED
+from mtrack.api.fields import fields_of
+from mtrack.api.metrics import LEFT_OUT, SKIPPED
 from mtrack_ppo.agent_checks import require_mirrors
 from mtrack_ppo.networks import gaussian_log_prob
 from mtrack_ppo.ppo_agent import PpoAgent
@@ -54,7 +55,7 @@ class PpoPhase:
     """Passes of PPO over each rollout."""
     minibatches: int = param(default=8, validator=positive)
     """Minibatches in each epoch."""
-    lr: float = param(default=5e-4, validator=positive)
+    lr: float = param(default=5e-4, validator=between(1e-12, 1.0))
     """Learning rate of Adam; if it is adaptive, the initial one."""
     max_grad_norm: float = param(default=1.0, validator=positive)
     """Largest norm of the gradient of each network; larger gradients are scaled down."""
@@ -78,9 +79,9 @@ class PpoPhase:
     """[low, high]: a KL divergence above it divides the learning rate by `kl_factor`, one below multiplies it."""
     kl_factor: float = param(default=1.1, validator=positive)
     """Factor by which one update changes the learning rate."""
-    lr_min: float = param(default=1e-5, validator=positive)
+    lr_min: float = param(default=1e-5, validator=between(1e-12, 1.0))
     """Lowest adaptive learning rate."""
-    lr_max: float = param(default=5e-3, validator=positive)
+    lr_max: float = param(default=5e-3, validator=between(1e-12, 1.0))
     """Highest adaptive learning rate."""
     autocast: Autocast = param(default="auto")
     """Matrix products in `bfloat16`, in float32 (`none`), or `auto`: bfloat16 if the device has instructions for it."""
@@ -96,6 +97,8 @@ class PpoPhase:
     layout: Layout = scratch()
     dtype: torch.dtype = scratch()
     mirrored: bool = scratch()
+    rate_factor: float = scratch()
+    """Factor on all learning rates, see `scale_learning_rate`."""
 
     actor: ClassVar[str]
     trains: ClassVar[tuple[type[PpoAgent], str]]
@@ -113,7 +116,20 @@ class PpoPhase:
         require_same_shapes(name, agent, layout, self.mirrored)
         self.rng = seeded_default(self.rng)
         self.agent, self.layout, self.dtype = agent, layout, compute_dtype(self.autocast, layout.device)
-        self.learning_rate = self.lr
+        self.learning_rate, self.rate_factor = self.lr, 1.0
+
+    @property
+    def present_rate(self) -> float:
+        """Learning rate of the next update."""
+        return self.learning_rate * self.rate_factor
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Use `factor` times all learning rates, also their bounds, from the next update on."""
+        self.rate_factor = factor
+        for field in fields_of(type(self), "state"):
+            optimiser = getattr(self, field.name)
+            if isinstance(optimiser, torch.optim.Adam):  # those with an adaptive rate get it in each update
+                set_learning_rate(optimiser, factor * self.lr)
 
     def observation_groups(self) -> dict[str, str]:
         """Return the observation groups that it reads besides the agent's."""
@@ -229,4 +245,5 @@ def average_over_ranks(tensors: Sequence[Tensor]) -> None:
 
 def to_host(metrics: Mapping[str, Tensor]) -> dict[str, float]:
     """Copy scalars to the host, all at once: the only time in an update that the host waits for a GPU."""
-    return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
+    numbers: dict[str, float] = dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
+    return {name: value for name, value in numbers.items() if value or name != LEFT_OUT}  # which is reported if not 0

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mtrack import Rollout, is_trial, num_ranks, sum_over_ranks
-from mtrack.api.metrics import SKIPPED
+from mtrack.api.metrics import LEFT_OUT, SKIPPED
 from mtrack_ppo.compile import compiled
 from mtrack_ppo.networks import gaussian_entropy, gaussian_kl, gaussian_log_prob
 from mtrack_ppo.phases import PpoPhase, average_over_ranks, moments_over_ranks
@@ -66,8 +66,9 @@ def prepare(phase: PpoPhase, rollout: Rollout) -> tuple[Batch, dict[str, Tensor]
     next_values = bootstrap_values(values, last_values, terminated, rollout.final_index, final_values)
     advantages = compute_gae(reward, values, next_values, rollout.done, phase.gamma, phase.gae_lambda)
     advantages, returns = flat(advantages), flat(advantages + values)
+    left_out = torch.zeros((), device=returns.device)
     if agent.value_normalisation:
-        agent.return_normaliser.learn(returns[indices])
+        left_out = agent.return_normaliser.learn(returns[indices]).float()
     # of all ranks together: the mean of each rank's result would be another number; advantages are returns - values
     _, variances = moments_over_ranks(torch.stack((advantages, returns), dim=-1)[indices])
     explained_variance = 1.0 - variances[0] / variances[1].clamp_min(1e-8)
@@ -76,6 +77,7 @@ def prepare(phase: PpoPhase, rollout: Rollout) -> tuple[Batch, dict[str, Tensor]
     per_sample = torch.cat([actions, means, *(column.unsqueeze(-1) for column in one_column)], dim=-1)
     priv_pred = agent.priv_pred(inputs, phase.mirrored).unflatten(0, (len(inputs), 2 if phase.mirrored else 1))
     metrics = {"value/explained_variance": explained_variance, "update/clamped_rewards": clamped_rewards}
+    metrics[LEFT_OUT] = left_out
     return Batch(indices, inputs, per_sample, priv_pred), metrics
 
 

@@ -46,8 +46,8 @@ class PpoAgent:
     """Whether all networks treat left and right exactly alike: a mirrored observation gives the mirrored action and the
     same value. It halves the weights, and phases need no mirror images, so updates take 0.6 of the time."""
     init_std: float | dict[str, float] = param(factory=DEFAULT_STD.copy, validator=positive_stds)
-    """Initial and largest standard deviation of the action: a number, or numbers by regular expression. An expression
-    must match the whole name of an action; the last match counts, and an action without a match gets 1.0."""
+    """Initial and largest standard deviation of the action, at most 100: a number, or numbers by regular expression. An
+    expression must match the whole name of an action; the last match counts, and an action without a match gets 1.0."""
     normaliser_decay: float = param(default=1.0, validator=between(0.0, 1.0))
     """Share of its earlier sample count that an observation normaliser keeps in each update; 1 weights all alike."""
     obs_clip: float = param(default=10.0, validator=positive)
@@ -64,7 +64,6 @@ class PpoAgent:
     groups: tuple[str, ...] = scratch()
     parities: dict[str, Parity] = scratch()
     columns: dict[str, tuple[slice, slice]] = scratch()
-    normalisers_started: bool = scratch()
 
     def observation_groups(self) -> dict[str, str]:
         """Return the groups that it reads, by parameter."""
@@ -136,15 +135,19 @@ class PpoAgent:
         Later, statistics change only at the end of an update, so that a rollout and its update use the same ones and
         the probability ratio starts at 1.
         """
-        if not self.normalisers_started:  # asks the device only once
-            if self.normalisers[self.policy_group].count == 0:
-                self.learn_normalisers(observations)
-            self.normalisers_started = True
+        if not self.normalisers[self.policy_group].has_learned():  # type: ignore[operator]
+            self.learn_normalisers(observations)
 
-    def learn_normalisers(self, observations: TensorDict | Mapping[str, Tensor]) -> None:
-        """Add observations [n, ...] and their mirror images to the statistics of every group."""
-        for group in self.groups:
+    def learn_normalisers(self, observations: TensorDict | Mapping[str, Tensor]) -> Tensor:
+        """Add observations [n, ...] and their mirror images to the statistics of every group.
+
+        Returns how many values were left out because they are absurd, a scalar.
+        """
+        left_out = [
             self.normalisers[group].learn(torch.as_tensor(observations[group]))  # type: ignore[operator]
+            for group in self.groups
+        ]
+        return torch.stack(left_out).sum()
 
     def build_normalisers(self, layout: Layout) -> None:
         """Create the normalisers of all groups and of returns. Raises MtrackError if a group is missing."""

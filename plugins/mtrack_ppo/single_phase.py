@@ -9,6 +9,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack import Layout, Rollout, component, scratch
+from mtrack.api.metrics import LEFT_OUT
 from mtrack_ppo.actor_critic import POLICY, ActorCritic
 from mtrack_ppo.phases import (
     PpoPhase,
@@ -47,9 +48,10 @@ class Ppo(PpoPhase):
         batch, metrics = prepare(self, rollout)
         adams = [self.actor_adam, self.critic_adam]
         for adam in adams:
-            set_learning_rate(adam, self.learning_rate)
+            set_learning_rate(adam, self.present_rate)
         metrics |= optimise(PpoLoss.at(self, progress), batch, adams)
-        self.agent.learn_normalisers({group: flat(torch.as_tensor(rollout.data[group])) for group in self.agent.groups})
-        numbers = to_host(metrics) | {"policy/learning_rate": self.learning_rate}
+        observations = {group: flat(torch.as_tensor(rollout.data[group])) for group in self.agent.groups}
+        metrics[LEFT_OUT] += self.agent.learn_normalisers(observations)
+        numbers = to_host(metrics) | {"policy/learning_rate": self.present_rate}
         self.learning_rate = self.next_learning_rate(numbers, progress)
         return numbers

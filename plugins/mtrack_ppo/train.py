@@ -9,7 +9,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from mtrack import Layout, Rollout, component, non_negative, param, positive, scratch, state
-from mtrack.api.metrics import SKIPPED
+from mtrack.api.metrics import LEFT_OUT, SKIPPED
 from mtrack_ppo.adapt import priv_features, train_estimator
 from mtrack_ppo.agent import TeacherStudent
 from mtrack_ppo.phases import (
@@ -66,7 +66,7 @@ class Train(PpoPhase):
         agent = self.agent
         batch, metrics = prepare(self, rollout)
         for adam in (self.actor_adam, self.encoder_adam):
-            set_learning_rate(adam, self.learning_rate)
+            set_learning_rate(adam, self.present_rate)
         ppo_loss = PpoLoss.at(self, progress, reg_coef=self.reg_coef * progress)
         metrics |= optimise(ppo_loss, batch, [self.actor_adam, self.encoder_adam, self.critic_adam])
         estimator_metrics = train_estimator(
@@ -82,7 +82,8 @@ class Train(PpoPhase):
             compile=self.compile,
         )
         estimator_metrics[SKIPPED] = torch.maximum(metrics[SKIPPED], estimator_metrics[SKIPPED])
-        agent.learn_normalisers({group: flat(torch.as_tensor(rollout.data[group])) for group in agent.groups})
-        numbers = to_host(metrics | estimator_metrics) | {"policy/learning_rate": self.learning_rate}
+        observations = {group: flat(torch.as_tensor(rollout.data[group])) for group in agent.groups}
+        metrics[LEFT_OUT] += agent.learn_normalisers(observations)
+        numbers = to_host(metrics | estimator_metrics) | {"policy/learning_rate": self.present_rate}
         self.learning_rate = self.next_learning_rate(numbers, progress)
         return numbers

@@ -14,6 +14,7 @@ from mtrack.recipe.keypath import KeyPath
 from mtrack.recipe.load import read_recipe
 from mtrack.run.checkpoint_facts import read_json_object
 from mtrack.run.manifests import read_manifest
+from mtrack.run.rolling_back import read_rollbacks
 from mtrack_dev.sides import recorded_origin
 from mtrack_report.history import MetricHistory, read_history
 from mtrack_report.replay_file import ClipReplay, read_replays
@@ -44,6 +45,8 @@ class RunFacts:
     evaluations: tuple[Mapping[str, Any], ...]
     """What `mtrack eval` has found, by actor; that of the newest checkpoint comes last."""
     replays: tuple[ClipReplay, ...]
+    rollbacks: tuple[str, ...]
+    """Returns to earlier checkpoints because nothing was learned any more, in words."""
     remarks: tuple[str, ...]
     """What is missing or damaged, and what to do about it."""
 
@@ -120,6 +123,7 @@ def read_run(directory: Path, status: str = "") -> RunFacts:
         checkpoints=tuple(path.name for path in checkpoints),
         evaluations=tuple(sorted(evaluations, key=lambda found: found.get("frames", 0))),
         replays=tuple(read_replays(directory, remarks)),
+        rollbacks=tuple(read_rollbacks(directory)),
         remarks=tuple(remarks),
     )
 

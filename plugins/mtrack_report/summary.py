@@ -26,8 +26,8 @@ def header(run: RunFacts) -> Markup:
 
 
 def summary(run: RunFacts) -> Markup:
-    """Return progress, key numbers and remarks."""
-    remarks = (note(remark) for remark in run.remarks)
+    """Return progress, key numbers, rollbacks and remarks."""
+    remarks = (note(remark) for remark in (*run.rollbacks, *run.remarks))
     return joined(_progress(run), tag("div", _tiles(run), class_="tiles"), *remarks)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mtrack import CheckpointError, MtrackError, NameProblem
+from mtrack.api.physics import LARGEST_STATE
 from mtrack_testing.backend_trial import DECLARED_FIELD, NUM_ENVS, BackendTrial, start_of
 from mtrack_testing.promises import BrokenPromise, ComponentUnderTest, Report
 from mtrack_testing.replay import check_replay
@@ -146,33 +147,31 @@ def _rejects(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> It
 
 
 def _diverges(subject: ComponentUnderTest, world: World, sim: BackendTrial) -> Iterator[str]:
-    """Check that an environment that is not finite is reported, and no other."""
+    """Check that an environment that is not finite, or out of bounds, is reported, and no other."""
     other = BackendTrial(subject, world)
     other.put(other.everything)
     other.run(0, 1)
     subject.require(
         not bool(other.backend.diverged().any()), "diverged", "it reports finite environments", "check each one"
     )
-    start = start_of(other.start(), [3])
-    start.joint_vel.fill_(torch.nan)
-    start.joint_pos.fill_(torch.nan)
-    other.backend.set_state(other.envs([3]), start)
-    other.run(1, 2)
-    broken = other.backend.diverged()
-    subject.require(
-        broken.dtype == torch.bool and broken.tolist() == [False, False, False, True, False],
-        "diverged",
-        f"with NaN in environment 3 broken() is {broken.tolist()}",
-        "check whether each environment is finite; do not let the solver reset it silently",
-    )
-    other.put(other.envs([3]))
-    other.run(2, 3)
-    subject.require(
-        not bool(other.backend.diverged().any()),
-        "diverged",
-        "it still reports an environment after a reset",
-        "clear the flag in set_state()",
-    )
+    for value in (torch.nan, 2.0 * LARGEST_STATE):
+        start = start_of(other.start(), [3])
+        start.joint_vel.fill_(value)
+        start.joint_pos.fill_(value)
+        other.backend.set_state(other.envs([3]), start)
+        other.run(1, 2)
+        broken = other.backend.diverged()
+        subject.require(
+            broken.dtype == torch.bool and broken.tolist() == [False, False, False, True, False],
+            "diverged",
+            f"with positions and velocities of {value:g} in environment 3, diverged() is {broken.tolist()}",
+            "compare their sizes with LARGEST_STATE (mtrack.api.physics); do not let the solver reset it silently",
+        )
+        other.put(other.envs([3]))
+        other.run(2, 3)
+        still = bool(other.backend.diverged().any())
+        fix = "clear the flag in set_state()"
+        subject.require(not still, "diverged", "it still reports an environment after a reset", fix)
     yield "diverged"
 
 

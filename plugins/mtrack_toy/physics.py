@@ -24,6 +24,7 @@ from mtrack import (
     scratch,
     state,
 )
+from mtrack.api.physics import LARGEST_STATE
 from mtrack.api.recorded_step import Quantity
 
 
@@ -132,8 +133,8 @@ class ToyPhysics:
         """Do nothing: the root is fixed."""
 
     def diverged(self) -> Tensor:
-        """Return bool [N]: environments with a joint that is not finite."""
-        return ~torch.isfinite(self.joint_pos).all(-1)
+        """Return bool [N]: environments with a joint that is out of bounds."""
+        return ~_is_sound(self.joint_pos, self.joint_vel)
 
     def last_step(self, env_id: int) -> RecordedStep:
         """Return the last control step of one environment."""
@@ -161,14 +162,22 @@ class ToyPhysics:
         return Replay(
             quantities=(
                 Quantity(name="control", unit="rad", labels=labels, values=step.controls.double()),
-                Quantity(
-                    name="position", unit="rad", labels=labels, values=pos.double(), start=start["joint_pos"].double()
-                ),
-                Quantity(
-                    name="velocity", unit="rad/s", labels=labels, values=vel.double(), start=start["joint_vel"].double()
+                *(
+                    Quantity(
+                        name=name,
+                        unit=unit,
+                        labels=labels,
+                        values=values.double(),
+                        start=start[key].double(),
+                        bound=LARGEST_STATE,
+                    )
+                    for name, unit, key, values in (
+                        ("position", "rad", "joint_pos", pos),
+                        ("velocity", "rad/s", "joint_vel", vel),
+                    )
                 ),
             ),
-            diverged=tuple((~torch.isfinite(pos).all(-1)).tolist()),
+            diverged=tuple((~_is_sound(pos, vel)).tolist()),
             warnings=((),) * len(results),
             after={"joint_pos": joint_pos, "joint_vel": joint_vel},
         )
@@ -185,3 +194,8 @@ class ToyPhysics:
                 raise CheckpointError(f"backend {name}: the checkpoint has shape {shapes}; was num_envs changed?")
             value.copy_(state[name])
         self.refresh()
+
+
+def _is_sound(joint_pos: Tensor, joint_vel: Tensor) -> Tensor:
+    """Return where all positions and velocities [n, J] are in bounds, bool [n]; False for NaN."""
+    return (torch.cat((joint_pos, joint_vel), dim=-1).abs() < LARGEST_STATE).all(-1)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from mtrack import MtrackError
-from mtrack_mujoco.engine_warnings import LARGEST, explain_warning
+from mtrack.api.physics import LARGEST_STATE
+from mtrack_mujoco.engine_warnings import LARGEST, explain_state, explain_warning
 from mtrack_warp.device_fields import DeviceFields
 from mtrack_warp.engine import mujoco_warp, warp
-from mtrack_warp.overflow import OverflowMonitor, overflow_names
+from mtrack_warp.overflow import CONSTRAINTS, OverflowMonitor, overflow_names
 from mtrack_warp.sizing import BufferSizes
 
 _log = logging.getLogger("mtrack")
@@ -101,18 +102,21 @@ class WarpSimulations:
         self.monitor.look_at(self.overflow)
 
     def diverged(self) -> Tensor:
-        """Return bool [N]: environments that are not finite, or whose constraints have overflowed since the restart."""
+        """Return bool [N]: environments out of bounds, or whose constraints have overflowed since the restart."""
+        motion = torch.cat((self.qpos, self.qvel), dim=1)
         # a motor clamps a control, so that the state may stay finite under one that is not
-        parts = torch.cat((self.qpos, self.qvel, self.outputs["qacc"], self.ctrl), dim=1)
-        is_finite = (parts.abs() < LARGEST).all(1)  # False for NaN too
-        full = mujoco_warp.OverflowType.NEFC | mujoco_warp.OverflowType.NJMAX_NNZ
-        return ~is_finite | ((self.overflow & int(full)) != 0)
+        drives = torch.cat((self.outputs["qacc"], self.ctrl), dim=1)
+        # comparisons are False for NaN
+        is_sound = (motion.abs() < LARGEST_STATE).all(1) & (drives.abs() < LARGEST).all(1)
+        return ~is_sound | ((self.overflow & int(CONSTRAINTS)) != 0)
 
     def warnings(self, env_id: int) -> tuple[str, ...]:
         """Return the bad values of one environment, worded as MuJoCo on the CPU does, and its overflows."""
         parts = {"BADQPOS": self.qpos, "BADQVEL": self.qvel, "BADQACC": self.outputs["qacc"], "BADCTRL": self.ctrl}
         bad = {name: (~(value[env_id].abs() < LARGEST)).nonzero() for name, value in parts.items()}
         found = [explain_warning(name, self._compiled, int(index[0])) for name, index in bad.items() if len(index)]
+        if not found:  # otherwise they say the same of larger values
+            found = explain_state(self._compiled, self.qpos[env_id], self.qvel[env_id])
         return (*found, *overflow_names(int(self.overflow[env_id])))
 
     def tensors(self) -> dict[str, Tensor]:

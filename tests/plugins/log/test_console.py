@@ -14,7 +14,7 @@ import pytest
 from feed_of_metrics import RUN, iteration
 
 from mtrack import Metrics
-from mtrack.api.metrics import RAW_REWARD
+from mtrack.api.metrics import LEFT_OUT, RAW_REWARD, ROLLBACKS
 from mtrack.api.until import HELD, Until
 from mtrack.loop.assemble import assemble
 from mtrack.loop.learner import Learner
@@ -78,7 +78,8 @@ def test_metrics_of_an_unknown_family_are_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "text"), [("env/diverged", 2.0, "diverged 2"), ("update/skipped", 0.25, "skipped 25 %")]
+    ("name", "value", "text"),
+    [("env/diverged", 2.0, "diverged 2"), ("update/skipped", 0.25, "skipped 25 %"), (ROLLBACKS, 1.0, "rollbacks 1")],
 )
 def test_diverged_environments_and_skipped_updates_are_shown_only_if_they_are_not_0(
     name: str, value: float, text: str
@@ -89,10 +90,16 @@ def test_diverged_environments_and_skipped_updates_are_shown_only_if_they_are_no
     assert text in plain_line(iteration(1, **{name: value}))
 
 
+def test_a_line_names_the_warnings_of_the_physics_engine_and_how_often_they_came() -> None:
+    line = plain_line(iteration(1, **{"physics/contact_overflow": 0.0, "physics/bad_velocity": 0.0025}))
+    assert "bad_velocity 0.250 %" in line
+    assert "contact_overflow" not in line
+
+
 def test_the_kernel_emits_what_the_console_shows() -> None:
     """Check the names with the metrics of a real rollout and update."""
     metrics = toy_metrics()
-    assert set(FAULTS) <= set(metrics.values)
+    assert {*FAULTS} - {LEFT_OUT, ROLLBACKS} <= {*metrics.values}, "those two are only reported if they are not 0"
     assert {name.partition("/")[0] for name in metrics.values} <= {*_ORDER, "value", "mirror", RAW_REWARD}
 
 

@@ -66,6 +66,11 @@ def test_iterations_that_a_resumed_run_repeats_appear_once(tmp_path: Path) -> No
     assert [step for step, _ in points(tmp_path, "loss/policy")] == [8192, 16384, 24576, 32768]
 
 
+def test_iterations_that_a_rollback_repeats_appear_once(tmp_path: Path) -> None:
+    logged(tmp_path, 1, 2, 3, 2, 3, 4)
+    assert [step for step, _ in points(tmp_path, "loss/policy")] == [8192, 16384, 24576, 32768]
+
+
 def test_a_film_of_the_run_becomes_an_animated_picture(tmp_path: Path) -> None:
     from PIL import Image
 

@@ -147,8 +147,19 @@ def test_a_full_buffer_is_reported_once_with_its_remedy_counted_and_ends_the_epi
     assert step.warnings[0] in MujocoBackend().replay(step).warnings[0]
 
 
+ALWAYS_REPORTED = ("contact_overflow", "constraint_overflow", "singular_inertia")
+
+
 @pytest.mark.parametrize(
-    ("name", "metric", "ends"), [("CONTACTFULL", "contact_overflow", True), ("INERTIA", "singular_inertia", False)]
+    ("name", "metric", "ends"),
+    [
+        ("CONTACTFULL", "contact_overflow", True),
+        ("INERTIA", "singular_inertia", False),
+        ("BADQPOS", "bad_position", True),
+        ("BADQVEL", "bad_velocity", True),
+        ("BADQACC", "bad_acceleration", True),
+        ("BADCTRL", "bad_control", True),
+    ],
 )
 def test_every_warning_of_the_engine_is_named(name, metric, ends, caplog):
     backend = build(3)
@@ -158,6 +169,7 @@ def test_every_warning_of_the_engine_is_named(name, metric, ends, caplog):
     assert [f"mjWARN_{name}" in record.getMessage() for record in caplog.records] == [True]
     steps = 2 if ends else 1  # the environment has not been reset
     assert backend.metrics()[f"physics/{metric}"].item() == pytest.approx(steps / 6)
+    assert {*backend.metrics()} == {f"physics/{always}" for always in ALWAYS_REPORTED}
 
 
 def test_the_remedy_helps(caplog):

@@ -94,7 +94,7 @@ def test_a_pattern_that_matches_nothing_is_rejected():
 
 
 def test_a_standard_deviation_of_zero_is_rejected():
-    with pytest.raises(ValueError, match=r"must be greater than 0, not 0\.0"):
+    with pytest.raises(ValueError, match=r"must be greater than 0 and at most 100, not 0\.0"):
         TeacherStudent(init_std=0.0)
 
 

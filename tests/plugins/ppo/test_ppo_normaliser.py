@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+import mtrack_ppo.normaliser as normaliser_module
 from mtrack import Mirror
 from mtrack_ppo.linear import Parity
-from mtrack_ppo.normaliser import Normaliser
+from mtrack_ppo.normaliser import Normaliser, ReturnNormaliser
 
 MIRROR = Mirror(torch.tensor([1, 0, 2, 3]), torch.tensor([-1.0, -1.0, 1.0, -1.0]))
 
@@ -50,14 +52,46 @@ def test_a_decay_forgets_old_data():
     torch.testing.assert_close(normaliser.mean, torch.full((4,), 7.0), atol=0.2, rtol=0)
 
 
-def test_data_that_is_not_finite_is_ignored():
-    normaliser = Normaliser(4, MIRROR)
+@pytest.mark.parametrize("value", [1e8, -1e30, torch.inf, torch.nan], ids=str)
+@pytest.mark.parametrize("before", [0, 2], ids=["in the first data", "later"])
+@pytest.mark.parametrize("asks_first", [True, False], ids=["cpu", "gpu"])
+def test_an_absurd_value_counts_as_the_mean(monkeypatch, value, before, asks_first):
+    monkeypatch.setattr(normaliser_module, "asks_first", lambda device: asks_first)
+    faulty, sound = Normaliser(4, MIRROR), Normaliser(4, MIRROR)
+    for seed in range(before):
+        faulty.learn(data(300, seed))
+        sound.learn(data(300, seed))
+    broken = data(300, 5)
+    broken[3, 2, 1] = value
+    assert faulty.learn(broken).item() == 1.0
+    assert sound.learn(data(300, 5)).item() == 0.0
+    torch.testing.assert_close(faulty.mean, sound.mean, atol=0.01, rtol=0)
+    torch.testing.assert_close(faulty.variance, sound.variance, atol=0, rtol=0.01)
+
+
+def test_values_that_are_mostly_far_away_are_the_new_normal():
+    normaliser = Normaliser(4, None)
+    normaliser.learn(torch.zeros(100, 4))
+    assert normaliser.learn(1e7 + data(900)).item() == 0.0
+    torch.testing.assert_close(normaliser.mean, torch.full((4,), 1e7 * 45 / 46), rtol=1e-3, atol=0)
+
+
+def test_loaded_statistics_of_an_agent_that_has_not_learned_count_as_none():
+    normaliser = Normaliser(4, None)
+    untrained = {name: value.clone() for name, value in normaliser.state_dict().items()}
     normaliser.learn(data(10))
-    before = {name: value.clone() for name, value in normaliser.state_dict().items()}
-    broken = data(10)
-    broken[3, 2, 1] = torch.nan
-    normaliser.learn(broken)
-    assert all(torch.equal(before[name], value) for name, value in normaliser.state_dict().items())
+    normaliser.load_state_dict(untrained)
+    assert not normaliser.has_learned()
+
+
+def test_an_absurd_return_counts_as_the_mean():
+    faulty, sound = ReturnNormaliser(0.9), ReturnNormaliser(0.9)
+    for normaliser in (faulty, sound):
+        normaliser.learn(data(50)[..., 0])
+    broken = data(50, 1)[..., 0]
+    broken[3, 2] = 1e20
+    assert (faulty.learn(broken).item(), sound.learn(data(50, 1)[..., 0]).item()) == (1.0, 0.0)
+    torch.testing.assert_close(faulty.moments(), sound.moments(), rtol=0.01, atol=0)
 
 
 def test_a_column_that_never_moved_is_centred_but_not_scaled():

@@ -55,6 +55,14 @@ def test_every_reward_term_and_error_has_a_curve(page: Parsed) -> None:
     assert len(drawn) == len(set(drawn))
 
 
+def test_rollbacks_are_listed_once_each_although_a_resumed_run_repeats_them(run: Path) -> None:
+    facts = {"phase": "train", "number": 1, "iteration": 203, "target": "train-0000150", "reason": "<b>Skipped</b>"}
+    line = json.dumps({**facts, "learning_rate_factor": 0.5})
+    (run / "rollbacks.jsonl").write_text(f"{line}\n{line}\n{line[:20]}", "utf-8")
+    words = "phase 'train' was rolled back after iteration 203 to train-0000150, learning rate halved: <b>Skipped</b>"
+    assert Parsed(run_page(read_run(run))).texts.count(words) == 1
+
+
 def test_names_that_contain_markup_stay_text(page: Parsed) -> None:
     assert HOSTILE in page.texts, "the clip is on the page, as text"
     assert f"clip/{HOSTILE}" in page.values("data-chart"), "and so is its curve"

@@ -13,6 +13,7 @@ from mtrack.registry.registry import Registry
 from mtrack.run.phase_run import PhaseRun
 from mtrack_bench.measure import TimedTraining
 from mtrack_compliance import altered
+from mtrack_ppo import normaliser
 
 pytest.importorskip("mujoco_warp", reason="needs the extra mtrack[gpu]")
 
@@ -22,6 +23,7 @@ KEPT_ON_HOST = "mtrack_mujoco/engine_warnings.py"  # it reads a copy made in the
 
 def test_a_step_and_an_update_wait_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(altered, "computes_all_envs", lambda device: True)  # as on a GPU
+    monkeypatch.setattr(normaliser, "asks_first", lambda device: False)
     overrides = ["num_envs=4", "backend.use=mujoco_warp", "device=cpu", "phases.train.minibatches=2"]
     overrides += ["phases.train.compile=false"]  # a compiled loss would hide what it reads
     recipe = check_recipe(read_recipe("g1_tracking_teacher", overrides), Registry.scan()).for_phase("train")

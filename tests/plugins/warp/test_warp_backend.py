@@ -19,6 +19,8 @@ from mtrack_mujoco.backend import MujocoBackend
 from mtrack_mujoco.engine_calls import EngineCalls
 from mtrack_testing import check_agreement
 from mtrack_warp.backend import WarpBackend
+from mtrack_warp.overflow import OverflowMonitor
+from mtrack_warp.sizing import BufferSizes
 
 
 def test_it_moves_the_robot_as_mujoco_does_on_the_cpu() -> None:
@@ -120,6 +122,41 @@ def test_an_overflow_is_reported_once_with_its_remedy(params, advice, flag, capl
     assert advice in messages[0]
     metric = "constraint_overflow" if flag == OverflowType.NEFC else "contact_overflow"
     assert backend.metrics()[f"physics/{metric}"].item() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("flag", "metric", "remedy"),
+    [
+        (OverflowType.ITERATIONS, "solver_limit", "smaller physics_dt"),
+        (OverflowType.HFIELD, "collision_overflow", "larger cells"),
+        (OverflowType.CONTACT_MATCH, "sensor_overflow", "contact_sensor_maxmatch"),
+    ],
+)
+def test_a_rare_flag_of_a_single_step_is_named_and_counted_once(flag, metric, remedy, caplog) -> None:
+    backend = build()
+    put(backend, EVERYONE)
+    backend._sim.overflow[1] = int(flag)
+    with caplog.at_level(logging.WARNING, logger="mtrack"):
+        hold(backend, 2)
+    assert not backend.diverged().any()
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert flag.name in message and remedy in message
+    assert backend.metrics()[f"physics/{metric}"].item() == 1 / (2 * NUM)
+    assert f"physics/{metric}" not in backend.metrics()
+
+
+def test_every_flag_of_the_engine_is_watched() -> None:
+    watched = OverflowMonitor(BufferSizes(1, 1), torch.device("cpu"))._bits.sum().item()
+    assert watched == int(OverflowType.ALL)
+
+
+def test_a_robot_far_outside_the_world_has_diverged_and_is_named() -> None:
+    backend = build()
+    put(backend, EVERYONE)
+    backend._sim.qpos[2, 0] = 1e8
+    hold(backend, 1)
+    assert backend.diverged().tolist() == [False, False, True, False]
+    assert any("is 1e+08, beyond 10000" in warning for warning in backend.last_step(2).warnings)
 
 
 def test_an_environment_that_is_not_finite_leaves_the_others_bit_identical() -> None:
