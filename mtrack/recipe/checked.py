@@ -44,7 +44,6 @@ def _device(instance: object, attribute: attrs.Attribute[str], value: str) -> No
 
 
 @attrs.frozen(kw_only=True)
-@attrs.frozen(kw_only=True)
 class Recipe:
     """A checked recipe, either without the changes of any phase or (from `for_phase`) with those of one phase."""
 
