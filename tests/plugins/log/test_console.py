@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -117,6 +118,19 @@ def test_without_a_terminal_plain_lines_are_written_to_stderr_only(capsys: pytes
         "train 2/100",
         "finished after 0 s and 16.4 k frames",
     ]
+
+
+def test_a_line_that_cannot_be_written_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        console = Console(every_s=0.0)
+        console.start(Path("run"), RUN)
+        console.log(iteration(1))
+        monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+        console.log(iteration(2))
+        with contextlib.suppress(OSError):  # what is left in its buffer
+            full.close()
+    assert written.getvalue().startswith("train 2/")
 
 
 def test_lines_are_limited_in_time_but_first_and_last_of_a_phase_are_written(
