@@ -122,7 +122,7 @@ def test_a_process_that_hangs_is_named_and_ended(tmp_path):
     done = two(program, "run", "toy", "--run-dir", tmp_path / "run", "--set", FRAMES, *SETTINGS, env=patient)
     ended = time.time()
     assert re.search(r"mtrack: rank 0 waited in vain: rank 1 \(process \d+ on .*\) did not arrive", done.stderr)
-    assert "(iteration 2 of phase 'train')\n    once this is fixed: torchrun" in done.stderr
+    assert "(iteration 2 of phase 'train')\n  once this is fixed: torchrun" in done.stderr
     assert seconds_from_fault(done.stderr, ended) < 25.0, "torchrun waits 30 s for a hanging process"
 
 
