@@ -71,7 +71,7 @@ class Chaos:
         deadline = time.monotonic() + _START_S
         while metrics_size(run) == size and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
-        if self.kills % 2:
+        if self.kills % 2 == 0:
             wait_for_a_save(run, process, self.random.randint(1, _MOST_SAVES))
         else:
             time.sleep(self.random.uniform(0.0, self.within_s))
