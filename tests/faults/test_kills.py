@@ -12,7 +12,7 @@ import pytest
 
 CHAOS = Path(__file__).resolve().parents[2] / "benchmarks" / "chaos.py"
 
-SETTINGS = ("num_envs=4", "phases.train.train_every=4", "phases.train.epochs=1", "phases.train.frames=960")
+SETTINGS = ("num_envs=4", "phases.train.train_every=4", "phases.train.epochs=1", "phases.train.frames=400")
 SHORT = " ".join(f"--set {setting}" for setting in (*SETTINGS, "run.checkpoint_every=1"))
 
 
