@@ -122,6 +122,7 @@ def draw(samples: Sequence[Sample], title: str, path: Path) -> None:
     axes[2].set_ylabel("frames per CPU second")
     axes[2].set_xlabel("minutes")
     for one in axes:
+        one.margins(y=0.2)
         one.set_ylim(bottom=0.0)
         one.grid(alpha=0.3)
     figure.suptitle(title)
