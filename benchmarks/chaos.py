@@ -26,6 +26,7 @@ from mtrack import CheckpointError
 from mtrack.run.checkpoint import find
 
 TOY = ("phases.train.frames=102400", "run.checkpoint_every=1", "phases.train.epochs=1")
+_LONGEST_WAIT_S = 2.0  # from the first new iteration to a kill at a random moment
 _MOST_SAVES = 10  # a kill inside a save comes at the latest at this one
 _START_S = 600.0  # for a process to begin training
 
@@ -33,9 +34,9 @@ _START_S = 600.0  # for a process to begin training
 class Chaos:
     """Runs of one recipe, and what was seen of them."""
 
-    def __init__(self, out: Path, recipe: str, settings: Sequence[str], seed: int, within_s: float) -> None:
+    def __init__(self, out: Path, recipe: str, settings: Sequence[str], seed: int) -> None:
         """Prepare the commands; `out` is an empty folder."""
-        self.out, self.random, self.within_s = out, random.Random(seed), within_s
+        self.out, self.random = out, random.Random(seed)
         self._start = ["run", recipe, *(part for setting in settings for part in ("--set", setting))]
         self.kills = self.half_written = self.resumes = 0
         self.problems: list[str] = []
@@ -74,7 +75,7 @@ class Chaos:
         if self.kills % 2 == 0:
             wait_for_a_save(run, process, self.random.randint(1, _MOST_SAVES))
         else:
-            time.sleep(self.random.uniform(0.0, self.within_s))
+            time.sleep(self.random.uniform(0.0, _LONGEST_WAIT_S))
         process.kill()
         if process.wait() == 0:
             return False
@@ -142,14 +143,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--recipe", default="toy")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
-    parser.add_argument(
-        "--within", type=float, default=2.0, help="seconds from the first new iteration to a random kill"
-    )
     parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", dest="settings")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True)
     settings = chosen.settings or (TOY if chosen.recipe == "toy" else ())
-    chaos, runs = Chaos(chosen.out, chosen.recipe, settings, chosen.seed, chosen.within), 0
+    chaos, runs = Chaos(chosen.out, chosen.recipe, settings, chosen.seed), 0
     chaos.finish(chosen.out / "whole")
     while chaos.kills < chosen.kills and not chaos.problems:
         run = chosen.out / f"killed_{runs}"

@@ -71,3 +71,9 @@ def params_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
         return {}
     attrs.resolve_types(cls)
     return {field.name: field for field in fields_of(cls, "param")}
+
+
+def default_of(field: attrs.Attribute[Any]) -> Any:
+    """Return the default of a field, or attrs.NOTHING if it has none; a factory is called."""
+    default: Any = field.default
+    return default.factory() if hasattr(default, "takes_self") else default

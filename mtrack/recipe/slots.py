@@ -6,13 +6,12 @@ from typing import Any
 
 import attrs
 
-from mtrack.api.fields import between, non_negative, param, params_of, positive
+from mtrack.api.fields import between, default_of, non_negative, param, params_of, positive
 from mtrack.api.schedule import Schedule
 from mtrack.api.until import Until
 from mtrack.recipe.write import Table
 from mtrack.registry.plain import plain
 from mtrack.registry.registry import Entry, is_own
-from mtrack.registry.values import default_of
 
 MAX_HISTORY = 1000
 """Largest number of control steps that the history of an observation may go back."""

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from mtrack.api import protocols
-from mtrack.api.fields import fields_of, params_of
+from mtrack.api.fields import default_of, fields_of, params_of
 from mtrack.api.kinds import Kind, with_article
-from mtrack.registry.values import default_of, problem_of_default, type_name
+from mtrack.registry.values import problem_of_default, type_name
 
 _ROLES = ("param", "state", "scratch")
 _RANDOMIZING = ("startup", "reset", "before_step", "before_substep", "after_substep", "set_progress")

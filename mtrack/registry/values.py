@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
+from mtrack.api.fields import default_of
 from mtrack.api.schedule import Schedule
 from mtrack.errors import did_you_mean
 from mtrack.registry.plain import plain
@@ -103,15 +104,11 @@ def _validated(field: attrs.Attribute[Any], value: Any) -> Any:
     return value
 
 
-def default_of(field: attrs.Attribute[Any]) -> Any:
-    """Return the default of a field, or attrs.NOTHING if it has none; a factory is called."""
-    return field.default.factory() if hasattr(field.default, "takes_self") else field.default  # type: ignore[union-attr]
-
-
 def problem_of_default(default: object, annotation: Any) -> str:
     """Return why a recipe could not set a field to its own default, or an empty string if it could."""
+    is_absent = default is attrs.NOTHING or default is None
     is_infinite = isinstance(default, float) and not math.isfinite(default)  # resolved recipes omit it
-    if default is attrs.NOTHING or default is None or is_infinite:
+    if is_absent or is_infinite:
         return ""
     try:
         structure(plain(default), annotation, Path())

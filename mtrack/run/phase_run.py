@@ -200,11 +200,11 @@ class PhaseRun:
         }
 
     def _load(self, part: Callable[[str], AbstractContextManager[Any]], *, restarts_envs: bool = False) -> None:
-        own = component_state(self.phase)
         with part("agent") as state:
             load_component_state(self.agent, state, "agent")
         with part("phase") as state:
             if restarts_envs and rank() > 0:
+                own = component_state(self.phase)
                 state |= {name: own[name] for name in _generators(self.phase) if name in state}
             load_component_state(self.phase, state, self.slot.path)
         if not restarts_envs:

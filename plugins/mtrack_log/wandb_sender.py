@@ -21,7 +21,7 @@ from mtrack import Metrics
 from mtrack_log.flat import flat
 from mtrack_log.wandb_process import SERVICE
 
-_METRICS = "metrics.jsonl"
+METRICS = "metrics.jsonl"
 _SERVICE_PATIENCE_S = 3.0  # it writes its files and ends by itself if the process that started it is gone
 _FULL = 2**16  # free bytes of a disk; wandb writes blocks of half of that, and says nothing if one is lost
 _log = logging.getLogger(__name__)
@@ -115,9 +115,9 @@ class Sender:
         else:
             return True
         text = f"wandb {reason}: it may lack {missing} of {self._messages} messages"
-        if (self._directory / _METRICS).is_file():
+        if (self._directory / METRICS).is_file():
             command = f"mtrack wandb-upload {self._directory}"
-            text += f". {_METRICS} has every iteration, and `{command}` makes another wandb run from it"
+            text += f". {METRICS} has every iteration, and `{command}` makes another wandb run from it"
         _log.warning("%s", text)
         return False
 

@@ -12,7 +12,6 @@ import typer
 
 from mtrack import MtrackError
 
-_METRICS = "metrics.jsonl"
 _UNLIMITED = 0  # messages that wait in memory
 _TIMEOUT_S = 600.0
 
@@ -26,18 +25,18 @@ def upload(
     """Make another wandb run from the metrics of a run, for example if wandb lacks a part of them."""
     from mtrack_log.jsonl import read_jsonl  # noqa: PLC0415
     from mtrack_log.wandb import WandB  # noqa: PLC0415
-    from mtrack_log.wandb_sender import Sender, message, process_settings  # noqa: PLC0415
+    from mtrack_log.wandb_sender import METRICS, Sender, message, process_settings  # noqa: PLC0415
 
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     mode = "offline" if offline else "online"
     WandB(mode=mode).probe()
-    if not (run / _METRICS).is_file():
+    if not (run / METRICS).is_file():
         raise MtrackError(
-            f"{run / _METRICS} is missing: name the directory of a run that was trained with [loggers.jsonl]"
+            f"{run / METRICS} is missing: name the directory of a run that was trained with [loggers.jsonl]"
         )
     settings = process_settings(run.resolve(), _json(run / "manifest.json"), mode, project, entity)
     settings |= {"id": f"{settings['id']}-{secrets.token_hex(2)}", "timeout_s": _TIMEOUT_S / 3}
-    metrics = read_jsonl(run / _METRICS)
+    metrics = read_jsonl(run / METRICS)
     sender = Sender(settings, run.resolve(), _UNLIMITED)
     for iteration in metrics:
         sender.put(message(iteration))
