@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 import torch
@@ -59,6 +60,10 @@ class RobotModel:
     """
     motor_indices: tuple[int, ...] = ()
     """Index of each joint's motor in the messages of the real robot, J of them; empty if it is the order of joints."""
+    poses: Mapping[str, Mapping[str, float]] = attrs.field(factory=dict)
+    """Named poses of some of the joints, e.g. of an arm that reaches forward: angle [rad] by joint."""
+    description: Callable[[], Any] | None = None
+    """Returns the robot's new `mujoco.MjSpec`, for those who need its geometry; None if it has none."""
 
     def __attrs_post_init__(self) -> None:
         """Check names and tensors."""

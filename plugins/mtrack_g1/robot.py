@@ -80,6 +80,7 @@ class G1:
             joint_mirror=_joint_mirror(joints),
             mirrored_name={name: mirrored_name(name) for name in names},
             sensors=self.sensors,
+            description=self.spec,
         )
 
     def _constants(self) -> RobotConstants:
