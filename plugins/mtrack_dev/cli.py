@@ -24,11 +24,12 @@ def doctor(
     replay: Annotated[
         Path | None, typer.Option(help="Replay a step from a file in RUN/diverged, or saved by play.")
     ] = None,
+    robot: Annotated[Path | None, typer.Option(help="Check a robot: a robot.toml, or an MJCF or URDF file.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Change a recipe key.")] = None,
     plugin: PluginFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check installation, plugins and machine, a recipe, or a run, and say how to fix each problem.
+    """Check installation, plugins and machine, a recipe, a run, or a robot, and say how to fix each problem.
 
     With --replay, repeat the step in which an environment diverged.
     """
@@ -36,7 +37,14 @@ def doctor(
 
     from mtrack_dev.doctor import check_all, check_target, listed, report  # noqa: PLC0415
 
-    if replay is not None:  # needs torch, and the doctor must work without it
+    if robot is not None:
+        from mtrack_dev.robot_checks import robot_results  # noqa: PLC0415  imports torch
+
+        if target or replay:
+            raise MtrackError("--robot checks one robot: leave out the recipe, run or replay")
+        results = robot_results(robot)
+        lines = report(results)
+    elif replay is not None:  # needs torch, and the doctor must work without it
         from mtrack_dev.replay import replay_file  # noqa: PLC0415
 
         if target:

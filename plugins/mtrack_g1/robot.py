@@ -16,7 +16,7 @@ from mtrack_g1.constants import RobotConstants, mirror_sign, mirrored_name
 from mtrack_g1.custom import load_mjcf
 from mtrack_g1.look import draw
 from mtrack_g1.sets import BODIES, body_sets, joint_sets
-from mtrack_g1.world import add_world
+from mtrack_robot.world import add_world
 
 _ROOT = "pelvis"
 

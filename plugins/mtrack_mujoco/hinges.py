@@ -11,20 +11,17 @@ from mtrack import NameProblem
 Array = NDArray[np.float64]
 
 
-def several_joints(model: mujoco.MjModel, root: str) -> list[str]:
-    """Describe the bodies below a root that have more than one joint, or one that is not a hinge."""
+def without_hinges(model: mujoco.MjModel, root: str) -> list[str]:
+    """Describe the bodies below a root that have a joint that is not a hinge."""
     found = []
     below = (model.body_rootid == model.body(root).rootid[0]).nonzero()[0].tolist()
     for body in map(model.body, below):
         if body.name == root:
             continue
-        name = body.name
         joints = [model.joint(i) for i in range(int(body.jntadr[0]), int(body.jntadr[0] + body.jntnum[0]))]
         others = [joint.name for joint in joints if joint.type[0] != mujoco.mjtJoint.mjJNT_HINGE]
-        if len(joints) > 1:
-            found.append(f"'{name}' has {len(joints)} joints ({', '.join(joint.name for joint in joints)})")
-        elif others:
-            found.append(f"'{name}' has a joint that is not a hinge ({others[0]})")
+        if others:
+            found.append(f"'{body.name}' has a joint that is not a hinge ({others[0]})")
     return found
 
 
@@ -46,20 +43,37 @@ def link(model: mujoco.MjModel, body: int) -> Array:
     Its pose in its parent is fixed + sin(angle) * swing + (1 - cos(angle)) * bend: Rodrigues' formula, multiplied by
     the constants of the model.
     """
+    found = links(model, body)
+    if len(found) > 1:
+        raise NameProblem(f"'{model.body(body).name}': each body of a limb must have one joint, a hinge")
+    return found[0][1]
+
+
+def links(model: mujoco.MjModel, body: int) -> list[tuple[str, Array]]:
+    """Return the joint of each link of a body, and the link's constants as in `link`; "" for a body without joints.
+
+    A body with several hinges is a chain of links at the same place, one for each. Raises NameProblem if a joint is
+    not a hinge.
+    """
     turn = np.zeros(9)
     mujoco.mju_quat2Mat(turn, model.body_quat[body])
     rotation = turn.reshape(3, 3)
     fixed = np.column_stack((rotation, model.body_pos[body]))
     if model.body_jntnum[body] == 0:
-        return np.stack((fixed, np.zeros((3, 4)), np.zeros((3, 4))))
-    joint = int(model.body_jntadr[body])
-    if model.body_jntnum[body] != 1 or model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_HINGE:
-        raise NameProblem(f"'{model.body(body).name}': each body of a limb must have one joint, a hinge")
-    x, y, z = model.jnt_axis[joint]
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    anchor = model.jnt_pos[joint]
-    moving = [rotation @ cross, rotation @ cross @ cross]
-    return np.stack((fixed, *(np.column_stack((part, -part @ anchor)) for part in moving)))
+        return [("", np.stack((fixed, np.zeros((3, 4)), np.zeros((3, 4)))))]
+    found = []
+    for joint in range(int(model.body_jntadr[body]), int(model.body_jntadr[body] + model.body_jntnum[body])):
+        name = str(model.joint(joint).name)
+        if model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_HINGE:
+            raise NameProblem(f"'{model.body(body).name}': its joint '{name}' is not a hinge")
+        x, y, z = model.jnt_axis[joint]
+        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+        anchor = model.jnt_pos[joint]
+        moving = [rotation @ cross, rotation @ cross @ cross]
+        found.append((name, np.stack((fixed, *(np.column_stack((part, -part @ anchor)) for part in moving)))))
+        rotation = np.eye(3)
+        fixed = np.column_stack((rotation, np.zeros(3)))
+    return found
 
 
 def hinge_name(model: mujoco.MjModel, body: int) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from mtrack import MtrackError, RobotModel, SlotError
 from mtrack_mujoco.checked_robot import compiled, described
-from mtrack_mujoco.hinges import several_joints
+from mtrack_mujoco.hinges import without_hinges
 from mtrack_testing.promises import ComponentUnderTest, Report
 from mtrack_testing.values import check_mirror
 from mtrack_testing.watch import no_global_draws, own_tensors, same
@@ -82,7 +82,7 @@ def _described(subject: ComponentUnderTest, robot: Any, model: RobotModel) -> tu
             description = compiled(described(robot, model), model)
     except MtrackError as error:
         return [], (f"no MuJoCo description: {error}",)
-    unfit = several_joints(description, model.body_names[0])
+    unfit = without_hinges(description, model.body_names[0])
     notes = (f"motion_tracking cannot use it: {', '.join(unfit)}",) if unfit else ()
     return [description.body(i).name for i in range(description.nbody)], notes
 

@@ -37,7 +37,7 @@ from mtrack_tracking.start import StartNoise, StartStates
 
 @component
 class MotionTracking:
-    """Follow recorded motions, a new clip in each episode; each body of the robot has at most one joint, a hinge."""
+    """Follow recorded motions, a new clip in each episode; all joints of the robot are hinges."""
 
     future_frames: list[int] = param(factory=lambda: [0, 2, 4, 8, 16], validator=from_now_on)
     """Frames that the reference shows [frames from now]; the first is 0. After its last frame a clip stands still."""

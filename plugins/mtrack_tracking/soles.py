@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrack import NameProblem, Robot, RobotModel
-from mtrack_mujoco.hinges import Array, chain, hinge_name, link, several_joints
+from mtrack_mujoco.hinges import Array, chain, links, without_hinges
 
 _SHOWN = 6  # bodies
 
@@ -16,27 +16,30 @@ _SHOWN = 6  # bodies
 class Soles:
     """The colliding geometry of F feet at the ends of chains of hinges, at most D links below the root.
 
-    Poses are homogeneous 4 x 4 matrices, computed from the constants of `mtrack_mujoco.hinges.link`.
+    Poses are homogeneous 4 x 4 matrices, computed from the constants of `mtrack_mujoco.hinges.links`.
     """
 
     def __init__(self, model: RobotModel, compiled: mujoco.MjModel, device: torch.device) -> None:
         """Take the chains from a compiled robot. Raises NameProblem if a foot hangs on joints that are not hinges."""
         feet = [model.body_names[i] for i in model.bodies("feet").tolist()]
         root = compiled.body(model.body_names[0]).id
-        legs = [chain(compiled, compiled.body(foot).id, root) for foot in feet]
+        legs = [
+            [each for body in chain(compiled, compiled.body(foot).id, root) for each in links(compiled, body)]
+            for foot in feet
+        ]
         depth = max(len(leg) for leg in legs)
-        links = np.zeros((3, depth, len(feet), 4, 4))
-        links[0] = np.eye(4)  # shorter chains begin with links that change nothing
+        constants = np.zeros((3, depth, len(feet), 4, 4))
+        constants[0] = np.eye(4)  # shorter chains begin with links that change nothing
         joints = torch.zeros(depth, len(feet), dtype=torch.int64)
         for foot, leg in enumerate(legs):
-            for place, body in enumerate(leg, start=depth - len(leg)):
-                links[:, place, foot, :3] = link(compiled, body)
-                if hinge := hinge_name(compiled, body):
+            for place, (hinge, values) in enumerate(leg, start=depth - len(leg)):
+                constants[:, place, foot, :3] = values
+                if hinge:
                     joints[place, foot] = model.joint_names.index(hinge)
         found = [_sole_points(compiled, compiled.body(foot).id) for foot in feet]
         most = max(len(p) for p in found)
         padded = np.stack([np.concatenate((p, np.repeat(p[:1], most - len(p), axis=0))) for p in found])
-        self.fixed, self.swing, self.bend = torch.tensor(links, dtype=torch.float32, device=device)
+        self.fixed, self.swing, self.bend = torch.tensor(constants, dtype=torch.float32, device=device)
         self.joints, self.shape = joints.flatten().to(device), (depth, len(feet), 1, 1)
         points = torch.tensor(padded, dtype=torch.float32, device=device)
         self.radius = points[..., 3]
@@ -45,15 +48,13 @@ class Soles:
 
     @staticmethod
     def of(model: RobotModel, robot: Robot, device: torch.device) -> Soles:
-        """Return the soles of a robot. Raises NameProblem if a body has several joints, or one that is not a hinge."""
+        """Return the soles of a robot. Raises NameProblem if a joint is not a hinge."""
         compiled = robot.spec().compile()
-        found = several_joints(compiled, model.body_names[0])
+        found = without_hinges(compiled, model.body_names[0])
         if found:
             more = f" and {len(found) - _SHOWN} more bodies" if len(found) > _SHOWN else ""
-            raise NameProblem(
-                f"motion_tracking needs a robot with at most one joint in each body, a hinge; in {model.name}, "
-                f"{', '.join(found[:_SHOWN])}{more}. Insert a body of little mass (0.01 kg) between two hinges"
-            )
+            what = f"{', '.join(found[:_SHOWN])}{more}"
+            raise NameProblem(f"motion_tracking needs a robot whose joints are hinges; in {model.name}, {what}")
         return Soles(model, compiled, device)
 
     def lowest(self, root_pos: Tensor, root_quat_wxyz: Tensor, joint_pos: Tensor) -> Tensor:
