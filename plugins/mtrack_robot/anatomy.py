@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 import numpy as np
 
-from mtrack_robot.posing import Array, Posing
+from mtrack_robot.posing import Posing
 from mtrack_robot.sides import Sides
 
 SIDES = ("left", "right")
@@ -77,13 +77,6 @@ def find_anatomy(posing: Posing, sides: Sides) -> Anatomy:
         head=head,
         neck=tuple(neck),
     )
-
-
-def limb_length(posing: Posing, limb: Limb, tip: Array) -> float:
-    """Return the length of a limb from its first joint over the middle one to its tip [3] m, in the present pose."""
-    first = posing.anchor(limb.joints[0])
-    middle = posing.anchor(limb.middle[0]) if limb.middle else tip
-    return float(np.linalg.norm(middle - first) + np.linalg.norm(tip - middle))
 
 
 def _paired_ends(posing: Posing, sides: Sides) -> list[tuple[int, int]]:
@@ -194,8 +187,3 @@ def _head(posing: Posing, chest: int, sides: Sides) -> int | None:
         and posing.data.xpos[body][2] > posing.data.xpos[chest][2]
     ]
     return max(bodies, key=lambda body: len(posing.chain(body, 0)), default=None)
-
-
-def describe(posing: Posing, anatomy: Anatomy) -> Mapping[str, str]:
-    """Return what each part is, in words, by part."""
-    return {"pelvis": posing.name(anatomy.pelvis), "chest": posing.name(anatomy.chest)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-import attrs
 import numpy as np
 
 from mtrack_robot.anatomy import Anatomy, Limb
@@ -25,20 +24,6 @@ _LEG, _ANKLE, _WAIST = (
 )  # effort / (weight * length of a leg); the G1 has 0.45 to 0.72, 0.26, 0.26 to 0.45
 _ARM, _WRIST = 1.8, 0.4  # effort / torque of gravity on the stretched arm; the G1 has 1.8 and 0.4
 _NECK = 4.0  # N m
-
-
-@attrs.frozen(kw_only=True)
-class Motor:
-    """One motor, and the origin of its values in words."""
-
-    effort: float
-    velocity: float
-    armature: float | None
-    """None: that of the model file is used."""
-    stiffness: float | None
-    damping: float | None
-    assumed: tuple[str, ...]
-    """Values that neither the model file nor a rule gives."""
 
 
 def assumed_efforts(posing: Posing, anatomy: Anatomy) -> dict[str, float]:

@@ -34,14 +34,14 @@ def read_description(path: Path) -> RobotDescription:
     except ValueError as error:
         message, line = getattr(error, "msg", str(error)), getattr(error, "lineno", None)
         raise RecipeError(name, [Problem("", f"not valid TOML: {message}", line=line)]) from None
-    reader = _Reader(name, key_lines(text))
+    reader = _TableReader(name, key_lines(text))
     found = reader.description(path, data)
     if reader.problems or found is None:
         raise RecipeError(name, reader.problems)
     return found
 
 
-class _Reader:
+class _TableReader:
     """Builds a description from parsed TOML and collects problems."""
 
     def __init__(self, name: str, lines: Mapping[KeyPath, int]) -> None:

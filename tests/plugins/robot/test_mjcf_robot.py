@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from support.small_biped import biped_urdf, biped_xml
 
 from mtrack import MtrackError
 from mtrack_mujoco.checked_robot import compiled, described
@@ -15,7 +16,6 @@ from mtrack_robot.motors import gains_of
 from mtrack_robot.robot import Mjcf
 from mtrack_robot.writing import robot_toml
 from mtrack_tracking.soles import Soles
-from tests.support.small_biped import biped_urdf, biped_xml
 
 
 @pytest.fixture

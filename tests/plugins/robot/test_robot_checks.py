@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from support.small_biped import biped_urdf, biped_xml
 
 from mtrack_robot.checks import check_robot
 from mtrack_robot.derive import derive
 from mtrack_robot.model_file import load_model
 from mtrack_robot.writing import robot_toml
-from tests.support.small_biped import biped_urdf, biped_xml
 
 
 def problems(path):

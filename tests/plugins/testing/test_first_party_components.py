@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.clips import swaying_clip
 from support.pickles import asap_motion, joblib_dump
+from support.small_biped import biped_xml
 
 from mtrack.api.kinds import KINDS
 from mtrack.registry.registry import Entry, Registry
@@ -40,7 +41,13 @@ def one_table(folder: Path) -> dict[str, Any]:
     return {"sample": folder / "walk.csv"}
 
 
+def small_robot(folder: Path) -> dict[str, Any]:
+    (folder / "small.xml").write_text(biped_xml())
+    return {"path": folder / "small.xml"}
+
+
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "mjcf": small_robot,
     "motion_files": one_clip,
     "asap_pickle": one_pickle,
     "unitree_csv": one_table,
