@@ -8,11 +8,9 @@ import attrs
 import numpy as np
 
 from mtrack import Clip, MotionError, RobotModel, between, component, one_of, param
-from mtrack_g1.robot import G1
 from mtrack_procedural.balance import BalancedMotion
 from mtrack_procedural.kinds import DEFAULT, KINDS, built_in_clip, chosen, known_clips
-from mtrack_procedural.kinematics import FEET
-from mtrack_procedural.making import MotionRequest, RobotData, made_motion
+from mtrack_procedural.making import Biped, MotionRequest, made_motion
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.timing import FPS
 
@@ -106,8 +104,7 @@ class Procedural:
 
     def clips(self, robot: RobotModel) -> list[Clip]:
         """Return the clips, 50 frames a second. Raises MotionError for another robot or an impossible movement."""
-        _require_g1(robot)
-        robot_data = RobotData.of(robot)
+        biped = Biped.of(robot)
         made = []
         for motion in chosen(self.motions):
             clip = built_in_clip(motion)
@@ -120,26 +117,13 @@ class Procedural:
                 seeds = (self.seed, variant, *motion.encode())
                 request = MotionRequest(clip.kind, tuple(given.items()), side, seeds, self.spread)
                 try:
-                    done = made_motion(request, robot_data)
+                    done = made_motion(request, biped)
                 except MotionError as error:
                     raise MotionError(
                         f"built-in clip '{name}' {error}. Change its {kind.prefix}_* parameters"
                     ) from error
                 made.append(_clip(name, done, robot.joint_names, request))
         return made
-
-
-def _require_g1(robot: RobotModel) -> None:
-    """Raise MotionError unless the robot has the joints and feet of a G1."""
-    own = G1().model()
-    missing = [f"joint '{name}'" for name in own.joint_names if name not in robot.joint_names]
-    missing += [f"body '{name}'" for name in FEET if name not in robot.body_names]
-    extra = [f"joint '{name}'" for name in robot.joint_names if name not in own.joint_names]
-    if missing or extra:
-        what = f"has no {missing[0]}" if missing else f"has a {extra[0]} that a G1 does not have"
-        count = len(missing) + len(extra) - 1
-        more = f" ({count} more differences)" if count else ""
-        raise MotionError(f"built-in clips are made for the Unitree G1 with 29 joints: '{robot.name}' {what}{more}")
 
 
 def _clip(name: str, motion: BalancedMotion, joint_names: tuple[str, ...], request: MotionRequest) -> Clip:
