@@ -24,8 +24,8 @@ POSES = tuple(_POSES)
 """Names of the poses that motions use."""
 _OPTIONAL = ("counterweight", "bowed")  # the motion is made without the arms if they cannot take them
 _ELBOW_WEIGHT, _REST_WEIGHT = 0.5, 0.03  # of arm lengths, the weight of the hand being 1; and of rad
-_ITERATIONS, _MAX_TURN = 150, 0.2
-_RANGE_SHARE = 0.9
+_ITERATIONS, _MAX_TURN, _STEP = 100, 0.3, 1e-4
+_FROM_LIMIT = 0.2  # rad; motions add to these angles
 _TOLERANCE = 0.25  # arm lengths
 
 
@@ -85,8 +85,8 @@ class _Reach:
         ids = [self.model.joint(name).id for name in self.arm.joints]
         columns = self.model.jnt_qposadr[ids]
         low, high = (np.array([self.limits[name][end] for name in self.arm.joints]) for end in (0, 1))
-        middle, half = (low + high) / 2, _RANGE_SHARE * (high - low) / 2
-        low, high = middle - half, middle + half
+        inward = np.minimum(_FROM_LIMIT, 0.2 * (high - low))
+        low, high = low + inward, high - inward
         rest = np.array([self.rest[name] for name in self.arm.joints])
         data, hand = mujoco.MjData(self.model), self.model.body(self.arm.hand).id
         data.qpos[:] = self.data.qpos
@@ -113,4 +113,6 @@ class _Reach:
             pull = slopes.T @ wanted + _REST_WEIGHT**2 * (rest - angles)
             step = np.linalg.solve(system, pull).clip(-_MAX_TURN, _MAX_TURN)
             angles = np.clip(angles + step, low, high)
+            if np.abs(step).max() < _STEP:
+                break
         return angles, error

@@ -66,7 +66,7 @@ class Biped:
     def of(robot: RobotModel) -> Biped:
         """Compile the description of a robot and find its rest pose. Raises MotionError."""
         if robot.description is None:
-            raise MotionError("has no description of its geometry (RobotModel.description)")
+            raise MotionError("it has no description of its geometry (RobotModel.description)")
         model = robot.description().compile()
         return Biped(RobotData.of(robot, model), stance(robot, model))
 

@@ -37,6 +37,8 @@ class Rest:
     """Height of the axis of a knee that is on the floor, m."""
     narrowest: float
     """Least distance between the feet at which the legs do not touch, m."""
+    can_shift: bool
+    """Whether the weight can be above one foot with both soles level: ankles and hips can turn far enough."""
     arm_poses: Mapping[str, Mapping[str, float]]
     """Angles of the arms' joints [rad] in named poses."""
 
@@ -69,13 +71,14 @@ class Rest:
         joints = [name for name in self.anatomy.arms[side].joints if name in angles]
         return {name: share * (angles[name] - self.joints[name]) for name in joints}
 
-    def require_arms(self, *poses: str) -> None:
-        """Raise MotionError if the robot has no arms, or if they cannot take these poses."""
+    def require_arms(self, *poses: str) -> tuple[str, ...]:
+        """Return the poses that the arms can take. Raises MotionError if there are no arms, or no such pose."""
         if not self.anatomy.arms:
-            raise MotionError("has no arms")
-        for pose in poses:
-            if pose not in self.arm_poses:
-                raise MotionError(f"has arms that cannot take the pose '{pose}'")
+            raise MotionError("it has no arms")
+        possible = tuple(pose for pose in poses if pose in self.arm_poses)
+        if not possible:
+            raise MotionError(f"its arms cannot take the pose {' or '.join(poses)}")
+        return possible
 
 
 def _moved(turn: Turn, angle: Array) -> dict[str, Array]:

@@ -25,6 +25,7 @@ _LENGTHS = (0.955, 0.93, 0.9, 0.86)  # of a bent leg, shares of its full length;
 _MARGIN = 0.02  # m, of the centre of mass from the edge of the soles in the default pose
 _RANGE_SHARE = 0.94  # a clip uses 0.95 of the range of a joint
 _WEIGHT_BACK = 0.1  # share of the sole's length by which the weight is behind its middle
+_SHIFT_DIP = 0.03  # share of the height of the root: a straight knee cannot follow a shift of the hips
 _UNLIMITED = 2 * np.pi
 _UPRIGHT = np.array([[1.0, 0.0, 0.0, 0.0]])
 
@@ -67,7 +68,7 @@ def stance(robot: RobotModel, model: mujoco.MjModel) -> Stance:
     soles. Otherwise the knees are bent, and the root moves until the weight is above the soles.
     """
     if not (model.jnt_type == mujoco.mjtJoint.mjJNT_FREE).any():
-        raise MotionError("has a description without a free joint")
+        raise MotionError("it has a description without a free joint")
     start, default = robot.default_root_pos.double().numpy(), robot.default_joint_pos.double().numpy()
     standing = _Standing.of(robot, model, start, default)
     parts = anatomy(robot, model, standing.data)
@@ -118,9 +119,8 @@ def _bent(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footpr
     low, high = joint_limits(robot).T
     half = (high - low) / 2 * _RANGE_SHARE
     clamped = np.clip(standing.joint_pos, (low + high) / 2 - half, (low + high) / 2 + half)
-    feet = np.stack([standing.data.body(leg.foot).xpos for leg in parts.legs])
-    feet[:, 2] = soles.height
-    feet_rot = np.stack([axes.T for axes in soles.axes])
+    feet_rot = soles.axes.swapaxes(1, 2)
+    feet = _level_feet(standing, parts, soles)
     ahead = soles.middle - (0.0 if soles.is_round else _WEIGHT_BACK * soles.length)
     com = (feet[:, :2] + np.stack((np.full(2, ahead), soles.aside), axis=1)).mean(0)
     problem = ""
@@ -143,7 +143,7 @@ def _bent(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footpr
         if not beyond.any():
             return _Standing.of(robot, model, np.array([0.0, 0.0, root_pos[0, 2]]), found[0])
         problem = f"{robot.joint_names[int(beyond.argmax())]} comes too close to the end of its range"
-    raise MotionError(f"cannot stand on bent legs with its weight above its soles: {problem}")
+    raise MotionError(f"it cannot stand on bent legs with its weight above its soles: {problem}")
 
 
 def _bends(leg: Leg, angle: float) -> list[tuple[tuple[str, float], float]]:
@@ -155,7 +155,7 @@ def _bends(leg: Leg, angle: float) -> list[tuple[tuple[str, float], float]]:
 def _rest(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footprint) -> Rest:
     robot, model, data = standing.robot, standing.model, standing.data
     poses = skeleton.poses(standing.root_pos[None], _UPRIGHT, standing.joint_pos[None])
-    feet = poses.foot_pos[0].copy()
+    feet = _level_feet(standing, parts, soles) if soles.is_round else poses.foot_pos[0].copy()
     feet[:, 2] = soles.height
     joints: Mapping[str, float] = dict(zip(robot.joint_names, standing.joint_pos.tolist(), strict=True))
     limits = {name: (low, high) for name, (low, high) in zip(robot.joint_names, joint_limits(robot).tolist(), strict=True)}
@@ -169,5 +169,36 @@ def _rest(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footpr
         size=round(leg_length(data, parts.legs[0], soles), 3) / _G1_LEGS,
         knee_height=knee_height(model, data, parts.legs[0], soles),
         narrowest=least_distance(model, data, parts, feet),
+        can_shift=_can_shift(standing, skeleton, parts, soles, poses.com[0], feet),
         arm_poses=arm_poses(parts.arms, model, data, joints, limits, robot.poses),
     )
+
+
+def _level_feet(standing: _Standing, parts: Anatomy, soles: Footprint) -> Array:
+    """Return where the frames of the feet would be if they were level on the floor, their soles in place, [2, 3] m."""
+    feet = []
+    for side, leg in enumerate(parts.legs):
+        foot, centre = standing.data.body(leg.foot), soles.centre(side)
+        feet.append(foot.xpos + foot.xmat.reshape(3, 3) @ centre - soles.axes[side].T @ centre)
+    found = np.stack(feet)
+    found[:, 2] = soles.height
+    return found
+
+
+def _can_shift(
+    standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footprint, com: Array, feet: Array
+) -> bool:
+    """Return whether the weight can be above one foot with both soles level."""
+    low, high = joint_limits(standing.robot).T
+    feet_rot = soles.axes.swapaxes(1, 2)[None]
+    root_pos = standing.root_pos - [0.0, 0.0, _SHIFT_DIP * (standing.root_pos[2] - feet[0, 2])]
+    for side in range(2):
+        above = np.array([[com[0], feet[side, 1] + soles.aside[side]]])
+        try:
+            _, joints, poses = skeleton.solve(above, feet[None], feet_rot, root_pos[None], _UPRIGHT, standing.joint_pos[None])
+        except MotionError:
+            return False
+        beyond = np.abs(joints[0] - (low + high) / 2) > (high - low) / 2 * _RANGE_SHARE
+        if beyond.any() or skeleton.tilt(poses, feet_rot).max() > _LEVEL:
+            return False
+    return True

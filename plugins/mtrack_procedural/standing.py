@@ -12,7 +12,7 @@ from mtrack_procedural.timing import GRAVITY, LEAD, Array, ease, out_and_back, t
 _BOTH = 2
 _TURN = 0.1  # rad, of the waist in quiet standing
 _SWAY_DIP = 0.01  # m by which the pelvis is lowered: a straight knee cannot follow a shift of the hips
-_REACHES = ("forward", "up", "side")
+_REACHES = ("reach_forward", "reach_up", "reach_side")
 
 
 def stand(rest: Rest, draw: Draw, *, duration: float, sway: float) -> MotionPlan:
@@ -42,7 +42,7 @@ def reach(rest: Rest, draw: Draw, *, extent: float, period: float, count: int) -
 
     `extent` is the share of the way to the stretched arm.
     """
-    rest.require_arms(*(f"reach_{direction}" for direction in _REACHES))
+    poses = rest.require_arms(*_REACHES)
     period = draw.near(period)
     arms = draw.rng.integers(3, size=count).tolist()
     first = int(draw.rng.integers(3))
@@ -50,12 +50,12 @@ def reach(rest: Rest, draw: Draw, *, extent: float, period: float, count: int) -
     moves: dict[str, Array] = {}
     for number, one in enumerate(arms):
         share = extent * out_and_back(time, LEAD + number * period, period)
-        direction = _REACHES[(first + number) % len(_REACHES)]
+        pose = poses[(first + number) % len(poses)]
         for side in range(_BOTH) if one == _BOTH else (one,):
-            add(moves, rest.arm(side, f"reach_{direction}", share))
-        if one != _BOTH and direction != "side":  # the shoulder follows the hand
+            add(moves, rest.arm(side, pose, share))
+        if one != _BOTH and pose != "reach_side":  # the shoulder follows the hand
             add(moves, rest.trunk("yaw", -0.25 * sign(one) * share))
-        if direction == "forward":
+        if pose == "reach_forward":
             add(moves, rest.trunk("pitch", 0.1 * share))
     return complete(rest, time, moves=moves)
 

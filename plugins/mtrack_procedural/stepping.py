@@ -7,8 +7,10 @@ import numpy as np
 from mtrack import MotionError
 from mtrack_procedural.plan import LEFT, RIGHT, Draw, MotionPlan, Rest, add, complete, pitched, sign
 from mtrack_procedural.timing import LEAD, Array, bump, ease, times, while_active
+from mtrack_procedural.walking import walk
 
 _STEP_DIP = 0.02  # m by which the pelvis is lowered: a straight knee cannot follow a shift of the hips
+_QUICKER = 3.2
 _SHIFT = 0.7  # s, duration of the weight shift before a kick
 _LUNGE = 0.44  # m by which the kneeling foot goes back
 
@@ -16,8 +18,12 @@ _LUNGE = 0.44  # m by which the kneeling foot goes back
 def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing: float, count: int) -> MotionPlan:
     """Plan `count` steps of `period` [s]: the weight shifts to one foot, then the other rises by `height` [m].
 
-    `swing` is the share of the period during which a foot is in the air.
+    `swing` is the share of the period during which a foot is in the air. A robot that cannot stand on one foot with level
+    soles takes quicker steps.
     """
+    if not rest.can_shift:  # it falls from one foot to the other
+        quick = period / _QUICKER
+        return walk(rest, draw, speed=0.0, sideways=0.0, turn=0.0, duration=count * quick, period=quick, swing=swing, height=height)
     height, period = draw.near(height), draw.near(period)
     shift = (1 - swing) * period
     time = times(count * period + shift)
@@ -46,6 +52,8 @@ def kick(rest: Rest, draw: Draw, *, height: float, distance: float, period: floa
     At its farthest the foot is `height` [m] above the floor, with its toes up; trunk and arms counterbalance it.
     """
     height, distance, period = draw.near(height), draw.near(distance), draw.near(period)
+    if not rest.can_shift:
+        raise MotionError("it cannot stand on one foot with level soles")
     time = times(count * period + _SHIFT)
     zmp = np.tile(rest.com[:2], (len(time), 1))
     feet, feet_turn = np.tile(rest.feet, (len(time), 1, 1)), np.zeros((len(time), 2, 2))
@@ -87,7 +95,7 @@ def half_kneel(rest: Rest, draw: Draw, *, period: float, hold: float, height: fl
     One foot goes back onto its toes, then its knee goes down to `height` [m] above the floor.
     """
     if rest.soles.is_round:
-        raise MotionError("has round feet, which cannot stand on their toes")
+        raise MotionError("its feet are round and cannot stand on their toes")
     period, hold = draw.near(period), draw.near(hold)
     time = times(2 * period + hold)
     moving, stays = draw.first, 1 - draw.first

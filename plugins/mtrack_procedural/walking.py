@@ -9,7 +9,7 @@ import numpy as np
 
 from mtrack import MotionError
 from mtrack_procedural.plan import LEFT, RIGHT, Draw, MotionPlan, Rest, add, complete, pitched, sign
-from mtrack_procedural.timing import FPS, LEAD, Array, bump, ease, times
+from mtrack_procedural.timing import FPS, GRAVITY, LEAD, Array, bump, ease, times
 
 _SHIFT = 0.5  # s, duration of the weight shift from both feet to the first, and from the last to both
 _BEGIN, _END = (0.5, 0.85), (0.85, 0.6, 0.3, 0.0)  # lengths of the first and last steps; the last one closes the feet
@@ -149,6 +149,12 @@ def _zmp(rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forw
     """Return the zero-moment point, [T, 2] m: from heel to toes of each standing sole, then straight to the next."""
     at, points = [LEAD], [rest.com[:2]]
     place = [np.append(foot[:2], 0.0) for foot in rest.feet]
+    push = 0.0 if rest.can_shift else _push(period, float(rest.com[2]))
+    if push:
+        x, y, heading = place[steps[0].side]
+        begin = steps[0].lift - (period - steps[0].land + steps[0].lift)
+        points += [points[0], *[_beside(x, y, heading, rest.soles.middle, rest.soles.aside[steps[0].side])] * 2]
+        at += [begin - 1.5 * push, begin - 0.5 * push, begin]
     most = min(_MOST_ROLL * rest.size, _ROLLED * rest.soles.length)
     roll = float(np.clip(_ROLL * forward, -most, most))
     for step in steps:
@@ -160,10 +166,25 @@ def _zmp(rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forw
         place[step.side] = step.place
     x, y, heading = (place[LEFT] + place[RIGHT]) / 2
     offset = rest.com[0] - rest.feet[:, 0].mean()
-    at.append(steps[-1].land + _SHIFT)
+    if push:
+        last, place_last = steps[-1], place[steps[-1].side]
+        end = last.land + (period - last.land + last.lift)
+        points += [_beside(*place_last, rest.soles.middle, rest.soles.aside[last.side])] * 2
+        at += [end, end + 0.5 * push]
+    at.append(at[-1] + push if push else steps[-1].land + _SHIFT)
     points.append(_beside(x, y, heading, offset, 0.0))
     table = np.array(points)
     return np.stack([np.interp(time, at, table[:, axis]) for axis in range(2)], axis=1)
+
+
+def _push(period: float, height: float) -> float:
+    """Return how long the weight must be on the foot that will move first, so that the body sways no more than later.
+
+    It then leaves the start as it passes the middle between the feet in each step of a long walk; `height` of the
+    centre of mass [m].
+    """
+    rate = np.sqrt(GRAVITY / height)
+    return float(np.log1p(np.tanh(rate * period / 2)) / rate)
 
 
 def _beside(x: float, y: float, heading: float, ahead: float, left: float) -> Array:
