@@ -12,6 +12,7 @@ import torch
 from mtrack import Mirror, MtrackError, NameProblem, RobotModel, component, one_of, param
 from mtrack.errors import did_you_mean
 from mtrack_g1 import build, constants
+from mtrack_g1.arm_poses import arm_poses
 from mtrack_g1.constants import RobotConstants, mirror_sign, mirrored_name
 from mtrack_g1.custom import load_mjcf
 from mtrack_g1.look import draw
@@ -80,7 +81,9 @@ class G1:
             joint_mirror=_joint_mirror(joints),
             mirrored_name={name: mirrored_name(name) for name in names},
             sensors=self.sensors,
-            description=self.spec,
+            poses=arm_poses(),
+            # variants of the built-in robot have the same built-in clips
+            description=self.spec if self.mjcf is not None else G1().spec,
         )
 
     def _constants(self) -> RobotConstants:

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from mtrack.math import quat_from_rotation_vector, quat_multiply
-from mtrack_procedural.kinematics import KNEES, Skeleton, SkeletonPoses, twist
-from mtrack_procedural.plan import SOLE, MotionPlan
+from mtrack_procedural.kinematics import Skeleton, SkeletonPoses, twist
+from mtrack_procedural.plan import MotionPlan, Rest
 from mtrack_procedural.timing import FPS, GRAVITY, Array
 
 _FIXED = 3  # frames at both ends, so that velocity and acceleration vanish there
@@ -19,7 +19,6 @@ _BRISK_BANDWIDTH = 60.0
 _ROUNDS = 3  # the pendulum alone is off by up to 12 mm; the first correction leaves 1 mm
 _BRISK_ROUNDS = 6  # in a walk it is off by up to 220 mm; 10 mm remain
 _ON_FLOOR = 5e-4  # m
-_KNEE_HEIGHT = 0.0565  # m, of the axis of a knee on the floor
 
 
 @attrs.frozen(eq=False)
@@ -36,21 +35,25 @@ class BalancedMotion:
     """[T, 2] zero-moment point of the whole body, m."""
     margin: Array
     """[T] distance of the zero-moment point from the edge of the support, m; negative outside."""
+    tilt: Array
+    """[T, 2] angle between the soles and their targets, rad."""
 
 
-def carry_out(plan: MotionPlan, skeleton: Skeleton, rest_joint_pos: Array) -> BalancedMotion:
+def carry_out(plan: MotionPlan, skeleton: Skeleton, rest: Rest) -> BalancedMotion:
     """Return the motion that follows a plan, with its true zero-moment point on the planned one. Raises MotionError.
 
     The pendulum's path is corrected for the dynamics of the whole body (the dynamics filter of Kajita et al., 2003).
-    Joints that the plan does not name stay at `rest_joint_pos` [J] rad.
+    Joints that the plan does not name stay at rest.
     """
     num_frames = len(plan.zmp)
-    joint_pos = np.tile(rest_joint_pos, (num_frames, 1))
+    joint_pos = np.tile([rest.joints[name] for name in skeleton.joint_names], (num_frames, 1))
     for name, angle in plan.joints.items():
         joint_pos[:, skeleton.joint_names.index(name)] = angle
     between_feet = plan.feet[..., :2].mean(1)
-    root_pos = np.column_stack((between_feet - between_feet[0], plan.pelvis_height))
-    root_quat_wxyz, feet_rot = _quat_wxyz(plan.pelvis_rpy), _feet_rot(plan.feet_turn)
+    height, root_quat_wxyz = skeleton.root_above(plan.pelvis_height, _quat_wxyz(plan.pelvis_rpy), joint_pos)
+    root_pos = np.column_stack((between_feet - between_feet[0], height))
+    soles_rot = _soles_rot(plan.feet_turn)
+    feet_rot = soles_rot @ rest.soles.axes.swapaxes(-1, -2)
     start = skeleton.poses(root_pos[:1], root_quat_wxyz[:1], joint_pos[:1])
     pendulum = Pendulum(num_frames, FPS, float(start.com[0, 2]), _BRISK_BANDWIDTH if plan.is_brisk else _BANDWIDTH)
     com, zmp, too_high = pendulum.com(plan.zmp), plan.zmp, np.zeros(num_frames)
@@ -61,9 +64,9 @@ def carry_out(plan: MotionPlan, skeleton: Skeleton, rest_joint_pos: Array) -> Ba
         # accumulated corrections also remove what each single one smooths away
         com = com + pendulum.com(plan.zmp - zmp) if plan.is_brisk else pendulum.com(plan.zmp + pendulum.zmp(com) - zmp)
         if plan.kneeling is not None:
-            too_high = _knee_gap(plan.kneeling, poses)
-    margin = support_margin(zmp, *_support(plan, feet_rot, poses))
-    return BalancedMotion(root_pos, root_quat_wxyz, joint_pos, zmp, margin)
+            too_high = _knee_gap(plan.kneeling, rest, _knees(skeleton, rest, poses))
+    margin = support_margin(zmp, *_support(plan, rest, soles_rot, _knees(skeleton, rest, poses)))
+    return BalancedMotion(root_pos, root_quat_wxyz, joint_pos, zmp, margin, skeleton.tilt(poses, feet_rot))
 
 
 def _quat_wxyz(rpy: Array) -> Array:
@@ -72,7 +75,7 @@ def _quat_wxyz(rpy: Array) -> Array:
     return np.asarray(quat_multiply(yaw, quat_multiply(pitch, roll)).numpy())
 
 
-def _feet_rot(turn: Array) -> Array:
+def _soles_rot(turn: Array) -> Array:
     """Convert yaw and pitch to rotation matrices, [..., 2] rad to [..., 3, 3]."""
     (c, k), (s, h) = np.moveaxis(np.cos(turn), -1, 0), np.moveaxis(np.sin(turn), -1, 0)
     zero = np.zeros_like(c)
@@ -148,19 +151,25 @@ def support_margin(zmp: Array, points: Array, carries: NDArray[np.bool_]) -> Arr
     return np.asarray((extent.max(1) - zmp @ direction).min(1))
 
 
-def _support(plan: MotionPlan, feet_rot: Array, poses: SkeletonPoses) -> tuple[Array, NDArray[np.bool_]]:
+def _knees(skeleton: Skeleton, rest: Rest, poses: SkeletonPoses) -> Array:
+    """Return a point on the axis of each knee, [T, 2, 3] m."""
+    return poses.leg_anchor[:, [skeleton.leg_joints.index(knee) for knee in rest.knees]]
+
+
+def _support(plan: MotionPlan, rest: Rest, soles_rot: Array, knees: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Return the corners of the soles and the kneeling knee, [T, K, 2] m, and which are on the floor, [T, K]."""
-    corners = (plan.feet[:, :, None] + SOLE @ feet_rot.swapaxes(-1, -2)).reshape(len(plan.feet), -1, 3)
+    below = rest.soles.corners @ soles_rot.swapaxes(-1, -2)
+    corners = (plan.feet[:, :, None] + below).reshape(len(plan.feet), -1, 3)
     carries = corners[..., 2] < _ON_FLOOR
     if plan.kneeling is None:
         return corners[..., :2], carries
-    knee = poses.leg_anchor[:, [KNEES[plan.kneeling[0]]]]
-    down = knee[..., 2] < _KNEE_HEIGHT + _ON_FLOOR
+    knee = knees[:, [plan.kneeling[0]]]
+    down = knee[..., 2] < rest.knee_height + _ON_FLOOR
     return np.hstack((corners, knee))[..., :2], np.hstack((carries, down))
 
 
-def _knee_gap(kneeling: tuple[int, float, Array], poses: SkeletonPoses) -> Array:
+def _knee_gap(kneeling: tuple[int, float, Array], rest: Rest, knees: Array) -> Array:
     """Return by how much the pelvis is too high for the planned knee height, [T] m."""
     side, height, share = kneeling
-    lowest = poses.leg_anchor[share == share.max(), KNEES[side], 2].mean()
-    return np.asarray((lowest - _KNEE_HEIGHT - height) * share)
+    lowest = knees[share == share.max(), side, 2].mean()
+    return np.asarray((lowest - rest.knee_height - height) * share)

@@ -24,6 +24,12 @@ class MotionKind:
     plan: Callable[..., MotionPlan]
     prefix: str
     """For example, `squat_depth` is the `depth` of a `squat`."""
+    lengths: tuple[str, ...] = ()
+    """Parameters in m, which depend on the size of the robot."""
+    speeds: tuple[str, ...] = ()
+    """Parameters in m/s."""
+    times: tuple[str, ...] = ()
+    """Parameters in s with which the movement grows."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -42,16 +48,16 @@ class BuiltInClip:
 
 
 KINDS: Mapping[str, MotionKind] = {
-    "stand": MotionKind(standing.stand, "stand"),
-    "squat": MotionKind(standing.squat, "squat"),
+    "stand": MotionKind(standing.stand, "stand", lengths=("sway",)),
+    "squat": MotionKind(standing.squat, "squat", lengths=("depth",)),
     "reach": MotionKind(standing.reach, "reach"),
-    "sway": MotionKind(standing.sway, "sway"),
-    "step_in_place": MotionKind(stepping.step_in_place, "step"),
+    "sway": MotionKind(standing.sway, "sway", lengths=("amplitude",)),
+    "step_in_place": MotionKind(stepping.step_in_place, "step", lengths=("height",)),
     "wave": MotionKind(standing.wave, "wave"),
     "bow": MotionKind(standing.bow, "bow"),
-    "kick": MotionKind(stepping.kick, "kick"),
-    "half_kneel": MotionKind(stepping.half_kneel, "kneel"),
-    "walk": MotionKind(walking.walk, "walk"),
+    "kick": MotionKind(stepping.kick, "kick", lengths=("height", "distance")),
+    "half_kneel": MotionKind(stepping.half_kneel, "kneel", lengths=("height",)),
+    "walk": MotionKind(walking.walk, "walk", lengths=("height",), speeds=("speed", "sideways"), times=("period",)),
 }
 
 CLIPS: Mapping[str, BuiltInClip] = {

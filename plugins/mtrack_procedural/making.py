@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 
 import attrs
+import mujoco
 import numpy as np
 
 from mtrack import MotionError, RobotModel
-from mtrack_g1.robot import G1
 from mtrack_procedural.balance import BalancedMotion, carry_out
 from mtrack_procedural.kinds import KINDS
-from mtrack_procedural.kinematics import Skeleton
-from mtrack_procedural.plan import ANKLE_HEIGHT, SIDES, Draw, Rest
+from mtrack_procedural.plan import SIDES, Draw, Rest
+from mtrack_procedural.rest import Stance, joint_limits, stance
 from mtrack_procedural.timing import FPS, Array
 
 _MIN_MARGIN = 0.012  # m; a sole extends 22 mm to each side at its narrowest
+_MARGIN_SHARE = 0.55  # of the half width of a narrower sole
+_MOST_TILT = np.radians(3)
 _RANGE_SHARE = 0.95
 _VELOCITY_SHARE = 0.5
 
@@ -24,22 +27,48 @@ Values = tuple[float, ...]
 
 @attrs.frozen
 class RobotData:
-    """The data of a G1 that its motions depend on; equal data give equal motions."""
+    """The data of a robot that its motions depend on; equal data give equal motions."""
 
+    name: str
     joint_names: tuple[str, ...]
     root_pos: Values
     joint_pos: Values
     lower: Values
     upper: Values
     velocity_limit: Values
+    sets: str
+    """Named sets and poses, as text."""
+    description: str
+    """Hash of the compiled description."""
 
     @staticmethod
-    def of(robot: RobotModel) -> RobotData:
-        """Return the data of a robot in its default pose."""
-        lower, upper = robot.joint_range.double().T.tolist()
+    def of(robot: RobotModel, model: mujoco.MjModel) -> RobotData:
+        """Return the data of a robot whose description compiles to `model`."""
+        lower, upper = joint_limits(robot).T.tolist()
         start, joint_pos = robot.default_root_pos.double().tolist(), robot.default_joint_pos.double().tolist()
         speed = robot.velocity_limit.double().tolist()
-        return RobotData(robot.joint_names, *(tuple(part) for part in (start, joint_pos, lower, upper, speed)))
+        numbers = (tuple(part) for part in (start, joint_pos, lower, upper, speed))
+        image = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+        mujoco.mj_saveModel(model, None, image)
+        sets = {name: robot.sets.get(name) for name in ("feet", "hands", "waist")}
+        named = repr((sets, {name: dict(pose) for name, pose in robot.poses.items()}))
+        return RobotData(robot.name, robot.joint_names, *numbers, named, hashlib.sha256(image.tobytes()).hexdigest())
+
+
+@attrs.frozen
+class Biped:
+    """A robot that motions are made for."""
+
+    data: RobotData
+    stance: Stance = attrs.field(eq=False)
+
+    @staticmethod
+    def of(robot: RobotModel) -> Biped:
+        """Compile the description of a robot and find its rest pose. Raises MotionError."""
+        if robot.description is None:
+            raise MotionError("it has no description of its geometry (RobotModel.description)")
+        model = robot.description().compile()
+        return Biped(RobotData.of(robot, model), stance(robot, model))
 
 
 @attrs.frozen
@@ -55,38 +84,32 @@ class MotionRequest:
 
 
 @functools.lru_cache(maxsize=256)
-def made_motion(request: MotionRequest, robot_data: RobotData) -> BalancedMotion:
+def made_motion(request: MotionRequest, biped: Biped) -> BalancedMotion:
     """Make a motion, cached because every phase requests it again. Raises MotionError."""
     rng = np.random.default_rng(request.seeds)
     drawn = int(rng.integers(2))
     draw = Draw(rng, request.spread, SIDES.index(request.side) if request.side else drawn)
-    skeleton = _skeleton(robot_data.joint_names)
-    plan = KINDS[request.kind].plan(_rest(robot_data, skeleton), draw, **dict(request.parameters))
-    motion = carry_out(plan, skeleton, np.array(robot_data.joint_pos))
-    _check(motion, robot_data)
+    skeleton, rest = biped.stance.skeleton, biped.stance.rest
+    plan = KINDS[request.kind].plan(rest, draw, **dict(request.parameters))
+    motion = carry_out(plan, skeleton, rest)
+    _check(motion, biped.data, rest)
     return motion
 
 
-@functools.lru_cache(maxsize=8)
-def _skeleton(joint_names: tuple[str, ...]) -> Skeleton:
-    return Skeleton(G1().spec().compile(), joint_names)
-
-
-def _rest(robot_data: RobotData, skeleton: Skeleton) -> Rest:
-    """Return the default pose with level soles on the floor."""
-    level = np.array([[1.0, 0.0, 0.0, 0.0]])
-    poses = skeleton.poses(np.array([robot_data.root_pos]), level, np.array([robot_data.joint_pos]))
-    feet = poses.foot_pos[0].copy()
-    feet[:, 2] = ANKLE_HEIGHT
-    joints = dict(zip(robot_data.joint_names, robot_data.joint_pos, strict=True))
-    return Rest(com=poses.com[0], pelvis_height=robot_data.root_pos[2], feet=feet, joints=joints)
-
-
-def _check(motion: BalancedMotion, robot_data: RobotData) -> None:
-    """Raise MotionError if a motion is out of balance, close to a joint limit, or too fast."""
+def _check(motion: BalancedMotion, robot_data: RobotData, rest: Rest) -> None:
+    """Raise MotionError if a motion is out of balance, tilts a sole, is close to a joint limit, or too fast."""
+    frame, side = np.unravel_index(int(motion.tilt.argmax()), motion.tilt.shape)
+    if motion.tilt[frame, side] > _MOST_TILT:
+        angle = np.degrees(motion.tilt[frame, side])
+        count = len(rest.anatomy.legs[int(side)].joints)
+        raise MotionError(
+            f"at {frame / FPS:.2f} s: the {SIDES[int(side)]} sole tilts by {angle:.0f} degrees, because a leg has "
+            f"{count} joints"
+        )
     worst = int(motion.margin.argmin())
-    if motion.margin[worst] < _MIN_MARGIN:
-        short = 1000 * (_MIN_MARGIN - motion.margin[worst])
+    least = min(_MIN_MARGIN, _MARGIN_SHARE * rest.soles.narrowest)
+    if motion.margin[worst] < least:
+        short = 1000 * (least - motion.margin[worst])
         raise MotionError(f"at {worst / FPS:.2f} s: the zero-moment point is {short:.0f} mm too far out for balance")
     low, high = np.array(robot_data.lower), np.array(robot_data.upper)
     beyond = np.abs(motion.joint_pos - (low + high) / 2) / (_RANGE_SHARE * (high - low) / 2)

@@ -7,39 +7,83 @@ from collections.abc import Mapping
 import attrs
 import numpy as np
 
+from mtrack import MotionError
+from mtrack_procedural.anatomy import Anatomy, Turn
+from mtrack_procedural.footprint import Footprint
 from mtrack_procedural.timing import LEAD, Array, ease
 
 LEFT, RIGHT = 0, 1
 SIDES = ("left", "right")
 
-ANKLE_HEIGHT = 0.035
-"""m, of the ankle-roll frame above the floor if the sole is level on it."""
-SOLE = np.array(
-    [
-        [0.12, 0.027, -ANKLE_HEIGHT],
-        [0.12, -0.027, -ANKLE_HEIGHT],
-        [-0.05, 0.022, -ANKLE_HEIGHT],
-        [-0.05, -0.022, -ANKLE_HEIGHT],
-    ]
-)
-"""[4, 3] corners of the sole in the ankle-roll frame, toes first, m."""
-SOLE_MIDDLE = 0.035
-"""m, in front of the ankle."""
-
-_ARMS_OUT = 0.1  # rad; at rest the hands are only 2 mm from the hips
+_ARMS_OUT = 0.1  # rad; at rest the hands of a G1 are only 2 mm from its hips
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, kw_only=True)
 class Rest:
-    """The pose in which every motion starts and ends."""
+    """The pose in which every motion starts and ends, and the parts of the robot that motions move."""
 
     com: Array
     """[3] centre of mass, m."""
     pelvis_height: float
     feet: Array
-    """[2, 3] ankle-roll frames, left and right, m; the soles are flat."""
+    """[2, 3] frames of the feet, left and right, m; the soles are flat."""
     joints: Mapping[str, float]
     """Angle of every joint, rad."""
+    anatomy: Anatomy
+    soles: Footprint
+    size: float
+    """Length of the legs, that of a G1 being 1."""
+    knee_height: float
+    """Height of the axis of a knee that is on the floor, m."""
+    narrowest: float
+    """Least distance between the feet at which the legs do not touch, m."""
+    can_shift: bool
+    """Whether the weight can be above one foot with both soles level: ankles and hips can turn far enough."""
+    arm_poses: Mapping[str, Mapping[str, float]]
+    """Angles of the arms' joints [rad] in named poses."""
+
+    @property
+    def knees(self) -> tuple[str, ...]:
+        """The joints of the left and the right knee."""
+        return tuple(leg.knee[0] for leg in self.anatomy.legs)
+
+    def trunk(self, direction: str, angle: Array) -> dict[str, Array]:
+        """Return the move that turns the trunk on the pelvis, if it has a joint for it; `angle` [T] rad.
+
+        `direction` is roll, pitch or yaw: to the right, forward, to the left.
+        """
+        turn = self.anatomy.trunk.get(direction)
+        return {} if turn is None else _moved(turn, angle)
+
+    def swing(self, side: int, angle: Array) -> dict[str, Array]:
+        """Return the move that swings an arm back by `angle` [T] rad; none for a robot without arms."""
+        return _moved(self.anatomy.arms[side].swing, angle) if self.anatomy.arms else {}
+
+    def stretch(self, side: int, angle: Array) -> dict[str, Array]:
+        """Return the move that stretches an elbow by `angle` [T] rad; none for a robot without arms."""
+        return _moved(self.anatomy.arms[side].bend, angle) if self.anatomy.arms else {}
+
+    def arm(self, side: int, pose: str, share: Array) -> dict[str, Array]:
+        """Return the moves of one arm from rest (share 0) to a named pose (share 1), [T] rad; none without arms."""
+        if not self.anatomy.arms:
+            return {}
+        angles = self.arm_poses[pose]
+        joints = [name for name in self.anatomy.arms[side].joints if name in angles]
+        return {name: share * (angles[name] - self.joints[name]) for name in joints}
+
+    def require_arms(self, *poses: str) -> tuple[str, ...]:
+        """Return the poses that the arms can take. Raises MotionError if there are no arms, or no such pose."""
+        if not self.anatomy.arms:
+            raise MotionError("it has no arms")
+        possible = tuple(pose for pose in poses if pose in self.arm_poses)
+        if not possible:
+            raise MotionError(f"its arms cannot take the pose {' or '.join(poses)}")
+        return possible
+
+
+def _moved(turn: Turn, angle: Array) -> dict[str, Array]:
+    joint, direction = turn
+    return {joint: direction * angle}
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -53,7 +97,7 @@ class MotionPlan:
     pelvis_rpy: Array
     """[T, 3] roll, pitch, yaw, rad."""
     feet: Array
-    """[T, 2, 3] ankle-roll frames, m."""
+    """[T, 2, 3] frames of the feet, m."""
     feet_turn: Array
     """[T, 2, 2] yaw of the feet, and pitch in that heading (toes down is positive), rad."""
     joints: Mapping[str, Array]
@@ -96,9 +140,9 @@ def complete(
     num_frames = len(time)
     joints = {name: rest.joints[name] + offset for name, offset in moves.items()}
     out = _ARMS_OUT * (ease(time, 0.0, LEAD) - ease(time, time[-1] - LEAD, LEAD))
-    for side, arm in enumerate(SIDES):
-        name = f"{arm}_shoulder_roll_joint"
-        joints[name] = joints.get(name, rest.joints[name]) + sign(side) * out
+    for arm in rest.anatomy.arms:
+        for name, offset in _moved(arm.spread, out).items():
+            joints[name] = joints.get(name, rest.joints[name]) + offset
     return MotionPlan(
         zmp=np.tile(rest.com[:2], (num_frames, 1)) if zmp is None else zmp,
         pelvis_height=np.full(num_frames, rest.pelvis_height) if pelvis_height is None else pelvis_height,
@@ -111,14 +155,10 @@ def complete(
     )
 
 
-def arm(rest: Rest, side: str, angles: Mapping[str, float], share: Array) -> dict[str, Array]:
-    """Return the moves of one arm from rest (share 0) to `angles`, given for the left arm (share 1), [T] rad."""
-    moves = {}
-    for part, angle in angles.items():
-        name = f"{side}_{part}_joint"
-        mirrored = angle if side == "left" or part.endswith(("pitch", "elbow")) else -angle
-        moves[name] = share * (mirrored - rest.joints[name])
-    return moves
+def add(moves: dict[str, Array], more: Mapping[str, Array]) -> None:
+    """Add moves of joints to others, [T] rad."""
+    for name, offset in more.items():
+        moves[name] = moves[name] + offset if name in moves else offset
 
 
 def sign(side: int) -> float:
@@ -126,13 +166,17 @@ def sign(side: int) -> float:
     return 1.0 if side == LEFT else -1.0
 
 
-def pitched(flat: Array, yaw: Array, heel_up: Array, toes_up: Array) -> Array:
-    """Return ankle frames [T, 3] m of a foot that rotates about the edge of its toes or of its heel.
+def pitched(rest: Rest, side: int, flat: Array, yaw: Array, heel_up: Array, toes_up: Array) -> Array:
+    """Return the frames [T, 3] m of a foot that rotates about the edge of its toes or of its heel.
 
-    `flat` [T, 3] is where the ankle would be with a level sole; the angles [T] rad are positive.
+    `flat` [T, 3] is where the frame would be with a level sole; the angles [T] rad are positive.
+    A round foot rolls on the spot.
     """
+    if rest.soles.is_round:
+        return flat
     forward, up = np.zeros_like(yaw), np.zeros_like(yaw)
-    for angle, edge in ((heel_up, SOLE[0]), (-toes_up, SOLE[2])):
-        forward += edge[0] * (1 - np.cos(angle)) - edge[2] * np.sin(angle)
-        up += edge[2] * (1 - np.cos(angle)) + edge[0] * np.sin(angle)
+    above = -float(rest.soles.height[side])
+    for angle, edge in ((heel_up, rest.soles.toes), (-toes_up, rest.soles.heel)):
+        forward += edge * (1 - np.cos(angle)) - above * np.sin(angle)
+        up += above * (1 - np.cos(angle)) + edge * np.sin(angle)
     return flat + np.stack((np.cos(yaw) * forward, np.sin(yaw) * forward, up), axis=1)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import attrs
 import numpy as np
 
-from mtrack import Clip, MotionError, RobotModel, between, component, one_of, param
-from mtrack_g1.robot import G1
+from mtrack import Clip, MotionError, RobotModel, between, component, one_of, param, scratch
+from mtrack.api.fields import params_of
 from mtrack_procedural.balance import BalancedMotion
-from mtrack_procedural.kinds import DEFAULT, KINDS, built_in_clip, chosen, known_clips
-from mtrack_procedural.kinematics import FEET
-from mtrack_procedural.making import MotionRequest, RobotData, made_motion
+from mtrack_procedural.kinds import DEFAULT, KINDS, LIBRARY, BuiltInClip, built_in_clip, chosen, known_clips
+from mtrack_procedural.making import Biped, MotionRequest, made_motion
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.timing import FPS
+
+_SHARES = (1.0, 0.8, 0.65, 0.5)  # of the sizes of a clip that are tried in turn, if none of its parameters is set
 
 
 @component
@@ -104,42 +106,77 @@ class Procedural:
     kneel_hold: float = param(default=1.5, validator=between(0.0, 20.0))
     """Duration of staying down [s]."""
 
+    left_out: Mapping[str, str] = scratch()
+    exact: frozenset[str] = scratch()
+    """Parameters to use as they are, even if they have their default values."""
+
     def clips(self, robot: RobotModel) -> list[Clip]:
-        """Return the clips, 50 frames a second. Raises MotionError for another robot or an impossible movement."""
-        _require_g1(robot)
-        robot_data = RobotData.of(robot)
-        made = []
+        """Return the clips, 50 frames a second; those of `library` that are impossible are in `left_out`.
+
+        Raises MotionError if a clip that `motions` names is impossible for the robot, or all are.
+        """
+        try:
+            biped = Biped.of(robot)
+        except MotionError as error:
+            raise MotionError(f"no built-in clip can be made for robot '{robot.name}': {error}") from error
+        made: list[Clip] = []
+        left_out: dict[str, str] = {}
+        may_fail = LIBRARY in self.motions or self.motions == DEFAULT
         for motion in chosen(self.motions):
-            clip = built_in_clip(motion)
-            kind = KINDS[clip.kind]
-            given = {name: getattr(self, f"{kind.prefix}_{name}") for name in kind.parameters} | dict(clip.parameters)
-            side = clip.side or self.side.replace("any", "")
-            for variant in range(self.variants):
-                name = motion if self.variants == 1 else f"{motion}_{variant}"
-                # each clip has its own random stream, so that it does not change when others are added
-                seeds = (self.seed, variant, *motion.encode())
-                request = MotionRequest(clip.kind, tuple(given.items()), side, seeds, self.spread)
-                try:
-                    done = made_motion(request, robot_data)
-                except MotionError as error:
-                    raise MotionError(
-                        f"built-in clip '{name}' {error}. Change its {kind.prefix}_* parameters"
-                    ) from error
-                made.append(_clip(name, done, robot.joint_names, request))
+            try:
+                made += self._variants(motion, biped)
+            except MotionError as error:
+                if not may_fail or motion in self.motions != DEFAULT:
+                    raise
+                left_out[motion] = str(error)
+        if not made:
+            raise MotionError("\n  ".join(["no built-in clip can be made", *left_out.values()]))
+        self.left_out = left_out
         return made
 
+    def _variants(self, motion: str, biped: Biped) -> list[Clip]:
+        """Return the variants of one motion. Raises MotionError."""
+        clip = built_in_clip(motion)
+        prefix = KINDS[clip.kind].prefix
+        side = clip.side or self.side.replace("any", "")
+        made = []
+        for variant in range(self.variants):
+            name = motion if self.variants == 1 else f"{motion}_{variant}"
+            # each clip has its own random stream, so that it does not change when others are added
+            seeds = (self.seed, variant, *motion.encode())
+            for share in _SHARES:
+                given = self._values(clip, biped.stance.rest.size, share)
+                request = MotionRequest(clip.kind, tuple(given.items()), side, seeds, self.spread)
+                try:
+                    done = made_motion(request, biped)
+                except MotionError as error:
+                    if share > _SHARES[-1] and self._values(clip, biped.stance.rest.size, _SHARES[-1]) != given:
+                        continue
+                    raise MotionError(
+                        f"built-in clip '{name}' of robot '{biped.data.name}': {error}. Change its {prefix}_* "
+                        "parameters, or leave it out"
+                    ) from error
+                made.append(_clip(name, done, biped.data.joint_names, request))
+                break
+        return made
 
-def _require_g1(robot: RobotModel) -> None:
-    """Raise MotionError unless the robot has the joints and feet of a G1."""
-    own = G1().model()
-    missing = [f"joint '{name}'" for name in own.joint_names if name not in robot.joint_names]
-    missing += [f"body '{name}'" for name in FEET if name not in robot.body_names]
-    extra = [f"joint '{name}'" for name in robot.joint_names if name not in own.joint_names]
-    if missing or extra:
-        what = f"has no {missing[0]}" if missing else f"has a {extra[0]} that a G1 does not have"
-        count = len(missing) + len(extra) - 1
-        more = f" ({count} more differences)" if count else ""
-        raise MotionError(f"built-in clips are made for the Unitree G1 with 29 joints: '{robot.name}' {what}{more}")
+    def _values(self, clip: BuiltInClip, size: float, share: float) -> dict[str, float]:
+        """Return the parameters of a clip for a robot of a size.
+
+        If none is set, sizes and speeds that are not the clip's own are multiplied by a share.
+        """
+        kind, defaults = KINDS[clip.kind], params_of(type(self))
+        fields = {name: f"{kind.prefix}_{name}" for name in kind.parameters}
+        given = {name: getattr(self, field) for name, field in fields.items()}
+        is_set = {name for name, field in fields.items() if field in (self.exact or ()) or given[name] != defaults[field].default}
+        values = given | dict(clip.parameters)
+        for name in set(kind.lengths) | set(kind.speeds):
+            if name in clip.parameters or name not in is_set:
+                values[name] *= size if name in kind.lengths else size**0.5
+        if not is_set:
+            for name in {*kind.lengths, *kind.speeds, *kind.times} - set(clip.parameters):
+                values[name] *= share
+        return values
 
 
 def _clip(name: str, motion: BalancedMotion, joint_names: tuple[str, ...], request: MotionRequest) -> Clip:

@@ -8,19 +8,19 @@ import attrs
 import numpy as np
 
 from mtrack import MotionError
-from mtrack_procedural.plan import LEFT, RIGHT, SIDES, SOLE_MIDDLE, Draw, MotionPlan, Rest, complete, pitched, sign
-from mtrack_procedural.timing import FPS, LEAD, Array, bump, ease, times
+from mtrack_procedural.plan import LEFT, RIGHT, Draw, MotionPlan, Rest, add, complete, pitched, sign
+from mtrack_procedural.timing import FPS, GRAVITY, LEAD, Array, bump, ease, times
 
 _SHIFT = 0.5  # s, duration of the weight shift from both feet to the first, and from the last to both
 _BEGIN, _END = (0.5, 0.85), (0.85, 0.6, 0.3, 0.0)  # lengths of the first and last steps; the last one closes the feet
 _FEWEST = 6
-_NARROWEST = 0.14  # m between the ankles' heading lines: shins are 9 cm thick
 # shares of the double-support time: when the weight has arrived, and when the rear heel starts to rise
 _ARRIVED, _HEEL_OFF = 0.8, 0.5
 _CLEAR = 0.05  # share of the air time at both ends during which the foot moves only vertically, so it does not slide
 _HEEL_UP, _TOES_UP, _MOST_HEEL_UP = 1.3, 0.5, 0.6  # rad per m of a forward step, rad
 _ROLL, _MOST_ROLL = 0.3, 0.05  # m per m, m: the weight rolls over the sole from heel to toes
-_SWUNG = {"shoulder_pitch": 0.9, "elbow": 0.5}  # rad per m that one foot is in front of the other
+_ROLLED = 0.3  # share of the sole's length
+_SHOULDER, _ELBOW = 0.9, 0.5  # rad per m that one foot is in front of the other
 _PELVIS_YAW, _TRUNK_YAW, _LEAN = 0.3, 0.2, 0.1  # rad per m
 
 
@@ -64,18 +64,21 @@ def walk(
     # lowest when the legs are stretched farthest, just after a foot has landed
     lowest = steps[0].land + 0.3 * (1 - swing) * period
     bob = np.cos(2 * np.pi * (time - lowest) / period)
-    dip = 0.008 + 0.55 * stride**3 + 0.05 * stride * bob
-    moves = {"waist_yaw_joint": (_PELVIS_YAW + _TRUNK_YAW) * ahead}
-    for side, name in enumerate(SIDES):  # the arm swings back when the leg swings forward
-        back = sign(side) * ahead
-        moves[f"{name}_shoulder_pitch_joint"] = _SWUNG["shoulder_pitch"] * back
-        moves[f"{name}_elbow_joint"] = _SWUNG["elbow"] * np.minimum(back, 0)
+    relative = stride / rest.size
+    dip = rest.size * (0.008 + 0.55 * relative**3 + 0.05 * relative * bob)
+    # angles are those of a G1, whose legs are as many times longer
+    apart = ahead / rest.size
+    moves = rest.trunk("yaw", (_PELVIS_YAW + _TRUNK_YAW) * apart)
+    for side in (LEFT, RIGHT):  # the arm swings back when the leg swings forward
+        back = sign(side) * apart
+        add(moves, rest.swing(side, _SHOULDER * back))
+        add(moves, rest.stretch(side, _ELBOW * np.minimum(back, 0)))
     return complete(
         rest,
         time,
         zmp=_zmp(rest, steps, time, period, forward),
         pelvis_height=rest.pelvis_height - dip * active,
-        pelvis_rpy=np.stack((0 * time, _LEAN * forward * active, heading - _PELVIS_YAW * ahead), axis=1),
+        pelvis_rpy=np.stack((0 * time, _LEAN * forward / rest.size * active, heading - _PELVIS_YAW * apart), axis=1),
         feet=feet,
         feet_turn=feet_turn,
         moves=moves,
@@ -96,7 +99,7 @@ def footsteps(
     if not each[0]:
         share = np.resize([2.0, 0.0], len(starts))
         side = LEFT if (each[1] or each[2]) > 0 else RIGHT
-    elif 2 * abs(rest.feet[LEFT, 1]) - abs(each[1]) < _NARROWEST:
+    elif 2 * abs(rest.feet[LEFT, 1]) - abs(each[1]) < rest.narrowest:
         raise MotionError("would bring the feet too close together: walk less sideways, or with faster steps")
     steps = []
     for number, (start, done) in enumerate(zip(starts, np.cumsum(share).tolist(), strict=True)):
@@ -125,7 +128,7 @@ def _feet(
     """
     flat, yaw = np.tile(rest.feet, (len(time), 1, 1)), np.zeros((len(time), 2))
     heel_up, toes_up = np.zeros_like(yaw), np.zeros_like(yaw)
-    step_forward = max(0.0, forward)
+    step_forward = max(0.0, forward / rest.size)
     for step in steps:
         side, air = step.side, step.land - step.lift
         done = ease(time, step.lift + _CLEAR * air, (1 - 2 * _CLEAR) * air)
@@ -138,7 +141,7 @@ def _feet(
         toes_up[:, side] += _TOES_UP * step_forward * bump(time, step.lift + 0.5 * air, 0.5 * air)
     middle = yaw.mean(1)
     ahead = ((flat[:, LEFT, :2] - flat[:, RIGHT, :2]) * np.stack((np.cos(middle), np.sin(middle)), -1)).sum(1)
-    feet = [pitched(flat[:, side], yaw[:, side], heel_up[:, side], toes_up[:, side]) for side in (LEFT, RIGHT)]
+    feet = [pitched(rest, side, flat[:, side], yaw[:, side], heel_up[:, side], toes_up[:, side]) for side in (LEFT, RIGHT)]
     return np.stack(feet, axis=1), np.stack((yaw, heel_up - toes_up), axis=-1), ahead
 
 
@@ -146,20 +149,48 @@ def _zmp(rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forw
     """Return the zero-moment point, [T, 2] m: from heel to toes of each standing sole, then straight to the next."""
     at, points = [LEAD], [rest.com[:2]]
     place = [np.append(foot[:2], 0.0) for foot in rest.feet]
-    roll = float(np.clip(_ROLL * forward, -_MOST_ROLL, _MOST_ROLL))
+    push = 0.0 if rest.can_shift else _push(period, float(rest.com[2]))
+    if push:
+        x, y, heading = place[steps[0].side]
+        begin = steps[0].lift - (period - steps[0].land + steps[0].lift)
+        points += [points[0], *[_beside(x, y, heading, rest.soles.middle, rest.soles.aside[steps[0].side])] * 2]
+        at += [begin - 1.5 * push, begin - 0.5 * push, begin]
+    most = min(_MOST_ROLL * rest.size, _ROLLED * rest.soles.length)
+    roll = float(np.clip(_ROLL * forward, -most, most))
     for step in steps:
         x, y, heading = place[1 - step.side]
         early = (1 - _ARRIVED) * (period - step.land + step.lift)
-        for when, offset in ((step.lift - early, SOLE_MIDDLE - roll), (step.land, SOLE_MIDDLE + roll)):
+        for when, offset in ((step.lift - early, rest.soles.middle - roll), (step.land, rest.soles.middle + roll)):
             at.append(when)
-            points.append(np.array([x + np.cos(heading) * offset, y + np.sin(heading) * offset]))
+            points.append(_beside(x, y, heading, offset, rest.soles.aside[1 - step.side]))
         place[step.side] = step.place
     x, y, heading = (place[LEFT] + place[RIGHT]) / 2
     offset = rest.com[0] - rest.feet[:, 0].mean()
-    at.append(steps[-1].land + _SHIFT)
-    points.append(np.array([x + np.cos(heading) * offset, y + np.sin(heading) * offset]))
+    if push:
+        last, place_last = steps[-1], place[steps[-1].side]
+        end = last.land + (period - last.land + last.lift)
+        points += [_beside(*place_last, rest.soles.middle, rest.soles.aside[last.side])] * 2
+        at += [end, end + 0.5 * push]
+    at.append(at[-1] + push if push else steps[-1].land + _SHIFT)
+    points.append(_beside(x, y, heading, offset, 0.0))
     table = np.array(points)
     return np.stack([np.interp(time, at, table[:, axis]) for axis in range(2)], axis=1)
+
+
+def _push(period: float, height: float) -> float:
+    """Return how long the weight must be on the foot that will move first, so that the body sways no more than later.
+
+    It then leaves the start as it passes the middle between the feet in each step of a long walk; `height` of the
+    centre of mass [m].
+    """
+    rate = np.sqrt(GRAVITY / height)
+    return float(np.log1p(np.tanh(rate * period / 2)) / rate)
+
+
+def _beside(x: float, y: float, heading: float, ahead: float, left: float) -> Array:
+    """Return the point `ahead` of and to the `left` of a place, [2] m."""
+    cosine, sine = np.cos(heading), np.sin(heading)
+    return np.array([x + cosine * ahead - sine * left, y + sine * ahead + cosine * left])
 
 
 def _smooth(values: Array, window: float) -> Array:
