@@ -15,7 +15,7 @@ _WIDTH = 112
 _HEAD = """\
 # {name}: written by `mtrack new-robot`. Comments say where values come from; change what you know better, then:
 #     mtrack doctor --robot {file}
-# Units: m, kg, s, rad, N m. docs/your-robot.md explains every key.
+# Units: m, kg, s, rad, N m. docs/robot.md explains every key.
 """
 _JOINTS = """
 # In the order of all joint axes. A joint that is left out is fixed. effort, velocity: limits; sign: of the angle in a
