@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import mujoco
 
-from mtrack_robot.anatomy import find_anatomy
 from mtrack_robot.description import Joint, RobotDescription
 from mtrack_robot.finding import Finding
 from mtrack_robot.model_file import ModelFile
 from mtrack_robot.motors import ASSUMED_VELOCITY, assumed_efforts
+from mtrack_robot.parts import find_parts
 from mtrack_robot.posing import Posing
 from mtrack_robot.sides import find_sides
 from mtrack_robot.standing import LEVEL, StandingPose, judge, time_upright
@@ -119,7 +119,7 @@ def _values(joint: Joint) -> Iterator[tuple[str, str, str]]:
 
 def assumptions(robot: RobotDescription, file: ModelFile, posing: Posing) -> Iterator[Finding]:
     """Name the limits that mtrack has assumed because the model has none."""
-    guesses = assumed_efforts(posing, find_anatomy(posing, find_sides(posing)))
+    guesses = assumed_efforts(posing, find_parts(posing, find_sides(posing)))
     efforts = [
         joint.name
         for joint in robot.joints

@@ -9,10 +9,10 @@ import attrs
 
 from mtrack import MtrackError
 from mtrack_robot import motors
-from mtrack_robot.anatomy import Anatomy, find_anatomy
 from mtrack_robot.description import Frame, Gains, Joint, Names, RobotDescription
 from mtrack_robot.frames import aligned_frame, make_frames
 from mtrack_robot.model_file import ModelFile
+from mtrack_robot.parts import HumanoidParts, find_parts
 from mtrack_robot.posing import Posing
 from mtrack_robot.sides import Sides, find_sides, pose_errors
 from mtrack_robot.soles import foot_body, make_soles
@@ -29,26 +29,26 @@ class DerivedRobot:
     reasons: Mapping[str, str]
     """By key of robot.toml, e.g. `gains` or `joints.left_knee`."""
     standing: StandingPose
-    anatomy: Anatomy
+    parts: HumanoidParts
 
 
 def derive(path: Path, file: ModelFile) -> DerivedRobot:
     """Return the description of a model file. Raises MtrackError if it has no pair of legs."""
     posing = Posing(file.spec.compile(), file.root)
     sides = find_sides(posing)
-    anatomy = find_anatomy(posing, sides)
-    if anatomy.legs is None:
+    parts = find_parts(posing, sides)
+    if parts.legs is None:
         raise MtrackError(
             f"the robot {path} has no pair of legs: mtrack looks for two mirrored chains of joints that reach below "
             f"the root '{file.root}', with names that differ in left and right, or at mirrored positions"
         )
     posing.put(posing.zero)
-    feet = tuple(foot_body(posing, leg) for leg in anatomy.legs)
+    feet = tuple(foot_body(posing, leg) for leg in parts.legs)
     soles = make_soles(posing, (feet[0], feet[1]))
-    standing = find_standing_pose(posing, anatomy, sides, file.keyframes)
-    joints, reasons, gains = _joints(posing, file, anatomy, sides, standing)
-    frames = make_frames(posing, anatomy, feet)
-    sets = _body_sets(posing, anatomy, feet, frames)
+    standing = find_standing_pose(posing, parts, sides, file.keyframes)
+    joints, reasons, gains = _joints(posing, file, parts, sides, standing)
+    frames = make_frames(posing, parts, feet)
+    sets = _body_sets(posing, parts, feet, frames)
     upright = _upright_frames(posing, sides, sets["keypoints"])
     for name in ("lower_keypoints", "upper_keypoints", "keypoints"):
         sets[name] = tuple(upright[body].name if body in upright else body for body in sets[name])
@@ -75,7 +75,7 @@ def derive(path: Path, file: ModelFile) -> DerivedRobot:
         joints=joints,
         bodies=bodies,
         body_sets=sets,
-        joint_sets=_joint_sets(posing, anatomy),
+        joint_sets=_joint_sets(posing, parts),
         mirrored_bodies=mirrored,
         soles=soles,
         gains=gains,
@@ -84,13 +84,13 @@ def derive(path: Path, file: ModelFile) -> DerivedRobot:
     )
     reasons["root_height"] = f"soles on the floor in the standing pose, {standing.source}"
     reasons["soles"] = _sole_reason(soles)
-    return DerivedRobot(description=description, reasons=reasons, standing=standing, anatomy=anatomy)
+    return DerivedRobot(description=description, reasons=reasons, standing=standing, parts=parts)
 
 
 def _joints(
-    posing: Posing, file: ModelFile, anatomy: Anatomy, sides: Sides, standing: StandingPose
+    posing: Posing, file: ModelFile, parts: HumanoidParts, sides: Sides, standing: StandingPose
 ) -> tuple[tuple[Joint, ...], dict[str, str], Gains]:
-    assumed = motors.assumed_efforts(posing, anatomy)
+    assumed = motors.assumed_efforts(posing, parts)
     efforts = {name: file.actuation[name].effort or assumed[name] for name in posing.joint_names}
     rule, why = motors.choose_rule(posing, file.actuation, efforts)
     reasons = {"gains": why}
@@ -121,23 +121,23 @@ def _joints(
 
 
 def _body_sets(
-    posing: Posing, anatomy: Anatomy, feet: Sequence[int], frames: Mapping[str, tuple[Frame, ...]]
+    posing: Posing, parts: HumanoidParts, feet: Sequence[int], frames: Mapping[str, tuple[Frame, ...]]
 ) -> dict[str, Names]:
     def holders(limbs: Sequence[object], part: str) -> Names:
         """Return the bodies that the last joint of a part moves, left and right."""
         last = [joints[-1] for limb in limbs if (joints := getattr(limb, part))]
         return tuple(posing.name(int(posing.model.jnt_bodyid[posing.joint_ids[joint]])) for joint in last)
 
-    legs, arms = anatomy.legs or (), anatomy.arms or ()
+    legs, arms = parts.legs or (), parts.arms or ()
     framed = {name: tuple(frame.name for frame in some) for name, some in frames.items()}
     ends = tuple(posing.name(arm.end) for arm in arms)
     foot_names = tuple(posing.name(foot) for foot in feet)
     hands, head = framed.get("hands", ends), framed.get("head", ())
     shins, upper_arms, forearms = holders(legs, "middle"), holders(arms, "upper"), holders(arms, "middle")
-    root, chest = posing.name(posing.root), posing.name(anatomy.chest)
+    root, chest = posing.name(posing.root), posing.name(parts.chest)
     sets = {
         "root": (root,),
-        "pelvis": (posing.name(anatomy.pelvis),),
+        "pelvis": (posing.name(parts.pelvis),),
         "chest": (chest,),
         "torso": (chest,),
         "head": head,
@@ -158,22 +158,22 @@ def _body_sets(
     return {name: members for name, members in sets.items() if members}
 
 
-def _joint_sets(posing: Posing, anatomy: Anatomy) -> dict[str, Names]:
-    legs, arms = anatomy.legs or (), anatomy.arms or ()
-    parts = {
+def _joint_sets(posing: Posing, parts: HumanoidParts) -> dict[str, Names]:
+    legs, arms = parts.legs or (), parts.arms or ()
+    members = {
         "legs": [joint for leg in legs for joint in leg.joints],
         "hips": [joint for leg in legs for joint in leg.upper],
         "knees": [joint for leg in legs for joint in leg.middle],
         "ankles": [joint for leg in legs for joint in leg.lower],
-        "waist": list(anatomy.waist),
-        "neck": list(anatomy.neck),
+        "waist": list(parts.waist),
+        "neck": list(parts.neck),
         "arms": [joint for arm in arms for joint in arm.joints],
         "shoulders": [joint for arm in arms for joint in arm.upper],
         "elbows": [joint for arm in arms for joint in arm.middle],
         "wrists": [joint for arm in arms for joint in arm.lower],
     }
-    parts["non_ankle"] = [joint for joint in range(len(posing.joint_names)) if joint not in parts["ankles"]]
-    return {name: tuple(posing.joint_names[i] for i in sorted(members)) for name, members in parts.items() if members}
+    members["non_ankle"] = [joint for joint in range(len(posing.joint_names)) if joint not in members["ankles"]]
+    return {name: tuple(posing.joint_names[i] for i in sorted(some)) for name, some in members.items() if some}
 
 
 def _upright_frames(posing: Posing, sides: Sides, keypoints: Names) -> dict[str, Frame]:

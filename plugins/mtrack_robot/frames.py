@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mtrack_robot.anatomy import SIDES, Anatomy
 from mtrack_robot.description import Frame
+from mtrack_robot.parts import SIDES, HumanoidParts
 from mtrack_robot.posing import Array, Posing, reflect
 from mtrack_robot.soles import sole_corners
 
@@ -18,7 +18,7 @@ _CROWN = 0.08  # m below the top: the middle of a head
 _DIGITS = 4
 
 
-def make_frames(posing: Posing, anatomy: Anatomy, feet: Sequence[int]) -> dict[str, tuple[Frame, ...]]:
+def make_frames(posing: Posing, parts: HumanoidParts, feet: Sequence[int]) -> dict[str, tuple[Frame, ...]]:
     """Return the frames of toes, hands and head, in the model's zero pose."""
     posing.put(posing.zero)
     taken = {posing.name(body) for body in posing.bodies}
@@ -26,12 +26,12 @@ def make_frames(posing: Posing, anatomy: Anatomy, feet: Sequence[int]) -> dict[s
     toe = _toe_place(posing, feet[0])
     if toe is not None:
         found["toes"] = _pair(posing, feet, "toe", toe, taken)
-    if anatomy.arms is not None:
-        ends = [arm.end for arm in anatomy.arms]
-        hand = _hand_place(posing, ends[0], anatomy.arms[0].joints[-1])
+    if parts.arms is not None:
+        ends = [arm.end for arm in parts.arms]
+        hand = _hand_place(posing, ends[0], parts.arms[0].joints[-1])
         if hand is not None:
             found["hands"] = _pair(posing, ends, "hand", hand, taken)
-    head = _head(posing, anatomy, _free_name("head", taken))
+    head = _head(posing, parts, _free_name("head", taken))
     return found | ({"head": (head,)} if head else {})
 
 
@@ -73,8 +73,8 @@ def _hand_place(posing: Posing, hand: int, joint: int) -> Array | None:
     return np.asarray(tip) if np.linalg.norm(tip - posing.data.xpos[hand]) > _LEAST else None
 
 
-def _head(posing: Posing, anatomy: Anatomy, name: str) -> Frame | None:
-    body = anatomy.chest if anatomy.head is None else anatomy.head
+def _head(posing: Posing, parts: HumanoidParts, name: str) -> Frame | None:
+    body = parts.chest if parts.head is None else parts.head
     points = _shapes(posing, posing.rigid_group(body))
     if not len(points):
         return None

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from mtrack_robot.anatomy import Anatomy, Limb
 from mtrack_robot.description import GainRule, Gains, Joint
 from mtrack_robot.model_file import Actuation
+from mtrack_robot.parts import HumanoidParts, Limb
 from mtrack_robot.posing import Posing
 
 GRAVITY = 9.81
@@ -26,7 +26,7 @@ _ARM, _WRIST = 1.8, 0.4  # effort / torque of gravity on the stretched arm; the 
 _NECK = 4.0  # N m
 
 
-def assumed_efforts(posing: Posing, anatomy: Anatomy) -> dict[str, float]:
+def assumed_efforts(posing: Posing, parts: HumanoidParts) -> dict[str, float]:
     """Return an effort for every joint from masses and lengths, in proportions of the Unitree G1 [N m]."""
     data = posing.put(posing.zero)
     weight = GRAVITY * float(posing.model.body_subtreemass[posing.root])
@@ -35,12 +35,12 @@ def assumed_efforts(posing: Posing, anatomy: Anatomy) -> dict[str, float]:
     def give(joints: Iterable[int], effort: float) -> None:
         found.update({posing.joint_names[joint]: float(f"{effort:.2g}") for joint in joints})
 
-    for leg in anatomy.legs or ():
+    for leg in parts.legs or ():
         lever = weight * float(np.linalg.norm(data.xpos[leg.end] - posing.anchor(leg.joints[0])))
         give((*leg.upper, *leg.middle), _LEG * lever)
         give(leg.lower, _ANKLE * lever)
-        give(anatomy.waist, _WAIST * lever)
-    for arm in anatomy.arms or ():
+        give(parts.waist, _WAIST * lever)
+    for arm in parts.arms or ():
         mass = float(posing.model.body_subtreemass[arm.bodies[0]])
         moment = GRAVITY * mass * _arm_reach(posing, arm) / 2
         give((*arm.upper, *arm.middle), 2 * _ARM * moment / 2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtrack_robot.anatomy import Limb
 from mtrack_robot.description import Sole
+from mtrack_robot.parts import Limb
 from mtrack_robot.posing import Array, Posing, reflect
 
 RADIUS = 0.005  # m

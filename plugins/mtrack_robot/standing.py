@@ -8,7 +8,7 @@ import attrs
 import mujoco
 import numpy as np
 
-from mtrack_robot.anatomy import Anatomy, Limb
+from mtrack_robot.parts import HumanoidParts, Limb
 from mtrack_robot.posing import Array, Posing
 from mtrack_robot.sides import Sides, mirrored
 from mtrack_robot.soles import foot_body, sole_corners, sole_points
@@ -40,20 +40,20 @@ class StandingPose:
 
 
 def find_standing_pose(
-    posing: Posing, anatomy: Anatomy, sides: Sides, keyframes: Mapping[str, Mapping[str, float]]
+    posing: Posing, parts: HumanoidParts, sides: Sides, keyframes: Mapping[str, Mapping[str, float]]
 ) -> StandingPose:
     """Return a keyframe of the model in which it stands with bent knees, or else a pose by inverse kinematics."""
-    feet = _feet(posing, anatomy)
+    feet = _feet(posing, parts)
     for name, by_joint in keyframes.items():
         pose = judge(posing, feet, posing.angles(by_joint), f"keyframe '{name}' of the model")
-        bends = [abs(pose.angles[joint]) for leg in anatomy.legs or () for joint in leg.middle]
+        bends = [abs(pose.angles[joint]) for leg in parts.legs or () for joint in leg.middle]
         if pose.tilt < LEVEL and pose.margin > 0.01 and all(bend > _BEND / 3 for bend in bends):
             return pose
     angles = posing.zero.copy()
-    if anatomy.arms is not None:
-        angles = _with_arms_down(posing, anatomy.arms[0], sides, angles)
-    if anatomy.legs is not None:
-        angles = _with_bent_knees(posing, anatomy.legs[0], sides, angles)
+    if parts.arms is not None:
+        angles = _with_arms_down(posing, parts.arms[0], sides, angles)
+    if parts.legs is not None:
+        angles = _with_bent_knees(posing, parts.legs[0], sides, angles)
     return judge(posing, feet, np.round(angles, 4) + 0.0, "by inverse kinematics")
 
 
@@ -92,9 +92,9 @@ def time_upright(model: mujoco.MjModel, posing: Posing, pose: StandingPose, limi
     return float(data.time)
 
 
-def _feet(posing: Posing, anatomy: Anatomy) -> list[int]:
+def _feet(posing: Posing, parts: HumanoidParts) -> list[int]:
     posing.put(posing.zero)
-    return [foot_body(posing, leg) for leg in anatomy.legs or ()]
+    return [foot_body(posing, leg) for leg in parts.legs or ()]
 
 
 @attrs.frozen(eq=False)

@@ -25,6 +25,7 @@ from mtrack.recipe.load import read_recipe
 from mtrack.registry.registry import Registry
 from mtrack_demo import demo_run
 from mtrack_export.folder import ExportOptions, export_policy
+from mtrack_robot.reading import read_description
 
 PROJECT = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 WIDEST = 88
@@ -136,8 +137,12 @@ def test_commands_within_sentences_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("block", all_blocks("toml"), ids=str)
-def test_toml_is_a_recipe_that_passes_the_checks_or_entry_points(block: Block, tmp_path: Path) -> None:
+def test_toml_is_a_recipe_that_passes_the_checks_or_entry_points_or_a_robot(block: Block, tmp_path: Path) -> None:
     content = tomli.loads(block.text)
+    if "joints" in content:
+        (tmp_path / "robot.toml").write_text(block.text, "utf-8")
+        assert read_description(tmp_path / "robot.toml").joints
+        return
     if "project" in content:
         assert set(content["project"]["entry-points"]) <= GROUPS
         return

@@ -38,7 +38,7 @@ class Limb:
 
 
 @attrs.frozen(kw_only=True)
-class Anatomy:
+class HumanoidParts:
     """The parts of a humanoid. Bodies are MuJoCo's, joints are indices of `Posing`."""
 
     legs: tuple[Limb, Limb] | None
@@ -56,7 +56,7 @@ class Anatomy:
     """Joints between chest and head."""
 
 
-def find_anatomy(posing: Posing, sides: Sides) -> Anatomy:
+def find_parts(posing: Posing, sides: Sides) -> HumanoidParts:
     """Return the parts of a robot, in the model's zero pose."""
     posing.put(posing.zero)
     ends = _paired_ends(posing, sides)
@@ -68,7 +68,7 @@ def find_anatomy(posing: Posing, sides: Sides) -> Anatomy:
     path = _path(posing, pelvis, chest)
     head = _head(posing, chest, sides)
     neck = posing.joints_of(posing.chain(head, chest)) if head is not None else []
-    return Anatomy(
+    return HumanoidParts(
         legs=legs,
         arms=arms,
         pelvis=pelvis,
