@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import attrs
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from mtrack import MotionError
 from mtrack_procedural.timing import Array
@@ -126,7 +125,8 @@ def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
     if kind == _KIND.mjGEOM_CYLINDER:
         angle = np.linspace(0, 2 * np.pi, _RIM, endpoint=False)
         rim = np.stack((size[0] * np.cos(angle), size[0] * np.sin(angle), 0 * angle), axis=1)
-        return np.concatenate((rim - [0, 0, size[1]], rim + [0, 0, size[1]])), 0.0
+        end = np.array([0, 0, size[1]])
+        return np.concatenate((rim - end, rim + end)), 0.0
     if kind == _KIND.mjGEOM_MESH:
         mesh = model.geom_dataid[geom]
         first = model.mesh_vertadr[mesh]

@@ -168,7 +168,11 @@ class Procedural:
         kind, defaults = KINDS[clip.kind], params_of(type(self))
         fields = {name: f"{kind.prefix}_{name}" for name in kind.parameters}
         given = {name: getattr(self, field) for name, field in fields.items()}
-        is_set = {name for name, field in fields.items() if field in (self.exact or ()) or given[name] != defaults[field].default}
+        is_set = {
+            name
+            for name, field in fields.items()
+            if field in (self.exact or ()) or given[name] != defaults[field].default
+        }
         values = given | dict(clip.parameters)
         for name in set(kind.lengths) | set(kind.speeds):
             if name in clip.parameters or name not in is_set:
