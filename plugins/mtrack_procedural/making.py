@@ -93,8 +93,16 @@ class MotionRequest:
 
 
 @functools.lru_cache(maxsize=256)
-def made_motion(request: MotionRequest, biped: Biped) -> BalancedMotion:
-    """Make a motion, cached because every phase requests it again. Raises MotionError."""
+def made_motion(request: MotionRequest, biped: Biped) -> BalancedMotion | MotionError:
+    """Make a motion, or return why it is impossible; cached because every phase requests it again."""
+    try:
+        return _made_motion(request, biped)
+    except MotionError as error:
+        return error
+
+
+def _made_motion(request: MotionRequest, biped: Biped) -> BalancedMotion:
+    """Make a motion. Raises MotionError."""
     rng = np.random.default_rng(request.seeds)
     drawn = int(rng.integers(2))
     draw = Draw(rng, request.spread, SIDES.index(request.side) if request.side else drawn)
