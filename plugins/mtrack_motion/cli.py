@@ -33,7 +33,9 @@ def import_(
     path: Annotated[Path, typer.Argument(help="Motion file of another project, or a directory of such files.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the motion files.")],
     format_: Annotated[str, typer.Option("--format", help="Importer; auto detects it from the content.")] = "auto",
-    robot: Annotated[str, typer.Option(help="Robot of the motions; they are checked against it.")] = "g1",
+    robot: Annotated[
+        str, typer.Option(help="Robot to check the motions against: name, or file (.toml, .xml, .urdf).")
+    ] = "g1",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the importer.")
     ] = None,
@@ -109,7 +111,9 @@ def info(
 def pack(
     path: Annotated[Path, typer.Argument(help="Motion file (.npz), a directory of them, or a packed file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Packed file to write.")],
-    robot: Annotated[str, typer.Option(help="Robot for which frames are derived.")] = "g1",
+    robot: Annotated[
+        str, typer.Option(help="Robot for which frames are derived: name, or file (.toml, .xml, .urdf).")
+    ] = "g1",
     control_dt: Annotated[float, typer.Option(help="Control step of the recipes that will use the file [s].")] = 0.02,
     contact: Annotated[
         list[str] | None,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
 import attrs
 import numpy as np
 
 from mtrack import Clip, ComponentError, MotionError, Robot, RobotModel
-from mtrack.registry.registry import Registry, is_own
+from mtrack.registry.registry import Registry
+from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import read_clip, write_clip
@@ -68,7 +68,7 @@ class _OneRobot:
 def import_motions(registry: Registry, path: Path, choices: Choices) -> Iterator[Imported]:
     """Import a file, or every file in a directory, and yield the result of each clip and file. Raises MtrackError."""
     importers = Importers(registry, choices.format, choices.settings)
-    robot = _OneRobot(cast(Robot, registry.load(registry.find("robot", choices.robot, is_own))()))
+    robot = _OneRobot(chosen_robot(registry, choices.robot))
     if not path.exists():
         raise MotionError(f"{path}: there is no such file; check the path")
     files = list(input_files(path))

@@ -27,18 +27,20 @@ def make(
     spread: Annotated[
         float, typer.Option(min=0.0, max=0.3, help="Random relative variation of sizes and times.")
     ] = 0.0,
+    robot: Annotated[str, typer.Option(help="Robot that moves: name, or file (.toml, .xml, .urdf).")] = "g1",
     list_: Annotated[
         bool, typer.Option("--list", help="List kinds, their parameters (units, defaults, bounds) and clips.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace motion files that differ.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list, or the files written, as JSON.")] = False,
 ) -> None:
-    """Make balanced clips of the G1: stand, squat, reach, wave, bow, sway, step_in_place, walk, kick, half_kneel.
+    """Make balanced clips of a robot: stand, squat, reach, wave, bow, sway, step_in_place, walk, kick, half_kneel.
 
     Every kind has its own parameters, e.g. --kind walk --speed 0.6 --turn 0.3; --list shows them.
     """
     from mtrack import MotionError  # noqa: PLC0415
-    from mtrack.registry.registry import Registry, is_own  # noqa: PLC0415
+    from mtrack.registry.registry import Registry  # noqa: PLC0415
+    from mtrack_motion.chosen_robot import chosen_robot  # noqa: PLC0415
     from mtrack_motion.importing import file_name  # noqa: PLC0415
     from mtrack_motion.motion_errors import raise_all  # noqa: PLC0415
     from mtrack_procedural.catalogue import listed, listing, source_for  # noqa: PLC0415
@@ -50,9 +52,9 @@ def make(
         raise MotionError("give --kind and --out, e.g. mtrack motions make --kind walk -o DIRECTORY; --list shows all")
     given = _parameters(context.args)
     source = source_for(kind, given, side, seed, variants, spread)
-    registry = Registry.scan()
-    robot = registry.load(registry.find("robot", "g1", is_own))().model()
-    clips = source.clips(robot)
+    clips = source.clips(chosen_robot(Registry.scan(), robot).model())
+    for left, reason in source.left_out.items():
+        typer.echo(f"left out '{left}': {reason}", err=True)
     files, problems = [], []
     for clip in _named(clips, name or "_".join([kind, *(f"{key}{value}" for key, value in given.items())]), kind):
         file = out / f"{file_name(clip.name)}.npz"

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import attrs
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from mtrack import Clip, MotionError, MtrackError, Robot
 from mtrack.errors import did_you_mean
-from mtrack.registry.registry import Registry, is_own
+from mtrack.registry.registry import Registry
+from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.clip import content_hash
 from mtrack_motion.derive import ContactRule, resampled_frames
 from mtrack_motion.file import sync_directory
@@ -129,7 +130,7 @@ def pack_for(
         rule = ContactRule(**changes)
     except ValueError as error:
         raise MtrackError(f"--contact: {error.args[0]}") from None
-    body = cast(Robot, registry.load(registry.find("robot", robot, is_own))())
+    body = chosen_robot(registry, robot)
     return pack_motions(path, out, body, control_dt, rule, allow_jumps)
 
 

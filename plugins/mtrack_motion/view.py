@@ -33,11 +33,12 @@ def view(
         str, typer.Option(help="With --browser: address to listen on; 0.0.0.0 also lets other machines in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="With --browser: port; the next free one if it is in use.")] = 8080,
-    robot: Annotated[str, typer.Option(help="Robot the motion is of.")] = "g1",
+    robot: Annotated[str, typer.Option(help="Robot the motion is of: name, or file (.toml, .xml, .urdf).")] = "g1",
 ) -> None:
     """View motions without a policy: as a picture strip that needs no display, in a browser, or in MuJoCo's viewer."""
     from mtrack import MtrackError  # noqa: PLC0415
-    from mtrack.registry.registry import Registry, is_own  # noqa: PLC0415
+    from mtrack.registry.registry import Registry  # noqa: PLC0415
+    from mtrack_motion.chosen_robot import chosen_robot  # noqa: PLC0415
     from mtrack_motion.file import read_clip  # noqa: PLC0415
 
     if browser and native:
@@ -47,8 +48,7 @@ def view(
     if not browser and not native:
         picture = _picture(out or Path(f"{clips[0].stem}.png"))
     motions = [read_clip(clip) for clip in clips]
-    registry = Registry.scan()
-    body = registry.load(registry.find("robot", robot, is_own))()
+    body = chosen_robot(Registry.scan(), robot)
     if browser:
         _play_in_browser(motions, body, host, port)
     elif native:

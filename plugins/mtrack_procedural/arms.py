@@ -8,7 +8,7 @@ import attrs
 import mujoco
 import numpy as np
 
-from mtrack_procedural.anatomy import Arm
+from mtrack_procedural.body_plan import Arm
 from mtrack_procedural.timing import Array
 
 # unit vectors along the upper arm and the forearm of a left arm: forward, left, up; from the poses of a G1
@@ -25,6 +25,7 @@ POSES = tuple(_POSES)
 _OPTIONAL = ("counterweight", "bowed")  # the motion is made without the arms if they cannot take them
 _ELBOW_WEIGHT, _REST_WEIGHT = 0.5, 0.03  # of arm lengths, the weight of the hand being 1; and of rad
 _ITERATIONS, _MAX_TURN, _STEP = 100, 0.3, 1e-4
+_FAR = 0.05  # arm lengths per rad: how much less exact a nearer pose may be
 _FROM_LIMIT = 0.2  # rad; motions add to these angles
 _TOLERANCE = 0.25  # arm lengths
 
@@ -73,12 +74,14 @@ class _Reach:
 
     def solve(self, upper: Array, fore: Array) -> tuple[dict[str, float], float]:
         """Return the angles that point upper arm and forearm, [3] each, and the hand's error in arm lengths."""
-        best, least = np.array([self.rest[name] for name in self.arm.joints]), np.inf
+        rest = np.array([self.rest[name] for name in self.arm.joints])
+        best, least, cheapest = rest, np.inf, np.inf
         for bent in (0.0, -0.8, 0.8):  # an arm that is straight at rest may bend the wrong way
             start = [self.rest[name] + bent * (name == self.arm.bend[0]) for name in self.arm.joints]
             angles, error = self._descend(upper, fore, np.array(start))
-            if error < least - 0.02:
-                best, least = angles, error
+            cost = error + _FAR * float(np.linalg.norm(angles - rest))
+            if cost < cheapest:
+                best, least, cheapest = angles, error, cost
         return dict(zip(self.arm.joints, best.tolist(), strict=True)), least
 
     def _descend(self, upper: Array, fore: Array, start: Array) -> tuple[Array, float]:

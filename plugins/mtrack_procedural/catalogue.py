@@ -78,7 +78,9 @@ def source_for(name: str, given: Mapping[str, str], side: str, seed: int, varian
     clip = built_in_clip(name)
     prefix, values = KINDS[clip.kind].prefix, dict(clip.parameters) | _values(clip.kind, given)
     prefixed: dict[str, Any] = {f"{prefix}_{key}": value for key, value in values.items()}
-    return Procedural(motions=(clip.kind,), side=side or clip.side or "any", **common, **prefixed)
+    source = Procedural(motions=(clip.kind,), side=side or clip.side or "any", **common, **prefixed)
+    source.exact = frozenset(f"{prefix}_{key}" for key in given)
+    return source
 
 
 def _values(kind: str, given: Mapping[str, str]) -> dict[str, float]:

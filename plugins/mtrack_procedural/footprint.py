@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import attrs
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from mtrack import MotionError
 from mtrack_procedural.timing import Array
@@ -126,7 +125,8 @@ def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
     if kind == _KIND.mjGEOM_CYLINDER:
         angle = np.linspace(0, 2 * np.pi, _RIM, endpoint=False)
         rim = np.stack((size[0] * np.cos(angle), size[0] * np.sin(angle), 0 * angle), axis=1)
-        return np.concatenate((rim - [0, 0, size[1]], rim + [0, 0, size[1]])), 0.0
+        end = np.array([0, 0, size[1]])
+        return np.concatenate((rim - end, rim + end)), 0.0
     if kind == _KIND.mjGEOM_MESH:
         mesh = model.geom_dataid[geom]
         first = model.mesh_vertadr[mesh]
@@ -138,11 +138,11 @@ def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
 
 def _normal(points: Array, radius: Array, up: Array) -> Array:
     """Return the upward normal of the sole in the foot's frame, [3]; `up` is the vertical in the standing pose."""
-    for _ in range(2):
+    for slope in (_TILTED, 0.0, 0.0):  # in a standing pose that is not quite level, one end of the sole is higher
         bottom = points - np.outer(radius, up)
         height = bottom @ up
-        # in a standing pose that is not quite level, one end of the sole is higher
-        low = bottom[height < height.min() + _BOTTOM]
+        away = np.linalg.norm(bottom - bottom[height.argmin()], axis=1)
+        low = bottom[height < height.min() + _BOTTOM + slope * away]
         _, extent, rows = np.linalg.svd(low - low.mean(0))
         if len(low) < 3 or extent[1] / np.sqrt(len(low)) < _THIN / 2:
             return up

@@ -127,7 +127,9 @@ class Skeleton:
         root = quat_multiply(planned, quat_multiply(start, quat_conjugate(now)))
         # the height of the pelvis above the root, turned with it: the last row of the rotation matrix
         w, x, y, z = root.numpy().T
-        above = 2 * (x * z - w * y) * pos[:, 0] + 2 * (y * z + w * x) * pos[:, 1] + (1 - 2 * (x * x + y * y)) * pos[:, 2]
+        above = (
+            2 * (x * z - w * y) * pos[:, 0] + 2 * (y * z + w * x) * pos[:, 1] + (1 - 2 * (x * x + y * y)) * pos[:, 2]
+        )
         return height - above, np.asarray(root.numpy())
 
     def solve(

@@ -47,12 +47,21 @@ class RobotData:
         lower, upper = joint_limits(robot).T.tolist()
         start, joint_pos = robot.default_root_pos.double().tolist(), robot.default_joint_pos.double().tolist()
         speed = robot.velocity_limit.double().tolist()
-        numbers = (tuple(part) for part in (start, joint_pos, lower, upper, speed))
         image = np.empty(mujoco.mj_sizeModel(model), np.uint8)
         mujoco.mj_saveModel(model, None, image)
         sets = {name: robot.sets.get(name) for name in ("feet", "hands", "waist")}
         named = repr((sets, {name: dict(pose) for name, pose in robot.poses.items()}))
-        return RobotData(robot.name, robot.joint_names, *numbers, named, hashlib.sha256(image.tobytes()).hexdigest())
+        return RobotData(
+            name=robot.name,
+            joint_names=robot.joint_names,
+            root_pos=tuple(start),
+            joint_pos=tuple(joint_pos),
+            lower=tuple(lower),
+            upper=tuple(upper),
+            velocity_limit=tuple(speed),
+            sets=named,
+            description=hashlib.sha256(image.tobytes()).hexdigest(),
+        )
 
 
 @attrs.frozen
@@ -84,8 +93,16 @@ class MotionRequest:
 
 
 @functools.lru_cache(maxsize=256)
-def made_motion(request: MotionRequest, biped: Biped) -> BalancedMotion:
-    """Make a motion, cached because every phase requests it again. Raises MotionError."""
+def made_motion(request: MotionRequest, biped: Biped) -> BalancedMotion | MotionError:
+    """Make a motion, or return why it is impossible; cached because every phase requests it again."""
+    try:
+        return _made_motion(request, biped)
+    except MotionError as error:
+        return error
+
+
+def _made_motion(request: MotionRequest, biped: Biped) -> BalancedMotion:
+    """Make a motion. Raises MotionError."""
     rng = np.random.default_rng(request.seeds)
     drawn = int(rng.integers(2))
     draw = Draw(rng, request.spread, SIDES.index(request.side) if request.side else drawn)
@@ -101,7 +118,7 @@ def _check(motion: BalancedMotion, robot_data: RobotData, rest: Rest) -> None:
     frame, side = np.unravel_index(int(motion.tilt.argmax()), motion.tilt.shape)
     if motion.tilt[frame, side] > _MOST_TILT:
         angle = np.degrees(motion.tilt[frame, side])
-        count = len(rest.anatomy.legs[int(side)].joints)
+        count = len(rest.body.legs[int(side)].joints)
         raise MotionError(
             f"at {frame / FPS:.2f} s: the {SIDES[int(side)]} sole tilts by {angle:.0f} degrees, because a leg has "
             f"{count} joints"

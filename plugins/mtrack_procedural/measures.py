@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from mtrack_procedural.anatomy import Anatomy, Leg
+from mtrack_procedural.body_plan import BodyPlan, Leg
 from mtrack_procedural.footprint import Footprint, shape_points
 from mtrack_procedural.timing import Array
 
@@ -47,7 +47,7 @@ def knee_height(model: mujoco.MjModel, data: mujoco.MjData, leg: Leg, soles: Foo
     return round(float(thick if thick > 0 else _THICK * length) + _KNEE_GAP, 4)
 
 
-def least_distance(model: mujoco.MjModel, data: mujoco.MjData, parts: Anatomy, feet: Array) -> float:
+def least_distance(model: mujoco.MjModel, data: mujoco.MjData, parts: BodyPlan, feet: Array) -> float:
     """Return the least sideways distance of the frames of the feet, [2, 3] m, at which the legs stay apart, m."""
     inner = []
     for leg, foot, inward in zip(parts.legs, feet, (-1.0, 1.0), strict=True):

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from mtrack import MotionError
-from mtrack_procedural.anatomy import Anatomy, Turn
+from mtrack_procedural.body_plan import BodyPlan, Turn
 from mtrack_procedural.footprint import Footprint
 from mtrack_procedural.timing import LEAD, Array, ease
 
@@ -29,7 +29,7 @@ class Rest:
     """[2, 3] frames of the feet, left and right, m; the soles are flat."""
     joints: Mapping[str, float]
     """Angle of every joint, rad."""
-    anatomy: Anatomy
+    body: BodyPlan
     soles: Footprint
     size: float
     """Length of the legs, that of a G1 being 1."""
@@ -45,35 +45,35 @@ class Rest:
     @property
     def knees(self) -> tuple[str, ...]:
         """The joints of the left and the right knee."""
-        return tuple(leg.knee[0] for leg in self.anatomy.legs)
+        return tuple(leg.knee[0] for leg in self.body.legs)
 
     def trunk(self, direction: str, angle: Array) -> dict[str, Array]:
         """Return the move that turns the trunk on the pelvis, if it has a joint for it; `angle` [T] rad.
 
         `direction` is roll, pitch or yaw: to the right, forward, to the left.
         """
-        turn = self.anatomy.trunk.get(direction)
+        turn = self.body.trunk.get(direction)
         return {} if turn is None else _moved(turn, angle)
 
     def swing(self, side: int, angle: Array) -> dict[str, Array]:
         """Return the move that swings an arm back by `angle` [T] rad; none for a robot without arms."""
-        return _moved(self.anatomy.arms[side].swing, angle) if self.anatomy.arms else {}
+        return _moved(self.body.arms[side].swing, angle) if self.body.arms else {}
 
     def stretch(self, side: int, angle: Array) -> dict[str, Array]:
         """Return the move that stretches an elbow by `angle` [T] rad; none for a robot without arms."""
-        return _moved(self.anatomy.arms[side].bend, angle) if self.anatomy.arms else {}
+        return _moved(self.body.arms[side].bend, angle) if self.body.arms else {}
 
     def arm(self, side: int, pose: str, share: Array) -> dict[str, Array]:
         """Return the moves of one arm from rest (share 0) to a named pose (share 1), [T] rad; none without arms."""
-        if not self.anatomy.arms:
+        if not self.body.arms:
             return {}
         angles = self.arm_poses[pose]
-        joints = [name for name in self.anatomy.arms[side].joints if name in angles]
+        joints = [name for name in self.body.arms[side].joints if name in angles]
         return {name: share * (angles[name] - self.joints[name]) for name in joints}
 
     def require_arms(self, *poses: str) -> tuple[str, ...]:
         """Return the poses that the arms can take. Raises MotionError if there are no arms, or no such pose."""
-        if not self.anatomy.arms:
+        if not self.body.arms:
             raise MotionError("it has no arms")
         possible = tuple(pose for pose in poses if pose in self.arm_poses)
         if not possible:
@@ -140,7 +140,7 @@ def complete(
     num_frames = len(time)
     joints = {name: rest.joints[name] + offset for name, offset in moves.items()}
     out = _ARMS_OUT * (ease(time, 0.0, LEAD) - ease(time, time[-1] - LEAD, LEAD))
-    for arm in rest.anatomy.arms:
+    for arm in rest.body.arms:
         for name, offset in _moved(arm.spread, out).items():
             joints[name] = joints.get(name, rest.joints[name]) + offset
     return MotionPlan(

@@ -9,12 +9,12 @@ import mujoco
 import numpy as np
 
 from mtrack import MotionError, RobotModel
-from mtrack_procedural.anatomy import Anatomy, Leg, anatomy
 from mtrack_procedural.arms import arm_poses
 from mtrack_procedural.balance import support_margin
+from mtrack_procedural.body_plan import BodyPlan, Leg, body_plan
 from mtrack_procedural.footprint import Footprint, footprint
 from mtrack_procedural.kinematics import Skeleton
-from mtrack_procedural.measures import knee_bend, knee_height, leg_length, least_distance
+from mtrack_procedural.measures import knee_bend, knee_height, least_distance, leg_length
 from mtrack_procedural.plan import Rest
 from mtrack_procedural.timing import Array
 
@@ -71,7 +71,7 @@ def stance(robot: RobotModel, model: mujoco.MjModel) -> Stance:
         raise MotionError("it has a description without a free joint")
     start, default = robot.default_root_pos.double().numpy(), robot.default_joint_pos.double().numpy()
     standing = _Standing.of(robot, model, start, default)
-    parts = anatomy(robot, model, standing.data)
+    parts = body_plan(robot, model, standing.data)
     feet = [model.body(leg.foot).id for leg in parts.legs]
     soles = footprint(model, standing.data, feet)
     legs = [leg.joints for leg in parts.legs]
@@ -89,7 +89,7 @@ def joint_limits(robot: RobotModel) -> Array:
     return limits
 
 
-def _can_rest(standing: _Standing, parts: Anatomy, soles: Footprint) -> bool:
+def _can_rest(standing: _Standing, parts: BodyPlan, soles: Footprint) -> bool:
     """Return whether every motion can start from a pose."""
     data = standing.data
     corners, carries = _corners(standing, parts, soles)
@@ -103,7 +103,7 @@ def _can_rest(standing: _Standing, parts: Anatomy, soles: Footprint) -> bool:
     return bool(is_level and is_bent and margin > min(_MARGIN, soles.narrowest) and within.all() and on_floor)
 
 
-def _corners(standing: _Standing, parts: Anatomy, soles: Footprint) -> tuple[Array, np.ndarray]:
+def _corners(standing: _Standing, parts: BodyPlan, soles: Footprint) -> tuple[Array, np.ndarray]:
     """Return the corners of the soles in the world, [K, 3] m, and that all carry, [1, K]."""
     found = []
     for leg, axes, below in zip(parts.legs, soles.axes, soles.corners, strict=True):
@@ -113,7 +113,7 @@ def _corners(standing: _Standing, parts: Anatomy, soles: Footprint) -> tuple[Arr
     return corners, np.ones((1, len(corners)), bool)
 
 
-def _bent(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footprint) -> _Standing:
+def _bent(standing: _Standing, skeleton: Skeleton, parts: BodyPlan, soles: Footprint) -> _Standing:
     """Return the pose with bent knees, feet where they are, and the weight above the soles. Raises MotionError."""
     robot, model = standing.robot, standing.model
     low, high = joint_limits(robot).T
@@ -135,7 +135,9 @@ def _bent(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footpr
         height = np.mean([posed.data.body(leg.foot).xpos[2] for leg in parts.legs] - soles.height)
         start = standing.root_pos - [0.0, 0.0, height]
         try:
-            root_pos, found, poses = skeleton.solve(com[None], feet[None], feet_rot[None], start[None], _UPRIGHT, guess[None])
+            root_pos, found, _ = skeleton.solve(
+                com[None], feet[None], feet_rot[None], start[None], _UPRIGHT, guess[None]
+            )
         except MotionError as error:
             problem = str(error).partition(": ")[2]
             continue
@@ -152,19 +154,21 @@ def _bends(leg: Leg, angle: float) -> list[tuple[tuple[str, float], float]]:
     return turns if leg.ankle is None else [*turns, (leg.ankle, angle / 2)]
 
 
-def _rest(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footprint) -> Rest:
+def _rest(standing: _Standing, skeleton: Skeleton, parts: BodyPlan, soles: Footprint) -> Rest:
     robot, model, data = standing.robot, standing.model, standing.data
     poses = skeleton.poses(standing.root_pos[None], _UPRIGHT, standing.joint_pos[None])
     feet = _level_feet(standing, parts, soles) if soles.is_round else poses.foot_pos[0].copy()
     feet[:, 2] = soles.height
     joints: Mapping[str, float] = dict(zip(robot.joint_names, standing.joint_pos.tolist(), strict=True))
-    limits = {name: (low, high) for name, (low, high) in zip(robot.joint_names, joint_limits(robot).tolist(), strict=True)}
+    limits = {
+        name: (low, high) for name, (low, high) in zip(robot.joint_names, joint_limits(robot).tolist(), strict=True)
+    }
     return Rest(
         com=poses.com[0],
         pelvis_height=float(data.body(parts.pelvis).xpos[2]),
         feet=feet,
         joints=joints,
-        anatomy=parts,
+        body=parts,
         soles=soles,
         size=round(leg_length(data, parts.legs[0], soles), 3) / _G1_LEGS,
         knee_height=knee_height(model, data, parts.legs[0], soles),
@@ -174,7 +178,7 @@ def _rest(standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footpr
     )
 
 
-def _level_feet(standing: _Standing, parts: Anatomy, soles: Footprint) -> Array:
+def _level_feet(standing: _Standing, parts: BodyPlan, soles: Footprint) -> Array:
     """Return where the frames of the feet would be if they were level on the floor, their soles in place, [2, 3] m."""
     feet = []
     for side, leg in enumerate(parts.legs):
@@ -186,7 +190,7 @@ def _level_feet(standing: _Standing, parts: Anatomy, soles: Footprint) -> Array:
 
 
 def _can_shift(
-    standing: _Standing, skeleton: Skeleton, parts: Anatomy, soles: Footprint, com: Array, feet: Array
+    standing: _Standing, skeleton: Skeleton, parts: BodyPlan, soles: Footprint, com: Array, feet: Array
 ) -> bool:
     """Return whether the weight can be above one foot with both soles level."""
     low, high = joint_limits(standing.robot).T
@@ -195,7 +199,9 @@ def _can_shift(
     for side in range(2):
         above = np.array([[com[0], feet[side, 1] + soles.aside[side]]])
         try:
-            _, joints, poses = skeleton.solve(above, feet[None], feet_rot, root_pos[None], _UPRIGHT, standing.joint_pos[None])
+            _, joints, poses = skeleton.solve(
+                above, feet[None], feet_rot, root_pos[None], _UPRIGHT, standing.joint_pos[None]
+            )
         except MotionError:
             return False
         beyond = np.abs(joints[0] - (low + high) / 2) > (high - low) / 2 * _RANGE_SHARE

@@ -137,28 +137,33 @@ class Procedural:
     def _variants(self, motion: str, biped: Biped) -> list[Clip]:
         """Return the variants of one motion. Raises MotionError."""
         clip = built_in_clip(motion)
-        prefix = KINDS[clip.kind].prefix
         side = clip.side or self.side.replace("any", "")
         made = []
         for variant in range(self.variants):
             name = motion if self.variants == 1 else f"{motion}_{variant}"
             # each clip has its own random stream, so that it does not change when others are added
             seeds = (self.seed, variant, *motion.encode())
-            for share in _SHARES:
-                given = self._values(clip, biped.stance.rest.size, share)
-                request = MotionRequest(clip.kind, tuple(given.items()), side, seeds, self.spread)
-                try:
-                    done = made_motion(request, biped)
-                except MotionError as error:
-                    if share > _SHARES[-1] and self._values(clip, biped.stance.rest.size, _SHARES[-1]) != given:
-                        continue
-                    raise MotionError(
-                        f"built-in clip '{name}' of robot '{biped.data.name}': {error}. Change its {prefix}_* "
-                        "parameters, or leave it out"
-                    ) from error
-                made.append(_clip(name, done, biped.data.joint_names, request))
-                break
+            made.append(self._first_possible(name, clip, side, seeds, biped))
         return made
+
+    def _first_possible(self, name: str, clip: BuiltInClip, side: str, seeds: tuple[int, ...], biped: Biped) -> Clip:
+        """Return a clip as large as it can be made. Raises MotionError."""
+        prefix, size = KINDS[clip.kind].prefix, biped.stance.rest.size
+        problem, tried = "", []
+        for share in _SHARES:
+            given = self._values(clip, size, share)
+            if given in tried:
+                break
+            tried.append(given)
+            request = MotionRequest(clip.kind, tuple(given.items()), side, seeds, self.spread)
+            done = made_motion(request, biped)
+            if not isinstance(done, MotionError):
+                return _clip(name, done, biped.data.joint_names, request)
+            problem = problem or str(done)
+        raise MotionError(
+            f"built-in clip '{name}' of robot '{biped.data.name}': {problem}. Change its {prefix}_* parameters, or "
+            "leave it out"
+        )
 
     def _values(self, clip: BuiltInClip, size: float, share: float) -> dict[str, float]:
         """Return the parameters of a clip for a robot of a size.
@@ -168,7 +173,11 @@ class Procedural:
         kind, defaults = KINDS[clip.kind], params_of(type(self))
         fields = {name: f"{kind.prefix}_{name}" for name in kind.parameters}
         given = {name: getattr(self, field) for name, field in fields.items()}
-        is_set = {name for name, field in fields.items() if field in (self.exact or ()) or given[name] != defaults[field].default}
+        is_set = {
+            name
+            for name, field in fields.items()
+            if field in (self.exact or ()) or given[name] != defaults[field].default
+        }
         values = given | dict(clip.parameters)
         for name in set(kind.lengths) | set(kind.speeds):
             if name in clip.parameters or name not in is_set:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 
 from mtrack_procedural.plan import SIDES, Draw, MotionPlan, Rest, add, complete, sign

@@ -18,12 +18,22 @@ _LUNGE = 0.44  # m by which the kneeling foot goes back
 def step_in_place(rest: Rest, draw: Draw, *, height: float, period: float, swing: float, count: int) -> MotionPlan:
     """Plan `count` steps of `period` [s]: the weight shifts to one foot, then the other rises by `height` [m].
 
-    `swing` is the share of the period during which a foot is in the air. A robot that cannot stand on one foot with level
-    soles takes quicker steps.
+    `swing` is the share of the period during which a foot is in the air. A robot that cannot stand on one foot with
+    level soles takes quicker steps.
     """
     if not rest.can_shift:  # it falls from one foot to the other
         quick = period / _QUICKER
-        return walk(rest, draw, speed=0.0, sideways=0.0, turn=0.0, duration=count * quick, period=quick, swing=swing, height=height)
+        return walk(
+            rest,
+            draw,
+            speed=0.0,
+            sideways=0.0,
+            turn=0.0,
+            duration=count * quick,
+            period=quick,
+            swing=swing,
+            height=height,
+        )
     height, period = draw.near(height), draw.near(period)
     shift = (1 - swing) * period
     time = times(count * period + shift)

@@ -100,7 +100,7 @@ def footsteps(
         share = np.resize([2.0, 0.0], len(starts))
         side = LEFT if (each[1] or each[2]) > 0 else RIGHT
     elif 2 * abs(rest.feet[LEFT, 1]) - abs(each[1]) < rest.narrowest:
-        raise MotionError("would bring the feet too close together: walk less sideways, or with faster steps")
+        raise MotionError("its feet would come too close together: walk less sideways, or with faster steps")
     steps = []
     for number, (start, done) in enumerate(zip(starts, np.cumsum(share).tolist(), strict=True)):
         moving = (side + number) % 2
@@ -141,38 +141,40 @@ def _feet(
         toes_up[:, side] += _TOES_UP * step_forward * bump(time, step.lift + 0.5 * air, 0.5 * air)
     middle = yaw.mean(1)
     ahead = ((flat[:, LEFT, :2] - flat[:, RIGHT, :2]) * np.stack((np.cos(middle), np.sin(middle)), -1)).sum(1)
-    feet = [pitched(rest, side, flat[:, side], yaw[:, side], heel_up[:, side], toes_up[:, side]) for side in (LEFT, RIGHT)]
+    feet = [
+        pitched(rest, side, flat[:, side], yaw[:, side], heel_up[:, side], toes_up[:, side]) for side in (LEFT, RIGHT)
+    ]
     return np.stack(feet, axis=1), np.stack((yaw, heel_up - toes_up), axis=-1), ahead
 
 
 def _zmp(rest: Rest, steps: Sequence[Footstep], time: Array, period: float, forward: float) -> Array:
     """Return the zero-moment point, [T, 2] m: from heel to toes of each standing sole, then straight to the next."""
-    at, points = [LEAD], [rest.com[:2]]
     place = [np.append(foot[:2], 0.0) for foot in rest.feet]
+    middle, aside = rest.soles.middle, rest.soles.aside
+    at, points = [LEAD], [rest.com[:2]]
+    both = period - steps[0].land + steps[0].lift  # time on both feet
     push = 0.0 if rest.can_shift else _push(period, float(rest.com[2]))
     if push:
-        x, y, heading = place[steps[0].side]
-        begin = steps[0].lift - (period - steps[0].land + steps[0].lift)
-        points += [points[0], *[_beside(x, y, heading, rest.soles.middle, rest.soles.aside[steps[0].side])] * 2]
+        begin, first = steps[0].lift - both, steps[0].side
         at += [begin - 1.5 * push, begin - 0.5 * push, begin]
+        points += [points[0], *[_beside(place[first], middle, aside[first])] * 2]
     most = min(_MOST_ROLL * rest.size, _ROLLED * rest.soles.length)
     roll = float(np.clip(_ROLL * forward, -most, most))
     for step in steps:
-        x, y, heading = place[1 - step.side]
+        stays = 1 - step.side
         early = (1 - _ARRIVED) * (period - step.land + step.lift)
-        for when, offset in ((step.lift - early, rest.soles.middle - roll), (step.land, rest.soles.middle + roll)):
+        for when, offset in ((step.lift - early, middle - roll), (step.land, middle + roll)):
             at.append(when)
-            points.append(_beside(x, y, heading, offset, rest.soles.aside[1 - step.side]))
+            points.append(_beside(place[stays], offset, aside[stays]))
         place[step.side] = step.place
-    x, y, heading = (place[LEFT] + place[RIGHT]) / 2
-    offset = rest.com[0] - rest.feet[:, 0].mean()
+    end = steps[-1].land + _SHIFT
     if push:
-        last, place_last = steps[-1], place[steps[-1].side]
-        end = last.land + (period - last.land + last.lift)
-        points += [_beside(*place_last, rest.soles.middle, rest.soles.aside[last.side])] * 2
-        at += [end, end + 0.5 * push]
-    at.append(at[-1] + push if push else steps[-1].land + _SHIFT)
-    points.append(_beside(x, y, heading, offset, 0.0))
+        landed, last = steps[-1].land + both, steps[-1].side
+        at += [landed, landed + 0.5 * push]
+        points += [_beside(place[last], middle, aside[last])] * 2
+        end = at[-1] + push
+    at.append(end)
+    points.append(_beside((place[LEFT] + place[RIGHT]) / 2, rest.com[0] - rest.feet[:, 0].mean(), 0.0))
     table = np.array(points)
     return np.stack([np.interp(time, at, table[:, axis]) for axis in range(2)], axis=1)
 
@@ -187,8 +189,9 @@ def _push(period: float, height: float) -> float:
     return float(np.log1p(np.tanh(rate * period / 2)) / rate)
 
 
-def _beside(x: float, y: float, heading: float, ahead: float, left: float) -> Array:
-    """Return the point `ahead` of and to the `left` of a place, [2] m."""
+def _beside(place: Array, ahead: float, left: float) -> Array:
+    """Return the point `ahead` of and to the `left` of a place [3], x, y and heading; [2] m."""
+    x, y, heading = place
     cosine, sine = np.cos(heading), np.sin(heading)
     return np.array([x + cosine * ahead - sine * left, y + sine * ahead + cosine * left])
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import attrs
 
-from mtrack import Clip, MotionError, MtrackError, Robot
+from mtrack import Clip, MotionError, MtrackError
 from mtrack.errors import did_you_mean
-from mtrack.registry.registry import Registry, is_own
+from mtrack.registry.registry import Registry
+from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import read_clip, write_clip
 from mtrack_motion.motion_errors import raise_all
@@ -43,7 +43,7 @@ def check_motions(path: Path, options: CheckOptions) -> Iterator[tuple[ClipQuali
     """
     _check_options(path, options)
     registry = Registry.scan()
-    meter = Meter(cast(Robot, registry.load(registry.find("robot", options.robot, is_own))()))
+    meter = Meter(chosen_robot(registry, options.robot))
     known: dict[str, str] = {}
     written, problems = _Written(), list[MotionError]()
     for file, clip in _clips(path):

@@ -16,7 +16,7 @@ def check(
     fix: Annotated[str, typer.Option(help="Repair to make: ground (shift a clip so that its soles meet 0).")] = "",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Directory for repaired clips.")] = None,
     pictures: Annotated[Path | None, typer.Option(help="Directory for a plot (PNG) of each clip.")] = None,
-    robot: Annotated[str, typer.Option(help="Robot of the motions.")] = "g1",
+    robot: Annotated[str, typer.Option(help="Robot of the motions: name, or file (.toml, .xml, .urdf).")] = "g1",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace motion files that differ.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all metrics and problems as JSON.")] = False,
 ) -> None:

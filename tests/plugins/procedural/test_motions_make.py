@@ -116,7 +116,14 @@ MISTAKES = {
     ("--kind", "walk", "0.6"): "'0.6' is not an option; write parameters as --speed 0.6",
     ("--kind", "kick", "--side", "up"): "--side up: is not a side; choose left or right",
     ("--kind", "library", "--speed", "0.3"): "--speed: the library has many kinds; choose one",
-    ("--kind", "walk", "--speed", "0.8", "--period", "1"): r"built-in clip 'walk' at .*walk_\* parameters",
+    (
+        "--kind",
+        "walk",
+        "--speed",
+        "0.8",
+        "--period",
+        "1",
+    ): r"built-in clip 'walk' of robot 'g1': at .*walk_\* parameters",
     (): "give --kind and --out, e.g. mtrack motions make --kind walk -o DIRECTORY",
 }
 

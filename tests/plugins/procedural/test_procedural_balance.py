@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clip_replay import SOLE
 
 from mtrack import MotionError
-from mtrack_g1.robot import G1
 from mtrack_procedural.balance import Pendulum, support_margin
-from mtrack_procedural.kinematics import Skeleton
-from mtrack_procedural.plan import SOLE, pitched
+from mtrack_procedural.making import Biped
+from mtrack_procedural.plan import pitched
 from mtrack_procedural.timing import ease
 
 
 @pytest.fixture(scope="module")
-def skeleton(g1):
-    return Skeleton(G1().spec().compile(), g1.joint_names)
+def stance(g1):
+    return Biped.of(g1).stance
+
+
+@pytest.fixture(scope="module")
+def skeleton(stance):
+    return stance.skeleton
 
 
 def test_the_pendulum_follows_a_shift_of_weight():
@@ -70,10 +75,10 @@ def test_the_support_shrinks_to_the_foot_that_stands():
 
 
 @pytest.mark.parametrize(("heel_up", "toes_up"), [(0.4, 0.0), (0.0, 0.3)])
-def test_a_foot_turns_about_the_edge_that_is_on_the_floor(heel_up, toes_up):
+def test_a_foot_turns_about_the_edge_that_is_on_the_floor(heel_up, toes_up, stance):
     flat, one = np.array([[0.1, 0.2, 0.035]]), np.ones(1)
     yaw, pitch = 0.5, heel_up - toes_up
-    ankle = pitched(flat, yaw * one, heel_up * one, toes_up * one)[0]
+    ankle = pitched(stance.rest, 0, flat, yaw * one, heel_up * one, toes_up * one)[0]
     turn = np.array([[np.cos(yaw), -np.sin(yaw), 0.0], [np.sin(yaw), np.cos(yaw), 0.0], [0.0, 0.0, 1.0]])
     tilt = np.array([[np.cos(pitch), 0.0, np.sin(pitch)], [0.0, 1.0, 0.0], [-np.sin(pitch), 0.0, np.cos(pitch)]])
     before, after = flat[0] + SOLE @ turn.T, ankle + SOLE @ (turn @ tilt).T

@@ -125,21 +125,11 @@ def test_no_motion_at_all_is_rejected():
         Procedural(motions=())
 
 
-def test_another_robot_is_rejected_by_name(g1):
-    other = attrs.evolve(g1, name="h1", joint_names=("hip_joint", *g1.joint_names[1:]))
-    with pytest.raises(MotionError, match=r"made for the Unitree G1.*'h1' has no joint 'left_hip_pitch_joint'"):
-        Procedural().clips(other)
-
-
-def test_a_robot_whose_feet_are_not_visible_is_rejected(g1):
-    other = attrs.evolve(g1, body_names=("pelvis",))
-    with pytest.raises(MotionError, match="has no body 'left_ankle_roll_link'"):
-        Procedural().clips(other)
-
-
 def test_a_step_too_quick_to_balance_is_rejected_with_what_to_change(g1):
     hasty = Procedural(motions=("step_in_place",), step_period=0.7, step_height=0.1)
-    with pytest.raises(MotionError, match=r"'step_in_place' at \d.*zero-moment point.*step_\* parameters"):
+    with pytest.raises(
+        MotionError, match=r"'step_in_place' of robot 'g1': at \d.*zero-moment point.*step_\* parameters"
+    ):
         hasty.clips(g1)
 
 
@@ -156,14 +146,15 @@ def test_every_random_value_within_the_spread_gives_a_possible_clip(motion, draw
 
 
 def test_feet_that_would_come_too_close_are_rejected_with_what_to_change(g1):
-    with pytest.raises(MotionError, match=r"'walk' would bring the feet too close .*walk less sideways.*walk_\* param"):
+    with pytest.raises(
+        MotionError, match=r"'walk' of robot 'g1': its feet would come too close .*walk less sideways.*walk_\* param"
+    ):
         Procedural(motions=("walk",), walk_sideways=0.2, walk_period=0.8).clips(g1)
 
 
 def test_a_pose_beyond_the_reach_of_the_legs_is_rejected_with_what_to_change(g1):
-    tall = attrs.evolve(g1, default_root_pos=g1.default_root_pos + g1.default_root_pos.new_tensor([0, 0, 0.05]))
-    with pytest.raises(MotionError, match=r"'squat' at frame .*cannot reach the feet"):
-        Procedural(motions=("squat",)).clips(tall)
+    with pytest.raises(MotionError, match=r"'walk' of robot 'g1': at frame .*cannot reach the feet.*walk_\* param"):
+        Procedural(motions=("walk",), walk_speed=0.8, walk_period=1.0).clips(g1)
 
 
 def test_every_parameter_has_a_help_text():

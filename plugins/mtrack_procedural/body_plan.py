@@ -48,7 +48,7 @@ class Arm:
 
 
 @attrs.frozen
-class Anatomy:
+class BodyPlan:
     """The parts of one robot."""
 
     pelvis: str
@@ -61,7 +61,7 @@ class Anatomy:
     """Joints that turn the trunk on the pelvis, by `roll`, `pitch`, `yaw`: to the right, forward, to the left."""
 
 
-def anatomy(robot: RobotModel, model: mujoco.MjModel, data: mujoco.MjData) -> Anatomy:
+def body_plan(robot: RobotModel, model: mujoco.MjModel, data: mujoco.MjData) -> BodyPlan:
     """Return the parts of a robot that stands in `data` and faces along x. Raises MotionError."""
     feet = _pair(robot, model, data, "feet")
     if feet is None:
@@ -86,7 +86,7 @@ def anatomy(robot: RobotModel, model: mujoco.MjModel, data: mujoco.MjData) -> An
         arms = tuple(arm for arm in found if arm is not None)
         trunk_joints = trunk_joints or [joint for joint in common if joint not in shared]
     trunk = _trunk(robot, model, data, [*shared, *(joint for joint in trunk_joints if joint not in shared)], shared)
-    return Anatomy(model.body(pelvis).name, (legs[0], legs[1]), arms if len(arms) == len(legs) else (), trunk)
+    return BodyPlan(model.body(pelvis).name, (legs[0], legs[1]), arms if len(arms) == len(legs) else (), trunk)
 
 
 def _pair(robot: RobotModel, model: mujoco.MjModel, data: mujoco.MjData, name: str) -> list[int] | None:
