@@ -1,1 +1,1 @@
-"""The motion source `procedural`: calculated clips of the Unitree G1, so that training needs no dataset."""
+"""The motion source `procedural`: calculated clips of any biped, so that training needs no dataset."""

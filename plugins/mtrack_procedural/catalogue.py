@@ -105,6 +105,7 @@ def listed() -> str:
         lines += ["", kind]
         for one in parameters(kind).values():
             lines.append(f"  --{one.name:<10}{one.default:>5g}   {f'{one.low:g} to {one.high:g}':<13} {one.help}")
+    lines += ["", "Defaults in m and m/s fit a G1; for another robot they are scaled to its legs."]
     lines += ["", f"built-in clips (--kind {LIBRARY} makes all)", ""]
     for name, clip in CLIPS.items():
         options = [f"--{key} {value:g}" for key, value in clip.parameters.items()]

@@ -14,6 +14,7 @@ from mtrack_procedural.timing import Array
 _KIND = mujoco.mjtGeom
 _BOTTOM = 0.004  # m above the lowest point: what belongs to the sole
 _TILTED = 0.1  # rad; a plane through the lowest points that is more tilted is not the sole's
+_ROCKED = 4  # times that a foot is tilted until its sole is found
 _THIN = 0.01  # m; a sole that is narrower rests on round shapes
 _DECIMALS = 4  # of lengths in m: a compiled model is not exact to the last bit
 _DIRECTIONS = 16
@@ -138,19 +139,32 @@ def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
 
 def _normal(points: Array, radius: Array, up: Array) -> Array:
     """Return the upward normal of the sole in the foot's frame, [3]; `up` is the vertical in the standing pose."""
-    for slope in (_TILTED, 0.0, 0.0):  # in a standing pose that is not quite level, one end of the sole is higher
+    for _ in range(_ROCKED):
         bottom = points - np.outer(radius, up)
         height = bottom @ up
-        away = np.linalg.norm(bottom - bottom[height.argmin()], axis=1)
-        low = bottom[height < height.min() + _BOTTOM + slope * away]
+        low = bottom[height < height.min() + _BOTTOM]
         _, extent, rows = np.linalg.svd(low - low.mean(0))
-        if len(low) < 3 or extent[1] / np.sqrt(len(low)) < _THIN / 2:
-            return up
-        normal = rows[2] * np.sign(rows[2] @ up)
+        if len(low) > 2 and extent[1] / np.sqrt(len(low)) > _THIN / 2:
+            normal = rows[2] * np.sign(rows[2] @ up)
+        else:
+            normal = _rocked(bottom, height, up)
         if normal @ up < np.cos(_TILTED):
             return up
         up = normal.round(6) / np.linalg.norm(normal.round(6))
     return up
+
+
+def _rocked(bottom: Array, height: Array, up: Array) -> Array:
+    """Return the normal of a foot on its edge in a standing pose that is not level, tilted to the next point, [3]."""
+    way = bottom - bottom[height.argmin()]
+    level = np.linalg.norm(way - np.outer(way @ up, up), axis=1)
+    far = np.flatnonzero(level > 2 * _THIN)
+    if not len(far):
+        return up
+    nearest = way[far[((way @ up)[far] / level[far]).argmin()]]
+    nearest /= np.linalg.norm(nearest)
+    rocked = up - nearest * (up @ nearest)
+    return np.asarray(rocked / np.linalg.norm(rocked))
 
 
 def _corners(bottom: Array, radius: Array) -> tuple[Array, float]:

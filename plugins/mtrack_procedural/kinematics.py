@@ -20,6 +20,7 @@ _MAX_TURN = 0.3  # rad per iteration: far from the target, a full Newton step ma
 _SIX = 6  # joints of a leg that can place a foot exactly
 _TILT_WEIGHT, _ROLLING_WEIGHT = 0.03, 1e-3  # m per rad
 _DAMPING = 1e-8
+_STEP = 1e-5  # m and rad, of the last iteration, which converges more slowly
 _REACHED = 1e-3  # m, where the legs have too few joints to place the feet exactly
 
 
@@ -154,7 +155,7 @@ class Skeleton:
                 step = self._step(poses, error)
             except np.linalg.LinAlgError:
                 break
-            if self._middle is not None and np.abs(step).max() < _TOLERANCE:
+            if self._middle is not None and np.abs(step).max() < _STEP:
                 break
             step *= np.minimum(1, _MAX_TURN / np.abs(step).max(axis=1, keepdims=True).clip(_MAX_TURN))
             joint_pos[:, self._leg_columns] += step[:, :count]

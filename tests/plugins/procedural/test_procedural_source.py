@@ -154,7 +154,7 @@ def test_feet_that_would_come_too_close_are_rejected_with_what_to_change(g1):
 
 def test_a_pose_beyond_the_reach_of_the_legs_is_rejected_with_what_to_change(g1):
     with pytest.raises(MotionError, match=r"'walk' of robot 'g1': at frame .*cannot reach the feet.*walk_\* param"):
-        Procedural(motions=("walk",), walk_speed=0.8, walk_period=1.0).clips(g1)
+        Procedural(motions=("walk",), walk_speed=-0.5, walk_period=1.0).clips(g1)
 
 
 def test_every_parameter_has_a_help_text():
