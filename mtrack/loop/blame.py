@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -49,12 +50,11 @@ def culprit_of(error: BaseException, parts: Iterable[Part]) -> Slot | None:
 
 def _undeclared(error: BaseException, culprit: Slot) -> str:
     """Return what to do about an attribute that a component sets or reads, but does not declare; else nothing."""
-    missing = f"'{culprit.cls.__name__}' object has no attribute '"
-    if not isinstance(error, AttributeError) or not str(error).startswith(missing):
-        return ""
-    name = str(error).removeprefix(missing).rstrip("'")
     cls = culprit.cls.__name__
-    return f". Declare it in class {cls}: {name}: TYPE = scratch(), or state() if checkpoints must keep it"
+    missing = re.match(f"'{cls}' object has no attribute '(\\w+)'", str(error))  # Python 3.13 continues the sentence
+    if not isinstance(error, AttributeError) or missing is None:
+        return ""
+    return f". Declare it in class {cls}: {missing[1]}: TYPE = scratch(), or state() if checkpoints must keep it"
 
 
 def raised_at(error: BaseException) -> str:

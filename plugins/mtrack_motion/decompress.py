@@ -132,7 +132,7 @@ def _only_member(path: Path) -> tuple[str, bytes] | None:
     """Return name and content of the only file in a zip archive; None if there are several, or if it is .npz."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [member for member in archive.infolist() if not member.filename.endswith("/")]
             if len(members) != 1 or members[0].filename.endswith(".npy"):
                 return None
             with archive.open(members[0]) as file:

@@ -41,7 +41,7 @@ def _parameter(parameter: Any, hint: Any) -> str:
     else:
         name = parameter.metavar or str(parameter.name).upper()
     metavar = f" {parameter.metavar}" if parameter.metavar and parameter.metavar != name else ""
-    kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("pathlib.", "")
+    kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("pathlib.", "").replace("_local.", "")
     bounds = "".join(f", {word} {bound}" for word in ("min", "max") if (bound := getattr(parameter, word)) is not None)
     end = "required" if parameter.required else f"default {_default(parameter.default)}"
     return f"{name}{metavar} ({kind}{bounds}), {end}"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import attrs
@@ -190,8 +191,9 @@ def test_a_recipe_that_does_not_use_a_broken_package_does_not_change(broken: Bro
 
 
 def test_a_recipe_without_them_runs_although_all_of_them_are_installed(site: Path, tmp_path: Path) -> None:
-    for number, broken in enumerate(BROKEN.values()):
-        broken.put(site, f"broken{number}")
+    harmless = [name for name in BROKEN if not (find_spec("triton") and name == "unreadable entry points")]
+    for number, name in enumerate(harmless):  # torch's triton fails at entry points that it cannot read
+        BROKEN[name].put(site, f"broken{number}")
     install(site, "watcher", {"mtrack.hooks": {"watch": "watcher"}}, {"watcher.py": "raise SystemExit(3)"})
     environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     environment.pop("TORCH_DEVICE_BACKEND_AUTOLOAD", None)

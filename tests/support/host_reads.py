@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,13 @@ def _calling_file() -> str:
     return next(name for name in map(_within_package, reversed(files)) if name)
 
 
+@cache
+def _is_package(folder: Path) -> bool:
+    return (folder / "__init__.py").is_file()
+
+
 def _within_package(file: Path) -> str:
     """Return the path of a file from its package on, `mtrack/loop/env.py`; "" if it belongs to something else."""
-    packages = [index for index, part in enumerate(file.parts[:-1]) if part.startswith("mtrack")]
+    folders = list(reversed(file.parents))  # a checkout is often named mtrack too, but is not a package
+    packages = [i for i, folder in enumerate(folders) if folder.name.startswith("mtrack") and _is_package(folder)]
     return "/".join(file.parts[packages[-1] :]) if packages else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ def test_the_demo_is_a_student_of_the_present_code(
     with caplog.at_level(logging.WARNING):
         policy = load_policy(run)
     assert policy.actor == "student"
-    changed = [line for line in caplog.messages if "changed since" in line and "version" not in line]
-    assert changed == [], "train a run of the quick recipe and call benchmarks/make_demo.py"
+    changed = [line.partition(" was made: ")[2] for line in caplog.messages if "changed since" in line]
+    packages = {"python", *(str(one.name).lower() for one in metadata.distributions())} - {"mtrack"}
+    assert {line.split()[0] for line in changed} <= packages, (
+        "train a run of the quick recipe and call benchmarks/make_demo.py"
+    )
     assert sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) < LARGEST
     assert demo_run() == run, "a second call uses the copy"
     (run / "manifest.json").write_text("{}", "utf-8")

@@ -92,6 +92,12 @@ def sheet() -> bytes:
     return buffer.getvalue()
 
 
+def nameless() -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("NAME", text())
+    return buffer.getvalue().replace(b"NAME", bytes(4))  # a name ends at its first zero
+
+
 def several() -> bytes:
     with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
         for name in ("a.csv", "b.csv"):
@@ -125,6 +131,7 @@ EXPLAINED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "zstd": ("a.csv.zst", b"\x28\xb5\x2f\xfd" + bytes(9), ("zstd -d",)),
     "lz4": ("a.pkl.lz4", b"\x04\x22\x4d\x18" + bytes(9), ("lz4 -d",)),
     "7z": ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9), ("unpack it",)),
+    "zip of a file without a name": ("a.zip", nameless(), ("36 columns", "mtrack motions import")),
     "zip of several": ("a.zip", several(), ("2 files (a.csv, b.csv)", "unpack it")),
     "gzip of something else": ("a.bvh.gz", gzip.compress(b"HIERARCHY\nROOT Hips\n"), ("is a BVH file", *RETARGET)),
     "gzip, truncated": ("a.csv.gz", gzip.compress(text().encode())[:200], ("ends early", "again")),
