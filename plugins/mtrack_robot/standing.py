@@ -19,7 +19,8 @@ _TILT_WEIGHT = 0.3  # m/rad: how much a tilted sole counts beside its position
 _HAND = np.array([0.25, 0.2, -0.95])  # direction from the left shoulder to the hand
 _STRETCH = 0.9  # of the arm
 _RANGE_SHARE = 0.96
-LEVEL = 0.05
+_FLAT, _BALANCED = 0.005, 0.01  # rad, m: of a keyframe in which the robot stands
+LEVEL = 0.03
 """rad: a sole that is tilted more is not level."""
 
 
@@ -47,7 +48,7 @@ def find_standing_pose(
     for name, by_joint in keyframes.items():
         pose = judge(posing, feet, posing.angles(by_joint), f"keyframe '{name}' of the model")
         bends = [abs(pose.angles[joint]) for leg in parts.legs or () for joint in leg.middle]
-        if pose.tilt < LEVEL and pose.margin > 0.01 and all(bend > _BEND / 3 for bend in bends):
+        if pose.tilt < _FLAT and pose.margin > _BALANCED and all(bend > _BEND / 3 for bend in bends):
             return pose
     angles = posing.zero.copy()
     if parts.arms is not None:
