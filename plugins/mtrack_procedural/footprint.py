@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import attrs
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from mtrack import MotionError
 from mtrack_procedural.timing import Array
@@ -142,23 +143,28 @@ def _normal(points: Array, radius: Array, up: Array) -> Array:
     for _ in range(_ROCKED):
         bottom = points - np.outer(radius, up)
         height = bottom @ up
-        low = bottom[height < height.min() + _BOTTOM]
-        _, extent, rows = np.linalg.svd(low - low.mean(0))
-        if len(low) > 2 and extent[1] / np.sqrt(len(low)) > _THIN / 2:
+        low = height < height.min() + _BOTTOM
+        _, extent, rows = np.linalg.svd(bottom[low] - bottom[low].mean(0))
+        wide = extent > _THIN / 2 * np.sqrt(low.sum())
+        if low.sum() > 2 and wide[1]:
             normal = rows[2] * np.sign(rows[2] @ up)
         else:
-            normal = _rocked(bottom, height, up)
+            normal = _rocked(bottom, low, up, rows[0] if wide[0] else np.zeros(3))
         if normal @ up < np.cos(_TILTED):
             return up
         up = normal.round(6) / np.linalg.norm(normal.round(6))
     return up
 
 
-def _rocked(bottom: Array, height: Array, up: Array) -> Array:
-    """Return the normal of a foot on its edge in a standing pose that is not level, tilted to the next point, [3]."""
-    way = bottom - bottom[height.argmin()]
+def _rocked(bottom: Array, low: NDArray[np.bool_], up: Array, edge: Array) -> Array:
+    """Return the normal of a foot that tilts until another point is on the floor, [3].
+
+    In a standing pose that is not level it is on an edge, the unit vector `edge`, or on one point (zeros).
+    """
+    way = bottom - bottom[low].mean(0)
+    way -= np.outer(way @ edge, edge)
     level = np.linalg.norm(way - np.outer(way @ up, up), axis=1)
-    far = np.flatnonzero(level > 2 * _THIN)
+    far = np.flatnonzero(~low & (level > 2 * _THIN))
     if not len(far):
         return up
     nearest = way[far[((way @ up)[far] / level[far]).argmin()]]

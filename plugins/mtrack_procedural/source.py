@@ -23,9 +23,9 @@ _SHARES = (1.0, 0.8, 0.65, 0.5)  # of the sizes of a clip that are tried in turn
 class Procedural:
     """Calculated clips of any biped, balanced and at rest at both ends; needs no dataset.
 
-    Sizes [m] and speeds [m/s] that keep their default fit a G1. For another robot they are multiplied by the length of
-    its legs relative to a G1's (speeds: by the root of it), and reduced if the clip is impossible otherwise. Values that
-    you set are used as they are.
+    Sizes [m] and speeds [m/s] that keep their default fit a G1. For another robot they are multiplied by the length
+    of its legs relative to a G1's (speeds: by the root of it), and reduced if the clip is impossible otherwise. Values
+    that you set are used as they are.
     """
 
     motions: tuple[str, ...] = param(default=DEFAULT, validator=known_clips)

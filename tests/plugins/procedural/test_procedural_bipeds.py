@@ -63,6 +63,17 @@ def test_default_sizes_fit_the_legs_and_values_that_are_set_are_used_as_they_are
         assert np.ptp(clip.root_pos[:, 2]) == pytest.approx(depth, rel=0.01)
 
 
+@pytest.mark.parametrize("tilt", [-0.06, 0.05])
+def test_soles_are_found_in_a_standing_pose_that_is_not_level(robot, tilt):
+    ankles = [robot.joint_names.index(f"{side}_ankle_y") for side in "lr"]
+    joint_pos = robot.default_joint_pos.clone()
+    joint_pos[ankles] = tilt
+    tilted = attrs.evolve(robot, default_joint_pos=joint_pos)
+    soles = Biped.of(tilted).stance.rest.soles
+    assert np.allclose(soles.axes, [[1, 0, 0], [0, 0, 1], [0, -1, 0]], atol=1e-6)
+    assert (soles.toes, soles.heel) == (0.13, -0.07)
+
+
 def test_the_waist_turns_the_trunk_to_the_same_side_wherever_the_root_is(robot, made):
     """A root above the waist turns with the trunk, left when the right foot is in front."""
     w, _, _, z = made["walk"].root_quat_wxyz.T
