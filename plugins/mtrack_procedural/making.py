@@ -21,6 +21,7 @@ _MARGIN_SHARE = 0.55  # of the half width of a narrower sole
 _MOST_TILT = np.radians(3)
 _RANGE_SHARE = 0.95
 _VELOCITY_SHARE = 0.5
+_MOST_ACCELERATION = 450.0  # rad/s^2; more is a jump, where a leg is nearly straight; a G1 in a hurry needs 280
 
 Values = tuple[float, ...]
 
@@ -135,6 +136,8 @@ def _check(motion: BalancedMotion, robot_data: RobotData, rest: Rest) -> None:
     _reject_excess(
         speed / (_VELOCITY_SHARE * np.array(robot_data.velocity_limit)), robot_data.joint_names, "is too fast"
     )
+    acceleration = np.abs(np.diff(motion.joint_pos, 2, axis=0)) * FPS**2
+    _reject_excess(acceleration / _MOST_ACCELERATION, robot_data.joint_names, "jumps, because a leg is too straight")
 
 
 def _reject_excess(used: Array, joint_names: tuple[str, ...], complaint: str) -> None:
