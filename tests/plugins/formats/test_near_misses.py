@@ -131,7 +131,6 @@ EXPLAINED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "zstd": ("a.csv.zst", b"\x28\xb5\x2f\xfd" + bytes(9), ("zstd -d",)),
     "lz4": ("a.pkl.lz4", b"\x04\x22\x4d\x18" + bytes(9), ("lz4 -d",)),
     "7z": ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9), ("unpack it",)),
-    "zip of a file without a name": ("a.zip", nameless(), ("36 columns", "mtrack motions import")),
     "zip of several": ("a.zip", several(), ("2 files (a.csv, b.csv)", "unpack it")),
     "gzip of something else": ("a.bvh.gz", gzip.compress(b"HIERARCHY\nROOT Hips\n"), ("is a BVH file", *RETARGET)),
     "gzip, truncated": ("a.csv.gz", gzip.compress(text().encode())[:200], ("ends early", "again")),
@@ -163,6 +162,12 @@ def test_an_unusable_file_is_explained_with_the_next_step(tmp_path, name, conten
     assert "\n" not in said
     for words in says:
         assert words in said
+
+
+def test_the_only_file_of_a_zip_may_lack_a_name(tmp_path):
+    put(tmp_path, "a.zip", nameless())
+    invoke("import", tmp_path / "a.zip", "-o", tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*.npz"))) == 1
 
 
 def test_an_import_gives_the_same_explanation_for_each_file_and_fails(tmp_path):
