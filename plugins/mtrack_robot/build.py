@@ -13,6 +13,7 @@ from mtrack.errors import did_you_mean
 from mtrack_robot.description import RobotDescription, Sole
 from mtrack_robot.model_file import ModelFile
 from mtrack_robot.motors import gains_of
+from mtrack_robot.symmetry import symmetrise
 
 ROBOT_GROUP = 3
 """Of collision shapes: not drawn by default."""
@@ -29,11 +30,14 @@ _SPHERE, _BOX, _CAPSULE, _MESH = (
 
 @attrs.frozen(kw_only=True)
 class BuildOptions:
-    """How the robot touches itself and the ground."""
+    """How the robot touches itself and the ground; see the parameters of `mtrack_robot.robot.Mjcf`."""
 
     feet: str = "spheres"
     meshes: str = "capsules"
     self_collision: bool = False
+    symmetrise: bool = False
+    as_is: bool = False
+    """Whether all shapes and their contacts stay as in the model file."""
 
 
 def build_spec(robot: RobotDescription, file: ModelFile, options: BuildOptions) -> mujoco.MjSpec:
@@ -46,7 +50,10 @@ def build_spec(robot: RobotDescription, file: ModelFile, options: BuildOptions) 
     for frame in robot.frames:
         if spec.body(frame.name) is None:
             spec.body(frame.body).add_body(name=frame.name, pos=frame.pos, quat=frame.quat_wxyz)
-    _set_shapes(spec, robot, options)
+    if options.symmetrise:
+        symmetrise(spec, robot)
+    if not options.as_is:
+        _set_shapes(spec, robot, options)
     add_motors(spec, robot)
     set_solver(spec)
     return spec
@@ -116,8 +123,10 @@ def _set_shapes(spec: mujoco.MjSpec, robot: RobotDescription, options: BuildOpti
                 continue
             # the floor has contype 1: shapes without a contype collide with it, but not with each other
             geom.contype, geom.conaffinity = int(options.self_collision), 1
-            if replaced:
+            if replaced and geom.group < _DRAWN_GROUPS:
                 geom.contype = geom.conaffinity = 0
+            elif replaced:
+                spec.delete(geom)
             elif geom.type == _MESH and options.meshes == "capsules" and not foot:
                 _fit_capsule(body, geom)
     if options.feet != "model":

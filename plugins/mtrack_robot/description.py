@@ -116,3 +116,18 @@ class RobotDescription:
     def joint_names(self) -> Names:
         """Names of the J joints."""
         return tuple(joint.name for joint in self.joints)
+
+    def without_joints(self, names: Names) -> RobotDescription:
+        """Return the description of a robot on which some joints are fixed."""
+        return attrs.evolve(
+            self,
+            joints=tuple(joint for joint in self.joints if joint.name not in names),
+            joint_sets={key: left for key, all_ in self.joint_sets.items() if (left := _without(all_, names))},
+            poses={
+                key: {name: at for name, at in pose.items() if name not in names} for key, pose in self.poses.items()
+            },
+        )
+
+
+def _without(members: Names, names: Names) -> Names:
+    return tuple(member for member in members if member not in names)

@@ -39,6 +39,8 @@ class Mjcf:
     """How meshes collide: as capsules that are fitted to them, or as convex hulls (slower)."""
     self_collision: bool = param(default=False)
     """Whether the robot's links collide with each other, except for those that overlap in the standing pose."""
+    symmetrise: bool = param(default=False)
+    """Whether the right side becomes the mirror image of the left: masses, frames, ranges and shapes except meshes."""
     terrain: Path | None = param(default=None)
     """MuJoCo description whose world geoms replace the floor."""
     bodies: tuple[str, ...] = param(default=())
@@ -65,7 +67,9 @@ class Mjcf:
         return robot_model(robot, self.spec, self.bodies or robot.bodies, self.sensors or robot.sensors)
 
     def _options(self) -> BuildOptions:
-        return BuildOptions(feet=self.feet, meshes=self.meshes, self_collision=self.self_collision)
+        return BuildOptions(
+            feet=self.feet, meshes=self.meshes, self_collision=self.self_collision, symmetrise=self.symmetrise
+        )
 
 
 def load_cached(path: Path) -> ModelFile:

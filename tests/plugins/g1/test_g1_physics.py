@@ -6,7 +6,6 @@ import mujoco
 import numpy as np
 import pytest
 
-from mtrack_g1.constants import mirror_sign, mirrored_name
 from mtrack_g1.robot import G1
 
 
@@ -52,8 +51,9 @@ def test_the_symmetric_robot_moves_as_its_mirror_image():
     model, data = at_default_pose(G1(symmetrise=True))
     mirrored = mujoco.MjData(model)
     names = [model.joint(i).name for i in range(1, model.njnt)]
-    partner = [names.index(mirrored_name(name)) for name in names]
-    sign = np.array([mirror_sign(name) for name in names])
+    mirror = G1().model().joint_mirror
+    assert names == list(G1().model().joint_names)
+    partner, sign = mirror.perm.tolist(), mirror.sign.numpy()
     root_pos, root_quat = np.array([1, -1, 1]), np.array([1, -1, 1, -1])
     draw = np.random.default_rng(3)
     data.qpos[3:7] += 0.05 * draw.normal(size=4)

@@ -157,6 +157,13 @@ def test_soles_of_legs_with_several_hinges_in_a_body(biped):
         assert value == pytest.approx(min(heights), abs=1e-5)
 
 
+def test_a_crooked_robot_is_made_symmetric(biped):
+    biped.write_text(biped.read_text().replace('mass="1.5"', 'mass="1.7"', 1))  # the left shin
+    crooked, level = Mjcf(path=biped).spec().compile(), Mjcf(path=biped, symmetrise=True).spec().compile()
+    assert crooked.body("shin_l").mass[0] != crooked.body("shin_r").mass[0]
+    assert level.body("shin_r").mass[0] == crooked.body("shin_l").mass[0]
+
+
 def test_gains_follow_the_rule(biped):
     robot = Mjcf(path=biped).description()
     omega = 2 * np.pi * 10
