@@ -8,7 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from mtrack.api.kinds import KINDS
-from mtrack.recipe.keypath import KeyPath, dotted, leaves, value_at
+from mtrack.recipe.keypath import KeyPath, dotted, value_at
 from mtrack.recipe.write import inline
 
 Part = Literal["policy", "widths", "data", "values", "code", "versions"]
@@ -67,12 +67,22 @@ def order_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Ch
     """Yield the tables of two recipes whose slots have another order, because sums and layouts depend on it."""
     for kind in KINDS.values():
         for depth in range(kind.depth):
-            for path, table in leaves(old.get(kind.table, {}), depth, (kind.table,)):
+            for path, table in _tables(old.get(kind.table), depth, (kind.table,)):
                 other = value_at(new, path)
-                if isinstance(table, Mapping) and isinstance(other, Mapping):
+                if isinstance(other, Mapping):
                     before, after = _common(table, other), _common(other, table)
                     if before != after:
                         yield Change("values", path, before, after, is_order=True)
+
+
+def _tables(data: object, depth: int, path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Yield path and content of the tables `depth` levels below `data`; a damaged manifest may have other values."""
+    if not isinstance(data, Mapping):
+        return
+    if depth == 0:
+        yield path, data
+    for key, inner in data.items() if depth else ():
+        yield from _tables(inner, depth - 1, (*path, key))
 
 
 def term_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: KeyPath) -> Iterator[Change]:

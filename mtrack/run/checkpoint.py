@@ -63,14 +63,14 @@ class Checkpoint:
         data, tensor_data = self._read(f"{name}.json"), self._read(f"{name}.safetensors")
         try:
             tensors = read_tensors(tensor_data)
-        except SafetensorError as error:
+        except (SafetensorError, RuntimeError) as error:  # torch refuses impossible shapes
             raise CheckpointError(f"{self.path / name}.safetensors: {error!s:.300}") from error
         try:
             return unflatten(json.loads(data), tensors, name)
         except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"{file} is damaged: {error}") from error
+            raise CheckpointError(f"{file} is damaged: {error!s:.300}") from error
         except CheckpointError as error:
-            raise CheckpointError(f"{file}: {error}") from error
+            raise CheckpointError(f"{file}: {error!s:.300}") from error
 
     @contextmanager
     def loading(self, name: str) -> Iterator[Any]:

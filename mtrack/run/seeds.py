@@ -100,7 +100,7 @@ def read_plan(directory: Path) -> SeedPlan:
             dict(facts["manifest"]),
             Path(facts["init_from"]) if facts["init_from"] else None,
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         remedy = f"resume its runs one by one (--resume {directory}/seed_N)"
         raise CheckpointError(f"{file} is damaged ({type(error).__name__}: {error}); {remedy}") from error
 

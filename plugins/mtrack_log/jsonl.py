@@ -161,11 +161,13 @@ def each_line(path: Path) -> Iterator[tuple[int, Metrics | None, bool]]:
 
 def _from_record(record: dict[str, Any]) -> Metrics:
     timings = _numbers(record["timings"])
+    if not isinstance(record["phase"], str):
+        raise TypeError("its phase is not text")
     return Metrics(
         phase=record["phase"],
-        iteration=record["iteration"],
-        iterations=record["iterations"],
-        frames=record["frames"],
+        iteration=int(record["iteration"]),
+        iterations=int(record["iterations"]),
+        frames=int(record["frames"]),
         frames_per_s=timings.pop("frames_per_s"),
         eta_s=timings.pop("eta_s"),
         values=_numbers(record["values"]),

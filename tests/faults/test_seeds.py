@@ -198,8 +198,13 @@ WRONG = {
     "run --resume {whole} --open": "leave it out, and watch",
     "run --resume {whole} toy": "leave out 'toy' or --resume",
     "run --resume {damaged}": "seeds.json is damaged",
+    "run --resume {endless}": "seeds.json is damaged",
     "run --resume {emptied}": "seeds.json is damaged (KeyError: 'source'); resume its runs one by one",
 }
+
+
+_SOURCE = '"source": {"name": "a", "directory": ".", "layers": []}'
+_DAMAGED = {"damaged": "{", "emptied": '{"seeds": [1]}', "endless": f'{{"seeds": [Infinity], {_SOURCE}}}'}
 
 
 @pytest.mark.parametrize(("given", "reason"), WRONG.items())
@@ -207,7 +212,7 @@ def test_invalid_arguments_are_explained(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, reason: str
 ) -> None:
     words = {"whole": whole}
-    for name, content in {"damaged": "{", "emptied": '{"seeds": [1]}'}.items():
+    for name, content in _DAMAGED.items():
         words[name] = tmp_path / name
         words[name].mkdir()
         (words[name] / "seeds.json").write_text(content)

@@ -50,6 +50,17 @@ def test_a_truncated_file_is_not_loaded(tmp_path):
         checkpoint.load(path).part("agent")
 
 
+def test_an_impossible_shape_is_explained(tmp_path, monkeypatch):
+    path = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
+
+    def refuse(data):
+        raise RuntimeError("Stride calculation overflowed")
+
+    monkeypatch.setattr(checkpoint, "read_tensors", refuse)
+    with pytest.raises(CheckpointError, match=r"agent\.safetensors: Stride calculation overflowed"):
+        checkpoint.load(path).part("agent")
+
+
 def test_a_missing_file_is_named(tmp_path):
     path = checkpoint.save(tmp_path, "train-1", facts(1), PARTS)
     (path / "env.json").unlink()

@@ -57,6 +57,11 @@ def test_a_recipe_does_not_differ_from_itself(before: Facts) -> None:
     assert differences(before, toy()) == []
 
 
+def test_a_damaged_manifest_differs_and_raises_nothing(before: Facts) -> None:
+    damaged = {**before, "values": {**before["values"], "rewards": 3}}
+    assert any("rewards" in line for line in lines(damaged, before, "values"))
+
+
 @pytest.mark.parametrize(
     ("override", "line"),
     [

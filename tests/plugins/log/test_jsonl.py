@@ -83,9 +83,14 @@ def test_values_that_are_not_finite_become_null(tmp_path: Path) -> None:
     assert math.isnan(read_jsonl(path)[0].values["loss/policy"])
 
 
-def test_a_line_that_is_not_a_record_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"phase"', b'"phrase"'), (b'"phase":"train"', b'"phase":[]'), (b'"iteration":1', b'"iteration":[]')],
+)
+def test_a_line_that_is_not_a_record_is_named(tmp_path: Path, old: bytes, new: bytes) -> None:
     path = logged(tmp_path, 1, 2)
-    path.write_bytes(path.read_bytes().replace(b'"phase"', b'"phrase"', 1))
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
     with pytest.raises(MtrackError, match=r"metrics.jsonl:1: not a record of metrics"):
         read_jsonl(path)
 
