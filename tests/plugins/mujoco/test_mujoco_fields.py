@@ -93,7 +93,9 @@ def test_elements_are_found_by_name_set_and_pattern():
     backend = build()
     model = backend._model
     feet = backend.model_ids("geom", "feet")
-    assert [model.geom(i).name for i in feet.tolist()] == [f"{s}_sole{k}" for s in ("left", "right") for k in range(4)]
+    assert [model.geom(i).name for i in feet.tolist()] == [
+        f"{s}_ankle_roll_link_sole{k}" for s in ("left", "right") for k in range(4)
+    ]
     assert model.geom(int(backend.model_ids("geom", "floor")[0])).name == "floor"
     assert [model.body(i).name for i in backend.model_ids("body", ".*_hip_yaw_link").tolist()] == [
         "left_hip_yaw_link",
