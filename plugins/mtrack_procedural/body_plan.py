@@ -62,7 +62,7 @@ class BodyPlan:
 
 
 def body_plan(robot: RobotModel, model: mujoco.MjModel, data: mujoco.MjData) -> BodyPlan:
-    """Return the parts of a robot that stands in `data` and faces along x. Raises MotionError."""
+    """Return the parts of a robot; `data` is its standing pose, facing along x. Raises MotionError."""
     feet = _pair(robot, model, data, "feet")
     if feet is None:
         raise MotionError("it has no two feet; name a left and a right one in the set 'feet'")

@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrack import MotionError
+from mtrack_mujoco.shapes import shape_points
 from mtrack_procedural.timing import Array
 
-_KIND = mujoco.mjtGeom
 _BOTTOM = 0.004  # m above the lowest point: what belongs to the sole
 _TILTED = 0.1  # rad; a plane through the lowest points that is more tilted is not the sole's
 _ROCKED = 4  # times that a foot is tilted until its sole is found
 _THIN = 0.01  # m; a sole that is narrower rests on round shapes
 _DECIMALS = 4  # of lengths in m: a compiled model is not exact to the last bit
 _DIRECTIONS = 16
-_RIM = 12  # points on the edge of a cylinder
 
 
 @attrs.frozen(eq=False)
@@ -84,11 +83,11 @@ class Footprint:
 
 
 def footprint(model: mujoco.MjModel, data: mujoco.MjData, feet: Sequence[int]) -> Footprint:
-    """Return the soles of two bodies of a robot that stands in `data` and faces along x. Raises MotionError."""
+    """Return the soles of two feet of a robot; `data` is its standing pose, facing along x. Raises MotionError."""
     axes, corners, rounds = [], [], []
     for foot in feet:
         turn = data.xmat[foot].reshape(3, 3)
-        points, radius = shape_points(model, data, foot)
+        points, radius = body_points(model, data, foot)
         if not len(points):
             raise MotionError(f"its foot '{model.body(foot).name}' has no colliding shape")
         up = _normal(points, radius, turn.T @ [0.0, 0.0, 1.0])
@@ -103,39 +102,18 @@ def footprint(model: mujoco.MjModel, data: mujoco.MjData, feet: Sequence[int]) -
     return Footprint(np.stack(axes), np.stack(corners), min(rounds))
 
 
-def shape_points(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> tuple[Array, Array]:
+def body_points(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> tuple[Array, Array]:
     """Return points [P, 3] and radii [P] that bound the colliding shapes welded to a body, m in its frame."""
     turn, points, radii = data.xmat[body].reshape(3, 3), [np.empty((0, 3))], [np.empty(0)]
     for geom in range(model.ngeom):
         collides = model.geom_contype[geom] or model.geom_conaffinity[geom]
         if not collides or model.body_weldid[model.geom_bodyid[geom]] != model.body_weldid[body]:
             continue
-        local, radius = _bounds(model, geom)
+        local, radius = shape_points(model, geom)
         world = data.geom_xpos[geom] + local @ data.geom_xmat[geom].reshape(3, 3).T
         points.append((world - data.xpos[body]) @ turn)
         radii.append(np.full(len(local), radius))
     return np.concatenate(points), np.concatenate(radii)
-
-
-def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
-    """Return points in a shape's frame and a radius that bound it."""
-    kind, size = model.geom_type[geom], model.geom_size[geom]
-    if kind == _KIND.mjGEOM_SPHERE:
-        return np.zeros((1, 3)), float(size[0])
-    if kind == _KIND.mjGEOM_CAPSULE:
-        return np.array([[0, 0, -size[1]], [0, 0, size[1]]]), float(size[0])
-    if kind == _KIND.mjGEOM_CYLINDER:
-        angle = np.linspace(0, 2 * np.pi, _RIM, endpoint=False)
-        rim = np.stack((size[0] * np.cos(angle), size[0] * np.sin(angle), 0 * angle), axis=1)
-        end = np.array([0, 0, size[1]])
-        return np.concatenate((rim - end, rim + end)), 0.0
-    if kind == _KIND.mjGEOM_MESH:
-        mesh = model.geom_dataid[geom]
-        first = model.mesh_vertadr[mesh]
-        return model.mesh_vert[first : first + model.mesh_vertnum[mesh]].astype(float), 0.0
-    centre, half = model.geom_aabb[geom, :3], model.geom_aabb[geom, 3:]
-    signs = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)])
-    return centre + signs * half, 0.0
 
 
 def _normal(points: Array, radius: Array, up: Array) -> Array:

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 from mtrack_procedural.body_plan import BodyPlan, Leg
-from mtrack_procedural.footprint import Footprint, shape_points
+from mtrack_procedural.footprint import Footprint, body_points
 from mtrack_procedural.timing import Array
 
 _KNEE_GAP = 0.0015  # m under the shapes of a kneeling knee
@@ -40,7 +40,7 @@ def knee_height(model: mujoco.MjModel, data: mujoco.MjData, leg: Leg, soles: Foo
     length = float(np.linalg.norm(down))
     front = np.cross(knee.xaxis, down / length)
     front *= np.sign(front[0]) / np.linalg.norm(front)
-    local, radius = shape_points(model, data, shin)
+    local, radius = body_points(model, data, shin)
     points = local @ data.xmat[shin].reshape(3, 3).T + data.xpos[shin] - knee.xanchor
     near = np.abs(points @ down / length) < _NEAR_KNEE * length
     thick = (points @ front + radius)[near].max(initial=-np.inf)
@@ -53,7 +53,7 @@ def least_distance(model: mujoco.MjModel, data: mujoco.MjData, parts: BodyPlan, 
     for leg, foot, inward in zip(parts.legs, feet, (-1.0, 1.0), strict=True):
         reach = 0.0
         for body in (int(model.joint(leg.knee[0]).bodyid[0]), model.body(leg.foot).id):
-            local, radius = shape_points(model, data, body)
+            local, radius = body_points(model, data, body)
             across = (local @ data.xmat[body].reshape(3, 3).T + data.xpos[body])[:, 1] - foot[1]
             reach = max(reach, float((inward * across + radius).max(initial=0.0)))
         inner.append(reach)

@@ -11,7 +11,7 @@ import numpy as np
 from mtrack import Clip, MotionError, RobotModel, between, component, one_of, param, scratch
 from mtrack.api.fields import params_of
 from mtrack_procedural.balance import BalancedMotion
-from mtrack_procedural.kinds import DEFAULT, KINDS, LIBRARY, BuiltInClip, built_in_clip, chosen, known_clips
+from mtrack_procedural.kinds import DEFAULT, KINDS, BuiltInClip, built_in_clip, chosen, known_clips
 from mtrack_procedural.making import Biped, MotionRequest, made_motion
 from mtrack_procedural.plan import SIDES
 from mtrack_procedural.timing import FPS
@@ -126,12 +126,11 @@ class Procedural:
             raise MotionError(f"no built-in clip can be made for robot '{robot.name}': {error}") from error
         made: list[Clip] = []
         left_out: dict[str, str] = {}
-        may_fail = LIBRARY in self.motions or self.motions == DEFAULT
         for motion in chosen(self.motions):
             try:
                 made += self._variants(motion, biped)
             except MotionError as error:
-                if not may_fail or motion in self.motions != DEFAULT:
+                if self.motions != DEFAULT and motion in self.motions:  # asked for by its own name
                     raise
                 left_out[motion] = str(error)
         if not made:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import mujoco
 
+from mtrack.recipe.keypath import dotted
 from mtrack_robot.description import Joint, RobotDescription
 from mtrack_robot.finding import Finding
 from mtrack_robot.model_file import ModelFile
@@ -15,7 +16,6 @@ from mtrack_robot.parts import find_parts
 from mtrack_robot.posing import Posing
 from mtrack_robot.sides import find_sides
 from mtrack_robot.standing import LEVEL, StandingPose, judge, time_upright
-from mtrack_robot.writing import inline_key
 
 _MASS = (3.0, 250.0)  # kg, of a humanoid
 _LARGEST_SHARE = 0.6  # of the whole mass, in one body
@@ -80,7 +80,7 @@ def masses(robot: RobotDescription, posing: Posing) -> Iterator[Finding]:
             one, other = (float(model.body_mass[model.body(name).id]) for name in (left, right))
             if abs(one - other) > _UNEQUAL * max(one, other):
                 what = f"'{left}' weighs {one:.3g} kg, but '{right}' {other:.3g} kg"
-                yield Finding("note", f"mirrored_bodies.{inline_key(left)}", what, "check both in the model")
+                yield Finding("note", f"mirrored_bodies.{dotted((left,))}", what, "check both in the model")
 
 
 def motors(robot: RobotDescription, built: mujoco.MjModel) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def motors(robot: RobotDescription, built: mujoco.MjModel) -> Iterator[Finding]:
     for joint in robot.joints:
         for status, message, remedy in _motor(joint, built):
             count += 1
-            yield Finding(status, f"joints.{inline_key(joint.name)}", message, remedy)  # type: ignore[arg-type]
+            yield Finding(status, f"joints.{dotted((joint.name,))}", message, remedy)  # type: ignore[arg-type]
     if not count:
         yield Finding("ok", "joints", "limits and gains are plausible")
 
@@ -98,7 +98,7 @@ def values(robot: RobotDescription) -> Iterator[Finding]:
     """Check the values of every joint that need no model."""
     for joint in robot.joints:
         for status, message, remedy in _values(joint):
-            yield Finding(status, f"joints.{inline_key(joint.name)}", message, remedy)  # type: ignore[arg-type]
+            yield Finding(status, f"joints.{dotted((joint.name,))}", message, remedy)  # type: ignore[arg-type]
 
 
 def _values(joint: Joint) -> Iterator[tuple[str, str, str]]:

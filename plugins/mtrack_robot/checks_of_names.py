@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mtrack.errors import did_you_mean
+from mtrack.recipe.keypath import dotted
 from mtrack_robot.description import RobotDescription
 from mtrack_robot.finding import Finding
 from mtrack_robot.posing import Posing
 from mtrack_robot.sides import mirror_problems, named_partners, pose_errors
-from mtrack_robot.writing import inline_key
 
 REQUIRED_SETS = ("root", "feet", "keypoints", "lower_keypoints", "upper_keypoints", "height_checked", "torso", "toes")
 """Sets of bodies that the tracking recipes use."""
@@ -27,9 +27,9 @@ def names(robot: RobotDescription, posing: Posing) -> Iterator[Finding]:
     yield from _unknown("frames", [frame.body for frame in robot.frames], bodies)
     yield from _unknown("soles", tuple(robot.soles), bodies, as_keys=True)
     for name, members in robot.body_sets.items():
-        yield from _unknown(f"body_sets.{inline_key(name)}", members, [*bodies, *frames])
+        yield from _unknown(f"body_sets.{dotted((name,))}", members, [*bodies, *frames])
     for name, members in robot.joint_sets.items():
-        yield from _unknown(f"joint_sets.{inline_key(name)}", members, robot.joint_names)
+        yield from _unknown(f"joint_sets.{dotted((name,))}", members, robot.joint_names)
     pairs = [name for pair in robot.mirrored_bodies.items() for name in pair]
     yield from _unknown("mirrored_bodies", pairs, [*bodies, *frames])
     yield from _unknown("joints", [joint.mirror for joint in robot.joints if joint.mirror], robot.joint_names)
@@ -56,7 +56,7 @@ def mirror(robot: RobotDescription, posing: Posing) -> Iterator[Finding]:
             back = partner.get(other, other)
             yield Finding(
                 "problem",
-                f"joints.{inline_key(name)}",
+                f"joints.{dotted((name,))}",
                 f"its mirror is '{other}', but that of '{other}' is '{back}'",
                 "make both name each other",
             )
@@ -64,7 +64,7 @@ def mirror(robot: RobotDescription, posing: Posing) -> Iterator[Finding]:
     for name in robot.joint_names:
         others = [other for other in named_partners(name, robot.joint_names) if name not in partner]
         if others:
-            key = f"joints.{inline_key(name)}"
+            key = f"joints.{dotted((name,))}"
             yield Finding("problem", key, f"it has no mirror, but there is '{others[0]}'", f'mirror = "{others[0]}"')
     # joints that are not driven keep the model's angles, and mirror themselves
     signs = dict.fromkeys(posing.joint_names, 1.0) | {joint.name: joint.sign for joint in robot.joints}
@@ -77,7 +77,7 @@ def mirror(robot: RobotDescription, posing: Posing) -> Iterator[Finding]:
     ]
     for name, why in found:
         is_joint = name in driven
-        key = f"joints.{inline_key(name)}" if is_joint else f"mirrored_bodies.{inline_key(name)}"
+        key = f"joints.{dotted((name,))}" if is_joint else f"mirrored_bodies.{dotted((name,))}"
         remedy = "correct mirror and sign, or the model: names, axes and ranges of both sides"
         yield Finding("problem", key, why, remedy)
     if found:
@@ -94,7 +94,7 @@ def _unknown(key: str, wanted: Sequence[str], known: Sequence[str], *, as_keys: 
     for name in dict.fromkeys(wanted):
         if name not in known:
             hint = did_you_mean(name, known)
-            place = f"{key}.{inline_key(name)}" if as_keys else key
+            place = f"{key}.{dotted((name,))}" if as_keys else key
             yield Finding("problem", place, f"there is no '{name}' in the model", hint or f"it has: {', '.join(known)}")
 
 

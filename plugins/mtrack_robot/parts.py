@@ -112,12 +112,7 @@ def _lowest_pair(posing: Posing, ends: Sequence[tuple[int, int]]) -> tuple[int, 
 
 
 def _lowest(posing: Posing, body: int) -> float:
-    group = posing.rigid_group(body)
-    heights = [float(posing.data.xpos[body][2])]
-    for colliding in (True, False):
-        points, radii = posing.shape_points(group, colliding=colliding)
-        heights += (points[:, 2] - radii).tolist()
-    return min(heights)
+    return min(float(posing.data.xpos[body][2]), posing.lowest_point(posing.rigid_group(body)))
 
 
 def _below(posing: Posing, body: int, legs: tuple[int, int], pelvis: int) -> bool:

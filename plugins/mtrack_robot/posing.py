@@ -8,10 +8,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrack_mujoco.shapes import shape_points
+
 Array = NDArray[np.float64]
 _REFLECT = np.array([1.0, -1.0, 1.0])
-_CORNERS = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)], dtype=float)
-_RIM = 16  # points on a circle
 
 
 class Posing:
@@ -91,30 +91,20 @@ class Posing:
         for geom in np.flatnonzero(np.isin(model.geom_bodyid, bodies)):
             if bool(model.geom_contype[geom] or model.geom_conaffinity[geom]) is not colliding:
                 continue
-            local, radius = shape_bounds(model, int(geom))
+            local, radius = shape_points(model, int(geom))
             points.append(self.data.geom_xpos[geom] + local @ self.data.geom_xmat[geom].reshape(3, 3).T)
             radii.append(np.full(len(local), radius))
         return np.concatenate(points), np.concatenate(radii)
+
+    def lowest_point(self, bodies: Sequence[int]) -> float:
+        """Return the height of the lowest point of bodies in the present pose [m]; infinite if they have no shapes."""
+        heights = [np.inf]
+        for colliding in (True, False):
+            points, radii = self.shape_points(bodies, colliding=colliding)
+            heights += (points[:, 2] - radii).tolist()
+        return min(heights)
 
 
 def reflect(vectors: Array) -> Array:
     """Return positions [..., 3] reflected in the x-z plane."""
     return np.asarray(vectors * _REFLECT)
-
-
-def shape_bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
-    """Return points [P, 3] m in the frame of a shape, and a radius [m]: spheres at the points fill the shape's hull."""
-    kind, size = mujoco.mjtGeom(model.geom_type[geom]), model.geom_size[geom]
-    if kind == mujoco.mjtGeom.mjGEOM_SPHERE:
-        return np.zeros((1, 3)), float(size[0])
-    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
-        return np.array([[0.0, 0.0, -size[1]], [0.0, 0.0, size[1]]]), float(size[0])
-    if kind == mujoco.mjtGeom.mjGEOM_MESH:
-        mesh = int(model.geom_dataid[geom])
-        start = int(model.mesh_vertadr[mesh])
-        return model.mesh_vert[start : start + int(model.mesh_vertnum[mesh])].astype(float), 0.0
-    if kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
-        angle = np.linspace(0.0, 2.0 * np.pi, _RIM, endpoint=False)
-        rim = np.stack((size[0] * np.cos(angle), size[0] * np.sin(angle), np.full(_RIM, size[1])), axis=1)
-        return np.concatenate((rim, rim * (1.0, 1.0, -1.0))), 0.0
-    return model.geom_aabb[geom, :3] + _CORNERS * model.geom_aabb[geom, 3:], 0.0

@@ -20,7 +20,7 @@ def foot_body(posing: Posing, leg: Limb) -> int:
     group = posing.rigid_group(leg.end)
     if leg.lower or len(group) == 1:
         return leg.end
-    return min(group, key=lambda body: _lowest(posing, [body]))
+    return min(group, key=lambda body: posing.lowest_point([body]))
 
 
 def sole_points(posing: Posing, foot: int) -> Array:
@@ -67,14 +67,6 @@ def make_soles(posing: Posing, feet: tuple[int, int]) -> dict[str, Sole]:
             friction=friction,
         )
     return soles
-
-
-def _lowest(posing: Posing, bodies: list[int]) -> float:
-    heights = [np.inf]
-    for colliding in (True, False):
-        points, radii = posing.shape_points(bodies, colliding=colliding)
-        heights += (points[:, 2] - radii).tolist()
-    return min(heights)
 
 
 def _friction(posing: Posing, foot: int) -> float:

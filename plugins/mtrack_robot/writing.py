@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 
+from mtrack.recipe.keypath import dotted
 from mtrack.recipe.write import inline
 from mtrack_robot.description import Frame, Gains, Joint, RobotDescription, Sole
 
@@ -76,7 +77,7 @@ def _lines(robot: RobotDescription, reasons: Mapping[str, str], file: Path) -> I
     yield _JOINTS
     for joint in robot.joints:
         reason = reasons.get(f"joints.{joint.name}", "")
-        yield _commented(f"{inline_key(joint.name)} = {inline(_joint(joint))}", reason)
+        yield _commented(f"{dotted((joint.name,))} = {inline(_joint(joint))}", reason)
     yield "\n[joint_sets]"
     for name, members in robot.joint_sets.items():
         yield from _list(name, members)
@@ -86,18 +87,12 @@ def _lines(robot: RobotDescription, reasons: Mapping[str, str], file: Path) -> I
     yield "\n# Left body = right body."
     yield "[mirrored_bodies]"
     for left, right in robot.mirrored_bodies.items():
-        yield f"{inline_key(left)} = {inline(right)}"
+        yield f"{dotted((left,))} = {inline(right)}"
     yield from _frames(robot.frames)
     yield from _soles(robot.soles, reasons.get("soles", ""))
     for name, pose in robot.poses.items():
-        yield f"\n[poses.{inline_key(name)}]"
-        yield from (f"{inline_key(joint)} = {angle!r}" for joint, angle in pose.items())
-
-
-def inline_key(name: str) -> str:
-    """Return a name as a key of TOML, in quotes if necessary."""
-    is_bare = name.replace("-", "").replace("_", "").isalnum() and name.isascii()
-    return name if is_bare else inline(name)
+        yield f"\n[poses.{dotted((name,))}]"
+        yield from (f"{dotted((joint,))} = {angle!r}" for joint, angle in pose.items())
 
 
 def _joint(joint: Joint) -> dict[str, object]:
@@ -115,7 +110,7 @@ def _frames(frames: tuple[Frame, ...]) -> Iterator[str]:
     for frame in frames:
         shown = {"body": frame.body, "pos": frame.pos}
         turn = {} if frame.quat_wxyz == (1.0, 0.0, 0.0, 0.0) else {"quat_wxyz": frame.quat_wxyz}
-        yield f"{inline_key(frame.name)} = {inline(shown | turn)}"
+        yield f"{dotted((frame.name,))} = {inline(shown | turn)}"
 
 
 def _soles(soles: Mapping[str, Sole], reason: str) -> Iterator[str]:
@@ -123,7 +118,7 @@ def _soles(soles: Mapping[str, Sole], reason: str) -> Iterator[str]:
     if not soles:
         yield "# [soles]"
     for foot, sole in soles.items():
-        yield f"[soles.{inline_key(foot)}]"
+        yield f"[soles.{dotted((foot,))}]"
         for name, value in _given(sole, Sole()).items():
             yield f"{name} = {inline(value)}"
 
@@ -135,11 +130,11 @@ def _given(part: attrs.AttrsInstance, default: attrs.AttrsInstance) -> dict[str,
 
 
 def _list(name: str, members: tuple[str, ...]) -> Iterator[str]:
-    line = f"{inline_key(name)} = {inline(members)}"
+    line = f"{dotted((name,))} = {inline(members)}"
     if len(line) <= _WIDTH:
         yield line
         return
-    yield f"{inline_key(name)} = ["
+    yield f"{dotted((name,))} = ["
     row = "   "
     for member in members:
         text = f" {inline(member)},"

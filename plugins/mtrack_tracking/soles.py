@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mtrack import NameProblem, Robot, RobotModel
 from mtrack_mujoco.hinges import Array, chain, links, without_hinges
+from mtrack_mujoco.shapes import shape_points
 
 _SHOWN = 6  # bodies
 
@@ -91,11 +92,8 @@ def _sole_points(model: mujoco.MjModel, foot: int) -> Array:
 
 def _bounds(model: mujoco.MjModel, geom: int) -> tuple[Array, float]:
     """Return points in the geom's frame and a radius that bound it; exact except for meshes and round ends."""
-    kind, size = model.geom_type[geom], model.geom_size[geom]
-    if kind == mujoco.mjtGeom.mjGEOM_SPHERE:
-        return np.zeros((1, 3)), float(size[0])
-    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
-        return np.array([[0, 0, -size[1]], [0, 0, size[1]]]), float(size[0])
+    if mujoco.mjtGeom(model.geom_type[geom]) in (mujoco.mjtGeom.mjGEOM_SPHERE, mujoco.mjtGeom.mjGEOM_CAPSULE):
+        return shape_points(model, geom)
     centre, half = model.geom_aabb[geom, :3], model.geom_aabb[geom, 3:]
     corners = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)])
     return centre + corners * half, 0.0
