@@ -98,7 +98,7 @@ class Compliance:
     """Joints that leave the motion: joints or named sets."""
     base: str = param(default="torso")
     """Body that the arms are attached to."""
-    bodies: list[str] = param(factory=lambda: ["hands", ".*_wrist_roll_link"])
+    bodies: list[str] = param(factory=lambda: ["hands", "forearms"])
     """Bodies of the arms that are pushed: bodies or named sets."""
 
     rng: Generator = state()
