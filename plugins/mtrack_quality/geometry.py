@@ -66,7 +66,8 @@ class Geometry:
             solid = geom.parent.name != "world"
             geom.contype = geom.conaffinity = int(solid)
         model = spec.compile()
-        self._model, self._data = model, mujoco.MjData(model)
+        self.model, self._data = model, mujoco.MjData(model)
+        """All shapes of the robot collide with each other."""
         self._at = Addresses.of(model, self._robot)
         self._geoms = np.flatnonzero(model.geom_contype)
         feet = [self._robot.body_names[i] for i in self._robot.bodies("feet").tolist()]
@@ -78,7 +79,7 @@ class Geometry:
 
     def track(self, root_pos: Array, root_quat_wxyz: Array, joint_pos: Array) -> Track:
         """Return the shapes at root poses [T, 3], [T, 4] and joints [T, J] in the order of the robot's model."""
-        count, model, data = len(root_pos), self._model, self._data
+        count, model, data = len(root_pos), self.model, self._data
         centre, turn = np.empty((count, len(self._geoms), 3)), np.empty((count, len(self._geoms), 9))
         overlap, pairs = np.zeros(count), []
         for frame in range(count):
@@ -89,31 +90,34 @@ class Geometry:
         below = self._depths(turn[:, :, 6:])
         return Track(self._feet, self._foot, centre, centre[..., 2] - below, overlap, tuple(pairs))
 
+    def may_overlap(self, geoms: Sequence[int]) -> bool:
+        """Return whether two shapes belong to links that may overlap."""
+        return self._links(geoms) in self._ignored
+
     def _pose(self, root_pos: Array, quat_wxyz: Array, joint_pos: Array) -> None:
         at, data = self._at, self._data
         data.qpos[at.root_qpos : at.root_qpos + 3] = root_pos
         data.qpos[at.root_qpos + 3 : at.root_qpos + 7] = quat_wxyz
         data.qpos[at.qpos] = joint_pos
-        mujoco.mj_kinematics(self._model, data)
-        mujoco.mj_collision(self._model, data)
+        mujoco.mj_kinematics(self.model, data)
+        mujoco.mj_collision(self.model, data)
 
     def _deepest(self) -> tuple[float, Sequence[int]]:
         """Return the depth of the deepest overlap, and its two links."""
         deepest, contact = 0.0, self._data.contact
         pair: tuple[int, ...] = ()
         for depth, geoms in zip(-contact.dist, contact.geom, strict=True):
-            links = self._links(geoms)
-            if depth > deepest and links not in self._ignored:
-                deepest, pair = float(depth), links
+            if depth > deepest and not self.may_overlap(geoms):
+                deepest, pair = float(depth), self._links(geoms)
         return deepest, pair
 
     def _links(self, geoms: Sequence[int]) -> tuple[int, int]:
-        first, second = sorted(int(self._model.body_weldid[self._model.geom_bodyid[geom]]) for geom in geoms)
+        first, second = sorted(int(self.model.body_weldid[self.model.geom_bodyid[geom]]) for geom in geoms)
         return first, second
 
     def _near(self) -> set[tuple[int, int]]:
         """Return the pairs of links with few hinges between them."""
-        model, near = self._model, set()
+        model, near = self.model, set()
         parent = [int(model.body_weldid[model.body_parentid[body]]) for body in range(model.nbody)]
         for body in set(model.body_weldid.tolist()) - {0}:
             ancestor = body

@@ -136,14 +136,14 @@ def _slides(centre: Array, touching: Flags, fps: float) -> Array:
 
 def _hovers(clear: Flags, root_height: Array, fps: float) -> Flags:
     """Return the frames in which nothing touches, except those in which the root is in free flight."""
-    hovers = clear & ~_falls(root_height, fps)
+    hovers = clear & ~free_fall(root_height, fps)
     for first, end in runs(hovers):
         if (end - first) / fps < _SHORTEST_HOVER:
             hovers[first:end] = False
     return hovers
 
 
-def _falls(height: Array, fps: float) -> Flags:
+def free_fall(height: Array, fps: float) -> Flags:
     """Return whether a height accelerates about as in free flight, by a parabola fitted around each frame."""
     reach = min(max(2, round(_FLIGHT_WINDOW * fps / 2.0)), (len(height) - 1) // 2)
     if reach < 2:

@@ -1,0 +1,143 @@
+"""Inverse kinematics frame by frame with mink: soles on their targets, joints within their range and speed."""
+
+from __future__ import annotations
+
+import mink
+import mujoco
+import numpy as np
+
+from mtrack_quality.geometry import Geometry
+from mtrack_retarget.body import PlacedBody, SolePoses
+from mtrack_retarget.robot_motion import Array
+
+_SOLVER = "daqp"
+_FIRST_STEPS, _MOST_STEPS = 20, 4  # of the first frame, and of others, which start from the frame before
+_ENOUGH = 3e-4  # m: no sole is further from its target
+_DAMPING = 0.5  # a straight leg is singular; without it, the solver jumps between a bent and an overstretched knee
+_SOLE_POS, _SOLE_ROT = 100.0, 10.0  # costs per m and rad, so that a millimetre counts like a hundredth of a radian
+_ROOT_POS, _ROOT_ROT = 4.0, 3.0
+_POSTURE = 0.4
+_APART, _SEPARATION = 0.015, 20.0  # m between links that may not touch; cost per m
+_SPEED_SHARE, _RANGE_MARGIN = 0.95, 1e-3  # of the speed limits; rad
+
+
+class JointBounds(mink.Limit):
+    """Keeps joints in their range, and near enough to the frame before for their speed limits."""
+
+    def __init__(self, body: PlacedBody) -> None:
+        """Read the limits of the robot's joints."""
+        names = body.names
+        low, high = names.joint_range.double().numpy().T
+        bounded = high > low
+        self._low = np.where(bounded, low + _RANGE_MARGIN, -np.inf)
+        self._high = np.where(bounded, high - _RANGE_MARGIN, np.inf)
+        self._speed = names.velocity_limit.double().numpy() * _SPEED_SHARE
+        self._qpos, dofs = body.at.qpos, np.array(body.at.dof_indices)
+        rows = np.eye(body.model.nv)[dofs]
+        self._rows = np.concatenate((rows, -rows))
+        self._least, self._most = self._low, self._high
+
+    def follow(self, before: Array | None, dt: float) -> None:
+        """Bound the next solutions by the positions [nq] of the frame before; None for the first frame."""
+        self._least, self._most = self._low, self._high
+        if before is not None:
+            here, reach = np.clip(before[self._qpos], self._low, self._high), self._speed * dt
+            self._least, self._most = np.maximum(self._low, here - reach), np.minimum(self._high, here + reach)
+
+    def compute_qp_inequalities(self, configuration: mink.Configuration, dt: float) -> mink.Constraint:
+        """Return the bounds on the displacement of the joints."""
+        here = configuration.q[self._qpos]
+        return mink.Constraint(G=self._rows, h=np.concatenate((self._most - here, here - self._least)))
+
+
+class Separation(mink.Task):
+    """Keeps links apart that may not touch: every two shapes nearer than a margin push each other away."""
+
+    def __init__(self, body: PlacedBody) -> None:
+        """Compile the robot with all its shapes colliding with each other."""
+        super().__init__(cost=np.zeros(0))
+        self._geometry = Geometry(body.robot)
+        self._model = self._geometry.model
+        self._model.geom_margin[:] = _APART
+        self._data = mujoco.MjData(self._model)
+        self._rows: list[Array] = []
+        self._errors: list[float] = []
+
+    def look(self, qpos: Array) -> None:
+        """Find the shapes that are near each other at positions [nq]."""
+        model, data = self._model, self._data
+        data.qpos[:] = qpos
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_collision(model, data)
+        self._rows, self._errors = [], []
+        one, other = np.empty((3, model.nv)), np.empty((3, model.nv))
+        for distance, geoms, place, frame in zip(
+            data.contact.dist, data.contact.geom, data.contact.pos, data.contact.frame, strict=True
+        ):
+            if distance >= _APART or self._geometry.may_overlap(geoms):
+                continue
+            first, second = model.geom_bodyid[geoms]
+            mujoco.mj_jac(model, data, one, None, place, first)
+            mujoco.mj_jac(model, data, other, None, place, second)
+            self._rows.append(frame[:3] @ (other - one))
+            self._errors.append(float(distance) - _APART)
+        self.cost = np.full(len(self._rows), _SEPARATION)
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def compute_error(self, configuration: mink.Configuration) -> Array:
+        """Return how much further apart each two shapes should be, negative [m]."""
+        return np.array(self._errors)
+
+    def compute_jacobian(self, configuration: mink.Configuration) -> Array:
+        """Return the change of these distances."""
+        return np.stack(self._rows)
+
+
+class SoleSolver:
+    """Moves a robot's soles to their targets, and changes the rest of a motion as little as possible."""
+
+    def __init__(self, body: PlacedBody) -> None:
+        """Create the tasks."""
+        self._body = body
+        self._soles = [mink.FrameTask(site, "site", _SOLE_POS, _SOLE_ROT) for site in body.sites]
+        root = body.names.body_names[0]
+        self._root = mink.FrameTask(root, "body", _ROOT_POS, _ROOT_ROT)
+        self._posture = mink.PostureTask(body.model, _POSTURE)
+        self._bounds = JointBounds(body)
+        self._separation = Separation(body)
+
+    def __call__(self, qpos: Array, soles: SolePoses, fps: float) -> Array:
+        """Return positions [T, nq] near `qpos` with the soles on their targets. Raises mink.NoSolutionFound."""
+        solved = np.empty_like(qpos)
+        configuration = mink.Configuration(self._body.model)
+        root = self._body.at.root_qpos
+        before: Array | None = None
+        correction = np.zeros(self._body.model.nv)
+        for frame, target in enumerate(qpos):
+            self._root.set_target(_pose(target[root : root + 3], target[root + 3 : root + 7]))
+            self._posture.set_target(target)
+            for task, pos, rot in zip(self._soles, soles.pos[frame], soles.rot[frame], strict=True):
+                task.set_target(mink.SE3.from_rotation_and_translation(mink.SO3.from_matrix(rot), pos))
+            self._bounds.follow(before, 1.0 / fps)
+            start = target.copy()
+            mujoco.mj_integratePos(self._body.model, start, correction, 1.0)
+            configuration.update(start)
+            for _ in range(_MOST_STEPS if frame else _FIRST_STEPS):
+                self._separation.look(configuration.q)
+                near = [self._separation] if self._separation else []
+                tasks = [*self._soles, self._root, self._posture, *near]
+                velocity = mink.solve_ik(configuration, tasks, 1.0, _SOLVER, _DAMPING, limits=[self._bounds])
+                configuration.integrate_inplace(velocity, 1.0)
+                if max(np.abs(task.compute_error(configuration)[:3]).max() for task in self._soles) < _ENOUGH:
+                    break
+            solved[frame] = configuration.q
+            mujoco.mj_differentiatePos(self._body.model, correction, 1.0, target, solved[frame])
+            before = solved[frame]
+        return solved
+
+
+def _pose(pos: Array, quat_wxyz: Array) -> mink.SE3:
+    return mink.SE3(wxyz_xyz=np.concatenate((quat_wxyz, pos)))
