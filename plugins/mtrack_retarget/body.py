@@ -67,11 +67,23 @@ class SoleShape:
         return SoleShape(points[chosen], radii[chosen])
 
 
+@attrs.frozen(eq=False)
+class Mark:
+    """A frame on a body, added to the model as a site."""
+
+    name: str
+    body: str
+    pos: Array
+    """[3] m in the body's frame."""
+    rot: Array = attrs.field(factory=lambda: np.eye(3))
+    """[3, 3] its axes as columns."""
+
+
 class PlacedBody:
     """One robot, compiled for inverse kinematics."""
 
-    def __init__(self, robot: Robot) -> None:
-        """Compile the robot and find its soles. Raises MotionError if its feet have no colliding shapes."""
+    def __init__(self, robot: Robot, marks: Sequence[Mark] = ()) -> None:
+        """Compile the robot with more sites, and find its soles. Raises MotionError if its feet have no shapes."""
         self.robot = robot
         self.names = robot.model()
         feet = [self.names.body_names[i] for i in self.names.bodies("feet").tolist()]
@@ -90,10 +102,13 @@ class PlacedBody:
         self.shapes = tuple(
             SoleShape.of(points @ soles.axes[i] - middle[i], radii) for i, (points, radii) in enumerate(balls)
         )
-        self.model = _with_sites(robot, feet, soles, middle)
+        sole_marks = [
+            Mark(_SITE + name, name, soles.axes[i] @ middle[i], soles.axes[i]) for i, name in enumerate(feet)
+        ]
+        self.model = _with_sites(robot, [*sole_marks, *marks])
         self.at = Addresses.of(self.model, self.names)
         self._data = mujoco.MjData(self.model)
-        self.sites = tuple(_SITE + name for name in feet)
+        self.sites = tuple(mark.name for mark in sole_marks)
         self._sites = np.array([self.model.site(name).id for name in self.sites])
 
     def qpos(self, motion: RobotMotion) -> Array:
@@ -126,10 +141,10 @@ def _pose(data: mujoco.MjData, at: Addresses, root_pos: Array, quat: Array, join
     data.qpos[at.qpos] = joint_pos
 
 
-def _with_sites(robot: Robot, feet: list[str], soles: Footprint, middle: Array) -> mujoco.MjModel:
+def _with_sites(robot: Robot, marks: Sequence[Mark]) -> mujoco.MjModel:
     spec = robot.spec()
-    for index, name in enumerate(feet):
+    for mark in marks:
         quat = np.empty(4)
-        mujoco.mju_mat2Quat(quat, soles.axes[index].flatten())
-        spec.body(name).add_site(name=_SITE + name, pos=soles.axes[index] @ middle[index], quat=quat)
+        mujoco.mju_mat2Quat(quat, mark.rot.flatten())
+        spec.body(mark.body).add_site(name=mark.name, pos=mark.pos, quat=quat)
     return spec.compile()

@@ -1,0 +1,107 @@
+"""Moves a robot like a person: inverse kinematics towards the scaled person, then the repair of its stances."""
+
+from __future__ import annotations
+
+
+import attrs
+import mink
+import numpy as np
+from scipy.interpolate import make_interp_spline
+from scipy.ndimage import gaussian_filter1d
+
+from mtrack import Robot
+from mtrack_retarget.body import PlacedBody
+from mtrack_retarget.person import Person
+from mtrack_retarget.robot_limbs import SIDES, find_limbs, site_name
+from mtrack_retarget.robot_motion import Array, RobotMotion
+from mtrack_retarget.scaled import ScaledPerson, scaled
+from mtrack_retarget.solver import JointBounds, Separation
+
+_SOLVER = "daqp"
+_FIRST_STEPS, _STEPS = 100, 2
+_DAMPING = 0.5
+_POS = {"knee": 3.0, "ankle": 20.0, "elbow": 4.0, "wrist": 12.0}  # costs per m
+_PELVIS_POS, _PELVIS_ROT, _CHEST_ROT, _FOOT_ROT = 8.0, 4.0, 4.0, 3.0  # per m and rad
+_POSTURE = 0.3
+_SMOOTH_S = 0.012  # s, width of the Gaussian over a recording that is faster than the robot's control
+
+
+class Retargeter:
+    """Retargets people to one robot."""
+
+    def __init__(self, robot: Robot) -> None:
+        """Compile the robot and find its limbs. Raises MotionError."""
+        self.limbs = find_limbs(robot)
+        self.body = PlacedBody(robot, self.limbs.marks)
+        self._bounds = JointBounds(self.body)
+        self._separation = Separation(self.body)
+        self._pelvis = mink.FrameTask(self.limbs.pelvis, "body", _PELVIS_POS, _PELVIS_ROT)
+        self._chest = mink.FrameTask(self.limbs.chest, "body", 0.0, _CHEST_ROT)
+        self._feet = [mink.FrameTask(site, "site", 0.0, _FOOT_ROT) for site in self.body.sites]
+        parts = [part for part in _POS if len(self.limbs.shoulders) or part in ("knee", "ankle")]
+        self._sites = {
+            (part, side): mink.FrameTask(site_name(name, part), "site", _POS[part], 0.0)
+            for part in parts
+            for side, name in enumerate(SIDES)
+        }
+        self._posture = mink.PostureTask(self.body.model, _POSTURE)
+
+    def __call__(self, person: Person, fps: float) -> RobotMotion:
+        """Return the motion of a robot at a rate, before its stances are repaired."""
+        return self.follow(scaled(resampled(person, fps), self.limbs))
+
+    def follow(self, person: ScaledPerson) -> RobotMotion:
+        """Return the motion that follows a scaled person."""
+        model, count = self.body.model, len(person.pelvis_pos)
+        configuration = mink.Configuration(model)
+        configuration.update(self._start(person))
+        self._posture.set_target(configuration.q)
+        solved = np.empty((count, model.nq))
+        before: Array | None = None
+        for frame in range(count):
+            self._aim(person, frame)
+            self._bounds.follow(before, 1.0 / person.fps)
+            for _ in range(_STEPS if frame else _FIRST_STEPS):
+                self._separation.look(configuration.q)
+                near = [self._separation] if self._separation else []
+                tasks = [self._pelvis, self._chest, *self._feet, *self._sites.values(), self._posture, *near]
+                velocity = mink.solve_ik(configuration, tasks, 1.0, _SOLVER, _DAMPING, limits=[self._bounds])
+                configuration.integrate_inplace(velocity, 1.0)
+            solved[frame] = before = configuration.q
+        return self.body.motion(solved, person.fps)
+
+    def _start(self, person: ScaledPerson) -> Array:
+        """Return the default pose at the place and heading of the first frame, [nq]."""
+        names, heading = self.body.names, person.pelvis_rot[0, :, 0]
+        yaw = float(np.arctan2(heading[1], heading[0]))
+        motion = RobotMotion(
+            fps=person.fps,
+            root_pos=person.pelvis_pos[:1],
+            root_quat_wxyz=np.array([[np.cos(yaw / 2.0), 0.0, 0.0, np.sin(yaw / 2.0)]]),
+            joint_pos=names.default_joint_pos.double().numpy()[None],
+        )
+        return self.body.qpos(motion)[0]
+
+    def _aim(self, person: ScaledPerson, frame: int) -> None:
+        self._pelvis.set_target(_pose(person.pelvis_pos[frame], person.pelvis_rot[frame]))
+        self._chest.set_target(_pose(np.zeros(3), person.chest_rot[frame]))
+        for task, rot in zip(self._feet, person.foot_rot[frame], strict=True):
+            task.set_target(_pose(np.zeros(3), rot))
+        for (part, side), task in self._sites.items():
+            task.set_target(_pose(person.sites[part][frame, side], np.eye(3)))
+
+
+def resampled(person: Person, fps: float) -> Person:
+    """Return a person at another rate, by cubic splines; a faster recording is smoothed first."""
+    count = len(person.parts["pelvis"])
+    seconds = np.arange(count) / person.fps
+    wanted = np.arange(int(np.floor(seconds[-1] * fps + 1e-6)) + 1) / fps
+    parts = {}
+    for name, pos in person.parts.items():
+        smooth = gaussian_filter1d(pos, _SMOOTH_S * person.fps, axis=0, mode="nearest") if person.fps > fps else pos
+        parts[name] = make_interp_spline(seconds, smooth, k=min(3, count - 1))(wanted)
+    return attrs.evolve(person, fps=fps, parts=parts)
+
+
+def _pose(pos: Array, rot: Array) -> mink.SE3:
+    return mink.SE3.from_rotation_and_translation(mink.SO3.from_matrix(rot), pos)
