@@ -40,7 +40,7 @@ class Repairer:
             motion = attrs.evolve(motion, root_pos=without_slides(motion, carriage))
         qpos = body.qpos(motion)
         plan = footholds(body.soles(qpos), stands, body.shapes, motion.fps, is_round=body.round_feet)
-        return body.motion(self._solver(qpos, plan.soles, motion.fps), motion.fps)
+        return body.motion(self._solver(qpos, plan, motion.fps), motion.fps)
 
     def _contact(self, motion: RobotMotion) -> Array:
         """Return the horizontal velocity of each sole where it is lowest, [T, F, 2] m/s."""

@@ -13,16 +13,17 @@ from mtrack import Robot
 from mtrack_retarget.body import PlacedBody
 from mtrack_retarget.person import Person
 from mtrack_retarget.robot_limbs import SIDES, find_limbs, site_name
-from mtrack_retarget.robot_motion import Array, RobotMotion
+from mtrack_retarget.robot_motion import Array, RobotMotion, continuous
 from mtrack_retarget.scaled import ScaledPerson, scaled
 from mtrack_retarget.solver import JointBounds, Separation
 
 _SOLVER = "daqp"
 _FIRST_STEPS, _STEPS = 100, 2
-_DAMPING = 0.5
+_DAMPING = 1.0
 _POS = {"knee": 3.0, "ankle": 20.0, "elbow": 4.0, "wrist": 12.0}  # costs per m
 _PELVIS_POS, _PELVIS_ROT, _CHEST_ROT, _FOOT_ROT = 8.0, 4.0, 4.0, 3.0  # per m and rad
-_POSTURE = 0.3
+_POSTURE, _WRIST_POSTURE = 0.3, 3.0  # per rad; no recording says how wrists are turned
+_CALM_S = 0.025  # s, width of the Gaussian over the solution
 _SMOOTH_S = 0.012  # s, width of the Gaussian over a recording that is faster than the robot's control
 
 
@@ -44,7 +45,10 @@ class Retargeter:
             for part in parts
             for side, name in enumerate(SIDES)
         }
-        self._posture = mink.PostureTask(self.body.model, _POSTURE)
+        postures = np.full(self.body.model.nv, _POSTURE)
+        dofs = dict(zip(self.body.names.joint_names, self.body.at.dof_indices, strict=True))
+        postures[[dofs[name] for name in self.limbs.wrists if name in dofs]] = _WRIST_POSTURE
+        self._posture = mink.PostureTask(self.body.model, postures)
 
     def __call__(self, person: Person, fps: float) -> RobotMotion:
         """Return the motion of a robot at a rate, before its stances are repaired."""
@@ -68,6 +72,10 @@ class Retargeter:
                 velocity = mink.solve_ik(configuration, tasks, 1.0, _SOLVER, _DAMPING, limits=[self._bounds])
                 configuration.integrate_inplace(velocity, 1.0)
             solved[frame] = before = configuration.q
+        root = self.body.at.root_qpos + 3
+        solved[:, root : root + 4] = continuous(solved[:, root : root + 4])
+        solved = gaussian_filter1d(solved, _CALM_S * person.fps, axis=0, mode="nearest")
+        solved[:, root : root + 4] /= np.linalg.norm(solved[:, root : root + 4], axis=1, keepdims=True)
         return self.body.motion(solved, person.fps)
 
     def _start(self, person: ScaledPerson) -> Array:

@@ -43,6 +43,8 @@ class RobotLimbs:
     """Largest distance of an ankle from its hip, m: less than thigh and shin if their joints are not in one line."""
     arm_reach: float
     """Largest distance of a wrist from its shoulder, m; 0 for a robot without arms."""
+    wrists: tuple[str, ...]
+    """Joints below the elbows' own that turn and bend the hands."""
     ankle_height: float
     """Height of the ankles above the soles, m."""
     marks: tuple[Mark, ...]
@@ -99,6 +101,7 @@ def find_limbs(robot: Robot) -> RobotLimbs:
         forearms=lower[2:],
         leg_reach=min(reach[:2]),
         arm_reach=min(reach[2:], default=0.0),
+        wrists=tuple(posing.joint_names[joint] for arm in arms for joint in arm.lower),
         ankle_height=float(places[:2, 2, 2].mean() - lowest),
         marks=tuple(marks),
     )

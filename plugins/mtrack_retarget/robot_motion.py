@@ -35,7 +35,7 @@ class RobotMotion:
         return RobotMotion(
             fps=clip.fps,
             root_pos=clip.root_pos.astype(np.float64),
-            root_quat_wxyz=_continuous(quat / np.linalg.norm(quat, axis=1, keepdims=True)),
+            root_quat_wxyz=continuous(quat / np.linalg.norm(quat, axis=1, keepdims=True)),
             joint_pos=clip.joint_pos[:, columns].astype(np.float64),
         )
 
@@ -56,7 +56,7 @@ class RobotMotion:
         return len(self.root_pos)
 
 
-def _continuous(quat: Array) -> Array:
+def continuous(quat: Array) -> Array:
     """Return quaternions [T, 4] with signs such that neighbours are near each other."""
     flips = np.cumprod(np.where((quat[1:] * quat[:-1]).sum(axis=1) < 0.0, -1.0, 1.0))
     return np.asarray(quat * np.concatenate(([1.0], flips))[:, None])

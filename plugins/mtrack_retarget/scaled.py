@@ -14,6 +14,7 @@ from mtrack_retarget.robot_motion import Array
 _UP = np.array([0.0, 0.0, 1.0])
 _CLUSTER = 0.03  # m: points of the pelvis that are nearer to each other do not tell its tilt
 _STRAIGHT = 0.97  # of a limb's reach: a longer target is shortened, so that it stays below the reach
+_PLANE = 0.3  # weight of the plane of the leg, and in that of the pelvis, for how a foot is turned about its toes
 _UPRIGHT_SHARE = 0.1  # of the frames: the most upright ones, whose middle defines an upright trunk
 
 
@@ -120,7 +121,8 @@ def _from_upright(axes: Array, upright: int) -> Array:
 def _feet(parts: Mapping[str, Array], both: Mapping[str, Array], pelvis_rot: Array, upright: int) -> Array:
     """Return rotations of the feet [T, 2, 3, 3] by where the toes point; without toes, those of the pelvis, level.
 
-    A foot turns about the direction of its toes with the shin, because toes that point down have no heading.
+    A foot turns about the direction of its toes with the shin and the plane of the leg, because toes that point down
+    have no heading.
     """
     turns = []
     for side, name in enumerate(SIDES):
@@ -129,8 +131,13 @@ def _feet(parts: Mapping[str, Array], both: Mapping[str, Array], pelvis_rot: Arr
             forward = pelvis_rot[:, :, 0] * [1.0, 1.0, 0.0]
             turns.append(_axes(np.cross(_UP, forward), np.broadcast_to(_UP, forward.shape)))
             continue
-        shin, forward = both["knee"][:, side] - both["ankle"][:, side], toe - both["ankle"][:, side]
-        turns.append(_from_upright(_axes(np.cross(shin, forward), np.cross(forward, np.cross(shin, forward))), upright))
+        thigh = _unit(both["knee"][:, side] - both["hip"][:, side])
+        shin = _unit(both["ankle"][:, side] - both["knee"][:, side])
+        forward = _unit(toe - both["ankle"][:, side])
+        # both point to the left, and neither is defined in every pose
+        left = np.cross(forward, shin) + _PLANE * (np.cross(thigh, shin) + _PLANE * pelvis_rot[:, :, 1])
+        up = _unit(np.cross(forward, left))
+        turns.append(_from_upright(np.stack((forward, np.cross(up, forward), up), axis=-1), upright))
     return np.stack(turns, axis=1)
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import mink
 import mujoco
 import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from mtrack_quality.geometry import Geometry
-from mtrack_retarget.body import PlacedBody, SolePoses
-from mtrack_retarget.robot_motion import Array
+from mtrack_retarget.body import PlacedBody
+from mtrack_retarget.footholds import Footholds
+from mtrack_retarget.robot_motion import Array, Flags
 
 _SOLVER = "daqp"
 _FIRST_STEPS, _MOST_STEPS = 20, 4  # of the first frame, and of others, which start from the frame before
 _ENOUGH = 3e-4  # m: no sole is further from its target
-_DAMPING = 0.5  # a straight leg is singular; without it, the solver jumps between a bent and an overstretched knee
-_SOLE_POS, _SOLE_ROT = 100.0, 10.0  # costs per m and rad, so that a millimetre counts like a hundredth of a radian
+_DAMPING = 5.0  # a straight leg is singular; without it, the solver jumps between a bent and an overstretched knee
+_FIXED = np.array([100.0, 100.0, 100.0, 10.0, 10.0, 10.0])  # costs per m and rad of a sole on the floor
+_LOOSE = np.array([20.0, 20.0, 20.0, 2.0, 2.0, 2.0])  # and of one in the air
+_SETTLE_S = 0.08  # s, width of the Gaussian over the change between the two
 _ROOT_POS, _ROOT_ROT = 4.0, 3.0
 _POSTURE = 0.4
 _APART, _SEPARATION = 0.015, 20.0  # m between links that may not touch; cost per m
@@ -102,16 +106,20 @@ class SoleSolver:
     def __init__(self, body: PlacedBody) -> None:
         """Create the tasks."""
         self._body = body
-        self._soles = [mink.FrameTask(site, "site", _SOLE_POS, _SOLE_ROT) for site in body.sites]
+        self._soles = [mink.FrameTask(site, "site", 1.0, 1.0) for site in body.sites]
         root = body.names.body_names[0]
         self._root = mink.FrameTask(root, "body", _ROOT_POS, _ROOT_ROT)
         self._posture = mink.PostureTask(body.model, _POSTURE)
         self._bounds = JointBounds(body)
         self._separation = Separation(body)
 
-    def __call__(self, qpos: Array, soles: SolePoses, fps: float) -> Array:
+    def __call__(self, qpos: Array, plan: Footholds, fps: float) -> Array:
         """Return positions [T, nq] near `qpos` with the soles on their targets. Raises mink.NoSolutionFound."""
         solved = np.empty_like(qpos)
+        soles = plan.soles
+        # the share is 1 in every fixed frame, and fades on both sides
+        share = gaussian_filter1d(_widened(plan.fixed, round(2.0 * _SETTLE_S * fps)), _SETTLE_S * fps, axis=0)
+        costs = _LOOSE + (_FIXED - _LOOSE) * share[..., None]
         configuration = mink.Configuration(self._body.model)
         root = self._body.at.root_qpos
         before: Array | None = None
@@ -121,6 +129,8 @@ class SoleSolver:
             self._posture.set_target(target)
             for task, pos, rot in zip(self._soles, soles.pos[frame], soles.rot[frame], strict=True):
                 task.set_target(mink.SE3.from_rotation_and_translation(mink.SO3.from_matrix(rot), pos))
+            for task, cost in zip(self._soles, costs[frame], strict=True):
+                task.cost = cost
             self._bounds.follow(before, 1.0 / fps)
             start = target.copy()
             mujoco.mj_integratePos(self._body.model, start, correction, 1.0)
@@ -137,6 +147,11 @@ class SoleSolver:
             mujoco.mj_differentiatePos(self._body.model, correction, 1.0, target, solved[frame])
             before = solved[frame]
         return solved
+
+
+def _widened(flags: Flags, frames: int) -> Array:
+    """Return 1 for frames [T, F] that are at most some frames from a flagged one, else 0."""
+    return np.asarray(maximum_filter1d(flags.astype(float), 2 * frames + 1, axis=0))
 
 
 def _pose(pos: Array, quat_wxyz: Array) -> mink.SE3:
