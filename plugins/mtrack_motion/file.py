@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -83,6 +84,11 @@ def write_clip(path: Path, clip: Clip) -> None:
         raise MotionError(f"{path}: cannot be written: {error.strerror or error}; choose another directory") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_name(clip: str) -> str:
+    """Return a safe file name for a clip, without a suffix: no separators, no leading dot."""
+    return re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:120] or "clip"
 
 
 def sync_directory(directory: Path) -> None:

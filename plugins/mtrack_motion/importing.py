@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mtrack.registry.registry import Registry
 from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.clip import check_clip, content_hash
 from mtrack_motion.decompress import unpacked
-from mtrack_motion.file import read_clip, write_clip
+from mtrack_motion.file import file_name, read_clip, write_clip
 from mtrack_motion.input_files import InputFile, input_files, why_skipped
 from mtrack_motion.installed_importer import TRUST, InstalledImporter, Settings
 from mtrack_motion.motion_errors import SeveralMotionsError
@@ -185,8 +184,3 @@ def _write(target: Path, clip: Clip, file: Path, choices: Choices, taken: Mappin
     if target.exists() and not choices.overwrite and content_hash(read_clip(target)) != content_hash(clip):
         raise MotionError(f"{target}: exists with another motion; choose another directory, or use --overwrite")
     write_clip(target, clip)
-
-
-def file_name(clip: str) -> str:
-    """Return a safe file name for a clip: no separators, no leading dot."""
-    return re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:120] or "clip"

@@ -41,7 +41,7 @@ def make(
     from mtrack import MotionError  # noqa: PLC0415
     from mtrack.registry.registry import Registry  # noqa: PLC0415
     from mtrack_motion.chosen_robot import chosen_robot  # noqa: PLC0415
-    from mtrack_motion.importing import file_name  # noqa: PLC0415
+    from mtrack_motion.file import file_name  # noqa: PLC0415
     from mtrack_motion.motion_errors import raise_all  # noqa: PLC0415
     from mtrack_procedural.catalogue import listed, listing, source_for  # noqa: PLC0415
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,11 +20,13 @@ _SHOWN_PROBLEMS = 10
 
 
 def each_clip(path: Path) -> Iterator[tuple[Path, Read]]:
-    """Yield the file and a reader of each clip of a path, in order, at least one. Raises MotionError."""
+    """Yield the file and a reader of each clip of a path, in order, at least one. Raises MotionError.
+
+    A reader can be pickled: it reads the file when it is called.
+    """
     if is_pack(path):
-        pack = Pack.open(path)
-        for number in range(len(pack.names)):
-            yield path, partial(_of_pack, pack, number)
+        for number in range(len(_opened(path, path.stat().st_mtime_ns).names)):
+            yield path, partial(_of_pack, path, number)
     else:
         for file in motion_files(path):
             yield file, partial(read_clip, file)
@@ -106,5 +108,11 @@ class Selection:
         return name
 
 
-def _of_pack(pack: Pack, number: int) -> Clip:
-    return pack.clips([number])[0]
+def _of_pack(path: Path, number: int) -> Clip:
+    return _opened(path, path.stat().st_mtime_ns).clips([number])[0]
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, changed: int) -> Pack:
+    """Open a packed file once for all its clips; `changed` is when it was written."""
+    return Pack.open(path)

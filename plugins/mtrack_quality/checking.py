@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from mtrack.errors import did_you_mean
 from mtrack.registry.registry import Registry
 from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.clip import content_hash
-from mtrack_motion.file import read_clip, write_clip
+from mtrack_motion.file import file_name, read_clip, write_clip
 from mtrack_motion.motion_errors import raise_all
 from mtrack_motion.reading import each_clip
 from mtrack_quality.clip_quality import ClipQuality, judge
@@ -114,7 +113,7 @@ def _repaired(
     repaired = on_ground(clip, ground)
     file = Path(quality.file)
     # a packed file has many clips
-    target = options.out / (file.name if file.suffix == ".npz" else f"{_file_name(clip.name)}.npz")
+    target = options.out / (file.name if file.suffix == ".npz" else f"{file_name(clip.name)}.npz")
     written.take(target, f"{file}: clip '{clip.name}'")
     if target.exists() and not options.overwrite and content_hash(read_clip(target)) != content_hash(repaired):
         raise MotionError(f"{target} exists with another motion; choose another directory, or --overwrite")
@@ -126,15 +125,10 @@ def _plotted(quality: ClipQuality, folder: Path, written: _Written) -> str:
     """Plot a clip and return the path of the plot."""
     from mtrack_quality.plot import draw  # noqa: PLC0415  matplotlib is slow to import
 
-    path = folder / f"{_file_name(quality.name)}.png"
+    path = folder / f"{file_name(quality.name)}.png"
     written.take(path, f"{quality.file}: clip '{quality.name}'")
     try:
         draw(quality, path)
     except OSError as error:
         raise MotionError(f"cannot write {path}: {error.strerror}; choose another directory") from None
     return str(path)
-
-
-def _file_name(clip: str) -> str:
-    """Return a safe file name for a clip: no separators, no leading dot."""
-    return re.sub(r"[^\w.+-]+", "_", clip, flags=re.ASCII).lstrip(".")[:120] or "clip"

@@ -10,7 +10,7 @@ import numpy as np
 
 from mtrack import MotionError, Robot
 from mtrack_mujoco.addresses import Addresses
-from mtrack_procedural.footprint import Footprint, body_points, footprint
+from mtrack_procedural.footprint import body_points, footprint
 from mtrack_retarget.robot_motion import Array, RobotMotion
 
 _SITE = "mtrack_sole_"
@@ -102,9 +102,7 @@ class PlacedBody:
         self.shapes = tuple(
             SoleShape.of(points @ soles.axes[i] - middle[i], radii) for i, (points, radii) in enumerate(balls)
         )
-        sole_marks = [
-            Mark(_SITE + name, name, soles.axes[i] @ middle[i], soles.axes[i]) for i, name in enumerate(feet)
-        ]
+        sole_marks = [Mark(_SITE + name, name, soles.axes[i] @ middle[i], soles.axes[i]) for i, name in enumerate(feet)]
         self.model = _with_sites(robot, [*sole_marks, *marks])
         self.at = Addresses.of(self.model, self.names)
         self._data = mujoco.MjData(self.model)

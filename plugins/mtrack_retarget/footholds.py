@@ -42,9 +42,7 @@ class _Flat:
     """T rotations from flat to the sole's own orientation."""
 
 
-def footholds(
-    soles: SolePoses, stands: Flags, shapes: Sequence[SoleShape], fps: float, *, is_round: bool
-) -> Footholds:
+def footholds(soles: SolePoses, stands: Flags, shapes: Sequence[SoleShape], fps: float, *, is_round: bool) -> Footholds:
     """Return the plan for soles of some shapes that stand in some frames, [T, F]."""
     pos, rot, fixed = soles.pos.copy(), soles.rot.copy(), np.zeros_like(stands)
     for foot in range(stands.shape[1]):

@@ -1,53 +1,154 @@
-"""Repairs one motion: heights, slides, stances, joint limits; and says what it changed."""
+"""Repairs one motion: heights, slides, stances, spikes, overlaps, joint limits; and says what it changed."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import attrs
 import numpy as np
 
-from mtrack import Robot
+from mtrack import MotionError, Robot
 from mtrack_quality.geometry import Geometry
 from mtrack_retarget.body import PlacedBody
+from mtrack_retarget.ends import Ends, balanced, blended
 from mtrack_retarget.footholds import footholds
-from mtrack_retarget.robot_motion import Array, RobotMotion
+from mtrack_retarget.measures import MotionMeasures, contact_velocity, measure
+from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
 from mtrack_retarget.root_path import Carriage, lifted, without_slides
+from mtrack_retarget.smoothing import Smoothed, smooth
 from mtrack_retarget.solver import SoleSolver
 from mtrack_retarget.stance import StanceFinder
+from mtrack_retarget.tracked import TrackedShapes, track_shapes
+
+_FEWEST = 4  # frames
+
+
+@attrs.frozen
+class RepairOptions:
+    """What a repair may do."""
+
+    keep_root_xy: bool = False
+    """Leave the root's horizontal path as it is: only legs stop the feet from sliding."""
+    blend_s: float = 0.0
+    """Duration of a blend with standing that is added at both ends; 0 for none [s]."""
+
+
+@attrs.frozen(eq=False)
+class Repaired:
+    """A repaired motion."""
+
+    motion: RobotMotion
+    before: MotionMeasures
+    after: MotionMeasures
+    """Over the frames in which the feet of the motion stood before."""
+    stance_share: float
+    """Share of the feet's frames in which they stand."""
+    lowered_m: float
+    """Median over time; negative if it was raised."""
+    root_moved_m: float
+    """Largest horizontal displacement of the root."""
+    joint_change_rad: float
+    """Root mean square over joints and frames."""
+    spikes: int
+    """Frames that were replaced."""
+    notes: tuple[str, ...]
+
+    def changes(self) -> str:
+        """Return what was done, for the record in the motion file."""
+        way = "lowered" if self.lowered_m >= 0.0 else "raised"
+        return "; ".join(
+            (
+                f"{way} by {abs(self.lowered_m) * 100:.1f} cm (median)",
+                f"root moved up to {self.root_moved_m * 100:.0f} cm sideways",
+                f"soles fixed in {self.stance_share:.0%} of their frames",
+                f"joints changed by {self.joint_change_rad:.3f} rad (root mean square)",
+                *self.notes,
+            )
+        )
 
 
 class Repairer:
     """Repairs motions of one robot."""
 
     def __init__(self, robot: Robot) -> None:
-        """Compile the robot."""
+        """Compile the robot. Raises MotionError if it cannot stand on two feet."""
         self.body = PlacedBody(robot)
         self._geometry = Geometry(robot)
         self._stances = StanceFinder(robot)
         self._solver = SoleSolver(self.body)
 
-    def __call__(self, motion: RobotMotion, *, keep_root_xy: bool = False) -> RobotMotion:
-        """Return the repaired motion."""
-        body = self.body
-        track = self._geometry.track(motion.root_pos, motion.root_quat_wxyz, motion.joint_pos)
-        stands = self._stances(motion, track.soles)
-        carriage = Carriage(stands, track.soles, track.lowest, self._contact(motion))
+    def __call__(self, motion: RobotMotion, options: RepairOptions) -> Repaired:
+        """Return the repaired motion. Raises MotionError."""
+        if len(motion) < _FEWEST:
+            raise MotionError(f"has {len(motion)} frames; a repair needs at least {_FEWEST}")
+        body, fps = self.body, motion.fps
+        clean = smooth(motion, body.names.joint_names)
+        tracked, contact = self._look(clean.motion)
+        stands = self._standing(clean.motion, tracked, contact)
+        carriage = Carriage(stands, tracked.soles, tracked.lowest, contact)
+        moved = attrs.evolve(clean.motion, root_pos=lifted(clean.motion, carriage))
+        if not options.keep_root_xy:
+            moved = attrs.evolve(moved, root_pos=without_slides(moved, carriage))
+        qpos = body.qpos(moved)
+        plan = footholds(body.soles(qpos), stands, body.shapes, fps, is_round=body.round_feet)
+        ends = balanced(body, qpos, plan, fps)
+        if options.blend_s > 0.0:
+            ends = blended(body, ends, fps, options.blend_s)
+        solved = body.motion(self._solver(ends.qpos, ends.plan, fps), fps)
+        return self._compared(motion, clean, stands, solved, ends)
+
+    def _look(self, motion: RobotMotion) -> tuple[TrackedShapes, Array]:
+        soles = self.body.soles(self.body.qpos(motion))
+        return track_shapes(self._geometry, motion), contact_velocity(soles, self.body.shapes, motion.fps)
+
+    def _standing(self, motion: RobotMotion, tracked: TrackedShapes, contact: Array) -> Flags:
+        """Return when the feet stand, [T, F]."""
+        stands = self._stances(motion, tracked.soles)
+        carriage = Carriage(stands, tracked.soles, tracked.lowest, contact)
         on_floor = attrs.evolve(motion, root_pos=lifted(motion, carriage))
         # the rule counts no foot that hovers higher than it expects of an ankle
-        stands = stands | self._stances(on_floor, track.soles)
-        carriage = attrs.evolve(carriage, stands=stands)
-        motion = attrs.evolve(motion, root_pos=lifted(motion, carriage))
-        if not keep_root_xy:
-            motion = attrs.evolve(motion, root_pos=without_slides(motion, carriage))
-        qpos = body.qpos(motion)
-        plan = footholds(body.soles(qpos), stands, body.shapes, motion.fps, is_round=body.round_feet)
-        return body.motion(self._solver(qpos, plan, motion.fps), motion.fps)
+        return np.asarray(stands | self._stances(on_floor, tracked.soles))
 
-    def _contact(self, motion: RobotMotion) -> Array:
-        """Return the horizontal velocity of each sole where it is lowest, [T, F, 2] m/s."""
-        soles = self.body.soles(self.body.qpos(motion))
-        _, balls = soles.bottom(self.body.shapes)
-        local = np.einsum("tfji,tfj->tfi", soles.rot, balls - soles.pos)  # the same point of the foot in other frames
-        before, after = (np.clip(np.arange(len(motion)) + step, 0, len(motion) - 1) for step in (-1, 1))
-        moved = [soles.pos[at] + np.einsum("tfij,tfj->tfi", soles.rot[at], local) for at in (before, after)]
-        seconds = (after - before)[:, None, None] / motion.fps
-        return np.asarray((moved[1] - moved[0])[..., :2] / seconds)
+    def _compared(
+        self, motion: RobotMotion, clean: Smoothed, stands: Flags, solved: RobotMotion, ends: Ends
+    ) -> Repaired:
+        ranges = self.body.names.joint_range.double().numpy()
+        start = sum(1 for note in ends.notes if "added before" in note) * (len(solved) - len(motion))
+        if any("added after" in note for note in ends.notes) and start:
+            start //= 2
+        inner = slice(start, start + len(motion))
+        kept = RobotMotion(motion.fps, solved.root_pos[inner], solved.root_quat_wxyz[inner], solved.joint_pos[inner])
+        ruled = self._stances.by_rule(motion)
+        before, after = (measure(one, *self._seen(one, ruled), ranges) for one in (motion, kept))
+        root = kept.root_pos - motion.root_pos
+        return Repaired(
+            motion=solved,
+            before=before,
+            after=after,
+            stance_share=float(stands.mean()),
+            lowered_m=float(-np.median(root[:, 2])),
+            root_moved_m=float(np.linalg.norm(root[:, :2], axis=1).max()),
+            joint_change_rad=float(np.sqrt(((kept.joint_pos - motion.joint_pos) ** 2).mean())),
+            spikes=clean.spikes,
+            notes=(*_smoothing_notes(clean), *_end_notes(ends)),
+        )
+
+    def _seen(self, motion: RobotMotion, stands: Flags) -> tuple[TrackedShapes, Flags, Array]:
+        tracked, contact = self._look(motion)
+        return tracked, stands, contact
+
+
+def _smoothing_notes(clean: Smoothed) -> Iterator[str]:
+    if clean.spikes:
+        yield f"{clean.spikes} frame{'s' if clean.spikes > 1 else ''} with spikes replaced"
+    if clean.smoothed:
+        yield f"jitter smoothed: {', '.join(clean.smoothed[:3])}" + (
+            f" and {len(clean.smoothed) - 3} more" if len(clean.smoothed) > 3 else ""
+        )
+
+
+def _end_notes(ends: Ends) -> Iterator[str]:
+    for shift, name in zip(ends.shifts, ("first", "last"), strict=True):
+        if shift > 1e-3:
+            yield f"root moved by {shift * 100:.1f} cm in the {name} frame to stand"
+    yield from ends.notes

@@ -13,7 +13,7 @@ from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
 
 _RAISED = 0.1  # m above the other sole; more is not a hover but a raised foot
 _LEAST_S = 0.06  # a shorter stance is the top of a leap or a foot that passes by
-_GAP_S = 0.07  # a shorter gap in a stance is noise
+_GAP_S, _GAP_M = 0.15, 0.02  # a shorter gap in a stance, in which the foot rises by less, is noise
 _RULE = ContactRule()
 
 
@@ -33,10 +33,11 @@ class StanceFinder:
         stands = self.by_rule(motion) & ~(soles - soles.min(axis=1, keepdims=True) > _RAISED)
         leaps = ~stands.all(axis=1) & free_fall(motion.root_pos[:, 2], motion.fps)
         stands &= ~leaps[:, None]
-        for foot in stands.T:
-            gaps = [(first, end) for first, end in runs(~foot) if first > 0 and end < len(foot)]
-            for first, end in gaps:
-                if (end - first) / motion.fps < _GAP_S and not leaps[first:end].any():
+        for foot, height in zip(stands.T, soles.T, strict=True):
+            for first, end in runs(~foot):
+                beside = [height[frame] for frame in (first - 1, end) if 0 <= frame < len(foot)]
+                rises = height[first:end].max() - min(beside, default=-np.inf)
+                if (end - first) / motion.fps < _GAP_S and rises < _GAP_M and not leaps[first:end].any():
                     foot[first:end] = True
             for first, end in runs(foot):
                 if (end - first) / motion.fps < _LEAST_S:
