@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mtrack.api.protocols import Randomization as Randomization
     from mtrack.api.protocols import Reward as Reward
     from mtrack.api.protocols import Robot as Robot
+    from mtrack.api.protocols import SkeletonSource as SkeletonSource
     from mtrack.api.protocols import Termination as Termination
     from mtrack.api.recorded_step import RecordedStep as RecordedStep
     from mtrack.api.recorded_step import Replay as Replay
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from mtrack.api.types import Noise as Noise
     from mtrack.api.types import PhysicsPlan as PhysicsPlan
     from mtrack.api.types import Requirements as Requirements
+    from mtrack.api.types import SkeletonMotion as SkeletonMotion
     from mtrack.api.types import StartState as StartState
     from mtrack.errors import CheckpointError as CheckpointError
     from mtrack.errors import ComponentError as ComponentError
@@ -116,6 +118,7 @@ _NAMES = {
         "Randomization",
         "Reward",
         "Robot",
+        "SkeletonSource",
         "Termination",
     ),
     "mtrack.api.recorded_step": (
@@ -140,6 +143,7 @@ _NAMES = {
         "Noise",
         "PhysicsPlan",
         "Requirements",
+        "SkeletonMotion",
         "StartState",
     ),
     "mtrack.errors": (

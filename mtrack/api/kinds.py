@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
         _kind("backend", "backend", 0),
         _kind("motion", "motions", 1, "enabled weight"),
         Kind("importer", "", 0, frozenset(), "Importer"),
+        Kind("skeleton_source", "", 0, frozenset(), "SkeletonSource"),
         _kind("command", "command", 0),
         _kind("action", "action", 0),
         _kind("observation", "observations", 2, "enabled noise history"),

@@ -19,7 +19,7 @@ from mtrack.api.mirror import Mirror
 from mtrack.api.physics import Backend as Backend  # noqa: PLC0414  the alias exports it
 from mtrack.api.physics import Robot as Robot  # noqa: PLC0414  the alias exports it
 from mtrack.api.robot import RobotModel
-from mtrack.api.types import Clip, Layout, StartState
+from mtrack.api.types import Clip, Layout, SkeletonMotion, StartState
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -51,6 +51,19 @@ class Importer(Protocol):
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
         """Yield the clips of a file, checked against a robot, and log every assumption.
+
+        Raises MotionError with the file and the position in it.
+        """
+
+
+class SkeletonSource(Protocol):
+    """A reader of one file format of people's motions, for `mtrack motions retarget`."""
+
+    def recognises(self, path: Path) -> str:
+        """Describe the content in words if it has this format, else return "". Raises MotionError if it is damaged."""
+
+    def skeletons(self, path: Path) -> Iterator[SkeletonMotion]:
+        """Yield the motions of a file in its own unit and axes, and log every assumption.
 
         Raises MotionError with the file and the position in it.
         """

@@ -1,4 +1,4 @@
-"""Types that the kernel and components exchange: requirements, start states, clips and layouts."""
+"""Types that the kernel and components exchange: requirements, start states, clips, skeletons and layouts."""
 
 from __future__ import annotations
 
@@ -106,6 +106,32 @@ class Clip:
 
     Empty for a clip that was read from a file, which is identified by its content.
     """
+
+
+@attrs.frozen(eq=False)
+class SkeletonMotion:
+    """One motion of a person's skeleton, as the file has it: in its own unit and axes, under its own names."""
+
+    name: str
+    """One line of text, unique within the file."""
+    fps: float | None
+    """Frames per second; None if the file does not say."""
+    joint_names: tuple[str, ...]
+    """Name of each of the K joints, unique. A joint is a point where bones meet, or the end of the last bone."""
+    pos: NDArray[np.float64]
+    """[T, K, 3] position of each joint."""
+    parents: tuple[int, ...] = ()
+    """Index of the parent of each joint, -1 for a root; empty if the file has no tree."""
+    rest_pos: NDArray[np.float64] | None = None
+    """[K, 3] position of each joint in the skeleton's rest pose, e.g. a T-pose; None if unknown."""
+    unit_m: float | None = None
+    """Length of the unit of `pos` [m]; None if the format does not define it."""
+    up: str = ""
+    """The axis that points up, `y` or `z`; empty if the format does not define it."""
+    source: str = ""
+    """Origin of the motion, for the record."""
+    licence: str = ""
+    """Licence of the motion, for the record."""
 
 
 @attrs.frozen(eq=False)

@@ -108,7 +108,7 @@ def _describe_type(name: str, kinds: list[str], as_json: bool) -> None:
 
 
 def recipe_snippet(kind: Kind, entry: Entry, cls: type) -> str:
-    """Return a recipe table that uses a component with its defaults; empty for an importer."""
+    """Return a recipe table that uses a component with its defaults; empty for kinds that recipes do not use."""
     if not kind.table:
         return ""
     path = ".".join([kind.table, *["GROUP", entry.name][2 - kind.depth :]])

@@ -31,6 +31,7 @@ _EXTRAS = {
     "view": "`mtrack play`, or 3D replays in reports",
     "video": "films",
     "export": "`mtrack export`",
+    "retarget": "to retarget or repair motions",
     "tensorboard": "the logger 'tensorboard'",
     "wandb": "the logger 'wandb'",
     "gym": "other learners",

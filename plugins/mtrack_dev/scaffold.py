@@ -37,6 +37,7 @@ EXAMPLES = {
     "metric": Example("mean_joint_speed", "MeanJointSpeed", "[metrics.mean_joint_speed]"),
     "command": Example("joint_goal", "JointGoal", '[command]\nuse = "joint_goal"\nspread = 0.5'),
     "importer": Example("pose_table", "PoseTable"),
+    "skeleton_source": Example("joint_table", "JointTable"),
     "phase": Example("hill_climbing", "HillClimbing", "[phases.hill_climbing]\nframes = 20_000\ntrain_every = 16"),
     "hook": Example("run_notes", "RunNotes"),
     "cli": Example("", "app"),  # gets the name of the package

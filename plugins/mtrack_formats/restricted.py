@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mtrack import MotionError
-from mtrack_formats.restricted_types import MAKERS, JoblibArray, Pending, PickledArray, PickledDtype, RejectedError
+from mtrack_formats.restricted_types import MAKERS, Pending, PickledDtype, RejectedError
 from mtrack_motion.decompress import InflationError, inflated, inflated_head, is_compressed
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -33,6 +33,7 @@ _REMEDIES = {
     "torch.": "call .numpy() on tensors before saving",
     "pandas.": "save a table with to_csv",
     "scipy.spatial.": "save rotations with .as_quat()",
+    "chumpy.": "use the .npz of the body model, or convert it with tools/clean_ch.py of the package smplx",
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], object]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
@@ -230,10 +231,8 @@ class _Reader:
 
 def _plain(value: object, seen: dict[int, object], depth: int) -> object:
     """Return the value with descriptions of arrays replaced by arrays; shared and cyclic containers stay shared."""
-    if isinstance(value, (PickledArray, JoblibArray)):
-        return value.array
-    if isinstance(value, PickledDtype):
-        return value.dtype
+    if isinstance(value, Pending):
+        return value.dtype if isinstance(value, PickledDtype) else value.array
     if not isinstance(value, (dict, list, tuple)):
         return value
     if depth > MAX_DEPTH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import attrs
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 _DTYPE = re.compile(r"[<>=|]?(\?|[biuf][1248]?|[SU]\d{1,4})")
 _MULTIARRAY = ("numpy._core.multiarray", "numpy.core.multiarray")
+_SPARSE = ("scipy.sparse.csc", "scipy.sparse._csc")
+_MAX_SPARSE = 16 * 1024 * 1024
 _NUMERIC = ("numpy._core.numeric", "numpy.core.numeric")
 
 
@@ -68,7 +70,39 @@ class JoblibArray:
         self.array = _array(content, dtype, shape, str(state.get("order")))
 
 
-Pending = (PickledDtype, PickledArray, JoblibArray)
+@attrs.define(eq=False)
+class PickledSparse:
+    """A sparse matrix of scipy with compressed columns; it becomes a dense array."""
+
+    array: NDArray[np.generic] | None = None
+
+    def build(self, state: object, file: BinaryIO) -> None:
+        """Fill a dense array from the state: shape, and the three arrays of compressed columns."""
+        if not isinstance(state, Mapping):
+            raise RejectedError("it has a sparse matrix with an unknown state")
+        shape = _shape(state.get("_shape"))
+        data, rows, starts = (_built(state.get(name)) for name in ("data", "indices", "indptr"))
+        if len(shape) != 2 or math.prod(shape) > _MAX_SPARSE or data.ndim != 1 or data.dtype.kind not in "biuf":
+            raise RejectedError(f"it has a sparse matrix of shape {shape}, or without numbers; save it as an array")
+        are_indices = starts.dtype.kind in "iu" and rows.dtype.kind in "iu"
+        fits = are_indices and starts.shape == (shape[1] + 1,) and rows.shape == data.shape
+        starts = starts.astype(np.int64) if fits else np.array([1, 0])
+        counts = starts[1:] - starts[:-1]
+        if (counts < 0).any() or counts.sum() != len(data) or (rows < 0).any() or (rows >= shape[0]).any():
+            raise RejectedError("it has a sparse matrix whose parts contradict each other")
+        dense = np.zeros(shape, data.dtype)
+        np.add.at(dense, (rows, np.repeat(np.arange(shape[1]), counts)), data)
+        self.array = dense
+
+
+Pending = (PickledDtype, PickledArray, JoblibArray, PickledSparse)
+
+
+def _built(value: object) -> NDArray[Any]:
+    array = value.array if isinstance(value, PickledArray | JoblibArray) else value
+    if not isinstance(array, np.ndarray):
+        raise RejectedError("it has a sparse matrix without arrays")
+    return array
 
 
 def _dtype(value: object) -> np.dtype[np.generic]:
@@ -115,6 +149,10 @@ def _make_joblib_array(*_: object) -> JoblibArray:
     return JoblibArray()
 
 
+def _make_sparse(*_: object) -> PickledSparse:
+    return PickledSparse()
+
+
 def _make_scalar(dtype: object, raw: object) -> object:
     return _array(raw, dtype, (), "C")[()]
 
@@ -149,6 +187,7 @@ MAKERS: dict[str, Callable[..., object]] = {
     **{f"{module}._reconstruct": _make_array for module in _MULTIARRAY},
     **{f"{module}.scalar": _make_scalar for module in _MULTIARRAY},
     **{f"{module}._frombuffer": _make_from_buffer for module in _NUMERIC},
+    **{f"{module}.csc_matrix": _make_sparse for module in _SPARSE},
     "_codecs.encode": _make_bytes,
     "__builtin__.bytes": _make_empty_bytes,
     "collections.OrderedDict": _make_dict,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mtrack_testing.scenes import g1_model as g1_model
     from mtrack_testing.scenes import mirror_scene as mirror_scene
     from mtrack_testing.scenes import random_scene as random_scene
+    from mtrack_testing.skeletons import check_skeleton_source as check_skeleton_source
     from mtrack_testing.still_backend import StillBackend as StillBackend
     from mtrack_testing.still_backend import compiled_g1 as compiled_g1
     from mtrack_testing.tasks import check_task as check_task
@@ -51,6 +52,7 @@ else:
         "promises": ("BrokenPromise", "Report"),
         "robots": ("check_robot",),
         "scenes": ("DT", "PHYSICS_DT", "g1_model", "mirror_scene", "random_scene"),
+        "skeletons": ("check_skeleton_source",),
         "still_backend": ("StillBackend", "compiled_g1"),
         "tasks": ("check_task", "small_recipe", "small_task"),
         "worlds": ("TOY_WORLD", "G1_WORLD"),

@@ -18,6 +18,7 @@ from mtrack_testing.motions import check_importer, check_motion
 from mtrack_testing.phases import check_phase
 from mtrack_testing.promises import ComponentUnderTest, Report
 from mtrack_testing.robots import check_robot
+from mtrack_testing.skeletons import check_skeleton_source
 from mtrack_testing.terms import check_term
 from mtrack_testing.worlds import WORLDS
 
@@ -26,6 +27,7 @@ _WHOLE: dict[str, Callable[..., Report]] = {
     "backend": check_backend,
     "motion": check_motion,
     "importer": check_importer,
+    "skeleton_source": check_skeleton_source,
     "phase": check_phase,
     "logger": check_logger,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,7 @@ def check_importer(cls: type, sample: Path | None = None, **params: Any) -> Repo
     subject = ComponentUnderTest("importer", cls, params)
     subject.check_contract()
     importer = subject.make()
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in _FOREIGN.items():
-            path = Path(folder) / name
-            path.write_bytes(content)
-            with subject.guard("foreign files", "check the content, and return '' if it is not of the format"):
-                found = importer.recognises(path)
-            subject.require(found == "", "foreign files", f"it recognises {name} as {found!r}", "check the content")
-            _check_rejected(subject, importer, path)
+    check_foreign_files(subject, importer.recognises, lambda path: importer.clips(path, WORLDS[-1].robot))
     if sample is None:
         return Report(str(subject), (), ("contract", "foreign files"), ("reading is not checked without a sample",))
     try:
@@ -112,14 +105,28 @@ def same_motion(a: Clip, b: Clip) -> bool:
     )
 
 
-def _check_rejected(subject: ComponentUnderTest, importer: Any, path: Path) -> None:
+def check_foreign_files(
+    subject: ComponentUnderTest, recognises: Callable[[Path], str], read: Callable[[Path], Iterable[object]]
+) -> None:
+    """Raise BrokenPromise unless a reader recognises no file of noise, and explains why it does not read it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in _FOREIGN.items():
+            path = Path(folder) / name
+            path.write_bytes(content)
+            with subject.guard("foreign files", "check the content, and return '' if it is not of the format"):
+                found = recognises(path)
+            subject.require(found == "", "foreign files", f"it recognises {name} as {found!r}", "check the content")
+            _check_rejected(subject, read, path)
+
+
+def _check_rejected(subject: ComponentUnderTest, read: Callable[[Path], Iterable[object]], path: Path) -> None:
     try:
         with subject.guard("foreign files", "raise MotionError with the file, the place in it and a fix"):
-            clips = list(importer.clips(path, WORLDS[-1].robot))
+            motions = list(read(path))
     except MotionError as error:
         named = path.name in str(error)
         subject.require(
             named, "foreign files", f"its error does not name {path.name}: {error}", "name the file and the place in it"
         )
     else:
-        subject.fail("foreign files", f"it reads {len(clips)} clips from {path.name}", "raise MotionError")
+        subject.fail("foreign files", f"it reads {len(motions)} motions from {path.name}", "raise MotionError")

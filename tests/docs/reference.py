@@ -64,7 +64,7 @@ def _index(names: dict[str, list[str]]) -> Iterator[str]:
 def _kind(name: str, components: Sequence[str]) -> Iterator[str]:
     kind = KINDS[name]
     summary = (getattr(protocols, kind.protocol).__doc__ or "").partition("\n")[0]
-    yield from (f"# {name.capitalize()}", "", summary, "")
+    yield from (f"# {name.capitalize().replace('_', ' ')}", "", summary, "")
     path = ".".join([kind.table, *("GROUP", "NAME")[2 - kind.depth :]])
     table = f"In a recipe: `[{path}]`. " if kind.table else ""
     yield from (f"{table}`mtrack describe {name}` prints the contract.", "")

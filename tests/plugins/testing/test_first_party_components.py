@@ -8,9 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.clips import swaying_clip
 from support.pickles import asap_motion, joblib_dump
+from support.skeletons import walking_person, write_bvh
 from support.small_biped import biped_xml
 
 from mtrack.api.kinds import KINDS
@@ -46,11 +48,24 @@ def small_robot(folder: Path) -> dict[str, Any]:
     return {"path": folder / "small.xml"}
 
 
+def one_person(folder: Path) -> dict[str, Any]:
+    motion = walking_person()
+    np.savez(folder / "walk.npz", positions=motion.pos, joint_names=np.array(motion.joint_names), fps=np.array(30.0))
+    return {"sample": folder / "walk.npz"}
+
+
+def one_bvh(folder: Path) -> dict[str, Any]:
+    body = "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Xposition Yposition Zrotation\n}"
+    return {"sample": write_bvh(folder / "walk.bvh", body, [[0.0, 1.0, 2.0]] * 3)}
+
+
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "mjcf": small_robot,
     "motion_files": one_clip,
     "asap_pickle": one_pickle,
     "unitree_csv": one_table,
+    "bvh": one_bvh,
+    "joint_positions": one_person,
 }
 EXTRAS = {"mujoco_warp": "gpu", "tensorboard": "tensorboard", "wandb": "wandb"}
 """Components that need an optional package of the same name, and the extra that installs it."""
