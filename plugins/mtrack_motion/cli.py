@@ -59,7 +59,7 @@ def import_(
     from mtrack_motion.importing import Choices, import_motions  # noqa: PLC0415
 
     flags = {"--fps": fps, "--fill-missing": fill_missing or None, "--trust": trust or None}
-    choices = Choices(out, format_, robot, _settings(set_ or (), flags), overwrite, licence)
+    choices = Choices(out, format_, robot, read_settings(set_ or (), flags), overwrite, licence)
     results = []
     with _log_to_stderr():
         for result in import_motions(Registry.scan(), path, choices):
@@ -144,7 +144,7 @@ def pack(
         raise typer.Exit(_EXIT_PROBLEM)
 
 
-def _settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
+def read_settings(texts: Sequence[str], flags: Mapping[str, object]) -> Settings:
     """Return the parameters from `--set NAME=VALUE` and from flags. Raises MtrackError."""
     from mtrack import MtrackError  # noqa: PLC0415
     from mtrack.recipe.keypath import parse_value  # noqa: PLC0415

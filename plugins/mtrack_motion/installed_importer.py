@@ -1,4 +1,4 @@
-"""One installed importer: made with the parameters that it has; its contract violations are reported with its name."""
+"""One installed importer or skeleton source, made with its parameters; what it does wrong is reported with its name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from mtrack import Clip, ComponentError, Importer, MotionError, MtrackError, Robot
+from mtrack import Clip, ComponentError, Importer, MotionError, MtrackError, Robot, SkeletonMotion, SkeletonSource
 from mtrack.api.fields import params_of
 from mtrack.errors import describe_error, did_you_mean, is_from_user
 from mtrack.registry.registry import Entry, Registry
@@ -38,7 +38,7 @@ class InstalledImporter:
     """One importer, and why it may not fit the given parameters."""
 
     entry: Entry
-    importer: Importer
+    importer: Importer | SkeletonSource
     problem: str = ""
     """Why the given parameters do not fit it, and what to do."""
 
@@ -74,15 +74,22 @@ class InstalledImporter:
 
     def clips(self, path: Path, robot: Robot) -> Iterator[Clip]:
         """Yield the clips of a file, at least one. Raises MotionError, or ComponentError (no name) if broken."""
-        clips = self._call(lambda: self.importer.clips(path, robot))
-        if not hasattr(clips, "__iter__"):
-            raise ComponentError(f"clips() returned {clips!r}, expected clips")
-        iterator, end, empty = self._call(lambda: iter(clips)), object(), True
-        while (clip := self._call(lambda: next(iterator, end))) is not end:
-            if not isinstance(clip, Clip):
-                raise ComponentError(f"clips() yielded a {type(clip).__name__}, expected a Clip")
+        return self._each("clips", Clip, path, robot)
+
+    def skeletons(self, path: Path) -> Iterator[SkeletonMotion]:
+        """Yield the people of a file, at least one, if this is a `skeleton_source`. Raises like `clips`."""
+        return self._each("skeletons", SkeletonMotion, path)
+
+    def _each(self, method: str, kind: type[T], path: Path, *more: object) -> Iterator[T]:
+        motions = self._call(lambda: getattr(self.importer, method)(path, *more))
+        if not hasattr(motions, "__iter__"):
+            raise ComponentError(f"{method}() returned {motions!r}, expected motions")
+        iterator, end, empty = self._call(lambda: iter(motions)), object(), True
+        while (motion := self._call(lambda: next(iterator, end))) is not end:
+            if not isinstance(motion, kind):
+                raise ComponentError(f"{method}() yielded a {type(motion).__name__}, expected a {kind.__name__}")
             empty = False
-            yield clip
+            yield motion
         if empty:
             kind = what_it_is(path)
             raise MotionError(f"{path}: {self} found no motion in it{f'; the file {kind}' if kind else ''}")

@@ -50,15 +50,20 @@ class Recognition:
 class Importers:
     """The importers to choose from."""
 
-    def __init__(self, registry: Registry, wanted: str = "auto", settings: Settings | None = None) -> None:
-        """Make the importer `wanted`, or all importers, each with the settings that it has. Raises MtrackError."""
+    def __init__(
+        self, registry: Registry, wanted: str = "auto", settings: Settings | None = None, kind: str = "importer"
+    ) -> None:
+        """Make the importer `wanted`, or all importers, each with the settings that it has. Raises MtrackError.
+
+        With the kind `skeleton_source`, they are the sources of people's motions.
+        """
         settings = settings or Settings()
         self._chosen = wanted != "auto"
         self._warned: set[str] = set()
         self.broken: list[str] = []
         """Importers that cannot be used at all, with the reasons."""
         self.usable: list[InstalledImporter] = []
-        entries = [registry.find("importer", wanted)] if self._chosen else registry.of("importer")
+        entries = [registry.find(kind, wanted)] if self._chosen else registry.of(kind)
         for entry in entries:
             try:
                 self.usable.append(make_importer(registry, entry, settings))

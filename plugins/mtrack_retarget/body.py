@@ -28,7 +28,7 @@ _DOWNWARD = _directions()
 
 @attrs.frozen(eq=False)
 class SolePoses:
-    """Poses of F soles in T frames: the origin is the middle of a sole, x points to the toes, z is the sole's normal."""
+    """Poses of F soles in T frames: the middle of a sole, x to the toes, z along the sole's normal."""
 
     pos: Array
     """[T, F, 3] m."""

@@ -61,3 +61,106 @@ def repair(
         show_repairs(results, Console())
     if any(result.problem for result in results):
         raise typer.Exit(_EXIT_PROBLEM)
+
+
+def retarget(
+    path: Annotated[Path, typer.Argument(help="A person's motion (BVH, SMPL, joint positions), or a directory.")],
+    out: Annotated[Path, _OUT],
+    robot: Annotated[str, _ROBOT] = "g1",
+    format_: Annotated[str, typer.Option("--format", help="Skeleton source; auto detects it.")] = "auto",
+    names: Annotated[Path | None, typer.Option(help="TOML file with the joint of each part of the body.")] = None,
+    unit: Annotated[str, typer.Option(help="Unit of the file: m, cm, mm, in, cmu, or metres per unit.")] = "",
+    up: Annotated[str, typer.Option(help="Axis of the file that points up: x, y, z, -x, -y or -z.")] = "",
+    fps: Annotated[float | None, typer.Option(help="Frame rate of the recording, if the file lacks it.")] = None,
+    rate: Annotated[float, typer.Option(min=1.0, max=1000.0, help="Frame rate of the robot's motion.")] = 50.0,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the source.")
+    ] = None,
+    keep_root_xy: Annotated[
+        bool, typer.Option("--keep-root-xy", help="Leave the root's horizontal path as scaled from the person's.")
+    ] = False,
+    blend: Annotated[
+        float, typer.Option(min=0.0, help="Add a blend with standing of this duration at both ends [s].")
+    ] = 0.0,
+    licence: Annotated[str, typer.Option(help="Licence to store in the motion files.")] = "",
+    pictures: Annotated[Path | None, _PICTURES] = None,
+    jobs: Annotated[int, _JOBS] = 0,
+    overwrite: Annotated[bool, _OVERWRITE] = False,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Make a robot move like a recorded person: scale, solve inverse kinematics, repair the stances.
+
+    Exits with 2 if a motion cannot be retargeted.
+    """
+    import attrs  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    from mtrack_motion.cli import read_settings  # noqa: PLC0415
+    from mtrack_retarget.output import Output  # noqa: PLC0415
+    from mtrack_retarget.repair import RepairOptions  # noqa: PLC0415
+    from mtrack_retarget.report import show_retargets  # noqa: PLC0415
+    from mtrack_retarget.retargeting import RetargetJob, retarget_motions  # noqa: PLC0415
+
+    job = RetargetJob(
+        output=Output(out, overwrite),
+        robot=robot,
+        format=format_,
+        settings=read_settings(set_ or (), {}),
+        rate=rate,
+        fps=fps,
+        names=names,
+        unit=unit or None,
+        up=up or None,
+        licence=licence,
+        options=RepairOptions(keep_root_xy, blend),
+        pictures=pictures,
+    )
+    results, shown = [], set()
+    for result in retarget_motions(path, job, jobs):
+        results.append(result)
+        new = [line for line in result.reading if line not in shown]
+        shown.update(new)
+        for line in new:
+            typer.echo(f"  {line}", err=True)
+        if result.problem:
+            typer.echo(f"error: {result.problem}", err=True)
+        elif result.skipped:
+            typer.echo(f"{result.source}: skipped: {result.skipped}", err=True)
+        else:
+            typer.echo(f"{result.source}: {result.file}{' (already done)' if result.done_before else ''}", err=True)
+    results.sort(key=lambda result: (result.source, result.clip))
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
+    else:
+        show_retargets(results, Console())
+    if any(result.problem for result in results):
+        raise typer.Exit(_EXIT_PROBLEM)
+
+
+def split(
+    path: Annotated[Path, typer.Argument(help="Motion file (.npz), a directory of them, or a packed file.")],
+    out: Annotated[Path, _OUT],
+    longest: Annotated[float, typer.Option(help="Longest clip [s].")] = 20.0,
+    shortest: Annotated[float, typer.Option(help="Shortest clip, at most half of the longest [s].")] = 3.0,
+    robot: Annotated[str, _ROBOT] = "g1",
+    overwrite: Annotated[bool, _OVERWRITE] = False,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Cut long motions into clips, in frames in which both feet stand and the robot moves least."""
+    import attrs  # noqa: PLC0415
+
+    from mtrack_retarget.output import Output  # noqa: PLC0415
+    from mtrack_retarget.splitting import SplitLengths, split_motions  # noqa: PLC0415
+
+    results = []
+    for result in split_motions(path, Output(out, overwrite), robot, SplitLengths(longest, shortest)):
+        results.append(result)
+        if result.problem:
+            typer.echo(f"error: {result.source}: {result.problem}", err=True)
+        elif not as_json:
+            feet = f"{result.feet} {'foot stands' if result.feet == 1 else 'feet stand'} in the last frame"
+            typer.echo(f"{result.file}  {result.seconds:.1f} s from frame {result.first_frame}, {feet}")
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
+    if any(result.problem for result in results):
+        raise typer.Exit(_EXIT_PROBLEM)

@@ -1,4 +1,4 @@
-"""Prints what a repair changed: one row per clip, each measure before and after."""
+"""Prints the results of repairs and of retargeting: one row per clip."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mtrack_retarget.repair import MotionMeasures
 from mtrack_retarget.repairing import RepairResult
+from mtrack_retarget.retargeting import RetargetResult
 
 _PLAIN_WIDTH = 150  # if the output is not a terminal
 _COLUMNS = {
@@ -24,6 +25,12 @@ _COLUMNS = {
 _LEGEND = (
     "before and after; hover, penetration (95th percentiles) and skate (mean) are those of the soles in the frames in "
     "which they stood before; overlap: deepest of two links; beyond range: frames with a joint outside of its range"
+)
+
+_RETARGET_LEGEND = (
+    "scale: the robot's legs, divided by the person's; keypoints: mean distance of knees, ankles, elbows and wrists "
+    "from the scaled person's; hover, penetration (95th percentiles) and skate (mean) of the standing soles; overlap: "
+    "deepest of two links; beyond range: frames with a joint outside of its range"
 )
 
 
@@ -58,3 +65,26 @@ def show_repairs(results: Sequence[RepairResult], console: Console) -> None:
 
 def _both(before: MotionMeasures, after: MotionMeasures) -> list[str]:
     return [f"{getattr(before, name):{how}} → {getattr(after, name):{how}}" for name, how in _COLUMNS.values()]
+
+
+def show_retargets(results: Sequence[RetargetResult], console: Console) -> None:
+    """Print the table and totals."""
+    if not console.is_terminal:
+        console.width = max(console.width, _PLAIN_WIDTH)
+    table = Table("clip", box=SIMPLE, pad_edge=False, caption=_RETARGET_LEGEND, caption_justify="left")
+    for heading in ("s", "scale", "keypoints\nmm", *_COLUMNS):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("notes", overflow="fold")
+    made = [result for result in results if result.measures is not None]
+    for result in made:
+        values = [f"{getattr(result.measures, name):{how}}" for name, how in _COLUMNS.values()]
+        numbers = f"{result.seconds:.1f}", f"{result.scale:.2f}", f"{result.keypoint_mm:.0f}"
+        table.add_row(Text(result.clip), *numbers, *values, Text("; ".join(result.notes)))
+    if made:
+        console.print(table)
+    problems, before = sum(bool(r.problem) for r in results), sum(r.done_before for r in results)
+    seconds, cpu = sum(r.seconds for r in made), sum(r.cpu_s for r in made)
+    parts = [f"{len(made)} retargeted" + (f", {seconds / cpu:.1f} times as fast as they play" if cpu else "")]
+    parts += [f"{before} already done"] if before else []
+    parts += [f"{problems} not retargeted"] if problems else []
+    console.print("; ".join(parts))

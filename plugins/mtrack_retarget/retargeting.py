@@ -1,0 +1,193 @@
+"""`mtrack motions retarget`: people's motions of a path become motions of a robot, in several processes."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import attrs
+
+from mtrack import Clip, MotionError, MtrackError, Robot, SkeletonMotion
+from mtrack.api.device import available_cpus
+from mtrack.registry.registry import Registry
+from mtrack_motion.chosen_robot import chosen_robot
+from mtrack_motion.decompress import unpacked
+from mtrack_motion.file import file_name
+from mtrack_motion.input_files import InputFile, input_files, why_skipped
+from mtrack_motion.installed_importer import Settings
+from mtrack_motion.recognition import AS_REQUESTED, Importers
+from mtrack_retarget.batch import run_batch
+from mtrack_retarget.closeness import keypoint_error
+from mtrack_retarget.origin import person_hash
+from mtrack_retarget.output import Output
+from mtrack_retarget.person import Person
+from mtrack_retarget.picture import StripPainter
+from mtrack_retarget.repair import MotionMeasures, Repairer, RepairOptions
+from mtrack_retarget.retarget import Retargeter, resampled
+from mtrack_retarget.scaled import scaled
+from mtrack_retarget.to_person import to_person
+
+
+@attrs.frozen
+class RetargetJob:
+    """What to do with each person of a command."""
+
+    output: Output
+    robot: str
+    format: str = "auto"
+    settings: Settings = attrs.field(factory=Settings)
+    """Parameters of the source."""
+    rate: float = 50.0
+    """Of the robot's motion [1/s]."""
+    fps: float | None = None
+    """Of the recording, if its file does not say it or is wrong."""
+    names: Path | None = None
+    unit: str | None = None
+    up: str | None = None
+    licence: str = ""
+    options: RepairOptions = attrs.field(factory=RepairOptions)
+    pictures: Path | None = None
+
+
+@attrs.frozen
+class RetargetResult:
+    """The result for one person or file, JSON-able."""
+
+    source: str
+    clip: str = ""
+    file: str = ""
+    """The motion file written; empty for problems and skipped files."""
+    problem: str = ""
+    skipped: str = ""
+    """Why there is nothing to retarget, e.g. a picture."""
+    done_before: bool = False
+    reading: tuple[str, ...] = ()
+    """What the skeleton was taken for, one line each."""
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    scale: float = 0.0
+    """Length of the robot's legs, divided by that of the person's."""
+    keypoint_mm: float = 0.0
+    """Mean distance of knees, ankles, elbows and wrists from the scaled person's, relative to the pelvis."""
+    measures: MotionMeasures | None = None
+    notes: tuple[str, ...] = ()
+    picture: str = ""
+
+
+def retarget_motions(path: Path, job: RetargetJob, processes: int) -> Iterator[RetargetResult]:
+    """Yield the result of each person and file in the order in which they are finished. Raises MtrackError."""
+    registry = Registry.scan()
+    chosen_robot(registry, job.robot).model()  # a mistake in its name or file is reported once
+    Importers(registry, job.format, job.settings, "skeleton_source")
+    if not path.exists():
+        raise MotionError(f"{path}: there is no such file; check the path")
+    files = list(input_files(path))
+    job.output.prepare()
+    if job.pictures is not None:
+        attrs.evolve(job.output, folder=job.pictures).prepare()
+    make = functools.partial(_RetargetFile, job, path.is_dir())
+    skipped = True
+    for _, results in run_batch(make, files, processes or available_cpus()):
+        for result in results:
+            skipped = skipped and bool(result.skipped)
+            yield result
+    if skipped:
+        raise MotionError(f"{path}: has no file to retarget, only skipped files; check the path")
+
+
+class _RetargetFile:
+    """Retargets the people of files in one process."""
+
+    def __init__(self, job: RetargetJob, may_skip: bool) -> None:
+        registry = Registry.scan()
+        self._job, self._may_skip = job, may_skip
+        self._sources = Importers(registry, job.format, job.settings, "skeleton_source")
+        self._robot: Robot = chosen_robot(registry, job.robot)
+        self._retargeter, self._repairer = Retargeter(self._robot), Repairer(self._robot)
+        self._paint = StripPainter(self._robot) if job.pictures else None
+
+    def __call__(self, one: InputFile) -> list[RetargetResult]:
+        file = one.file
+        if one.problem:
+            return [RetargetResult(str(file), problem=f"{file}: {one.problem}")]
+        try:
+            with unpacked(file) as plain:
+                recognition = self._sources.recognise(plain)
+                source = recognition.importer
+                if source is None:
+                    if self._may_skip and (reason := why_skipped(file)):
+                        return [RetargetResult(str(file), skipped=reason)]
+                    return [RetargetResult(str(file), problem=_why_not_read(file, recognition.damage))]
+                if source.problem:
+                    return [RetargetResult(str(file), problem=f"{file}: {source.problem}")]
+                note = "" if recognition.found == AS_REQUESTED else f"{source.name}: {recognition.found}"
+                return [self._one(motion, file, note) for motion in source.skeletons(plain)]
+        except MtrackError as error:
+            return [RetargetResult(str(file), problem=str(error))]
+
+    def _one(self, motion: SkeletonMotion, file: Path, note: str) -> RetargetResult:
+        try:
+            return self._retargeted(motion, file, note)
+        except MtrackError as error:
+            return RetargetResult(str(file), motion.name, problem=str(error))
+
+    def _retargeted(self, motion: SkeletonMotion, file: Path, note: str) -> RetargetResult:
+        job, robot = self._job, self._repairer.body.names
+        motion = attrs.evolve(motion, fps=job.fps or motion.fps)
+        person, reading = to_person(motion, job.names, job.unit, job.up, str(file))
+        lines = (note, *reading.lines()) if note else tuple(reading.lines())
+        record = _record(person, file, robot.name, job)
+        if job.output.has(person.name, record):
+            done = str(job.output.file(person.name))
+            return RetargetResult(str(file), person.name, done, done_before=True, reading=lines)
+        start = time.process_time()
+        target = scaled(resampled(person, job.rate), self._retargeter.limbs)
+        repaired = self._repairer(self._retargeter.follow(target), job.options)
+        cpu_s = time.process_time() - start
+        clip = repaired.motion.to_clip(_blank(person, job), robot, f"{record} {repaired.changes()}")
+        written = job.output.write(clip)
+        picture = ""
+        if self._paint is not None and job.pictures is not None:
+            drawing = job.pictures / f"{file_name(person.name)}.png"
+            self._paint(drawing, repaired.motion, None, person.name, reading.lines()[0])
+            picture = str(drawing)
+        return RetargetResult(
+            source=str(file),
+            clip=person.name,
+            file=str(written),
+            reading=lines,
+            seconds=(len(target.pelvis_pos) - 1) / job.rate,
+            cpu_s=cpu_s,
+            scale=target.scale,
+            keypoint_mm=keypoint_error(self._retargeter, repaired.motion, target) * 1e3,
+            measures=repaired.after,
+            notes=repaired.notes,
+            picture=picture,
+        )
+
+
+def _why_not_read(file: Path, damage: object) -> str:
+    reasons = "; ".join(str(error) for error in damage) if isinstance(damage, list) else ""
+    return reasons or (
+        f"{file}: no skeleton source recognises this file; `mtrack list-plugins skeleton_source` lists the formats. A "
+        "robot's motion is imported with `mtrack motions import`"
+    )
+
+
+def _blank(person: Person, job: RetargetJob) -> Clip:
+    import numpy as np  # noqa: PLC0415
+
+    empty = np.zeros((0, 0), np.float32)
+    return Clip(person.name, job.rate, (), empty, empty, empty, licence=job.licence or person.licence)
+
+
+def _record(person: Person, file: Path, robot: str, job: RetargetJob) -> str:
+    """Return the origin of a retargeted clip, for its file: with the same one, retargeting gives the same motion."""
+    chosen = [f"{name} {value}" for name, value in attrs.asdict(job.options).items() if value]
+    return (
+        f"{person.source or file.name}; retargeted to {robot} at {job.rate:g} fps by mtrack {version('mtrack')} from "
+        f"the person {person_hash(person)[:16]}{' with ' + ', '.join(chosen) if chosen else ''}:"
+    )

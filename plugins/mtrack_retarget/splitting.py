@@ -1,0 +1,114 @@
+"""`mtrack motions split`: cuts long motions into clips, in frames in which the robot stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import numpy as np
+
+from mtrack import Clip, MotionError
+from mtrack.registry.registry import Registry
+from mtrack_motion.chosen_robot import chosen_robot
+from mtrack_motion.clip_checks import why_unreadable
+from mtrack_motion.reading import each_clip
+from mtrack_quality.geometry import Geometry
+from mtrack_retarget.output import Output
+from mtrack_retarget.robot_motion import Array, RobotMotion
+from mtrack_retarget.stance import StanceFinder
+from mtrack_retarget.tracked import track_shapes
+
+_EARLIEST = 0.5  # of the longest clip: a cut is looked for from there on
+_MOVING = 0.3  # what a moving foot costs, in rad/s of joint speed
+_FLYING = 30.0
+
+
+@attrs.frozen
+class SplitResult:
+    """One clip that was cut out, or a motion that could not be cut; JSON-able."""
+
+    source: str
+    clip: str = ""
+    file: str = ""
+    first_frame: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    feet: int = 0
+    """Feet that stand in its last frame."""
+    problem: str = ""
+
+
+@attrs.frozen
+class SplitLengths:
+    """How long clips may be [s]."""
+
+    longest: float
+    shortest: float
+
+    def __attrs_post_init__(self) -> None:
+        if not 0.0 < self.shortest <= self.longest / 2.0:
+            raise MotionError(
+                f"--shortest {self.shortest:g}: must be above 0 and at most half of --longest {self.longest:g}"
+            )
+
+
+def split_motions(path: Path, output: Output, robot: str, lengths: SplitLengths) -> Iterator[SplitResult]:
+    """Yield the clips that are cut out of the motions of a path. Raises MtrackError."""
+    body = chosen_robot(Registry.scan(), robot)
+    names, geometry, stances = body.model(), Geometry(body), StanceFinder(body)
+    output.prepare()
+    for file, read in each_clip(path):
+        try:
+            clip = read()
+        except MotionError as error:
+            yield SplitResult(str(file), problem=str(error))
+            continue
+        if problem := why_unreadable(clip, names):
+            yield SplitResult(str(file), clip.name, problem=problem)
+            continue
+        motion = RobotMotion.of(clip, names)
+        stands = stances(motion, track_shapes(geometry, motion).soles)
+        cuts = [0, *find_cuts(motion, stands.sum(axis=1), lengths), len(motion) - 1]
+        for number, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+            part = _part(clip, first, last, number)
+            yield SplitResult(
+                source=str(file),
+                clip=part.name,
+                file=str(output.write(part)),
+                first_frame=first,
+                frames=last - first + 1,
+                seconds=(last - first) / clip.fps,
+                feet=int(stands[last].sum()),
+            )
+
+
+def find_cuts(motion: RobotMotion, standing: Array, lengths: SplitLengths) -> Iterator[int]:
+    """Yield the frames at which to cut; `standing` [T] is the number of feet that stand.
+
+    A cut is where most feet stand and the joints move least, from half of the longest length on.
+    """
+    fps, end = motion.fps, len(motion) - 1
+    speed = np.sqrt((np.gradient(motion.joint_pos, axis=0) ** 2).mean(axis=1)) * fps
+    most = standing.max(initial=1)
+    cost = speed + np.where(standing > 0, _MOVING * (most - standing), _FLYING)
+    longest, shortest = round(lengths.longest * fps), round(lengths.shortest * fps)
+    start = 0
+    while end - start > longest:
+        latest = min(start + longest, end - shortest)
+        earliest = min(start + max(shortest, round(_EARLIEST * longest)), latest)
+        start = earliest + int(cost[earliest : latest + 1].argmin())
+        yield start
+
+
+def _part(clip: Clip, first: int, last: int, number: int) -> Clip:
+    frames = slice(first, last + 1)
+    return attrs.evolve(
+        clip,
+        name=f"{clip.name}_{number:03d}",
+        root_pos=clip.root_pos[frames],
+        root_quat_wxyz=clip.root_quat_wxyz[frames],
+        joint_pos=clip.joint_pos[frames],
+        source=f"{clip.source or clip.name}; frames {first} to {last}",
+        identity="",
+    )
