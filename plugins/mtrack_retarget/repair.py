@@ -40,7 +40,7 @@ class Repaired:
     motion: RobotMotion
     before: MotionMeasures
     after: MotionMeasures
-    """Over the frames in which the feet of the motion stood before."""
+    """Both over the frames in which the feet should stand."""
     stance_share: float
     """Share of the feet's frames in which they stand."""
     lowered_m: float
@@ -83,8 +83,8 @@ class Repairer:
             raise MotionError(f"has {len(motion)} frames; a repair needs at least {_FEWEST}")
         body, fps = self.body, motion.fps
         clean = smooth(motion, body.names.joint_names)
-        tracked, contact = self._look(clean.motion)
-        stands = self._standing(clean.motion, tracked, contact)
+        tracked, contact, places = self._look(clean.motion)
+        stands = self._standing(clean.motion, tracked, contact, places)
         carriage = Carriage(stands, tracked.soles, tracked.lowest, contact)
         moved = attrs.evolve(clean.motion, root_pos=lifted(clean.motion, carriage))
         if not options.keep_root_xy:
@@ -97,17 +97,19 @@ class Repairer:
         solved = body.motion(self._solver(ends.qpos, ends.plan, fps), fps)
         return self._compared(motion, clean, stands, solved, ends)
 
-    def _look(self, motion: RobotMotion) -> tuple[TrackedShapes, Array]:
+    def _look(self, motion: RobotMotion) -> tuple[TrackedShapes, Array, Array]:
+        """Return shapes, velocities of the soles where they are lowest, and their places [T, F, 2] m."""
         soles = self.body.soles(self.body.qpos(motion))
-        return track_shapes(self._geometry, motion), contact_velocity(soles, self.body.shapes, motion.fps)
+        contact = contact_velocity(soles, self.body.shapes, motion.fps)
+        return track_shapes(self._geometry, motion), contact, soles.pos[..., :2]
 
-    def _standing(self, motion: RobotMotion, tracked: TrackedShapes, contact: Array) -> Flags:
+    def _standing(self, motion: RobotMotion, tracked: TrackedShapes, contact: Array, places: Array) -> Flags:
         """Return when the feet stand, [T, F]."""
-        stands = self._stances(motion, tracked.soles)
+        stands = self._stances(motion, tracked.soles, places)
         carriage = Carriage(stands, tracked.soles, tracked.lowest, contact)
         on_floor = attrs.evolve(motion, root_pos=lifted(motion, carriage))
         # the rule counts no foot that hovers higher than it expects of an ankle
-        return np.asarray(stands | self._stances(on_floor, tracked.soles))
+        return np.asarray(stands | self._stances(on_floor, tracked.soles, places))
 
     def _compared(
         self, motion: RobotMotion, clean: Smoothed, stands: Flags, solved: RobotMotion, ends: Ends
@@ -118,8 +120,7 @@ class Repairer:
             start //= 2
         inner = slice(start, start + len(motion))
         kept = RobotMotion(motion.fps, solved.root_pos[inner], solved.root_quat_wxyz[inner], solved.joint_pos[inner])
-        ruled = self._stances.by_rule(motion)
-        before, after = (measure(one, *self._seen(one, ruled), ranges) for one in (motion, kept))
+        before, after = (measure(one, *self._seen(one, stands), ranges) for one in (motion, kept))
         root = kept.root_pos - motion.root_pos
         return Repaired(
             motion=solved,
@@ -134,7 +135,7 @@ class Repairer:
         )
 
     def _seen(self, motion: RobotMotion, stands: Flags) -> tuple[TrackedShapes, Flags, Array]:
-        tracked, contact = self._look(motion)
+        tracked, contact, _ = self._look(motion)
         return tracked, stands, contact
 
 

@@ -11,6 +11,7 @@ from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
 
 _HEIGHT_S, _SLIDE_S = 0.06, 0.12  # s, widths of the Gaussians that smooth heights and slides
 _SLIDE_WINDOW_S = 0.4
+_LEAP_S = 0.6  # s; longer without a standing foot, the robot lies, crawls or sits
 _LOWER = 0.02  # m by which another part of the body is below the feet if it carries the robot
 _NEAR = 0.02  # m above the lower sole at which a foot's slide counts 1/e
 
@@ -65,6 +66,9 @@ def without_slides(motion: RobotMotion, carriage: Carriage) -> Array:
     mean = (slide * weight[..., None]).sum(axis=1)[known] / total[known, None]
     frames = np.arange(len(motion))
     drift = np.stack([np.interp(frames, frames[known], mean[:, axis]) for axis in range(2)], axis=1)
+    for first, end in runs(~known):  # a leap keeps the drift, a fall or a crawl has none
+        if (end - first) / motion.fps > _LEAP_S:
+            drift[first:end] = 0.0
     drift = gaussian_filter1d(drift, _SLIDE_S * motion.fps, axis=0, mode="nearest")
     shift = np.cumsum(drift, axis=0) / motion.fps
     moved = motion.root_pos.copy()

@@ -69,7 +69,8 @@ def _without_spikes(values: Array, least: float) -> tuple[Array, Flags]:
         usual = median_filter(most_of_run, _AROUND, mode="reflect")
         neighbours = np.maximum(np.roll(most_of_run, 1), np.roll(most_of_run, -1))
         neighbours[[0, -1]] = np.inf
-        spikes = (least_of_run > least) & (most_of_run > _SPIKE_RATIO * usual) & (most_of_run > 1.3 * neighbours)
+        returns = np.linalg.norm(values[width + 1 :] - values[:count], axis=-1) < least_of_run
+        spikes = returns & (least_of_run > least) & (most_of_run > _SPIKE_RATIO * usual) & (most_of_run > 1.3 * neighbours)
         for frame in np.flatnonzero(spikes):
             values[frame + 1 : frame + 1 + width] = chord[:, frame]
             replaced[frame + 1 : frame + 1 + width] = True

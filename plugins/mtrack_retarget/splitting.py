@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,9 +69,10 @@ def split_motions(path: Path, output: Output, robot: str, lengths: SplitLengths)
             yield SplitResult(str(file), clip.name, problem=problem)
             continue
         motion = RobotMotion.of(clip, names)
-        stands = stances(motion, track_shapes(geometry, motion).soles)
+        soles = track_shapes(geometry, motion).soles
+        stands = stances(motion, soles, motion.root_pos[:, None, :2] + np.zeros((1, 2, 1)))
         cuts = [0, *find_cuts(motion, stands.sum(axis=1), lengths), len(motion) - 1]
-        for number, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        for number, (first, last) in enumerate(itertools.pairwise(cuts)):
             part = _part(clip, first, last, number)
             yield SplitResult(
                 source=str(file),
