@@ -24,6 +24,10 @@ _EXTENDED = 0.9
 """A person stands (or lies) if the head is at least this far from the ankles, of the largest distance."""
 _ALIGNED = 0.85
 """Cosine of the angle between an axis and the body of a person who stands along it."""
+_LEGS = 0.3
+"""Smallest share of the legs in the distance from the ankles to the head of a rest pose that stands."""
+_TILTED = 0.5
+"""Cosine of the angle between the vertical and a body that does not stand any more."""
 _MOST = 0.5
 _NEARLY_ALL = 0.95
 _ASK = "say which axis points up: --up y, z, -y, ..."
@@ -40,11 +44,10 @@ def find_up(parts: Parts, rest: Parts | None, given: str | None, defined: str, p
         raise MotionError(f"{place}: --up {given}: is not one of {', '.join(AXES)}")
     if given is not None or defined:
         axis = given if given is not None else defined
-        body = turn_up(_body(parts), axis)
-        if float((body[:, 2] < 0.0).mean()) > _NEARLY_ALL:
+        if float((_uprightness(_body(parts), axis) < -_TILTED).mean()) > _NEARLY_ALL:
             raise MotionError(
-                f"{place}: with {axis} up, the head is below the ankles in nearly all frames; {_ASK}, or check the "
-                "joint names"
+                f"{place}: with {axis} up, the person is upside down in nearly all frames; {_ASK}, or check the joint "
+                "names"
             )
         return axis, ""
     axis, share = _upright_axis(_body(parts))
@@ -55,10 +58,9 @@ def find_up(parts: Parts, rest: Parts | None, given: str | None, defined: str, p
     note = (
         f"that {axis} points up, because the person stands along it in {share:.0%} of the frames with a straight body"
     )
-    if rest is not None:
-        other, at_rest = _upright_axis(_body(rest))
-        if at_rest and other != axis:
-            note += f" (but the rest pose stands along {other}: give --up {other} if the person lies)"
+    standing = _rest_axis(rest) if rest is not None else ""
+    if standing not in ("", axis):
+        note += f" (but the rest pose stands along {standing}: give --up {standing} if the person lies)"
     return axis, note
 
 
@@ -70,7 +72,7 @@ def turn_up(pos: Array, axis: str) -> Array:
 def check_not_mirrored(parts: Parts, place: str) -> str:
     """Raise MotionError if left and right are swapped relative to the toes, for a person with z up.
 
-    Returns a note if the person has no toes to tell it.
+    Returns a note if this cannot be checked.
     """
     if not all(f"{side}_toe" in parts for side in SIDES):
         return "that left and right are as named: without toes this cannot be checked"
@@ -78,9 +80,11 @@ def check_not_mirrored(parts: Parts, place: str) -> str:
     left = np.stack((-forward[:, 1], forward[:, 0]), axis=1)  # z up: forward turned by 90 degrees
     across = np.sum([parts[f"left_{part}"] - parts[f"right_{part}"] for part in ("hip", "shoulder")], axis=0)[:, :2]
     length = np.linalg.norm(left, axis=1) * np.linalg.norm(across, axis=1)
-    upright = _body(parts)[:, 2] > 0.0  # upside down, feet and hips may point anywhere
+    upright = _uprightness(_body(parts), "z") > _TILTED  # toes of a lying person point anywhere
     cosine = ((left * across).sum(axis=1) / np.maximum(length, 1e-12))[upright]
-    if cosine.size and float(np.median(cosine)) < 0.0:
+    if not cosine.size:
+        return "that left and right are as named: the person never stands, so this cannot be checked"
+    if float(np.median(cosine)) < 0.0:
         raise MotionError(
             f"{place}: left and right are swapped: the toes point forwards, but the left hip and shoulder are on the "
             "right. The file has left-handed axes or swapped names: export it with right-handed axes, or swap left and "
@@ -89,12 +93,25 @@ def check_not_mirrored(parts: Parts, place: str) -> str:
     return ""
 
 
-def _body(parts: Parts) -> Array:
-    """Return the vector from the ankles to the head, or the highest part that there is, [T, 3]."""
-    top = next((parts[part] for part in ("head", "neck", "chest") if part in parts), None)
+def _body(parts: Parts, *tops: str) -> Array:
+    """Return the vector from the ankles to a part, by default the head or the highest that there is, [T, 3]."""
+    top = next((parts[part] for part in tops or ("head", "neck", "chest") if part in parts), None)
     if top is None:
         top = (parts["left_shoulder"] + parts["right_shoulder"]) / 2.0
     return np.asarray(top - (parts["left_ankle"] + parts["right_ankle"]) / 2.0)
+
+
+def _rest_axis(rest: Parts) -> str:
+    """Return the axis along which a rest pose stands; empty if it does not, e.g. if all its bones point along x."""
+    body, legs = _body(rest), _body(rest, "pelvis")
+    (axis, share), (of_legs, _) = _upright_axis(body), _upright_axis(legs)
+    are_long = np.linalg.norm(legs) > _LEGS * np.linalg.norm(body)
+    return axis if share and axis == of_legs and are_long else ""
+
+
+def _uprightness(body: Array, axis: str) -> Array:
+    """Return the cosine of the angle between an axis and a body, [T]."""
+    return np.asarray(turn_up(body, axis)[:, 2] / np.maximum(np.linalg.norm(body, axis=1), 1e-12))
 
 
 def _upright_axis(body: Array) -> tuple[str, float]:

@@ -55,7 +55,8 @@ class Bvh:
             pos = np.empty((frames, len(hierarchy.joints), 3))
             filled = 0
             for block in _blocks(lines, hierarchy, frames, path):
-                pos[filled : filled + len(block)] = kinematics.positions(block)
+                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported with its joint
+                    pos[filled : filled + len(block)] = kinematics.positions(block)
                 filled += len(block)
         for note in kinematics.notes:
             log.info("%s: %s", path, note)

@@ -13,6 +13,8 @@ from mtrack_retarget.robot_motion import Array
 
 MAX_JOINTS = 1000
 _AXES = "XYZ"
+_BETWEEN = re.compile(r"([{}])|\s(?=(?:ROOT|JOINT|End Site|OFFSET|CHANNELS)\s+\S)")
+"""Where a line has several statements: at braces and before keywords that something follows."""
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 
 
@@ -61,7 +63,7 @@ def read_hierarchy(lines: Iterator[tuple[int, str]], place: str) -> Hierarchy:
     for number, line in lines:
         if line.strip().upper() == "MOTION":
             return parser.finished(number)
-        for statement in filter(None, map(str.strip, re.split(r"([{}])", line))):
+        for statement in (part.strip() for part in _BETWEEN.split(line) if part and not part.isspace()):
             parser.read(statement, number)
     raise MotionError(f"{place}: ends in its hierarchy, before the line MOTION; copy or export the file again")
 

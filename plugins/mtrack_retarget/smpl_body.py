@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
 import attrs
 import numpy as np
@@ -90,10 +89,11 @@ def _read_members(path: Path) -> dict[str, NDArray[np.float64]]:
         raise MotionError(f"{path}: there is no such body model; {_DOWNLOAD}")
     if is_zip(path):
         try:
-            with np.load(path) as archive:  # a model is too large for `read_npz`; objects in it are never read
+            with path.open("rb") as file, np.load(file) as archive:  # too large for `read_npz`
                 found = {name: archive[name] for name in _MEMBERS if name in archive}
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise MotionError(f"{path}: damaged body model ({error}); download it again") from None
+        except Exception as error:  # whatever zipfile, zlib and numpy raise is caused by the file's bytes
+            detail = " ".join(str(error).split())[:120] or type(error).__name__
+            raise MotionError(f"{path}: damaged body model ({detail}); download it again") from None
     elif is_pickle(path):
         content = read_pickle(path)
         values = content if isinstance(content, Mapping) else {}

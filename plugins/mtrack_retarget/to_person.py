@@ -16,6 +16,8 @@ from mtrack_retarget.proportions import body_height, check_bones, find_unit
 from mtrack_retarget.robot_motion import Array
 
 _FPS = (1.0, 1000.0)
+_FARTHEST = 1e9
+"""Positions beyond this are as wrong as NaN, whatever the unit."""
 _AT_REST = 1e-4
 """Share of the height: no person holds as still as that."""
 _SHORTEST_FOOT = 0.01
@@ -115,7 +117,7 @@ def _named(motion: SkeletonMotion, names: Path | None, place: str) -> Naming:
 
 def _check_finite(parts: Mapping[str, Array], joints: Mapping[str, str], place: str) -> None:
     for part, pos in parts.items():
-        bad = np.flatnonzero(~np.isfinite(pos).all(axis=1))
+        bad = np.flatnonzero(~(np.abs(pos) < _FARTHEST).all(axis=1))
         if len(bad):
             raise MotionError(
                 f"{place}: joint '{joints[part]}' is not finite in frame {bad[0]} ({len(bad)} of {len(pos)} frames); "

@@ -90,6 +90,16 @@ def test_other_line_ends_tabs_and_capitals_change_nothing(tmp_path):
     assert np.array_equal(first.pos, second.pos)
 
 
+def test_several_statements_may_share_a_line(tmp_path):
+    path = write_bvh(tmp_path / "walk.bvh", BODY, rows())
+    (first,) = Bvh().skeletons(path)
+    hierarchy, motion = path.read_text().split("MOTION")
+    path.write_text(" ".join(hierarchy.split()).replace(" JOINT Foot", "\nJOINT Foot") + "\nMOTION" + motion)
+    (second,) = Bvh().skeletons(path)
+    assert second.joint_names == first.joint_names
+    assert np.array_equal(first.pos, second.pos)
+
+
 @pytest.mark.parametrize(
     ("written", "fps"), [(".0083333", 120.0), ("0.008333", 120.0), ("0.0333667", 29.97), ("0.04", 25.0), ("0", None)]
 )

@@ -102,7 +102,7 @@ def test_given_axis_and_unit_are_used_and_not_called_assumed():
     assert (reading.unit, reading.up, reading.assumed) == ("units of 0.025 m", "y", ())
     with pytest.raises(MotionError, match=r"with --unit metres, the person is .* m tall .*: --unit in fits"):
         to_person(there, unit="m", up="y")
-    with pytest.raises(MotionError, match=r"with -y up, the head is below the ankles"):
+    with pytest.raises(MotionError, match=r"with -y up, the person is upside down"):
         to_person(there, up="-y")
     with pytest.raises(MotionError, match=r"--up w: is not one of x, y, z"):
         to_person(there, up="w")
@@ -115,6 +115,9 @@ def test_a_lying_person_is_not_trusted_silently():
     lying = attrs.evolve(motion, pos=motion.pos @ FROM_Z_UP["y"])
     _, reading = to_person(lying)
     assert any("give --up z if the person lies" in line for line in reading.assumed)
+    along_x = np.cumsum(np.ones((len(BODY_JOINTS), 1)), axis=0) * (1.0, 0.0, 0.0)  # some files have such rest poses
+    _, reading = to_person(attrs.evolve(motion, rest_pos=along_x))
+    assert not any("rest pose" in line for line in reading.assumed)
     rolling = motion.pos.copy()
     rolling[1::3] = rolling[1::3] @ FROM_Z_UP["y"]
     rolling[2::3] = rolling[2::3] @ FROM_Z_UP["-x"]
