@@ -13,6 +13,7 @@ _HEIGHT_S, _SLIDE_S = 0.06, 0.12  # s, widths of the Gaussians that smooth heigh
 _SLIDE_WINDOW_S = 0.4
 _LEAP_S = 0.6  # s; longer without a standing foot, the robot lies, crawls or sits
 _LOWER = 0.02  # m by which another part of the body is below the feet if it carries the robot
+_UP = np.array([0.0, 0.0, 1.0])
 _NEAR = 0.02  # m above the lower sole at which a foot's slide counts 1/e
 
 
@@ -41,12 +42,12 @@ def lifted(motion: RobotMotion, carriage: Carriage) -> Array:
     by_body = (carriage.lowest < carriage.soles.min(axis=1) - _LOWER) & ~falls
     carried = stands.any(axis=1) | by_body
     if not carried.any():
-        return np.asarray(motion.root_pos - [0.0, 0.0, 1.0] * carriage.lowest.min())
+        return np.asarray(motion.root_pos - _UP * carriage.lowest.min())
     floor = np.where(by_body, carriage.lowest, by_foot)
     frames = np.arange(len(motion))
     floor = np.interp(frames, frames[carried], floor[carried])
     floor = gaussian_filter1d(floor, _HEIGHT_S * motion.fps, mode="nearest")
-    return np.asarray(motion.root_pos - floor[:, None] * [0.0, 0.0, 1.0])
+    return np.asarray(motion.root_pos - floor[:, None] * _UP)
 
 
 def without_slides(motion: RobotMotion, carriage: Carriage) -> Array:
