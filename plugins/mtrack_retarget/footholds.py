@@ -17,6 +17,7 @@ _LEVEL, _TILTED = 0.25, 0.5  # rad: a sole that is tilted by less is put down fl
 _SOFTEST = 0.004  # m: balls that are higher by this carry 1/e of the weight
 _APART = 0.07  # m that a stance may slide; further apart, it is two stances with a step between them
 _STEP_S = 0.2  # s for that step
+_STEP_M, _CLEARANCE = 0.1, 0.02  # m: in a longer step, a foot rises at least by this in the middle
 _SETTLE_S = 0.2  # s in which a sole that leaves the floor takes up the speed that the motion has there
 _TILT_S = 0.04  # s, width of the Gaussian that smooths kept tilts
 
@@ -56,7 +57,7 @@ def footholds(soles: SolePoses, stands: Flags, shapes: Sequence[SoleShape], fps:
             fixed[frames, foot] = True
         if spans:
             _swing(soles, pos, rot, fixed[:, foot], foot, fps)
-    _raise(pos, rot, shapes)
+    _raise(pos, rot, fixed, shapes)
     return Footholds(SolePoses(pos, rot), fixed)
 
 
@@ -154,10 +155,20 @@ def _settling(frames: Array, reach: float) -> Array:
     return np.asarray(frames * left * left)
 
 
-def _raise(pos: Array, rot: Array, shapes: Sequence[SoleShape]) -> None:
-    """Raise soles that are in the floor."""
+def _raise(pos: Array, rot: Array, fixed: Flags, shapes: Sequence[SoleShape]) -> None:
+    """Raise soles that are in the floor, or that graze it in a step."""
     lowest, _ = SolePoses(pos, rot).bottom(shapes)
-    pos[..., 2] += np.maximum(-lowest, 0.0)
+    least = np.zeros_like(lowest)
+    for foot in range(fixed.shape[1]):
+        for first, end in runs(~fixed[:, foot]):
+            if first > 0 and end < len(fixed) and _far(pos[end, foot] - pos[first - 1, foot]) > _STEP_M:
+                share = np.arange(1, end - first + 1) / (end - first + 1)
+                least[first:end, foot] = _CLEARANCE * np.sin(np.pi * share) ** 2
+    pos[..., 2] += np.maximum(least - lowest, 0.0)
+
+
+def _far(way: Array) -> float:
+    return float(np.linalg.norm(way[:2]))
 
 
 def _mean_angle(angles: Array) -> float:

@@ -52,6 +52,10 @@ class RobotMotion:
             identity="",
         )
 
+    def first(self, count: int) -> RobotMotion:
+        """Return the first frames."""
+        return RobotMotion(self.fps, self.root_pos[:count], self.root_quat_wxyz[:count], self.joint_pos[:count])
+
     def __len__(self) -> int:
         return len(self.root_pos)
 

@@ -36,6 +36,17 @@ class ScaledPerson:
     scale: float
     """Length of the robot's legs, divided by that of the person's."""
 
+    def first(self, count: int) -> ScaledPerson:
+        """Return the first frames."""
+        return attrs.evolve(
+            self,
+            pelvis_pos=self.pelvis_pos[:count],
+            pelvis_rot=self.pelvis_rot[:count],
+            chest_rot=self.chest_rot[:count],
+            foot_rot=self.foot_rot[:count],
+            sites={name: pos[:count] for name, pos in self.sites.items()},
+        )
+
 
 def scaled(person: Person, limbs: RobotLimbs) -> ScaledPerson:
     """Return a person scaled to a robot's limbs."""

@@ -130,7 +130,7 @@ def test_commands_within_sentences_exist(page: Path) -> None:
     named = re.findall(r"`mtrack ([a-z][\w-]*)((?: [a-z][\w-]*)?)", text)
     assert {command for command, _ in named} - known == set()
     motions = {sub.strip() for command, sub in named if command == "motions" and sub}
-    assert motions <= {"import", "make", "info", "view", "check", "pack"}
+    assert motions <= {"import", "make", "info", "view", "check", "pack", "repair", "retarget", "split"}
 
 
 # ---------------------------------------------------------------- recipes
