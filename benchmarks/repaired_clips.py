@@ -3,9 +3,9 @@
     python benchmarks/repaired_clips.py BEFORE AFTER [--json OUT]
 
 BEFORE and AFTER are directories of motion files with equal names: those given to `mtrack motions repair`, and its
-results. Uses nothing of the plugin: stances are those of the clip before, by the rule of docs/reference
-(`contact_...` of motion_tracking) with central differences; heights and speeds are those of the lowest contact sphere of
-a foot. Exit status 1 if a clip misses a goal: 5 mm (95th percentiles), 20 mm/s (mean), 0.1 rad (root mean square), and
+results. Uses nothing of the plugin: stances are those of the clip before, by the rule of training (`contact_...` of
+motion_tracking) with central differences; heights and speeds are those of the lowest contact sphere of a foot.
+Exit status 1 if a clip misses a goal: 5 mm (95th percentiles), 20 mm/s (mean), 0.1 rad (root mean square), and
 none of the three worse than before.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Feet:
     """The G1's feet in the frames of a motion file."""
 
     def __init__(self) -> None:
+        """Compile the G1."""
         self.model = G1().spec().compile()
         self.data = mujoco.MjData(self.model)
         self.bodies = [self.model.body(name).id for name in FEET]
@@ -106,9 +108,9 @@ def main() -> int:
         missed += bool(over or worse)
         rows.append({"clip": file.stem, "before": before, "after": after, "over": over, "worse": worse})
         values = "  ".join(f"{name} {before.get(name, 0.0):.1f} -> {value:.2f}" for name, value in after.items())
-        print(f"{file.stem:32} {values}  {' '.join((*over, *worse))}")
+        sys.stdout.write(f"{file.stem:32} {values}  {' '.join((*over, *worse))}\n")
     means = {name: float(np.mean([row["after"][name] for row in rows])) for name in GOALS}
-    print(f"{len(rows) - missed} of {len(rows)} clips meet all goals; means after: {means}")
+    sys.stdout.write(f"{len(rows) - missed} of {len(rows)} clips meet all goals; means after: {means}\n")
     if arguments.json:
         arguments.json.write_text(json.dumps({"goals": GOALS, "means": means, "clips": rows}, indent=1))
     return 1 if missed else 0

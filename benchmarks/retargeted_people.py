@@ -5,8 +5,8 @@
     python benchmarks/retargeted_people.py PEOPLE OURS THEIRS [--json OUT]
 
 PEOPLE is a directory of ASAP's pickles, which contain both the person and ASAP's own motion of the G1. Keypoint error:
-mean distance of knees, ankles, elbows and wrists, relative to the pelvis, from the person with the robot's limbs. Skate,
-hover and penetration are those of `repaired_clips.py`, with each motion's own stances. Exit status 1 if one of our
+mean distance of knees, ankles, elbows and wrists, relative to the pelvis, from the person with the robot's limbs.
+Skate, hover and penetration are those of `repaired_clips.py`, with each motion's own stances. Exit status 1 if one of our
 means is worse.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +50,14 @@ def main() -> int:
             error = keypoint_error(retargeter, motion.first(count), target.first(count))
             row[who] = {"keypoint_mm": 1e3 * error, **measure(poses, standing(poses))}
         rows.append(row)
-        print(f"{file.stem:32} " + "  ".join(f"{who} {_words(row[who])}" for who in ("ours", "theirs")))
+        both = "  ".join(f"{who} {_words(row[who])}" for who in ("ours", "theirs"))
+        sys.stdout.write(f"{file.stem:32} {both}\n")
     worse = []
     for name in rows[0]["ours"]:
         values = {who: np.array([row[who][name] for row in rows]) for who in ("ours", "theirs")}
         text = ", ".join(f"{who} {v.mean():.1f} (worst {v.max():.1f})" for who, v in values.items())
-        print(f"{name}: {text}; ours is lower for {int((values['ours'] < values['theirs']).sum())} of {len(rows)}")
+        lower = int((values["ours"] < values["theirs"]).sum())
+        sys.stdout.write(f"{name}: {text}; ours is lower for {lower} of {len(rows)}\n")
         if values["ours"].mean() > values["theirs"].mean():
             worse.append(name)
     if arguments.json:

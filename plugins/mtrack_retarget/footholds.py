@@ -124,13 +124,13 @@ def _swing(soles: SolePoses, pos: Array, rot: Array, fixed: Flags, foot: int, fp
     turn = (Rotation.from_matrix(rot[:, foot]) * Rotation.from_matrix(soles.rot[:, foot]).inv()).as_rotvec()
     correction = np.concatenate((shift, turn), axis=1)
     for first, end in runs(~fixed):
-        before, start = _edge(correction, first - 1, -1, fixed)
-        after, stop = _edge(correction, end, 1, fixed)
+        start = _change(correction, first - 1, -1, fixed)
+        stop = _change(correction, end, 1, fixed)
+        # at an end of the motion, the correction stays what it is
+        before, after = correction[first - 1 if first else end], correction[end if end < len(fixed) else first - 1]
         elapsed, count = np.arange(1.0, end - first + 1)[:, None], end - first + 1
         share = elapsed / count
         share = share * share * (3.0 - 2.0 * share)
-        if before is None or after is None:  # at an end of the motion, it stays what it is
-            before, after = (after, after) if before is None else (before, before)
         reach = min(count, _SETTLE_S * fps)
         correction[first:end] = before + (after - before) * share
         correction[first:end] += start * _settling(elapsed, reach) - stop * _settling(count - elapsed, reach)
@@ -140,13 +140,12 @@ def _swing(soles: SolePoses, pos: Array, rot: Array, fixed: Flags, foot: int, fp
     rot[swings, foot] = turned.as_matrix()
 
 
-def _edge(correction: Array, frame: int, inwards: int, fixed: Flags) -> tuple[Array | None, Array]:
-    """Return the correction at the edge of a stance and its change per frame; None and 0 if there is no stance."""
-    if not 0 <= frame < len(fixed):
-        return None, np.zeros(6)
+def _change(correction: Array, frame: int, inwards: int, fixed: Flags) -> Array:
+    """Return the change of the correction per frame at the edge of a stance; 0 if there is no stance."""
     inside = frame + inwards
-    change = correction[frame] - correction[inside] if 0 <= inside < len(fixed) and fixed[inside] else np.zeros(6)
-    return correction[frame], change if inwards < 0 else -change
+    if not 0 <= min(frame, inside) <= max(frame, inside) < len(fixed) or not fixed[inside]:
+        return np.zeros(6)
+    return np.asarray((correction[frame] - correction[inside]) * -inwards)
 
 
 def _settling(frames: Array, reach: float) -> Array:

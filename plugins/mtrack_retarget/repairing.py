@@ -19,9 +19,10 @@ from mtrack_motion.clip_checks import why_unreadable
 from mtrack_motion.file import file_name
 from mtrack_motion.reading import Read, each_clip
 from mtrack_retarget.batch import run_batch
+from mtrack_retarget.measures import MotionMeasures
 from mtrack_retarget.output import Output
 from mtrack_retarget.picture import StripPainter
-from mtrack_retarget.repair import MotionMeasures, Repairer, RepairOptions
+from mtrack_retarget.repair import Repairer, RepairOptions
 from mtrack_retarget.robot_motion import RobotMotion
 
 

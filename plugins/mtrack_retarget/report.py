@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtrack_retarget.repair import MotionMeasures
+from mtrack_retarget.measures import MotionMeasures
 from mtrack_retarget.repairing import RepairResult
 from mtrack_retarget.retargeting import RetargetResult
 

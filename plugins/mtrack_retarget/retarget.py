@@ -87,7 +87,7 @@ class Retargeter:
             root_quat_wxyz=np.array([[np.cos(yaw / 2.0), 0.0, 0.0, np.sin(yaw / 2.0)]]),
             joint_pos=names.default_joint_pos.double().numpy()[None],
         )
-        return self.body.qpos(motion)[0]
+        return np.asarray(self.body.qpos(motion)[0])
 
     def _aim(self, person: ScaledPerson, frame: int) -> None:
         self._pelvis.set_target(_pose(person.pelvis_pos[frame], person.pelvis_rot[frame]))

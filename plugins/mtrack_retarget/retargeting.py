@@ -21,11 +21,12 @@ from mtrack_motion.installed_importer import Settings
 from mtrack_motion.recognition import AS_REQUESTED, Importers
 from mtrack_retarget.batch import run_batch
 from mtrack_retarget.closeness import keypoint_error
+from mtrack_retarget.measures import MotionMeasures
 from mtrack_retarget.origin import person_hash
 from mtrack_retarget.output import Output
 from mtrack_retarget.person import Person
 from mtrack_retarget.picture import StripPainter
-from mtrack_retarget.repair import MotionMeasures, Repairer, RepairOptions
+from mtrack_retarget.repair import Repairer, RepairOptions
 from mtrack_retarget.retarget import Retargeter, resampled
 from mtrack_retarget.scaled import scaled
 from mtrack_retarget.to_person import to_person

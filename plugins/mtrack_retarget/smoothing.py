@@ -70,7 +70,8 @@ def _without_spikes(values: Array, least: float) -> tuple[Array, Flags]:
         neighbours = np.maximum(np.roll(most_of_run, 1), np.roll(most_of_run, -1))
         neighbours[[0, -1]] = np.inf
         returns = np.linalg.norm(values[width + 1 :] - values[:count], axis=-1) < least_of_run
-        spikes = returns & (least_of_run > least) & (most_of_run > _SPIKE_RATIO * usual) & (most_of_run > 1.3 * neighbours)
+        stands_out = (most_of_run > _SPIKE_RATIO * usual) & (most_of_run > 1.3 * neighbours)
+        spikes = returns & stands_out & (least_of_run > least)
         for frame in np.flatnonzero(spikes):
             values[frame + 1 : frame + 1 + width] = chord[:, frame]
             replaced[frame + 1 : frame + 1 + width] = True

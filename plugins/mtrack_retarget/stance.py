@@ -55,7 +55,7 @@ class StanceFinder:
             for first, end in runs(foot):
                 if (end - first) / motion.fps < _LEAST_S:
                     foot[first:end] = False
-        return stands
+        return np.asarray(stands)
 
     def by_rule(self, motion: RobotMotion) -> Flags:
         """Return whether each foot stands by the rule that training uses, [T, F]."""

@@ -90,7 +90,8 @@ def twin(retargeter: Retargeter, motion: RobotMotion) -> Person:
     for qpos in retargeter.body.qpos(motion):
         data.qpos[:] = qpos
         mujoco.mj_kinematics(model, data)
-        frames = {name: (data.body(name).xpos, data.body(name).xmat.reshape(3, 3)) for name in (limbs.pelvis, limbs.chest)}
+        held = [data.body(name) for name in (limbs.pelvis, limbs.chest)]
+        frames = {body.name: (body.xpos, body.xmat.reshape(3, 3)) for body in held}
         for holder, offsets, part in ((limbs.pelvis, limbs.hips, "hip"), (limbs.chest, limbs.shoulders, "shoulder")):
             for side, offset in zip(SIDES, offsets, strict=True):
                 parts.setdefault(f"{side}_{part}", []).append(frames[holder][0] + frames[holder][1] @ offset)
