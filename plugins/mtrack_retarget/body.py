@@ -91,7 +91,13 @@ class PlacedBody:
         model = robot.spec().compile()
         at = Addresses.of(model, self.names)
         data = mujoco.MjData(model)
-        _pose(data, at, self.names.default_root_pos.numpy(), np.array([1.0, 0, 0, 0]), self.names.default_joint_pos)
+        _pose(
+            data,
+            at,
+            self.names.default_root_pos.numpy(),
+            np.array([1.0, 0, 0, 0]),
+            self.names.default_joint_pos.numpy(),
+        )
         mujoco.mj_kinematics(model, data)
         if len(feet) != 2:
             raise MotionError(f"robot '{self.names.name}' has {len(feet)} bodies in its set 'feet'; name two")

@@ -137,7 +137,8 @@ def _places(posing: Posing, limb: Limb, end: Array) -> _Places:
 def _reach(posing: Posing, limb: Limb, places: _Places) -> float:
     """Return the largest distance between the ends of a limb while its knee or elbow bends, m."""
     axis, arm = posing.axis(places.joint), places.end - places.bend
-    angles = np.linspace(*posing.range[places.joint], _BENDS) - posing.zero[places.joint]
+    low, high = posing.range[places.joint]
+    angles = np.linspace(low, high, _BENDS) - posing.zero[places.joint]
     turned = Rotation.from_rotvec(angles[:, None] * axis).apply(arm)
     return float(np.linalg.norm(places.bend + turned - places.top, axis=1).max())
 
@@ -159,8 +160,8 @@ def _centre(posing: Posing, joints: Sequence[int]) -> Array:
         across = np.eye(3) - np.outer(axis, axis)
         system, right = system + across, right + across @ anchor
     if np.linalg.eigvalsh(system)[0] < _PARALLEL:  # parallel axes: any point on them
-        return np.mean([posing.anchor(joint) for joint in joints], axis=0)
-    return np.linalg.solve(system, right)
+        return np.asarray(np.mean([posing.anchor(joint) for joint in joints], axis=0))
+    return np.asarray(np.linalg.solve(system, right))
 
 
 def _ankle(posing: Posing, leg: Limb) -> tuple[int, Array]:
