@@ -11,7 +11,7 @@ import numpy as np
 
 from mtrack import MotionError
 from mtrack_formats.restricted import is_pickle, read_pickle
-from mtrack_motion.file_kinds import ARRAYS, RETARGET
+from mtrack_motion.file_kinds import ARRAYS
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,10 @@ def explain(content: object, nearest: str, keys: Sequence[str]) -> str:
     """Return why values contain no motion of the importer `nearest`, which needs `keys`, and what to do instead."""
     present = _arrays_of(content)
     if len(present.keys() & {*_PERSON}) > 1:
-        return f"is a motion of AMASS or SMPL ({_listed(present)}): {RETARGET}"
+        return (
+            f"is a motion of a person in parameters of SMPL ({_listed(present)}), not joint angles of a robot; `mtrack "
+            "motions retarget` reads them from .npz: poses [T, 156], trans [T, 3], betas, mocap_frame_rate"
+        )
     missing = [key for key in keys if key not in present]
     if present and 0 < len(missing) < len(keys):
         has = ", ".join(key for key in keys if key in present)

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 RETARGET = (
-    "it contains the motion of a person's skeleton, not joint angles of a robot, and mtrack does not retarget: "
-    "retarget it to your robot first, for example with GMR or holosoma, and import the result"
+    "it contains the motion of a person's skeleton, not joint angles of a robot; to make a robot move like the person, "
+    "use `mtrack motions retarget FILE -o DIR`"
+)
+_EXPORT = (
+    "it contains the motion of a person's skeleton or markers, and mtrack cannot read it; export it as BVH, and use "
+    "`mtrack motions retarget FILE -o DIR`"
 )
 TABLE = "save the table as text (.csv): root x y z, quaternion x y z w, then the joints, one row per frame"
 ARRAYS = (
@@ -17,16 +21,16 @@ ARRAYS = (
     "with the quaternion in the order x, y, z, w and angles in rad"
 )
 _TORCH = (
-    "is a PyTorch file, which mtrack never opens because that can run code; if you trust it, load its tensors with "
-    f"torch.load(FILE, weights_only=True): {ARRAYS}"
+    "is a PyTorch file; a person's motion of GVHMR (hmr4d_results.pt) is read by `mtrack motions retarget FILE -o "
+    f"DIR`. Otherwise load its tensors with torch.load(FILE, weights_only=True): {ARRAYS}"
 )
 _LISTED = 4
 _HEAD = 4096
 
 _BEGINNINGS: dict[bytes, str] = {
-    b"Kaydara FBX": f"is an FBX file: {RETARGET}",
-    b"; FBX": f"is an FBX file: {RETARGET}",
-    b"glTF": f"is a glTF file: {RETARGET}",
+    b"Kaydara FBX": f"is an FBX file: {_EXPORT}",
+    b"; FBX": f"is an FBX file: {_EXPORT}",
+    b"glTF": f"is a glTF file: {_EXPORT}",
     b"\x89HDF\r\n\x1a\n": f"is an HDF5 file (.h5, or .mat of MATLAB 7.3); {ARRAYS}",
     b"MATLAB 5.0": f"is a MATLAB file; {ARRAYS}",
     b"PAR1": f"is a Parquet file; {TABLE}",
@@ -47,14 +51,14 @@ _BEGINNINGS: dict[bytes, str] = {
     b"version https://git-lfs": "is a Git LFS pointer, not the file itself; run 'git lfs pull' in its repository",
 }
 _VIDEO = (
-    "is a video; mtrack needs joint angles of a robot: estimate the person's motion (for example with GVHMR), "
-    "retarget it to your robot (GMR, holosoma), and import the result"
+    "is a video; mtrack needs the motion in numbers: estimate the person's motion (for example with GVHMR), and use "
+    "`mtrack motions retarget FILE -o DIR`"
 )
 _TEXTS: dict[str, str] = {
     r"HIERARCHY\s+ROOT\b": f"is a BVH file: {RETARGET}",
-    r":version\b|:units\b|:root\b": f"is an ASF skeleton file: {RETARGET}",
-    r":FULLY-SPECIFIED|:DEGREES": f"is an AMC motion file: {RETARGET}",
-    r"PathFileType\s": f"is a TRC file of markers: {RETARGET}",
+    r":version\b|:units\b|:root\b": f"is an ASF skeleton file: {_EXPORT}",
+    r":FULLY-SPECIFIED|:DEGREES": f"is an AMC motion file: {_EXPORT}",
+    r"PathFileType\s": f"is a TRC file of markers: {_EXPORT}",
     r"<!DOCTYPE html|<html": "is a web page, probably in place of the file; download the file itself",
     r"(<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(mujoco|robot|sdf)\b": "describes a robot, not a motion",
 }
@@ -102,7 +106,7 @@ def _binary_kinds(head: bytes, path: Path) -> Iterator[str]:
     if head[257:262] == b"ustar":
         yield "is a tar archive; unpack it with 'tar xf FILE' and import the directory"
     if head[1:2] == b"\x50" and 2 <= head[0] <= 40 and len(head) >= 512 and b"\0" in head[:64]:
-        yield f"is a C3D file of markers: {RETARGET}"
+        yield f"is a C3D file of markers: {_EXPORT}"
     if b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19" in head[:32]:  # the magic number of files from before PyTorch 1.6
         yield _TORCH
 

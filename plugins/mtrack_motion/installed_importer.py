@@ -91,8 +91,8 @@ class InstalledImporter:
             empty = False
             yield motion
         if empty:
-            what = what_it_is(path)
-            raise MotionError(f"{path}: {self} found no motion in it{f'; the file {what}' if what else ''}")
+            content = what_it_is(path)
+            raise MotionError(f"{path}: {self} found no motion in it{f'; the file {content}' if content else ''}")
 
     def _call(self, call: Callable[[], T]) -> T:
         """Return the result of calling the importer; turn exceptions that it may not raise into ComponentError."""

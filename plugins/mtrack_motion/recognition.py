@@ -23,7 +23,7 @@ from mtrack.api.fields import params_of
 from mtrack.errors import did_you_mean
 from mtrack.registry.registry import Registry
 from mtrack_motion.decompress import unpacked
-from mtrack_motion.file_kinds import how_text_begins, what_it_is
+from mtrack_motion.file_kinds import RETARGET, how_text_begins, what_it_is
 from mtrack_motion.installed_importer import TRUST, IncompleteError, InstalledImporter, Settings, make_importer
 
 log = logging.getLogger(__name__)
@@ -156,7 +156,10 @@ def _claims(importer: InstalledImporter, path: Path) -> bool:
 def why_not_imported(path: Path, recognition: Recognition) -> str:
     """Return in one line, starting with the file, why no importer reads it, and what to do."""
     broken = f" (skipped: {'; '.join(recognition.broken)})" if recognition.broken else ""
-    if kind := what_it_is(path):
+    kind = what_it_is(path)
+    if RETARGET not in kind and (person := _found_by_skeleton_source(path)):
+        return f"{path}: is recognised as {person}: {RETARGET}{broken}"
+    if kind:
         return f"{path}: {kind}{broken}"
     if recognition.damage:
         return f"{recognition.damage[0]}{broken}"
@@ -186,6 +189,22 @@ def not_a_motion_file(path: Path) -> str:
             )
     except MotionError as error:
         return str(error)
+
+
+def _found_by_skeleton_source(path: Path) -> str:
+    """Return what a skeleton source finds in a file; empty if none does."""
+    for source in _skeleton_sources().usable:
+        try:
+            if found := source.recognises(path):
+                return f"{found} ({source})"
+        except (MotionError, ComponentError):
+            continue
+    return ""
+
+
+@cache
+def _skeleton_sources() -> Importers:
+    return Importers(Registry.scan(), kind="skeleton_source")
 
 
 @cache

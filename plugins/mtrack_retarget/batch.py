@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
+
+from mtrack import MtrackError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,7 +23,8 @@ def run_batch(
     """Yield the index and the result of each item, in the order in which they are finished.
 
     `make` creates the job once in each process; it and the items must be picklable. One process or one item runs here.
-    An interruption waits for nothing.
+    Ctrl-C ends the processes; otherwise an interruption waits only for the items at work. Raises MtrackError if the job
+    cannot be created, or a process is killed.
     """
     if processes <= 1 or len(items) <= 1:
         job = make()
@@ -34,18 +39,28 @@ def run_batch(
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield waiting.pop(future), future.result()
-        except BaseException:
+        except BrokenProcessPool:
+            raise MtrackError(
+                "a process was ended from outside, perhaps for lack of memory; what was written is whole, and the same "
+                "command continues: give it fewer processes with --jobs"
+            ) from None
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _start(make: Callable[[], Any]) -> None:
     global _worker  # noqa: PLW0603  one per process
     import torch  # noqa: PLC0415
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback; motion files are whole or absent
     torch.set_num_threads(1)
-    _worker = make()
+    try:
+        _worker = make()
+    except MtrackError as error:  # an exception here would only break the pool
+        _worker = error
 
 
 def _run(item: Any) -> Any:
+    if isinstance(_worker, MtrackError):
+        raise _worker
     return _worker(item)

@@ -71,7 +71,9 @@ def retarget(
     names: Annotated[Path | None, typer.Option(help="TOML file with the joint of each part of the body.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of the file: m, cm, mm, in, cmu, or metres per unit.")] = "",
     up: Annotated[str, typer.Option(help="Axis of the file that points up: x, y, z, -x, -y or -z.")] = "",
-    fps: Annotated[float | None, typer.Option(help="Frame rate of the recording, if the file lacks it.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frame rate of the recording, if the file lacks it (--set fps=VALUE).")
+    ] = None,
     rate: Annotated[float, typer.Option(min=1.0, max=1000.0, help="Frame rate of the robot's motion.")] = 50.0,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the source.")
@@ -105,9 +107,8 @@ def retarget(
         output=Output(out, overwrite),
         robot=robot,
         format=format_,
-        settings=read_settings(set_ or (), {}),
+        settings=read_settings(set_ or (), {"--fps": fps}),
         rate=rate,
-        fps=fps,
         names=names,
         unit=unit or None,
         up=up or None,
@@ -159,7 +160,8 @@ def split(
             typer.echo(f"error: {result.source}: {result.problem}", err=True)
         elif not as_json:
             feet = f"{result.feet} {'foot stands' if result.feet == 1 else 'feet stand'} in the last frame"
-            typer.echo(f"{result.file}  {result.seconds:.1f} s from frame {result.first_frame}, {feet}")
+            done = " (already done)" if result.done_before else ""
+            typer.echo(f"{result.file}  {result.seconds:.1f} s from frame {result.first_frame}, {feet}{done}")
     if as_json:
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
     if any(result.problem for result in results):

@@ -10,6 +10,8 @@ from mtrack import Clip, MotionError
 from mtrack_motion.clip import content_hash
 from mtrack_motion.file import file_name, read_clip, write_clip
 
+CLASH = "was written for two motions of this command, and contains one of them; rename the other"
+
 
 @attrs.frozen
 class Output:
@@ -34,17 +36,38 @@ class Output:
 
         Raises MotionError if its file is something else and must not be overwritten.
         """
-        file = self.file(clip)
-        if self.overwrite or not file.exists():
-            return False
-        if read_clip(file).source.startswith(record):
-            return True
-        raise MotionError(f"{file} exists with another motion; choose another directory, or --overwrite")
+        earlier = self._earlier(clip)
+        if earlier is not None and not earlier.source.startswith(record):
+            raise self._taken(clip)
+        return earlier is not None
+
+    def has_same(self, clip: Clip) -> bool:
+        """Return whether this clip was already written, with the same numbers and origin. Raises like `has`."""
+        earlier = self._earlier(clip.name)
+        if earlier is not None and (content_hash(earlier), earlier.source) != (content_hash(clip), clip.source):
+            raise self._taken(clip.name)
+        return earlier is not None
 
     def write(self, clip: Clip) -> Path:
         """Write a clip and return its file. Raises MotionError."""
-        file = self.file(clip.name)
-        if file.exists() and not self.overwrite and content_hash(read_clip(file)) != content_hash(clip):
-            raise MotionError(f"{file} exists with another motion; choose another directory, or --overwrite")
-        write_clip(file, clip)
-        return file
+        earlier = self._earlier(clip.name)
+        if earlier is not None and content_hash(earlier) != content_hash(clip):
+            raise self._taken(clip.name)
+        write_clip(self.file(clip.name), clip)
+        return self.file(clip.name)
+
+    def _earlier(self, clip: str) -> Clip | None:
+        """Return what is in the file of a clip; None if the file may be written. Raises MotionError."""
+        file = self.file(clip)
+        if self.overwrite or not file.exists():
+            return None
+        try:
+            return read_clip(file)
+        except MotionError as error:
+            raise MotionError(f"{error}; choose another directory, or --overwrite") from None
+
+    def _taken(self, clip: str) -> MotionError:
+        return MotionError(
+            f"{self.file(clip)} exists with another motion, or from other options; choose another directory, or "
+            "--overwrite"
+        )

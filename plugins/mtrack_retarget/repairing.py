@@ -20,7 +20,7 @@ from mtrack_motion.file import file_name
 from mtrack_motion.reading import Read, each_clip
 from mtrack_retarget.batch import run_batch
 from mtrack_retarget.measures import MotionMeasures
-from mtrack_retarget.output import Output
+from mtrack_retarget.output import CLASH, Output
 from mtrack_retarget.picture import StripPainter
 from mtrack_retarget.repair import Repairer, RepairOptions
 from mtrack_retarget.robot_motion import RobotMotion
@@ -67,11 +67,13 @@ def repair_motions(path: Path, only: str, job: RepairJob, processes: int) -> Ite
     if job.pictures is not None:
         attrs.evolve(job.output, folder=job.pictures).prepare()
     make = functools.partial(_RepairClip, job, only)
-    wanted = 0
+    wanted, written = 0, set[str]()
     for _, result in run_batch(make, items, processes or available_cpus()):
         if result is not None:
             wanted += 1
-            yield result
+            clashes = result.file in written and not result.done_before
+            written |= {result.file} if result.file else set()
+            yield attrs.evolve(result, problem=f"{result.file} {CLASH}") if clashes else result
     if not wanted:
         raise MotionError(f"{path}: no clip is named like --only {only}; `mtrack motions info {path}` lists them")
 
@@ -90,7 +92,7 @@ class _RepairClip:
         try:
             clip = read()
         except MotionError as error:
-            return RepairResult(file.stem, str(file), problem=str(error))
+            return RepairResult(file.stem, str(file), problem=str(error).removeprefix(f"{file}: "))
         if self._only and self._only not in clip.name:
             return None
         try:

@@ -41,7 +41,7 @@ def show_repairs(results: Sequence[RepairResult], console: Console) -> None:
     table = Table("clip", box=SIMPLE, pad_edge=False, caption=_LEGEND, caption_justify="left")
     for heading in ("s", "lowered\ncm", "root\ncm", "joints\nrad", *_COLUMNS):
         table.add_column(heading, justify="right", no_wrap=True)
-    repaired = [result for result in results if result.before is not None and result.after is not None]
+    repaired = [one for one in results if one.before is not None and one.after is not None and not one.problem]
     for result in repaired:
         assert result.before is not None
         assert result.after is not None
@@ -75,7 +75,7 @@ def show_retargets(results: Sequence[RetargetResult], console: Console) -> None:
     for heading in ("s", "scale", "keypoints\nmm", *_COLUMNS):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("notes", overflow="fold")
-    made = [result for result in results if result.measures is not None]
+    made = [result for result in results if result.measures is not None and not result.problem]
     for result in made:
         values = [f"{getattr(result.measures, name):{how}}" for name, how in _COLUMNS.values()]
         numbers = f"{result.seconds:.1f}", f"{result.scale:.2f}", f"{result.keypoint_mm:.0f}"

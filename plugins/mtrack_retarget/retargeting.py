@@ -10,25 +10,28 @@ from pathlib import Path
 
 import attrs
 
-from mtrack import Clip, MotionError, MtrackError, Robot, SkeletonMotion
+from mtrack import Clip, ComponentError, MotionError, MtrackError, Robot, SkeletonMotion
 from mtrack.api.device import available_cpus
 from mtrack.registry.registry import Registry
 from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.decompress import unpacked
 from mtrack_motion.file import file_name
+from mtrack_motion.file_kinds import what_it_is
 from mtrack_motion.input_files import InputFile, input_files, why_skipped
-from mtrack_motion.installed_importer import Settings
-from mtrack_motion.recognition import AS_REQUESTED, Importers
+from mtrack_motion.installed_importer import InstalledImporter, Settings
+from mtrack_motion.own_format import MotionFile
+from mtrack_motion.recognition import AS_REQUESTED, Importers, Recognition
 from mtrack_retarget.batch import run_batch
 from mtrack_retarget.closeness import keypoint_error
 from mtrack_retarget.measures import MotionMeasures
 from mtrack_retarget.origin import person_hash
-from mtrack_retarget.output import Output
+from mtrack_retarget.output import CLASH, Output
 from mtrack_retarget.person import Person
 from mtrack_retarget.picture import StripPainter
 from mtrack_retarget.repair import Repairer, RepairOptions
 from mtrack_retarget.retarget import Retargeter, resampled
 from mtrack_retarget.scaled import scaled
+from mtrack_retarget.source_log import collected_log
 from mtrack_retarget.to_person import to_person
 
 
@@ -43,8 +46,6 @@ class RetargetJob:
     """Parameters of the source."""
     rate: float = 50.0
     """Of the robot's motion [1/s]."""
-    fps: float | None = None
-    """Of the recording, if its file does not say it or is wrong."""
     names: Path | None = None
     unit: str | None = None
     up: str | None = None
@@ -66,7 +67,7 @@ class RetargetResult:
     """Why there is nothing to retarget, e.g. a picture."""
     done_before: bool = False
     reading: tuple[str, ...] = ()
-    """What the skeleton was taken for, one line each."""
+    """What the skeleton was taken for, and what its source assumed, one line each."""
     seconds: float = 0.0
     cpu_s: float = 0.0
     scale: float = 0.0
@@ -90,11 +91,13 @@ def retarget_motions(path: Path, job: RetargetJob, processes: int) -> Iterator[R
     if job.pictures is not None:
         attrs.evolve(job.output, folder=job.pictures).prepare()
     make = functools.partial(_RetargetFile, job, path.is_dir())
-    skipped = True
+    skipped, written = True, set[str]()
     for _, results in run_batch(make, files, processes or available_cpus()):
         for result in results:
             skipped = skipped and bool(result.skipped)
-            yield result
+            clashes = result.file in written and not result.done_before
+            written |= {result.file} if result.file else set()
+            yield attrs.evolve(result, problem=f"{result.source}: {result.file} {CLASH}") if clashes else result
     if skipped:
         raise MotionError(f"{path}: has no file to retarget, only skipped files; check the path")
 
@@ -116,30 +119,53 @@ class _RetargetFile:
             return [RetargetResult(str(file), problem=f"{file}: {one.problem}")]
         try:
             with unpacked(file) as plain:
-                recognition = self._sources.recognise(plain)
-                source = recognition.importer
-                if source is None:
-                    if self._may_skip and (reason := why_skipped(file)):
-                        return [RetargetResult(str(file), skipped=reason)]
-                    return [RetargetResult(str(file), problem=_why_not_read(file, recognition.damage))]
-                if source.problem:
-                    return [RetargetResult(str(file), problem=f"{file}: {source.problem}")]
-                note = "" if recognition.found == AS_REQUESTED else f"{source.name}: {recognition.found}"
-                return [self._one(motion, file, note) for motion in source.skeletons(plain)]
-        except MtrackError as error:
+                results = list(self._people(plain, file))
+        except MotionError as error:
             return [RetargetResult(str(file), problem=str(error))]
+        # the user knows nothing of the file to which a compressed one is unpacked
+        return [attrs.evolve(result, problem=result.problem.replace(str(plain), str(file))) for result in results]
 
-    def _one(self, motion: SkeletonMotion, file: Path, note: str) -> RetargetResult:
+    def _people(self, plain: Path, file: Path) -> Iterator[RetargetResult]:
+        """Yield the result of each person of a file, which `plain` contains without compression."""
         try:
-            return self._retargeted(motion, file, note)
+            recognition = self._sources.recognise(plain)
         except MtrackError as error:
-            return RetargetResult(str(file), motion.name, problem=str(error))
+            yield RetargetResult(str(file), problem=str(error))
+            return
+        source = recognition.importer
+        if source is None:
+            reason = why_skipped(file) if self._may_skip else ""
+            problem = "" if reason else _why_not_read(plain, recognition)
+            yield RetargetResult(str(file), skipped=reason, problem=problem)
+        elif source.problem:
+            yield RetargetResult(str(file), problem=f"{file}: {source.problem}")
+        else:
+            note = "" if recognition.found == AS_REQUESTED else f"{source.name}: {recognition.found}"
+            yield from self._people_of(source, plain, file, note)
 
-    def _retargeted(self, motion: SkeletonMotion, file: Path, note: str) -> RetargetResult:
+    def _people_of(self, source: InstalledImporter, plain: Path, file: Path, note: str) -> Iterator[RetargetResult]:
+        people = source.skeletons(plain)
+        lines: tuple[str, ...] = (note,) if note else ()
+        while True:
+            with collected_log() as log:
+                try:
+                    motion = next(people, None)
+                except (MotionError, ComponentError) as error:
+                    whose = f"{file}: {source}: " if isinstance(error, ComponentError) else ""
+                    yield RetargetResult(str(file), reading=lines, problem=f"{whose}{error}")
+                    return
+            if motion is None:
+                return
+            lines += log.lines(str(plain))
+            try:
+                yield self._retargeted(motion, file, lines)
+            except MtrackError as error:
+                yield RetargetResult(str(file), motion.name, reading=lines, problem=str(error))
+
+    def _retargeted(self, motion: SkeletonMotion, file: Path, lines: tuple[str, ...]) -> RetargetResult:
         job, robot = self._job, self._repairer.body.names
-        motion = attrs.evolve(motion, fps=job.fps or motion.fps)
         person, reading = to_person(motion, job.names, job.unit, job.up, str(file))
-        lines = (note, *reading.lines()) if note else tuple(reading.lines())
+        lines += tuple(reading.lines())
         record = _record(person, file, robot.name, job)
         if job.output.has(person.name, record):
             done = str(job.output.file(person.name))
@@ -170,11 +196,26 @@ class _RetargetFile:
         )
 
 
-def _why_not_read(file: Path, damage: object) -> str:
-    reasons = "; ".join(str(error) for error in damage) if isinstance(damage, list) else ""
-    return reasons or (
-        f"{file}: no skeleton source recognises this file; `mtrack list-plugins skeleton_source` lists the formats. A "
-        "robot's motion is imported with `mtrack motions import`"
+def _why_not_read(file: Path, recognition: Recognition) -> str:
+    """Return in one line, starting with the file, why no source reads it, and what to do."""
+    if recognition.damage:
+        return str(recognition.damage[0])
+    if kind := what_it_is(file):
+        return f"{file}: {kind}"
+    try:
+        robots = Importers(Registry.scan()).recognise(file)
+    except MotionError:
+        robots = Recognition()
+    if robots.importer is not None:
+        next_step = "repair" if isinstance(robots.importer.importer, MotionFile) else "import"
+        return (
+            f"{file}: contains the motion of a robot, not of a person ({robots.found}); "
+            f"`mtrack motions {next_step} FILE -o DIR` reads it"
+        )
+    broken = f" (skipped: {'; '.join(recognition.broken)})" if recognition.broken else ""
+    return (
+        f"{file}: no skeleton source recognises this file{broken}; `mtrack list-plugins skeleton_source` lists the "
+        "formats"
     )
 
 

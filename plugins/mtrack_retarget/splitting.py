@@ -15,8 +15,8 @@ from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.clip_checks import why_unreadable
 from mtrack_motion.reading import each_clip
 from mtrack_quality.geometry import Geometry
-from mtrack_retarget.output import Output
-from mtrack_retarget.robot_motion import Array, RobotMotion
+from mtrack_retarget.output import CLASH, Output
+from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
 from mtrack_retarget.stance import StanceFinder
 from mtrack_retarget.tracked import track_shapes
 
@@ -37,6 +37,8 @@ class SplitResult:
     seconds: float = 0.0
     feet: int = 0
     """Feet that stand in its last frame."""
+    done_before: bool = False
+    """The file of an earlier command was kept, because it is the same."""
     problem: str = ""
 
 
@@ -59,30 +61,46 @@ def split_motions(path: Path, output: Output, robot: str, lengths: SplitLengths)
     body = chosen_robot(Registry.scan(), robot)
     names, geometry, stances = body.model(), Geometry(body), StanceFinder(body)
     output.prepare()
+    written = set[str]()
     for file, read in each_clip(path):
+        name = file.stem
         try:
             clip = read()
+            name = clip.name
+            if problem := why_unreadable(clip, names):
+                raise MotionError(problem)
+            motion = RobotMotion.of(clip, names)
+            soles = track_shapes(geometry, motion).soles
+            stands = stances(motion, soles, motion.root_pos[:, None, :2] + np.zeros((1, 2, 1)))
+            for result in _parts(clip, str(file), stands, [*find_cuts(motion, stands.sum(axis=1), lengths)], output):
+                clashes = result.file in written and not result.done_before
+                written.add(result.file)
+                yield attrs.evolve(result, problem=f"{result.file} {CLASH}") if clashes else result
         except MotionError as error:
-            yield SplitResult(str(file), problem=str(error))
-            continue
-        if problem := why_unreadable(clip, names):
-            yield SplitResult(str(file), clip.name, problem=problem)
-            continue
-        motion = RobotMotion.of(clip, names)
-        soles = track_shapes(geometry, motion).soles
-        stands = stances(motion, soles, motion.root_pos[:, None, :2] + np.zeros((1, 2, 1)))
-        cuts = [0, *find_cuts(motion, stands.sum(axis=1), lengths), len(motion) - 1]
-        for number, (first, last) in enumerate(itertools.pairwise(cuts)):
-            part = _part(clip, first, last, number)
-            yield SplitResult(
-                source=str(file),
-                clip=part.name,
-                file=str(output.write(part)),
-                first_frame=first,
-                frames=last - first + 1,
-                seconds=(last - first) / clip.fps,
-                feet=int(stands[last].sum()),
-            )
+            yield SplitResult(str(file), name, problem=str(error).removeprefix(f"{file}: "))
+
+
+def _parts(clip: Clip, source: str, stands: Flags, cuts: list[int], output: Output) -> Iterator[SplitResult]:
+    """Write the parts of a clip, and yield their results. Raises MotionError."""
+    ends = [0, *cuts, len(clip.root_pos) - 1]
+    for number, (first, last) in enumerate(itertools.pairwise(ends)):
+        part = _part(clip, first, last, number)
+        done_before = output.has_same(part)
+        if not done_before:
+            output.write(part)
+        yield SplitResult(
+            source=source,
+            clip=part.name,
+            file=str(output.file(part.name)),
+            first_frame=first,
+            frames=last - first + 1,
+            seconds=(last - first) / clip.fps,
+            feet=int(stands[last].sum()),
+            done_before=done_before,
+        )
+    more = output.file(_part_name(clip, len(ends) - 1))
+    if more.exists():
+        raise MotionError(f"{more} is a part of an earlier, longer list; remove it and those after it")
 
 
 def find_cuts(motion: RobotMotion, standing: Array, lengths: SplitLengths) -> Iterator[int]:
@@ -107,10 +125,14 @@ def _part(clip: Clip, first: int, last: int, number: int) -> Clip:
     frames = slice(first, last + 1)
     return attrs.evolve(
         clip,
-        name=f"{clip.name}_{number:03d}",
+        name=_part_name(clip, number),
         root_pos=clip.root_pos[frames],
         root_quat_wxyz=clip.root_quat_wxyz[frames],
         joint_pos=clip.joint_pos[frames],
         source=f"{clip.source or clip.name}; frames {first} to {last}",
         identity="",
     )
+
+
+def _part_name(clip: Clip, number: int) -> str:
+    return f"{clip.name}_{number:03d}"

@@ -20,6 +20,12 @@ _FARTHEST = 1e9
 """Positions beyond this are as wrong as NaN, whatever the unit."""
 _AT_REST = 1e-4
 """Share of the height: no person holds as still as that."""
+_JUMP, _JUMP_RATIO = 0.1, 5.0
+"""A change of the pose from one frame to the next: share of the height, and relative to the following ones."""
+_NEARER = 0.7
+"""Distance of the first frame from the rest pose, relative to that of the second one."""
+_FEWEST_AFTER_REST = 3
+"""Frames that show how fast the motion is."""
 _SHORTEST_FOOT = 0.01
 """Share of the height; a toe nearer to the ankle says nothing about where the foot points."""
 
@@ -77,11 +83,12 @@ def to_person(
     rest = None
     if motion.rest_pos is not None:
         rest = {part: np.asarray(motion.rest_pos[joint], np.float64)[None] for part, joint in naming.joints.items()}
+    parts, without_rest = _without_rest_frame(parts, rest, height)
     axis, guessed_up = find_up(parts, rest, up, motion.up, place)
     world = {part: turn_up(pos, axis) * found.metres for part, pos in parts.items()}
     unchecked = check_not_mirrored(world, place)
     person = Person(name=motion.name, fps=fps, parts=world, source=motion.source, licence=motion.licence)
-    assumed = (*naming.assumed, guessed_unit, guessed_up, dropped, unchecked)
+    assumed = (*naming.assumed, guessed_unit, guessed_up, dropped, without_rest, unchecked)
     reading = SkeletonReading(
         convention=naming.convention,
         joints={part: joints[part] for part in world},
@@ -143,3 +150,25 @@ def _without_short_feet(parts: dict[str, Array], height: float) -> tuple[dict[st
     ]
     kept = {part: pos for part, pos in parts.items() if part not in short}
     return kept, f"no toes: {', '.join(short)} is at the ankle" if short else ""
+
+
+def _without_rest_frame(
+    parts: dict[str, Array], rest: Mapping[str, Array] | None, height: float
+) -> tuple[dict[str, Array], str]:
+    """Remove the first frame if it is the rest pose of the file, from which the motion jumps, and say so.
+
+    Such a frame need not have the shape of the rest pose exactly: CMU's has straight legs, its rest pose does not.
+    """
+    frames = len(parts["pelvis"])
+    if rest is None or frames < _FEWEST_AFTER_REST + 1:
+        return parts, ""
+    shown = slice(_FEWEST_AFTER_REST + 1)
+    first = np.stack([pos[shown] - parts["pelvis"][shown] for pos in parts.values()])
+    resting = np.stack([rest[part] - rest["pelvis"] for part in parts])
+    from_rest = np.linalg.norm(first[:, :2] - resting, axis=-1).mean(axis=0)
+    jump, *others = np.linalg.norm(np.diff(first, axis=1), axis=-1).max(axis=0)
+    jumps = jump > _JUMP * height and jump > _JUMP_RATIO * max(others)
+    if not jumps or from_rest[0] > _NEARER * from_rest[1]:
+        return parts, ""
+    kept = {part: pos[1:] for part, pos in parts.items()}
+    return kept, "frame 0 is the rest pose, from which the motion jumps: left it out"

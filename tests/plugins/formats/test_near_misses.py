@@ -105,29 +105,31 @@ def several() -> bytes:
     return buffer.getvalue()
 
 
-RETARGET = ("a person's skeleton", "mtrack does not retarget", "GMR")
+RETARGET = ("a person's skeleton", "mtrack motions retarget FILE -o DIR")
+EXPORT = ("a person's skeleton", "cannot read", "export it as BVH")
 EXPLAINED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "BVH": ("a.bvh", b"HIERARCHY\nROOT Hips\n{\n OFFSET 0 0 0\n}\nMOTION\nFrames: 2\n", ("is a BVH file", *RETARGET)),
     "BVH, renamed": ("a.txt", b"\r\nhierarchy\r\nROOT Hips\r\n", ("is a BVH file", *RETARGET)),
     "BVH with frames": ("a.bvh", b"HIERARCHY\nROOT Hips\nMOTION\nFrames: 9\n" + b"0 90 0 0 0 0 0 0 0\n" * 9,
                         ("is a BVH file", *RETARGET)),
     "TRC": ("a.trc", b"PathFileType\t4\t(X/Y/Z)\ta.trc\nDataRate\n60\n" + b"1\t0.0\t1\t2\t3\t4\t5\t6\t7\n" * 9,
-            ("is a TRC file", *RETARGET)),
-    "FBX": ("a.fbx", b"Kaydara FBX Binary  \x00\x1a\x00", ("is an FBX file", *RETARGET)),
-    "C3D": ("a.c3d", b"\x02\x50" + bytes(510), ("is a C3D file", *RETARGET)),
+            ("is a TRC file", *EXPORT)),
+    "FBX": ("a.fbx", b"Kaydara FBX Binary  \x00\x1a\x00", ("is an FBX file", *EXPORT)),
+    "C3D": ("a.c3d", b"\x02\x50" + bytes(510), ("is a C3D file", *EXPORT)),
     "AMASS": ("a.npz", npz(poses=np.zeros((5, 156)), trans=np.zeros((5, 3)), betas=np.zeros(16), gender="male"),
-              ("AMASS", *RETARGET)),
+              ("SMPL parameters, 5 frames, 52 joints", *RETARGET)),
     "SMPL-X": ("a.npz", npz(body_pose=np.zeros((5, 63)), global_orient=np.zeros((5, 3)), transl=np.zeros((5, 3))),
                ("SMPL", *RETARGET)),
+    "positions of joints": ("a.npz", npz(positions=np.zeros((5, 22, 3)), fps=30.0), ("joint positions", *RETARGET)),
     "SMPL pickle": ("a.pkl", pickle.dumps({"smpl_poses": np.zeros((5, 72)), "smpl_trans": np.zeros((5, 3))}),
-                    ("SMPL", *RETARGET)),
+                    ("SMPL", "`mtrack motions retarget` reads them from .npz")),
     "video": ("a.mp4", b"\x00\x00\x00\x20ftypisom" + bytes(20), ("is a video", "retarget")),
     "picture": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(9), ("is a picture",)),
     "Excel": ("a.xlsx", sheet(), ("is an Excel workbook", ".csv")),
     "Parquet": ("a.parquet", b"PAR1" + bytes(20) + b"PAR1", ("is a Parquet file", ".csv")),
     "HDF5": ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(20), ("is an HDF5 file", "np.savez")),
     "MATLAB": ("a.mat", b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(90), ("is a MATLAB file", "np.savez")),
-    "PyTorch": ("a.pt", torch_file(), ("is a PyTorch file", "can run code", "weights_only=True", "np.savez")),
+    "PyTorch": ("a.pt", torch_file(), ("is a PyTorch file", "GVHMR", "weights_only=True", "np.savez")),
     "zstd": ("a.csv.zst", b"\x28\xb5\x2f\xfd" + bytes(9), ("zstd -d",)),
     "lz4": ("a.pkl.lz4", b"\x04\x22\x4d\x18" + bytes(9), ("lz4 -d",)),
     "7z": ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9), ("unpack it",)),

@@ -216,3 +216,32 @@ def test_the_persons_of_asap_are_read(name):
     person, reading = to_person(motion)
     assert (motion.fps, reading.unit, reading.up, reading.assumed) == (30.0, "metres", "z", ())
     assert person.parts["head"][:, 2].mean() > 1.0
+
+
+def test_a_rest_pose_in_front_of_the_motion_is_left_out():
+    walk = walking_person()
+    bent = rest_positions() - 0.1 * (rest_positions()[:, 2:] < 0.5)  # CMU's rest pose differs from its first frame too
+    file = attrs.evolve(walk, pos=np.concatenate((rest_positions()[None], walk.pos)), rest_pos=bent)
+    file.pos[1:, :, 1] += 0.4 * (file.pos[1:, :, 2] < 1.3)  # the walk is far from the rest pose
+    person, reading = to_person(file)
+    assert any("frame 0 is the rest pose" in line for line in reading.assumed)
+    assert np.array_equal(person.parts["left_wrist"], file.pos[1:, BODY_JOINTS.index("left_wrist")])
+
+
+def test_a_motion_that_begins_in_its_rest_pose_is_kept():
+    walk = walking_person()
+    begins = attrs.evolve(walk, rest_pos=walk.pos[0].copy())
+    far = attrs.evolve(walk, rest_pos=walk.pos[30].copy())
+    far.pos[0, :, 1] += 0.4 * (walk.pos[0, :, 2] < 1.3)  # a jump, but not from the rest pose
+    for motion in (begins, far, attrs.evolve(far, rest_pos=None)):
+        person, reading = to_person(motion)
+        assert len(person.parts["pelvis"]) == len(walk.pos)
+        assert not any("rest pose" in line for line in reading.assumed)
+
+
+@needs_samples
+def test_the_t_pose_of_cmu_is_left_out():
+    (motion,) = Bvh().skeletons(SAMPLES / "bvh" / "cmu_12_01_walk.bvh")
+    person, reading = to_person(motion)
+    assert len(person.parts["pelvis"]) == len(motion.pos) - 1
+    assert reading.assumed[-1] == "frame 0 is the rest pose, from which the motion jumps: left it out"
