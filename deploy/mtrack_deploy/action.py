@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mtrack_deploy.contract import Contract
-from mtrack_deploy.errors import DeployError
+from mtrack_deploy.errors import DeployError, brief
 from mtrack_deploy.rotations import Array
 from mtrack_deploy.sensors import Window
 
@@ -19,7 +19,7 @@ class ActionDecoder:
         """Take scales and offsets. Raises DeployError if policy.json contradicts itself."""
         action, names = contract.action, [joint.name for joint in contract.robot.joints]
         if action.mode not in _MODES:
-            raise DeployError(f"action.mode is {action.mode!r}; this version knows {' and '.join(_MODES)}")
+            raise DeployError(f"action.mode is {brief(action.mode)}; this version knows {' and '.join(_MODES)}")
         if abs(action.filter_period_s - contract.timing.physics_dt) > 1e-9:
             raise DeployError("action.filter_period_s differs from timing.physics_dt")
         for name in ("scale", "offset"):

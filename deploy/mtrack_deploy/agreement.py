@@ -17,12 +17,12 @@ Difference = tuple[str, Any, Any]
 
 def require_hash(file: Path, sha256: str, field: str) -> None:
     """Raise DeployError unless a file has the hash that a field of policy.json gives."""
-    if file.exists() and not file.is_file():
-        raise DeployError(f"{file} is not a file; export the policy again")
     try:
+        if file.exists() and not file.is_file():
+            raise DeployError(f"{file} is not a file; export the policy again")
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise DeployError(f"cannot read {file}: {error.strerror}") from None
+        raise DeployError(f"cannot read {brief(str(file))}: {error.strerror}") from None
     if found != sha256:
         raise DeployError(f"{file} has changed: {field} is {sha256}, but its hash is {found}; export the policy again")
 

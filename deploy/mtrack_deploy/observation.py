@@ -111,7 +111,7 @@ def _check(term: TermContract, start: int) -> None:
             f"{start} and has {copies} times {len(term.columns)} columns"
         )
     if term.fill_at_reset != "first":
-        raise DeployError(f"observation term '{term.name}': fill_at_reset is {term.fill_at_reset!r}, not 'first'")
+        raise DeployError(f"observation term '{term.name}': fill_at_reset is {brief(term.fill_at_reset)}, not 'first'")
     unknown = [sensor for sensor in term.sensors if sensor not in _MEASURED]
     if unknown:
         raise DeployError(f"observation term '{term.name}' needs {', '.join(unknown)}, which no robot here measures")

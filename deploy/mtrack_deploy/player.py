@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from mtrack_deploy.contract import Contract
-from mtrack_deploy.errors import DeployError
+from mtrack_deploy.errors import DeployError, brief
 from mtrack_deploy.rotations import Array, quat_of_yaw, slerp, yaw_of
 from mtrack_deploy.sensors import Sensors, Window
 
@@ -36,7 +36,7 @@ class MotionPlayer:
         self._height = contract.robot.root_height
         self._at_end = at_end or contract.reference.at_end
         if self._at_end not in ENDS:
-            raise DeployError(f"the end of a motion is {self._at_end!r}; expected {' or '.join(ENDS)}")
+            raise DeployError(f"the end of a motion is {brief(self._at_end)}; expected {' or '.join(ENDS)}")
         self._plan: Window | None = None
         self._now = 0
         self._last_of_clip = 0

@@ -10,6 +10,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 from mtrack_deploy.contract import SCHEMA_VERSION, Contract
 from mtrack_deploy.errors import DeployError, brief
 
+_LARGEST = 1e9
+"""No quantity of a robot, in SI units, is larger."""
+_SMALLEST = 1e-30  # the runtime computes with float32, in which much smaller numbers are 0
+
 
 def read_contract(path: Path) -> tuple[Contract, dict[str, Any]]:
     """Return the contract in a file, and the file's plain JSON. Raises DeployError."""
@@ -21,7 +25,7 @@ def read_contract(path: Path) -> tuple[Contract, dict[str, Any]]:
         raise DeployError(f"{path} is not JSON ({error}); export the policy again") from None
     version = plain.get("schema_version") if isinstance(plain, dict) else None
     if version != SCHEMA_VERSION:
-        raise DeployError(f"{path}: schema_version is {version!r}, but this mtrack_deploy reads {SCHEMA_VERSION}")
+        raise DeployError(f"{path}: schema_version is {brief(version)}, but this mtrack_deploy reads {SCHEMA_VERSION}")
     try:
         contract: Contract = _structured(Contract, plain, "")
         for field, name in _files(contract):
@@ -49,8 +53,10 @@ def _structured(kind: Any, value: Any, where: str) -> Any:
         return {key: _structured(arguments[1], member, _join(where, key)) for key, member in value.items()}
     if kind is Any:
         return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not abs(value) <= _LARGEST:
+            raise DeployError(f"field '{where}' is {brief(value)}; expected a number of at most {_LARGEST:g}")
+        return float(value) if abs(value) >= _SMALLEST else 0.0
     if isinstance(kind, type) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     raise DeployError(f"field '{where}' is {brief(value)}; expected {getattr(origin or kind, '__name__', kind)}")

@@ -103,6 +103,13 @@ def test_arrays_that_take_too_much_memory_are_rejected(copied: Path, monkeypatch
         (lambda plain: plain["robot"].update(model_file="../robot.xml"), r"robot.model_file is '../robot.xml'"),
         (lambda plain: plain["motions"][1].update(file=r"C:\x"), r"motions\[1\].file is"),
         (lambda plain: plain["golden_trace"].update(file="motions"), "motions is not a file"),
+        (lambda plain: plain["policy"].update(file="x" * 9000), r"cannot read '.{1900,2000}.*: File name too long"),
+        (lambda plain: plain["action"].update(mode="x" * 9000), r"action.mode is 'x{1900,2000}\.\.\. \(9,002 char"),
+        (lambda plain: plain["reference"].update(blend_s=1e308), "'reference.blend_s' is 1e.308; .* at most 1e.09"),
+        (
+            lambda plain: plain["robot"]["joints"][0].update(stiffness=1e-320),
+            r"joints\[0\].stiffness .* is 0.0, which does",
+        ),
         (lambda plain: plain["robot"].update(name=["x" * 9000]), r"robot.name' is \['x{1900,2000}\.\.\. \(9,004 char"),
         (
             lambda plain: term(plain, "joint_pos")["parameters"].update(joints=["left_knee_joint", []]),
