@@ -6,8 +6,8 @@
 
 PEOPLE is a directory of ASAP's pickles, which contain both the person and ASAP's own motion of the G1. Keypoint error:
 mean distance of knees, ankles, elbows and wrists, relative to the pelvis, from the person with the robot's limbs.
-Skate, hover and penetration are those of `repaired_clips.py`, with each motion's own stances. Exit status 1 if one of our
-means is worse.
+Skate, hover and penetration are those of `repaired_clips.py`, with each motion's own stances. Exit status 1 if one of
+our means is worse.
 """
 
 from __future__ import annotations

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mtrack_retarget.retargeting import RetargetResult
 
 _EXIT_PROBLEM = 2
 _ROBOT = typer.Option(help="Robot of the motions: name, or file (.toml, .xml, .urdf).")
@@ -59,8 +62,7 @@ def repair(
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
     else:
         show_repairs(results, Console())
-    if any(result.problem for result in results):
-        raise typer.Exit(_EXIT_PROBLEM)
+    _fail_if(any(result.problem for result in results))
 
 
 def retarget(
@@ -116,25 +118,35 @@ def retarget(
         options=RepairOptions(keep_root_xy, blend),
         pictures=pictures,
     )
-    results, shown = [], set()
+    results: list[RetargetResult] = []
+    shown: set[str] = set()
     for result in retarget_motions(path, job, jobs):
         results.append(result)
-        new = [line for line in result.reading if line not in shown]
-        shown.update(new)
-        for line in new:
-            typer.echo(f"  {line}", err=True)
-        if result.problem:
-            typer.echo(f"error: {result.problem}", err=True)
-        elif result.skipped:
-            typer.echo(f"{result.source}: skipped: {result.skipped}", err=True)
-        else:
-            typer.echo(f"{result.source}: {result.file}{' (already done)' if result.done_before else ''}", err=True)
+        _say(result, shown)
     results.sort(key=lambda result: (result.source, result.clip))
     if as_json:
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
     else:
         show_retargets(results, Console())
-    if any(result.problem for result in results):
+    _fail_if(any(result.problem for result in results))
+
+
+def _say(result: RetargetResult, shown: set[str]) -> None:
+    """Print what a skeleton was taken for, each line once, and where its motion is."""
+    for line in result.reading:
+        if line not in shown:
+            typer.echo(f"  {line}", err=True)
+            shown.add(line)
+    if result.problem:
+        typer.echo(f"error: {result.problem}", err=True)
+    elif result.skipped:
+        typer.echo(f"{result.source}: skipped: {result.skipped}", err=True)
+    else:
+        typer.echo(f"{result.source}: {result.file}{' (already done)' if result.done_before else ''}", err=True)
+
+
+def _fail_if(has_problems: bool) -> None:
+    if has_problems:
         raise typer.Exit(_EXIT_PROBLEM)
 
 
@@ -164,5 +176,4 @@ def split(
             typer.echo(f"{result.file}  {result.seconds:.1f} s from frame {result.first_frame}, {feet}{done}")
     if as_json:
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
-    if any(result.problem for result in results):
-        raise typer.Exit(_EXIT_PROBLEM)
+    _fail_if(any(result.problem for result in results))
