@@ -52,7 +52,8 @@ def _start(make: Callable[[], Any]) -> None:
     global _worker  # noqa: PLW0603  one per process
     import torch  # noqa: PLC0415
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback; motion files are whole or absent
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # in the background of a script, nothing is interrupted
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback; motion files are whole or absent
     torch.set_num_threads(1)
     try:
         _worker = make()

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 _EXIT_PROBLEM = 2
 _ROBOT = typer.Option(help="Robot of the motions: name, or file (.toml, .xml, .urdf).")
 _OUT = typer.Option("-o", "--out", help="Directory for the motion files.")
+_KEEP_ROOT_XY = typer.Option("--keep-root-xy", help="Leave the root's horizontal path as it is.")
+_BLEND = typer.Option(min=0.0, help="Add a blend with standing of this duration at both ends [s].")
+_FPS = typer.Option(help="Frame rate of the recording, if the file lacks it (--set fps=VALUE).")
+_SET = typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the source.")
 _PICTURES = typer.Option(help="Directory for a picture (PNG) of each clip.")
 _JOBS = typer.Option("-j", "--jobs", min=0, help="Processes; 0: one for each CPU.")
 _OVERWRITE = typer.Option("--overwrite", help="Replace motion files that differ.")
@@ -24,12 +28,8 @@ def repair(
     path: Annotated[Path, typer.Argument(help="Motion file (.npz), a directory of them, or a packed file.")],
     out: Annotated[Path, _OUT],
     only: Annotated[str, typer.Option(help="Repair only clips whose name contains this text.")] = "",
-    keep_root_xy: Annotated[
-        bool, typer.Option("--keep-root-xy", help="Leave the root's horizontal path as it is.")
-    ] = False,
-    blend: Annotated[
-        float, typer.Option(min=0.0, help="Add a blend with standing of this duration at both ends [s].")
-    ] = 0.0,
+    keep_root_xy: Annotated[bool, _KEEP_ROOT_XY] = False,
+    blend: Annotated[float, _BLEND] = 0.0,
     robot: Annotated[str, _ROBOT] = "g1",
     pictures: Annotated[Path | None, _PICTURES] = None,
     jobs: Annotated[int, _JOBS] = 0,
@@ -62,7 +62,8 @@ def repair(
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
     else:
         show_repairs(results, Console())
-    _fail_if(any(result.problem for result in results))
+    if any(result.problem for result in results):
+        raise typer.Exit(_EXIT_PROBLEM)
 
 
 def retarget(
@@ -73,19 +74,11 @@ def retarget(
     names: Annotated[Path | None, typer.Option(help="TOML file with the joint of each part of the body.")] = None,
     unit: Annotated[str, typer.Option(help="Unit of the file: m, cm, mm, in, cmu, or metres per unit.")] = "",
     up: Annotated[str, typer.Option(help="Axis of the file that points up: x, y, z, -x, -y or -z.")] = "",
-    fps: Annotated[
-        float | None, typer.Option(help="Frame rate of the recording, if the file lacks it (--set fps=VALUE).")
-    ] = None,
+    fps: Annotated[float | None, _FPS] = None,
     rate: Annotated[float, typer.Option(min=1.0, max=1000.0, help="Frame rate of the robot's motion.")] = 50.0,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the source.")
-    ] = None,
-    keep_root_xy: Annotated[
-        bool, typer.Option("--keep-root-xy", help="Leave the root's horizontal path as scaled from the person's.")
-    ] = False,
-    blend: Annotated[
-        float, typer.Option(min=0.0, help="Add a blend with standing of this duration at both ends [s].")
-    ] = 0.0,
+    set_: Annotated[list[str] | None, _SET] = None,
+    keep_root_xy: Annotated[bool, _KEEP_ROOT_XY] = False,
+    blend: Annotated[float, _BLEND] = 0.0,
     licence: Annotated[str, typer.Option(help="Licence to store in the motion files.")] = "",
     pictures: Annotated[Path | None, _PICTURES] = None,
     jobs: Annotated[int, _JOBS] = 0,
@@ -118,36 +111,30 @@ def retarget(
         options=RepairOptions(keep_root_xy, blend),
         pictures=pictures,
     )
-    results: list[RetargetResult] = []
-    shown: set[str] = set()
+    results, shown = [], set[str]()
     for result in retarget_motions(path, job, jobs):
         results.append(result)
-        _say(result, shown)
+        for line in dict.fromkeys(result.reading):
+            if line not in shown:  # a hundred files of one kind are read alike
+                typer.echo(f"  {line}", err=True)
+        shown.update(result.reading)
+        typer.echo(_outcome(result), err=True)
     results.sort(key=lambda result: (result.source, result.clip))
     if as_json:
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
     else:
         show_retargets(results, Console())
-    _fail_if(any(result.problem for result in results))
-
-
-def _say(result: RetargetResult, shown: set[str]) -> None:
-    """Print what a skeleton was taken for, each line once, and where its motion is."""
-    for line in result.reading:
-        if line not in shown:
-            typer.echo(f"  {line}", err=True)
-            shown.add(line)
-    if result.problem:
-        typer.echo(f"error: {result.problem}", err=True)
-    elif result.skipped:
-        typer.echo(f"{result.source}: skipped: {result.skipped}", err=True)
-    else:
-        typer.echo(f"{result.source}: {result.file}{' (already done)' if result.done_before else ''}", err=True)
-
-
-def _fail_if(has_problems: bool) -> None:
-    if has_problems:
+    if any(result.problem for result in results):
         raise typer.Exit(_EXIT_PROBLEM)
+
+
+def _outcome(result: RetargetResult) -> str:
+    """Return the result for a person or file in one line."""
+    if result.problem:
+        return f"error: {result.problem}"
+    if result.skipped:
+        return f"{result.source}: skipped: {result.skipped}"
+    return f"{result.source}: {result.file}{' (already done)' if result.done_before else ''}"
 
 
 def split(
@@ -176,4 +163,5 @@ def split(
             typer.echo(f"{result.file}  {result.seconds:.1f} s from frame {result.first_frame}, {feet}{done}")
     if as_json:
         typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
-    _fail_if(any(result.problem for result in results))
+    if any(result.problem for result in results):
+        raise typer.Exit(_EXIT_PROBLEM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_hooks_and_commands_of_plugins_are_listed_too(mtrack: Command, site: Pat
     hooks = {"mtrack.hooks": {"watch": "acme_watch"}, "mtrack.cli": {"acme": "acme_cli:app"}}
     install(site, "acme", hooks, {"acme_watch.py": '"""Watches."""', "acme_cli.py": 'app = Typer(help="Does things.")'})
     text = mtrack("list-plugins", "hook", "cli").stdout
-    assert "  motions.check  mtrack" in text, "a command added to a group"
+    assert re.search(r"  motions\.check +mtrack", text), "a command added to a group"
     assert "Watches." in text
     assert "Does things." in text
 

@@ -268,7 +268,7 @@ class Talkative:
     def skeletons(self, path):
         logging.getLogger("acme.parts").info("%s: assumed 30 frames per second", path)
         yield from JointPositions().skeletons(path.with_suffix(".npz"))
-        raise ZeroDivisionError("nobody else")
+        raise ZeroDivisionError("the second is missing")
 '''
 
 
