@@ -81,7 +81,7 @@ CLAIMS = {
     "raises": ('raise KeyError("dof")', "raised KeyError: 'dof'"),
     "raises later": ('yield from ()\n        raise OSError("gone")', "raised OSError: gone"),
     "exits": ("raise SystemExit", "raised SystemExit"),
-    "returns None": ("return None", "clips() returned None, expected clips"),
+    "returns None": ("return None", "clips() returned None, expected motions"),
     "yields nothing": ("return iter(())", "found no motion in it"),
     "yields text": ('return iter(["walk"])', "clips() yielded a str, expected a Clip"),
     "yields bad clips": (
