@@ -47,7 +47,7 @@ def main() -> int:
             target = scaled(resampled(person, clip.fps), retargeter.limbs)
             motion, poses = RobotMotion.of(clip, retargeter.body.names), feet.read(folder / f"{file.stem}.npz")
             count = min(len(motion), len(target.pelvis_pos))
-            error = keypoint_error(retargeter, motion.first(count), target.first(count))
+            error = keypoint_error(retargeter, motion.part(0, count), target.part(0, count))
             row[who] = {"keypoint_mm": 1e3 * error, **measure(poses, standing(poses))}
         rows.append(row)
         both = "  ".join(f"{who} {_words(row[who])}" for who in ("ours", "theirs"))

@@ -14,16 +14,14 @@ from mtrack_retarget.scaled import ScaledPerson
 def keypoint_error(retargeter: Retargeter, motion: RobotMotion, person: ScaledPerson) -> float:
     """Return the mean distance of knees, ankles, elbows and wrists from the scaled person's [m].
 
-    Both are taken relative to the pelvis, with world axes. Frames that a repair added at the ends do not count.
+    Both are taken relative to the pelvis, with world axes, and have equally many frames.
     """
     model = retargeter.body.model
     data = mujoco.MjData(model)
-    count = len(person.pelvis_pos)
-    first = (len(motion) - count) // 2
-    qpos = retargeter.body.qpos(motion)[first : first + count]
+    qpos = retargeter.body.qpos(motion)
     pelvis = int(model.body(retargeter.limbs.pelvis).id)
     sites = {part: [int(model.site(site_name(side, part)).id) for side in SIDES] for part in person.sites}
-    total = np.zeros(count)
+    total = np.zeros(len(qpos))
     for frame, now in enumerate(qpos):
         data.qpos[:] = now
         mujoco.mj_kinematics(model, data)

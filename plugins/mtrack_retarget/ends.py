@@ -28,6 +28,8 @@ class Ends:
     shifts: tuple[float, float]
     """Horizontal shift of the root in the first and the last frame, m."""
     notes: tuple[str, ...]
+    added_before: int = 0
+    """Frames that were added before the motion."""
 
 
 def balanced(body: PlacedBody, qpos: Array, plan: Footholds, fps: float) -> Ends:
@@ -57,7 +59,7 @@ def balanced(body: PlacedBody, qpos: Array, plan: Footholds, fps: float) -> Ends
 def blended(body: PlacedBody, ends: Ends, fps: float, seconds: float) -> Ends:
     """Return a motion that starts and ends in the default pose on the same footholds; both feet must stand there."""
     count = max(1, round(seconds * fps))
-    qpos, plan, notes = ends.qpos, ends.plan, list(ends.notes)
+    qpos, plan, notes, before = ends.qpos, ends.plan, list(ends.notes), 0
     for frame, name in ((0, "first"), (-1, "last")):
         if not plan.fixed[frame].all():
             notes.append(f"no blend: not both feet stand in the {name} frame")
@@ -73,8 +75,9 @@ def blended(body: PlacedBody, ends: Ends, fps: float, seconds: float) -> Ends:
             for more, array in zip(held, arrays, strict=True)
         )
         plan = Footholds(SolePoses(pos, rot), fixed)
+        before += count if frame == 0 else 0
         notes.append(f"{seconds:g} s added {'before' if frame == 0 else 'after'}: a blend {name} with standing")
-    return attrs.evolve(ends, qpos=qpos, plan=plan, notes=tuple(notes))
+    return attrs.evolve(ends, qpos=qpos, plan=plan, notes=tuple(notes), added_before=before)
 
 
 def _to_support(body: PlacedBody, qpos: Array, plan: Footholds, frame: int) -> Array:

@@ -38,6 +38,8 @@ class Repaired:
     """A repaired motion."""
 
     motion: RobotMotion
+    added_before: int
+    """Frames that a blend added before it."""
     before: MotionMeasures
     after: MotionMeasures
     """Both over the frames in which the feet should stand."""
@@ -115,15 +117,12 @@ class Repairer:
         self, motion: RobotMotion, clean: Smoothed, stands: Flags, solved: RobotMotion, ends: Ends
     ) -> Repaired:
         ranges = self.body.names.joint_range.double().numpy()
-        start = sum(1 for note in ends.notes if "added before" in note) * (len(solved) - len(motion))
-        if any("added after" in note for note in ends.notes) and start:
-            start //= 2
-        inner = slice(start, start + len(motion))
-        kept = RobotMotion(motion.fps, solved.root_pos[inner], solved.root_quat_wxyz[inner], solved.joint_pos[inner])
+        kept = solved.part(ends.added_before, ends.added_before + len(motion))
         before, after = (measure(one, *self._seen(one, stands), ranges) for one in (motion, kept))
         root = kept.root_pos - motion.root_pos
         return Repaired(
             motion=solved,
+            added_before=ends.added_before,
             before=before,
             after=after,
             stance_share=float(stands.mean()),

@@ -174,6 +174,8 @@ class _RetargetFile:
         target = scaled(resampled(person, job.rate), self._retargeter.limbs)
         repaired = self._repairer(self._retargeter.follow(target), job.options)
         cpu_s = time.process_time() - start
+        frames = len(target.pelvis_pos)
+        followed = repaired.motion.part(repaired.added_before, repaired.added_before + frames)
         clip = repaired.motion.to_clip(_blank(person, job), robot, f"{record} {repaired.changes()}")
         written = job.output.write(clip)
         picture = ""
@@ -186,10 +188,10 @@ class _RetargetFile:
             clip=person.name,
             file=str(written),
             reading=lines,
-            seconds=(len(target.pelvis_pos) - 1) / job.rate,
+            seconds=(frames - 1) / job.rate,
             cpu_s=cpu_s,
             scale=target.scale,
-            keypoint_mm=keypoint_error(self._retargeter, repaired.motion, target) * 1e3,
+            keypoint_mm=keypoint_error(self._retargeter, followed, target) * 1e3,
             measures=repaired.after,
             notes=repaired.notes,
             picture=picture,

@@ -52,9 +52,10 @@ class RobotMotion:
             identity="",
         )
 
-    def first(self, count: int) -> RobotMotion:
-        """Return the first frames."""
-        return RobotMotion(self.fps, self.root_pos[:count], self.root_quat_wxyz[:count], self.joint_pos[:count])
+    def part(self, first: int, end: int) -> RobotMotion:
+        """Return the frames from `first` to before `end`."""
+        frames = slice(first, end)
+        return RobotMotion(self.fps, self.root_pos[frames], self.root_quat_wxyz[frames], self.joint_pos[frames])
 
     def __len__(self) -> int:
         return len(self.root_pos)

@@ -36,15 +36,16 @@ class ScaledPerson:
     scale: float
     """Length of the robot's legs, divided by that of the person's."""
 
-    def first(self, count: int) -> ScaledPerson:
-        """Return the first frames."""
+    def part(self, first: int, end: int) -> ScaledPerson:
+        """Return the frames from `first` to before `end`."""
+        frames = slice(first, end)
         return attrs.evolve(
             self,
-            pelvis_pos=self.pelvis_pos[:count],
-            pelvis_rot=self.pelvis_rot[:count],
-            chest_rot=self.chest_rot[:count],
-            foot_rot=self.foot_rot[:count],
-            sites={name: pos[:count] for name, pos in self.sites.items()},
+            pelvis_pos=self.pelvis_pos[frames],
+            pelvis_rot=self.pelvis_rot[frames],
+            chest_rot=self.chest_rot[frames],
+            foot_rot=self.foot_rot[frames],
+            sites={name: pos[frames] for name, pos in self.sites.items()},
         )
 
 

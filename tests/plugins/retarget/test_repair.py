@@ -148,10 +148,7 @@ def test_a_blend_with_standing_is_added_at_both_ends(repairer, walk):
 def test_a_part_of_a_motion_gives_the_part_of_the_result(repairer, walk):
     motion = damaged(walk)
     part = slice(100, 300)
-    alone = repairer(
-        RobotMotion(motion.fps, motion.root_pos[part], motion.root_quat_wxyz[part], motion.joint_pos[part]),
-        RepairOptions(),
-    ).motion
+    alone = repairer(motion.part(100, 300), RepairOptions()).motion
     whole = repairer(motion, RepairOptions()).motion
     inner = slice(50, 150)  # of the part: 50 frames from its ends
     assert np.abs(alone.joint_pos[inner] - whole.joint_pos[part][inner]).max() < 0.03
@@ -165,9 +162,8 @@ def test_a_repair_gives_the_same_numbers_again(repairer, walk):
 
 
 def test_a_motion_of_three_frames_is_rejected(repairer, walk):
-    short = RobotMotion(50.0, walk.root_pos[:3], walk.root_quat_wxyz[:3], walk.joint_pos[:3])
     with pytest.raises(MotionError, match="has 3 frames; a repair needs at least 4"):
-        repairer(short, RepairOptions())
+        repairer(walk.part(0, 3), RepairOptions())
 
 
 @needs_samples
