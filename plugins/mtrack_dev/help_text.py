@@ -12,7 +12,7 @@ from types import ModuleType
 def help_of(cls: type) -> dict[str, str]:
     """Return the help text of each field: the string literal below it in the class, or in its base class."""
     texts = help_of(cls.__base__) if cls.__base__ is not None and cls.__base__ is not object else {}
-    if not cls.__dict__.get("__annotations__"):
+    if not inspect.get_annotations(cls):
         return texts  # no fields of its own, such as typing.Protocol, whose file takes a quarter of a second to parse
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
