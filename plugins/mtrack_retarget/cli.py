@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from mtrack_retarget.retargeting import RetargetResult
 
 _EXIT_PROBLEM = 2
+_PACKAGES = ("mink", "daqp", "scipy")
 _ROBOT = typer.Option(help="Robot of the motions: name, or file (.toml, .xml, .urdf).")
 _OUT = typer.Option("-o", "--out", help="Directory for the motion files.")
 _KEEP_ROOT_XY = typer.Option("--keep-root-xy", help="Leave the root's horizontal path as it is.")
@@ -22,6 +25,15 @@ _PICTURES = typer.Option(help="Directory for a picture (PNG) of each clip.")
 _JOBS = typer.Option("-j", "--jobs", min=0, help="Processes; 0: one for each CPU.")
 _OVERWRITE = typer.Option("--overwrite", help="Replace motion files that differ.")
 _JSON = typer.Option("--json", help="Print the result for each clip as JSON.")
+
+
+def _require_packages() -> None:
+    """Raise MtrackError if the extra `retarget` is not installed."""
+    from mtrack import MtrackError  # noqa: PLC0415
+
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MtrackError(f'this command needs {", ".join(missing)}: python -m pip install "mtrack[retarget]"')
 
 
 def repair(
@@ -40,6 +52,7 @@ def repair(
 
     Exits with 2 if a clip cannot be repaired.
     """
+    _require_packages()
     import attrs  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
@@ -89,6 +102,7 @@ def retarget(
 
     Exits with 2 if a motion cannot be retargeted.
     """
+    _require_packages()
     import attrs  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
@@ -114,10 +128,7 @@ def retarget(
     results, shown = [], set[str]()
     for result in retarget_motions(path, job, jobs):
         results.append(result)
-        for line in dict.fromkeys(result.reading):
-            if line not in shown:  # a hundred files of one kind are read alike
-                typer.echo(f"  {line}", err=True)
-        shown.update(result.reading)
+        _say_new(result.reading, shown)
         typer.echo(_outcome(result), err=True)
     results.sort(key=lambda result: (result.source, result.clip))
     if as_json:
@@ -126,6 +137,14 @@ def retarget(
         show_retargets(results, Console())
     if any(result.problem for result in results):
         raise typer.Exit(_EXIT_PROBLEM)
+
+
+def _say_new(lines: Sequence[str], shown: set[str]) -> None:
+    """Print lines that were not printed before: a hundred files of one kind are read alike."""
+    for line in dict.fromkeys(lines):
+        if line not in shown:
+            typer.echo(f"  {line}", err=True)
+    shown.update(lines)
 
 
 def _outcome(result: RetargetResult) -> str:
@@ -147,6 +166,7 @@ def split(
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Cut long motions into clips, in frames in which both feet stand and the robot moves least."""
+    _require_packages()
     import attrs  # noqa: PLC0415
 
     from mtrack_retarget.output import Output  # noqa: PLC0415

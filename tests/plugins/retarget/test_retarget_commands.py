@@ -339,3 +339,10 @@ def test_an_interrupted_repair_continues(clips, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "out")
     run("repair", clips, "-o", tmp_path / "out")
     assert (tmp_path / "out" / done[0]).read_bytes() == done[1][1]
+
+
+@pytest.mark.parametrize("command", ["repair", "retarget", "split"])
+def test_without_its_packages_a_command_says_what_to_install(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "_PACKAGES", ("mink", "no_such_package"))
+    with pytest.raises(MtrackError, match=r'needs no_such_package: python -m pip install "mtrack\[retarget\]"'):
+        run(command, tmp_path, "-o", tmp_path / "out")
