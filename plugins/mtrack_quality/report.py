@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -23,11 +23,7 @@ _LEGEND = (
 
 def show(qualities: Sequence[ClipQuality], console: Console) -> None:
     """Print the table, why clips are unusable, and totals."""
-    if not console.is_terminal:
-        console.width = max(console.width, _PLAIN_WIDTH)
-    table = Table("clip", box=SIMPLE, pad_edge=False, caption=_LEGEND, caption_justify="left")
-    for heading in _NUMBERS:
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = clip_table(console, _NUMBERS, _LEGEND)
     table.add_column("verdict", no_wrap=True)
     table.add_column("problems", overflow="fold")
     for quality in qualities:
@@ -44,6 +40,16 @@ def show(qualities: Sequence[ClipQuality], console: Console) -> None:
         highlight=False,
         markup=False,
     )
+
+
+def clip_table(console: Console, headings: Iterable[str], legend: str) -> Table:
+    """Return an empty table with a column for the clip and one for each number, and widen output to a file."""
+    if not console.is_terminal:
+        console.width = max(console.width, _PLAIN_WIDTH)
+    table = Table("clip", box=SIMPLE, pad_edge=False, caption=legend, caption_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def _numbers(quality: ClipQuality) -> list[str]:

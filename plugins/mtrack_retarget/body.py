@@ -36,10 +36,7 @@ class SolePoses:
     """[T, F, 3, 3]."""
 
     def bottom(self, shapes: Sequence[SoleShape]) -> tuple[Array, Array]:
-        """Return the height of the lowest point of each sole, and the position of the ball that has it.
-
-        The shapes are T F of [T, F] m and [T, F, 3] m.
-        """
+        """Return the heights of the soles' lowest points, [T, F] m, and the balls that have them, [T, F, 3] m."""
         heights, balls = np.empty(self.pos.shape[:2]), np.empty(self.pos.shape)
         for foot, shape in enumerate(shapes):
             points = self.pos[:, foot, None] + np.einsum("tij,kj->tki", self.rot[:, foot], shape.points)
@@ -91,13 +88,9 @@ class PlacedBody:
         model = robot.spec().compile()
         at = Addresses.of(model, self.names)
         data = mujoco.MjData(model)
-        _pose(
-            data,
-            at,
-            self.names.default_root_pos.numpy(),
-            np.array([1.0, 0, 0, 0]),
-            self.names.default_joint_pos.numpy(),
-        )
+        data.qpos[at.root_qpos : at.root_qpos + 3] = self.names.default_root_pos.numpy()
+        data.qpos[at.root_qpos + 3 : at.root_qpos + 7] = 1.0, 0.0, 0.0, 0.0
+        data.qpos[at.qpos] = self.names.default_joint_pos.numpy()
         mujoco.mj_kinematics(model, data)
         if len(feet) != 2:
             raise MotionError(f"robot '{self.names.name}' has {len(feet)} bodies in its set 'feet'; name two")
@@ -137,12 +130,6 @@ class PlacedBody:
             pos[frame] = self._data.site_xpos[self._sites]
             rot[frame] = self._data.site_xmat[self._sites].reshape(-1, 3, 3)
         return SolePoses(pos, rot)
-
-
-def _pose(data: mujoco.MjData, at: Addresses, root_pos: Array, quat: Array, joint_pos: Array) -> None:
-    data.qpos[at.root_qpos : at.root_qpos + 3] = root_pos
-    data.qpos[at.root_qpos + 3 : at.root_qpos + 7] = quat
-    data.qpos[at.qpos] = joint_pos
 
 
 def _with_sites(robot: Robot, marks: Sequence[Mark]) -> mujoco.MjModel:

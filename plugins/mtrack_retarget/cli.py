@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mtrack_retarget.repairing import RepairResult
     from mtrack_retarget.retargeting import RetargetResult
+    from mtrack_retarget.splitting import SplitResult
 
 _EXIT_PROBLEM = 2
 _PACKAGES = ("mink", "daqp", "scipy")
@@ -36,6 +38,16 @@ def _require_packages() -> None:
         raise MtrackError(f'this command needs {", ".join(missing)}: python -m pip install "mtrack[retarget]"')
 
 
+def _finish(results: Sequence[RepairResult | RetargetResult | SplitResult], as_json: bool) -> None:
+    """Print results as JSON if wanted, and end with status 2 if there is a problem."""
+    import attrs  # noqa: PLC0415
+
+    if as_json:
+        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
+    if any(result.problem for result in results):
+        raise typer.Exit(_EXIT_PROBLEM)
+
+
 def repair(
     path: Annotated[Path, typer.Argument(help="Motion file (.npz), a directory of them, or a packed file.")],
     out: Annotated[Path, _OUT],
@@ -53,7 +65,6 @@ def repair(
     Exits with 2 if a clip cannot be repaired.
     """
     _require_packages()
-    import attrs  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
     from mtrack_retarget.output import Output  # noqa: PLC0415
@@ -71,12 +82,9 @@ def repair(
             done = "already repaired" if result.done_before else result.changes
             typer.echo(f"{result.file}: {done}", err=True)
     results.sort(key=lambda result: (result.source, result.clip))
-    if as_json:
-        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
-    else:
+    if not as_json:
         show_repairs(results, Console())
-    if any(result.problem for result in results):
-        raise typer.Exit(_EXIT_PROBLEM)
+    _finish(results, as_json)
 
 
 def retarget(
@@ -103,7 +111,6 @@ def retarget(
     Exits with 2 if a motion cannot be retargeted.
     """
     _require_packages()
-    import attrs  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
     from mtrack_motion.cli import read_settings  # noqa: PLC0415
@@ -131,12 +138,9 @@ def retarget(
         _say_new(result.reading, shown)
         typer.echo(_outcome(result), err=True)
     results.sort(key=lambda result: (result.source, result.clip))
-    if as_json:
-        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
-    else:
+    if not as_json:
         show_retargets(results, Console())
-    if any(result.problem for result in results):
-        raise typer.Exit(_EXIT_PROBLEM)
+    _finish(results, as_json)
 
 
 def _say_new(lines: Sequence[str], shown: set[str]) -> None:
@@ -167,8 +171,6 @@ def split(
 ) -> None:
     """Cut long motions into clips, in frames in which both feet stand and the robot moves least."""
     _require_packages()
-    import attrs  # noqa: PLC0415
-
     from mtrack_retarget.output import Output  # noqa: PLC0415
     from mtrack_retarget.splitting import SplitLengths, split_motions  # noqa: PLC0415
 
@@ -181,7 +183,4 @@ def split(
             feet = f"{result.feet} {'foot stands' if result.feet == 1 else 'feet stand'} in the last frame"
             done = " (already done)" if result.done_before else ""
             typer.echo(f"{result.file}  {result.seconds:.1f} s from frame {result.first_frame}, {feet}{done}")
-    if as_json:
-        typer.echo(json.dumps([attrs.asdict(result) for result in results], indent=1))
-    if any(result.problem for result in results):
-        raise typer.Exit(_EXIT_PROBLEM)
+    _finish(results, as_json)

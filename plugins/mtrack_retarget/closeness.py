@@ -5,8 +5,9 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from mtrack_retarget.person import SIDES
 from mtrack_retarget.retarget import Retargeter
-from mtrack_retarget.robot_limbs import SIDES, site_name
+from mtrack_retarget.robot_limbs import site_name
 from mtrack_retarget.robot_motion import RobotMotion
 from mtrack_retarget.scaled import ScaledPerson
 

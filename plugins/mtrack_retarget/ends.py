@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from mtrack_procedural.balance import support_margin
 from mtrack_retarget.body import PlacedBody, SolePoses
 from mtrack_retarget.footholds import Footholds
-from mtrack_retarget.robot_motion import Array
+from mtrack_retarget.robot_motion import Array, smoothstep
 
 _MARGIN = 0.015  # m of the centre of mass from the edge of the soles
 _MOST = 0.08  # m by which the root may move for that; a person in mid-step is not made to stand
@@ -37,8 +37,7 @@ def balanced(body: PlacedBody, qpos: Array, plan: Footholds, fps: float) -> Ends
     qpos, notes, shifts = qpos.copy(), [], []
     root = body.at.root_qpos
     fade = min(round(_FADE_S * fps), len(qpos) // 2)
-    share = 1.0 - np.arange(fade) / max(fade, 1)
-    share = share * share * (3.0 - 2.0 * share)
+    share = smoothstep(1.0 - np.arange(fade) / max(fade, 1))
     for frame, frames, name in ((0, np.arange(fade), "first"), (-1, -1 - np.arange(fade), "last")):
         if not plan.fixed[frame].any():
             notes.append(f"no foot stands in the {name} frame: the robot cannot stand in it")
@@ -118,8 +117,7 @@ def _standing(body: PlacedBody, soles: Array, rot: Array) -> Array:
 
 def _between(body: PlacedBody, start: Array, end: Array, count: int) -> Array:
     """Return positions [count, nq] from one pose to shortly before another, starting and ending at rest."""
-    share = np.arange(count) / count
-    share = share * share * (3.0 - 2.0 * share)
+    share = smoothstep(np.arange(count) / count)
     qpos = start + share[:, None] * (end - start)
     turn = slice(body.at.root_qpos + 3, body.at.root_qpos + 7)
     both = Rotation.from_quat(np.stack((start[turn], end[turn])), scalar_first=True)

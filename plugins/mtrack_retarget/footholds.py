@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from mtrack_quality.measure import runs
 from mtrack_retarget.body import SolePoses, SoleShape
-from mtrack_retarget.robot_motion import Array, Flags
+from mtrack_retarget.robot_motion import Array, Flags, smoothstep
 
 _LEVEL, _TILTED = 0.25, 0.5  # rad: a sole that is tilted by less is put down flat, by more it keeps its tilt
 _SOFTEST = 0.004  # m: balls that are higher by this carry 1/e of the weight
@@ -85,7 +85,7 @@ def _kept_tilt(tilt: Rotation, stands: Flags, fps: float, *, is_round: bool) -> 
     vector = tilt.as_rotvec()
     angle = np.linalg.norm(vector, axis=1)
     share = np.clip((angle - _LEVEL) / (_TILTED - _LEVEL), 0.0, 1.0)
-    keep = np.ones_like(share) if is_round else share * share * (3.0 - 2.0 * share)
+    keep = np.ones_like(share) if is_round else smoothstep(share)
     kept = vector * keep[:, None]
     for first, end in runs(stands):
         kept[first:end] = gaussian_filter1d(kept[first:end], _TILT_S * fps, axis=0, mode="nearest")
@@ -129,8 +129,7 @@ def _swing(soles: SolePoses, pos: Array, rot: Array, fixed: Flags, foot: int, fp
         # at an end of the motion, the correction stays what it is
         before, after = correction[first - 1 if first else end], correction[end if end < len(fixed) else first - 1]
         elapsed, count = np.arange(1.0, end - first + 1)[:, None], end - first + 1
-        share = elapsed / count
-        share = share * share * (3.0 - 2.0 * share)
+        share = smoothstep(elapsed / count)
         reach = min(count, _SETTLE_S * fps)
         correction[first:end] = before + (after - before) * share
         correction[first:end] += start * _settling(elapsed, reach) - stop * _settling(count - elapsed, reach)

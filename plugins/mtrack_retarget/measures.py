@@ -5,9 +5,8 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from mtrack_retarget.body import SolePoses, SoleShape
 from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
-from mtrack_retarget.tracked import TrackedShapes
+from mtrack_retarget.tracked import TrackedMotion
 
 _PERCENTILE = 0.95
 _BEYOND = 1e-3  # rad
@@ -31,15 +30,10 @@ class MotionMeasures:
     """Root mean square of the joints' jerk [rad/s^3]."""
 
 
-def measure(
-    motion: RobotMotion, tracked: TrackedShapes, stands: Flags, contact: Array, joint_range: Array
-) -> MotionMeasures:
-    """Return the measures of a motion whose feet stand in the frames `stands` [T, F].
-
-    contact: [T, F, 2] horizontal velocity of each sole's lowest point [m/s]; joint_range: [J, 2] rad.
-    """
+def measure(motion: RobotMotion, tracked: TrackedMotion, stands: Flags, joint_range: Array) -> MotionMeasures:
+    """Return the measures of a motion whose feet stand in the frames `stands` [T, F]; joint_range is [J, 2] rad."""
     height = tracked.soles[stands]
-    speed = np.linalg.norm(contact, axis=-1)[_inner(stands)]
+    speed = np.linalg.norm(tracked.contact, axis=-1)[_inner(stands)]
     low, high = joint_range.T
     outside = ((motion.joint_pos < low - _BEYOND) | (motion.joint_pos > high + _BEYOND)).any(axis=1)
     jerk = np.diff(motion.joint_pos, 3, axis=0) * motion.fps**3
@@ -51,16 +45,6 @@ def measure(
         beyond_range=float(outside.mean()),
         jerk=float(np.sqrt((jerk**2).mean())) if len(jerk) else 0.0,
     )
-
-
-def contact_velocity(soles: SolePoses, shapes: tuple[SoleShape, ...], fps: float) -> Array:
-    """Return the horizontal velocity of each sole where it is lowest, [T, F, 2] m/s, by central differences."""
-    count = len(soles.pos)
-    _, balls = soles.bottom(shapes)
-    local = np.einsum("tfji,tfj->tfi", soles.rot, balls - soles.pos)  # the same point of the foot in other frames
-    before, after = (np.clip(np.arange(count) + step, 0, count - 1) for step in (-1, 1))
-    moved = [soles.pos[at] + np.einsum("tfij,tfj->tfi", soles.rot[at], local) for at in (before, after)]
-    return np.asarray((moved[1] - moved[0])[..., :2] * fps / (after - before)[:, None, None])
 
 
 def _inner(stands: Flags) -> Flags:

@@ -12,13 +12,13 @@ from mtrack_quality.geometry import Geometry
 from mtrack_retarget.body import PlacedBody
 from mtrack_retarget.ends import Ends, balanced, blended
 from mtrack_retarget.footholds import footholds
-from mtrack_retarget.measures import MotionMeasures, contact_velocity, measure
-from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
-from mtrack_retarget.root_path import Carriage, lifted, without_slides
+from mtrack_retarget.measures import MotionMeasures, measure
+from mtrack_retarget.robot_motion import Flags, RobotMotion
+from mtrack_retarget.root_path import lifted, without_slides
 from mtrack_retarget.smoothing import Smoothed, smooth
 from mtrack_retarget.solver import SoleSolver
 from mtrack_retarget.stance import StanceFinder
-from mtrack_retarget.tracked import TrackedShapes, track_shapes
+from mtrack_retarget.tracked import TrackedMotion, track_motion
 
 _FEWEST = 4  # frames
 
@@ -85,12 +85,11 @@ class Repairer:
             raise MotionError(f"has {len(motion)} frames; a repair needs at least {_FEWEST}")
         body, fps = self.body, motion.fps
         clean = smooth(motion, body.names.joint_names)
-        tracked, contact, places = self._look(clean.motion)
-        stands = self._standing(clean.motion, tracked, contact, places)
-        carriage = Carriage(stands, tracked.soles, tracked.lowest, contact)
-        moved = attrs.evolve(clean.motion, root_pos=lifted(clean.motion, carriage))
+        tracked = self._track(clean.motion)
+        stands = self._standing(clean.motion, tracked)
+        moved = attrs.evolve(clean.motion, root_pos=lifted(clean.motion, tracked, stands))
         if not options.keep_root_xy:
-            moved = attrs.evolve(moved, root_pos=without_slides(moved, carriage))
+            moved = attrs.evolve(moved, root_pos=without_slides(moved, tracked, stands))
         qpos = body.qpos(moved)
         plan = footholds(body.soles(qpos), stands, body.shapes, fps, is_round=body.round_feet)
         ends = balanced(body, qpos, plan, fps)
@@ -99,26 +98,22 @@ class Repairer:
         solved = body.motion(self._solver(ends.qpos, ends.plan, fps), fps)
         return self._compared(motion, clean, stands, solved, ends)
 
-    def _look(self, motion: RobotMotion) -> tuple[TrackedShapes, Array, Array]:
-        """Return shapes, velocities of the soles where they are lowest, and their places [T, F, 2] m."""
-        soles = self.body.soles(self.body.qpos(motion))
-        contact = contact_velocity(soles, self.body.shapes, motion.fps)
-        return track_shapes(self._geometry, motion), contact, soles.pos[..., :2]
+    def _track(self, motion: RobotMotion) -> TrackedMotion:
+        return track_motion(self.body, self._geometry, motion)
 
-    def _standing(self, motion: RobotMotion, tracked: TrackedShapes, contact: Array, places: Array) -> Flags:
+    def _standing(self, motion: RobotMotion, tracked: TrackedMotion) -> Flags:
         """Return when the feet stand, [T, F]."""
-        stands = self._stances(motion, tracked.soles, places)
-        carriage = Carriage(stands, tracked.soles, tracked.lowest, contact)
-        on_floor = attrs.evolve(motion, root_pos=lifted(motion, carriage))
+        stands = self._stances(motion, tracked)
+        on_floor = attrs.evolve(motion, root_pos=lifted(motion, tracked, stands))
         # the rule counts no foot that hovers higher than it expects of an ankle
-        return np.asarray(stands | self._stances(on_floor, tracked.soles, places))
+        return np.asarray(stands | self._stances(on_floor, tracked))
 
     def _compared(
         self, motion: RobotMotion, clean: Smoothed, stands: Flags, solved: RobotMotion, ends: Ends
     ) -> Repaired:
         ranges = self.body.names.joint_range.double().numpy()
         kept = solved.part(ends.added_before, ends.added_before + len(motion))
-        before, after = (measure(one, *self._seen(one, stands), ranges) for one in (motion, kept))
+        before, after = (measure(one, self._track(one), stands, ranges) for one in (motion, kept))
         root = kept.root_pos - motion.root_pos
         return Repaired(
             motion=solved,
@@ -132,10 +127,6 @@ class Repairer:
             spikes=clean.spikes,
             notes=(*_smoothing_notes(clean), *_end_notes(ends)),
         )
-
-    def _seen(self, motion: RobotMotion, stands: Flags) -> tuple[TrackedShapes, Flags, Array]:
-        tracked, contact, _ = self._look(motion)
-        return tracked, stands, contact
 
 
 def _smoothing_notes(clean: Smoothed) -> Iterator[str]:

@@ -111,7 +111,8 @@ class _RepairClip:
         motion = RobotMotion.of(clip, robot)
         repaired = self._repairer(motion, self._job.options)
         cpu_s = time.process_time() - start
-        written = output.write(repaired.motion.to_clip(clip, robot, f"{record} {repaired.changes()}"))
+        origin = f"{record} {repaired.changes()}"
+        written = output.write(repaired.motion.to_clip(robot, clip.name, origin, clip.licence))
         picture = ""
         if self._paint is not None and self._job.pictures is not None:
             target = self._job.pictures / f"{file_name(clip.name)}.png"

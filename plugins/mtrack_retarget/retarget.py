@@ -10,13 +10,12 @@ from scipy.ndimage import gaussian_filter1d
 
 from mtrack import Robot
 from mtrack_retarget.body import PlacedBody
-from mtrack_retarget.person import Person
-from mtrack_retarget.robot_limbs import SIDES, find_limbs, site_name
+from mtrack_retarget.person import SIDES, Person
+from mtrack_retarget.robot_limbs import find_limbs, site_name
 from mtrack_retarget.robot_motion import Array, RobotMotion, continuous
 from mtrack_retarget.scaled import ScaledPerson, scaled
-from mtrack_retarget.solver import JointBounds, Separation
+from mtrack_retarget.solver import JointBounds, Separation, improve, pose
 
-_SOLVER = "daqp"
 _FIRST_STEPS, _STEPS = 100, 2
 _DAMPING = 1.0
 _POS = {"knee": 3.0, "ankle": 20.0, "elbow": 4.0, "wrist": 12.0}  # costs per m
@@ -61,15 +60,12 @@ class Retargeter:
         self._posture.set_target(configuration.q)
         solved = np.empty((count, model.nq))
         before: Array | None = None
+        tasks = [self._pelvis, self._chest, *self._feet, *self._sites.values(), self._posture]
         for frame in range(count):
             self._aim(person, frame)
             self._bounds.follow(before, 1.0 / person.fps)
             for _ in range(_STEPS if frame else _FIRST_STEPS):
-                self._separation.look(configuration.q)
-                near = [self._separation] if self._separation else []
-                tasks = [self._pelvis, self._chest, *self._feet, *self._sites.values(), self._posture, *near]
-                velocity = mink.solve_ik(configuration, tasks, 1.0, _SOLVER, _DAMPING, limits=[self._bounds])
-                configuration.integrate_inplace(velocity, 1.0)
+                improve(configuration, tasks, self._separation, self._bounds, _DAMPING)
             solved[frame] = before = configuration.q
         root = self.body.at.root_qpos + 3
         solved[:, root : root + 4] = continuous(solved[:, root : root + 4])
@@ -90,12 +86,12 @@ class Retargeter:
         return np.asarray(self.body.qpos(motion)[0])
 
     def _aim(self, person: ScaledPerson, frame: int) -> None:
-        self._pelvis.set_target(_pose(person.pelvis_pos[frame], person.pelvis_rot[frame]))
-        self._chest.set_target(_pose(np.zeros(3), person.chest_rot[frame]))
+        self._pelvis.set_target(pose(person.pelvis_pos[frame], person.pelvis_rot[frame]))
+        self._chest.set_target(pose(np.zeros(3), person.chest_rot[frame]))
         for task, rot in zip(self._feet, person.foot_rot[frame], strict=True):
-            task.set_target(_pose(np.zeros(3), rot))
+            task.set_target(pose(np.zeros(3), rot))
         for (part, side), task in self._sites.items():
-            task.set_target(_pose(person.sites[part][frame, side], np.eye(3)))
+            task.set_target(pose(person.sites[part][frame, side], np.eye(3)))
 
 
 def resampled(person: Person, fps: float) -> Person:
@@ -108,7 +104,3 @@ def resampled(person: Person, fps: float) -> Person:
         smooth = gaussian_filter1d(pos, _SMOOTH_S * person.fps, axis=0, mode="nearest") if person.fps > fps else pos
         parts[name] = make_interp_spline(seconds, smooth, k=min(3, count - 1))(wanted)
     return attrs.evolve(person, fps=fps, parts=parts)
-
-
-def _pose(pos: Array, rot: Array) -> mink.SE3:
-    return mink.SE3.from_rotation_and_translation(mink.SO3.from_matrix(rot), pos)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from mtrack import Clip, ComponentError, MotionError, MtrackError, Robot, SkeletonMotion
+from mtrack import ComponentError, MotionError, MtrackError, Robot, SkeletonMotion
 from mtrack.api.device import available_cpus
 from mtrack.registry.registry import Registry
 from mtrack_motion.chosen_robot import chosen_robot
@@ -176,8 +176,8 @@ class _RetargetFile:
         cpu_s = time.process_time() - start
         frames = len(target.pelvis_pos)
         followed = repaired.motion.part(repaired.added_before, repaired.added_before + frames)
-        clip = repaired.motion.to_clip(_blank(person, job), robot, f"{record} {repaired.changes()}")
-        written = job.output.write(clip)
+        origin, licence = f"{record} {repaired.changes()}", job.licence or person.licence
+        written = job.output.write(repaired.motion.to_clip(robot, person.name, origin, licence))
         picture = ""
         if self._paint is not None and job.pictures is not None:
             drawing = job.pictures / f"{file_name(person.name)}.png"
@@ -219,13 +219,6 @@ def _why_not_read(file: Path, recognition: Recognition) -> str:
         f"{file}: no skeleton source recognises this file{broken}; `mtrack list-plugins skeleton_source` lists the "
         "formats"
     )
-
-
-def _blank(person: Person, job: RetargetJob) -> Clip:
-    import numpy as np  # noqa: PLC0415
-
-    empty = np.zeros((0, 0), np.float32)
-    return Clip(person.name, job.rate, (), empty, empty, empty, licence=job.licence or person.licence)
 
 
 def _record(person: Person, file: Path, robot: str, job: RetargetJob) -> str:

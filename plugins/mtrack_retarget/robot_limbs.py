@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from mtrack import MotionError, Robot
 from mtrack_procedural.body_plan import middle_joint
 from mtrack_retarget.body import Mark
+from mtrack_retarget.person import SIDES
 from mtrack_retarget.robot_motion import Array
 from mtrack_robot.parts import Limb, find_parts
 from mtrack_robot.posing import Posing
@@ -48,7 +49,7 @@ class RobotLimbs:
     ankle_height: float
     """Height of the ankles above the soles, m."""
     marks: tuple[Mark, ...]
-    """Knees, ankles, elbows and wrists, by `SITES`."""
+    """Knees, ankles, elbows and wrists, see `site_name`."""
 
     @property
     def leg(self) -> float:
@@ -58,7 +59,6 @@ class RobotLimbs:
 
 LEG_SITES = ("knee", "ankle")
 ARM_SITES = ("elbow", "wrist")
-SIDES = ("left", "right")
 
 
 def site_name(side: str, part: str) -> str:
@@ -88,7 +88,7 @@ def find_limbs(robot: Robot) -> RobotLimbs:
         marks.append(_mark(posing, site_name(SIDES[index % 2], bend), one.body, one.bend))
         marks.append(_mark(posing, site_name(SIDES[index % 2], tip), end_body, end))
     lowest = min(posing.lowest_point(posing.rigid_group(leg.end)) for leg in parts.legs)
-    reach = [_reach(posing, limb, one) for limb, one in zip((*legs, *arms), found, strict=True)]
+    reach = [_reach(posing, one) for one in found]
     return RobotLimbs(
         pelvis=posing.name(parts.pelvis),
         chest=posing.name(parts.chest),
@@ -134,7 +134,7 @@ def _places(posing: Posing, limb: Limb, end: Array) -> _Places:
     )
 
 
-def _reach(posing: Posing, limb: Limb, places: _Places) -> float:
+def _reach(posing: Posing, places: _Places) -> float:
     """Return the largest distance between the ends of a limb while its knee or elbow bends, m."""
     axis, arm = posing.axis(places.joint), places.end - places.bend
     low, high = posing.range[places.joint]

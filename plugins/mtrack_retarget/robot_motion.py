@@ -39,17 +39,17 @@ class RobotMotion:
             joint_pos=clip.joint_pos[:, columns].astype(np.float64),
         )
 
-    def to_clip(self, like: Clip, robot: RobotModel, source: str) -> Clip:
-        """Return this motion as a clip with the name and licence of another one."""
-        return attrs.evolve(
-            like,
+    def to_clip(self, robot: RobotModel, name: str, source: str, licence: str) -> Clip:
+        """Return this motion as a clip."""
+        return Clip(
+            name=name,
             fps=self.fps,
             joint_names=robot.joint_names,
             root_pos=self.root_pos.astype(np.float32),
             root_quat_wxyz=self.root_quat_wxyz.astype(np.float32),
             joint_pos=self.joint_pos.astype(np.float32),
             source=source,
-            identity="",
+            licence=licence,
         )
 
     def part(self, first: int, end: int) -> RobotMotion:
@@ -59,6 +59,11 @@ class RobotMotion:
 
     def __len__(self) -> int:
         return len(self.root_pos)
+
+
+def smoothstep(share: Array) -> Array:
+    """Return a share of 0 to 1 that starts and ends with slope 0."""
+    return np.asarray(share * share * (3.0 - 2.0 * share))
 
 
 def continuous(quat: Array) -> Array:

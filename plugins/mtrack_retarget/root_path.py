@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from mtrack_quality.measure import free_fall, runs
 from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
+from mtrack_retarget.tracked import TrackedMotion
 
 _HEIGHT_S, _SLIDE_S = 0.06, 0.12  # s, widths of the Gaussians that smooth heights and slides
 _SLIDE_WINDOW_S = 0.4
@@ -17,47 +17,32 @@ _UP = np.array([0.0, 0.0, 1.0])
 _NEAR = 0.02  # m above the lower sole at which a foot's slide counts 1/e
 
 
-@attrs.frozen(eq=False)
-class Carriage:
-    """What carries a robot in T frames."""
-
-    stands: Flags
-    """[T, F]."""
-    soles: Array
-    """[T, F] height of each sole's lowest point, m."""
-    lowest: Array
-    """[T] height of the robot's lowest point, m."""
-    contact: Array
-    """[T, F, 2] horizontal velocity of each sole's lowest point, m/s."""
-
-
-def lifted(motion: RobotMotion, carriage: Carriage) -> Array:
-    """Return root positions [T, 3] m that put what carries the robot on the floor.
+def lifted(motion: RobotMotion, tracked: TrackedMotion, stands: Flags) -> Array:
+    """Return root positions [T, 3] m that put what carries the robot on the floor; `stands` is [T, F].
 
     Between two contacts the change of height is linear, so that a leap keeps its acceleration.
     """
-    stands = carriage.stands
-    by_foot = np.where(stands, carriage.soles, np.inf).min(axis=1)
+    by_foot = np.where(stands, tracked.soles, np.inf).min(axis=1)
     falls = free_fall(motion.root_pos[:, 2], motion.fps)
-    by_body = (carriage.lowest < carriage.soles.min(axis=1) - _LOWER) & ~falls
+    by_body = (tracked.lowest < tracked.soles.min(axis=1) - _LOWER) & ~falls
     carried = stands.any(axis=1) | by_body
     if not carried.any():
-        return np.asarray(motion.root_pos - _UP * carriage.lowest.min())
-    floor = np.where(by_body, carriage.lowest, by_foot)
+        return np.asarray(motion.root_pos - _UP * tracked.lowest.min())
+    floor = np.where(by_body, tracked.lowest, by_foot)
     frames = np.arange(len(motion))
     floor = np.interp(frames, frames[carried], floor[carried])
     floor = gaussian_filter1d(floor, _HEIGHT_S * motion.fps, mode="nearest")
     return np.asarray(motion.root_pos - floor[:, None] * _UP)
 
 
-def without_slides(motion: RobotMotion, carriage: Carriage) -> Array:
-    """Return root positions [T, 3] m that move against the slides of the standing feet."""
+def without_slides(motion: RobotMotion, tracked: TrackedMotion, stands: Flags) -> Array:
+    """Return root positions [T, 3] m that move against the slides of the feet that stand, [T, F]."""
     window = max(1, round(_SLIDE_WINDOW_S * motion.fps))
-    slide, weight = np.zeros_like(carriage.contact), np.zeros(carriage.stands.shape)
-    above = carriage.soles - carriage.soles.min(axis=1, keepdims=True)
-    for foot in range(carriage.stands.shape[1]):
-        for first, end in runs(carriage.stands[:, foot]):
-            now = carriage.contact[first:end, foot]
+    slide, weight = np.zeros_like(tracked.contact), np.zeros(stands.shape)
+    above = tracked.soles - tracked.soles.min(axis=1, keepdims=True)
+    for foot in range(stands.shape[1]):
+        for first, end in runs(stands[:, foot]):
+            now = tracked.contact[first:end, foot]
             slide[first:end, foot] = median_filter(now, size=(min(window, end - first), 1), mode="nearest")
             weight[first:end, foot] = np.exp(-above[first:end, foot] / _NEAR)
     total = weight.sum(axis=1)

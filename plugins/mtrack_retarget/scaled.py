@@ -12,6 +12,7 @@ from mtrack_retarget.robot_limbs import RobotLimbs
 from mtrack_retarget.robot_motion import Array
 
 _UP = np.array([0.0, 0.0, 1.0])
+_PAIRED = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 _CLUSTER = 0.03  # m: points of the pelvis that are nearer to each other do not tell its tilt
 _STRAIGHT = 0.97  # of a limb's reach: a longer target is shortened, so that it stays below the reach
 _PLANE = 0.3  # weight of the plane of the leg, and in that of the pelvis, for how a foot is turned about its toes
@@ -91,9 +92,6 @@ def scaled(person: Person, limbs: RobotLimbs) -> ScaledPerson:
         sites=sites,
         scale=scale,
     )
-
-
-_PAIRED = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 
 
 def _within(ends: Array, starts: Array, reach: float) -> Array:

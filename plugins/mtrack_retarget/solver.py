@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mink
 import mujoco
 import numpy as np
@@ -12,7 +14,7 @@ from mtrack_retarget.body import PlacedBody
 from mtrack_retarget.footholds import Footholds
 from mtrack_retarget.robot_motion import Array, Flags
 
-_SOLVER = "daqp"
+_SOLVER = "daqp"  # mink's own choice too: the fastest for problems of this size
 _FIRST_STEPS, _MOST_STEPS = 20, 4  # of the first frame, and of others, which start from the frame before
 _ENOUGH = 3e-4  # m: no sole is further from its target
 _DAMPING = 5.0  # a straight leg is singular; without it, the solver jumps between a bent and an overstretched knee
@@ -100,6 +102,25 @@ class Separation(mink.Task):
         return np.stack(self._rows)
 
 
+def improve(
+    configuration: mink.Configuration,
+    tasks: Sequence[mink.Task],
+    separation: Separation,
+    bounds: JointBounds,
+    damping: float,
+) -> None:
+    """Move a robot one step towards its tasks, within its bounds and without overlaps. Raises mink.NoSolutionFound."""
+    separation.look(configuration.q)
+    near = [separation] if separation else []
+    velocity = mink.solve_ik(configuration, [*tasks, *near], 1.0, _SOLVER, damping, limits=[bounds])
+    configuration.integrate_inplace(velocity, 1.0)
+
+
+def pose(pos: Array, rot: Array) -> mink.SE3:
+    """Return a target for a frame, from a position [3] m and a rotation [3, 3]."""
+    return mink.SE3.from_rotation_and_translation(mink.SO3.from_matrix(rot), pos)
+
+
 class SoleSolver:
     """Moves a robot's soles to their targets, and changes the rest of a motion as little as possible."""
 
@@ -124,23 +145,22 @@ class SoleSolver:
         root = self._body.at.root_qpos
         before: Array | None = None
         correction = np.zeros(self._body.model.nv)
+        tasks = [*self._soles, self._root, self._posture]
         for frame, target in enumerate(qpos):
-            self._root.set_target(_pose(target[root : root + 3], target[root + 3 : root + 7]))
+            turn = target[root + 3 : root + 7]
+            self._root.set_target(mink.SE3(wxyz_xyz=np.concatenate((turn, target[root : root + 3]))))
             self._posture.set_target(target)
-            for task, pos, rot in zip(self._soles, soles.pos[frame], soles.rot[frame], strict=True):
-                task.set_target(mink.SE3.from_rotation_and_translation(mink.SO3.from_matrix(rot), pos))
-            for task, cost in zip(self._soles, costs[frame], strict=True):
+            for task, *target_pose, cost in zip(
+                self._soles, soles.pos[frame], soles.rot[frame], costs[frame], strict=True
+            ):
+                task.set_target(pose(*target_pose))
                 task.cost = cost
             self._bounds.follow(before, 1.0 / fps)
             start = target.copy()
             mujoco.mj_integratePos(self._body.model, start, correction, 1.0)
             configuration.update(start)
             for _ in range(_MOST_STEPS if frame else _FIRST_STEPS):
-                self._separation.look(configuration.q)
-                near = [self._separation] if self._separation else []
-                tasks = [*self._soles, self._root, self._posture, *near]
-                velocity = mink.solve_ik(configuration, tasks, 1.0, _SOLVER, _DAMPING, limits=[self._bounds])
-                configuration.integrate_inplace(velocity, 1.0)
+                improve(configuration, tasks, self._separation, self._bounds, _DAMPING)
                 if max(np.abs(task.compute_error(configuration)[:3]).max() for task in self._soles) < _ENOUGH:
                     break
             solved[frame] = configuration.q
@@ -152,7 +172,3 @@ class SoleSolver:
 def _widened(flags: Flags, frames: int) -> Array:
     """Return 1 for frames [T, F] that are at most some frames from a flagged one, else 0."""
     return np.asarray(maximum_filter1d(flags.astype(float), 2 * frames + 1, axis=0))
-
-
-def _pose(pos: Array, quat_wxyz: Array) -> mink.SE3:
-    return mink.SE3(wxyz_xyz=np.concatenate((quat_wxyz, pos)))

@@ -15,10 +15,11 @@ from mtrack_motion.chosen_robot import chosen_robot
 from mtrack_motion.clip_checks import why_unreadable
 from mtrack_motion.reading import each_clip
 from mtrack_quality.geometry import Geometry
+from mtrack_retarget.body import PlacedBody
 from mtrack_retarget.output import CLASH, Output
 from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
 from mtrack_retarget.stance import StanceFinder
-from mtrack_retarget.tracked import track_shapes
+from mtrack_retarget.tracked import track_motion
 
 _EARLIEST = 0.5  # of the longest clip: a cut is looked for from there on
 _MOVING = 0.3  # what a moving foot costs, in rad/s of joint speed
@@ -59,7 +60,7 @@ class SplitLengths:
 def split_motions(path: Path, output: Output, robot: str, lengths: SplitLengths) -> Iterator[SplitResult]:
     """Yield the clips that are cut out of the motions of a path. Raises MtrackError."""
     body = chosen_robot(Registry.scan(), robot)
-    names, geometry, stances = body.model(), Geometry(body), StanceFinder(body)
+    placed, geometry, stances = PlacedBody(body), Geometry(body), StanceFinder(body)
     output.prepare()
     written = set[str]()
     for file, read in each_clip(path):
@@ -67,11 +68,10 @@ def split_motions(path: Path, output: Output, robot: str, lengths: SplitLengths)
         try:
             clip = read()
             name = clip.name
-            if problem := why_unreadable(clip, names):
+            if problem := why_unreadable(clip, placed.names):
                 raise MotionError(problem)
-            motion = RobotMotion.of(clip, names)
-            soles = track_shapes(geometry, motion).soles
-            stands = stances(motion, soles, motion.root_pos[:, None, :2] + np.zeros((1, 2, 1)))
+            motion = RobotMotion.of(clip, placed.names)
+            stands = stances(motion, track_motion(placed, geometry, motion))
             for result in _parts(clip, str(file), stands, [*find_cuts(motion, stands.sum(axis=1), lengths)], output):
                 clashes = result.file in written and not result.done_before
                 written.add(result.file)

@@ -11,6 +11,7 @@ from mtrack_motion.derive import ContactRule, angular_velocity, difference, stan
 from mtrack_mujoco.kinematics import ForwardKinematics
 from mtrack_quality.measure import free_fall, runs
 from mtrack_retarget.robot_motion import Array, Flags, RobotMotion
+from mtrack_retarget.tracked import TrackedMotion
 
 _RAISED = 0.1  # m above the other sole; more is not a hover but a raised foot
 _LIFTED, _LIFTED_S = 0.025, 1.0  # m above its own lowest place in this time before and after; more may be a step
@@ -30,18 +31,14 @@ class StanceFinder:
         self._robot = robot.model()
         self._kinematics = ForwardKinematics(robot)
 
-    def __call__(self, motion: RobotMotion, soles: Array, places: Array) -> Flags:
-        """Return whether each of the two feet stands in each frame, [T, 2].
-
-        soles: [T, 2] height of each sole's lowest point [m], the floor is anywhere below; places: [T, 2, 2] middle of
-        each sole in the horizontal plane [m].
-        """
-        above = soles - soles.min(axis=1, keepdims=True)
-        stands = self.by_rule(motion) & (above < _RAISED)
+    def __call__(self, motion: RobotMotion, tracked: TrackedMotion) -> Flags:
+        """Return whether each of the two feet stands in each frame, [T, 2]; the floor may be anywhere below."""
+        above = tracked.soles - tracked.soles.min(axis=1, keepdims=True)
+        stands = self._by_rule(motion) & (above < _RAISED)
         # the rule also takes the top of a low step for a stance, and a foot that is lifted slowly
         window = 2 * round(_LIFTED_S * motion.fps) + 1
         lowest = minimum_filter1d(np.where(stands, above, _RAISED), window, axis=0, mode="nearest")
-        over = np.linalg.norm(places[:, ::-1] - motion.root_pos[:, None, :2], axis=-1) < _OVER_FOOT
+        over = np.linalg.norm(tracked.places[:, ::-1] - motion.root_pos[:, None, :2], axis=-1) < _OVER_FOOT
         most = round(_RISE_S * motion.fps)
         lifted = _steps((above > lowest + _LIFTED) & over, above, np.where(over, lowest + _DOWN, np.inf), most)
         stands &= ~lifted
@@ -57,7 +54,7 @@ class StanceFinder:
                     foot[first:end] = False
         return np.asarray(stands)
 
-    def by_rule(self, motion: RobotMotion) -> Flags:
+    def _by_rule(self, motion: RobotMotion) -> Flags:
         """Return whether each foot stands by the rule that training uses, [T, F]."""
         dt = 1.0 / motion.fps
         root_pos, quat, joint_pos = (

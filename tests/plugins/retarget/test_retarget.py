@@ -16,10 +16,10 @@ from mtrack_formats.restricted import read_pickle
 from mtrack_g1.robot import G1
 from mtrack_procedural.source import Procedural
 from mtrack_retarget.closeness import keypoint_error
-from mtrack_retarget.person import Person
+from mtrack_retarget.person import SIDES, Person
 from mtrack_retarget.repair import Repairer, RepairOptions
 from mtrack_retarget.retarget import Retargeter, resampled
-from mtrack_retarget.robot_limbs import SIDES, find_limbs, site_name
+from mtrack_retarget.robot_limbs import find_limbs, site_name
 from mtrack_retarget.robot_motion import RobotMotion
 from mtrack_retarget.scaled import scaled
 from mtrack_retarget.to_person import to_person
